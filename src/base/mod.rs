@@ -1,0 +1,21 @@
+//! The ground floor: numbers that cannot be mixed up, values and their types, money, time, the schema
+//! that checker and store agree on, and the one door to the outside world.
+//!
+//! Nothing in here knows of scripts, campaigns, stores or channels; everything above may use it.
+
+pub mod bitmap;
+pub mod decimal;
+pub mod id;
+pub mod place;
+pub mod schema;
+pub mod time;
+pub mod value;
+pub mod world;
+
+pub use bitmap::Bitmap;
+pub use decimal::Decimal;
+pub use id::*;
+pub use place::Place;
+pub use schema::{EventSchema, FieldSchema, Layer, Schema, TagSchema};
+pub use time::{Calendar, Date, Elapsed, Instant, TimeOfDay, Zone};
+pub use value::{EnumType, Type, Value};

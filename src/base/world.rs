@@ -1,0 +1,65 @@
+//! The only door to the outside: clock, randomness and disk. A test holds the other side of it.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::Instant;
+
+/// What the engine may ask of the outside world.
+pub trait World: Send + Sync {
+    /// The wall clock.
+    fn now(&self) -> Instant;
+
+    /// A number that no other call returns, for ids (not for choosing users: that is hashed from the seed).
+    fn unique(&self) -> u64;
+
+    /// Called before every durable write with a short name of what is written; a test lets one of them fail or end the process.
+    ///
+    /// # Errors
+    /// What the test wants the write to end in.
+    fn about_to_write(&self, what: &str) -> io::Result<()> {
+        let _ = what;
+        Ok(())
+    }
+
+    /// Reads a whole file that the program names (lists, lookups, word files).
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    /// Whether someone has asked the process to stop (Ctrl-C, SIGTERM).
+    fn stopping(&self) -> bool {
+        false
+    }
+}
+
+/// A clock that only moves when told to, for `--now`, `run --until` and tests.
+pub struct SimulatedWorld {
+    now: AtomicI64,
+    counter: AtomicI64,
+}
+
+impl SimulatedWorld {
+    pub fn at(now: Instant) -> Self {
+        SimulatedWorld { now: AtomicI64::new(now.0), counter: AtomicI64::new(0) }
+    }
+
+    /// Moves the clock forward; it never goes back.
+    pub fn advance_to(&self, at: Instant) {
+        self.now.fetch_max(at.0, Ordering::SeqCst);
+    }
+}
+
+impl World for SimulatedWorld {
+    fn now(&self) -> Instant {
+        Instant(self.now.load(Ordering::SeqCst))
+    }
+
+    fn unique(&self) -> u64 {
+        self.counter.fetch_add(1, Ordering::SeqCst) as u64
+    }
+}

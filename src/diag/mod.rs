@@ -1,0 +1,11 @@
+//! Findings: what is wrong or doubtful in a program, as data; worded in English and Chinese side by side, rendered later.
+//!
+//! [`source`] holds files and spans, [`finding`] the finding itself, [`catalog`] every name a finding can have with its page.
+
+pub mod catalog;
+pub mod finding;
+pub mod source;
+
+pub use catalog::Code;
+pub use finding::{Edit, Finding, Findings, Fix, Label, Lang, Level, Msg};
+pub use source::{SourceFile, Sources, Span};

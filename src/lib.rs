@@ -1,0 +1,7 @@
+//! tagcast: tag-targeted message campaigns as text, proved before anything is sent, sent at most once, explained afterwards.
+//!
+//! `ARCHITECTURE.md` draws the floors; `tests/floors.rs` keeps them.
+
+pub mod base;
+pub mod diag;
+pub mod syntax;

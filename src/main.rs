@@ -1,0 +1,3 @@
+//! The `tagcast` command.
+
+fn main() {}

@@ -1,0 +1,815 @@
+//! The syntax tree: nodes with spans and without meaning. A `Broken` item or clause is a node too, so that one mistake hides nothing else.
+
+use crate::base::{Date, Decimal, FileId, TimeOfDay};
+use crate::diag::Span;
+
+/// A name, after NFC. `span` covers the quotes of a quoted one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ident {
+    pub name: String,
+    pub span: Span,
+    pub quoted: bool,
+}
+
+/// A string literal: its value with escapes resolved.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Str {
+    pub value: String,
+    pub span: Span,
+}
+
+/// A comment with its marker, in source order; the formatter puts it back.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Comment {
+    pub span: Span,
+    pub text: String,
+}
+
+/// One parsed file.
+#[derive(Clone, PartialEq, Debug)]
+pub struct File {
+    pub id: FileId,
+    pub items: Vec<Item>,
+    /// All `#` comments; `##` doc comments are also in `Item::doc`.
+    pub comments: Vec<Comment>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Item {
+    pub span: Span,
+    /// The lines of its `##` comment, without the marker.
+    pub doc: Vec<String>,
+    pub kind: ItemKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum ItemKind {
+    Tag(TagDecl),
+    Event(EventDecl),
+    Lookup(LookupDecl),
+    Place(PlaceDecl),
+    List(ListDecl),
+    Partition(PartitionDecl),
+    Audience(AudienceDecl),
+    Account(AccountDecl),
+    Template(TemplateDecl),
+    Campaign(CampaignDecl),
+    Policy(PolicyDecl),
+    Test(TestDecl),
+    /// `pool`, `page`: a reserved form of a later version; the whole item is under the span.
+    Reserved {
+        word: &'static str,
+    },
+    /// Could not be read; its error has been reported. The name, if one could be made out, still counts as declared.
+    Broken {
+        name: Option<Ident>,
+    },
+}
+
+// ------------------------------------------------------------------ declarations
+
+/// `tag region enum("a", "b") base refresh monthly from "registration"`, or `tag orders_30d = count(…)`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TagDecl {
+    pub name: Ident,
+    pub kind: TagKind,
+    pub qualifiers: Vec<TagQualifier>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum TagKind {
+    Stored(TypeExpr),
+    Derived(Expr),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TagQualifier {
+    pub span: Span,
+    pub kind: TagQualifierKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum TagQualifierKind {
+    /// `base`, `behavior`, `predicted`
+    Layer(crate::base::Layer),
+    Always,
+    Private,
+    Consent,
+    SensitiveBy(Ident),
+    /// `fresh 48h`
+    Fresh(Expr),
+    /// `refresh daily`
+    Refresh(Ident),
+    /// `from "…"`
+    From(Str),
+}
+
+/// A type as written: `text(10)`, `enum("a")`, `set of enum("a")`, `int 0..120`, `address(wecom)`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TypeExpr {
+    pub span: Span,
+    pub kind: TypeExprKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum TypeExprKind {
+    /// `bool`, `number`, `money`, `place` …; `text` without a length; also a misspelt one.
+    Named(Ident),
+    Text(Literal),
+    Int {
+        lo: Box<Expr>,
+        hi: Box<Expr>,
+    },
+    Enum(Vec<Str>),
+    Set(Box<TypeExpr>),
+    Address(Ident),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct EventDecl {
+    pub name: Ident,
+    pub fields: Vec<FieldDecl>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct FieldDecl {
+    pub span: Span,
+    pub name: Ident,
+    pub ty: TypeExpr,
+    pub optional: bool,
+}
+
+/// `lookup weather(city text(20)) { uv number, rain bool } from "weather.csv" fresh 3h`
+#[derive(Clone, PartialEq, Debug)]
+pub struct LookupDecl {
+    pub name: Ident,
+    pub keys: Vec<FieldDecl>,
+    pub fields: Vec<FieldDecl>,
+    pub from: Str,
+    pub fresh: Option<Expr>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlaceDecl {
+    pub name: Ident,
+    pub value: Expr,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct ListDecl {
+    pub name: Ident,
+    pub from: Str,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PartitionDecl {
+    pub name: Ident,
+    pub arms: Vec<PartitionArm>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PartitionArm {
+    pub span: Span,
+    pub name: Ident,
+    /// `None` is `otherwise`.
+    pub when: Option<Expr>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct AudienceDecl {
+    pub name: Ident,
+    pub when: Expr,
+}
+
+/// `account rose service_account "玫瑰"`
+#[derive(Clone, PartialEq, Debug)]
+pub struct AccountDecl {
+    pub name: Ident,
+    pub platform: Ident,
+    pub title: Option<Str>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TemplateDecl {
+    pub name: Ident,
+    /// `for EVENT`
+    pub for_event: Option<Ident>,
+    /// `template T "one line"` is one `body` part.
+    pub parts: Vec<TemplatePart>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TemplatePart {
+    pub span: Span,
+    pub kind: PartKind,
+    pub text: TemplateText,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum PartKind {
+    Title,
+    Body,
+    Link,
+    Image,
+    Video,
+    Miniprogram,
+    Entry,
+    Unsubscribe,
+    /// `field thing1 = "…"`
+    Field(Ident),
+    /// `platform "TM00123"`
+    Platform,
+}
+
+/// A template text: literal pieces and `{expr}` holes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TemplateText {
+    pub span: Span,
+    pub pieces: Vec<Piece>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Piece {
+    Text(String),
+    Hole(Expr),
+    /// A hole that could not be read; its error has been reported.
+    Broken(Span),
+}
+
+// ------------------------------------------------------------------ campaigns
+
+/// A campaign, or a bare rule (`when … send … at …`).
+#[derive(Clone, PartialEq, Debug)]
+pub struct CampaignDecl {
+    /// `None` only for a bare rule without a label, which is named by its file.
+    pub name: Option<Ident>,
+    pub title: Option<Str>,
+    /// Written without `campaign … { }`.
+    pub bare: bool,
+    pub clauses: Vec<Clause>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Clause {
+    pub span: Span,
+    /// The clause word (`top`, `via` …), for labels and hover.
+    pub word: Span,
+    pub kind: ClauseKind,
+}
+
+/// Campaign clauses and policy clauses share one type: `cap`, `quiet`, `holdout` mean the same in both.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ClauseKind {
+    When(Expr),
+    /// `top 100_000 by order_total`
+    Top {
+        n: Expr,
+        by: Expr,
+    },
+    Sample(Expr),
+    /// `goal purchase where … within 72h`
+    Goal {
+        event: EventExpr,
+        within: Option<Expr>,
+    },
+    Purpose(Ident),
+    /// `send`, `split`, `choose`
+    Action(Action),
+    Holdout {
+        share: Expr,
+        key: Option<Str>,
+    },
+    Via(Via),
+    /// `at now`, `at 10:00`, `at 2026-11-11 10:00`, `at TAG ?? 20:00` ², `at 10:00 on 30, 7, 1 days before TAG` ²
+    At {
+        when: AtExpr,
+        on: Option<OnOffsets>,
+    },
+    Every(Every),
+    On(On),
+    Again(Again),
+    /// `priority E [rising N per hour]`
+    Priority {
+        value: Expr,
+        rising: Option<Expr>,
+    },
+    Cap(Cap),
+    /// `quiet 22:00..08:00`
+    Quiet {
+        from: Expr,
+        to: Expr,
+    },
+    Deadline(Expr),
+    /// `pace N per minute`
+    Pace(Expr),
+    Recall(Expr),
+    After(After),
+    LeaveWhen(Expr),
+    /// ²
+    Rollout,
+    /// `stop if …` ²
+    StopIf,
+    /// `target delivered >= 95%, opened >= 25%`
+    Target(Vec<TargetBand>),
+    // ---- policy only
+    Timezone(Str),
+    Currency(Str),
+    /// `consent marketing_ok`
+    Consent(Ident),
+    ForbidWords(Vec<Str>),
+    /// `require goal, entry`
+    Require(Vec<Ident>),
+    /// `exclude P "reason"`
+    Exclude {
+        when: Expr,
+        reason: Option<Str>,
+    },
+    /// `for marketing { … }`
+    For {
+        purpose: Ident,
+        clauses: Vec<Clause>,
+    },
+    /// `no cap`, `no quiet`, `no holdout`
+    No(Ident),
+    /// `review …` ²
+    Review,
+    /// Could not be read; its error has been reported.
+    Broken,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    Send(Send),
+    /// `nothing`
+    Nothing(Span),
+    Split {
+        span: Span,
+        arms: Vec<Arm>,
+    },
+    Choose {
+        span: Span,
+        arms: Vec<ChooseArm>,
+    },
+}
+
+/// `send template X`, or `send X`; with an own `via` inside an arm or a step it stands in `via`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Send {
+    pub span: Span,
+    pub template: Ident,
+    pub via: Option<Via>,
+}
+
+/// `a 45% send template X`
+#[derive(Clone, PartialEq, Debug)]
+pub struct Arm {
+    pub span: Span,
+    pub name: Ident,
+    pub share: Expr,
+    pub action: Action,
+}
+
+/// `when P send …`, `otherwise …` (`when` is `None`)
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChooseArm {
+    pub span: Span,
+    pub when: Option<Expr>,
+    pub action: Action,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Via {
+    pub span: Span,
+    /// `via all of …` ²
+    pub all_of: bool,
+    pub routes: Vec<Route>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Route {
+    pub span: Span,
+    pub channel: ChannelPath,
+    pub weight: Option<Expr>,
+}
+
+/// `service_account.mass`; `sandbox.file`; `rose.mass`
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChannelPath {
+    pub span: Span,
+    pub account: Ident,
+    pub endpoint: Option<Ident>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum AtExpr {
+    Now(Span),
+    /// A time of day, an instant, or (²) an expression over tags.
+    Expr(Expr),
+}
+
+/// `on 30, 7, 1 days before plan_end` ²
+#[derive(Clone, PartialEq, Debug)]
+pub struct OnOffsets {
+    pub span: Span,
+}
+
+/// `every day at 10:00`, `every monday, thursday at 20:00`, `every month on 1, last at 9:00`, `every 3 days at 9:00 from D`, `every hour 7:00..21:00`
+#[derive(Clone, PartialEq, Debug)]
+pub struct Every {
+    pub period: EveryPeriod,
+    /// `at 10:00` (missing is an error but for `every hour`)
+    pub at: Option<Expr>,
+    pub from: Option<Expr>,
+    pub until: Option<Expr>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum EveryPeriod {
+    Day,
+    /// 1 = Monday, in the order written.
+    Weekdays(Vec<(u32, Span)>),
+    Month(Vec<MonthDay>),
+    /// `every 3 days`
+    Days(Expr),
+    /// `every hour 7:00..21:00`
+    Hour {
+        from: Option<Expr>,
+        to: Option<Expr>,
+    },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum MonthDay {
+    Day(Expr),
+    Last(Span),
+}
+
+/// `on cart_add where price > ¥100 wait 30min from last unless purchase`
+#[derive(Clone, PartialEq, Debug)]
+pub struct On {
+    pub event: EventExpr,
+    pub wait: Option<Expr>,
+    pub from_last: bool,
+    pub unless: Option<EventExpr>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Again {
+    Never(Span),
+    Always(Span),
+    /// `again after 7 days`
+    After(Expr),
+    /// `again per event.field`
+    Per(Expr),
+}
+
+/// `cap [CHANNEL] N per day|week|month [keep M for priority >= X]`, `cap N per rolling 30 days`
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cap {
+    pub channel: Option<ChannelPath>,
+    pub n: Expr,
+    pub per: CapPeriod,
+    pub keep: Option<Keep>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum CapPeriod {
+    Day,
+    Week,
+    Month,
+    /// A calendar length in days.
+    Rolling(Expr),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Keep {
+    pub span: Span,
+    pub n: Expr,
+    pub priority: Expr,
+}
+
+/// `[name:] after D [from STEP] [at T] [if COND] send … [via …] [else send …]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct After {
+    pub name: Option<Ident>,
+    pub delay: Expr,
+    pub from: Option<Ident>,
+    pub at: Option<Expr>,
+    pub cond: Option<Expr>,
+    pub action: Action,
+    pub otherwise: Option<Action>,
+}
+
+/// `delivered >= 95%`
+#[derive(Clone, PartialEq, Debug)]
+pub struct TargetBand {
+    pub outcome: Ident,
+    pub at_least: Expr,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PolicyDecl {
+    pub clauses: Vec<Clause>,
+}
+
+// ------------------------------------------------------------------ tests
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TestDecl {
+    pub title: Str,
+    pub steps: Vec<TestStep>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TestStep {
+    pub span: Span,
+    pub kind: TestStepKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum TestStepKind {
+    Now(Expr),
+    Until(Expr),
+    /// `user u1 { region: "Shanghai", … }`
+    User(TestUser),
+    /// `users { region, age;  u1: "Shanghai", 30;  u2: missing, 41 }` as users of one table
+    Users(Vec<TestUser>),
+    /// `event u1 purchase { amount: ¥120 } at 2027-11-01 12:00`
+    Event {
+        user: Ident,
+        event: Ident,
+        fields: Vec<(Ident, Expr)>,
+        at: Expr,
+    },
+    /// `expect u1 matches C`
+    Matches {
+        user: Ident,
+        campaign: Ident,
+        because: Option<Ident>,
+    },
+    /// `expect u2 unknown in C because TAG`
+    Unknown {
+        user: Ident,
+        campaign: Ident,
+        because: Option<Ident>,
+    },
+    /// `expect u1 receives template T [at 10:00] [via c]`
+    Receives {
+        user: Ident,
+        template: Ident,
+        at: Option<Expr>,
+        via: Option<ChannelPath>,
+    },
+    /// `expect u1 receives nothing [because GATE]`
+    ReceivesNothing {
+        user: Ident,
+        because: Option<Ident>,
+    },
+    /// `expect C reaches 3`
+    Reaches {
+        campaign: Ident,
+        n: Expr,
+    },
+    Broken,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TestUser {
+    pub span: Span,
+    pub name: Ident,
+    pub values: Vec<(Ident, Expr)>,
+}
+
+// ------------------------------------------------------------------ expressions
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Expr {
+    pub span: Span,
+    pub kind: Box<ExprKind>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum ExprKind {
+    Literal(Literal),
+    Name(Ident),
+    /// `event.sku`, `weather(region).uv`, `purchase.amount`
+    Field {
+        of: Expr,
+        name: Ident,
+    },
+    Call {
+        name: Ident,
+        args: Vec<Arg>,
+    },
+    /// Kept, because `or` beside `except` needs them and the formatter prints them.
+    Paren(Expr),
+    Not {
+        word: Span,
+        of: Expr,
+    },
+    Neg(Expr),
+    Binary {
+        op: BinaryOp,
+        op_span: Span,
+        left: Expr,
+        right: Expr,
+    },
+    /// `x is missing`, `x is known`
+    Is {
+        of: Expr,
+        state: Presence,
+        span: Span,
+    },
+    /// `x in …`, `x not in …`
+    In {
+        of: Expr,
+        negated: bool,
+        op_span: Span,
+        set: InSet,
+    },
+    /// `x contains any [..]`
+    Contains {
+        of: Expr,
+        mode: ContainsMode,
+        op_span: Span,
+        what: Expr,
+    },
+    StartsWith {
+        of: Expr,
+        op_span: Span,
+        what: Expr,
+    },
+    /// `[a, b]`
+    List(Vec<Expr>),
+    /// `(31.2, 121.4)`
+    Place(Expr, Expr),
+    /// `everyone`
+    Everyone,
+    /// An operand that could not be read; its error has been reported.
+    Broken,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BinaryOp {
+    Or,
+    Except,
+    And,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    Coalesce,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Presence {
+    Missing,
+    Known,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContainsMode {
+    /// `contains x`
+    One,
+    Any,
+    All,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum InSet {
+    /// `18..30`, both ends included
+    Range(Expr, Expr),
+    Window(Window),
+    /// A list literal, a set tag, a distance (`within`) or a name.
+    Expr(Expr),
+}
+
+/// An argument of a call.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Arg {
+    Expr(Expr),
+    /// `home within 5km`: only for `nearest` ².
+    Within(Expr, Expr),
+    /// `purchase where …`, `purchase.amount where …`, `a then b within 1h`
+    Event(EventExpr),
+    Window(Window),
+}
+
+impl Arg {
+    pub fn span(&self) -> Span {
+        match self {
+            Arg::Expr(e) => e.span,
+            Arg::Within(a, b) => a.span.to(b.span),
+            Arg::Event(e) => e.span,
+            Arg::Window(w) => w.span,
+        }
+    }
+}
+
+/// An event with its condition, and what must follow it. A plain name as an argument is an `Arg::Expr`; a `where` or `then` makes it an `EventExpr`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EventExpr {
+    pub span: Span,
+    /// `purchase` or `purchase.amount`
+    pub event: Ident,
+    pub field: Option<Ident>,
+    pub filter: Option<Expr>,
+    /// `then purchase within 1h`; at most one is supported, the checker says so.
+    pub then: Vec<Then>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Then {
+    pub span: Span,
+    /// `then no …`
+    pub no: bool,
+    pub event: Ident,
+    pub filter: Option<Expr>,
+    pub within: Expr,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Window {
+    pub span: Span,
+    pub kind: WindowKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum WindowKind {
+    /// `last 30 days`, `last 72h`: a duration literal
+    Last(Literal),
+    /// `next 7 days`
+    Next(Literal),
+    Today,
+    Yesterday,
+    This(Period),
+    Previous(Period),
+    /// `2026-11-01..2026-11-11`
+    Dates(Expr, Expr),
+    /// `since 2026-11-01`
+    Since(Expr),
+    Ever,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Period {
+    Week,
+    Month,
+    Year,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Literal {
+    pub span: Span,
+    pub kind: LiteralKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum LiteralKind {
+    Bool(bool),
+    /// `12`, `1_000_000`, `50万`, `0.3`
+    Number(Decimal),
+    /// `30%`: the number before the sign
+    Percent(Decimal),
+    /// `¥99.50`, `99元`: in whole units of the currency
+    Money(Decimal),
+    Text(String),
+    Date(Date),
+    Time(TimeOfDay),
+    /// Local, in the policy's zone.
+    Instant(Date, TimeOfDay),
+    /// `90s 30min 72h`
+    Elapsed(Decimal, ElapsedUnit),
+    /// `3 days`, `2 weeks`, `1 month`
+    Calendar(Decimal, CalendarUnit),
+    /// `500m`, `3km`
+    Distance(Decimal, DistanceUnit),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ElapsedUnit {
+    Second,
+    Minute,
+    Hour,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CalendarUnit {
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DistanceUnit {
+    Metre,
+    Kilometre,
+}
