@@ -4,4 +4,5 @@
 
 pub mod base;
 pub mod diag;
+pub mod program;
 pub mod syntax;
