@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` draws the floors; `tests/floors.rs` keeps them.
 
 pub mod base;
+pub mod decide;
 pub mod diag;
 pub mod program;
 pub mod syntax;

@@ -1,0 +1,162 @@
+//! What a run of a campaign (or of one of its steps) does with every user: exactly one outcome each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
+
+/// Why a matched user gets no message. The order is the order of the gates: the first that stops is the reason.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gate {
+    OptedOut,
+    NoConsent,
+    /// With the reason that policy gives.
+    Excluded(String),
+    DuplicateAddress,
+    Again,
+    Holdout,
+    Control,
+    Unreachable,
+    /// With the campaign that took the slot, if one campaign did.
+    Capped(Option<String>),
+    BlockedWords,
+    TooLong,
+    MissingContent,
+    TooFewForList,
+    NotApproved,
+    Quota,
+    /// `choose` came to `otherwise nothing`, or an arm says `nothing` without being called control.
+    Nothing,
+}
+
+impl Gate {
+    /// The name as scripts (`because capped`), reports and the ledger write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Gate::OptedOut => "opted_out",
+            Gate::NoConsent => "no_consent",
+            Gate::Excluded(_) => "excluded",
+            Gate::DuplicateAddress => "duplicate_address",
+            Gate::Again => "again",
+            Gate::Holdout => "holdout",
+            Gate::Control => "control",
+            Gate::Unreachable => "unreachable",
+            Gate::Capped(_) => "capped",
+            Gate::BlockedWords => "blocked_words",
+            Gate::TooLong => "too_long",
+            Gate::MissingContent => "missing_content",
+            Gate::TooFewForList => "too_few_for_list",
+            Gate::NotApproved => "not_approved",
+            Gate::Quota => "quota",
+            Gate::Nothing => "nothing",
+        }
+    }
+
+    /// All names, in gate order; what a script may write after `because`.
+    pub const NAMES: [&'static str; 16] = [
+        "opted_out",
+        "no_consent",
+        "excluded",
+        "duplicate_address",
+        "again",
+        "holdout",
+        "control",
+        "unreachable",
+        "capped",
+        "blocked_words",
+        "too_long",
+        "missing_content",
+        "too_few_for_list",
+        "not_approved",
+        "quota",
+        "nothing",
+    ];
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gate::Excluded(reason) => write!(f, "excluded: {reason}"),
+            Gate::Capped(Some(winner)) => write!(f, "capped by {winner}"),
+            gate => f.write_str(gate.name()),
+        }
+    }
+}
+
+/// The outcome of one campaign at one due instant. The user sets are disjoint and together everyone.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub campaign: CampaignId,
+    /// 0 is the campaign's first message, n the nth follow-up.
+    pub step: usize,
+    pub due: Instant,
+    /// How many users the store has.
+    pub users: usize,
+    pub not_matched: Bitmap,
+    pub unknown: Bitmap,
+    /// Of the unknown: how many because which tag had no value; a user counts for each of them.
+    pub unknown_because: Vec<(TagId, usize)>,
+    pub below_top: Bitmap,
+    pub not_sampled: Bitmap,
+    /// Every matched user that a gate stopped.
+    pub stopped: Vec<(Gate, Bitmap)>,
+    /// The arm that each matched user of a split was assigned to, whatever later gates did; for measuring.
+    pub arms: Vec<(String, Bitmap)>,
+    /// Users of a `choose` for whom an earlier condition was unknown before one was true or `otherwise` was reached.
+    pub choose_unknown: usize,
+    pub messages: Vec<MessageGroup>,
+}
+
+impl Decision {
+    pub fn matched(&self) -> usize {
+        self.users - self.not_matched.count() - self.unknown.count() - self.below_top.count() - self.not_sampled.count()
+    }
+
+    /// Messages planned.
+    pub fn planned(&self) -> usize {
+        self.messages.iter().map(|g| g.users.len()).sum()
+    }
+}
+
+/// Messages that have everything in common but the user. Columns, one entry a message, in hand-over order
+/// (priority from high to low, then user number).
+#[derive(Clone, Debug)]
+pub struct MessageGroup {
+    /// Of a split.
+    pub arm: Option<String>,
+    pub template: TemplateId,
+    pub channel: crate::program::typed::Channel,
+    /// Not handed over before: the due time, or the end of quiet hours.
+    pub not_before: Instant,
+    /// Not handed over later.
+    pub expires: Instant,
+    pub users: Vec<UserNo>,
+    pub addresses: Vec<Arc<str>>,
+    pub priorities: Vec<i32>,
+    /// The template with the holes filled; texts that do not differ are shared.
+    pub contents: Contents,
+}
+
+/// What is sent to the users of a group.
+#[derive(Clone, Debug)]
+pub enum Contents {
+    /// The same for all.
+    Same(Arc<Rendered>),
+    /// One a user, in the order of `users`.
+    Each(Vec<Arc<Rendered>>),
+}
+
+impl Contents {
+    pub fn of(&self, position: usize) -> Option<&Arc<Rendered>> {
+        match self {
+            Contents::Same(one) => Some(one),
+            Contents::Each(all) => all.get(position),
+        }
+    }
+}
+
+/// A rendered message: its parts in template order, under the names that scripts use (`title`, `body`, `field thing1` …).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Rendered {
+    pub parts: Vec<(String, String)>,
+}

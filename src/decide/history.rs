@@ -1,0 +1,54 @@
+//! What deciding must know of the past. The ledger answers it; tests answer it from a list.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Bitmap, Date, Instant, UserNo};
+use crate::program::typed::{Cap, Channel};
+
+/// Which messages a cap counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CapScope {
+    /// `None` counts all campaigns (policy), else only the named one.
+    pub campaign: Option<String>,
+    /// Only messages of this channel.
+    pub channel: Option<Channel>,
+}
+
+impl CapScope {
+    pub fn of_policy(cap: &Cap) -> Self {
+        CapScope { campaign: None, channel: cap.channel.clone() }
+    }
+
+    pub fn of_campaign(cap: &Cap, campaign: &str) -> Self {
+        CapScope { campaign: Some(campaign.into()), channel: cap.channel.clone() }
+    }
+}
+
+/// The messages of one user that a cap counts in one period.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Counted {
+    pub messages: u32,
+    /// The campaign of the latest of them.
+    pub latest_campaign: String,
+}
+
+/// The past, up to the moment of deciding.
+pub trait History {
+    /// An error of the ledger's storage.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Users who said that they want no messages.
+    ///
+    /// # Errors
+    /// Those of the storage; so for all of these.
+    fn opted_out(&self, users: usize) -> Result<Bitmap, Self::Error>;
+
+    /// The due time of each user's last message of this campaign's first step that was planned and is not failed, expired or recalled.
+    fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, Self::Error>;
+
+    /// Values of the trigger field for which a user was already messaged (`again per event.field`).
+    fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Self::Error>;
+
+    /// Messages due from the first to the last day (policy zone, both included) that count: planned on, not failed, expired or recalled.
+    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
+}
