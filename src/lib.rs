@@ -6,4 +6,5 @@ pub mod base;
 pub mod decide;
 pub mod diag;
 pub mod program;
+pub mod store;
 pub mod syntax;

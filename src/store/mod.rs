@@ -1,0 +1,20 @@
+//! The tag store: what is known of each user and what each user did, as columns.
+//!
+//! A [`Snapshot`] is a read view that does not move. Columns are Arrow arrays in the narrowest form of their declared type
+//! ([`column`]), a row a user number; events are clustered by user ([`event_table`]). The store hears nothing of campaigns.
+
+mod batches;
+mod build;
+pub mod column;
+mod digest;
+pub mod event_table;
+mod file;
+mod schema_file;
+pub mod snapshot;
+mod users;
+
+pub use build::{ColumnBuilder, Pick, gather};
+pub use column::{Column, ColumnData};
+pub use event_table::{EventSegment, EventTable, RowRef};
+pub use snapshot::{Snapshot, SnapshotBuilder};
+pub use users::Users;

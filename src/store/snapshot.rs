@@ -1,0 +1,204 @@
+//! A read view that does not move: the users, tags and events of one moment.
+
+use arrow_array::{Int64Array, UInt32Array};
+use arrow_buffer::OffsetBuffer;
+use std::sync::Arc;
+
+use super::build::ColumnBuilder;
+use super::column::Column;
+use super::event_table::{EventSegment, EventTable};
+use super::users::{NewUsers, Users};
+use super::{digest, users};
+use crate::base::{EventSchema, Instant, Schema, TagSchema, UserNo, Value};
+
+/// What was known at one moment. Cheap to share, never changes.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) users: Users,
+    pub(super) schema: Schema,
+    /// One a tag of the schema.
+    pub(super) tags: Vec<Column>,
+    /// One an event of the schema.
+    pub(super) events: Vec<EventTable>,
+    pub(super) digest: String,
+}
+
+impl Snapshot {
+    /// A snapshot of nobody.
+    pub fn empty() -> Self {
+        SnapshotBuilder::new().build()
+    }
+
+    /// Users have the numbers `0..user_count()`.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    pub fn user_id(&self, user: UserNo) -> Option<&str> {
+        self.users.id(user)
+    }
+
+    pub fn user_no(&self, id: &str) -> Option<UserNo> {
+        self.users.number(id)
+    }
+
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// Tags and events as they are stored; the program's own schema may know more, or other types.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub fn tag(&self, name: &str) -> Option<&Column> {
+        self.tags.get(self.schema.tag_named(name)?.index())
+    }
+
+    pub fn event(&self, name: &str) -> Option<&EventTable> {
+        self.events.get(self.schema.event_named(name)?.index())
+    }
+
+    /// Changes whenever users, schema or values do; the same content gives the same digest.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+/// Makes a snapshot in memory, for tests and `test` blocks.
+#[derive(Debug)]
+pub struct SnapshotBuilder {
+    users: NewUsers,
+    schema: Schema,
+    tags: Vec<Column>,
+    events: Vec<EventTable>,
+}
+
+impl Default for SnapshotBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SnapshotBuilder {
+    pub fn new() -> Self {
+        SnapshotBuilder { users: NewUsers::after(0), schema: Schema::default(), tags: Vec::new(), events: Vec::new() }
+    }
+
+    /// The number of a user, a new one at first sight.
+    pub fn user(&mut self, id: &str) -> UserNo {
+        self.users.get_or_add(id).unwrap_or(UserNo(users::MAX_USERS))
+    }
+
+    /// A tag's values, one a user number; users past the end have none. Replaces a tag of the same name.
+    pub fn tag(&mut self, schema: TagSchema, values: Vec<Option<Value>>) -> &mut Self {
+        self.tag_written(schema, values.into_iter().map(|v| v.map(|v| (v, None))).collect())
+    }
+
+    /// Like [`Self::tag`], each value with the instant it was written (kept where the tag declares `fresh`).
+    pub fn tag_written(&mut self, schema: TagSchema, values: Vec<Option<(Value, Option<Instant>)>>) -> &mut Self {
+        let mut data = ColumnBuilder::new(&schema.ty);
+        values.iter().for_each(|v| data.push(v.as_ref().map(|(v, _)| v)));
+        let written = schema.fresh.map(|_| values.iter().map(|v| v.as_ref().and_then(|(_, at)| at.map(|at| at.0))).collect::<Int64Array>());
+        let column = Column { ty: schema.ty.clone(), data: data.finish(), written };
+        match self.schema.tag_named(&schema.name).map(|id| id.index()) {
+            Some(i) => {
+                self.schema.tags[i] = schema;
+                self.tags[i] = column;
+            }
+            None => {
+                self.schema.tags.push(schema);
+                self.tags.push(column);
+            }
+        }
+        self
+    }
+
+    /// Events of one kind, in any order; more of them when called again with the same name.
+    pub fn event(&mut self, schema: EventSchema, mut rows: Vec<(UserNo, Instant, Vec<Option<Value>>)>) -> &mut Self {
+        rows.sort_by_key(|(user, at, _)| (*user, *at));
+        let mut columns: Vec<_> = schema.fields.iter().map(|f| ColumnBuilder::new(&f.ty)).collect();
+        let (mut users, mut lengths): (Vec<u32>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (user, _, values) in &rows {
+            match lengths.last_mut() {
+                Some(n) if users.last() == Some(&user.0) => *n += 1,
+                _ => {
+                    users.push(user.0);
+                    lengths.push(1);
+                }
+            }
+            columns.iter_mut().enumerate().for_each(|(i, c)| c.push(values.get(i).and_then(Option::as_ref)));
+        }
+        let segment = Arc::new(EventSegment {
+            users: UInt32Array::from(users),
+            offsets: OffsetBuffer::from_lengths(lengths),
+            at: rows.iter().map(|(_, at, _)| Some(at.0)).collect::<Int64Array>(),
+            columns: columns.into_iter().map(ColumnBuilder::finish).collect(),
+        });
+        match self.schema.event_named(&schema.name).map(|id| id.index()) {
+            Some(i) => self.events[i].segments.push(segment),
+            None => {
+                self.schema.events.push(schema.clone());
+                self.events.push(EventTable { schema, segments: vec![segment] });
+            }
+        }
+        self
+    }
+
+    pub fn build(self) -> Snapshot {
+        let users = Users { segments: vec![self.users.finish()] };
+        let digest = digest::of_memory(&users, &self.schema, &self.tags, &self.events);
+        Snapshot { users, schema: self.schema, tags: self.tags, events: self.events, digest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Elapsed, EnumType, FieldSchema, Type};
+
+    fn tag(name: &str, ty: Type) -> TagSchema {
+        TagSchema {
+            name: name.into(),
+            ty,
+            always: false,
+            private: false,
+            consent: false,
+            sensitive_by: None,
+            fresh: None,
+            layer: None,
+            refresh: None,
+            source: None,
+            derived: false,
+        }
+    }
+
+    #[test]
+    fn values_come_back() {
+        let members = EnumType { members: ["beauty", "food"].map(String::from).to_vec() };
+        let interests = Type::Set(Box::new(Type::Enum(Arc::new(members))));
+        let both = Value::Set([Value::Enum(0), Value::Enum(1)].into());
+        let mut b = SnapshotBuilder::new();
+        let (u1, u2) = (b.user("u1"), b.user("u2"));
+        b.tag(tag("interests", interests), vec![Some(both.clone())]);
+        let fresh = TagSchema { fresh: Some(Elapsed::hours(1)), ..tag("risk", Type::Ratio) };
+        b.tag_written(fresh, vec![None, Some((Value::Ratio(0.3), Some(Instant(7))))]);
+        let purchase =
+            EventSchema { name: "purchase".into(), fields: vec![FieldSchema { name: "amount".into(), ty: Type::Money, optional: false }] };
+        b.event(purchase.clone(), vec![(u2, Instant(5), vec![Some(Value::Money(3))]), (u2, Instant(1), vec![None])]);
+        b.event(purchase, vec![(u2, Instant(3), vec![Some(Value::Money(9))]), (u1, Instant(9), vec![])]);
+        let s = b.build();
+        assert_eq!((s.user_count(), s.user_no("u2"), s.user_id(u1)), (2, Some(u2), Some("u1")));
+        let interests = s.tag("interests").unwrap();
+        assert_eq!((interests.value(0), interests.value(1)), (Some(both), None));
+        let risk = s.tag("risk").unwrap();
+        assert_eq!((risk.value(0), risk.value(1), risk.written_at(1)), (None, Some(Value::Ratio(0.3)), Some(Instant(7))));
+        let events = s.event("purchase").unwrap();
+        let amounts: Vec<_> = events.rows_of(u2).map(|r| (events.at(r).0, events.value(r, 0))).collect();
+        assert_eq!(amounts, [(1, None), (3, Some(Value::Money(9))), (5, Some(Value::Money(3)))]);
+        assert_eq!(events.users_with_events().collect::<Vec<_>>(), [u1, u2]);
+        assert_eq!(events.len(), 4);
+        assert_eq!(s.digest(), s.clone().digest());
+        assert_ne!(s.digest(), Snapshot::empty().digest());
+    }
+}

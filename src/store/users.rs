@@ -1,0 +1,180 @@
+//! User numbers and user ids. A number is given on first sight, never moves and is never reused.
+//!
+//! Ids come in segments, each a range of numbers with its own hash index: an open-addressed table of slots, a slot being
+//! the row in the segment plus one, or 0 when empty. Segments are immutable; new users form a new one.
+
+use arrow_array::{Array, LargeStringArray, UInt32Array};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::base::UserNo;
+
+/// More users than numbers: the last number is kept free so that a count always fits 32 bits.
+pub const MAX_USERS: u32 = u32::MAX;
+
+/// The users of a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Users {
+    pub(super) segments: Vec<IdSegment>,
+}
+
+/// Users `first`, `first + 1`, … in order.
+#[derive(Clone, Debug)]
+pub(super) struct IdSegment {
+    pub first: u32,
+    pub ids: LargeStringArray,
+    /// A power of two in length.
+    pub slots: UInt32Array,
+}
+
+impl Users {
+    pub fn len(&self) -> usize {
+        self.segments.last().map_or(0, |s| s.first as usize + s.ids.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn id(&self, user: UserNo) -> Option<&str> {
+        let after = self.segments.partition_point(|s| s.first <= user.0);
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        let row = (user.0 - segment.first) as usize;
+        (row < segment.ids.len()).then(|| segment.ids.value(row))
+    }
+
+    pub fn number(&self, id: &str) -> Option<UserNo> {
+        let hash = xxh3_64(id.as_bytes());
+        self.segments.iter().find_map(|s| s.find(hash, id))
+    }
+}
+
+impl IdSegment {
+    fn find(&self, hash: u64, id: &str) -> Option<UserNo> {
+        let slots = self.slots.values();
+        for slot in probe(hash, slots.len()) {
+            let row = slots.get(slot)?.checked_sub(1)?;
+            if (row as usize) < self.ids.len() && self.ids.value(row as usize) == id {
+                return Some(UserNo(self.first + row));
+            }
+        }
+        None
+    }
+}
+
+/// Every slot of a table of `len` (a power of two), beginning where the hash says.
+fn probe(hash: u64, len: usize) -> impl Iterator<Item = usize> {
+    let mask = len.wrapping_sub(1);
+    (0..len).map(move |step| (hash as usize).wrapping_add(step) & mask)
+}
+
+/// Users being added after those of a snapshot.
+#[derive(Clone, Debug)]
+pub(super) struct NewUsers {
+    first: u32,
+    bytes: Vec<u8>,
+    /// Where each id begins in `bytes`, and where the last one ends.
+    offsets: Vec<i64>,
+    slots: Vec<u32>,
+}
+
+impl NewUsers {
+    pub fn after(count: usize) -> Self {
+        NewUsers { first: u32::try_from(count).unwrap_or(MAX_USERS), bytes: Vec::new(), offsets: vec![0], slots: vec![0; 16] }
+    }
+
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn id(&self, row: usize) -> Option<&[u8]> {
+        let (from, to) = (*self.offsets.get(row)?, *self.offsets.get(row + 1)?);
+        self.bytes.get(from as usize..to as usize)
+    }
+
+    pub fn find(&self, id: &str) -> Option<UserNo> {
+        match self.slot_of(id) {
+            Ok(row) => Some(UserNo(self.first + row)),
+            Err(_) => None,
+        }
+    }
+
+    /// The row of an id, or the empty slot where it belongs.
+    fn slot_of(&self, id: &str) -> Result<u32, usize> {
+        for slot in probe(xxh3_64(id.as_bytes()), self.slots.len()) {
+            match self.slots.get(slot).and_then(|s| s.checked_sub(1)) {
+                None => return Err(slot),
+                Some(row) if self.id(row as usize) == Some(id.as_bytes()) => return Ok(row),
+                Some(_) => {}
+            }
+        }
+        Err(0) // Not reached: the table is never more than half full.
+    }
+
+    /// The number of an id, a new one at first sight; `None` when all numbers are given out.
+    pub fn get_or_add(&mut self, id: &str) -> Option<UserNo> {
+        let slot = match self.slot_of(id) {
+            Ok(row) => return Some(UserNo(self.first + row)),
+            Err(slot) => slot,
+        };
+        let row = u32::try_from(self.len()).ok()?;
+        let number = self.first.checked_add(row).filter(|n| *n < MAX_USERS)?;
+        self.bytes.extend_from_slice(id.as_bytes());
+        self.offsets.push(self.bytes.len() as i64);
+        if let Some(s) = self.slots.get_mut(slot) {
+            *s = row + 1;
+        }
+        if self.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        Some(UserNo(number))
+    }
+
+    fn grow(&mut self) {
+        let mut slots = vec![0u32; self.slots.len() * 2];
+        for row in 0..self.len() {
+            let hash = xxh3_64(self.id(row).unwrap_or_default());
+            let free = probe(hash, slots.len()).find(|s| slots.get(*s) == Some(&0));
+            if let Some(slot) = free.and_then(|s| slots.get_mut(s)) {
+                *slot = row as u32 + 1;
+            }
+        }
+        self.slots = slots;
+    }
+
+    pub fn finish(self) -> IdSegment {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        IdSegment {
+            first: self.first,
+            ids: LargeStringArray::new(offsets, Buffer::from_vec(self.bytes), None),
+            slots: UInt32Array::from(self.slots),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_given_once() {
+        let mut new = NewUsers::after(0);
+        let numbers: Vec<_> = (0..1000).map(|i| new.get_or_add(&format!("u{i}")).unwrap().0).collect();
+        assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
+        assert_eq!(new.get_or_add("u7"), Some(UserNo(7)));
+        let mut users = Users { segments: vec![new.finish()] };
+        let mut more = NewUsers::after(users.len());
+        assert_eq!(more.get_or_add(""), Some(UserNo(1000)));
+        assert_eq!(more.find("用户"), None);
+        assert_eq!(more.get_or_add("用户"), Some(UserNo(1001)));
+        users.segments.push(more.finish());
+        assert_eq!(users.len(), 1002);
+        for i in 0..1000 {
+            assert_eq!(users.number(&format!("u{i}")), Some(UserNo(i)));
+        }
+        assert_eq!(users.number("用户"), Some(UserNo(1001)));
+        assert_eq!(users.id(UserNo(1001)), Some("用户"));
+        assert_eq!(users.id(UserNo(999)), Some("u999"));
+        assert_eq!((users.number("nobody"), users.id(UserNo(1002))), (None, None));
+    }
+}
