@@ -116,6 +116,14 @@ pub enum CompareOp {
 }
 
 /// The types say what is meant: `money / money` is a number, `instant - instant` elapsed. Overflow and division by zero give missing.
+///
+/// What the checker lets through (left, right → type of the expression):
+/// - int ± × mod int → int; int / int → number; with a number on one side (or both): number
+/// - money ± money → money; money × int, number or ratio → money (money always on the left); money / int or number → money (to the nearest
+///   minor unit, half away from zero); money / money → number
+/// - date ± calendar → date; instant ± elapsed or calendar → instant; instant − instant → elapsed
+///
+/// `mod` takes the sign of its right side. A ratio elsewhere comes wrapped in [`Function::Number`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArithOp {
     Add,
@@ -155,6 +163,10 @@ pub enum Function {
     Greatest,
     /// A private value made showable: first and last character kept, the rest `*`.
     Mask,
+    /// Not written by anyone: an int or a ratio as a number, where the other side is one.
+    Number,
+    /// Not written by anyone: an enum member's name as text (`region ?? "nowhere"`).
+    Text,
 }
 
 /// What is asked of a user's events.

@@ -1,6 +1,12 @@
 //! Syntax trees of all files to one typed program: names resolved, types and units settled, every rule of the language checked.
 //!
-//! [`typed`] and [`expr`] are all that later floors see of a script.
+//! [`typed`] and [`expr`] are all that later floors see of a script. [`check`](mod@check) makes them: [`scope`] knows the names,
+//! [`campaign`] the clauses of campaigns, templates and policy, [`pack`] what the platforms take.
 
+pub mod campaign;
+pub mod check;
 pub mod expr;
+pub mod pack;
+pub mod presence;
+pub mod scope;
 pub mod typed;

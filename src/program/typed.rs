@@ -87,6 +87,8 @@ pub struct Declared {
     /// The whole declaration.
     pub span: Span,
     pub doc: Vec<String>,
+    /// An error was found in it: its content is a placeholder, lints leave it alone, and nothing of the program may be carried out.
+    pub failed: bool,
 }
 
 #[derive(Clone, Debug)]
