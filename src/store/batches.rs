@@ -9,7 +9,7 @@
 
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Int64Array, LargeStringArray, ListArray, RecordBatch, StructArray, UInt32Array};
-use arrow_schema::{ArrowError, DataType, Field, Fields, Schema as ArrowSchema, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -79,14 +79,23 @@ fn event_fields(schema: &EventSchema) -> Fields {
     std::iter::once(at).chain(schema.fields.iter().map(|f| field(&f.name, &f.ty))).collect()
 }
 
+fn event_item(fields: Fields) -> Arc<Field> {
+    Arc::new(Field::new("event", DataType::Struct(fields), false))
+}
+
+/// The Arrow schema of an event's segments.
+pub(super) fn segment_schema(schema: &EventSchema) -> SchemaRef {
+    let events = DataType::List(event_item(event_fields(schema)));
+    Arc::new(ArrowSchema::new(vec![Field::new("user", DataType::UInt32, false), Field::new("events", events, false)]))
+}
+
 pub(super) fn of_segment(schema: &EventSchema, segment: &EventSegment) -> Result<RecordBatch, ArrowError> {
     let fields = event_fields(schema);
+    let arrow = segment_schema(schema);
     let arrays = std::iter::once(instants(&segment.at)).chain(segment.columns.iter().map(ColumnData::to_array)).collect();
     let rows = StructArray::try_new(fields.clone(), arrays, None)?;
-    let item = Arc::new(Field::new("event", DataType::Struct(fields), false));
-    let lists = ListArray::try_new(item.clone(), segment.offsets.clone(), Arc::new(rows), None)?;
-    let schema = ArrowSchema::new(vec![Field::new("user", DataType::UInt32, false), Field::new("events", DataType::List(item), false)]);
-    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(segment.users.clone()), Arc::new(lists)])
+    let lists = ListArray::try_new(event_item(fields), segment.offsets.clone(), Arc::new(rows), None)?;
+    RecordBatch::try_new(arrow, vec![Arc::new(segment.users.clone()), Arc::new(lists)])
 }
 
 pub(super) fn to_segment(batch: &RecordBatch, schema: &EventSchema) -> Option<EventSegment> {

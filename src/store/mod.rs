@@ -3,18 +3,29 @@
 //! A [`Snapshot`] is a read view that does not move. Columns are Arrow arrays in the narrowest form of their declared type
 //! ([`column`]), a row a user number; events are clustered by user ([`event_table`]). The store hears nothing of campaigns.
 
+mod adapt;
 mod batches;
 mod build;
 pub mod column;
 mod digest;
+mod disk;
+mod error;
 pub mod event_table;
 mod file;
+mod manifest;
+mod merge;
 mod schema_file;
 pub mod snapshot;
 mod users;
+mod writer;
 
 pub use build::{ColumnBuilder, Pick, gather};
 pub use column::{Column, ColumnData};
+pub use disk::Store;
+pub(crate) use error::words;
+pub use error::{Doing, StoreError, Words};
 pub use event_table::{EventSegment, EventTable, RowRef};
+pub use manifest::ImportEntry;
 pub use snapshot::{Snapshot, SnapshotBuilder};
 pub use users::Users;
+pub use writer::Writer;

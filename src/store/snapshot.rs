@@ -9,7 +9,7 @@ use super::column::Column;
 use super::event_table::{EventSegment, EventTable};
 use super::users::{NewUsers, Users};
 use super::{digest, users};
-use crate::base::{EventSchema, Instant, Schema, TagSchema, UserNo, Value};
+use crate::base::{EventId, EventSchema, Instant, Schema, TagId, TagSchema, UserNo, Value};
 
 /// What was known at one moment. Cheap to share, never changes.
 #[derive(Clone, Debug)]
@@ -49,6 +49,16 @@ impl Snapshot {
     /// Tags and events as they are stored; the program's own schema may know more, or other types.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// The column at a position of [`Self::schema`].
+    pub fn tag_at(&self, tag: TagId) -> Option<&Column> {
+        self.tags.get(tag.index())
+    }
+
+    /// The events at a position of [`Self::schema`].
+    pub fn event_at(&self, event: EventId) -> Option<&EventTable> {
+        self.events.get(event.index())
     }
 
     pub fn tag(&self, name: &str) -> Option<&Column> {

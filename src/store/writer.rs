@@ -1,0 +1,376 @@
+//! Changing a store: new files are written and made durable one by one, then the manifest that names them replaces the old one.
+//! Until that moment nothing has changed; a writer that is dropped before it takes its files along.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::column::Column;
+use super::disk::{LOCK, open_snapshot, open_users, read_manifest};
+use super::error::StoreError;
+use super::event_table::EventSegment;
+use super::file::{self, NewFile};
+use super::manifest::{self, EventEntry, FileEntry, ImportEntry, Manifest, SegmentEntry, TagEntry, UsersEntry};
+use super::merge;
+use super::schema_file::{EventSchemaFile, TagSchemaFile};
+use super::snapshot::Snapshot;
+use super::users::{IdSegment, NewUsers};
+use super::{Users, adapt, batches};
+use crate::base::world::World;
+use crate::base::{EventSchema, Schema, TagSchema};
+
+pub(super) const NEW_MANIFEST: &str = "manifest.json.new";
+/// Where an import keeps rows that it has read but not yet placed.
+pub(super) const SPILL: &str = "import";
+/// Folders whose `.arrow` files belong to the store.
+const FOLDERS: [&str; 4] = ["users", "tags", "events", SPILL];
+/// The longest part of a name that a file name repeats; what tells files apart is their number.
+const MAX_STEM_CHARS: usize = 40;
+/// Imports that the manifest remembers.
+const MAX_IMPORTS: usize = 1000;
+
+/// The right to change a store, and the change that is being made.
+pub struct Writer {
+    dir: PathBuf,
+    world: Arc<dyn World>,
+    /// Held until the writer is dropped.
+    _lock: File,
+    /// What is in force.
+    manifest: Manifest,
+    /// What will be in force after the commit.
+    next: Manifest,
+    /// Files written since the last commit.
+    written: Vec<PathBuf>,
+}
+
+impl Writer {
+    pub(super) fn open(dir: &Path, world: Arc<dyn World>) -> Result<Self, StoreError> {
+        let lock = lock(dir)?;
+        let manifest = read_manifest(dir)?;
+        let writer = Writer { dir: dir.into(), world, _lock: lock, next: manifest.clone(), manifest, written: Vec::new() };
+        writer.remove_orphans()?;
+        Ok(writer)
+    }
+
+    /// Makes an empty store where there is none.
+    pub(super) fn create(dir: &Path, world: Arc<dyn World>) -> Result<Self, StoreError> {
+        let lock = lock(dir)?;
+        let manifest = match read_manifest(dir) {
+            Err(StoreError::NoStore(_)) => Manifest::new(),
+            other => other?, // Another process was faster.
+        };
+        let mut writer = Writer { dir: dir.into(), world, _lock: lock, next: manifest.clone(), manifest, written: Vec::new() };
+        writer.commit()?;
+        Ok(writer)
+    }
+
+    /// What will be in force after the commit.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        open_snapshot(&self.dir, &self.next)
+    }
+
+    /// Users, tags and events after the commit.
+    pub fn schema(&self) -> Schema {
+        self.next.schema()
+    }
+
+    pub fn world(&self) -> &Arc<dyn World> {
+        &self.world
+    }
+
+    pub(super) fn user_count(&self) -> usize {
+        self.next.user_count()
+    }
+
+    pub(super) fn imports(&self) -> &[ImportEntry] {
+        &self.next.imports
+    }
+
+    pub(super) fn remember_import(&mut self, entry: ImportEntry) {
+        let too_many = (self.next.imports.len() + 1).saturating_sub(MAX_IMPORTS);
+        self.next.imports.drain(..too_many);
+        self.next.imports.push(entry);
+    }
+
+    /// Adds users after those that are there.
+    pub(super) fn add_users(&mut self, new: NewUsers) -> Result<(), StoreError> {
+        if new.len() == 0 {
+            return Ok(());
+        }
+        let entry = self.put_ids(&new.finish())?;
+        self.next.users.push(entry);
+        let rows: Vec<u64> = self.next.users.iter().map(|u| u.rows.into()).collect();
+        let count = merge::how_many_to_merge(&rows);
+        if count > 0 {
+            let old = self.next.users.split_off(self.next.users.len() - count);
+            let users: Users = open_users(&self.dir, &old)?;
+            let mut merged = NewUsers::after(self.next.user_count());
+            for id in users.segments.iter().flat_map(|s| s.ids.iter().flatten()) {
+                merged.get_or_add(id).ok_or(StoreError::TooManyUsers)?;
+            }
+            let entry = self.put_ids(&merged.finish())?;
+            self.next.users.push(entry);
+        }
+        Ok(())
+    }
+
+    fn put_ids(&mut self, segment: &IdSegment) -> Result<UsersEntry, StoreError> {
+        let number = self.take_number();
+        let ids = self.put("users", &format!("{number}.ids.arrow"), &[batches::of_ids(segment)])?;
+        let index = self.put("users", &format!("{number}.index.arrow"), &[batches::of_slots(segment)])?;
+        let rows = arrow_array::Array::len(&segment.ids) as u32;
+        Ok(UsersEntry { first: segment.first, rows, ids, index })
+    }
+
+    /// Puts a tag's column in the place of what it had.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn put_tag(&mut self, tag: &TagSchema, sensitive_by: Option<&str>, column: &Column) -> Result<(), StoreError> {
+        let name = format!("{}.{}.arrow", stem(&tag.name), self.take_number());
+        let data = self.put("tags", &name, &[batches::of_column(&tag.name, column)])?;
+        let mut schema = TagSchemaFile::of(tag, &Schema::default());
+        schema.sensitive_by = sensitive_by.map(String::from);
+        let entry = TagEntry { schema, rows: column.len() as u64, data };
+        match self.next.tags.iter_mut().find(|t| t.schema.name == tag.name) {
+            Some(old) => *old = entry,
+            None => self.next.tags.push(entry),
+        }
+        Ok(())
+    }
+
+    /// Adds events that are sorted by user and time, as one file of several batches. With a `source`, they replace what that source gave before.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn put_events(
+        &mut self,
+        event: &EventSchema,
+        source: Option<&str>,
+        runs: &[Vec<Arc<EventSegment>>],
+    ) -> Result<(), StoreError> {
+        let schema = EventSchemaFile::of(event);
+        let at = match self.next.events.iter().position(|e| e.schema.name == event.name) {
+            Some(i) => {
+                self.adapt_events(event, i)?;
+                i
+            }
+            None => {
+                self.next.events.push(EventEntry { schema, segments: Vec::new() });
+                self.next.events.len() - 1
+            }
+        };
+        let data = self.put_segment(event, runs)?;
+        let rows = runs.iter().flatten().map(|s| s.len() as u64).sum();
+        if let Some(entry) = self.next.events.get_mut(at) {
+            if source.is_some() {
+                entry.segments.retain(|s| s.source.as_deref() != source);
+            }
+            entry.segments.push(SegmentEntry { rows, source: source.map(String::from), data });
+        }
+        self.merge_events(event, at)
+    }
+
+    /// Writes the stored segments of an event anew where its declaration has changed.
+    fn adapt_events(&mut self, event: &EventSchema, at: usize) -> Result<(), StoreError> {
+        let Some(mut entry) = self.next.events.get(at).cloned() else { return Ok(()) };
+        let stored = entry.schema.to_event();
+        if !adapt::same_fields(&stored, event) {
+            for segment in &mut entry.segments {
+                let parts = file::open(&self.dir, &segment.data)?;
+                let parts = parts.iter().filter_map(|b| batches::to_segment(b, &stored));
+                let run = parts.map(|s| adapt::segment_as(&s, &stored, event).map(Arc::new)).collect::<Result<_, _>>()?;
+                segment.data = self.put_segment(event, &[run])?;
+            }
+        }
+        entry.schema = EventSchemaFile::of(event);
+        self.next.events[at] = entry;
+        Ok(())
+    }
+
+    /// Merges the newest appended segments of an event until sizes are far enough apart.
+    fn merge_events(&mut self, event: &EventSchema, at: usize) -> Result<(), StoreError> {
+        let Some(entry) = self.next.events.get(at) else { return Ok(()) };
+        let appended: Vec<usize> = (0..entry.segments.len()).filter(|i| entry.segments[*i].source.is_none()).collect();
+        let rows: Vec<u64> = appended.iter().map(|i| entry.segments[*i].rows).collect();
+        let count = merge::how_many_to_merge(&rows);
+        if count == 0 {
+            return Ok(());
+        }
+        let merged: BTreeSet<usize> = appended[appended.len() - count..].iter().copied().collect();
+        let mut runs = Vec::new();
+        for i in &merged {
+            let batches = file::open(&self.dir, &entry.segments[*i].data)?;
+            runs.push(batches.iter().filter_map(|b| batches::to_segment(b, event).map(Arc::new)).collect());
+        }
+        let rows = merged.iter().map(|i| entry.segments[*i].rows).sum();
+        let data = self.put_segment(event, &runs)?;
+        if let Some(entry) = self.next.events.get_mut(at) {
+            let mut position = 0..;
+            entry.segments.retain(|_| position.next().is_none_or(|i| !merged.contains(&i)));
+            entry.segments.push(SegmentEntry { rows, source: None, data });
+        }
+        Ok(())
+    }
+
+    fn put_segment(&mut self, event: &EventSchema, runs: &[Vec<Arc<EventSegment>>]) -> Result<FileEntry, StoreError> {
+        let folder = format!("events/{}", stem(&event.name));
+        let name = format!("{}.arrow", self.take_number());
+        let schema = batches::segment_schema(event);
+        let (name, path) = self.new_file(&folder, &name)?;
+        let mut out = NewFile::create(&path, &schema)?;
+        merge::merge(event, runs, merge::BATCH_ROWS, |segment| {
+            let batch = batches::of_segment(event, &segment).map_err(|e| StoreError::write(&path, io::Error::other(e)))?;
+            out.write(&path, &batch)
+        })?;
+        self.about_to(&name)?;
+        out.finish(&path, &name)
+    }
+
+    /// The number of the next file.
+    fn take_number(&mut self) -> u64 {
+        let number = self.next.next_file;
+        self.next.next_file += 1;
+        number
+    }
+
+    fn about_to(&self, what: &str) -> Result<(), StoreError> {
+        self.world.about_to_write(what).map_err(|e| StoreError::write(&self.dir.join(what), e))
+    }
+
+    /// Names a file that is about to be made: relative to the store, and its path.
+    fn new_file(&mut self, folder: &str, name: &str) -> Result<(String, PathBuf), StoreError> {
+        let name = format!("{folder}/{name}");
+        self.about_to(&name)?;
+        let folder = self.dir.join(folder);
+        fs::create_dir_all(&folder).map_err(|e| StoreError::write(&folder, e))?;
+        let path = self.dir.join(&name);
+        self.written.push(path.clone());
+        Ok((name, path))
+    }
+
+    fn put(
+        &mut self,
+        folder: &str,
+        name: &str,
+        batches: &[Result<arrow_array::RecordBatch, arrow_schema::ArrowError>],
+    ) -> Result<FileEntry, StoreError> {
+        let (name, path) = self.new_file(folder, name)?;
+        let mut out: Option<NewFile> = None;
+        for batch in batches {
+            let batch = batch.as_ref().map_err(|e| StoreError::write(&path, io::Error::other(e.to_string())))?;
+            let file = match &mut out {
+                Some(file) => file,
+                None => out.insert(NewFile::create(&path, &batch.schema())?),
+            };
+            file.write(&path, batch)?;
+        }
+        self.about_to(&name)?;
+        out.ok_or_else(|| StoreError::write(&path, io::ErrorKind::InvalidInput.into()))?.finish(&path, &name)
+    }
+
+    /// A file for rows that are read but not yet placed; gone after the commit.
+    pub(super) fn spill(&mut self, schema: &arrow_schema::SchemaRef) -> Result<(PathBuf, NewFile), StoreError> {
+        let name = format!("{}.arrow", self.take_number());
+        let (_, path) = self.new_file(SPILL, &name)?;
+        let file = NewFile::create(&path, schema)?;
+        Ok((path, file))
+    }
+
+    /// Makes the change: all of it or, on an error, nothing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        let folders: BTreeSet<&Path> = self.written.iter().filter_map(|p| p.parent()).collect();
+        for folder in folders {
+            for folder in folder.ancestors().take_while(|f| f.starts_with(&self.dir)) {
+                sync_folder(folder)?;
+            }
+        }
+        let (new, path) = (self.dir.join(NEW_MANIFEST), self.dir.join(manifest::FILE));
+        self.about_to(NEW_MANIFEST)?;
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&new)?;
+            file.write_all(&self.next.to_json())?;
+            file.sync_all()
+        };
+        write().map_err(|e| StoreError::write(&new, e))?;
+        self.about_to(manifest::FILE)?;
+        fs::rename(&new, &path).map_err(|e| StoreError::write(&path, e))?;
+        self.written.clear();
+        self.manifest = self.next.clone();
+        self.about_to("store folder")?;
+        sync_folder(&self.dir)?;
+        let _ = self.remove_orphans(); // The change is made; what stays is removed by the next writer.
+        Ok(())
+    }
+
+    /// Removes files that no manifest names: left over by a crash, or replaced. Who has them open keeps them.
+    fn remove_orphans(&self) -> Result<(), StoreError> {
+        let named: BTreeSet<PathBuf> = self.manifest.files().map(|f| self.dir.join(&f.file)).collect();
+        for folder in FOLDERS {
+            remove_unnamed(&self.dir.join(folder), &named)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        for path in &self.written {
+            let _ = fs::remove_file(path); // What stays is removed by the next writer.
+        }
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|e| if e.kind() == io::ErrorKind::NotFound { StoreError::NoStore(dir.into()) } else { StoreError::write(&path, e) })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(path)),
+        Err(TryLockError::Error(e)) => Err(StoreError::write(&path, e)),
+    }
+}
+
+/// Makes the names in a folder durable. Where folders cannot be opened as files (Windows) the system does it alone.
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    if cfg!(unix) {
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| StoreError::write(folder, e))?;
+    }
+    Ok(())
+}
+
+fn remove_unnamed(folder: &Path, named: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(StoreError::read(folder, e)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|e| StoreError::read(folder, e))?.path();
+        if path.is_dir() {
+            remove_unnamed(&path, named)?;
+        } else if path.extension().is_some_and(|e| e == "arrow") && !named.contains(&path) {
+            fs::remove_file(&path).map_err(|e| StoreError::write(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// A name as part of a file name: letters and digits of any script, `_` and `-`; others become `_`.
+fn stem(name: &str) -> String {
+    name.chars().take(MAX_STEM_CHARS).map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
