@@ -1,0 +1,585 @@
+//! What a pack says, word for word as its TOML file says it.
+//!
+//! Words that a file may use are enums here, and a field that nobody declared is refused: a misspelt fact cannot be lost.
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::base::{Date, Elapsed};
+use crate::diag::{Lang, Msg};
+use crate::program::expr::OwnEvent;
+use crate::program::typed::{self, CapPeriod};
+
+/// A platform.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    pub platform: String,
+    pub title: Words,
+    /// Where the platform's days and months begin.
+    pub zone: String,
+    /// The types that fields of typed shapes can have.
+    #[serde(default)]
+    pub field_types: Vec<FieldType>,
+    #[serde(rename = "endpoint")]
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// One way to send on a platform.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    pub name: String,
+    pub title: Words,
+    /// The date of the source, or the day it was read: older plans may have known other limits.
+    #[serde(deserialize_with = "date")]
+    pub valid_from: Date,
+    pub source: String,
+    #[serde(deserialize_with = "purposes")]
+    pub purposes: Vec<typed::Purpose>,
+    pub address: Address,
+    pub hand_over: HandOver,
+    /// Calls that the endpoint takes.
+    pub rate: Option<Rate>,
+    #[serde(default, rename = "quota")]
+    pub quotas: Vec<Quota>,
+    /// What the user must have done before; empty: nothing.
+    #[serde(default, rename = "contact")]
+    pub contacts: Vec<Contact>,
+    pub key: Key,
+    /// Somebody has to confirm before anything is sent.
+    pub person: Option<Person>,
+    pub evidence: Evidence,
+    /// In order of preference: a message takes the first that can carry it.
+    #[serde(rename = "shape")]
+    pub shapes: Vec<Shape>,
+    /// Limits that the platform had once.
+    #[serde(default, rename = "former")]
+    pub former: Vec<Former>,
+    /// What the sources did not settle: not to be relied on.
+    pub unverified: Vec<Fact>,
+}
+
+/// A few words in both languages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    pub en: String,
+    pub zh: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Address {
+    /// A tag of type `address(ACCOUNT)`.
+    Tag,
+    /// The user id, unless there is such a tag.
+    UserId,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum HandOver {
+    /// A job: one text for a list of users, at least `min`, at most `max` (`None`: no known bound).
+    List { min: u32, max: Option<u32> },
+    /// A text a user. Up to `together` users with the same text may share a call.
+    Single { together: u32 },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    pub n: u64,
+    pub per: Per,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Per {
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    pub of: Holder,
+    pub counts: Counted,
+    pub n: Amount,
+    pub per: Per,
+    /// What is over it is dropped without an error.
+    #[serde(default)]
+    pub silent: bool,
+    pub note: Option<Words>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    User,
+    Account,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    Messages,
+    Calls,
+    /// Calls that each start a list of users on its way.
+    Jobs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Amount {
+    Number(u64),
+    Word(AmountWord),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub enum AmountWord {
+    #[serde(rename = "days of the month")]
+    DaysOfMonth,
+}
+
+/// So many messages may follow what a user did.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    pub after: Words,
+    pub messages: u32,
+    #[serde(default, deserialize_with = "elapsed_opt")]
+    pub within: Option<Elapsed>,
+}
+
+/// How a repeated hand-over is kept from sending twice, and how an unknown one is settled.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "class", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Key {
+    /// The platform refuses a second hand-over with the same key for `window`; it is relied on for `used` (both `None`: for ever).
+    Key {
+        field: String,
+        #[serde(default, deserialize_with = "elapsed_opt")]
+        window: Option<Elapsed>,
+        #[serde(default, deserialize_with = "elapsed_opt")]
+        used: Option<Elapsed>,
+        max_bytes: u32,
+        /// Only where the account's settings say that the receiver keeps it.
+        #[serde(default)]
+        only_if_declared: bool,
+    },
+    /// The platform refuses the same bytes.
+    Content {
+        field: String,
+        #[serde(deserialize_with = "elapsed")]
+        window: Elapsed,
+        #[serde(deserialize_with = "elapsed")]
+        used: Elapsed,
+    },
+    /// That it was sent can be proved, that it was not cannot.
+    Proof {
+        by: String,
+    },
+    None,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    pub who: Words,
+    /// Stands for the campaign's deadline.
+    #[serde(deserialize_with = "elapsed")]
+    pub deadline: Elapsed,
+}
+
+/// What becomes known of each outcome.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    pub delivered: Observed,
+    pub opened: Observed,
+    pub clicked: Observed,
+    pub failed: Observed,
+    pub opted_out: Observed,
+    pub complained: Observed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observed {
+    /// Nothing.
+    None,
+    /// How many, but not who.
+    Count,
+    /// Of each user.
+    User,
+}
+
+/// A form that a message can take.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    pub name: String,
+    pub title: Words,
+    /// Parts without which it is not this shape.
+    pub requires: Vec<Part>,
+    /// Parts that it may have besides.
+    pub carries: Vec<Part>,
+    /// Those of them that make one text, in this order, each on its own line.
+    #[serde(default)]
+    pub joined: Vec<Part>,
+    pub recall: Recall,
+    pub limits: Vec<Limit>,
+    /// The types of `field` parts; empty: any field.
+    #[serde(default)]
+    pub fields: Vec<String>,
+}
+
+/// A kind of template part.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Title,
+    Body,
+    Link,
+    Image,
+    Video,
+    Miniprogram,
+    Entry,
+    Unsubscribe,
+    Field,
+    Platform,
+}
+
+/// Until when what was sent can be withdrawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recall {
+    Never,
+    Within(Elapsed),
+    Always,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub of: LimitOf,
+    pub max: u32,
+    pub unit: Unit,
+    /// Hearsay: over it is worth a warning, not an error.
+    #[serde(default)]
+    pub unverified: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitOf {
+    Title,
+    /// The joined text.
+    Text,
+    /// All fields together.
+    Fields,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Unicode scalar values.
+    Chars,
+    /// Of UTF-8.
+    Bytes,
+}
+
+/// The type of a field is its name without the digits at the end: `thing4` is a `thing`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldType {
+    pub name: String,
+    /// In Unicode scalar values.
+    pub max: Option<u32>,
+    /// The same for a text of ASCII characters only.
+    pub max_ascii: Option<u32>,
+    pub takes: Alphabet,
+}
+
+/// What may stand in a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alphabet {
+    Any,
+    /// Digits, a sign and a point.
+    Number,
+    /// Latin letters.
+    Letters,
+    /// Neither letters nor digits.
+    Symbols,
+    /// Digits, letters and symbols of ASCII.
+    Ascii,
+    /// A time of day, a date or both; a range uses `~`.
+    Time,
+    /// A currency sign, digits and a point, may end with 元.
+    Amount,
+    /// Digits and symbols of ASCII.
+    Phone,
+    /// Chinese characters.
+    Chinese,
+}
+
+/// A limit that was true once; people still plan with it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Former {
+    pub n: u32,
+    pub per: FormerPer,
+    #[serde(default, deserialize_with = "date_opt")]
+    pub since: Option<Date>,
+    /// What holds instead.
+    pub now: Words,
+    pub source: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormerPer {
+    Day,
+    Week,
+    Month,
+    RollingDays(u32),
+}
+
+/// A fact of an endpoint, where it is marked as unverified.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    Purposes,
+    HandOver,
+    Rate,
+    Quota,
+    Key,
+    Person,
+    Evidence,
+    Recall,
+}
+
+// ------------------------------------------------------------------ what can be asked
+
+impl Words {
+    pub fn get(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.en,
+            Lang::Zh => &self.zh,
+        }
+    }
+
+    pub fn msg(&self) -> Msg {
+        Msg { en: self.en.clone(), zh: self.zh.clone() }
+    }
+}
+
+impl Pack {
+    pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|e| e.name == name)
+    }
+
+    /// The type of a field of a shape, by the field's name: `thing4` is a `thing`.
+    pub fn field_type(&self, shape: &Shape, field: &str) -> Option<&FieldType> {
+        let name = field.trim_end_matches(|c: char| c.is_ascii_digit());
+        self.field_types.iter().find(|t| t.name == name && shape.fields.contains(&t.name))
+    }
+}
+
+impl Endpoint {
+    /// The shape that a message with these parts takes.
+    pub fn shape_for(&self, parts: &[Part]) -> Option<&Shape> {
+        self.shapes.iter().find(|s| s.fits(parts))
+    }
+
+    /// One text a job.
+    pub fn is_list(&self) -> bool {
+        matches!(self.hand_over, HandOver::List { .. })
+    }
+
+    pub fn allows(&self, purpose: typed::Purpose) -> bool {
+        self.purposes.contains(&purpose)
+    }
+
+    /// The limit that this one was, if it was one.
+    pub fn former_limit(&self, n: u32, per: CapPeriod) -> Option<&Former> {
+        let per = match per {
+            CapPeriod::Day => FormerPer::Day,
+            CapPeriod::Week => FormerPer::Week,
+            CapPeriod::Month => FormerPer::Month,
+            CapPeriod::RollingDays(n) => FormerPer::RollingDays(n),
+        };
+        self.former.iter().find(|f| f.n == n && f.per == per)
+    }
+}
+
+impl Evidence {
+    pub fn of(&self, event: OwnEvent) -> Observed {
+        match event {
+            OwnEvent::Sent => Observed::User,
+            OwnEvent::Delivered => self.delivered,
+            OwnEvent::Opened => self.opened,
+            OwnEvent::Clicked => self.clicked,
+            OwnEvent::Failed => self.failed,
+            OwnEvent::OptedOut => self.opted_out,
+            OwnEvent::Complained => self.complained,
+        }
+    }
+}
+
+impl Shape {
+    pub fn may_have(&self, part: Part) -> bool {
+        self.requires.contains(&part) || self.carries.contains(&part)
+    }
+
+    /// Whether a message with exactly these parts can take this shape. One without any part is no message.
+    pub fn fits(&self, parts: &[Part]) -> bool {
+        !parts.is_empty() && parts.iter().all(|p| self.may_have(*p)) && self.requires.iter().all(|p| parts.contains(p))
+    }
+
+    /// What a tap on the message can open: a page, a mini program.
+    pub fn jumps(&self) -> Vec<Part> {
+        [Part::Link, Part::Miniprogram].into_iter().filter(|p| self.may_have(*p)).collect()
+    }
+}
+
+impl Recall {
+    /// Whether what was sent can still be withdrawn after so long.
+    pub fn possible_for(self, long: Elapsed) -> bool {
+        match self {
+            Recall::Never => false,
+            Recall::Within(end) => long <= end,
+            Recall::Always => true,
+        }
+    }
+}
+
+impl Part {
+    pub const ALL: [(Part, &'static str); 10] = [
+        (Part::Title, "title"),
+        (Part::Body, "body"),
+        (Part::Link, "link"),
+        (Part::Image, "image"),
+        (Part::Video, "video"),
+        (Part::Miniprogram, "miniprogram"),
+        (Part::Entry, "entry"),
+        (Part::Unsubscribe, "unsubscribe"),
+        (Part::Field, "field"),
+        (Part::Platform, "platform"),
+    ];
+
+    pub fn of(kind: &typed::PartKind) -> Part {
+        use typed::PartKind;
+        match kind {
+            PartKind::Title => Part::Title,
+            PartKind::Body => Part::Body,
+            PartKind::Link => Part::Link,
+            PartKind::Image => Part::Image,
+            PartKind::Video => Part::Video,
+            PartKind::Miniprogram => Part::Miniprogram,
+            PartKind::Entry => Part::Entry,
+            PartKind::Unsubscribe => Part::Unsubscribe,
+            PartKind::Field(_) => Part::Field,
+            PartKind::Platform => Part::Platform,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        Part::ALL.iter().find(|(p, _)| *p == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl Per {
+    pub fn words(self) -> Msg {
+        let (en, zh) = match self {
+            Per::Minute => ("minute", "分钟"),
+            Per::Hour => ("hour", "小时"),
+            Per::Day => ("day", "天"),
+            Per::Week => ("week", "周"),
+            Per::Month => ("month", "月"),
+        };
+        Msg { en: en.into(), zh: zh.into() }
+    }
+}
+
+impl Alphabet {
+    /// What it holds, in words.
+    pub fn words(self) -> Msg {
+        let (en, zh) = match self {
+            Alphabet::Any => ("any text", "任意文字"),
+            Alphabet::Number => ("a number", "数字"),
+            Alphabet::Letters => ("Latin letters", "英文字母"),
+            Alphabet::Symbols => ("symbols", "符号"),
+            Alphabet::Ascii => ("ASCII letters, digits and symbols", "英文字母、数字和符号"),
+            Alphabet::Time => ("a date or a time", "日期或时间"),
+            Alphabet::Amount => ("an amount of money", "金额"),
+            Alphabet::Phone => ("digits and symbols", "数字和符号"),
+            Alphabet::Chinese => ("Chinese characters only", "纯汉字"),
+        };
+        Msg { en: en.into(), zh: zh.into() }
+    }
+}
+
+impl Unit {
+    /// How long a text is.
+    pub fn of(self, text: &str) -> u64 {
+        match self {
+            Unit::Chars => text.chars().count() as u64,
+            Unit::Bytes => text.len() as u64,
+        }
+    }
+}
+
+// ------------------------------------------------------------------ reading
+
+fn date<'de, D: Deserializer<'de>>(d: D) -> Result<Date, D::Error> {
+    let text = String::deserialize(d)?;
+    text.parse().map_err(|()| de::Error::custom(format!("`{text}` is not a date")))
+}
+
+fn date_opt<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Date>, D::Error> {
+    date(d).map(Some)
+}
+
+fn elapsed<'de, D: Deserializer<'de>>(d: D) -> Result<Elapsed, D::Error> {
+    let text = String::deserialize(d)?;
+    parse_elapsed(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a length of time")))
+}
+
+fn elapsed_opt<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Elapsed>, D::Error> {
+    elapsed(d).map(Some)
+}
+
+/// `90s`, `30min`, `24h`.
+fn parse_elapsed(text: &str) -> Option<Elapsed> {
+    let (n, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let n: i64 = n.parse().ok()?;
+    match unit {
+        "s" => Some(Elapsed::seconds(n)),
+        "min" => Some(Elapsed::minutes(n)),
+        "h" => Some(Elapsed::hours(n)),
+        _ => None,
+    }
+}
+
+fn purposes<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<typed::Purpose>, D::Error> {
+    let find = |name: &String| typed::Purpose::ALL.iter().find(|(_, n)| n == name).map(|(p, _)| *p);
+    let names = Vec::<String>::deserialize(d)?;
+    names.iter().map(|n| find(n).ok_or_else(|| de::Error::custom(format!("`{n}` is not a purpose")))).collect()
+}
+
+impl<'de> Deserialize<'de> for Recall {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        match text.as_str() {
+            "never" => Ok(Recall::Never),
+            "always" => Ok(Recall::Always),
+            length => parse_elapsed(length)
+                .map(Recall::Within)
+                .ok_or_else(|| de::Error::custom(format!("`{text}` is neither `never`, `always` nor a length of time"))),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `docs/channels.md` says what the packs say. `BLESS=1 cargo test --test channels_doc` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use tagcast::base::value::group_digits;
+use tagcast::program::pack::{
+    self, Amount, AmountWord, Contact, Counted, Endpoint, Fact, HandOver, Holder, Key, LimitOf, Observed, Part, Per, Quota, Recall, Shape,
+    Unit,
+};
+use tagcast::program::typed::Purpose;
+
+const HEAD: &str = "# Channels
+
+A channel is `ACCOUNT.ENDPOINT`: an account of a platform (`service_account`, or one declared by `account rose service_account`) and a way to send.
+What each takes is data, one file a platform under `packs/`; this page is written from them, and a test compares the two.
+The checker holds every message against it before anything is sent. A mark † means that no source settles it: such a limit warns, it does not refuse.
+
+";
+
+#[test]
+fn page_and_packs_agree() {
+    let page = page();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/channels.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/channels.md is not what the packs say: run `BLESS=1 cargo test --test channels_doc` and read the diff");
+}
+
+fn page() -> String {
+    let mut out = HEAD.to_string();
+    endpoints(&mut out);
+    shapes(&mut out);
+    fields(&mut out);
+    former(&mut out);
+    sources(&mut out);
+    out
+}
+
+fn each(mut row: impl FnMut(String, &'static pack::Pack, &'static Endpoint)) {
+    for p in pack::platforms() {
+        for e in &p.endpoints {
+            row(format!("`{}.{}`", p.platform, e.name), p, e);
+        }
+    }
+}
+
+fn endpoints(out: &mut String) {
+    out.push_str("## What each channel takes\n\n");
+    out.push_str("| channel | | purposes | texts | limits of the platform | the user must have | a repeat | a person confirms |\n");
+    out.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    each(|name, p, e| {
+        let limits: Vec<String> =
+            e.rate.iter().map(|r| format!("{} calls {}", number(r.n), per(r.per))).chain(e.quotas.iter().map(quota)).collect();
+        let contacts: Vec<String> = e.contacts.iter().map(contact).collect();
+        let person = e.person.as_ref().map_or(String::new(), |x| format!("{}, within {}", x.who.en, x.deadline));
+        let _ = writeln!(
+            out,
+            "| {name} | {}: {} | {} | {} | {} | {} | {} | {person} |",
+            p.title.en,
+            e.title.en,
+            purposes(e),
+            hand_over(e.hand_over),
+            limits.join("; "),
+            contacts.join("; "),
+            key(&e.key)
+        );
+    });
+    out.push_str("\n## What becomes known\n\n`user`: of each user. `count`: how many, not who. `none`: nothing; a condition over it selects nobody, and is an error.\n\n");
+    out.push_str(
+        "| channel | delivered | opened | clicked | failed | opted out | complained |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    each(|name, _, e| {
+        let v = &e.evidence;
+        let words = [v.delivered, v.opened, v.clicked, v.failed, v.opted_out, v.complained].map(|o| match o {
+            Observed::None => "none",
+            Observed::Count => "count",
+            Observed::User => "user",
+        });
+        let _ = writeln!(out, "| {name} | {} |", words.join(" | "));
+    });
+}
+
+fn purposes(e: &Endpoint) -> String {
+    let refused: Vec<&str> = Purpose::ALL.iter().filter(|(p, _)| !e.allows(*p)).map(|(_, n)| *n).collect();
+    if refused.is_empty() { "all".into() } else { format!("not {}", refused.join(", ")) }
+}
+
+fn hand_over(h: HandOver) -> String {
+    match h {
+        HandOver::List { min, max: Some(max) } => format!("one a job of {min} to {} users", number(max)),
+        HandOver::List { min, max: None } => format!("one a job of {min} or more users"),
+        HandOver::Single { together: 1 } => "one a user".into(),
+        HandOver::Single { together } => format!("one a user; {} users with the same text share a call", number(together)),
+    }
+}
+
+fn quota(q: &Quota) -> String {
+    let n = match q.n {
+        Amount::Number(n) => number(n),
+        Amount::Word(AmountWord::DaysOfMonth) => "as many as the month has days:".into(),
+    };
+    let plural = if q.n == Amount::Number(1) { "" } else { "s" };
+    let what = match q.counts {
+        Counted::Messages => "message",
+        Counted::Calls => "call",
+        Counted::Jobs => "job",
+    };
+    let whose = match q.of {
+        Holder::User => "for a user",
+        Holder::Account => "for the account",
+    };
+    let note = q.note.as_ref().map_or(String::new(), |w| format!(" ({})", w.en));
+    format!("{n} {what}{plural} {} {whose}{note}", per(q.per))
+}
+
+fn per(per: Per) -> String {
+    format!("{} {}", if per == Per::Hour { "an" } else { "a" }, per.words().en)
+}
+
+fn number(n: impl Into<u64>) -> String {
+    group_digits(n.into())
+}
+
+fn contact(c: &Contact) -> String {
+    let within = c.within.map_or(String::new(), |w| format!(", within {w}"));
+    format!("{} ({} message{}{within})", c.after.en, c.messages, if c.messages == 1 { "" } else { "s" })
+}
+
+fn key(k: &Key) -> String {
+    match k {
+        Key::Key { field, window, only_if_declared, .. } => {
+            let window = window.map_or(String::new(), |w| format!(" for {w}"));
+            let only = if *only_if_declared { ", if the receiver declares it" } else { "" };
+            format!("refused by `{field}`{window}{only}")
+        }
+        Key::Content { field, window, .. } => format!("of the same bytes refused by `{field}` for {window}"),
+        Key::Proof { by } => format!("`{by}` proves that it was sent"),
+        Key::None => "cannot be told: a person decides".into(),
+    }
+}
+
+fn shapes(out: &mut String) {
+    out.push_str("\n## What a message may have\n\nA message takes the first shape of its channel that can carry all its parts.\n\n");
+    out.push_str("| channel | shape | needs | may also have | limits | recall |\n| --- | --- | --- | --- | --- | --- |\n");
+    each(|name, _, e| {
+        for s in &e.shapes {
+            let recall = match s.recall {
+                Recall::Never => "no".into(),
+                Recall::Within(d) => format!("for {d}"),
+                Recall::Always => "yes".to_string(),
+            };
+            let _ =
+                writeln!(out, "| {name} | {} | {} | {} | {} | {recall} |", s.title.en, parts(&s.requires), parts(&s.carries), limits(s));
+        }
+    });
+}
+
+fn parts(parts: &[Part]) -> String {
+    parts.iter().map(|p| format!("`{}`", p.name())).collect::<Vec<_>>().join(" ")
+}
+
+fn limits(s: &Shape) -> String {
+    let one = |l: &pack::Limit| {
+        let of = match l.of {
+            LimitOf::Title => "title".to_string(),
+            LimitOf::Text => format!("{} together", s.joined.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")),
+            LimitOf::Fields => "all fields together".into(),
+        };
+        let unit = match l.unit {
+            Unit::Chars => "characters",
+            Unit::Bytes => "bytes",
+        };
+        format!("{of} {} {unit}{}", number(l.max), if l.unverified { " †" } else { "" })
+    };
+    s.limits.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn fields(out: &mut String) {
+    out.push_str("\n## Fields\n\n`field thing1 = \"…\"`: the type is the name without its number.\n\n| platform | type | at most | holds |\n| --- | --- | --- | --- |\n");
+    for p in pack::platforms() {
+        for t in &p.field_types {
+            let most = match (t.max, t.max_ascii) {
+                (Some(n), Some(ascii)) => format!("{n} characters, {ascii} if all are ASCII"),
+                (Some(n), None) => format!("{n} characters"),
+                (None, _) => String::new(),
+            };
+            let _ = writeln!(out, "| `{}` | `{}` | {most} | {} |", p.platform, t.name, t.takes.words().en);
+        }
+    }
+}
+
+fn former(out: &mut String) {
+    out.push_str("\n## Limits that have changed\n\n| channel | was | now | source |\n| --- | --- | --- | --- |\n");
+    each(|name, _, e| {
+        for f in &e.former {
+            let per = match f.per {
+                pack::FormerPer::Day => "a day".to_string(),
+                pack::FormerPer::Week => "a week".into(),
+                pack::FormerPer::Month => "a month".into(),
+                pack::FormerPer::RollingDays(n) => format!("in {n} days"),
+            };
+            let since = f.since.map_or(String::new(), |d| format!(" (since {d})"));
+            let _ = writeln!(out, "| {name} | {} {per} | {}{since} | {} |", f.n, f.now.en, f.source);
+        }
+    });
+}
+
+fn sources(out: &mut String) {
+    out.push_str("\n## Sources\n\n| channel | valid from | source | not settled † |\n| --- | --- | --- | --- |\n");
+    each(|name, _, e| {
+        let open: Vec<String> = e.unverified.iter().map(|f| fact(*f).to_string()).collect();
+        let _ = writeln!(out, "| {name} | {} | {} | {} |", e.valid_from, e.source, open.join(", "));
+    });
+}
+
+fn fact(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Purposes => "purposes",
+        Fact::HandOver => "job size",
+        Fact::Rate => "rate",
+        Fact::Quota => "quota",
+        Fact::Key => "repeats",
+        Fact::Person => "deadline",
+        Fact::Evidence => "outcomes",
+        Fact::Recall => "recall",
+    }
+}
