@@ -90,6 +90,12 @@ impl NewFile {
         self.writer.write(batch).map_err(|e| failed(path, e))
     }
 
+    /// Ends a file that need not outlive this process.
+    pub fn close(self, path: &Path) -> Result<(), StoreError> {
+        let mut done = self.writer.into_inner().map_err(|e| failed(path, e))?;
+        done.out.flush().map_err(|e| StoreError::write(path, e))
+    }
+
     /// Ends the file, makes it durable and read-only, and says what the manifest must know of it.
     pub fn finish(self, path: &Path, name: &str) -> Result<FileEntry, StoreError> {
         let done = self.writer.into_inner().map_err(|e| failed(path, e))?;

@@ -12,6 +12,7 @@ mod disk;
 mod error;
 pub mod event_table;
 mod file;
+pub mod import;
 mod manifest;
 mod merge;
 mod schema_file;

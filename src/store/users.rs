@@ -92,13 +92,6 @@ impl NewUsers {
         self.bytes.get(from as usize..to as usize)
     }
 
-    pub fn find(&self, id: &str) -> Option<UserNo> {
-        match self.slot_of(id) {
-            Ok(row) => Some(UserNo(self.first + row)),
-            Err(_) => None,
-        }
-    }
-
     /// The row of an id, or the empty slot where it belongs.
     fn slot_of(&self, id: &str) -> Result<u32, usize> {
         for slot in probe(xxh3_64(id.as_bytes()), self.slots.len()) {
@@ -165,7 +158,6 @@ mod tests {
         let mut users = Users { segments: vec![new.finish()] };
         let mut more = NewUsers::after(users.len());
         assert_eq!(more.get_or_add(""), Some(UserNo(1000)));
-        assert_eq!(more.find("用户"), None);
         assert_eq!(more.get_or_add("用户"), Some(UserNo(1001)));
         users.segments.push(more.finish());
         assert_eq!(users.len(), 1002);

@@ -1,0 +1,189 @@
+//! `events import`: one row an event, a column a field.
+//!
+//! Events are appended. With a source's name they replace what that source gave before. Users that the store has not seen are created.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::source;
+use super::table::{Field, Table};
+use super::{Errors, ImportError, Progress, Reading, Report, Steps, fingerprint, no_column};
+use crate::base::{EventSchema, TagSchema, Zone};
+use crate::store::file::{self, NewFile};
+use crate::store::merge::{self, Arrivals};
+use crate::store::users::NewUsers;
+use crate::store::{EventSegment, ImportEntry, StoreError, Writer, batches, words};
+
+/// Events that are sorted in memory before they go to the spill file.
+const CHUNK_ROWS: usize = 1 << 20;
+
+/// What to import and how to read it.
+#[derive(Clone, Debug)]
+pub struct EventImport<'a> {
+    pub file: &'a Path,
+    /// The column with the users' ids.
+    pub id: &'a str,
+    /// The column with the instant; a date alone is local midnight.
+    pub at: &'a str,
+    pub reading: Reading,
+    /// Import a file with the same content a second time.
+    pub again: bool,
+    /// The source whose earlier events these replace.
+    pub source: Option<&'a str>,
+}
+
+impl EventImport<'_> {
+    /// Reads the file into `writer`. `always` are the tags that no user may lack. Commit to keep it.
+    ///
+    /// # Errors
+    /// [`ImportError::Rows`] when rows are bad; otherwise why the file or the store cannot be used.
+    pub fn run<'t>(
+        &self,
+        writer: &mut Writer,
+        event: &EventSchema,
+        always: impl Iterator<Item = &'t TagSchema>,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Report, ImportError> {
+        let (bytes, checksum) = fingerprint(self.file)?;
+        if let Some(before) = writer.imports().iter().find(|i| i.into == event.name && i.bytes == bytes && i.checksum == checksum)
+            && !self.again
+            && self.source.is_none()
+        {
+            return Err(ImportError::import(words!(
+                "`{0}` was imported at {1} already, its events would count twice: import only what is new, or say `--again`",
+                "`{0}` 已在 {1} 导入过，事件会被重复计算：请只导入新增部分，或加 `--again`",
+                self.file.display(),
+                before.at
+            )));
+        }
+        let always: Option<String> = always.map(|t| t.name.clone()).next();
+        let loaded = self.load(writer, event, always.as_deref(), tell)?;
+        let new_users = loaded.new.len() as u64;
+        writer.add_users(loaded.new)?;
+        writer.put_events(event, self.source, &loaded.runs)?;
+        let (rows, at) = (loaded.rows, Zone::UTC.show_rfc3339(writer.world().now()));
+        writer.remember_import(ImportEntry { into: event.name.clone(), file: self.file.display().to_string(), bytes, checksum, rows, at });
+        Ok(Report { rows, new_users, columns: loaded.filled, ignored: loaded.ignored })
+    }
+
+    fn load(
+        &self,
+        writer: &mut Writer,
+        event: &EventSchema,
+        always: Option<&str>,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Loaded, ImportError> {
+        let snapshot = writer.snapshot()?;
+        let mut source = source::open(self.file)?;
+        let header = source.columns().to_vec();
+        let mut table = Table::new(self.id, Some(self.at), event.fields.iter().map(|f| Field::new(&f.name, &f.ty)).collect());
+        header.iter().enumerate().for_each(|(i, name)| table.add_column(i, name));
+        if !header.is_empty() {
+            self.check_columns(&table, event, &header)?;
+        }
+        let world = writer.world().clone();
+        let (mut errors, mut steps) = (Errors::new(), Steps::new(&*world, self.file, tell));
+        let mut new = NewUsers::after(snapshot.user_count());
+        let (mut users, mut at) = (Vec::new(), Vec::new());
+        let mut spill = Spill { file: None };
+        let mut rows = 0;
+        while let Some(row) = table.read(&mut *source, &self.reading, &mut errors)? {
+            rows += 1;
+            steps.row(source.bytes_read())?;
+            let Some(id) = row.id else { continue };
+            for (field, _) in event.fields.iter().zip(&table.fields).filter(|(f, column)| !f.optional && !column.given) {
+                let name = &field.name;
+                errors.add(
+                    row.line,
+                    Some(name),
+                    words!(
+                        "`{name}` is missing: give a value, or declare the field `optional`",
+                        "缺少 `{name}`：请给出值，或把该字段声明为 `optional`"
+                    ),
+                );
+            }
+            match row.at {
+                Some(Ok(instant)) => at.push(instant.0),
+                Some(Err(why)) => errors.add(row.line, Some(self.at), why),
+                None => {
+                    errors.add(row.line, Some(self.at), words!("the instant is missing: every event needs one", "缺少时间：每个事件都要有"))
+                }
+            }
+            let known = id.as_ref().ok().and_then(|id| snapshot.user_no(id));
+            match (id, known, always) {
+                (Err(why), ..) => errors.add(row.line, Some(self.id), why),
+                (Ok(_), Some(user), _) => users.push(user.0),
+                (Ok(id), None, None) => users.push(new.get_or_add(&id).ok_or(StoreError::TooManyUsers)?.0),
+                (Ok(_), None, Some(tag)) => errors.add(
+                    row.line,
+                    Some(self.id),
+                    words!(
+                        "the store does not know this user, and no user may be without `{tag}` (declared `always`): import the tags first",
+                        "数据仓中没有该用户，而 `{tag}` 声明为 `always`，用户不能没有它：请先导入标签"
+                    ),
+                ),
+            }
+            if errors.total > 0 {
+                table.take(); // Nothing will be imported: keep looking for errors, keep no values.
+                (users, at) = (Vec::new(), Vec::new());
+            } else if table.rows == CHUNK_ROWS {
+                let arrivals = Arrivals { users: std::mem::take(&mut users), at: std::mem::take(&mut at), columns: table.take() };
+                spill.add(writer, event, merge::sort(event, &arrivals))?;
+            }
+        }
+        self.check_columns(&table, event, source.columns())?;
+        errors.check(self.file, rows)?;
+        let last = merge::sort(event, &Arrivals { users, at, columns: table.take() });
+        let filled = table.fields.iter().filter(|f| f.seen).map(|f| f.name.to_string()).collect();
+        Ok(Loaded { rows, new, runs: spill.finish(event, last)?, filled, ignored: table.ignored })
+    }
+
+    fn check_columns(&self, table: &Table<'_>, event: &EventSchema, columns: &[String]) -> Result<(), ImportError> {
+        if !table.seen_id {
+            return Err(no_column(self.file, self.id, ("user id", "用户编号"), columns));
+        }
+        if !table.seen_at {
+            return Err(no_column(self.file, self.at, ("instant", "时间"), columns));
+        }
+        match event.fields.iter().zip(&table.fields).find(|(f, column)| !f.optional && !column.seen) {
+            Some((field, _)) => Err(no_column(self.file, &field.name, ("field of the event", "事件字段"), columns)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A whole file, read and found good.
+struct Loaded {
+    rows: u64,
+    new: NewUsers,
+    /// Sorted runs, in order of arrival.
+    runs: Vec<Vec<Arc<EventSegment>>>,
+    filled: Vec<String>,
+    ignored: Vec<String>,
+}
+
+/// Sorted runs that wait in a file until they are merged.
+struct Spill {
+    file: Option<(PathBuf, NewFile)>,
+}
+
+impl Spill {
+    fn add(&mut self, writer: &mut Writer, event: &EventSchema, run: EventSegment) -> Result<(), StoreError> {
+        let (path, out) = match &mut self.file {
+            Some(open) => open,
+            None => self.file.insert(writer.spill(&batches::segment_schema(event))?),
+        };
+        let batch = batches::of_segment(event, &run).map_err(|e| StoreError::write(path, std::io::Error::other(e)))?;
+        out.write(path, &batch)
+    }
+
+    fn finish(self, event: &EventSchema, last: EventSegment) -> Result<Vec<Vec<Arc<EventSegment>>>, StoreError> {
+        let mut runs = Vec::new();
+        if let Some((path, out)) = self.file {
+            out.close(&path)?;
+            runs = file::open_own(&path)?.iter().filter_map(|b| batches::to_segment(b, event)).map(|s| vec![Arc::new(s)]).collect();
+        }
+        runs.push(vec![Arc::new(last)]);
+        Ok(runs)
+    }
+}

@@ -1,0 +1,223 @@
+//! Filling a store from files: CSV, JSON Lines, Parquet, Arrow. All of a file or, when one row is bad, nothing.
+//!
+//! Rows are read one after the other ([`source`]) and their cells as values of the declared types ([`cell`]). What is read
+//! waits in a file of its own until all of it is known to be good ([`tags`], [`events`]); memory holds the user ids, a few
+//! numbers a row, and one column at a time.
+
+mod arrow;
+mod cell;
+mod csv;
+pub mod events;
+pub mod infer;
+mod jsonl;
+mod parquet;
+mod source;
+mod table;
+pub mod tags;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::digest::Checksum;
+use super::{StoreError, Words, words};
+use crate::base::world::World;
+pub use cell::Reading;
+pub use events::EventImport;
+pub use source::Format;
+pub use tags::TagImport;
+
+/// Row errors that are kept in full; the rest is counted.
+pub const MAX_SHOWN_ERRORS: usize = 1000;
+/// Rows between two looks at the clock of progress and at the wish to stop.
+const ROWS_A_STEP: u64 = 16_384;
+/// Bytes of a user id.
+pub const MAX_ID_BYTES: usize = 256;
+
+/// How far an import is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    pub rows: u64,
+    pub bytes: u64,
+    pub total_bytes: u64,
+}
+
+/// Why one row is refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RowError {
+    /// The line in text files, the row's number in others; both begin with 1.
+    pub line: u64,
+    pub column: Option<String>,
+    pub why: Words,
+}
+
+/// A file with bad rows: nothing of it was imported.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rejected {
+    pub file: PathBuf,
+    /// The first [`MAX_SHOWN_ERRORS`], in order.
+    pub errors: Vec<RowError>,
+    /// All of them.
+    pub total: u64,
+    pub rows: u64,
+}
+
+/// Why nothing was imported.
+#[derive(Debug)]
+pub enum ImportError {
+    /// Some rows are bad.
+    Rows(Rejected),
+    /// It could not be done at all.
+    Store(StoreError),
+}
+
+impl From<StoreError> for ImportError {
+    fn from(e: StoreError) -> Self {
+        ImportError::Store(e)
+    }
+}
+
+impl ImportError {
+    fn import(words: Words) -> Self {
+        ImportError::Store(StoreError::Import(words))
+    }
+
+    /// One sentence that says what happened; the rows' own errors are in [`Rejected`].
+    pub fn words(&self) -> Words {
+        match self {
+            ImportError::Store(e) => e.words(),
+            ImportError::Rows(r) => words!(
+                "{0} error(s) in {1} rows of `{2}`: correct them and import again; nothing was imported",
+                "`{2}` 的 {1} 行中有 {0} 处错误：请更正后重新导入；未导入任何数据",
+                r.total,
+                r.rows,
+                r.file.display()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words().en)
+    }
+}
+
+impl std::error::Error for ImportError {}
+
+/// What an import did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    pub rows: u64,
+    pub new_users: u64,
+    /// Tags or fields that were filled.
+    pub columns: Vec<String>,
+    /// Columns of the file that no declaration names.
+    pub ignored: Vec<String>,
+}
+
+/// Collects row errors.
+struct Errors {
+    shown: Vec<RowError>,
+    total: u64,
+}
+
+impl Errors {
+    fn new() -> Self {
+        Errors { shown: Vec::new(), total: 0 }
+    }
+
+    fn add(&mut self, line: u64, column: Option<&str>, why: Words) {
+        self.total += 1;
+        if self.shown.len() < MAX_SHOWN_ERRORS {
+            self.shown.push(RowError { line, column: column.map(String::from), why });
+        }
+    }
+
+    /// Ends the import if there was any.
+    fn check(self, file: &Path, rows: u64) -> Result<(), ImportError> {
+        if self.total == 0 {
+            return Ok(());
+        }
+        Err(ImportError::Rows(Rejected { file: file.into(), errors: self.shown, total: self.total, rows }))
+    }
+}
+
+/// Tells of progress, and hears of the wish to stop, every now and then.
+struct Steps<'a> {
+    world: &'a dyn World,
+    total_bytes: u64,
+    rows: u64,
+    tell: &'a mut dyn FnMut(Progress),
+}
+
+impl<'a> Steps<'a> {
+    fn new(world: &'a dyn World, file: &Path, tell: &'a mut dyn FnMut(Progress)) -> Self {
+        let total_bytes = std::fs::metadata(file).map_or(0, |m| m.len());
+        Steps { world, total_bytes, rows: 0, tell }
+    }
+
+    fn row(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.rows += 1;
+        if self.rows % ROWS_A_STEP == 0 {
+            (self.tell)(Progress { rows: self.rows, bytes, total_bytes: self.total_bytes });
+            if self.world.stopping() {
+                return Err(StoreError::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The id in a cell.
+fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
+    let text = match cell {
+        cell::Cell::Missing | cell::Cell::Text("") => {
+            return Err(words!("the user id is empty: every row needs one", "用户编号为空：每一行都要有"));
+        }
+        other => cell::plain_text(other).ok_or_else(|| words!("the user id is not text or a number", "用户编号既不是文本也不是数字"))?,
+    };
+    if text.len() > MAX_ID_BYTES {
+        return Err(words!("the user id has {0} bytes, more than {MAX_ID_BYTES}", "用户编号有 {0} 字节，超过 {MAX_ID_BYTES}", text.len()));
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        return Err(words!(
+            "the user id has spaces around it or control characters in it: remove them",
+            "用户编号前后有空格或含有控制字符：请去掉"
+        ));
+    }
+    Ok(text)
+}
+
+/// What is said when the file lacks a column that was asked for.
+fn no_column(file: &Path, wanted: &str, role: (&str, &str), columns: &[String]) -> ImportError {
+    let shown: Vec<String> = columns.iter().filter(|c| !c.is_empty()).take(20).map(|c| format!("`{c}`")).collect();
+    let (en, zh) = match cell::nearest(wanted, columns) {
+        Some(near) => (format!("did you mean `{near}`?"), format!("是不是 `{near}`？")),
+        None => (format!("its columns are {}", shown.join(", ")), format!("它的列是 {}", shown.join("、"))),
+    };
+    let (file, (role_en, role_zh)) = (file.display(), role);
+    ImportError::Store(StoreError::Import(Words {
+        en: format!("`{file}` has no column `{wanted}` for the {role_en}: {en}"),
+        zh: format!("`{file}` 中没有作为{role_zh}的列 `{wanted}`：{zh}"),
+    }))
+}
+
+/// The length and checksum of a file, to know it again.
+///
+/// # Errors
+/// Those of the file system.
+pub fn fingerprint(path: &Path) -> Result<(u64, String), StoreError> {
+    let mut file = File::open(path).map_err(|e| StoreError::read(path, e))?;
+    let (mut sum, mut bytes, mut buffer) = (Checksum::default(), 0u64, vec![0u8; 1 << 20]);
+    loop {
+        match file.read(&mut buffer).map_err(|e| StoreError::read(path, e))? {
+            0 => return Ok((bytes, sum.finish())),
+            n => {
+                sum.update(buffer.get(..n).unwrap_or_default());
+                bytes += n as u64;
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! `tags import`: one row a user, a column a tag.
+//!
+//! The first import creates the users. Later ones update the users in the file and create those that are new: each column of
+//! the file replaces these users' values (an empty cell takes the value away); users and tags that are not in the file keep theirs.
+
+use arrow_array::{Int64Array, RecordBatch};
+use arrow_schema::{Schema as ArrowSchema, SchemaRef};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::source;
+use super::table::{Field, Table};
+use super::{Errors, ImportError, Progress, Reading, Report, Steps, fingerprint, no_column};
+use crate::base::{Instant, Schema, TagSchema, UserNo, Zone};
+use crate::store::build::{Pick, gather};
+use crate::store::file::{self, NewFile};
+use crate::store::users::NewUsers;
+use crate::store::{Column, ColumnData, ImportEntry, Snapshot, StoreError, Writer, batches, words};
+
+/// Rows that are kept in memory before they go to the spill file.
+const CHUNK_ROWS: usize = 1 << 16;
+/// Stands for "no row" where a row is kept for each user.
+const NO_ROW: u32 = u32::MAX;
+
+/// What to import and how to read it.
+#[derive(Clone, Debug)]
+pub struct TagImport<'a> {
+    pub file: &'a Path,
+    /// The column with the users' ids.
+    pub id: &'a str,
+    pub reading: Reading,
+}
+
+impl TagImport<'_> {
+    /// Reads the file into `writer`, with the types of `program` or, for tags that it does not declare, those of the store. Commit to keep it.
+    ///
+    /// # Errors
+    /// [`ImportError::Rows`] when rows are bad; otherwise why the file or the store cannot be used.
+    pub fn run(&self, writer: &mut Writer, program: &Schema, tell: &mut dyn FnMut(Progress)) -> Result<Report, ImportError> {
+        let snapshot = writer.snapshot()?;
+        let tags = Declared::of(program, snapshot.schema());
+        let (bytes, checksum) = fingerprint(self.file)?;
+        let loaded = self.load(writer, &snapshot, &tags, tell)?;
+        let new_users = loaded.new.len() as u64;
+        writer.add_users(loaded.new)?;
+        let picks = picks_of(writer.user_count(), snapshot.user_count(), &loaded.row_of_user);
+        let now = writer.world().now();
+        for (position, tag) in loaded.filled.iter().enumerate() {
+            let new: Vec<&ColumnData> = loaded.chunks.iter().filter_map(|c| c.get(position)).collect();
+            let column = place(tag, snapshot.tag(&tag.name), &new, &picks, now)?;
+            writer.put_tag(tag, tags.needs_consent(tag), &column)?;
+        }
+        let rows = loaded.rows;
+        let file = self.file.display().to_string();
+        writer.remember_import(ImportEntry { into: "tags".into(), file, bytes, checksum, rows, at: Zone::UTC.show_rfc3339(now) });
+        let columns = loaded.filled.iter().map(|t| t.name.clone()).collect();
+        Ok(Report { rows, new_users, columns, ignored: loaded.ignored })
+    }
+
+    /// Reads all rows, checks them, and says which user each belongs to.
+    fn load<'a>(
+        &self,
+        writer: &mut Writer,
+        snapshot: &Snapshot,
+        tags: &Declared<'a>,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Loaded<'a>, ImportError> {
+        let mut source = source::open(self.file)?;
+        let header = source.columns().to_vec();
+        // Without a header any tag may still come up in some row.
+        let fillable: Vec<&TagSchema> =
+            tags.all.iter().copied().filter(|t| !t.derived && (header.is_empty() || header.contains(&t.name))).collect();
+        let mut table = Table::new(self.id, None, fillable.iter().map(|t| Field::new(&t.name, &t.ty)).collect());
+        header.iter().enumerate().for_each(|(i, name)| table.add_column(i, name));
+        if !header.is_empty() {
+            self.check_header(&header, &table, tags, snapshot)?;
+        }
+        // Tags that a new user would lack whatever the rows say.
+        let lacking: Vec<&str> = tags.always().map(|t| t.name.as_str()).filter(|n| !fillable.iter().any(|t| t.name == *n)).collect();
+        let world = writer.world().clone();
+        let (mut errors, mut steps) = (Errors::new(), Steps::new(&*world, self.file, tell));
+        let (mut users, mut spill) = (UsersOfRows::new(snapshot), Spill::new(&fillable));
+        let mut rows = 0;
+        while let Some(row) = table.read(&mut *source, &self.reading, &mut errors)? {
+            rows += 1;
+            steps.row(source.bytes_read())?;
+            let user = match row.id {
+                Some(Ok(id)) => users.add(&id, row.line)?,
+                Some(Err(why)) => Err(why),
+                None => continue,
+            };
+            match user {
+                Err(why) => errors.add(row.line, Some(self.id), why),
+                Ok(is_new) => {
+                    let absent = fillable
+                        .iter()
+                        .zip(&table.fields)
+                        .filter(|(tag, field)| tag.always && !field.given)
+                        .map(|(tag, _)| tag.name.as_str());
+                    for name in absent.chain(lacking.iter().copied().filter(|_| is_new)) {
+                        errors.add(
+                            row.line,
+                            Some(name),
+                            words!(
+                                "`{name}` is declared `always` and missing here: give a value",
+                                "`{name}` 声明为 `always`，这里却没有值：请给出值"
+                            ),
+                        );
+                    }
+                }
+            }
+            if errors.total > 0 {
+                table.take(); // Nothing will be imported: keep looking for errors, keep no values.
+            } else if table.rows == CHUNK_ROWS {
+                spill.add(writer, &fillable, table.take())?;
+            }
+        }
+        if !table.seen_id {
+            return Err(no_column(self.file, self.id, ("user id", "用户编号"), source.columns()));
+        }
+        errors.check(self.file, rows)?;
+        if table.fields.iter().all(|f| !f.seen) {
+            return Err(self.no_tags(source.columns()));
+        }
+        let last = table.take();
+        let seen: Vec<bool> = table.fields.iter().map(|f| f.seen).collect();
+        let only_seen = |all: Vec<ColumnData>| all.into_iter().zip(&seen).filter(|(_, seen)| **seen).map(|(c, _)| c).collect();
+        let chunks = spill.finish(&fillable, last)?.into_iter().map(only_seen).collect();
+        let filled = fillable.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(t, _)| *t).collect();
+        Ok(Loaded { rows, new: users.new, row_of_user: users.row_of_user, filled, chunks, ignored: table.ignored })
+    }
+
+    /// What the names of the columns alone make impossible.
+    fn check_header(&self, header: &[String], table: &Table<'_>, tags: &Declared<'_>, snapshot: &Snapshot) -> Result<(), ImportError> {
+        if !table.seen_id {
+            return Err(no_column(self.file, self.id, ("user id", "用户编号"), header));
+        }
+        if let Some(tag) = tags.all.iter().find(|t| t.derived && header.contains(&t.name)) {
+            return Err(ImportError::import(words!(
+                "`{0}` is a derived tag, its values come from its expression: leave the column out of `{1}`",
+                "`{0}` 是推导标签，值来自其表达式：请从 `{1}` 中去掉该列",
+                tag.name,
+                self.file.display()
+            )));
+        }
+        if let Some(tag) = tags.always().find(|t| !header.contains(&t.name) && snapshot.tag(&t.name).is_none()) {
+            return Err(ImportError::import(words!(
+                "`{0}` has no column `{1}`, which is declared `always`: add the column, or remove `always`",
+                "`{0}` 中没有声明为 `always` 的列 `{1}`：请加上该列，或去掉 `always`",
+                self.file.display(),
+                tag.name
+            )));
+        }
+        if table.fields.is_empty() { Err(self.no_tags(header)) } else { Ok(()) }
+    }
+
+    fn no_tags(&self, columns: &[String]) -> ImportError {
+        let names: Vec<String> = columns.iter().filter(|c| *c != self.id && !c.is_empty()).take(20).map(|c| format!("`{c}`")).collect();
+        ImportError::import(words!(
+            "no column of `{0}` is a declared tag (it has {1}): declare them, or let `--infer` write the declarations",
+            "`{0}` 中没有一列是已声明的标签（它有 {1}）：请先声明，或用 `--infer` 生成声明",
+            self.file.display(),
+            names.join(", ")
+        ))
+    }
+}
+
+/// The tags that a column may fill: first the program's, then those that only the store has.
+struct Declared<'a> {
+    all: Vec<&'a TagSchema>,
+    program: &'a Schema,
+    stored: &'a Schema,
+}
+
+impl<'a> Declared<'a> {
+    fn of(program: &'a Schema, stored: &'a Schema) -> Self {
+        let only_stored = stored.tags.iter().filter(|t| program.tag_named(&t.name).is_none());
+        Declared { all: program.tags.iter().chain(only_stored).collect(), program, stored }
+    }
+
+    fn always(&self) -> impl Iterator<Item = &'a TagSchema> {
+        self.all.iter().copied().filter(|t| t.always && !t.derived)
+    }
+
+    /// The name of the tag that a sensitive one names.
+    fn needs_consent(&self, tag: &TagSchema) -> Option<&'a str> {
+        let schema = if self.program.tag_named(&tag.name).is_some() { self.program } else { self.stored };
+        schema.tags.get(tag.sensitive_by?.index()).map(|t| t.name.as_str())
+    }
+}
+
+/// A whole file, read and found good.
+struct Loaded<'a> {
+    rows: u64,
+    new: NewUsers,
+    /// [`NO_ROW`], or the row in the file, by user number.
+    row_of_user: Vec<u32>,
+    filled: Vec<&'a TagSchema>,
+    /// One column a filled tag, in chunks of [`CHUNK_ROWS`] rows.
+    chunks: Vec<Vec<ColumnData>>,
+    ignored: Vec<String>,
+}
+
+/// Which user each row is about.
+struct UsersOfRows<'a> {
+    snapshot: &'a Snapshot,
+    new: NewUsers,
+    row_of_user: Vec<u32>,
+    /// By row.
+    lines: Vec<u32>,
+}
+
+impl<'a> UsersOfRows<'a> {
+    fn new(snapshot: &'a Snapshot) -> Self {
+        let count = snapshot.user_count();
+        UsersOfRows { snapshot, new: NewUsers::after(count), row_of_user: vec![NO_ROW; count], lines: Vec::new() }
+    }
+
+    /// Notes the user of the next row; says whether the store has not seen the user before, or why there cannot be such a row.
+    fn add(&mut self, id: &str, line: u64) -> Result<Result<bool, super::Words>, StoreError> {
+        let (user, is_new): (UserNo, bool) = match self.snapshot.user_no(id) {
+            Some(user) => (user, false),
+            None => (self.new.get_or_add(id).ok_or(StoreError::TooManyUsers)?, true),
+        };
+        let row = u32::try_from(self.lines.len()).ok().filter(|r| *r != NO_ROW).ok_or(StoreError::TooManyUsers)?;
+        self.lines.push(u32::try_from(line).unwrap_or(u32::MAX));
+        if self.row_of_user.len() <= user.index() {
+            self.row_of_user.resize(user.index() + 1, NO_ROW);
+        }
+        let before = std::mem::replace(&mut self.row_of_user[user.index()], row);
+        Ok(match self.lines.get(before as usize) {
+            Some(first) if before != NO_ROW => Err(words!(
+                "this user id stands in line {first} already: keep one of the two rows",
+                "该用户编号已在第 {first} 行出现：两行只保留一行"
+            )),
+            _ => Ok(is_new),
+        })
+    }
+}
+
+/// Chunks that wait in a file until the whole of the import is known to be good.
+struct Spill {
+    schema: SchemaRef,
+    file: Option<(PathBuf, NewFile)>,
+}
+
+impl Spill {
+    fn new(tags: &[&TagSchema]) -> Self {
+        let fields: Vec<_> = tags.iter().map(|t| batches::field(&t.name, &t.ty)).collect();
+        Spill { schema: Arc::new(ArrowSchema::new(fields)), file: None }
+    }
+
+    fn add(&mut self, writer: &mut Writer, tags: &[&TagSchema], chunk: Vec<ColumnData>) -> Result<(), StoreError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let (path, out) = match &mut self.file {
+            Some(open) => open,
+            None => self.file.insert(writer.spill(&self.schema)?),
+        };
+        let arrays = chunk.iter().map(ColumnData::to_array).collect();
+        let batch = RecordBatch::try_new(self.schema.clone(), arrays).map_err(|e| StoreError::write(path, io::Error::other(e)))?;
+        out.write(path, &batch)
+    }
+
+    /// All chunks, the last one included.
+    fn finish(self, tags: &[&TagSchema], last: Vec<ColumnData>) -> Result<Vec<Vec<ColumnData>>, StoreError> {
+        let mut chunks = Vec::new();
+        if let Some((path, out)) = self.file {
+            out.close(&path)?;
+            for batch in file::open_own(&path)? {
+                let columns = batch.columns().iter().zip(tags).filter_map(|(array, tag)| ColumnData::from_array(array, &tag.ty));
+                chunks.push(columns.collect());
+            }
+        }
+        chunks.push(last);
+        Ok(chunks)
+    }
+}
+
+/// Where each user's value comes from: part 0 is the stored column, part `n + 1` is chunk `n`.
+fn picks_of(users: usize, stored: usize, row_of_user: &[u32]) -> Vec<Pick> {
+    let pick = |user: usize| match row_of_user.get(user) {
+        Some(row) if *row != NO_ROW => Some((1 + row / CHUNK_ROWS as u32, row % CHUNK_ROWS as u32)),
+        _ => (user < stored).then_some((0, user as u32)),
+    };
+    (0..users).map(pick).collect()
+}
+
+/// The new column of a tag.
+fn place(tag: &TagSchema, old: Option<&Column>, chunks: &[&ColumnData], picks: &[Pick], now: Instant) -> Result<Column, StoreError> {
+    let keeps_old = picks.iter().any(|p| matches!(p, Some((0, _))));
+    let old = match old.filter(|_| keeps_old) {
+        Some(column) => Some(column.in_type(&tag.name, &tag.ty)?),
+        None => None,
+    };
+    let nothing = gather(&tag.ty, &[], &[]);
+    let parts: Vec<&ColumnData> = std::iter::once(old.as_ref().map_or(&nothing, |c| &c.data)).chain(chunks.iter().copied()).collect();
+    let data = gather(&tag.ty, &parts, picks);
+    let written = tag.fresh.map(|_| {
+        let at = |(user, pick): (usize, &Pick)| match pick {
+            Some((0, row)) => old.as_ref()?.written_at(*row as usize).map(|at| at.0),
+            _ => data.is_valid(user).then_some(now.0),
+        };
+        picks.iter().enumerate().map(at).collect::<Int64Array>()
+    });
+    Ok(Column { ty: tag.ty.clone(), data, written })
+}
