@@ -11,6 +11,7 @@ mod digest;
 mod disk;
 mod error;
 pub mod event_table;
+pub mod export;
 mod file;
 pub mod import;
 mod manifest;

@@ -156,7 +156,8 @@ impl SnapshotBuilder {
     }
 
     pub fn build(self) -> Snapshot {
-        let users = Users { segments: vec![self.users.finish()] };
+        let segments = if self.users.len() == 0 { Vec::new() } else { vec![self.users.finish()] };
+        let users = Users { segments };
         let digest = digest::of_memory(&users, &self.schema, &self.tags, &self.events);
         Snapshot { users, schema: self.schema, tags: self.tags, events: self.events, digest }
     }

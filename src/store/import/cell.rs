@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::{Calendar, Date, Decimal, Elapsed, EnumType, Instant, Place, TimeOfDay, Type, Value, Zone};
 use crate::store::adapt::set_of;
+use crate::store::export::EXACT_MINOR;
 use crate::store::{Words, words};
 
 /// What a file gives in one place.
@@ -311,7 +312,7 @@ fn whole(f: f64) -> Option<i64> {
 fn money_of_float(f: f64, digits: u8) -> Option<i64> {
     let minor = f * 10f64.powi(i32::from(digits));
     let near = minor.round();
-    ((minor - near).abs() < 1e-4).then(|| whole(near)).flatten()
+    ((minor - near).abs() < 1e-4 && near.abs() < EXACT_MINOR as f64).then(|| whole(near)).flatten()
 }
 
 fn not_money(cell: &Cell<'_>, minor_units: bool) -> Words {
@@ -480,29 +481,40 @@ fn elapsed_of(cell: &Cell<'_>) -> Option<Elapsed> {
         Cell::Elapsed(us) => Some(Elapsed(*us)),
         Cell::Text(t) => {
             let (number, unit) = with_unit(t)?;
-            let micros = match unit {
-                "s" | "秒" => 1_000_000,
-                "min" | "分钟" => 60_000_000,
-                "h" | "小时" => 3_600_000_000,
+            let seconds = match unit {
+                "s" | "秒" => 1,
+                "min" | "分钟" => 60,
+                "h" | "小时" => 3600,
                 _ => return None,
             };
-            number.times(micros)?.to_int().map(Elapsed)
+            number.to_minor(6)?.checked_mul(seconds).map(Elapsed)
         }
         _ => None,
     }
 }
 
+/// `3 days`, `2 weeks`, `1 month`, `1 month 3 days`.
 fn calendar_of(cell: &Cell<'_>) -> Option<Calendar> {
     let Cell::Text(t) = cell else { return None };
-    let (number, unit) = with_unit(t)?;
-    let n = i32::try_from(number.to_int()?).ok()?;
-    match unit {
-        "day" | "days" | "天" => Some(Calendar::days(n)),
-        "week" | "weeks" | "周" => Some(Calendar::days(n.checked_mul(7)?)),
-        "month" | "months" | "个月" => Some(Calendar::months(n)),
-        "year" | "years" | "年" => Some(Calendar::months(n.checked_mul(12)?)),
-        _ => None,
+    let mut sum = Calendar { months: 0, days: 0 };
+    let mut rest = t.trim();
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| !(c.is_ascii_digit() || c == '-' || c == '+'))?;
+        let end = rest[unit_at..].trim_start().find(|c: char| c.is_ascii_digit() || c.is_whitespace() || c == '-');
+        let spaces = rest[unit_at..].len() - rest[unit_at..].trim_start().len();
+        let (part, after) = rest.split_at_checked(end.map_or(rest.len(), |e| unit_at + spaces + e))?;
+        let (number, unit) = with_unit(part)?;
+        let n = i32::try_from(number.to_int()?).ok()?;
+        match unit {
+            "day" | "days" | "天" => sum.days = sum.days.checked_add(n)?,
+            "week" | "weeks" | "周" => sum.days = sum.days.checked_add(n.checked_mul(7)?)?,
+            "month" | "months" | "个月" => sum.months = sum.months.checked_add(n)?,
+            "year" | "years" | "年" => sum.months = sum.months.checked_add(n.checked_mul(12)?)?,
+            _ => return None,
+        }
+        rest = after.trim_start();
     }
+    (!t.trim().is_empty()).then_some(sum)
 }
 
 /// In metres; a number alone counts metres.
@@ -566,6 +578,8 @@ mod tests {
             ("2026-01-05", Type::Instant, z.parse_instant("2026-01-05 00:00").map(Value::Instant)),
             ("30min", Type::Elapsed, Some(Value::Elapsed(Elapsed::minutes(30)))),
             ("2 weeks", Type::Calendar, Some(Value::Calendar(Calendar::days(14)))),
+            ("1 month -3 days", Type::Calendar, Some(Value::Calendar(Calendar { months: 1, days: -3 }))),
+            ("1年2个月", Type::Calendar, Some(Value::Calendar(Calendar::months(14)))),
             ("1.5km", Type::Distance, Some(Value::Distance(1500.0))),
             ("31.23, 121.47", Type::Place, Place::new(31.23, 121.47).map(Value::Place)),
             ("3|1|3", Type::Set(Box::new(Type::INT)), Some(Value::Set([Value::Int(1), Value::Int(3)].into()))),
