@@ -1,0 +1,298 @@
+//! The command line, as clap sees it. What a command does stands in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[derive(Parser, Debug)]
+#[command(
+    name = "tagcast",
+    version,
+    about = "Tag-targeted message campaigns as text: checked before anything is sent, sent at most once, explained afterwards",
+    after_help = "Examples:\n  tagcast check                                   check every .campaign file of this folder\n  tagcast run examples/first.campaign             plan, apply and carry out what is due now\n  tagcast query 'region == \"Shanghai\"' --count     how many users a condition selects\n  tagcast why u00042 spring_sale                  why this user got a message, or did not\n\nExit codes: 0 done and clean · 1 findings, refused or stopped · 2 could not run",
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// The tag store [default: .tagcast in the program's folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// The program: a folder, or one of its files
+    #[arg(long, global = true, value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub program: PathBuf,
+    /// What the clock says: a date, or with time, seconds, RFC 3339 zone [default: now]
+    #[arg(long, global = true, value_name = "INSTANT")]
+    pub now: Option<String>,
+    /// Language of messages [default: the file's own]
+    #[arg(long, global = true, value_enum)]
+    pub lang: Option<LangArg>,
+    /// Output format; which ones a command knows stands in its help
+    #[arg(long, global = true, value_name = "FORMAT", value_enum)]
+    pub format: Option<Format>,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorWhen,
+    /// Say less: results and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LangArg {
+    En,
+    Zh,
+}
+
+impl From<LangArg> for crate::diag::Lang {
+    fn from(arg: LangArg) -> Self {
+        match arg {
+            LangArg::En => crate::diag::Lang::En,
+            LangArg::Zh => crate::diag::Lang::Zh,
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Human,
+    Concise,
+    Json,
+    Sarif,
+    Github,
+    Csv,
+    Jsonl,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailLevel {
+    Error,
+    Warning,
+    Note,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Parse, check and lint; nothing is read but the program
+    #[command(
+        after_help = "Examples:\n  tagcast check\n  tagcast check campaigns/ --format sarif > findings.sarif\n  tagcast check --fail-level warning\n  tagcast check --fix\n\nFormats: human, concise, json, sarif, github"
+    )]
+    Check(CheckArgs),
+    /// Bring files into the one layout; refuses to change what they mean
+    #[command(after_help = "Examples:\n  tagcast fmt\n  tagcast fmt --check\n  tagcast fmt --keywords zh campaigns/spring.campaign")]
+    Fmt(FmtArgs),
+    /// Fill the store with what is known of users, and look at it
+    #[command(subcommand)]
+    Tags(TagsCommand),
+    /// Fill the store with what users did
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Import the sources that tagcast.toml names, where they changed
+    Sync,
+    /// One audience: counts of true, false and unknown, or the users' ids
+    #[command(
+        after_help = "Examples:\n  tagcast query 'region == \"Shanghai\" and coupon_rate > 30%'\n  tagcast query 'did(purchase, last 30 days)' --ids > ids.txt\n  tagcast query 'everyone' --out users.parquet --columns region,age\n\nFormats: human, json"
+    )]
+    Query(QueryArgs),
+    /// What a run would do, before anything happens
+    #[command(after_help = "Examples:\n  tagcast plan\n  tagcast plan examples/first.campaign -o plan.json\n\nFormats: human, json")]
+    Plan(PlanArgs),
+    /// Make exactly a saved plan live
+    #[command(after_help = "Example:\n  tagcast apply plan.json")]
+    Apply(ApplyArgs),
+    /// Plan, apply and carry out what is due
+    #[command(
+        after_help = "Examples:\n  tagcast run examples/first.campaign\n  tagcast run --now 2027-11-11T09:00 --until 2027-11-12     on a simulated clock\n\nFormats: human, json"
+    )]
+    Run(RunArgs),
+    /// Why a user got a campaign's message, or did not
+    #[command(after_help = "Example:\n  tagcast why u00042 spring_sale\n\nFormats: human, json")]
+    Why(WhyArgs),
+    /// Run the tests that the program contains
+    Test(TestArgs),
+    /// Explore: conditions, counts, why
+    Repl,
+    /// Explain a finding by its name
+    Explain(ExplainArgs),
+    /// Make a store of real-looking users to try things on
+    SampleData(SampleDataArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Folders or files [default: the program]
+    pub paths: Vec<PathBuf>,
+    /// Exit with 1 from this level on
+    #[arg(long, value_enum, default_value = "error")]
+    pub fail_level: FailLevel,
+    /// Apply the fixes that keep the meaning
+    #[arg(long)]
+    pub fix: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct FmtArgs {
+    /// Folders or files [default: the program]; `-` formats standard input to standard output
+    pub paths: Vec<PathBuf>,
+    /// Change nothing; exit with 1 if a file would change
+    #[arg(long)]
+    pub check: bool,
+    /// Rewrite keywords in this language
+    #[arg(long, value_enum)]
+    pub keywords: Option<LangArg>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum TagsCommand {
+    /// Import users and their tags from CSV, JSON Lines, Parquet or Arrow: all rows or none
+    #[command(after_help = "Examples:\n  tagcast tags import users.csv --id user_id\n  tagcast tags import users.parquet --id id --infer")]
+    Import(TagsImportArgs),
+    /// The tags that there are
+    List,
+    /// What the store knows of each tag: known, missing, values, age
+    Stats(TagsStatsArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct TagsImportArgs {
+    pub file: PathBuf,
+    /// The column with the user's id
+    #[arg(long, value_name = "COLUMN")]
+    pub id: String,
+    /// Write tags.campaign for columns that are not declared
+    #[arg(long)]
+    pub infer: bool,
+    /// Only these columns
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct TagsStatsArgs {
+    /// Only these tags
+    pub tags: Vec<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum EventsCommand {
+    /// Import events from CSV, JSON Lines, Parquet or Arrow: all rows or none; they are added to those there
+    #[command(after_help = "Example:\n  tagcast events import purchase purchases.csv --id user_id --at time")]
+    Import(EventsImportArgs),
+    /// The events that there are
+    List,
+}
+
+#[derive(Args, Debug)]
+pub struct EventsImportArgs {
+    /// The declared event
+    pub event: String,
+    pub file: PathBuf,
+    /// The column with the user's id
+    #[arg(long, value_name = "COLUMN")]
+    pub id: String,
+    /// The column with the time
+    #[arg(long, value_name = "COLUMN")]
+    pub at: String,
+}
+
+#[derive(Args, Debug)]
+pub struct QueryArgs {
+    /// The condition, in the language
+    pub condition: String,
+    /// Counts (the default)
+    #[arg(long, group = "what")]
+    pub count: bool,
+    /// The ids of the users for whom it is true, one a line, sorted
+    #[arg(long, group = "what")]
+    pub ids: bool,
+    /// Write the users to a file: .csv, .jsonl, .parquet or .arrow
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub out: Option<PathBuf>,
+    /// With --out: these tags beside the id
+    #[arg(long, value_name = "TAGS", value_delimiter = ',', requires = "out")]
+    pub columns: Vec<String>,
+    /// Print the audience plan instead
+    #[arg(long, group = "what")]
+    pub explain: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    /// A folder or a file [default: the program]
+    pub path: Option<PathBuf>,
+    /// Save the plan, to be applied exactly so
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct ApplyArgs {
+    /// A plan that `plan -o` wrote
+    pub file: PathBuf,
+    /// How far an audience may have grown or shrunk since the plan, in percent
+    #[arg(long, default_value_t = 5.0, value_name = "PERCENT")]
+    pub max_drift: f64,
+}
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// A folder or a file [default: the program]
+    pub path: Option<PathBuf>,
+    /// Go on up to then, on a simulated clock: an instant, or a time of day
+    #[arg(long, value_name = "INSTANT")]
+    pub until: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct WhyArgs {
+    /// The user's id
+    pub user: String,
+    /// The campaign's name
+    pub campaign: String,
+}
+
+#[derive(Args, Debug)]
+pub struct TestArgs {
+    /// Folders or files [default: the program]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The finding's name, as it stands in brackets
+    pub name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct SampleDataArgs {
+    /// Where to: a folder that is empty or not there
+    #[arg(default_value = "sample")]
+    pub dir: PathBuf,
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
+    pub users: u32,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,14 @@
+//! `tagcast completions SHELL`
+
+use clap::CommandFactory;
+
+use crate::cli::args::{Cli, CompletionsArgs};
+use crate::cli::output::print_out;
+use crate::engine::Failure;
+
+pub fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "tagcast", &mut script);
+    print_out(&String::from_utf8_lossy(&script))?;
+    Ok(0)
+}

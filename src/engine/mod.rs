@@ -1,0 +1,11 @@
+//! The whole order: from a folder, a store and a clock to what the commands show.
+//!
+//! Only this floor knows how the others follow one another. It prints nothing: commands and REPL do.
+
+pub mod config;
+pub mod failure;
+pub mod project;
+
+pub use config::Config;
+pub use failure::Failure;
+pub use project::{Project, ProjectOptions};
