@@ -1,0 +1,62 @@
+//! `tagcast query`: one audience, as counts, ids or a file.
+
+use serde_json::json;
+
+use crate::cli::args::{Format, QueryArgs};
+use crate::cli::output::{Context, print_json, print_out};
+use crate::engine::data::{self, Counts, Data};
+use crate::engine::Failure;
+use crate::base::value::group_digits;
+use crate::diag::Lang;
+use crate::msg;
+use crate::store::export;
+
+pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
+    let format = cx.format(&[Format::Human, Format::Json])?;
+    let store = cx.store_dir();
+    let (project, snapshot) = cx.load_data(&[])?;
+    cx.require_sound(&project)?;
+    let (condition, _) = match data::condition(&project, &args.condition) {
+        Ok(checked) => checked,
+        Err(rejected) => {
+            cx.print_rejected(&rejected, format)?;
+            return Ok(1);
+        }
+    };
+    if args.explain {
+        print_out(&crate::plan::describe(&project.program, &condition))?;
+        return Ok(0);
+    }
+    let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
+    let audience = data.audience(&project.program, &condition)?;
+    if args.ids {
+        let mut ids: Vec<&str> = audience.yes.iter().filter_map(|u| data.snapshot.user_id(u)).collect();
+        ids.sort_unstable();
+        let mut text = ids.join("\n");
+        if !ids.is_empty() {
+            text.push('\n');
+        }
+        print_out(&text)?;
+    } else if let Some(file) = &args.out {
+        let n = export::audience(&data.snapshot, &audience.yes, &args.columns, file, cx.world().as_ref())?;
+        let shown = file.display();
+        cx.say(&msg!("wrote {n} users to `{shown}`", "已将 {n} 个用户写入 `{shown}`"));
+    } else {
+        let counts = Counts::of(&audience);
+        match format {
+            Format::Json => print_json(&json!({"users": counts.users, "true": counts.yes, "false": counts.no, "unknown": counts.unknown}))?,
+            _ => print_out(&counts_line(counts, cx.lang()))?,
+        }
+    }
+    Ok(0)
+}
+
+/// `true 1,234 · false 5,678 · unknown 90 · of 7,002 users`
+pub fn counts_line(c: Counts, lang: Lang) -> String {
+    let n = |n: usize| group_digits(n as u64);
+    let (yes, no, unknown, users) = (n(c.yes), n(c.no), n(c.unknown), n(c.users));
+    match lang {
+        Lang::En => format!("true {yes} · false {no} · unknown {unknown} · of {users} users\n"),
+        Lang::Zh => format!("真 {yes} · 假 {no} · 未知 {unknown} · 共 {users} 个用户\n"),
+    }
+}

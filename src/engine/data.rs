@@ -1,0 +1,120 @@
+//! A program together with its data: the snapshot, the lists and tables it names, and its own past messages.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Failure, Project, ProjectOptions};
+use crate::base::world::World;
+use crate::base::{FileId, Instant, UserNo};
+use crate::deliver::ledger::Ledger;
+use crate::diag::{Finding, Findings, Sources};
+use crate::eval::{self, Audience, MessageLog, Scope, Tables, Trace};
+use crate::program::check::check_condition;
+use crate::program::expr::Expr;
+use crate::program::typed::Program;
+use crate::store::{Snapshot, Store};
+use crate::syntax::parse;
+
+/// Everything that evaluating a condition needs.
+pub struct Data {
+    pub snapshot: Arc<Snapshot>,
+    pub tables: Tables,
+    pub own: MessageLog,
+    pub now: Instant,
+}
+
+/// A condition that does not check: its text as a source, and what is wrong.
+pub struct Rejected {
+    pub sources: Sources,
+    pub findings: Vec<Finding>,
+}
+
+/// How many users a condition is true, false and unknown for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub users: usize,
+    pub yes: usize,
+    pub no: usize,
+    pub unknown: usize,
+}
+
+impl Counts {
+    pub fn of(audience: &Audience) -> Self {
+        let (users, yes, known) = (audience.yes.len(), audience.yes.count(), audience.known.count());
+        Counts { users, yes, no: known - yes, unknown: users - known }
+    }
+}
+
+/// The snapshot of the store at a folder, for reading; `None` when there is no store yet.
+///
+/// # Errors
+/// A store that cannot be opened.
+pub fn open_snapshot(dir: &Path, world: &Arc<dyn World>) -> Result<Option<Arc<Snapshot>>, Failure> {
+    if !Store::exists(dir) {
+        return Ok(None);
+    }
+    Ok(Some(Store::open(dir, world.clone())?.snapshot()?))
+}
+
+/// Loads the program at `paths` with the tags that only the store declares, and what it needs to be evaluated.
+///
+/// # Errors
+/// A program or a store that cannot be read; lists and lookups that cannot be loaded.
+pub fn load(
+    paths: &[PathBuf],
+    store: &Path,
+    now: Option<&str>,
+    world: &Arc<dyn World>,
+) -> Result<(Project, Arc<Snapshot>), Failure> {
+    let snapshot = open_snapshot(store, world)?;
+    let schema = snapshot.as_ref().map(|s| s.schema().clone());
+    let project = Project::load(paths, &ProjectOptions { now: now.map(str::to_owned), store_schema: schema }, world.as_ref())?;
+    Ok((project, snapshot.unwrap_or_else(|| Arc::new(Snapshot::empty()))))
+}
+
+impl Data {
+    /// Loads lists, lookups and own messages for a sound program.
+    ///
+    /// # Errors
+    /// Files that cannot be read, rows that do not fit, a ledger that cannot be opened.
+    pub fn gather(project: &Project, snapshot: Arc<Snapshot>, store: &Path, now: Instant, world: &Arc<dyn World>) -> Result<Data, Failure> {
+        let tables = Tables::load(&project.program, &project.folder, world.as_ref(), &snapshot, now)?;
+        let own = match Ledger::open_existing(&Store::ledger_path_in(store), world.clone())? {
+            Some(ledger) => ledger.message_log()?,
+            None => MessageLog::default(),
+        };
+        Ok(Data { snapshot, tables, own, now })
+    }
+
+    pub fn scope<'a>(&'a self, program: &'a Program) -> Scope<'a> {
+        Scope { snapshot: &self.snapshot, program, tables: &self.tables, own: &self.own, now: self.now, trigger: None, outcomes: None }
+    }
+
+    /// # Errors
+    /// A store whose types do not fit the program's.
+    pub fn audience(&self, program: &Program, condition: &Expr) -> Result<Audience, Failure> {
+        Ok(eval::audience(&self.scope(program), condition)?)
+    }
+
+    /// # Errors
+    /// As [`Data::audience`].
+    pub fn explain(&self, program: &Program, condition: &Expr, user: UserNo) -> Result<Trace, Failure> {
+        Ok(eval::explain(&self.scope(program), condition, user)?)
+    }
+}
+
+/// Parses and checks one condition against a program.
+///
+/// # Errors
+/// The findings, with the sources that their spans point into.
+pub fn condition(project: &Project, text: &str) -> Result<(Expr, Sources), Rejected> {
+    let mut sources = project.sources.clone();
+    let id: FileId = sources.add("<condition>", text);
+    let mut findings = Findings::default();
+    let tree = parse::parse_condition(id, text, &mut findings);
+    let expr = tree.and_then(|tree| check_condition(&project.program, &sources, &tree, &mut findings));
+    match expr {
+        Some(expr) if !findings.has_errors() => Ok((expr, sources)),
+        _ => Err(Rejected { sources, findings: findings.sorted() }),
+    }
+}
