@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::Instant;
@@ -37,7 +38,46 @@ pub trait World: Send + Sync {
     }
 }
 
-/// A clock that only moves when told to, for `--now`, `run --until` and tests.
+/// Another world with a clock of its own that only moves when told to: `--now` and `run --until`.
+pub struct ClockWorld {
+    inner: Arc<dyn World>,
+    now: AtomicI64,
+}
+
+impl ClockWorld {
+    pub fn new(inner: Arc<dyn World>, now: Instant) -> Self {
+        ClockWorld { inner, now: AtomicI64::new(now.0) }
+    }
+
+    /// Moves the clock forward; it never goes back.
+    pub fn advance_to(&self, at: Instant) {
+        self.now.fetch_max(at.0, Ordering::SeqCst);
+    }
+}
+
+impl World for ClockWorld {
+    fn now(&self) -> Instant {
+        Instant(self.now.load(Ordering::SeqCst))
+    }
+
+    fn unique(&self) -> u64 {
+        self.inner.unique()
+    }
+
+    fn about_to_write(&self, what: &str) -> io::Result<()> {
+        self.inner.about_to_write(what)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.inner.read(path)
+    }
+
+    fn stopping(&self) -> bool {
+        self.inner.stopping()
+    }
+}
+
+/// A world for tests: nothing is random, and the clock only moves when told to.
 pub struct SimulatedWorld {
     now: AtomicI64,
     counter: AtomicI64,
