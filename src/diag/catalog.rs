@@ -32,7 +32,15 @@ macro_rules! codes {
 
 codes! {
     // constant           name                     level    lint
+    BAD_LITERAL           "bad-literal"            Error    false;
+    CHAINED_COMPARISON    "chained-comparison"     Error    false;
+    MIXED_EXCEPT          "mixed-except"           Error    false;
+    NOT_UTF8              "not-utf8"               Error    false;
     SYNTAX                "syntax"                 Error    false;
+    TOO_DEEP              "too-deep"               Error    false;
+    TOO_LARGE             "too-large"              Error    false;
+    UNCLOSED              "unclosed"               Error    false;
+    WRONG_SPELLING        "wrong-spelling"         Error    false;
 }
 
 /// The finding of that name.

@@ -639,6 +639,8 @@ pub enum ExprKind {
         op_span: Span,
         what: Expr,
     },
+    /// `a..b` where no `in` stands before it; the checker refuses it.
+    Range(Expr, Expr),
     /// `[a, b]`
     List(Vec<Expr>),
     /// `(31.2, 121.4)`

@@ -1,0 +1,357 @@
+//! Clauses of campaigns and of the policy.
+
+use super::{Builder, Node, Parts, Rule};
+use crate::diag::Span;
+use crate::syntax::ast::{
+    Action, After, Again, Arm, AtExpr, CampaignDecl, Cap, CapPeriod, ChannelPath, ChooseArm, Clause, ClauseKind, Every, EveryPeriod, Expr, ExprKind,
+    Ident, Keep, Literal, MonthDay, On, OnOffsets, PolicyDecl, Route, Send, Str, TargetBand, Via,
+};
+
+impl Builder<'_> {
+    pub fn campaign(&mut self, node: Node<'_>) -> CampaignDecl {
+        let span = self.span(&node);
+        let mut parts = Parts::of(node);
+        parts.next();
+        let name = parts.take(Rule::name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
+        let title = parts.take(Rule::string).map(|n| self.string(n));
+        CampaignDecl { name: Some(name), title, bare: false, clauses: self.clauses(parts, Rule::clause_alone) }
+    }
+
+    pub fn bare_rule(&mut self, node: Node<'_>) -> CampaignDecl {
+        let mut parts = Parts::of(node);
+        let name = parts.take(Rule::label).and_then(|n| Parts::of(n).take(Rule::name)).map(|n| self.ident(n));
+        CampaignDecl { name, title: None, bare: true, clauses: self.clauses(parts, Rule::clause_alone) }
+    }
+
+    pub fn policy(&mut self, node: Node<'_>) -> PolicyDecl {
+        PolicyDecl { clauses: self.clauses(Parts::of(node), Rule::policy_clause_alone) }
+    }
+
+    fn clauses(&mut self, mut parts: Parts<'_>, alone: Rule) -> Vec<Clause> {
+        let mut clauses = Vec::new();
+        let mut before = None;
+        while let Some(node) = parts.next() {
+            let span = self.span(&node);
+            match node.as_rule() {
+                Rule::clause | Rule::policy_clause => {
+                    if let Some(inner) = node.into_inner().next() {
+                        self.clause(inner, &mut clauses);
+                    }
+                }
+                Rule::broken_clause => {
+                    self.broken(&node, before, alone);
+                    clauses.push(Clause { span, word: span, kind: ClauseKind::Broken });
+                }
+                _ => {}
+            }
+            before = Some(span);
+        }
+        clauses
+    }
+
+    fn clause(&mut self, node: Node<'_>, out: &mut Vec<Clause>) {
+        let span = self.span(&node);
+        let rule = node.as_rule();
+        let first = node.clone().into_inner().next();
+        let word = first.as_ref().map_or(span.before(), |n| self.span(n));
+        if rule == Rule::action {
+            let mut action = self.action(node);
+            // `send template T via c` as a clause of the campaign: the channels are the campaign's.
+            let via = if let Action::Send(send) = &mut action { send.via.take() } else { None };
+            let end = via.as_ref().map_or(span, |v| Span { end: v.span.start, ..span });
+            let word = Span { end: span.start.saturating_add(self.first_word(&action)), ..span };
+            out.push(Clause { span: end, word, kind: ClauseKind::Action(action) });
+            if let Some(via) = via {
+                out.push(Clause { span: via.span, word: via.span, kind: ClauseKind::Via(via) });
+            }
+            return;
+        }
+        let kind = self.clause_kind(rule, span, Parts::of(node));
+        out.push(Clause { span, word, kind });
+    }
+
+    /// The length of the word that an action begins with.
+    fn first_word(&self, action: &Action) -> u32 {
+        match action {
+            Action::Send(_) => 4,
+            Action::Nothing(span) => span.end - span.start,
+            Action::Split { .. } => 5,
+            Action::Choose { .. } => 6,
+        }
+    }
+
+    fn clause_kind(&mut self, rule: Rule, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+        let p = &mut parts;
+        match rule {
+            Rule::when_clause => ClauseKind::When(self.find_expr(p, span)),
+            Rule::top_clause => ClauseKind::Top { n: self.find_expr(p, span), by: self.find_expr(p, span) },
+            Rule::sample_clause => ClauseKind::Sample(self.find_expr(p, span)),
+            Rule::goal_clause => {
+                let event = p.find(Rule::event_expr).map(|n| self.event_expr(n));
+                let within = p.find(Rule::expr).map(|n| self.expr(n));
+                event.map_or(ClauseKind::Broken, |event| ClauseKind::Goal { event, within })
+            }
+            Rule::purpose_clause => self.find_word(p).map_or(ClauseKind::Broken, ClauseKind::Purpose),
+            Rule::holdout_clause => {
+                let share = self.find_expr(p, span);
+                ClauseKind::Holdout { share, key: p.find(Rule::string).map(|n| self.string(n)) }
+            }
+            Rule::via_clause => ClauseKind::Via(self.via(span, parts)),
+            Rule::at_clause => {
+                p.next();
+                let when = match p.take(Rule::k_now) {
+                    Some(n) => AtExpr::Now(self.span(&n)),
+                    None => AtExpr::Expr(self.find_expr(p, span)),
+                };
+                let on = p.take(Rule::on_offsets).map(|n| OnOffsets { span: self.span(&n) });
+                ClauseKind::At { when, on }
+            }
+            Rule::every_clause => self.every(span, parts),
+            Rule::on_clause => {
+                let event = p.find(Rule::event_expr).map(|n| self.event_expr(n));
+                let wait = if p.eat(Rule::k_wait) { p.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+                let from_last = p.eat(Rule::from_last);
+                let unless = p.find(Rule::event_expr).map(|n| self.event_expr(n));
+                event.map_or(ClauseKind::Broken, |event| ClauseKind::On(On { event, wait, from_last, unless }))
+            }
+            Rule::again_clause => {
+                p.next();
+                let Some(word) = p.next() else { return ClauseKind::Broken };
+                let at = self.span(&word);
+                ClauseKind::Again(match word.as_rule() {
+                    Rule::k_never => Again::Never(at),
+                    Rule::k_always => Again::Always(at),
+                    Rule::k_after => Again::After(self.find_expr(p, span)),
+                    _ => Again::Per(self.find_expr(p, span)),
+                })
+            }
+            Rule::priority_clause => {
+                let value = self.find_expr(p, span);
+                let rising = if p.eat(Rule::k_rising) { p.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+                ClauseKind::Priority { value, rising }
+            }
+            Rule::cap_clause => self.cap(span, parts),
+            Rule::quiet_clause => {
+                let ends = (p.find(Rule::operand).map(|n| self.operand(n)), p.find(Rule::operand).map(|n| self.operand(n)));
+                let (Some(from), Some(to)) = ends else { return ClauseKind::Broken };
+                ClauseKind::Quiet { from, to }
+            }
+            Rule::deadline_clause => ClauseKind::Deadline(self.find_expr(p, span)),
+            Rule::pace_clause => ClauseKind::Pace(self.find_expr(p, span)),
+            Rule::recall_clause => ClauseKind::Recall(self.find_expr(p, span)),
+            Rule::after_clause => self.after(span, parts),
+            Rule::leave_clause => ClauseKind::LeaveWhen(self.find_expr(p, span)),
+            Rule::rollout_clause => ClauseKind::Rollout,
+            Rule::stop_clause => ClauseKind::StopIf,
+            Rule::target_clause => {
+                let mut bands = Vec::new();
+                while let Some(n) = p.find(Rule::target_band) {
+                    let at = self.span(&n);
+                    let mut inner = Parts::of(n);
+                    let Some(outcome) = self.find_word(&mut inner) else { continue };
+                    bands.push(TargetBand { outcome, at_least: self.find_expr(&mut inner, at) });
+                }
+                ClauseKind::Target(bands)
+            }
+            Rule::timezone_clause => ClauseKind::Timezone(self.find_string(p, span)),
+            Rule::currency_clause => ClauseKind::Currency(self.find_string(p, span)),
+            Rule::consent_clause => match p.find(Rule::name) {
+                Some(n) => ClauseKind::Consent(self.ident(n)),
+                None => ClauseKind::Broken,
+            },
+            Rule::forbid_clause => {
+                let mut files: Vec<Str> = Vec::new();
+                while let Some(n) = p.find(Rule::string) {
+                    files.push(self.string(n));
+                }
+                ClauseKind::ForbidWords(files)
+            }
+            Rule::require_clause => {
+                let mut words = Vec::new();
+                while let Some(word) = self.find_word(p) {
+                    words.push(word);
+                }
+                ClauseKind::Require(words)
+            }
+            Rule::exclude_clause => {
+                let when = self.find_expr(p, span);
+                ClauseKind::Exclude { when, reason: p.find(Rule::string).map(|n| self.string(n)) }
+            }
+            Rule::for_clause => {
+                let Some(purpose) = self.find_word(p) else { return ClauseKind::Broken };
+                ClauseKind::For { purpose, clauses: self.clauses(parts, Rule::policy_clause_alone) }
+            }
+            Rule::no_clause => self.find_word(p).map_or(ClauseKind::Broken, ClauseKind::No),
+            Rule::review_clause => ClauseKind::Review,
+            _ => ClauseKind::Broken,
+        }
+    }
+
+    fn find_word(&mut self, parts: &mut Parts<'_>) -> Option<Ident> {
+        parts.find(Rule::word_name).map(|n| self.ident(n))
+    }
+
+    fn via(&mut self, span: Span, mut parts: Parts<'_>) -> Via {
+        parts.next();
+        let all_of = parts.eat(Rule::k_all);
+        let mut routes = Vec::new();
+        while let Some(n) = parts.find(Rule::route) {
+            let at = self.span(&n);
+            let mut inner = Parts::of(n);
+            let Some(channel) = inner.take(Rule::channel).and_then(|n| self.channel(n)) else { continue };
+            let weight = if inner.eat(Rule::k_weight) { inner.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+            routes.push(Route { span: at, channel, weight });
+        }
+        Via { span, all_of, routes }
+    }
+
+    pub fn channel(&mut self, node: Node<'_>) -> Option<ChannelPath> {
+        let span = self.span(&node);
+        let mut parts = Parts::of(node);
+        let account = parts.take(Rule::name).map(|n| self.ident(n))?;
+        let endpoint = parts.find(Rule::name).map(|n| self.ident(n));
+        Some(ChannelPath { span, account, endpoint })
+    }
+
+    fn every(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+        let Some(period) = parts.find(Rule::every_period).and_then(|n| self.every_period(n)) else { return ClauseKind::Broken };
+        let mut every = Every { period, at: None, from: None, until: None };
+        while let Some(word) = parts.next() {
+            let value = Some(self.find_expr(&mut parts, span));
+            match word.as_rule() {
+                Rule::k_at => every.at = value,
+                Rule::k_from => every.from = value,
+                _ => every.until = value,
+            }
+        }
+        ClauseKind::Every(every)
+    }
+
+    fn every_period(&mut self, node: Node<'_>) -> Option<EveryPeriod> {
+        let mut parts = Parts::of(node);
+        let first = parts.next()?;
+        let span = self.span(&first);
+        Some(match first.as_rule() {
+            Rule::every_month => {
+                let mut days = Vec::new();
+                let mut inner = Parts::of(first);
+                while let Some(n) = inner.find(Rule::month_day) {
+                    let at = self.span(&n);
+                    let number = n.into_inner().next()?;
+                    days.push(match number.as_rule() {
+                        Rule::k_last => MonthDay::Last(at),
+                        _ => MonthDay::Day(self.literal_expr(number)),
+                    });
+                }
+                EveryPeriod::Month(days)
+            }
+            Rule::every_hour => {
+                let mut inner = Parts::of(first);
+                let from = inner.find(Rule::operand).map(|n| self.operand(n));
+                let to = inner.find(Rule::operand).map(|n| self.operand(n));
+                EveryPeriod::Hour { from, to }
+            }
+            Rule::weekday => {
+                let mut days = vec![(weekday(first.as_str()), span)];
+                while let Some(n) = parts.find(Rule::weekday) {
+                    days.push((weekday(n.as_str()), self.span(&n)));
+                }
+                EveryPeriod::Weekdays(days)
+            }
+            Rule::calendar => EveryPeriod::Days(self.literal_expr(first)),
+            _ => EveryPeriod::Day,
+        })
+    }
+
+    fn literal_expr(&mut self, node: Node<'_>) -> Expr {
+        let span = self.span(&node);
+        let kind = self.literal_kind(node).map_or(ExprKind::Broken, |l: Literal| ExprKind::Literal(l));
+        Expr { span, kind: Box::new(kind) }
+    }
+
+    fn cap(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+        parts.next();
+        let channel = parts.take(Rule::channel).and_then(|n| self.channel(n));
+        let n = self.find_expr(&mut parts, span);
+        let per = match parts.find(Rule::cap_period).and_then(|n| n.into_inner().next_back()) {
+            Some(n) => match n.as_rule() {
+                Rule::k_day => CapPeriod::Day,
+                Rule::k_week => CapPeriod::Week,
+                Rule::k_month => CapPeriod::Month,
+                _ => CapPeriod::Rolling(self.literal_expr(n)),
+            },
+            None => return ClauseKind::Broken,
+        };
+        let keep = parts.take(Rule::cap_keep).map(|n| {
+            let span = self.span(&n);
+            let mut inner = Parts::of(n);
+            Keep { span, n: self.find_expr(&mut inner, span), priority: self.find_expr(&mut inner, span) }
+        });
+        ClauseKind::Cap(Cap { channel, n, per, keep })
+    }
+
+    fn after(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+        let name = parts.take(Rule::label).and_then(|n| Parts::of(n).take(Rule::name)).map(|n| self.ident(n));
+        let delay = self.find_expr(&mut parts, span);
+        let from = if parts.eat(Rule::k_from) { parts.take(Rule::name).map(|n| self.ident(n)) } else { None };
+        let at = if parts.eat(Rule::k_at) { parts.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+        let cond = if parts.eat(Rule::k_if) { parts.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+        let Some(action) = parts.find(Rule::action).map(|n| self.action(n)) else { return ClauseKind::Broken };
+        let otherwise = parts.find(Rule::action).map(|n| self.action(n));
+        ClauseKind::After(After { name, delay, from, at, cond, action, otherwise })
+    }
+
+    pub fn action(&mut self, node: Node<'_>) -> Action {
+        let span = self.span(&node);
+        let Some(inner) = node.into_inner().next() else { return Action::Nothing(span) };
+        match inner.as_rule() {
+            Rule::send => {
+                let mut parts = Parts::of(inner);
+                let template = parts.find(Rule::name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
+                let via = parts.take(Rule::via_clause).map(|n| {
+                    let at = self.span(&n);
+                    self.via(at, Parts::of(n))
+                });
+                Action::Send(Send { span, template, via })
+            }
+            Rule::split => {
+                let mut arms = Vec::new();
+                for n in inner.into_inner().filter(|n| n.as_rule() == Rule::arm) {
+                    let span = self.span(&n);
+                    let mut parts = Parts::of(n);
+                    let name = parts.take(Rule::name).map(|n| self.ident(n));
+                    let share = parts.take(Rule::operand).map(|n| self.operand(n));
+                    let action = parts.take(Rule::action).map(|n| self.action(n));
+                    if let (Some(name), Some(share), Some(action)) = (name, share, action) {
+                        arms.push(Arm { span, name, share, action });
+                    }
+                }
+                Action::Split { span, arms }
+            }
+            Rule::choose => {
+                let mut arms = Vec::new();
+                for n in inner.into_inner().filter(|n| n.as_rule() == Rule::choose_arm) {
+                    let span = self.span(&n);
+                    let mut parts = Parts::of(n);
+                    parts.next();
+                    let when = parts.take(Rule::expr).map(|n| self.expr(n));
+                    if let Some(action) = parts.take(Rule::action).map(|n| self.action(n)) {
+                        arms.push(ChooseArm { span, when, action });
+                    }
+                }
+                Action::Choose { span, arms }
+            }
+            _ => Action::Nothing(span),
+        }
+    }
+}
+
+/// 1 = Monday.
+fn weekday(text: &str) -> u32 {
+    const EN: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    const ZH: [char; 7] = ['一', '二', '三', '四', '五', '六', '日'];
+    let by_english = EN.iter().position(|d| *d == text);
+    let by_chinese = || text.chars().next_back().and_then(|last| ZH.iter().position(|c| *c == last));
+    // The only spelling left is 天 for Sunday.
+    by_english.or_else(by_chinese).map_or(7, |i| i as u32 + 1)
+}

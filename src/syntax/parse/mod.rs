@@ -1,0 +1,248 @@
+//! Text to tree. This folder is the only place that names pest.
+//!
+//! Before pest sees a text, [`scan`] has looked at it once: size, bracket depth, unclosed brackets and strings, comments. Then the grammar
+//! reads the whole file; what it cannot read it skips as a broken item or clause, and the piece alone is read again to find out where it
+//! went wrong. The rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`test`], [`expr`], [`literal`].
+
+mod clause;
+mod decl;
+mod expr;
+mod literal;
+mod scan;
+mod test;
+mod wording;
+
+use pest::Parser as _;
+use pest::iterators::{Pair, Pairs};
+
+use super::ast;
+use crate::base::FileId;
+use crate::diag::{Finding, Findings, Span, catalog};
+use crate::msg;
+
+#[derive(pest_derive::Parser)]
+#[grammar = "../grammar/campaign.pest"]
+struct Grammar;
+
+/// Larger files are refused unread.
+pub const MAX_FILE_BYTES: usize = 4 << 20;
+/// Brackets in brackets.
+pub const MAX_DEPTH: usize = 64;
+
+type Node<'i> = Pair<'i, Rule>;
+
+/// Bytes of a file as text. A byte order mark is skipped; anything but UTF-8 is a finding, and the text is empty.
+pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
+    let start = Span::new(file, 0, 0);
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if bytes.len() > MAX_FILE_BYTES {
+        let (size, limit) = (bytes.len() >> 20, MAX_FILE_BYTES >> 20);
+        let message = msg!("this file has {size} MiB; a program file has at most {limit} MiB", "文件有 {size} MiB;程序文件最多 {limit} MiB");
+        findings.push(Finding::new(&catalog::TOO_LARGE, start, message).help(msg!("data belongs into the store: `tagcast tags import`", "数据请导入存储:`tagcast tags import`")));
+        return String::new();
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => text.to_string(),
+        Ok(_) => {
+            findings.push(Finding::new(&catalog::NOT_UTF8, start, msg!("this is a binary file, not a program", "这是二进制文件,不是程序")));
+            String::new()
+        }
+        Err(error) => {
+            let at = error.valid_up_to();
+            let message = if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+                msg!("this file is UTF-16; programs are UTF-8", "此文件是 UTF-16;程序须为 UTF-8")
+            } else {
+                msg!("this file is not UTF-8 (byte {at} is not)", "此文件不是 UTF-8(第 {at} 字节起)")
+            };
+            findings.push(Finding::new(&catalog::NOT_UTF8, start, message).help(msg!("save it as UTF-8 in your editor", "请在编辑器中另存为 UTF-8")));
+            String::new()
+        }
+    }
+}
+
+/// Reads one file. Never fails: what cannot be read is `Broken`, with one finding each.
+pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
+    let scanned = scan::scan(file, text);
+    let mut out = ast::File { id: file, items: Vec::new(), comments: scanned.comments };
+    if let Some(finding) = scanned.fatal {
+        findings.push(finding);
+        return out;
+    }
+    let mut builder = Builder { file, offset: 0, findings, unclosed: scanned.unclosed, operators: 0 };
+    for finding in &builder.unclosed {
+        builder.findings.push(finding.clone());
+    }
+    // The rule has an alternative for any text, so it always matches; a failure would be a mistake in the grammar.
+    let Ok(mut pairs) = Grammar::parse(Rule::file, text) else {
+        builder.syntax_at(text, Span::new(file, 0, text.len().min(1)), Rule::item_alone);
+        return out;
+    };
+    let Some(root) = pairs.next() else { return out };
+    let mut before: Option<Span> = None;
+    for node in root.into_inner() {
+        let span = builder.span(&node);
+        match node.as_rule() {
+            Rule::item => {
+                let item = builder.item(node);
+                out.items.push(item);
+            }
+            Rule::broken_item => {
+                let glued = builder.broken(&node, before, Rule::item_alone);
+                if !glued {
+                    let name = decl::name_of_broken(file, node.as_str(), span);
+                    out.items.push(ast::Item { span, doc: Vec::new(), kind: ast::ItemKind::Broken { name } });
+                }
+            }
+            _ => {}
+        }
+        before = Some(span);
+    }
+    attach_docs(&mut out, text);
+    out
+}
+
+/// Reads one expression, which must be the whole text.
+pub fn parse_condition(file: FileId, text: &str, findings: &mut Findings) -> Option<ast::Expr> {
+    let scanned = scan::scan(file, text);
+    if let Some(finding) = scanned.fatal.or_else(|| scanned.unclosed.into_iter().next()) {
+        findings.push(finding);
+        return None;
+    }
+    let mut builder = Builder { file, offset: 0, findings, unclosed: Vec::new(), operators: 0 };
+    builder.whole_expr(text, 0, Span::new(file, 0, text.len()))
+}
+
+/// Whether the text has open brackets or strings, so that a line editor should ask for more.
+pub fn is_incomplete(text: &str) -> bool {
+    !scan::scan(FileId(0), text).unclosed.is_empty()
+}
+
+/// `##` comments directly above an item are its documentation.
+fn attach_docs(file: &mut ast::File, text: &str) {
+    let mut comments = file.comments.iter().peekable();
+    for item in &mut file.items {
+        let mut lines: Vec<(&str, Span)> = Vec::new();
+        while let Some(comment) = comments.next_if(|c| c.span.start < item.span.start) {
+            if let Some(line) = comment.text.strip_prefix("##") {
+                lines.push((line.strip_prefix(' ').unwrap_or(line), comment.span));
+            } else {
+                lines.clear();
+            }
+        }
+        while comments.next_if(|c| c.span.end <= item.span.end).is_some() {}
+        let Some((_, last)) = lines.last() else { continue };
+        let between = text.get(last.end as usize..item.span.start as usize).unwrap_or("");
+        if between.trim().is_empty() && between.matches('\n').count() <= 1 {
+            item.doc = lines.into_iter().map(|(line, _)| line.trim_end().to_string()).collect();
+        }
+    }
+}
+
+/// Builds the tree of one file from pest's pairs.
+struct Builder<'f> {
+    file: FileId,
+    /// Where the text that pest read begins in the file: template holes and broken pieces are read alone.
+    offset: usize,
+    findings: &'f mut Findings,
+    /// Unclosed brackets and strings, already reported: a broken piece that contains one needs no second finding.
+    unclosed: Vec<Finding>,
+    /// Of the expressions that are being built, one inside the other.
+    operators: usize,
+}
+
+impl Builder<'_> {
+    fn span(&self, node: &Node<'_>) -> Span {
+        let s = node.as_span();
+        Span::new(self.file, self.offset + s.start(), self.offset + s.end())
+    }
+
+    fn ident(&self, node: Node<'_>) -> ast::Ident {
+        let span = self.span(&node);
+        let text = node.as_str();
+        let bare = text.trim_matches(|c| matches!(c, '`' | '「' | '」'));
+        let quoted = bare.len() != text.len();
+        use unicode_normalization::UnicodeNormalization;
+        let name = if bare.is_ascii() { bare.to_string() } else { bare.nfc().collect() };
+        ast::Ident { name, span, quoted }
+    }
+
+    /// Reports one finding for a piece that the grammar could not read as `rule`, which is the piece alone. A piece that goes on in the
+    /// line of the one before it is the rest of that one (`when a >`): both are read again together. Says whether that was so.
+    fn broken(&mut self, node: &Node<'_>, before: Option<Span>, rule: Rule) -> bool {
+        let span = self.span(node);
+        let covered = self.unclosed.iter().any(|f| span.start <= f.span.start && f.span.start <= span.end);
+        let input = node.as_span().get_input();
+        let gap = |b: Span| input.get(b.end as usize - self.offset..span.start as usize - self.offset).is_some_and(|g| !g.contains('\n'));
+        let whole = before.filter(|b| gap(*b)).map_or(span, |b| b.to(span));
+        if !covered {
+            let text = input.get(whole.start as usize - self.offset..whole.end as usize - self.offset).unwrap_or("");
+            self.syntax_at(text, whole, rule);
+        }
+        whole != span
+    }
+
+    fn syntax_at(&mut self, text: &str, span: Span, rule: Rule) {
+        let finding = match Grammar::parse(rule, text) {
+            Ok(_) => wording::unexpected(self.file, text, span, 0, &[]),
+            Err(error) => {
+                let at = match error.location {
+                    pest::error::InputLocation::Pos(p) => p,
+                    pest::error::InputLocation::Span((p, _)) => p,
+                };
+                let expected = match &error.variant {
+                    pest::error::ErrorVariant::ParsingError { positives, .. } => positives.clone(),
+                    pest::error::ErrorVariant::CustomError { .. } => Vec::new(),
+                };
+                wording::unexpected(self.file, text, span, at, &expected)
+            }
+        };
+        self.findings.push(finding);
+    }
+
+    /// Reads a text of its own (a condition, a hole) that begins at `offset` in the file.
+    fn whole_expr(&mut self, text: &str, offset: usize, span: Span) -> Option<ast::Expr> {
+        match Grammar::parse(Rule::condition_alone, text) {
+            Ok(mut pairs) => {
+                let outer = std::mem::replace(&mut self.offset, offset);
+                let node = pairs.next().and_then(|p| p.into_inner().next());
+                let expr = node.map(|n| self.expr(n));
+                self.offset = outer;
+                expr
+            }
+            Err(_) => {
+                self.syntax_at(text, span, Rule::condition_alone);
+                None
+            }
+        }
+    }
+}
+
+/// The children of a node, taken one by one by the rule that is wanted.
+struct Parts<'i> {
+    inner: std::iter::Peekable<Pairs<'i, Rule>>,
+}
+
+impl<'i> Parts<'i> {
+    fn of(node: Node<'i>) -> Self {
+        Parts { inner: node.into_inner().peekable() }
+    }
+
+    fn next(&mut self) -> Option<Node<'i>> {
+        self.inner.next()
+    }
+
+    /// The next child if it is of this rule.
+    fn take(&mut self, rule: Rule) -> Option<Node<'i>> {
+        self.inner.next_if(|n| n.as_rule() == rule)
+    }
+
+    /// Whether the next child is of this rule; it is consumed then.
+    fn eat(&mut self, rule: Rule) -> bool {
+        self.take(rule).is_some()
+    }
+
+    /// The next child of this rule, children of other rules before it being passed over (keywords, punctuation).
+    fn find(&mut self, rule: Rule) -> Option<Node<'i>> {
+        self.inner.find(|n| n.as_rule() == rule)
+    }
+}
