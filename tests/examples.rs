@@ -10,7 +10,8 @@ use support::{copy_folder, root, run};
 fn projects() -> Vec<PathBuf> {
     let top = root().join("examples");
     let mut found = vec![top.clone()];
-    let mut inner: Vec<PathBuf> = std::fs::read_dir(&top).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("tagcast.toml").is_file()).collect();
+    let mut inner: Vec<PathBuf> =
+        std::fs::read_dir(&top).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("tagcast.toml").is_file()).collect();
     inner.sort();
     found.extend(inner);
     assert!(found.len() >= 7, "the standard cases of the field");

@@ -86,7 +86,9 @@ fn every_clause_has_its_form() {
 }",
     );
     sound("campaign c { on cart_add where price > ¥100 wait 30min from last unless purchase where amount > 1 again after 7 days send x }");
-    sound("r: when a == 1 send x every day at 10:00\ns: on e send x\nu: when b every 3天 at 9:00 from 2026-01-01 send x\nv: when b 每周一 于 9:00 发送 x");
+    sound(
+        "r: when a == 1 send x every day at 10:00\ns: on e send x\nu: when b every 3天 at 9:00 from 2026-01-01 send x\nv: when b 每周一 于 9:00 发送 x",
+    );
     sound("w: when b every hour 7:00..21:00 send x at 10:00 on 30, 7, 1 days before plan_end");
 }
 
@@ -144,7 +146,9 @@ fn precedence() {
 
 #[test]
 fn one_mistake_hides_nothing_else() {
-    let (file, said) = parsed("tag a int base\naudience x = a >=\ntag b int base\ncampaign c {\n  when a >\n  top 5 by b\n  at 10:00\n}\naudience y = b == = 1\n");
+    let (file, said) = parsed(
+        "tag a int base\naudience x = a >=\ntag b int base\ncampaign c {\n  when a >\n  top 5 by b\n  at 10:00\n}\naudience y = b == = 1\n",
+    );
     assert_eq!(file.items.len(), 5);
     assert_eq!(
         said,
@@ -171,7 +175,9 @@ fn glued_chinese_words_get_their_space() {
 
 #[test]
 fn unclosed_things_are_said_once() {
-    for text in ["campaign c {\n  when a == 1\n", "audience a = (b", "tag t enum(\"a\", \"b)\n", "audience a = b)\n", "template t { body \"{x\" }"] {
+    for text in
+        ["campaign c {\n  when a == 1\n", "audience a = (b", "tag t enum(\"a\", \"b)\n", "audience a = b)\n", "template t { body \"{x\" }"]
+    {
         let (_, said) = parsed(text);
         assert_eq!(said.len(), 1, "{text}: {said:?}");
     }
@@ -181,10 +187,19 @@ fn unclosed_things_are_said_once() {
 #[test]
 fn time_and_stack_stay_bounded() {
     let start = Instant::now();
-    for (open, close, depth) in [("(", ")", 60), ("x in (", ")", 60), ("f(", ")", 60), ("not (", ")", 60), ("[", "]", 60), ("if(a, ", ", b)", 60)] {
+    for (open, close, depth) in
+        [("(", ")", 60), ("x in (", ")", 60), ("f(", ")", 60), ("not (", ")", 60), ("[", "]", 60), ("if(a, ", ", b)", 60)]
+    {
         sound(&format!("audience a = {}b{}", open.repeat(depth), close.repeat(depth)));
     }
-    for text in ["(".repeat(10 << 20), "{".repeat(1 << 20), "not ".repeat(200_000), "-".repeat(1_000_000), "a == ".repeat(100_000), "x in (".repeat(100_000)] {
+    for text in [
+        "(".repeat(10 << 20),
+        "{".repeat(1 << 20),
+        "not ".repeat(200_000),
+        "-".repeat(1_000_000),
+        "a == ".repeat(100_000),
+        "x in (".repeat(100_000),
+    ] {
         parsed(&format!("audience a = {text}"));
         parsed(&text);
     }

@@ -3,8 +3,8 @@
 use super::{Builder, Node, Parts, Rule};
 use crate::diag::Span;
 use crate::syntax::ast::{
-    Action, After, Again, Arm, AtExpr, CampaignDecl, Cap, CapPeriod, ChannelPath, ChooseArm, Clause, ClauseKind, Every, EveryPeriod, Expr, ExprKind,
-    Ident, Keep, Literal, MonthDay, On, OnOffsets, PolicyDecl, Route, Send, Str, TargetBand, Via,
+    Action, After, Again, Arm, AtExpr, CampaignDecl, Cap, CapPeriod, ChannelPath, ChooseArm, Clause, ClauseKind, Every, EveryPeriod, Expr,
+    ExprKind, Ident, Keep, Literal, MonthDay, On, OnOffsets, PolicyDecl, Route, Send, Str, TargetBand, Via,
 };
 
 impl Builder<'_> {

@@ -6,9 +6,9 @@ use crate::base::{FileId, Layer};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::{
-    AccountDecl, AudienceDecl, EventDecl, Expr, ExprKind, FieldDecl, Ident, Item, ItemKind, ListDecl, Literal, LiteralKind, LookupDecl, PartKind,
-    PartitionArm, PartitionDecl, Piece, PlaceDecl, Str, TagDecl, TagKind, TagQualifier, TagQualifierKind, TemplateDecl, TemplatePart, TemplateText,
-    TypeExpr, TypeExprKind,
+    AccountDecl, AudienceDecl, EventDecl, Expr, ExprKind, FieldDecl, Ident, Item, ItemKind, ListDecl, Literal, LiteralKind, LookupDecl,
+    PartKind, PartitionArm, PartitionDecl, Piece, PlaceDecl, Str, TagDecl, TagKind, TagQualifier, TagQualifierKind, TemplateDecl,
+    TemplatePart, TemplateText, TypeExpr, TypeExprKind,
 };
 
 impl Builder<'_> {
@@ -56,7 +56,8 @@ impl Builder<'_> {
             }
             Rule::audience_decl => ItemKind::Audience(AudienceDecl { name, when: self.find_expr(&mut parts, span) }),
             Rule::account_decl => {
-                let platform = parts.take(Rule::word_name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
+                let platform =
+                    parts.take(Rule::word_name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
                 let title = parts.take(Rule::string).map(|n| self.string(n));
                 ItemKind::Account(AccountDecl { name, platform, title })
             }
@@ -247,8 +248,12 @@ impl Builder<'_> {
                     i += len;
                 }
                 '}' => {
-                    let finding = Finding::new(&catalog::UNCLOSED, at(i, i + 1), msg!("nothing is open that `}}` could close", "没有可由 `}}` 关闭的括号"))
-                        .fix(msg!("write `}}}}` for a brace", "花括号请写成 `}}}}`"), at(i, i + 1), "}}", true);
+                    let finding = Finding::new(
+                        &catalog::UNCLOSED,
+                        at(i, i + 1),
+                        msg!("nothing is open that `}}` could close", "没有可由 `}}` 关闭的括号"),
+                    )
+                    .fix(msg!("write `}}}}` for a brace", "花括号请写成 `}}}}`"), at(i, i + 1), "}}", true);
                     findings.push(finding);
                     i += 1;
                 }

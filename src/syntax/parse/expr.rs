@@ -51,7 +51,11 @@ enum Token {
     /// `is missing` after an operand.
     Is(Presence, Span),
     /// `in last 30 days` after an operand.
-    InWindow { negated: bool, op_span: Span, window: Window },
+    InWindow {
+        negated: bool,
+        op_span: Span,
+        window: Window,
+    },
     /// `between a and b`, answered with `in a..b`.
     Between(Expr, Expr),
 }
@@ -63,8 +67,14 @@ impl Builder<'_> {
         // A tree is at most as deep as the operators of all expressions around it: later stages may recurse.
         let operators = node.clone().into_inner().take(MAX_OPERATORS + 1).count();
         if self.operators + operators > MAX_OPERATORS {
-            let message = msg!("this expression has more than {MAX_OPERATORS} operators and operands", "表达式的运算符和操作数超过 {MAX_OPERATORS} 个");
-            let help = msg!("use `in [..]`, or name parts of it with `audience NAME = …`", "请使用 `属于 [..]`,或用 `人群 名称 = …` 为其中的部分命名");
+            let message = msg!(
+                "this expression has more than {MAX_OPERATORS} operators and operands",
+                "表达式的运算符和操作数超过 {MAX_OPERATORS} 个"
+            );
+            let help = msg!(
+                "use `in [..]`, or name parts of it with `audience NAME = …`",
+                "请使用 `属于 [..]`,或用 `人群 名称 = …` 为其中的部分命名"
+            );
             self.findings.push(Finding::new(&catalog::TOO_DEEP, Span { end: span.start, ..span }, message).help(help));
             return broken;
         }
@@ -216,8 +226,12 @@ impl Builder<'_> {
     }
 
     fn wrong(&mut self, span: Span, right: &str, replacement: &str) {
-        let finding = Finding::new(&catalog::WRONG_SPELLING, span, msg!("this is written `{right}` here", "此处应写成 `{right}`"))
-            .fix(msg!("write `{right}`", "写成 `{right}`"), span, replacement, true);
+        let finding = Finding::new(&catalog::WRONG_SPELLING, span, msg!("this is written `{right}` here", "此处应写成 `{right}`")).fix(
+            msg!("write `{right}`", "写成 `{right}`"),
+            span,
+            replacement,
+            true,
+        );
         self.findings.push(finding);
     }
 
@@ -465,7 +479,9 @@ impl Builder<'_> {
         let mut parts = Parts::of(node);
         let word = parts.next().map(|n| n.as_rule());
         let literal = parts.next();
-        let length = |b: &mut Self, n: Option<Node<'_>>| n.and_then(|n| b.literal_kind(n)).unwrap_or(Literal { span, kind: LiteralKind::Bool(false) });
+        let length = |b: &mut Self, n: Option<Node<'_>>| {
+            n.and_then(|n| b.literal_kind(n)).unwrap_or(Literal { span, kind: LiteralKind::Bool(false) })
+        };
         let kind = match word {
             Some(Rule::k_last) => WindowKind::Last(length(self, literal)),
             Some(Rule::k_next) => WindowKind::Next(length(self, literal)),

@@ -103,7 +103,11 @@ impl Builder<'_> {
     fn bad_date(&mut self, node: &Node<'_>) {
         let span = self.span(node);
         let text = node.as_str();
-        let mut finding = Finding::new(&catalog::BAD_LITERAL, span, msg!("a date is written with two digits for month and day", "日期的月和日须各写两位数字"));
+        let mut finding = Finding::new(
+            &catalog::BAD_LITERAL,
+            span,
+            msg!("a date is written with two digits for month and day", "日期的月和日须各写两位数字"),
+        );
         if let [y, m, d] = numbers(text)[..] {
             let right = format!("{y:04}-{m:02}-{d:02}");
             finding = finding.fix(msg!("write `{right}`", "写成 `{right}`"), span, right.clone(), true);
@@ -119,7 +123,10 @@ impl Builder<'_> {
         };
         if time.is_none() {
             let text = node.as_str();
-            self.bad(self.span(node), msg!("`{text}` is not a time of day; they run from 00:00 to 23:59", "`{text}` 不是一天中的时间;范围为 00:00 到 23:59"));
+            self.bad(
+                self.span(node),
+                msg!("`{text}` is not a time of day; they run from 00:00 to 23:59", "`{text}` 不是一天中的时间;范围为 00:00 到 23:59"),
+            );
         }
         time
     }
@@ -151,7 +158,10 @@ impl Builder<'_> {
                 None => {
                     let shown: String = after.chars().take(1).collect();
                     let finding = Finding::new(&catalog::BAD_LITERAL, span, msg!("`\\{shown}` is not an escape", "`\\{shown}` 不是转义"))
-                        .help(msg!("there are `\\\"`, `\\'`, `\\\\`, `\\n` and `\\u{{4F60}}`", "可用的转义有 `\\\"`、`\\'`、`\\\\`、`\\n` 和 `\\u{{4F60}}`"));
+                        .help(msg!(
+                            "there are `\\\"`, `\\'`, `\\\\`, `\\n` and `\\u{{4F60}}`",
+                            "可用的转义有 `\\\"`、`\\'`、`\\\\`、`\\n` 和 `\\u{{4F60}}`"
+                        ));
                     self.findings.push(finding);
                 }
             }

@@ -37,8 +37,12 @@ pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.len() > MAX_FILE_BYTES {
         let (size, limit) = (bytes.len() >> 20, MAX_FILE_BYTES >> 20);
-        let message = msg!("this file has {size} MiB; a program file has at most {limit} MiB", "文件有 {size} MiB;程序文件最多 {limit} MiB");
-        findings.push(Finding::new(&catalog::TOO_LARGE, start, message).help(msg!("data belongs into the store: `tagcast tags import`", "数据请导入存储:`tagcast tags import`")));
+        let message =
+            msg!("this file has {size} MiB; a program file has at most {limit} MiB", "文件有 {size} MiB;程序文件最多 {limit} MiB");
+        findings.push(
+            Finding::new(&catalog::TOO_LARGE, start, message)
+                .help(msg!("data belongs into the store: `tagcast tags import`", "数据请导入存储:`tagcast tags import`")),
+        );
         return String::new();
     }
     match std::str::from_utf8(bytes) {
@@ -54,7 +58,9 @@ pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
             } else {
                 msg!("this file is not UTF-8 (byte {at} is not)", "此文件不是 UTF-8(第 {at} 字节起)")
             };
-            findings.push(Finding::new(&catalog::NOT_UTF8, start, message).help(msg!("save it as UTF-8 in your editor", "请在编辑器中另存为 UTF-8")));
+            findings.push(
+                Finding::new(&catalog::NOT_UTF8, start, message).help(msg!("save it as UTF-8 in your editor", "请在编辑器中另存为 UTF-8")),
+            );
             String::new()
         }
     }

@@ -72,13 +72,21 @@ pub fn scan(file: FileId, text: &str) -> Scanned {
                 Some((want, from)) => {
                     let opened = Span::new(file, from, from + text[from..].chars().next().map_or(1, char::len_utf8));
                     let span = Span::new(file, at, at + c.len_utf8());
-                    let finding = Finding::new(&catalog::UNCLOSED, span, msg!("`{c}` does not close what is open here", "`{c}` 与已打开的括号不匹配"))
-                        .label(opened, msg!("this is still open; it wants `{want}`", "此处尚未关闭,需要 `{want}`"));
+                    let finding = Finding::new(
+                        &catalog::UNCLOSED,
+                        span,
+                        msg!("`{c}` does not close what is open here", "`{c}` 与已打开的括号不匹配"),
+                    )
+                    .label(opened, msg!("this is still open; it wants `{want}`", "此处尚未关闭,需要 `{want}`"));
                     out.add(finding);
                 }
                 None => {
                     let span = Span::new(file, at, at + c.len_utf8());
-                    out.add(Finding::new(&catalog::UNCLOSED, span, msg!("nothing is open that `{c}` could close", "没有可由 `{c}` 关闭的括号")));
+                    out.add(Finding::new(
+                        &catalog::UNCLOSED,
+                        span,
+                        msg!("nothing is open that `{c}` could close", "没有可由 `{c}` 关闭的括号"),
+                    ));
                 }
             },
             _ => {}
@@ -104,8 +112,9 @@ impl Scanned {
 
     fn string(&mut self, file: FileId, at: usize, len: usize) {
         let span = Span::new(file, at, at + len);
-        let finding = Finding::new(&catalog::UNCLOSED, span, msg!("this text is not closed on its line", "这段文本在本行内没有结束"))
-            .help(msg!("close it with the same quote, or write `\"\"\"` around several lines", "请用相同的引号结束,多行文本请用 `\"\"\"` 括起"));
+        let finding = Finding::new(&catalog::UNCLOSED, span, msg!("this text is not closed on its line", "这段文本在本行内没有结束")).help(
+            msg!("close it with the same quote, or write `\"\"\"` around several lines", "请用相同的引号结束,多行文本请用 `\"\"\"` 括起"),
+        );
         self.add(finding);
     }
 }

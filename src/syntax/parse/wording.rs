@@ -24,9 +24,14 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
     let here = Span::new(file, base + from, base + to);
     let wanted = wanted(expected);
     let message = match (token.is_empty(), &wanted) {
-        (true, Some(w)) => Msg { en: format!("something is missing here: expected {}", pick(w, true)), zh: format!("这里缺少内容:应为{}", pick(w, false)) },
+        (true, Some(w)) => Msg {
+            en: format!("something is missing here: expected {}", pick(w, true)),
+            zh: format!("这里缺少内容:应为{}", pick(w, false)),
+        },
         (true, None) => msg!("something is missing here", "这里缺少内容"),
-        (false, Some(w)) => Msg { en: format!("expected {}, found `{token}`", pick(w, true)), zh: format!("应为{},却是 `{token}`", pick(w, false)) },
+        (false, Some(w)) => {
+            Msg { en: format!("expected {}, found `{token}`", pick(w, true)), zh: format!("应为{},却是 `{token}`", pick(w, false)) }
+        }
         (false, None) => msg!("`{token}` cannot stand here", "`{token}` 不能出现在这里"),
     };
     let mut finding = Finding::new(&catalog::SYNTAX, here, message);
@@ -69,7 +74,9 @@ fn wanted(expected: &[Rule]) -> Option<Vec<(&'static str, &'static str)>> {
 
 fn describe(rule: Rule) -> Option<(&'static str, &'static str)> {
     Some(match rule {
-        Rule::expr | Rule::operand | Rule::literal | Rule::call_or_name | Rule::op_name | Rule::prefix | Rule::place_or_paren => ("a condition or value", "条件或值"),
+        Rule::expr | Rule::operand | Rule::literal | Rule::call_or_name | Rule::op_name | Rule::prefix | Rule::place_or_paren => {
+            ("a condition or value", "条件或值")
+        }
         Rule::name | Rule::word | Rule::word_name | Rule::quoted => ("a name", "名称"),
         Rule::string | Rule::dq_string | Rule::sq_string => ("a text in quotes", "带引号的文本"),
         Rule::number | Rule::decimal | Rule::signed => ("a number", "数字"),
@@ -116,8 +123,14 @@ fn nearest_keyword(token: &str, expected: &[Rule]) -> Option<&'static str> {
         return None;
     }
     let lower = token.to_lowercase();
-    let candidates = expected.iter().filter_map(|r| keyword::by_id(format!("{r:?}").strip_prefix("k_")?)).flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()));
-    let near = candidates.map(|s| (strsim::damerau_levenshtein(s, &lower), s)).filter(|(d, s)| *d <= 1 + s.chars().count() / 5 && *d < s.chars().count()).min();
+    let candidates = expected
+        .iter()
+        .filter_map(|r| keyword::by_id(format!("{r:?}").strip_prefix("k_")?))
+        .flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()));
+    let near = candidates
+        .map(|s| (strsim::damerau_levenshtein(s, &lower), s))
+        .filter(|(d, s)| *d <= 1 + s.chars().count() / 5 && *d < s.chars().count())
+        .min();
     near.map(|(_, s)| s).filter(|s| *s != token)
 }
 
