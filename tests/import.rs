@@ -303,3 +303,76 @@ tag tags  set of enum(\"x\", \"y\")
     let schema = Schema { tags: inferred.tags, events: Vec::new() };
     assert_eq!(desk.tags(&schema, &file).unwrap().rows, 4);
 }
+
+/// Data of other makers, where it is at hand.
+fn oracle(name: &str) -> Option<PathBuf> {
+    let root =
+        std::env::var_os("TAGCAST_ORACLE").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/oracle"), PathBuf::from);
+    Some(root.join(name)).filter(|p| p.exists())
+}
+
+#[test]
+fn real_customers_are_inferred_and_imported() {
+    let Some(file) = oracle("telco_users.csv") else { return };
+    let inferred = infer::tags(&file, "user_id", &Reading::default()).unwrap();
+    let expected = "\
+# Inferred from telco_users.csv: correct what is wrong, then import again.
+tag churn             enum(\"No\", \"Yes\")
+tag female            bool
+tag senior_citizen    bool
+tag partner           bool
+tag dependents        bool
+tag tenure            int 0..200
+tag phone_service     bool
+tag multiple_lines    enum(\"No\", \"No phone service\", \"Yes\")
+tag internet_service  enum(\"DSL\", \"Fiber optic\", \"No\")
+tag online_security   enum(\"No\", \"No internet service\", \"Yes\")
+tag online_backup     enum(\"No\", \"No internet service\", \"Yes\")
+tag device_protection enum(\"No\", \"No internet service\", \"Yes\")
+tag tech_support      enum(\"No\", \"No internet service\", \"Yes\")
+tag streaming_tv      enum(\"No\", \"No internet service\", \"Yes\")
+tag streaming_movies  enum(\"No\", \"No internet service\", \"Yes\")
+tag contract          enum(\"Month-to-month\", \"One year\", \"Two year\")
+tag paperless_billing bool
+tag payment_method    enum(\"Bank transfer (automatic)\", \"Credit card (automatic)\", \"Electronic check\", \"Mailed check\")
+tag monthly_charges   number
+tag total_charges     number
+";
+    assert_eq!(inferred.text, expected);
+    let desk = Desk::new();
+    let schema = Schema { tags: inferred.tags, events: Vec::new() };
+    let mut writer = desk.store.writer().unwrap();
+    let report = TagImport { file: &file, id: "user_id", reading: Reading::default() }.run(&mut writer, &schema, &mut |_| {}).unwrap();
+    writer.commit().unwrap();
+    assert_eq!((report.rows, report.new_users, report.columns.len()), (7043, 7043, 20));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let s = desk.snapshot();
+    for (line, user) in text.lines().skip(1).zip(0..) {
+        let (id, rest) = line.split_once(',').unwrap();
+        assert_eq!(s.user_no(id), Some(UserNo(user)));
+        let churn = match s.tag("churn").unwrap().value(user as usize) {
+            Some(Value::Enum(0)) => "No",
+            Some(Value::Enum(1)) => "Yes",
+            _ => "",
+        };
+        assert_eq!(rest.split(',').next(), Some(churn));
+    }
+}
+
+#[test]
+fn real_purchases_are_imported() {
+    let Some(file) = oracle("cdnow_purchases.csv") else { return };
+    let field = |name: &str, ty| FieldSchema { name: name.into(), ty, optional: false };
+    let purchase = EventSchema { name: "purchase".into(), fields: vec![field("quantity", Type::INT), field("amount", Type::Money)] };
+    let desk = Desk::new();
+    let mut writer = desk.store.writer().unwrap();
+    let import = EventImport { file: &file, id: "user_id", at: "at", reading: Reading::default(), again: false, source: None };
+    let report = import.run(&mut writer, &purchase, std::iter::empty(), &mut |_| {}).unwrap();
+    writer.commit().unwrap();
+    assert_eq!((report.rows, report.new_users), (69_659, 23_570));
+    let s = desk.snapshot();
+    let table = s.event("purchase").unwrap();
+    assert_eq!((table.len(), table.users_with_events().count()), (69_659, 23_570));
+    let first = table.rows_of(s.user_no("00001").unwrap()).next().unwrap();
+    assert_eq!((Zone::SHANGHAI.show(table.at(first)), table.value(first, 1)), ("1997-01-01 00:00".into(), Some(Value::Money(1177))));
+}

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use super::cell::{Cell, Reading, plain_text};
 use super::source::{self, Bad};
 use super::{ImportError, no_column};
-use crate::base::{EnumType, TagSchema, Type, Value};
-use crate::store::Words;
-use crate::store::words;
+use crate::base::{EnumType, EventSchema, FieldSchema, Schema, TagSchema, Type, Value};
+use crate::store::{Words, declare, words};
 
 /// Different texts up to which a column is an enum.
 pub const MAX_ENUM_MEMBERS: usize = 64;
@@ -85,7 +84,9 @@ pub fn tags(file: &Path, id: &str, reading: &Reading) -> Result<Inferred, Import
             (None, Ok(ty)) => inferred.tags.push(tag(name, ty)),
         }
     }
-    inferred.text = text(file, &inferred);
+    let schema = Schema { tags: inferred.tags, events: Vec::new() };
+    inferred.text = text(file, &schema, &inferred.skipped);
+    inferred.tags = schema.tags;
     Ok(inferred)
 }
 
@@ -267,55 +268,12 @@ fn text_up_to(longest: usize) -> Type {
 }
 
 /// The declarations as a file.
-fn text(file: &Path, inferred: &Inferred) -> String {
+fn text(file: &Path, schema: &Schema, skipped: &[(String, Words)]) -> String {
     let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().escape_debug().to_string());
-    let mut out = format!("# Inferred from {name}: correct what is wrong, then import again.\n");
-    let width = inferred.tags.iter().map(|t| declared_name(&t.name).chars().count()).max().unwrap_or(0).min(32);
-    for tag in &inferred.tags {
-        let private = if tag.private { " private" } else { "" };
-        let _ = writeln!(out, "tag {:width$} {}{private}", declared_name(&tag.name), declared_type(&tag.ty));
-    }
-    for (column, why) in &inferred.skipped {
+    let mut out = format!("# Inferred from {name}: correct what is wrong, then import again.\n{}", declare::tags(schema));
+    for (column, why) in skipped {
         let _ = writeln!(out, "# {}: {}", column.escape_debug(), why.en);
     }
-    out
-}
-
-/// A name as a declaration writes it: quoted unless it is a plain word.
-pub fn declared_name(name: &str) -> String {
-    let mut chars = name.chars();
-    let plain = chars.next().is_some_and(|c| c == '_' || unicode_ident::is_xid_start(c)) && chars.all(unicode_ident::is_xid_continue);
-    if plain { name.into() } else { format!("`{name}`") }
-}
-
-/// A type as a declaration writes it.
-pub fn declared_type(ty: &Type) -> String {
-    match ty {
-        Type::Enum(of) => {
-            let members: Vec<String> = of.members.iter().map(|m| quoted(m)).collect();
-            format!("enum({})", members.join(", "))
-        }
-        Type::Set(of) => format!("set of {}", declared_type(of)),
-        Type::Elapsed => "elapsed".into(),
-        Type::Calendar => "calendar".into(),
-        other => other.describe(),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{{{:x}}}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
     out
 }
 
@@ -325,8 +283,8 @@ fn quoted(text: &str) -> String {
 /// When the file cannot be read or has no such columns.
 pub fn event(file: &Path, event: &str, id: &str, at: &str, reading: &Reading) -> Result<String, ImportError> {
     let inferred = tags(file, id, reading)?;
-    let fields = inferred.tags.iter().filter(|t| t.name != at).map(|t| format!("{} {}", declared_name(&t.name), declared_type(&t.ty)));
-    Ok(format!("event {} {{ {} }}", declared_name(event), fields.collect::<Vec<_>>().join(", ")))
+    let fields = inferred.tags.into_iter().filter(|t| t.name != at).map(|t| FieldSchema { name: t.name, ty: t.ty, optional: false });
+    Ok(declare::event(&EventSchema { name: event.into(), fields: fields.collect() }))
 }
 
 #[cfg(test)]
@@ -336,7 +294,7 @@ mod tests {
     fn infer(values: &[&str]) -> Result<String, String> {
         let mut seen = Seen::default();
         values.iter().for_each(|v| seen.add(&Cell::Text(v), &Reading::default()));
-        seen.ty().map(|t| declared_type(&t)).map_err(|w| w.en)
+        seen.ty().map(|t| declare::ty(&t)).map_err(|w| w.en)
     }
 
     #[test]
@@ -364,10 +322,5 @@ mod tests {
             assert_eq!(infer(values).as_deref(), Ok(ty), "{values:?}");
         }
         assert!(infer(&["", ""]).unwrap_err().contains("no values"));
-    }
-
-    #[test]
-    fn names() {
-        assert_eq!([declared_name("tenure"), declared_name("地域"), declared_name("a b")], ["tenure", "地域", "`a b`"]);
     }
 }
