@@ -47,6 +47,16 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether there is a store in `dir`, good or damaged.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(manifest::FILE).exists()
+    }
+
+    /// Where the ledger of the store in `dir` belongs, whether or not there is one.
+    pub fn ledger_path_in(dir: &Path) -> PathBuf {
+        dir.join("ledger.db")
+    }
+
     /// Opens the store in `dir`, or makes an empty one if the folder is empty or not there.
     ///
     /// # Errors
@@ -73,7 +83,7 @@ impl Store {
 
     /// Where the ledger of runs and messages belongs.
     pub fn ledger_path(&self) -> PathBuf {
-        self.dir.join("ledger.db")
+        Self::ledger_path_in(&self.dir)
     }
 
     pub fn world(&self) -> &Arc<dyn World> {

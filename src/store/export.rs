@@ -149,6 +149,14 @@ impl Export<'_> {
     }
 }
 
+/// Writes some users' ids and tags; instants in UTC.
+///
+/// # Errors
+/// Those of [`Export::write`].
+pub fn audience(snapshot: &Snapshot, users: &Bitmap, tags: &[String], path: &Path, world: &dyn World) -> Result<usize, StoreError> {
+    Export { snapshot, users, tags, zone: Zone::UTC }.write(path, world)
+}
+
 fn io_error(e: ArrowError) -> io::Error {
     match e {
         ArrowError::IoError(_, e) => e,
