@@ -165,13 +165,13 @@ impl Writer {
                 self.next.events.len() - 1
             }
         };
-        let data = self.put_segment(event, runs)?;
-        let rows = runs.iter().flatten().map(|s| s.len() as u64).sum();
+        let rows: u64 = runs.iter().flatten().map(|s| s.len() as u64).sum();
+        let data = if rows > 0 { Some(self.put_segment(event, runs)?) } else { None };
         if let Some(entry) = self.next.events.get_mut(at) {
             if source.is_some() {
                 entry.segments.retain(|s| s.source.as_deref() != source);
             }
-            entry.segments.push(SegmentEntry { rows, source: source.map(String::from), data });
+            entry.segments.extend(data.map(|data| SegmentEntry { rows, source: source.map(String::from), data }));
         }
         self.merge_events(event, at)
     }

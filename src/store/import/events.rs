@@ -44,6 +44,18 @@ impl EventImport<'_> {
         always: impl Iterator<Item = &'t TagSchema>,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Report, ImportError> {
+        let always = always.map(|t| t.name.as_str()).next();
+        self.run_in_chunks(CHUNK_ROWS, writer, event, always, tell)
+    }
+
+    fn run_in_chunks(
+        &self,
+        chunk_rows: usize,
+        writer: &mut Writer,
+        event: &EventSchema,
+        always: Option<&str>,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Report, ImportError> {
         let (bytes, checksum) = fingerprint(self.file)?;
         if let Some(before) = writer.imports().iter().find(|i| i.into == event.name && i.bytes == bytes && i.checksum == checksum)
             && !self.again
@@ -56,8 +68,7 @@ impl EventImport<'_> {
                 before.at
             )));
         }
-        let always: Option<String> = always.map(|t| t.name.clone()).next();
-        let loaded = self.load(writer, event, always.as_deref(), tell)?;
+        let loaded = self.load(chunk_rows, writer, event, always, tell)?;
         let new_users = loaded.new.len() as u64;
         writer.add_users(loaded.new)?;
         writer.put_events(event, self.source, &loaded.runs)?;
@@ -68,6 +79,7 @@ impl EventImport<'_> {
 
     fn load(
         &self,
+        chunk_rows: usize,
         writer: &mut Writer,
         event: &EventSchema,
         always: Option<&str>,
@@ -126,7 +138,7 @@ impl EventImport<'_> {
             if errors.total > 0 {
                 table.take(); // Nothing will be imported: keep looking for errors, keep no values.
                 (users, at) = (Vec::new(), Vec::new());
-            } else if table.rows == CHUNK_ROWS {
+            } else if table.rows == chunk_rows {
                 let arrivals = Arrivals { users: std::mem::take(&mut users), at: std::mem::take(&mut at), columns: table.take() };
                 spill.add(writer, event, merge::sort(event, &arrivals))?;
             }
@@ -185,5 +197,74 @@ impl Spill {
         }
         runs.push(vec![Arc::new(last)]);
         Ok(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::world::SimulatedWorld;
+    use crate::base::{FieldSchema, Instant, Type, Value};
+    use crate::store::Store;
+    use proptest::prelude::*;
+    use std::fmt::Write;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever the chunks, the imports and the merges between them: the same events in the same order.
+        #[test]
+        fn events_are_sorted_however_they_come(files in prop::collection::vec(prop::collection::vec((0u8..5, 0u8..4), 0..20), 1..6), chunk_rows in 1usize..9) {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::create_or_open(dir.path().join("s"), Arc::new(SimulatedWorld::at(Instant(5)))).unwrap();
+            let event = EventSchema { name: "e".into(), fields: vec![FieldSchema { name: "n".into(), ty: Type::INT, optional: false }] };
+            let mut expected: Vec<(String, u8, i64)> = Vec::new();
+            for rows in &files {
+                let mut text = String::from("id,at,n\n");
+                for (user, minute) in rows {
+                    writeln!(text, "u{user},2026-01-01 00:0{minute},{}", expected.len()).unwrap();
+                    expected.push((format!("u{user}"), *minute, expected.len() as i64));
+                }
+                let file = dir.path().join("in.csv");
+                std::fs::write(&file, text).unwrap();
+                let mut writer = store.writer().unwrap();
+                let import = EventImport { file: &file, id: "id", at: "at", reading: Reading::default(), again: true, source: None };
+                import.run_in_chunks(chunk_rows, &mut writer, &event, None, &mut |_| {}).unwrap();
+                writer.commit().unwrap();
+            }
+            let s = store.snapshot().unwrap();
+            let table = s.event("e").unwrap();
+            prop_assert_eq!(table.len(), expected.len());
+            for user in 0..5 {
+                let id = format!("u{user}");
+                let mut wanted: Vec<(u8, i64)> = expected.iter().filter(|e| e.0 == id).map(|e| (e.1, e.2)).collect();
+                wanted.sort();
+                let found: Vec<(u8, i64)> = s.user_no(&id).into_iter().flat_map(|u| table.rows_of(u)).map(|row| {
+                    let minute = (table.at(row).0 / 60_000_000 % 60) as u8;
+                    (minute, if let Some(Value::Int(n)) = table.value(row, 0) { n } else { -1 })
+                }).collect();
+                prop_assert_eq!(found, wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_replaces_what_it_gave_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create_or_open(dir.path().join("s"), Arc::new(SimulatedWorld::at(Instant(5)))).unwrap();
+        let event = EventSchema { name: "e".into(), fields: Vec::new() };
+        let count = |text: &str, source| {
+            let file = dir.path().join("in.csv");
+            std::fs::write(&file, text).unwrap();
+            let mut writer = store.writer().unwrap();
+            let import = EventImport { file: &file, id: "id", at: "at", reading: Reading::default(), again: false, source };
+            import.run(&mut writer, &event, std::iter::empty(), &mut |_| {}).unwrap();
+            writer.commit().unwrap();
+            store.snapshot().unwrap().event("e").unwrap().len()
+        };
+        assert_eq!(count("id,at\na,2026-01-01\nb,2026-01-01\n", Some("x")), 2);
+        assert_eq!(count("id,at\na,2026-01-01\n", None), 3);
+        assert_eq!(count("id,at\na,2026-01-01\nb,2026-01-01\nb,2026-01-02\n", Some("x")), 4);
+        assert_eq!(count("id,at\nc,2026-01-03\n", Some("y")), 5);
     }
 }

@@ -38,13 +38,23 @@ impl TagImport<'_> {
     /// # Errors
     /// [`ImportError::Rows`] when rows are bad; otherwise why the file or the store cannot be used.
     pub fn run(&self, writer: &mut Writer, program: &Schema, tell: &mut dyn FnMut(Progress)) -> Result<Report, ImportError> {
+        self.run_in_chunks(CHUNK_ROWS, writer, program, tell)
+    }
+
+    fn run_in_chunks(
+        &self,
+        chunk_rows: usize,
+        writer: &mut Writer,
+        program: &Schema,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Report, ImportError> {
         let snapshot = writer.snapshot()?;
         let tags = Declared::of(program, snapshot.schema());
         let (bytes, checksum) = fingerprint(self.file)?;
-        let loaded = self.load(writer, &snapshot, &tags, tell)?;
+        let loaded = self.load(chunk_rows, writer, &snapshot, &tags, tell)?;
         let new_users = loaded.new.len() as u64;
         writer.add_users(loaded.new)?;
-        let picks = picks_of(writer.user_count(), snapshot.user_count(), &loaded.row_of_user);
+        let picks = picks_of(writer.user_count(), snapshot.user_count(), &loaded.row_of_user, chunk_rows as u32);
         let now = writer.world().now();
         for (position, tag) in loaded.filled.iter().enumerate() {
             let new: Vec<&ColumnData> = loaded.chunks.iter().filter_map(|c| c.get(position)).collect();
@@ -61,6 +71,7 @@ impl TagImport<'_> {
     /// Reads all rows, checks them, and says which user each belongs to.
     fn load<'a>(
         &self,
+        chunk_rows: usize,
         writer: &mut Writer,
         snapshot: &Snapshot,
         tags: &Declared<'a>,
@@ -112,7 +123,7 @@ impl TagImport<'_> {
             }
             if errors.total > 0 {
                 table.take(); // Nothing will be imported: keep looking for errors, keep no values.
-            } else if table.rows == CHUNK_ROWS {
+            } else if table.rows == chunk_rows {
                 spill.add(writer, &fillable, table.take())?;
             }
         }
@@ -197,7 +208,7 @@ struct Loaded<'a> {
     /// [`NO_ROW`], or the row in the file, by user number.
     row_of_user: Vec<u32>,
     filled: Vec<&'a TagSchema>,
-    /// One column a filled tag, in chunks of [`CHUNK_ROWS`] rows.
+    /// One column a filled tag, in chunks of equal length, the last one shorter.
     chunks: Vec<Vec<ColumnData>>,
     ignored: Vec<String>,
 }
@@ -280,9 +291,9 @@ impl Spill {
 }
 
 /// Where each user's value comes from: part 0 is the stored column, part `n + 1` is chunk `n`.
-fn picks_of(users: usize, stored: usize, row_of_user: &[u32]) -> Vec<Pick> {
+fn picks_of(users: usize, stored: usize, row_of_user: &[u32], chunk_rows: u32) -> Vec<Pick> {
     let pick = |user: usize| match row_of_user.get(user) {
-        Some(row) if *row != NO_ROW => Some((1 + row / CHUNK_ROWS as u32, row % CHUNK_ROWS as u32)),
+        Some(row) if *row != NO_ROW => Some((1 + row / chunk_rows, row % chunk_rows)),
         _ => (user < stored).then_some((0, user as u32)),
     };
     (0..users).map(pick).collect()
@@ -306,4 +317,41 @@ fn place(tag: &TagSchema, old: Option<&Column>, chunks: &[&ColumnData], picks: &
         picks.iter().enumerate().map(at).collect::<Int64Array>()
     });
     Ok(Column { ty: tag.ty.clone(), data, written })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::world::SimulatedWorld;
+    use crate::base::{Elapsed, Type, Value};
+    use crate::store::Store;
+
+    #[test]
+    fn chunks_do_not_show() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut tag = crate::store::sample::schema().tags.remove(0);
+        (tag.name, tag.ty, tag.fresh) = ("n".into(), Type::INT, Some(Elapsed::hours(1)));
+        let schema = Schema { tags: vec![tag], events: Vec::new() };
+        for chunk_rows in [1, 2, 3, 7, 100] {
+            let world = Arc::new(SimulatedWorld::at(Instant(5)));
+            let store = Store::create_or_open(dir.path().join(chunk_rows.to_string()), world.clone()).unwrap();
+            let import = |text: &str| {
+                let file = dir.path().join("in.csv");
+                std::fs::write(&file, text).unwrap();
+                let mut writer = store.writer().unwrap();
+                let import = TagImport { file: &file, id: "id", reading: Reading::default() };
+                import.run_in_chunks(chunk_rows, &mut writer, &schema, &mut |_| {}).unwrap();
+                writer.commit().unwrap();
+            };
+            import("id,n\na,1\nb,2\nc,\nd,4\ne,5\nf,6\ng,7\n");
+            world.advance_to(Instant(9));
+            import("id,n\nz,26\nc,3\nf,\n");
+            let s = store.snapshot().unwrap();
+            let column = s.tag("n").unwrap();
+            let values: Vec<_> = (0..8).map(|row| (column.value(row), column.written_at(row).map(|at| at.0))).collect();
+            let int = |i, at| (Some(Value::Int(i)), Some(at));
+            let expected = [int(1, 5), int(2, 5), int(3, 9), int(4, 5), int(5, 5), (None, None), int(7, 5), int(26, 9)];
+            assert_eq!(values, expected, "{chunk_rows}");
+        }
+    }
 }
