@@ -33,14 +33,38 @@ macro_rules! codes {
 codes! {
     // constant           name                     level    lint
     BAD_LITERAL           "bad-literal"            Error    false;
+    BUILT_IN_NAME         "built-in-name"          Error    false;
     CHAINED_COMPARISON    "chained-comparison"     Error    false;
+    CONSTANT_EXPECTED     "constant-expected"      Error    false;
+    CYCLIC_DEFINITION     "cyclic-definition"      Error    false;
+    DUPLICATE_NAME        "duplicate-name"         Error    false;
+    EMPTY_RANGE           "empty-range"            Error    false;
+    EMPTY_TEST            "empty-test"             Error    false;
+    FILE_NOT_FOUND        "file-not-found"         Error    false;
+    MISSING_VALUE         "missing-value"          Error    false;
     MIXED_EXCEPT          "mixed-except"           Error    false;
+    NOT_SUPPORTED_YET     "not-supported-yet"      Error    false;
     NOT_UTF8              "not-utf8"               Error    false;
+    OUT_OF_RANGE          "out-of-range"           Error    false;
     SYNTAX                "syntax"                 Error    false;
     TOO_DEEP              "too-deep"               Error    false;
     TOO_LARGE             "too-large"              Error    false;
+    TYPE_MISMATCH         "type-mismatch"          Error    false;
     UNCLOSED              "unclosed"               Error    false;
+    UNKNOWN_CAMPAIGN      "unknown-campaign"       Warning  false;
+    UNKNOWN_FIELD         "unknown-field"          Error    false;
+    UNKNOWN_FUNCTION      "unknown-function"       Error    false;
+    UNKNOWN_MEMBER        "unknown-member"         Error    false;
+    UNKNOWN_NAME          "unknown-name"           Error    false;
+    UNKNOWN_TYPE          "unknown-type"           Error    false;
+    UNNAMED_RULE          "unnamed-rule"           Error    false;
+    UNREACHABLE_ARM       "unreachable-arm"        Error    false;
+    WHERE_ONLY_FIELDS     "where-only-fields"      Error    false;
+    WRONG_ARGUMENTS       "wrong-arguments"        Error    false;
+    WRONG_QUALIFIER       "wrong-qualifier"        Error    false;
     WRONG_SPELLING        "wrong-spelling"         Error    false;
+    WRONG_UNIT            "wrong-unit"             Error    false;
+    WRONG_WINDOW          "wrong-window"           Error    false;
 }
 
 /// The finding of that name.

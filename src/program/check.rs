@@ -4,14 +4,33 @@
 //! in which they need each other), then templates, policy, campaigns and tests. An expression that failed is silent afterwards: its checker has
 //! returned `None`, and whoever needs it returns `None` as well.
 
+mod arith;
+mod call;
+mod collect;
+mod compare;
+mod constant;
+mod declare;
+mod definitions;
+mod event;
+mod expr;
+mod literal;
+mod order;
+mod testing;
+
 use std::path::PathBuf;
 
-use super::expr::{EventPattern, EventSource, Expr, ExprKind, Length};
+pub use expr::MAX_EXPR_DEPTH;
+pub use order::MAX_CHAIN;
+
+use self::expr::{Exprs, Want};
+use super::campaign;
+use super::expr::{EventPattern, EventSource, Expr, ExprKind};
 use super::presence::Present;
-use super::scope::Scope;
-use super::typed::{Declared, Program, Share};
-use crate::base::{AudienceId, CampaignId, Date, Elapsed, EventId, Instant, Schema, TagId, TemplateId, TimeOfDay, Type, Value};
-use crate::diag::{Finding, Findings, Sources, Span};
+use super::scope::{Scope, Symbol};
+use super::typed::{Declared, Program};
+use crate::base::{AudienceId, CampaignId, EventId, Instant, Schema, TagId, TemplateId, Type, Value};
+use crate::diag::{Finding, Findings, Msg, Sources, Span, catalog};
+use crate::msg;
 use crate::syntax::ast;
 
 /// What the checker may know beside the text.
@@ -27,15 +46,30 @@ pub struct CheckOptions {
 
 /// Checks all files of a program. With errors among the findings, the program must not be carried out: failed declarations are placeholders.
 pub fn check(sources: &Sources, files: &[ast::File], options: &CheckOptions, findings: &mut Findings) -> Program {
-    let _ = files;
-    let checker = Checker { sources, options, findings, scope: Scope::default(), program: Program::default() };
+    let mut checker = Checker { sources, options, findings, scope: Scope::default(), program: Program::default() };
+    let items = checker.collect(files);
+    let policy = items.policy;
+    campaign::check_settings(&mut checker, policy);
+    campaign::check_accounts(&mut checker, &items.accounts);
+    checker.declare(&items);
+    checker.define(&items);
+    campaign::check_templates(&mut checker, &items.templates);
+    campaign::check_policy(&mut checker, policy);
+    campaign::check_campaigns(&mut checker, &items.campaigns);
+    checker.check_tests(&items.tests);
     checker.program
 }
 
-/// Checks one condition against a checked program (`query`, the REPL).
+/// Checks one condition against a checked program (`query`, the REPL). Its file must be among the sources.
 pub fn check_condition(program: &Program, sources: &Sources, expr: &ast::Expr, findings: &mut Findings) -> Option<Expr> {
-    let _ = (program, sources, expr, findings);
-    None
+    let scope = Scope::of(program);
+    Exprs { sources, program, scope: &scope, findings, depth: 0 }.condition(expr, &ExprContext::default())
+}
+
+/// The same for an expression of any type (`:type` of the REPL).
+pub fn check_value(program: &Program, sources: &Sources, expr: &ast::Expr, findings: &mut Findings) -> Option<Expr> {
+    let scope = Scope::of(program);
+    Exprs { sources, program, scope: &scope, findings, depth: 0 }.expr(expr, None, &ExprContext::default())
 }
 
 /// A declaration with the number it was given.
@@ -74,76 +108,106 @@ impl Checker<'_> {
         self.findings.push(finding);
     }
 
+    fn exprs(&mut self) -> Exprs<'_> {
+        Exprs { sources: self.sources, program: &self.program, scope: &self.scope, findings: self.findings, depth: 0 }
+    }
+
     /// An expression that must be a condition.
-    pub fn condition(&mut self, _e: &ast::Expr, _cx: &ExprContext<'_>) -> Option<Expr> {
-        None
+    pub fn condition(&mut self, e: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
+        self.exprs().condition(e, cx)
     }
 
     /// An expression of any type; a literal takes the wanted one, and another type than the wanted is a finding.
-    pub fn value(&mut self, _e: &ast::Expr, _want: Option<&Type>, _cx: &ExprContext<'_>) -> Option<Expr> {
-        None
+    pub fn value(&mut self, e: &ast::Expr, want: Option<&Type>, cx: &ExprContext<'_>) -> Option<Expr> {
+        let mut exprs = self.exprs();
+        let typed = exprs.expr(e, want.map(|ty| Want { ty, from: None }), cx)?;
+        match want {
+            Some(ty) => exprs.expect_type(typed, ty, None),
+            None => Some(typed),
+        }
+    }
+
+    /// An expression whose value can be ordered as a number: int, number, ratio or money, and also dates and lengths (`priority`, `top by`, `weight`).
+    pub fn ordered_value(&mut self, e: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
+        let mut exprs = self.exprs();
+        let typed = exprs.expr(e, None, cx)?;
+        let fits = super::types::is_ordered(&typed.ty) && !matches!(typed.ty, Type::Text { .. });
+        if !fits {
+            exprs.mismatch(typed.span, &typed.ty, &Type::Number, None);
+            return None;
+        }
+        Some(typed)
     }
 
     /// `purchase where amount > ¥100` without a sequence: for `goal`, `on`, `unless`.
-    pub fn event_pattern(&mut self, _e: &ast::EventExpr, _cx: &ExprContext<'_>) -> Option<EventPattern> {
-        None
+    pub fn event_pattern(&mut self, e: &ast::EventExpr, cx: &ExprContext<'_>) -> Option<EventPattern> {
+        self.exprs().event_pattern(e, cx)
     }
 
-    // ---- constants. `what` names the clause in findings: "`wait`".
-
-    /// `30min` or `3 days`, not negative.
-    pub fn length(&mut self, _e: &ast::Expr, _what: &str) -> Option<Length> {
-        None
+    /// A field of a declared event: `again per event.field`.
+    pub fn event_field(&mut self, event: EventId, field: &ast::Ident) -> Option<u16> {
+        self.exprs().event_field(event, field).map(|(position, _)| position)
     }
 
-    /// `30min`: elapsed time only.
-    pub fn elapsed(&mut self, _e: &ast::Expr, _what: &str) -> Option<Elapsed> {
-        None
+    // ---- names; `None` after a finding with the nearest name, silently where the declaration itself failed
+
+    pub fn tag_named(&mut self, name: &ast::Ident) -> Option<TagId> {
+        match self.symbol(name, &Symbol::Tag(TagId(0)))? {
+            Symbol::Tag(id) if !self.program.tags.get(id.index())?.declared.as_ref().is_some_and(|d| d.failed) => Some(id),
+            _ => None,
+        }
+    }
+    pub fn event_named(&mut self, name: &ast::Ident) -> Option<EventId> {
+        match self.symbol(name, &Symbol::Event(EventId(0)))? {
+            Symbol::Event(id) if !self.program.events.get(id.index()).is_some_and(|d| d.failed) => Some(id),
+            _ => None,
+        }
+    }
+    pub fn template_named(&mut self, name: &ast::Ident) -> Option<TemplateId> {
+        match self.symbol(name, &Symbol::Template(TemplateId(0)))? {
+            Symbol::Template(id) => Some(id),
+            _ => None,
+        }
+    }
+    pub fn campaign_named(&mut self, name: &ast::Ident) -> Option<CampaignId> {
+        match self.symbol(name, &Symbol::Campaign(CampaignId(0)))? {
+            Symbol::Campaign(id) => Some(id),
+            _ => None,
+        }
+    }
+    pub fn audience_named(&mut self, name: &ast::Ident) -> Option<AudienceId> {
+        match self.symbol(name, &Symbol::Audience(AudienceId(0)))? {
+            Symbol::Audience(id) => Some(id),
+            _ => None,
+        }
     }
 
-    /// `30 days`, `2 weeks` as whole days, at least 1.
-    pub fn days(&mut self, _e: &ast::Expr, _what: &str) -> Option<u32> {
-        None
-    }
-
-    /// `10%` or `0.1`, from 0 to 100%.
-    pub fn share(&mut self, _e: &ast::Expr, _what: &str) -> Option<Share> {
-        None
-    }
-
-    /// A whole number within bounds (both included).
-    pub fn count(&mut self, _e: &ast::Expr, _what: &str, _bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
-        None
-    }
-
-    pub fn date(&mut self, _e: &ast::Expr, _what: &str) -> Option<Date> {
-        None
-    }
-
-    pub fn time(&mut self, _e: &ast::Expr, _what: &str) -> Option<TimeOfDay> {
-        None
-    }
-
-    /// `2026-11-11 10:00`, as written (local).
-    pub fn date_time(&mut self, _e: &ast::Expr, _what: &str) -> Option<(Date, TimeOfDay)> {
-        None
-    }
-
-    // ---- names; `None` after a finding with the nearest name
-
-    pub fn tag_named(&mut self, _name: &ast::Ident) -> Option<TagId> {
-        None
-    }
-    pub fn event_named(&mut self, _name: &ast::Ident) -> Option<EventId> {
-        None
-    }
-    pub fn template_named(&mut self, _name: &ast::Ident) -> Option<TemplateId> {
-        None
-    }
-    pub fn campaign_named(&mut self, _name: &ast::Ident) -> Option<CampaignId> {
-        None
-    }
-    pub fn audience_named(&mut self, _name: &ast::Ident) -> Option<AudienceId> {
+    /// What the name stands for, if that is of the wanted kind.
+    fn symbol(&mut self, name: &ast::Ident, wanted: &Symbol) -> Option<Symbol> {
+        let same = |s: Symbol| std::mem::discriminant(&s) == std::mem::discriminant(wanted);
+        let (n, Msg { en, zh }) = (&name.name, wanted.words());
+        let finding = match self.scope.get(n) {
+            Some(entry) if same(entry.symbol) => return Some(entry.symbol),
+            Some(entry) if entry.symbol == Symbol::Broken => return None,
+            Some(entry) => {
+                let Msg { en: is_en, zh: is_zh } = entry.symbol.words();
+                let finding = Finding::new(
+                    &catalog::TYPE_MISMATCH,
+                    name.span,
+                    msg!("`{n}` is {is_en}, {en} is expected", "`{n}` 是{is_zh}，这里需要{zh}"),
+                );
+                match entry.span {
+                    Some(span) => finding.label(span, msg!("declared here", "在这里声明")),
+                    None => finding,
+                }
+            }
+            None => {
+                let en = en.trim_start_matches("an ").trim_start_matches("a ");
+                let finding = Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("no {en} is named `{n}`", "没有名为 `{n}` 的{zh}"));
+                expr::suggest(&self.scope, finding, name, same)
+            }
+        };
+        self.report(finding);
         None
     }
 

@@ -233,6 +233,10 @@ impl OwnEvent {
         (OwnEvent::OptedOut, "opted_out"),
         (OwnEvent::Complained, "complained"),
     ];
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(own, _)| *own == self).map_or("sent", |(_, name)| name)
+    }
 }
 
 /// The fields of every own event, all text.

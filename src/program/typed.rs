@@ -20,7 +20,7 @@ pub struct Program {
     pub schema: Schema,
     /// By [`TagId`].
     pub tags: Vec<Tag>,
-    /// By [`EventId`].
+    /// By [`EventId`]; events that only the store declares come after these and have none.
     pub events: Vec<Declared>,
     pub lookups: Vec<Lookup>,
     pub lists: Vec<List>,

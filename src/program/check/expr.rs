@@ -1,0 +1,681 @@
+//! Expressions: every node of the tree to a typed one, names and connectives here, the rest by theme in the files beside.
+//!
+//! A node that fails has reported why and gives `None`; nobody above says anything more about it.
+
+use super::ExprContext;
+use crate::base::{EventId, FieldSchema, TagId, Type, Value};
+use crate::diag::{Edit, Finding, Findings, Msg, Sources, Span, catalog};
+use crate::msg;
+use crate::program::builtins::builtin;
+use crate::program::expr::{EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome};
+use crate::program::presence::{Present, can_be_missing, optional};
+use crate::program::reserved::not_supported;
+use crate::program::scope::{Scope, Symbol, nearest};
+use crate::program::typed::{Declared, Program};
+use crate::program::types;
+use crate::syntax::ast;
+
+/// Deeper expressions are refused, so that no input decides how deep the stack gets.
+pub const MAX_EXPR_DEPTH: u32 = 200;
+
+/// From this length on a chain of `and` or `or` is typed as a balanced tree instead of a left-leaning one.
+const LONG_CHAIN: usize = 32;
+
+/// The type that the other side has: a literal takes it.
+#[derive(Clone, Copy)]
+pub(super) struct Want<'t> {
+    pub ty: &'t Type,
+    /// The other side, for a label.
+    pub from: Option<Span>,
+}
+
+/// Checks expressions against a program as far as it is known.
+pub(super) struct Exprs<'c> {
+    pub sources: &'c Sources,
+    pub program: &'c Program,
+    pub scope: &'c Scope,
+    pub findings: &'c mut Findings,
+    pub depth: u32,
+}
+
+impl Exprs<'_> {
+    pub fn report(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// The text under a span, short enough for a message.
+    pub fn text(&self, span: Span) -> String {
+        shorten(self.sources.slice(span))
+    }
+
+    /// A typed node; whether it can be missing follows from its parts.
+    pub fn node(&self, span: Span, ty: Type, kind: ExprKind) -> Expr {
+        let optional = optional(self.program, &ty, &kind);
+        Expr { ty, span, optional, kind }
+    }
+
+    pub fn constant(&self, span: Span, ty: Type, value: Value) -> Expr {
+        Expr { ty, span, optional: false, kind: ExprKind::Const(value) }
+    }
+
+    /// An expression that must be a condition.
+    pub fn condition(&mut self, e: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
+        let typed = self.expr(e, None, cx)?;
+        if typed.ty == Type::Bool {
+            return Some(typed);
+        }
+        let Msg { en, zh } = types::words(&typed.ty);
+        let text = self.text(e.span);
+        let finding = Finding::new(
+            &catalog::TYPE_MISMATCH,
+            e.span,
+            msg!("`{text}` is {en}, a condition is expected", "`{text}` 是{zh}，这里需要条件"),
+        );
+        let member = match &typed.ty {
+            Type::Enum(of) => of.members.first(),
+            _ => None,
+        };
+        let finding = match (&typed.ty, member) {
+            (Type::Enum(_), Some(member)) => {
+                finding.help(msg!("compare it: `{text} == \"{member}\"`", "请做比较：`{text} == \"{member}\"`"))
+            }
+            (Type::Set(_), _) => finding.help(msg!("ask for a member: `{text} contains …`", "请判断元素：`{text} contains …`")),
+            _ => finding.help(msg!("compare it with a value, or ask `{text} is known`", "请与一个值比较，或写 `{text} is known`")),
+        };
+        self.report(finding);
+        None
+    }
+
+    /// An expression of any type; a literal takes the wanted one. The caller compares types where it must.
+    pub fn expr(&mut self, e: &ast::Expr, want: Option<Want<'_>>, cx: &ExprContext<'_>) -> Option<Expr> {
+        if self.depth >= MAX_EXPR_DEPTH {
+            self.report(Finding::new(
+                &catalog::TOO_DEEP,
+                e.span,
+                msg!("this expression is nested more than {MAX_EXPR_DEPTH} deep", "表达式嵌套超过 {MAX_EXPR_DEPTH} 层"),
+            ));
+            return None;
+        }
+        self.depth += 1;
+        let typed = self.dispatch(e, want, cx);
+        self.depth -= 1;
+        typed
+    }
+
+    fn dispatch(&mut self, e: &ast::Expr, want: Option<Want<'_>>, cx: &ExprContext<'_>) -> Option<Expr> {
+        match &*e.kind {
+            ast::ExprKind::Literal(literal) => self.literal(&literal.kind, literal.span, want),
+            ast::ExprKind::Name(name) => self.name(name, cx),
+            ast::ExprKind::Field { of, name } => self.field(e.span, of, name, cx),
+            ast::ExprKind::Call { name, args } => self.call(e.span, name, args, want, cx),
+            ast::ExprKind::Paren(inner) => self.expr(inner, want, cx),
+            ast::ExprKind::Not { of, .. } => {
+                let of = self.condition(of, cx)?;
+                Some(self.node(e.span, Type::Bool, ExprKind::Not(Box::new(of))))
+            }
+            ast::ExprKind::Neg(of) => self.negation(e.span, of, want, cx),
+            ast::ExprKind::Binary { op, op_span, left, right } => match op {
+                ast::BinaryOp::And | ast::BinaryOp::Or => self.chain(e, *op, cx),
+                ast::BinaryOp::Except => self.except(e, left, right, cx),
+                ast::BinaryOp::Eq | ast::BinaryOp::Ne | ast::BinaryOp::Lt | ast::BinaryOp::Le | ast::BinaryOp::Gt | ast::BinaryOp::Ge => {
+                    self.compare(e.span, *op, *op_span, left, right, cx)
+                }
+                ast::BinaryOp::Coalesce => self.coalesce(e.span, left, right, want, cx),
+                ast::BinaryOp::Add | ast::BinaryOp::Sub | ast::BinaryOp::Mul | ast::BinaryOp::Div | ast::BinaryOp::Mod => {
+                    self.arithmetic(e.span, *op, *op_span, left, right, cx)
+                }
+            },
+            ast::ExprKind::Is { of, state, .. } => {
+                let of = Box::new(self.expr(of, None, cx)?);
+                let kind = match state {
+                    ast::Presence::Missing => ExprKind::IsMissing(of),
+                    ast::Presence::Known => ExprKind::IsKnown(of),
+                };
+                Some(self.node(e.span, Type::Bool, kind))
+            }
+            ast::ExprKind::In { of, negated, set, .. } => {
+                let inside = self.membership(e.span, of, set, cx)?;
+                Some(if *negated { self.node(e.span, Type::Bool, ExprKind::Not(Box::new(inside))) } else { inside })
+            }
+            ast::ExprKind::Contains { of, mode, what, .. } => self.contains(e.span, of, *mode, what, cx),
+            ast::ExprKind::StartsWith { of, what, .. } => self.starts_with(e.span, of, what, cx),
+            ast::ExprKind::List(_) => {
+                self.report(Finding::new(
+                    &catalog::TYPE_MISMATCH,
+                    e.span,
+                    msg!("a list stands only after `in` and `contains`", "列表只能写在 `in` 和 `contains` 之后"),
+                ));
+                None
+            }
+            ast::ExprKind::Place(lat, lon) => {
+                let place = self.place(e.span, lat, lon)?;
+                Some(self.constant(e.span, Type::Place, Value::Place(place)))
+            }
+            ast::ExprKind::Everyone => {
+                if let Some(row) = cx.row {
+                    self.only_fields(e.span, row);
+                    return None;
+                }
+                Some(self.node(e.span, Type::Bool, ExprKind::Everyone))
+            }
+            ast::ExprKind::Broken => None,
+        }
+    }
+
+    // -------------------------------------------------------------- connectives
+
+    /// `a and b and c …`: the whole chain at once, so that its length is no depth.
+    fn chain(&mut self, e: &ast::Expr, op: ast::BinaryOp, cx: &ExprContext<'_>) -> Option<Expr> {
+        let mut operands = Vec::new();
+        let mut rest = e;
+        while let ast::ExprKind::Binary { op: this, op_span, left, right } = &*rest.kind
+            && *this == op
+        {
+            if op == ast::BinaryOp::Or {
+                self.refuse_mixing(rest, *op_span, left, right);
+            }
+            operands.push(right);
+            rest = left;
+        }
+        operands.push(rest);
+        operands.reverse();
+        let typed: Vec<Option<Expr>> = operands.into_iter().map(|o| self.condition(o, cx)).collect();
+        let typed: Vec<Expr> = typed.into_iter().collect::<Option<_>>()?;
+        self.join_chain(typed, op)
+    }
+
+    /// Left-leaning as written; balanced when it is long. Both mean the same: `and` and `or` are associative in three values too.
+    pub fn join_chain(&self, mut operands: Vec<Expr>, op: ast::BinaryOp) -> Option<Expr> {
+        let join = |a: Expr, b: Expr| {
+            let span = a.span.to(b.span);
+            let (a, b) = (Box::new(a), Box::new(b));
+            self.node(span, Type::Bool, if op == ast::BinaryOp::And { ExprKind::And(a, b) } else { ExprKind::Or(a, b) })
+        };
+        while operands.len() > LONG_CHAIN {
+            let mut pairs = Vec::with_capacity(operands.len().div_ceil(2));
+            let mut rest = operands.into_iter();
+            while let Some(a) = rest.next() {
+                pairs.push(match rest.next() {
+                    Some(b) => join(a, b),
+                    None => a,
+                });
+            }
+            operands = pairs;
+        }
+        operands.into_iter().reduce(join)
+    }
+
+    fn except(&mut self, e: &ast::Expr, left: &ast::Expr, right: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
+        if let ast::ExprKind::Binary { op_span, .. } = &*e.kind {
+            self.refuse_mixing(e, *op_span, left, right);
+        }
+        let (left, right) = (self.condition(left, cx), self.condition(right, cx));
+        Some(self.node(e.span, Type::Bool, ExprKind::Except(Box::new(left?), Box::new(right?))))
+    }
+
+    /// `or` or `and` beside `except` without parentheses is read differently by different people: both readings are offered.
+    fn refuse_mixing(&mut self, outer: &ast::Expr, outer_op: Span, left: &ast::Expr, right: &ast::Expr) {
+        let ast::ExprKind::Binary { op: outer_kind, .. } = &*outer.kind else { return };
+        for (inner, inner_is_left) in [(left, true), (right, false)] {
+            let ast::ExprKind::Binary { op, op_span, left: a, right: b } = &*inner.kind else { continue };
+            let mixed = match outer_kind {
+                ast::BinaryOp::Except => matches!(op, ast::BinaryOp::And | ast::BinaryOp::Or),
+                _ => *op == ast::BinaryOp::Except,
+            };
+            if !mixed {
+                continue;
+            }
+            // As it was parsed, and with the middle operand on the other side.
+            let as_parsed = inner.span;
+            let regrouped = if inner_is_left { b.span.to(right.span) } else { left.span.to(a.span) };
+            let (first, second) = (self.text(*op_span), self.text(outer_op));
+            let reading = |group: Span| {
+                let whole = self.sources.slice(outer.span);
+                let (from, to) = ((group.start - outer.span.start) as usize, (group.end - outer.span.start) as usize);
+                match (whole.get(..from), whole.get(from..to), whole.get(to..)) {
+                    (Some(before), Some(inside), Some(after)) => shorten(&format!("{before}({inside}){after}")),
+                    _ => String::new(),
+                }
+            };
+            let (one, other) = (reading(as_parsed), reading(regrouped));
+            let parens =
+                |group: Span| vec![Edit { span: group.before(), text: "(".into() }, Edit { span: group.after(), text: ")".into() }];
+            self.report(
+                Finding::new(
+                    &catalog::MIXED_EXCEPT,
+                    outer.span,
+                    msg!(
+                        "`{first}` beside `{second}` needs parentheses: it can be read in two ways",
+                        "`{first}` 与 `{second}` 并用时要加括号：有两种读法"
+                    ),
+                )
+                .fix_all(msg!("read it as `{one}`", "读作 `{one}`"), parens(as_parsed), false)
+                .fix_all(msg!("read it as `{other}`", "读作 `{other}`"), parens(regrouped), false),
+            );
+        }
+    }
+
+    fn coalesce(&mut self, span: Span, left: &ast::Expr, right: &ast::Expr, want: Option<Want<'_>>, cx: &ExprContext<'_>) -> Option<Expr> {
+        let (left, right) = self.alternatives(left, right, want, cx, cx)?;
+        let ty = types::join(&left.ty, &right.ty);
+        Some(self.node(span, ty, ExprKind::Coalesce(Box::new(left), Box::new(right))))
+    }
+
+    /// Two values that one result can be: of one kind, an int beside a number made a number.
+    pub fn unify(&mut self, left: Expr, right: Expr) -> Option<(Expr, Expr)> {
+        match (&left.ty, &right.ty) {
+            (a, b) if types::same_kind(a, b) => Some((left, right)),
+            (Type::Int { .. }, Type::Number) => Some((self.as_number(left), right)),
+            (Type::Number, Type::Int { .. }) => {
+                let right = self.as_number(right);
+                Some((left, right))
+            }
+            _ => {
+                self.mismatch(right.span, &right.ty, &left.ty, Some(left.span));
+                None
+            }
+        }
+    }
+
+    // -------------------------------------------------------------- names
+
+    fn name(&mut self, name: &ast::Ident, cx: &ExprContext<'_>) -> Option<Expr> {
+        if let Some(row) = cx.row {
+            return self.row_field(name, row);
+        }
+        if let Some(step) = cx.step
+            && let Some(outcome) = step_outcome(&name.name)
+        {
+            return Some(self.node(name.span, Type::Bool, ExprKind::StepOutcome { step, outcome }));
+        }
+        let program = self.program;
+        let Some(entry) = self.scope.get(&name.name) else {
+            self.unknown_value(name, cx);
+            return None;
+        };
+        let failed = |d: Option<&Declared>| d.is_none_or(|d| d.failed);
+        match entry.symbol {
+            Symbol::Tag(id) => self.tag(id, name.span, cx.present),
+            Symbol::Partition(id) => {
+                let partition = program.partitions.get(id.index()).filter(|p| !p.declared.failed)?;
+                let mut e = self.node(name.span, partition.ty.clone(), ExprKind::Partition(id));
+                e.optional &= cx.present.is_none_or(|p| !p.partitions.contains(&id));
+                Some(e)
+            }
+            Symbol::Audience(id) => {
+                let audience = program.audiences.get(id.index()).filter(|a| !a.declared.failed)?;
+                let mut e = self.node(name.span, Type::Bool, ExprKind::Audience(id));
+                if let (true, Some(present)) = (e.optional, cx.present) {
+                    e.optional = !can_be_missing(program, &audience.when, present).is_empty();
+                }
+                Some(e)
+            }
+            Symbol::List(id) => {
+                if failed(program.lists.get(id.index()).map(|l| &l.declared)) {
+                    return None;
+                }
+                Some(self.node(name.span, Type::Bool, ExprKind::List(id)))
+            }
+            Symbol::Place(i) => {
+                let place = program.places.get(i).filter(|p| !p.declared.failed)?;
+                Some(self.constant(name.span, Type::Place, Value::Place(place.place)))
+            }
+            Symbol::Event(_) => {
+                self.report(self.event_as_value(name));
+                None
+            }
+            Symbol::Lookup(id) => {
+                let lookup = program.lookups.get(id.index()).filter(|l| !l.declared.failed)?;
+                let (key, field) = (&lookup.keys, &lookup.fields);
+                let keys = key.iter().map(|k| k.name.as_str()).collect::<Vec<_>>().join(", ");
+                let field = field.first().map_or("field", |f| &f.name);
+                let n = &name.name;
+                self.report(
+                    Finding::new(&catalog::TYPE_MISMATCH, name.span, msg!("`{n}` is a lookup, not a value", "`{n}` 是查表，不是值"))
+                        .help(msg!("write `{n}({keys}).{field}`", "请写 `{n}({keys}).{field}`")),
+                );
+                None
+            }
+            symbol @ (Symbol::Account(_) | Symbol::Template(_) | Symbol::Campaign(_)) => {
+                let (n, Msg { en, zh }) = (&name.name, symbol.words());
+                let mut finding = Finding::new(
+                    &catalog::TYPE_MISMATCH,
+                    name.span,
+                    msg!("`{n}` is {en}, a value is expected", "`{n}` 是{zh}，这里需要值"),
+                );
+                if let Some(span) = entry.span {
+                    finding = finding.label(span, msg!("declared here", "在这里声明"));
+                }
+                if let Symbol::Campaign(_) = symbol {
+                    finding = finding.help(msg!(
+                        "to ask whether its messages reached a user write `did(sent where campaign == \"{n}\", last 30 days)`",
+                        "要问该用户是否收到过它的消息，请写 `did(sent where campaign == \"{n}\", last 30 days)`"
+                    ));
+                }
+                self.report(finding);
+                None
+            }
+            Symbol::Broken => None,
+        }
+    }
+
+    pub fn tag(&mut self, id: TagId, span: Span, present: Option<&Present>) -> Option<Expr> {
+        let schema = self.program.schema.tags.get(id.index())?;
+        if self.program.tags.get(id.index()).and_then(|t| t.declared.as_ref()).is_some_and(|d| d.failed) {
+            return None;
+        }
+        let mut e = self.node(span, schema.ty.clone(), ExprKind::Tag(id));
+        e.optional &= present.is_none_or(|p| !p.tags.contains(&id));
+        Some(e)
+    }
+
+    fn event_as_value(&self, name: &ast::Ident) -> Finding {
+        let n = self.text(name.span);
+        Finding::new(
+            &catalog::TYPE_MISMATCH,
+            name.span,
+            msg!("`{n}` is an event, not a value: say what to ask of it", "`{n}` 是事件，不是值：请说明要问什么"),
+        )
+        .fix(
+            msg!("ask whether it happened: `did({n}, last 30 days)`", "问是否发生过：`did({n}, last 30 days)`"),
+            name.span,
+            format!("did({n}, last 30 days)"),
+            false,
+        )
+    }
+
+    /// A name that is declared nowhere, where a value or condition is expected.
+    fn unknown_value(&mut self, name: &ast::Ident, cx: &ExprContext<'_>) {
+        let n = &name.name;
+        if !name.quoted && OwnEvent::ALL.iter().any(|(_, own)| own == n) {
+            let finding = self.event_as_value(name);
+            return self.report(finding);
+        }
+        if !name.quoted && n == "event" {
+            let finding = Finding::new(
+                &catalog::UNKNOWN_NAME,
+                name.span,
+                msg!("`event` needs a field: `event.name`", "`event` 后要写字段：`event.字段`"),
+            );
+            return self.report(finding);
+        }
+        if let Some(b) = builtin(n).filter(|_| !name.quoted) {
+            let signature = b.signature;
+            return self.report(
+                Finding::new(
+                    &catalog::TYPE_MISMATCH,
+                    name.span,
+                    msg!("`{n}` is a function: it needs its arguments", "`{n}` 是函数，需要参数"),
+                )
+                .help(msg!("write `{signature}`", "写法：`{signature}`")),
+            );
+        }
+        if ["now", "today", "今天", "现在"].contains(&n.as_str()) {
+            return self.report(Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("`{n}` is not a value", "`{n}` 不是值")).help(msg!(
+                "compare with a window: `signup in last 7 days`, `birthday in today`, `since(purchase) > 72h`",
+                "请与时间窗口比较：`signup in last 7 days`、`birthday in today`、`since(purchase) > 72h`"
+            )));
+        }
+        let finding = Finding::new(
+            &catalog::UNKNOWN_NAME,
+            name.span,
+            msg!("no tag, audience, partition or list is named `{n}`", "没有名为 `{n}` 的标签、人群、分层或名单"),
+        );
+        let mut finding = self.suggest(finding, name, Symbol::is_value);
+        if finding.fixes.is_empty() {
+            if cx.step.is_none() && step_outcome(n).is_some() {
+                finding =
+                    finding.help(msg!("`{n}` can be asked only in the `if` of a follow-up step", "`{n}` 只能在后续步骤的 `if` 中使用"));
+            } else if self.scope.is_empty() {
+                finding = finding.help(msg!(
+                    "declare it: `tag {n} text(20)`, or give a store that knows it (`--store`)",
+                    "请声明它：`tag {n} text(20)`，或用 `--store` 指定含有它的数据仓"
+                ));
+            }
+        }
+        self.report(finding);
+    }
+
+    /// Adds the name that was probably meant, or the space that is missing after a keyword.
+    pub fn suggest(&self, finding: Finding, name: &ast::Ident, wanted: impl Fn(Symbol) -> bool) -> Finding {
+        suggest(self.scope, finding, name, wanted)
+    }
+
+    // -------------------------------------------------------------- fields
+
+    fn field(&mut self, span: Span, of: &ast::Expr, field: &ast::Ident, cx: &ExprContext<'_>) -> Option<Expr> {
+        match &*of.kind {
+            ast::ExprKind::Name(name) if name.name == "event" && !name.quoted => self.trigger_field(span, name, field, cx),
+            ast::ExprKind::Call { name, args } => match self.scope.get(&name.name).map(|e| e.symbol) {
+                Some(Symbol::Lookup(id)) => self.lookup_field(span, id, name, args, field, cx),
+                _ if name.name == "nearest" => {
+                    self.report(not_supported("nearest", span));
+                    None
+                }
+                _ => {
+                    self.call(of.span, name, args, None, cx)?;
+                    self.no_fields(of.span, field);
+                    None
+                }
+            },
+            ast::ExprKind::Name(name) if self.event_source(name).is_some() => {
+                let (event, f) = (&name.name, &field.name);
+                self.report(
+                    Finding::new(
+                        &catalog::TYPE_MISMATCH,
+                        span,
+                        msg!(
+                            "`{event}` is an event and may have happened often: say which `{f}` is meant",
+                            "事件 `{event}` 可能发生过多次：请说明要哪一次的 `{f}`"
+                        ),
+                    )
+                    .fix(
+                        msg!("take the latest", "取最近一次"),
+                        span,
+                        format!("latest({event}.{f}, last 30 days)"),
+                        false,
+                    ),
+                );
+                None
+            }
+            ast::ExprKind::Name(name) if matches!(self.scope.get(&name.name), Some(e) if matches!(e.symbol, Symbol::Lookup(_))) => {
+                self.name(name, cx)
+            }
+            _ => {
+                self.expr(of, None, cx)?;
+                self.no_fields(of.span, field);
+                None
+            }
+        }
+    }
+
+    fn no_fields(&mut self, of: Span, field: &ast::Ident) {
+        let (text, f) = (self.text(of), &field.name);
+        self.report(Finding::new(
+            &catalog::UNKNOWN_FIELD,
+            field.span,
+            msg!("`{text}` has no fields, so no `{f}`", "`{text}` 没有字段，也就没有 `{f}`"),
+        ));
+    }
+
+    fn trigger_field(&mut self, span: Span, name: &ast::Ident, field: &ast::Ident, cx: &ExprContext<'_>) -> Option<Expr> {
+        let Some(event) = cx.trigger else {
+            self.report(Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("there is no `event` here", "这里没有 `event`")).help(msg!(
+                "`event.field` speaks of the event that starts a campaign with `on EVENT`, also in a `template … for EVENT`",
+                "`event.字段` 指触发活动的事件：用于带 `on EVENT` 的活动，以及 `template … for EVENT`"
+            )));
+            return None;
+        };
+        let (position, schema) = self.event_field(event, field)?;
+        let optional = schema.optional && cx.present.is_none_or(|p| !p.trigger_fields.contains(&position));
+        Some(Expr { ty: schema.ty.clone(), span, optional, kind: ExprKind::TriggerField(position) })
+    }
+
+    /// A field of a declared event by name.
+    pub fn event_field(&mut self, event: EventId, field: &ast::Ident) -> Option<(u16, &FieldSchema)> {
+        let program = self.program;
+        if program.events.get(event.index()).is_some_and(|d| d.failed) {
+            return None;
+        }
+        let schema = program.schema.events.get(event.index())?;
+        let (of_en, of_zh) = (format!("event `{}`", schema.name), format!("事件 `{}`", schema.name));
+        self.find_field(&schema.fields, field, &Msg { en: of_en, zh: of_zh })
+    }
+
+    pub fn find_field<'f>(&mut self, fields: &'f [FieldSchema], field: &ast::Ident, of: &Msg) -> Option<(u16, &'f FieldSchema)> {
+        if let Some(i) = fields.iter().position(|f| f.name == field.name) {
+            return Some((u16::try_from(i).ok()?, &fields[i]));
+        }
+        let finding = unknown_field(field, of, fields.iter().map(|f| f.name.as_str()));
+        self.report(finding);
+        None
+    }
+
+    /// A plain name inside a `where`.
+    fn row_field(&mut self, name: &ast::Ident, row: EventSource) -> Option<Expr> {
+        let (fields, of): (Vec<&str>, Msg) = match row {
+            EventSource::Declared(id) => {
+                let program = self.program;
+                if program.events.get(id.index()).is_some_and(|d| d.failed) {
+                    return None;
+                }
+                let schema = program.schema.events.get(id.index())?;
+                if let Some(i) = schema.fields.iter().position(|f| f.name == name.name) {
+                    let field = &schema.fields[i];
+                    let kind = ExprKind::RowField(u16::try_from(i).ok()?);
+                    return Some(Expr { ty: field.ty.clone(), span: name.span, optional: field.optional, kind });
+                }
+                (schema.fields.iter().map(|f| f.name.as_str()).collect(), msg!("event `{}`", "事件 `{}`", schema.name))
+            }
+            EventSource::Own(own) => {
+                if let Some(i) = OWN_FIELDS.iter().position(|f| *f == name.name) {
+                    // Only a split has arms.
+                    let optional = name.name == "arm";
+                    return Some(Expr { ty: Type::TEXT, span: name.span, optional, kind: ExprKind::RowField(u16::try_from(i).ok()?) });
+                }
+                (OWN_FIELDS.to_vec(), msg!("event `{}`", "事件 `{}`", own.name()))
+            }
+        };
+        let mut finding = unknown_field(name, &of, fields.iter().copied());
+        if let Some(entry) = self.scope.get(&name.name) {
+            let (n, Msg { en, zh }) = (&name.name, entry.symbol.words());
+            finding = finding.help(msg!(
+                "`{n}` is {en}: inside `where` only the event's own fields have a name; ask for `{n}` outside of it with `and`",
+                "`{n}` 是{zh}：`where` 里只能写事件自身的字段；请在外面用 `and` 判断 `{n}`"
+            ));
+        }
+        self.report(finding);
+        None
+    }
+
+    /// Something else than a field inside a `where`.
+    pub fn only_fields(&mut self, span: Span, row: EventSource) {
+        let text = self.text(span);
+        let event = match row {
+            EventSource::Declared(id) => self.program.schema.events.get(id.index()).map_or("", |e| e.name.as_str()),
+            EventSource::Own(own) => own.name(),
+        };
+        self.report(
+            Finding::new(&catalog::WHERE_ONLY_FIELDS, span, msg!("`{text}` cannot be asked inside `where`", "`where` 里不能使用 `{text}`"))
+                .help(msg!(
+                    "inside `where` only the fields of `{event}` count; ask for the rest outside of it with `and`",
+                    "`where` 里只能用 `{event}` 的字段；其余条件请在外面用 `and` 连接"
+                )),
+        );
+    }
+
+    /// The event that a name stands for, declared or own.
+    pub fn event_source(&self, name: &ast::Ident) -> Option<EventSource> {
+        match self.scope.get(&name.name).map(|e| e.symbol) {
+            Some(Symbol::Event(id)) => Some(EventSource::Declared(id)),
+            Some(_) => None,
+            None => OwnEvent::ALL.iter().find(|(_, n)| *n == name.name).map(|(own, _)| EventSource::Own(*own)),
+        }
+    }
+
+    // -------------------------------------------------------------- types
+
+    /// "`x` is money, text is expected".
+    pub fn mismatch(&mut self, span: Span, found: &Type, wanted: &Type, from: Option<Span>) {
+        let text = self.text(span);
+        let Msg { en: found_en, zh: found_zh } = types::words(found);
+        let Msg { en, zh } = types::words(wanted);
+        let mut finding = Finding::new(
+            &catalog::TYPE_MISMATCH,
+            span,
+            msg!("`{text}` is {found_en}, {en} is expected", "`{text}` 是{found_zh}，这里需要{zh}"),
+        );
+        if let Some(from) = from {
+            finding = finding.label(from, msg!("this is {en}", "这里是{zh}"));
+        }
+        self.report(finding);
+    }
+
+    /// The value of an expression that must have this type: literals have taken it, ints become numbers.
+    pub fn expect_type(&mut self, e: Expr, wanted: &Type, from: Option<Span>) -> Option<Expr> {
+        if types::same_kind(&e.ty, wanted) {
+            return Some(e);
+        }
+        match (&e.ty, wanted) {
+            (Type::Int { .. }, Type::Number) => Some(self.as_number(e)),
+            (Type::Text { .. }, Type::Address(_)) => Some(e),
+            _ => {
+                self.mismatch(e.span, &e.ty, wanted, from);
+                None
+            }
+        }
+    }
+}
+
+/// Adds the name that was probably meant, or the space that is missing after a keyword.
+pub(super) fn suggest(scope: &Scope, finding: Finding, name: &ast::Ident, wanted: impl Fn(Symbol) -> bool) -> Finding {
+    let Some(near) = scope.nearest(&name.name, wanted) else { return finding };
+    let finding = match scope.get(near).and_then(|e| e.span) {
+        Some(span) => finding.label(span, msg!("`{near}` is declared here", "`{near}` 在这里声明")),
+        None => finding,
+    };
+    finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), name.span, near, false)
+}
+
+pub(super) fn unknown_field<'n>(field: &ast::Ident, of: &Msg, known: impl Iterator<Item = &'n str> + Clone) -> Finding {
+    let (f, Msg { en, zh }) = (&field.name, of);
+    let finding = Finding::new(&catalog::UNKNOWN_FIELD, field.span, msg!("{en} has no field `{f}`", "{zh}没有字段 `{f}`"));
+    match nearest(f, known.clone()) {
+        Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), field.span, near, false),
+        None => {
+            let list = known.collect::<Vec<_>>().join("`, `");
+            finding.help(msg!("its fields are `{list}`", "它的字段有 `{list}`"))
+        }
+    }
+}
+
+fn step_outcome(name: &str) -> Option<StepOutcome> {
+    match name {
+        "delivered" => Some(StepOutcome::Delivered),
+        "opened" => Some(StepOutcome::Opened),
+        "clicked" => Some(StepOutcome::Clicked),
+        "converted" => Some(StepOutcome::Converted),
+        _ => None,
+    }
+}
+
+/// The expression under its parentheses.
+pub(super) fn bare(mut e: &ast::Expr) -> &ast::Expr {
+    while let ast::ExprKind::Paren(inner) = &*e.kind {
+        e = inner;
+    }
+    e
+}
+
+pub(super) fn text_literal(e: &ast::Expr) -> Option<&str> {
+    match &*bare(e).kind {
+        ast::ExprKind::Literal(ast::Literal { kind: ast::LiteralKind::Text(text), .. }) => Some(text),
+        _ => None,
+    }
+}
+
+/// At most 40 characters of one line.
+pub(super) fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 40 { line } else { line.chars().take(39).chain(['…']).collect() }
+}
