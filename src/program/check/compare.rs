@@ -4,7 +4,7 @@ use super::ExprContext;
 use super::expr::{Exprs, Want, bare};
 use super::literal::{is_literal, quoted};
 use crate::base::{Date, TimeOfDay, Type, Value};
-use crate::diag::{Edit, Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::expr::{CompareOp, EventSource, Expr, ExprKind, Function, OWN_FIELDS, SetMode, Window};
 use crate::program::scope::{Symbol, nearest};
@@ -23,7 +23,8 @@ impl Exprs<'_> {
         right: &ast::Expr,
         cx: &ExprContext<'_>,
     ) -> Option<Expr> {
-        if self.is_chained(left, op_span, right) {
+        // `18 < age < 30` has been reported where it was read.
+        if is_comparison(left) {
             return None;
         }
         let op = compare_op(op)?;
@@ -164,33 +165,6 @@ impl Exprs<'_> {
             _ => finding,
         };
         self.report(finding);
-    }
-
-    /// `18 < age < 30` is neither of the two things it could mean.
-    fn is_chained(&mut self, left: &ast::Expr, op_span: Span, right: &ast::Expr) -> bool {
-        let ast::ExprKind::Binary { op, left: a, right: b, .. } = &*left.kind else { return false };
-        if compare_op(*op).is_none() {
-            return false;
-        }
-        let middle = self.sources.slice(b.span).to_owned();
-        let sign = self.text(op_span);
-        let mut finding = Finding::new(
-            &catalog::CHAINED_COMPARISON,
-            left.span.to(right.span),
-            msg!("comparisons are not chained: `{sign}` compares two values", "比较不能连写：`{sign}` 只比较两个值"),
-        )
-        .fix(msg!("compare `{middle}` with both", "让 `{middle}` 与两边分别比较"), b.span.after(), format!(" and {middle}"), false);
-        if matches!(op, ast::BinaryOp::Lt | ast::BinaryOp::Le) {
-            let (low, high) = (self.sources.slice(a.span), self.sources.slice(right.span));
-            let range = format!("{middle} in {low}..{high}");
-            finding = finding.fix_all(
-                msg!("as a range, both ends included: `{range}`", "写成区间（含两端）：`{range}`"),
-                vec![Edit { span: left.span.to(right.span), text: range.clone() }],
-                false,
-            );
-        }
-        self.report(finding);
-        true
     }
 
     /// A name that the messages of this program never carry, compared with `campaign` or `template` of an own event.
@@ -614,6 +588,10 @@ impl Exprs<'_> {
 
 fn is_yearly(of: &ast::Expr) -> bool {
     matches!(&*bare(of).kind, ast::ExprKind::Call { name, .. } if name.name == "yearly")
+}
+
+fn is_comparison(e: &ast::Expr) -> bool {
+    matches!(&*e.kind, ast::ExprKind::Binary { op, .. } if compare_op(*op).is_some())
 }
 
 pub(super) fn date_literal(e: &ast::Expr) -> Option<Date> {

@@ -4,7 +4,7 @@
 
 use super::ExprContext;
 use crate::base::{EventId, FieldSchema, TagId, Type, Value};
-use crate::diag::{Edit, Finding, Findings, Msg, Sources, Span, catalog};
+use crate::diag::{Finding, Findings, Msg, Sources, Span, catalog};
 use crate::msg;
 use crate::program::builtins::builtin;
 use crate::program::expr::{EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome};
@@ -14,6 +14,7 @@ use crate::program::scope::{Scope, Symbol, nearest};
 use crate::program::typed::{Declared, Program};
 use crate::program::types;
 use crate::syntax::ast;
+use crate::syntax::keyword::glued_prefix;
 
 /// Deeper expressions are refused, so that no input decides how deep the stack gets.
 pub const MAX_EXPR_DEPTH: u32 = 200;
@@ -116,7 +117,7 @@ impl Exprs<'_> {
             ast::ExprKind::Neg(of) => self.negation(e.span, of, want, cx),
             ast::ExprKind::Binary { op, op_span, left, right } => match op {
                 ast::BinaryOp::And | ast::BinaryOp::Or => self.chain(e, *op, cx),
-                ast::BinaryOp::Except => self.except(e, left, right, cx),
+                ast::BinaryOp::Except => self.except(e.span, left, right, cx),
                 ast::BinaryOp::Eq | ast::BinaryOp::Ne | ast::BinaryOp::Lt | ast::BinaryOp::Le | ast::BinaryOp::Gt | ast::BinaryOp::Ge => {
                     self.compare(e.span, *op, *op_span, left, right, cx)
                 }
@@ -139,6 +140,14 @@ impl Exprs<'_> {
             }
             ast::ExprKind::Contains { of, mode, what, .. } => self.contains(e.span, of, *mode, what, cx),
             ast::ExprKind::StartsWith { of, what, .. } => self.starts_with(e.span, of, what, cx),
+            ast::ExprKind::Range(..) => {
+                self.report(Finding::new(
+                    &catalog::TYPE_MISMATCH,
+                    e.span,
+                    msg!("a range stands only after `in`", "区间只能写在 `in` 之后"),
+                ));
+                None
+            }
             ast::ExprKind::List(_) => {
                 self.report(Finding::new(
                     &catalog::TYPE_MISMATCH,
@@ -168,12 +177,9 @@ impl Exprs<'_> {
     fn chain(&mut self, e: &ast::Expr, op: ast::BinaryOp, cx: &ExprContext<'_>) -> Option<Expr> {
         let mut operands = Vec::new();
         let mut rest = e;
-        while let ast::ExprKind::Binary { op: this, op_span, left, right } = &*rest.kind
+        while let ast::ExprKind::Binary { op: this, left, right, .. } = &*rest.kind
             && *this == op
         {
-            if op == ast::BinaryOp::Or {
-                self.refuse_mixing(rest, *op_span, left, right);
-            }
             operands.push(right);
             rest = left;
         }
@@ -205,54 +211,9 @@ impl Exprs<'_> {
         operands.into_iter().reduce(join)
     }
 
-    fn except(&mut self, e: &ast::Expr, left: &ast::Expr, right: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
-        if let ast::ExprKind::Binary { op_span, .. } = &*e.kind {
-            self.refuse_mixing(e, *op_span, left, right);
-        }
+    fn except(&mut self, span: Span, left: &ast::Expr, right: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
         let (left, right) = (self.condition(left, cx), self.condition(right, cx));
-        Some(self.node(e.span, Type::Bool, ExprKind::Except(Box::new(left?), Box::new(right?))))
-    }
-
-    /// `or` or `and` beside `except` without parentheses is read differently by different people: both readings are offered.
-    fn refuse_mixing(&mut self, outer: &ast::Expr, outer_op: Span, left: &ast::Expr, right: &ast::Expr) {
-        let ast::ExprKind::Binary { op: outer_kind, .. } = &*outer.kind else { return };
-        for (inner, inner_is_left) in [(left, true), (right, false)] {
-            let ast::ExprKind::Binary { op, op_span, left: a, right: b } = &*inner.kind else { continue };
-            let mixed = match outer_kind {
-                ast::BinaryOp::Except => matches!(op, ast::BinaryOp::And | ast::BinaryOp::Or),
-                _ => *op == ast::BinaryOp::Except,
-            };
-            if !mixed {
-                continue;
-            }
-            // As it was parsed, and with the middle operand on the other side.
-            let as_parsed = inner.span;
-            let regrouped = if inner_is_left { b.span.to(right.span) } else { left.span.to(a.span) };
-            let (first, second) = (self.text(*op_span), self.text(outer_op));
-            let reading = |group: Span| {
-                let whole = self.sources.slice(outer.span);
-                let (from, to) = ((group.start - outer.span.start) as usize, (group.end - outer.span.start) as usize);
-                match (whole.get(..from), whole.get(from..to), whole.get(to..)) {
-                    (Some(before), Some(inside), Some(after)) => shorten(&format!("{before}({inside}){after}")),
-                    _ => String::new(),
-                }
-            };
-            let (one, other) = (reading(as_parsed), reading(regrouped));
-            let parens =
-                |group: Span| vec![Edit { span: group.before(), text: "(".into() }, Edit { span: group.after(), text: ")".into() }];
-            self.report(
-                Finding::new(
-                    &catalog::MIXED_EXCEPT,
-                    outer.span,
-                    msg!(
-                        "`{first}` beside `{second}` needs parentheses: it can be read in two ways",
-                        "`{first}` 与 `{second}` 并用时要加括号：有两种读法"
-                    ),
-                )
-                .fix_all(msg!("read it as `{one}`", "读作 `{one}`"), parens(as_parsed), false)
-                .fix_all(msg!("read it as `{other}`", "读作 `{other}`"), parens(regrouped), false),
-            );
-        }
+        Some(self.node(span, Type::Bool, ExprKind::Except(Box::new(left?), Box::new(right?))))
     }
 
     fn coalesce(&mut self, span: Span, left: &ast::Expr, right: &ast::Expr, want: Option<Want<'_>>, cx: &ExprContext<'_>) -> Option<Expr> {
@@ -627,8 +588,16 @@ impl Exprs<'_> {
     }
 }
 
-/// Adds the name that was probably meant, or the space that is missing after a keyword.
+/// Adds the name that was probably meant, or the space that is missing after a keyword (`非会员` for `非 会员`).
 pub(super) fn suggest(scope: &Scope, finding: Finding, name: &ast::Ident, wanted: impl Fn(Symbol) -> bool) -> Finding {
+    if let Some(prefix) = glued_prefix(&name.name).filter(|_| !name.quoted)
+        && let Some(rest) = name.name.get(prefix.len()..)
+        && scope.get(rest).is_some_and(|e| wanted(e.symbol))
+    {
+        let start = name.span.start.saturating_add(prefix.len() as u32).min(name.span.end);
+        let gap = Span { start, end: start, ..name.span };
+        return finding.fix(msg!("write `{prefix} {rest}`", "写作 `{prefix} {rest}`"), gap, " ", true);
+    }
     let Some(near) = scope.nearest(&name.name, wanted) else { return finding };
     let finding = match scope.get(near).and_then(|e| e.span) {
         Some(span) => finding.label(span, msg!("`{near}` is declared here", "`{near}` 在这里声明")),

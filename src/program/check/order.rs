@@ -177,6 +177,7 @@ fn names(e: &ast::Expr) -> Vec<&ast::Ident> {
             ExprKind::Binary { left: a, right: b, .. }
             | ExprKind::Contains { of: a, what: b, .. }
             | ExprKind::StartsWith { of: a, what: b, .. }
+            | ExprKind::Range(a, b)
             | ExprKind::Place(a, b) => open.extend([b, a]),
             ExprKind::In { of, set, .. } => {
                 match set {

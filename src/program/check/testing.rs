@@ -145,7 +145,7 @@ impl Checker<'_> {
                     .label(first.span, msg!("first here", "先在这里")),
             );
         }
-        let mut values: BTreeMap<TagId, (Span, Option<Value>)> = BTreeMap::new();
+        let mut values: BTreeMap<TagId, (Span, Value)> = BTreeMap::new();
         for (tag, e) in &user.values {
             match self.user_value(tag, e) {
                 Some((id, value)) => {
@@ -167,7 +167,7 @@ impl Checker<'_> {
             .tags
             .iter()
             .enumerate()
-            .filter(|(i, t)| t.always && !values.get(&TagId(*i as u32)).is_some_and(|(_, v)| v.is_some()))
+            .filter(|(i, t)| t.always && !values.contains_key(&TagId(*i as u32)))
             .map(|(_, t)| t.name.as_str())
             .collect();
         if !lacking.is_empty() {
@@ -185,12 +185,11 @@ impl Checker<'_> {
         scene.test.users.push(TestUser {
             name: n.clone(),
             span: user.span,
-            values: values.into_iter().map(|(id, (_, value))| (id, value)).collect(),
+            values: values.into_iter().map(|(id, (_, value))| (id, Some(value))).collect(),
         });
     }
 
-    /// `None` after a finding; the inner `None` is `missing`.
-    fn user_value(&mut self, tag: &ast::Ident, e: &ast::Expr) -> Option<(TagId, Option<Value>)> {
+    fn user_value(&mut self, tag: &ast::Ident, e: &ast::Expr) -> Option<(TagId, Value)> {
         let id = self.tag_named(tag)?;
         let schema = self.program.schema.tag(id);
         if schema.derived {
@@ -205,12 +204,9 @@ impl Checker<'_> {
             );
             return None;
         }
-        if is_missing(e) {
-            return Some((id, None));
-        }
         let ty = schema.ty.clone();
         let value = self.constant(e, &ty, &tag.name)?;
-        Some((id, Some(value)))
+        Some((id, value))
     }
 
     fn check_step<'a>(&mut self, step: &'a ast::TestStep, scene: &mut Scene<'a>) -> Option<()> {
@@ -313,32 +309,29 @@ impl Checker<'_> {
         }
         let id = self.event_named(event)?;
         let schema = self.program.schema.events.get(id.index())?.clone();
-        let mut values: Vec<Option<Option<Value>>> = vec![None; schema.fields.len()];
+        let mut values: Vec<Option<Value>> = vec![None; schema.fields.len()];
+        let mut given: Vec<bool> = vec![false; schema.fields.len()];
         let mut fine = true;
         for (field, e) in fields {
-            let Some(position) = self.event_field(id, field) else {
+            let Some(position) = self.event_field(id, field).map(usize::from) else {
                 fine = false;
                 continue;
             };
-            let (Some(field_schema), Some(slot)) = (schema.fields.get(usize::from(position)), values.get_mut(usize::from(position))) else {
+            let (Some(field_schema), Some(slot), Some(seen)) =
+                (schema.fields.get(position), values.get_mut(position), given.get_mut(position))
+            else {
                 continue;
             };
-            let value = if is_missing(e) { Some(None) } else { self.constant(e, &field_schema.ty, &field.name).map(Some) };
-            fine &= value.is_some();
-            if slot.is_some() {
+            *slot = self.constant(e, &field_schema.ty, &field.name);
+            fine &= slot.is_some();
+            if std::mem::replace(seen, true) {
                 let f = &field.name;
                 fine = false;
                 self.report(Finding::new(&catalog::DUPLICATE_NAME, field.span, msg!("`{f}` is given twice", "`{f}` 给了两次")));
             }
-            *slot = Some(value.flatten());
         }
-        let lacking: Vec<&str> = schema
-            .fields
-            .iter()
-            .zip(&values)
-            .filter(|(f, v)| !f.optional && (v.is_none() || matches!(v, Some(None)) && fine))
-            .map(|(f, _)| f.name.as_str())
-            .collect();
+        let lacking: Vec<&str> =
+            schema.fields.iter().zip(&given).filter(|(f, given)| !f.optional && !**given).map(|(f, _)| f.name.as_str()).collect();
         if !lacking.is_empty() {
             let (list, e) = (lacking.join("`, `"), &event.name);
             self.report(Finding::new(
@@ -349,7 +342,7 @@ impl Checker<'_> {
             return None;
         }
         let (user, at) = (user?, at?);
-        fine.then(|| TestEvent { span, user, event: id, values: values.into_iter().map(Option::flatten).collect(), at })
+        fine.then_some(TestEvent { span, user, event: id, values, at })
     }
 
     /// A time of day is the first such time from `now` on.
@@ -411,9 +404,4 @@ impl Checker<'_> {
         );
         None
     }
-}
-
-/// `missing` as a value.
-fn is_missing(e: &ast::Expr) -> bool {
-    matches!(&*e.kind, ast::ExprKind::Name(name) if name.name == "missing" && !name.quoted)
 }
