@@ -5,6 +5,8 @@
 pub mod base;
 pub mod decide;
 pub mod diag;
+pub mod eval;
+pub mod plan;
 pub mod program;
 pub mod store;
 pub mod syntax;

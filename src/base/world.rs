@@ -32,6 +32,13 @@ pub trait World: Send + Sync {
         std::fs::read(path)
     }
 
+    /// When a file was last written; `None` when nobody knows.
+    fn modified(&self, path: &Path) -> Option<Instant> {
+        let at = std::fs::metadata(path).and_then(|m| m.modified()).ok()?;
+        let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_micros()).ok().map(Instant)
+    }
+
     /// Whether someone has asked the process to stop (Ctrl-C, SIGTERM).
     fn stopping(&self) -> bool {
         false
@@ -70,6 +77,10 @@ impl World for ClockWorld {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.inner.read(path)
+    }
+
+    fn modified(&self, path: &Path) -> Option<Instant> {
+        self.inner.modified(path)
     }
 
     fn stopping(&self) -> bool {
