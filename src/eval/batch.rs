@@ -12,7 +12,6 @@ use crate::base::{Bitmap, Instant, UserNo, Value};
 use crate::plan::{Atom, Plan};
 use crate::program::expr::{CompareOp, ExprKind, SetMode};
 use crate::store::ColumnData;
-use arrow_array::Array;
 
 /// Users in a block.
 pub const BLOCK: usize = 4096;

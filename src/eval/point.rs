@@ -6,7 +6,7 @@ use super::value::{arith, call, compare, in_bounds, negate, set_contains};
 use super::{Scope, events, tables};
 use crate::base::{UserNo, Value, Zone};
 use crate::plan::Plan;
-use crate::program::expr::{CompareOp, Expr, ExprKind};
+use crate::program::expr::{CompareOp, Expr, ExprKind, Function};
 use crate::store::RowRef;
 
 /// The event row that a `where` looks at.
@@ -151,6 +151,10 @@ impl<'a> Point<'a> {
             K::Arith { op, left, right } => arith(*op, &self.value(left)?, &self.value(right)?, &expr.ty, self.zone()),
             K::Neg(a) => negate(&self.value(a)?),
             K::If { when, then, otherwise } => self.value(if self.truth(when)? { then } else { otherwise }),
+            K::Call { function: Function::Text, args } => {
+                let of = args.first()?;
+                Some(Value::text(&tables::key_text(&self.value(of)?, &of.ty, self.zone())))
+            }
             K::Call { function, args } => {
                 let args: Option<Vec<Value>> = args.iter().map(|a| self.value(a)).collect();
                 call(*function, &args?, &expr.ty, self.zone())

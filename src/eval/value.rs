@@ -262,6 +262,9 @@ pub fn call(function: Function, args: &[Value], ty: &Type, zone: Zone) -> Option
                 (best, _) => Some(best.clone()),
             }
         }
+        F::Number => as_float(first).map(V::Number),
+        // Needs the member's name, which the value alone does not have: the evaluator answers it.
+        F::Text => None,
         F::Mask => match first {
             V::Text(t) => Some(V::Text(mask(t))),
             _ => Some(V::text("***")),
