@@ -162,13 +162,26 @@ enum Test {
     Missing,
     Known,
     /// Whole numbers, dates, times, instants, money: between two bounds, both included; `negated` turns it round.
-    Between { lo: i64, hi: i64, negated: bool },
-    Ratio { op: CompareOp, than: f32 },
-    Float { op: CompareOp, than: f64 },
+    Between {
+        lo: i64,
+        hi: i64,
+        negated: bool,
+    },
+    Ratio {
+        op: CompareOp,
+        than: f32,
+    },
+    Float {
+        op: CompareOp,
+        than: f64,
+    },
     /// One flag a stored enum code.
     Codes(Vec<bool>),
     /// Bits of a set; all of them or any.
-    Bits { bits: u64, all: bool },
+    Bits {
+        bits: u64,
+        all: bool,
+    },
 }
 
 impl<'a> ColumnAtom<'a> {
@@ -393,7 +406,13 @@ fn column_members(column: &BoundColumn) -> usize {
 fn is_whole(data: &ColumnData) -> bool {
     matches!(
         data,
-        ColumnData::Int8(_) | ColumnData::Int16(_) | ColumnData::Int32(_) | ColumnData::Int64(_) | ColumnData::Date(_) | ColumnData::Time(_) | ColumnData::Instant(_)
+        ColumnData::Int8(_)
+            | ColumnData::Int16(_)
+            | ColumnData::Int32(_)
+            | ColumnData::Int64(_)
+            | ColumnData::Date(_)
+            | ColumnData::Time(_)
+            | ColumnData::Instant(_)
     )
 }
 

@@ -160,8 +160,21 @@ impl<'a> Point<'a> {
                 call(*function, &args?, &expr.ty, self.zone())
             }
             K::Event(query) => events::query(self, query, &expr.ty),
-            K::Everyone | K::Audience(_) | K::List(_) | K::Not(_) | K::And(..) | K::Or(..) | K::Except(..) | K::Compare { .. } | K::InRange { .. }
-            | K::InList { .. } | K::InWindow { .. } | K::SetContains { .. } | K::TextContains { .. } | K::StartsWith { .. } | K::IsMissing(_)
+            K::Everyone
+            | K::Audience(_)
+            | K::List(_)
+            | K::Not(_)
+            | K::And(..)
+            | K::Or(..)
+            | K::Except(..)
+            | K::Compare { .. }
+            | K::InRange { .. }
+            | K::InList { .. }
+            | K::InWindow { .. }
+            | K::SetContains { .. }
+            | K::TextContains { .. }
+            | K::StartsWith { .. }
+            | K::IsMissing(_)
             | K::IsKnown(_) => self.truth(expr).map(Value::Bool),
         }
     }

@@ -119,7 +119,8 @@ fn list_ids(text: &str) -> Vec<String> {
     let first = text.lines().next().unwrap_or("");
     let head: Vec<String> = first.split(',').map(|c| c.trim().trim_matches('"').to_lowercase()).collect();
     let column = head.iter().position(|h| h == "id" || h == "user_id");
-    let mut reader = csv::ReaderBuilder::new().has_headers(column.is_some()).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(column.is_some()).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let ids = reader.records().filter_map(Result::ok).filter_map(|r| r.get(column.unwrap_or(0)).map(str::to_string));
     ids.filter(|id| !id.is_empty() && !id.starts_with('#')).collect()
 }

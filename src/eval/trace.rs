@@ -57,7 +57,12 @@ fn leaves(point: &Point, expr: &Expr, out: &mut Vec<(String, Option<String>)>) {
     let program = point.scope.program;
     match &expr.kind {
         ExprKind::Const(_) | ExprKind::Everyone => {}
-        ExprKind::Tag(_) | ExprKind::Partition(_) | ExprKind::LookupField { .. } | ExprKind::TriggerField(_) | ExprKind::Event(_) | ExprKind::StepOutcome { .. } => {
+        ExprKind::Tag(_)
+        | ExprKind::Partition(_)
+        | ExprKind::LookupField { .. }
+        | ExprKind::TriggerField(_)
+        | ExprKind::Event(_)
+        | ExprKind::StepOutcome { .. } => {
             let name = plan::show(program, expr, None);
             let private = matches!(&expr.kind, ExprKind::Tag(id) if program.schema.tag(*id).private) || matches!(expr.ty, Type::Address(_));
             let value = point.value(expr).map(|value| match private {

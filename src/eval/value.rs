@@ -170,7 +170,9 @@ pub fn arith(op: ArithOp, a: &Value, b: &Value, ty: &Type, zone: Zone) -> Option
             A::Div if *y != 0.0 => finite(x / y).map(V::Number),
             _ => None,
         },
-        (V::Elapsed(x), y) if matches!(op, A::Mul | A::Div) => scale(op, x.0 as f64, as_float(y)?).and_then(to_int).map(|n| V::Elapsed(Elapsed(n))),
+        (V::Elapsed(x), y) if matches!(op, A::Mul | A::Div) => {
+            scale(op, x.0 as f64, as_float(y)?).and_then(to_int).map(|n| V::Elapsed(Elapsed(n)))
+        }
         (V::Distance(x), y) if matches!(op, A::Mul | A::Div) => scale(op, *x, as_float(y)?).map(V::Distance),
         _ => None,
     }

@@ -3,7 +3,9 @@
 use super::{Plan, lower};
 use crate::base::value::Shown;
 use crate::base::{Schema, Zone};
-use crate::program::expr::{Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, SetMode, Window};
+use crate::program::expr::{
+    Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, SetMode, Window,
+};
 use crate::program::typed::Program;
 
 /// The plan of a condition, one part a line, with costs.
@@ -97,11 +99,18 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
         }
         K::Neg(a) => format!("-{}", s(a)),
         K::If { when, then, otherwise } => format!("if({}, {}, {})", s(when), s(then), s(otherwise)),
-        K::Call { function, args } => format!("{}({})", format!("{function:?}").to_lowercase(), args.iter().map(s).collect::<Vec<_>>().join(", ")),
+        K::Call { function, args } => {
+            format!("{}({})", format!("{function:?}").to_lowercase(), args.iter().map(s).collect::<Vec<_>>().join(", "))
+        }
         K::Event(query) => {
             let mut text = pattern(program, &query.pattern, query.field);
             if let Some(then) = &query.then {
-                text.push_str(&format!(" then {}{} within {}", if then.no { "no " } else { "" }, pattern(program, &then.next, None), then.within));
+                text.push_str(&format!(
+                    " then {}{} within {}",
+                    if then.no { "no " } else { "" },
+                    pattern(program, &then.next, None),
+                    then.within
+                ));
             }
             match query.what {
                 Aggregate::Since => format!("since({text})"),

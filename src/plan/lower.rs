@@ -74,7 +74,15 @@ fn cost(program: &Program, expr: &Expr) -> u32 {
 pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
     use ExprKind as K;
     match &expr.kind {
-        K::Const(_) | K::Tag(_) | K::Partition(_) | K::TriggerField(_) | K::RowField(_) | K::StepOutcome { .. } | K::Everyone | K::Audience(_) | K::List(_)
+        K::Const(_)
+        | K::Tag(_)
+        | K::Partition(_)
+        | K::TriggerField(_)
+        | K::RowField(_)
+        | K::StepOutcome { .. }
+        | K::Everyone
+        | K::Audience(_)
+        | K::List(_)
         | K::Event(_) => Vec::new(),
         K::LookupField { keys, .. } => keys.iter().collect(),
         K::Not(a) | K::IsMissing(a) | K::IsKnown(a) | K::Neg(a) => vec![a],
