@@ -29,7 +29,7 @@ impl Desk {
 
     fn tags(&self, schema: &Schema, file: &Path) -> Result<Report, ImportError> {
         let mut writer = self.store.writer().unwrap();
-        let report = TagImport { file, id: "id", reading: Reading::default() }.run(&mut writer, schema, &mut |_| {})?;
+        let report = TagImport { file, id: "id", reading: Reading::default(), source: None }.run(&mut writer, schema, &mut |_| {})?;
         writer.commit()?;
         Ok(report)
     }
@@ -342,7 +342,8 @@ tag total_charges     number
     let desk = Desk::new();
     let schema = Schema { tags: inferred.tags, events: Vec::new() };
     let mut writer = desk.store.writer().unwrap();
-    let report = TagImport { file: &file, id: "user_id", reading: Reading::default() }.run(&mut writer, &schema, &mut |_| {}).unwrap();
+    let report =
+        TagImport { file: &file, id: "user_id", reading: Reading::default(), source: None }.run(&mut writer, &schema, &mut |_| {}).unwrap();
     writer.commit().unwrap();
     assert_eq!((report.rows, report.new_users, report.columns.len()), (7043, 7043, 20));
     let text = std::fs::read_to_string(&file).unwrap();

@@ -237,7 +237,9 @@ fn all_types() -> Schema {
 
 fn snapshot_of(schema: &Schema, rows: &[Vec<Option<Value>>]) -> Snapshot {
     let mut b = SnapshotBuilder::new();
-    (0..rows.len()).for_each(|i| drop(b.user(&format!("u{i}"))));
+    (0..rows.len()).for_each(|i| {
+        b.user(&format!("u{i}"));
+    });
     for (i, tag) in schema.tags.iter().enumerate() {
         b.tag(tag.clone(), rows.iter().map(|r| r[i].clone()).collect());
     }
@@ -260,7 +262,7 @@ proptest! {
             prop_assert_eq!(export.write(&file, &*world()).unwrap(), rows.len());
             let store = Store::create_or_open(dir.path().join(format), world()).unwrap();
             let mut writer = store.writer().unwrap();
-            let import = TagImport { file: &file, id: "id", reading: Reading::default() };
+            let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None };
             if let Err(e) = import.run(&mut writer, &schema, &mut |_| {}) {
                 prop_assert!(false, "{format}: {e:?}");
             }

@@ -80,10 +80,14 @@ pub(super) struct SegmentEntry {
 pub struct ImportEntry {
     /// `tags`, or the event's name.
     pub into: String,
-    /// As it was named.
+    /// The source's name, or the file as it was named.
     pub file: String,
     pub bytes: u64,
     pub checksum: String,
+    /// Identifies the declarations that it was read by.
+    pub declared: String,
+    /// Tags or fields that it filled.
+    pub columns: Vec<String>,
     pub rows: u64,
     /// RFC 3339, UTC.
     pub at: String,

@@ -20,6 +20,7 @@ mod merge;
 pub mod sample;
 mod schema_file;
 pub mod snapshot;
+pub mod stats;
 mod users;
 mod writer;
 

@@ -87,7 +87,8 @@ impl Writer {
         self.next.user_count()
     }
 
-    pub(super) fn imports(&self) -> &[ImportEntry] {
+    /// What was imported, oldest first, this writer's imports included.
+    pub fn imports(&self) -> &[ImportEntry] {
         &self.next.imports
     }
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::source;
 use super::table::{Field, Table};
-use super::{Errors, ImportError, Progress, Reading, Report, Steps, fingerprint, no_column};
-use crate::base::{EventSchema, TagSchema, Zone};
+use super::{Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, no_column};
+use crate::base::{EventSchema, TagSchema};
 use crate::store::file::{self, NewFile};
 use crate::store::merge::{self, Arrivals};
 use crate::store::users::NewUsers;
-use crate::store::{EventSegment, ImportEntry, StoreError, Writer, batches, words};
+use crate::store::{EventSegment, StoreError, Writer, batches, declare, words};
 
 /// Events that are sorted in memory before they go to the spill file.
 const CHUNK_ROWS: usize = 1 << 20;
@@ -56,8 +56,8 @@ impl EventImport<'_> {
         always: Option<&str>,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Report, ImportError> {
-        let (bytes, checksum) = fingerprint(self.file)?;
-        if let Some(before) = writer.imports().iter().find(|i| i.into == event.name && i.bytes == bytes && i.checksum == checksum)
+        let print = Fingerprint::of(self.file, &declare::event(event))?;
+        if let Some(before) = writer.imports().iter().find(|i| i.into == event.name && print.is_of(i))
             && !self.again
             && self.source.is_none()
         {
@@ -72,8 +72,8 @@ impl EventImport<'_> {
         let new_users = loaded.new.len() as u64;
         writer.add_users(loaded.new)?;
         writer.put_events(event, self.source, &loaded.runs)?;
-        let (rows, at) = (loaded.rows, Zone::UTC.show_rfc3339(writer.world().now()));
-        writer.remember_import(ImportEntry { into: event.name.clone(), file: self.file.display().to_string(), bytes, checksum, rows, at });
+        let (rows, now) = (loaded.rows, writer.world().now());
+        writer.remember_import(print.entry(&event.name, self.file, self.source, loaded.filled.clone(), rows, now));
         Ok(Report { rows, new_users, columns: loaded.filled, ignored: loaded.ignored })
     }
 

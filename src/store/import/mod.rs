@@ -21,8 +21,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::digest::Checksum;
-use super::{StoreError, Words, words};
+use super::{ImportEntry, StoreError, Words, words};
 use crate::base::world::World;
+use crate::base::{Instant, Zone};
 pub use cell::Reading;
 pub use events::EventImport;
 pub use source::Format;
@@ -204,20 +205,60 @@ fn no_column(file: &Path, wanted: &str, role: (&str, &str), columns: &[String]) 
     }))
 }
 
-/// The length and checksum of a file, to know it again.
-///
-/// # Errors
-/// Those of the file system.
-pub fn fingerprint(path: &Path) -> Result<(u64, String), StoreError> {
-    let mut file = File::open(path).map_err(|e| StoreError::read(path, e))?;
-    let (mut sum, mut bytes, mut buffer) = (Checksum::default(), 0u64, vec![0u8; 1 << 20]);
-    loop {
-        match file.read(&mut buffer).map_err(|e| StoreError::read(path, e))? {
-            0 => return Ok((bytes, sum.finish())),
-            n => {
-                sum.update(buffer.get(..n).unwrap_or_default());
-                bytes += n as u64;
+/// What an import of tags is remembered as; events are remembered by their name.
+pub const TAGS: &str = "tags";
+
+/// What identifies a file and the way it is read, to know it again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fingerprint {
+    bytes: u64,
+    checksum: String,
+    declared: String,
+}
+
+impl Fingerprint {
+    /// `declared` is the text of the declarations that it is read by.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn of(path: &Path, declared: &str) -> Result<Self, StoreError> {
+        let mut file = File::open(path).map_err(|e| StoreError::read(path, e))?;
+        let (mut sum, mut bytes, mut buffer) = (Checksum::default(), 0u64, vec![0u8; 1 << 20]);
+        loop {
+            match file.read(&mut buffer).map_err(|e| StoreError::read(path, e))? {
+                0 => break,
+                n => {
+                    sum.update(buffer.get(..n).unwrap_or_default());
+                    bytes += n as u64;
+                }
             }
+        }
+        let mut declaration = Checksum::default();
+        declaration.update(declared.as_bytes());
+        Ok(Fingerprint { bytes, checksum: sum.finish(), declared: declaration.finish() })
+    }
+
+    /// Whether that import was of the same content.
+    fn is_of(&self, import: &ImportEntry) -> bool {
+        self.bytes == import.bytes && self.checksum == import.checksum
+    }
+
+    /// Whether the last import of a source was of the same content, read by the same declarations.
+    pub fn is_current(&self, into: &str, source: &str, imports: &[ImportEntry]) -> bool {
+        let last = imports.iter().rfind(|i| i.into == into && i.file == source);
+        last.is_some_and(|i| self.is_of(i) && self.declared == i.declared)
+    }
+
+    fn entry(self, into: &str, file: &Path, source: Option<&str>, columns: Vec<String>, rows: u64, now: Instant) -> ImportEntry {
+        ImportEntry {
+            into: into.into(),
+            file: source.map_or_else(|| file.display().to_string(), String::from),
+            bytes: self.bytes,
+            checksum: self.checksum,
+            declared: self.declared,
+            columns,
+            rows,
+            at: Zone::UTC.show_rfc3339(now),
         }
     }
 }

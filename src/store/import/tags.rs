@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use super::source;
 use super::table::{Field, Table};
-use super::{Errors, ImportError, Progress, Reading, Report, Steps, fingerprint, no_column};
-use crate::base::{Instant, Schema, TagSchema, UserNo, Zone};
+use super::{Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, TAGS, no_column};
+use crate::base::{Instant, Schema, TagSchema, UserNo};
 use crate::store::build::{Pick, gather};
 use crate::store::file::{self, NewFile};
 use crate::store::users::NewUsers;
-use crate::store::{Column, ColumnData, ImportEntry, Snapshot, StoreError, Writer, batches, words};
+use crate::store::{Column, ColumnData, Snapshot, StoreError, Writer, batches, declare, words};
 
 /// Rows that are kept in memory before they go to the spill file.
 const CHUNK_ROWS: usize = 1 << 16;
@@ -30,6 +30,8 @@ pub struct TagImport<'a> {
     /// The column with the users' ids.
     pub id: &'a str,
     pub reading: Reading,
+    /// What the store remembers the file as; its path unless said.
+    pub source: Option<&'a str>,
 }
 
 impl TagImport<'_> {
@@ -50,7 +52,7 @@ impl TagImport<'_> {
     ) -> Result<Report, ImportError> {
         let snapshot = writer.snapshot()?;
         let tags = Declared::of(program, snapshot.schema());
-        let (bytes, checksum) = fingerprint(self.file)?;
+        let print = Fingerprint::of(self.file, &declare::tags(program))?;
         let loaded = self.load(chunk_rows, writer, &snapshot, &tags, tell)?;
         let new_users = loaded.new.len() as u64;
         writer.add_users(loaded.new)?;
@@ -61,10 +63,9 @@ impl TagImport<'_> {
             let column = place(tag, snapshot.tag(&tag.name), &new, &picks, now)?;
             writer.put_tag(tag, tags.needs_consent(tag), &column)?;
         }
+        let columns: Vec<String> = loaded.filled.iter().map(|t| t.name.clone()).collect();
         let rows = loaded.rows;
-        let file = self.file.display().to_string();
-        writer.remember_import(ImportEntry { into: "tags".into(), file, bytes, checksum, rows, at: Zone::UTC.show_rfc3339(now) });
-        let columns = loaded.filled.iter().map(|t| t.name.clone()).collect();
+        writer.remember_import(print.entry(TAGS, self.file, self.source, columns.clone(), rows, now));
         Ok(Report { rows, new_users, columns, ignored: loaded.ignored })
     }
 
@@ -339,7 +340,7 @@ mod tests {
                 let file = dir.path().join("in.csv");
                 std::fs::write(&file, text).unwrap();
                 let mut writer = store.writer().unwrap();
-                let import = TagImport { file: &file, id: "id", reading: Reading::default() };
+                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None };
                 import.run_in_chunks(chunk_rows, &mut writer, &schema, &mut |_| {}).unwrap();
                 writer.commit().unwrap();
             };
