@@ -157,7 +157,7 @@ pub enum Function {
     /// Unicode scalar values of a text, members of a set.
     Length,
     Abs,
-    /// Half away from zero.
+    /// A number to a whole one, money to whole units; half away from zero, and at the very ends of the range to what still fits.
     Round,
     Least,
     Greatest,

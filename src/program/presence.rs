@@ -259,6 +259,7 @@ fn can_overflow(ty: &Type, kind: &ExprKind) -> bool {
             ArithOp::Div | ArithOp::Mod => !is_safe_divisor(right),
             ArithOp::Add | ArithOp::Sub | ArithOp::Mul => match ty {
                 Type::Int { .. } => !fits(int_bounds_of(*op, left, right)),
+                Type::Number => !arith_magnitude(*op, left, right).is_finite(),
                 _ => true,
             },
         },
@@ -272,8 +273,33 @@ fn can_overflow(ty: &Type, kind: &ExprKind) -> bool {
             (Type::Number, _) => false,
             _ => true,
         },
-        ExprKind::Call { function: Function::Round, .. } => matches!(ty, Type::Money),
         _ => false,
+    }
+}
+
+/// No value of a number expression is further from zero; infinite when nothing is known.
+fn magnitude(e: &Expr) -> f64 {
+    match (&e.kind, &e.ty) {
+        (ExprKind::Const(Value::Number(n)), _) => n.abs(),
+        (ExprKind::Const(Value::Ratio(_)), _) | (_, Type::Ratio) => 1.0,
+        (_, Type::Int { .. }) => int_bounds(e).map_or(f64::INFINITY, |(lo, hi)| lo.unsigned_abs().max(hi.unsigned_abs()) as f64),
+        (ExprKind::Call { function: Function::Number | Function::Abs | Function::Round, args }, _) => {
+            args.first().map_or(f64::INFINITY, magnitude) + 1.0
+        }
+        (ExprKind::Neg(of), _) => magnitude(of),
+        (ExprKind::Coalesce(a, b) | ExprKind::If { then: a, otherwise: b, .. }, _) => magnitude(a).max(magnitude(b)),
+        (ExprKind::Arith { op, left, right }, Type::Number) => arith_magnitude(*op, left, right),
+        _ => f64::INFINITY,
+    }
+}
+
+fn arith_magnitude(op: ArithOp, left: &Expr, right: &Expr) -> f64 {
+    match op {
+        ArithOp::Add | ArithOp::Sub => magnitude(left) + magnitude(right),
+        ArithOp::Mul => magnitude(left) * magnitude(right),
+        ArithOp::Div if is_safe_divisor(right) => magnitude(left),
+        ArithOp::Mod => magnitude(right),
+        ArithOp::Div => f64::INFINITY,
     }
 }
 

@@ -72,8 +72,9 @@ impl Exprs<'_> {
         let sum = matches!(op, ArithOp::Add | ArithOp::Sub);
         let plain =
             matches!(&*bare(e).kind, ast::ExprKind::Literal(ast::Literal { kind: LiteralKind::Number(_) | LiteralKind::Distance(..), .. }));
+        let percent = matches!(&*bare(e).kind, ast::ExprKind::Literal(ast::Literal { kind: LiteralKind::Percent(_), .. }));
         let want = match other.map(|o| (&o.ty, o.span)) {
-            Some((Type::Money, from)) if sum => Some(Want { ty: &Type::Money, from: Some(from) }),
+            Some((Type::Money, from)) if sum && !percent => Some(Want { ty: &Type::Money, from: Some(from) }),
             Some((Type::Date, _)) if sum && plain => Some(Want { ty: &Type::Calendar, from: None }),
             Some((Type::Instant, _)) if sum && plain => Some(Want { ty: &Type::Elapsed, from: None }),
             _ => None,

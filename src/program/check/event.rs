@@ -33,11 +33,11 @@ impl Exprs<'_> {
         };
         let pattern = self.pattern(subject.event, subject.filter, cx);
         let source = pattern.as_ref().map(|p| p.source);
-        let field = match source {
-            Some(source) => self.aggregated_field(what, name, &subject, source),
-            None => None,
-        };
         let then = self.sequence(what, &subject, cx);
+        let field = match source {
+            Some(source) if then.is_some() => self.aggregated_field(what, name, &subject, source),
+            _ => None,
+        };
         let window = if what == Aggregate::Since { self.no_window(name, rest, span) } else { self.event_window(name, rest, span) };
         let (pattern, (field, ty), then, window) = (pattern?, field?, then?, window?);
         let query = EventQuery { what, pattern, field, then, window };

@@ -32,7 +32,7 @@ impl Exprs<'_> {
                 return self.money(*d, span);
             }
             (LiteralKind::Number(d), None | Some(Type::Int { .. })) => match d.to_int() {
-                Some(n) => return Some(self.constant(span, Type::INT, Value::Int(n))),
+                Some(n) => return Some(self.constant(span, Type::Int { lo: Some(n), hi: Some(n) }, Value::Int(n))),
                 None => return Some(self.constant(span, Type::Number, Value::Number(d.to_f64()))),
             },
             (LiteralKind::Percent(d), None | Some(Type::Ratio)) => {
