@@ -32,24 +32,48 @@ macro_rules! codes {
 
 codes! {
     // constant           name                     level    lint
+    AMBIGUOUS_ADDRESS     "ambiguous-address"      Error    false;
     BAD_LITERAL           "bad-literal"            Error    false;
+    BAD_SCHEDULE          "bad-schedule"           Error    false;
     BUILT_IN_NAME         "built-in-name"          Error    false;
     CHAINED_COMPARISON    "chained-comparison"     Error    false;
+    CHANNEL_CANNOT_CARRY  "channel-cannot-carry"   Error    false;
+    CONFLICTING_CLAUSES   "conflicting-clauses"    Error    false;
     CONSTANT_EXPECTED     "constant-expected"      Error    false;
     CYCLIC_DEFINITION     "cyclic-definition"      Error    false;
+    DUPLICATE_CLAUSE      "duplicate-clause"       Error    false;
     DUPLICATE_NAME        "duplicate-name"         Error    false;
     EMPTY_RANGE           "empty-range"            Error    false;
+    EMPTY_TEMPLATE        "empty-template"         Error    false;
     EMPTY_TEST            "empty-test"             Error    false;
+    FIELD_CONTENT         "field-content"          Error    false;
     FILE_NOT_FOUND        "file-not-found"         Error    false;
+    LIST_CHANNEL_ON_TRIGGER "list-channel-on-trigger" Error    false;
+    MATCHES_EVERYONE      "matches-everyone"       Error    false;
+    MATCHES_NOBODY        "matches-nobody"         Error    false;
+    MESSAGE_TOO_LONG      "message-too-long"       Error    false;
+    MISPLACED_CLAUSE      "misplaced-clause"       Error    false;
+    MISSING_CLAUSE        "missing-clause"         Error    false;
+    MISSING_IN_MESSAGE    "missing-in-message"     Error    false;
     MISSING_VALUE         "missing-value"          Error    false;
     MIXED_EXCEPT          "mixed-except"           Error    false;
+    NO_ADDRESS            "no-address"             Error    false;
+    NOT_CONSENT           "not-consent"            Error    false;
+    NOT_RECALLABLE        "not-recallable"         Error    false;
     NOT_SUPPORTED_YET     "not-supported-yet"      Error    false;
     NOT_UTF8              "not-utf8"               Error    false;
     OUT_OF_RANGE          "out-of-range"           Error    false;
+    OUTCOME_NOT_OBSERVABLE "outcome-not-observable" Error    false;
+    PRIVATE_VALUE         "private-value"          Error    false;
+    PURPOSE_REFUSED       "purpose-refused"        Error    false;
+    SHARES_TOTAL          "shares-total"           Error    false;
     SYNTAX                "syntax"                 Error    false;
+    TEMPLATE_EVENT        "template-event"         Error    false;
     TOO_DEEP              "too-deep"               Error    false;
     TOO_LARGE             "too-large"              Error    false;
+    TOO_MANY_TEXTS        "too-many-texts"         Error    false;
     TYPE_MISMATCH         "type-mismatch"          Error    false;
+    UNBOUNDED_TEXT        "unbounded-text"         Error    false;
     UNCLOSED              "unclosed"               Error    false;
     UNKNOWN_CAMPAIGN      "unknown-campaign"       Warning  false;
     UNKNOWN_FIELD         "unknown-field"          Error    false;

@@ -1,21 +1,104 @@
 //! Templates, campaigns and policy: their clauses, and what must fit together.
 //!
 //! Called by [`check`](super::check::check) in this order: settings, accounts, (tags, events and audiences), templates, policy, campaigns.
-//! Each push exactly one typed item for every declaration, in the order given, so that positions are ids; where an error was found the item is
+//! Each pushes exactly one typed item for every declaration, in the order given, so that positions are ids; where an error was found the item is
 //! a placeholder with `Declared::failed`.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`clauses`] | every clause in its place, each once |
+//! | [`campaign`] | a campaign from its clauses |
+//! | [`schedule`], [`action`], [`route`], [`limits`] | when, what, by which channel, how often |
+//! | [`policy`], [`template`] | the other two declarations |
+//! | [`message`], [`field`], [`extent`] | a template on a channel: carried, long enough, how many texts |
+//! | [`observe`] | conditions over receipts that a channel does not give |
+//! | [`truth`], [`walk`] | conditions that say nothing; walks over expressions |
 
-use super::check::{Checker, Declaration};
-use crate::base::{CampaignId, TemplateId};
+mod action;
+#[allow(clippy::module_inception)]
+mod campaign;
+mod clauses;
+mod extent;
+mod field;
+pub mod limits;
+mod message;
+mod observe;
+mod policy;
+mod route;
+pub mod schedule;
+mod template;
+mod truth;
+mod walk;
+
+use std::collections::BTreeSet;
+
+use super::check::{Checker, Declaration, ExprContext};
+use super::expr::{Expr, ExprKind, Function};
+use super::scope::Symbol;
+use crate::base::{CampaignId, TemplateId, Type};
+use crate::diag::{Finding, catalog};
+use crate::msg;
 use crate::syntax::ast;
 
-/// `timezone` and `currency`: what expressions need to know before anything else is read.
-pub fn check_settings(_checker: &mut Checker<'_>, _policy: Option<&ast::PolicyDecl>) {}
+pub use message::MAX_JOBS;
+pub use policy::{check_accounts, check_policy, check_settings};
 
-/// Fills `program.accounts`.
-pub fn check_accounts(_checker: &mut Checker<'_>, _accounts: &[&ast::AccountDecl]) {}
+pub fn check_templates(checker: &mut Checker<'_>, templates: &[Declaration<'_, TemplateId, ast::TemplateDecl>]) {
+    for declaration in templates {
+        let typed = template::template(checker, declaration);
+        checker.program.templates.push(typed);
+    }
+}
 
-pub fn check_templates(_checker: &mut Checker<'_>, _templates: &[Declaration<'_, TemplateId, ast::TemplateDecl>]) {}
+pub fn check_campaigns(checker: &mut Checker<'_>, campaigns: &[Declaration<'_, CampaignId, ast::CampaignDecl>]) {
+    let mut told = Told::default();
+    for declaration in campaigns {
+        let typed = campaign::campaign(checker, declaration, &mut told);
+        checker.program.campaigns.push(typed);
+    }
+    observe::receipts(checker);
+}
 
-pub fn check_policy(_checker: &mut Checker<'_>, _policy: Option<&ast::PolicyDecl>) {}
+/// What has been reported and need not be again.
+#[derive(Debug, Default)]
+pub(crate) struct Told(BTreeSet<String>);
 
-pub fn check_campaigns(_checker: &mut Checker<'_>, _campaigns: &[Declaration<'_, CampaignId, ast::CampaignDecl>]) {}
+impl Told {
+    /// Whether `what` has not been told before.
+    fn first(&mut self, what: &str) -> bool {
+        self.0.insert(what.to_string())
+    }
+}
+
+/// An expression that is a number: `priority`, `weight`. A ratio counts as one.
+fn number(checker: &mut Checker<'_>, e: &ast::Expr, what: &str, cx: &ExprContext<'_>) -> Option<Expr> {
+    let value = checker.value(e, None, cx)?;
+    match value.ty {
+        Type::Int { .. } | Type::Number => Some(value),
+        Type::Ratio => Some(Expr {
+            ty: Type::Number,
+            span: value.span,
+            optional: value.optional,
+            kind: ExprKind::Call { function: Function::Number, args: vec![value] },
+        }),
+        _ => {
+            let ty = value.ty.describe();
+            checker.report(Finding::new(
+                &catalog::TYPE_MISMATCH,
+                e.span,
+                msg!("`{what}` takes a number, and this is {ty}", "`{what}` 需要数字，这里是 {ty}"),
+            ));
+            None
+        }
+    }
+}
+
+/// The known name that a misspelt one is nearest to.
+fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    super::scope::nearest(name, known.into_iter())
+}
+
+/// The name stands for something that could not be read: uses of it are silent.
+fn is_broken(checker: &Checker<'_>, name: &str) -> bool {
+    checker.scope.get(name).is_some_and(|e| e.symbol == Symbol::Broken)
+}

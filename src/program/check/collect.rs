@@ -53,7 +53,8 @@ impl Checker<'_> {
                     ItemKind::Audience(audience) => collect!(audiences, audience, |n| AudienceId(n as u32), Symbol::Audience),
                     ItemKind::Template(template) => collect!(templates, template, |n| TemplateId(n as u32), Symbol::Template),
                     ItemKind::Account(account) => {
-                        self.declare_name(item, &account.name, Symbol::Account(items.accounts.len()));
+                        // The platforms' own accounts come first.
+                        self.declare_name(item, &account.name, Symbol::Account(PLATFORMS.len() + items.accounts.len()));
                         items.accounts.push(account);
                     }
                     ItemKind::Campaign(campaign) => {

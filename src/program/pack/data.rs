@@ -318,7 +318,7 @@ pub enum Alphabet {
     Ascii,
     /// A time of day, a date or both; a range uses `~`.
     Time,
-    /// A currency sign, digits and a point, may end with 元.
+    /// A currency sign, at most ten digits and a point; may end with 元.
     Amount,
     /// Digits and symbols of ASCII.
     Phone,
@@ -515,7 +515,7 @@ impl Alphabet {
             Alphabet::Symbols => ("symbols", "符号"),
             Alphabet::Ascii => ("ASCII letters, digits and symbols", "英文字母、数字和符号"),
             Alphabet::Time => ("a date or a time", "日期或时间"),
-            Alphabet::Amount => ("an amount of money", "金额"),
+            Alphabet::Amount => ("an amount of money of at most ten digits", "不超过十位数字的金额"),
             Alphabet::Phone => ("digits and symbols", "数字和符号"),
             Alphabet::Chinese => ("Chinese characters only", "纯汉字"),
         };

@@ -1,0 +1,478 @@
+//! A campaign from its clauses.
+
+use std::collections::BTreeMap;
+
+use super::action::{At, Nested};
+use super::clauses::{Clauses, Place};
+use super::limits::{self, some_share};
+use super::message::{Jobs, quota_words};
+use super::truth::{Truth, truth};
+use super::{Told, number, route, schedule};
+use crate::base::{CampaignId, EventId, Type};
+use crate::diag::{Finding, Level, Span, catalog};
+use crate::msg;
+use crate::program::check::{Checker, Declaration, ExprContext};
+use crate::program::expr::{Expr, ExprKind, Length, StepOutcome};
+use crate::program::pack;
+use crate::program::presence::Present;
+use crate::program::typed::{Action, Campaign, Channel, Declared, Goal, Once, Priority, Purpose, Route, Schedule, Share, Top, Via};
+use crate::syntax::ast::{self, ClauseKind};
+
+/// How long after the due time a goal counts, unless said.
+const GOAL_WITHIN: Length = Length::Elapsed(crate::base::Elapsed::hours(72));
+/// `pace` above this is no throttle.
+pub const MAX_PACE: u64 = 10_000_000;
+
+/// One campaign while it is checked. What fails is replaced by something harmless, and the campaign is marked.
+pub(super) struct Work<'w, 'c> {
+    pub checker: &'w mut Checker<'c>,
+    pub told: &'w mut Told,
+    pub declared: Declared,
+    pub failed: bool,
+    pub trigger: Option<EventId>,
+    /// What the trigger's `where` proves; it holds for follow-ups too.
+    pub trigger_present: Present,
+    pub purpose: Purpose,
+    /// `None` when the clause failed.
+    pub via: Option<Via>,
+    pub recall: Option<(Length, Span)>,
+    /// What list channels need for the first message.
+    pub jobs: Vec<Jobs>,
+    /// A message has channels of its own.
+    pub own_via: bool,
+    /// The first message that has none of its own.
+    pub without_via: Option<Span>,
+}
+
+pub(super) fn campaign(
+    checker: &mut Checker<'_>,
+    declaration: &Declaration<'_, CampaignId, ast::CampaignDecl>,
+    told: &mut Told,
+) -> Campaign {
+    let ast = declaration.ast;
+    let declared = declaration.declared.clone();
+    let clauses = Clauses::collect(checker, &ast.clauses, Place::Campaign);
+    let failed = declared.failed || !clauses.whole;
+    let mut work = Work {
+        checker,
+        told,
+        declared,
+        failed,
+        trigger: None,
+        trigger_present: Present::default(),
+        purpose: Purpose::default(),
+        via: None,
+        recall: None,
+        jobs: Vec::new(),
+        own_via: false,
+        without_via: None,
+    };
+    let mut typed = work.campaign(&clauses);
+    typed.title = ast.title.as_ref().map(|t| t.value.clone());
+    typed
+}
+
+impl Work<'_, '_> {
+    fn campaign(&mut self, clauses: &Clauses<'_>) -> Campaign {
+        let name = self.declared.name_span;
+        let found = schedule::schedule(self.checker, clauses, name);
+        let known_schedule = found.is_some();
+        let schedule = self.or(found, Schedule::Once(Once::Now));
+        if let Schedule::Trigger(t) = &schedule {
+            self.trigger = schedule::event_of(&schedule);
+            self.trigger_present = proved_by_trigger(self.checker, t.event.filter.as_ref());
+        }
+        let again = if known_schedule { schedule::again(self.checker, clauses, &schedule, name) } else { Some(None) };
+        let again = self.or(again, None);
+
+        let when = self.when(clauses, &schedule, known_schedule);
+        let mut present = self.trigger_present.clone();
+        present.assume(&self.checker.program, &when);
+
+        self.purpose = self.purpose_clause(clauses);
+        let recall = clauses.find(|k| if let ClauseKind::Recall(e) = k { Some(e) } else { None });
+        let recall = recall.map(|(c, e)| (self.checker.length(e, "recall"), c.span));
+        self.recall = match recall {
+            None => None,
+            Some((length, span)) => {
+                self.failed |= length.is_none();
+                length.map(|l| (l, span))
+            }
+        };
+        self.via = self.via_clause(clauses, name);
+        if let (Some(via), true) = (self.via.clone(), known_schedule) {
+            self.channel_rules(&via);
+        }
+
+        let at = At { nested: Nested::Campaign, present, proof: when.span, late: false };
+        let action = self.action_clause(clauses, &at, name);
+        self.enough_jobs();
+        let afters: Vec<_> = clauses.iter().filter_map(|c| if let ClauseKind::After(a) = &c.kind { Some((c, a)) } else { None }).collect();
+        let steps = self.steps(&afters, &action);
+        self.all_have_channels(clauses);
+        let leave_when = self.leave_when(clauses, steps.is_empty());
+
+        let mut caps = Vec::new();
+        for clause in clauses.iter() {
+            if let ClauseKind::Cap(cap) = &clause.kind {
+                let cap = limits::cap(self.checker, cap, clause.span);
+                self.failed |= cap.is_none();
+                caps.extend(cap);
+            }
+        }
+        let holdout = clauses.find(|k| if let ClauseKind::Holdout { share, key } = k { Some((share, key)) } else { None });
+        let holdout = self.optional(holdout, |w, (share, key)| limits::holdout(w.checker, share, key.as_ref()));
+        let quiet = clauses.find(|k| if let ClauseKind::Quiet { from, to } = k { Some((from, to)) } else { None });
+        let quiet = self.optional(quiet, |w, (from, to)| limits::quiet(w.checker, from, to));
+        let sample = clauses.find(|k| if let ClauseKind::Sample(e) = k { Some(e) } else { None });
+        let sample = self.optional(sample, |w, e| some_share(w.checker, e, "sample", "抽样"));
+        let deadline = clauses.find(|k| if let ClauseKind::Deadline(e) = k { Some(e) } else { None });
+        let deadline = self.optional(deadline, |w, e| w.positive(e, "deadline"));
+        let pace = clauses.find(|k| if let ClauseKind::Pace(e) = k { Some(e) } else { None });
+        let pace = self.optional(pace, |w, e| w.checker.count(e, "pace", 1..=MAX_PACE).and_then(|n| u32::try_from(n).ok()));
+        let top = self.top(clauses);
+        let goal = self.goal(clauses);
+        let priority = self.priority(clauses);
+        let target = self.target(clauses, &action);
+
+        self.declared.failed |= self.failed;
+        Campaign {
+            declared: self.declared.clone(),
+            title: None,
+            when,
+            top,
+            sample,
+            goal,
+            purpose: self.purpose,
+            action,
+            holdout,
+            via: self.via.clone().unwrap_or_else(|| sandbox(name)),
+            schedule,
+            again,
+            priority,
+            caps,
+            quiet,
+            deadline,
+            pace,
+            recall: self.recall.map(|(l, _)| l),
+            steps,
+            leave_when,
+            target,
+        }
+    }
+
+    /// An error marks the campaign.
+    pub(super) fn report(&mut self, finding: Finding) {
+        self.failed |= finding.level == Level::Error;
+        self.checker.report(finding);
+    }
+
+    fn or<T>(&mut self, value: Option<T>, otherwise: T) -> T {
+        self.failed |= value.is_none();
+        value.unwrap_or(otherwise)
+    }
+
+    /// The value of a clause that may be absent; a failed one marks the campaign.
+    fn optional<'a, A, B>(&mut self, clause: Option<(&'a ast::Clause, A)>, check: impl FnOnce(&mut Self, A) -> Option<B>) -> Option<B> {
+        let (_, inner) = clause?;
+        let value = check(self, inner);
+        self.failed |= value.is_none();
+        value
+    }
+
+    /// What is in scope in this campaign's expressions.
+    pub(super) fn cx<'p>(&self) -> ExprContext<'p> {
+        ExprContext { trigger: self.trigger, ..ExprContext::default() }
+    }
+
+    fn when(&mut self, clauses: &Clauses<'_>, schedule: &Schedule, known_schedule: bool) -> Expr {
+        let name = self.declared.name_span;
+        let found = clauses.find(|k| if let ClauseKind::When(e) = k { Some(e) } else { None });
+        let Some((clause, e)) = found else {
+            if !matches!(schedule, Schedule::Trigger(_)) && known_schedule && clauses.whole {
+                self.report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says who is meant", "没有写明发送给谁")).help(
+                    msg!(
+                        "add `when CONDITION`; to reach every user, write `when everyone`",
+                        "加上 `when 条件`；要发给所有人，写 `when everyone`"
+                    ),
+                ));
+            }
+            return Expr { ty: Type::Bool, span: name, optional: false, kind: ExprKind::Everyone };
+        };
+        let cx = self.cx();
+        let Some(condition) = self.checker.condition(e, &cx) else {
+            self.failed = true;
+            return Checker::placeholder(e.span);
+        };
+        match truth(&self.checker.program, &condition) {
+            Truth::Never => self.report(nobody(e.span)),
+            Truth::Always => self.report(
+                Finding::new(&catalog::MATCHES_EVERYONE, e.span, msg!("this is true for every user", "这个条件对所有用户都成立"))
+                    .label(clause.word, msg!("so it selects nobody in particular", "等于没有筛选"))
+                    .fix(msg!("if every user is meant, say so", "如果确实要发给所有人，请明说"), e.span, "everyone", false),
+            ),
+            Truth::Everyone | Truth::Open => {}
+        }
+        condition
+    }
+
+    fn purpose_clause(&mut self, clauses: &Clauses<'_>) -> Purpose {
+        let found = clauses.find(|k| if let ClauseKind::Purpose(p) = k { Some(p) } else { None });
+        self.optional(found, |w, name| super::policy::purpose(w.checker, name)).unwrap_or_default()
+    }
+
+    fn via_clause(&mut self, clauses: &Clauses<'_>, name: Span) -> Option<Via> {
+        let found = clauses.find(|k| if let ClauseKind::Via(v) = k { Some(v) } else { None }).map(|(_, v)| v);
+        // `send template T via …` at the top says it for the whole campaign.
+        let sent = clauses.find(|k| if let ClauseKind::Action(ast::Action::Send(s)) = k { s.via.as_ref() } else { None }).map(|(_, v)| v);
+        if let (Some(first), Some(second)) = (found, sent) {
+            let finding = super::clauses::twice("via", second.span, first.span);
+            self.report(finding);
+        }
+        let Some(via) = found.or(sent) else { return Some(sandbox(name)) };
+        let cx = self.cx();
+        let typed = route::via(self.checker, via, &cx, self.told);
+        self.failed |= typed.is_none();
+        typed
+    }
+
+    /// What holds for a channel whatever is sent: purposes, and no lists on a trigger.
+    pub(super) fn channel_rules(&mut self, via: &Via) {
+        for route in &via.routes {
+            let Some(endpoint) = pack::endpoint(&route.channel.platform, &route.channel.endpoint) else { continue };
+            let channel = &route.channel;
+            if !endpoint.allows(self.purpose) {
+                let purpose = purpose_word(self.purpose);
+                let allowed: Vec<&str> = Purpose::ALL.iter().filter(|(p, _)| endpoint.allows(*p)).map(|(_, n)| *n).collect();
+                self.report(
+                    Finding::new(
+                        &catalog::PURPOSE_REFUSED,
+                        route.span,
+                        msg!("`{channel}` is not for messages of purpose `{purpose}`", "`{channel}` 不允许用途为 `{purpose}` 的消息"),
+                    )
+                    .help(msg!(
+                        "it takes {}; say `purpose` if the message is one of these, or choose another channel",
+                        "它允许 {}；如果消息属于这些用途，请写 `purpose`，否则换一个渠道",
+                        route::quoted(&allowed)
+                    )),
+                );
+            }
+            if endpoint.is_list() && self.trigger.is_some() {
+                self.report(
+                    Finding::new(
+                        &catalog::LIST_CHANNEL_ON_TRIGGER,
+                        route.span,
+                        msg!(
+                            "`{channel}` sends to lists of users, and an event concerns one",
+                            "`{channel}` 按名单群发，而事件只涉及一个用户"
+                        ),
+                    )
+                    .help(msg!(
+                        "choose a channel that takes a text a user, or collect the users and send `every day at …`",
+                        "换一个逐人发送的渠道，或改为 `every day at …` 汇总后发送"
+                    )),
+                );
+            }
+        }
+    }
+
+    fn action_clause(&mut self, clauses: &Clauses<'_>, at: &At, name: Span) -> Action {
+        let found = clauses.find(|k| if let ClauseKind::Action(a) = k { Some(a) } else { None });
+        let Some((_, action)) = found else {
+            if clauses.whole {
+                self.report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says what to send", "没有写明发送什么")).help(
+                    msg!(
+                        "add `send template …`, `split {{ … }}` or `choose {{ … }}`",
+                        "加上 `send template …`、`split {{ … }}` 或 `choose {{ … }}`"
+                    ),
+                ));
+            }
+            return Action::Nothing;
+        };
+        let typed = self.action(action, at);
+        self.or(typed, Action::Nothing)
+    }
+
+    /// Arms share the quota of a list channel.
+    fn enough_jobs(&mut self) {
+        let mut by_channel: BTreeMap<String, Vec<Jobs>> = BTreeMap::new();
+        for job in std::mem::take(&mut self.jobs) {
+            by_channel.entry(job.channel.clone()).or_default().push(job);
+        }
+        for (channel, jobs) in by_channel {
+            let total = jobs.iter().fold(0u64, |t, j| t.saturating_add(j.texts));
+            let Some(first) = jobs.first() else { continue };
+            if total > first.quota.0 {
+                let finding = Finding::new(
+                    &catalog::TOO_MANY_TEXTS,
+                    first.route,
+                    msg!(
+                        "`{channel}` takes one text a job, and the messages of this campaign are {total} texts",
+                        "`{channel}` 一次任务只能发一种文案，这个活动共有 {total} 种文案"
+                    ),
+                );
+                let finding = finding.help(quota_words(first.quota));
+                self.report(finding);
+            }
+        }
+    }
+
+    /// Without a campaign's `via`, a message beside others that name their channels would go to the sandbox unnoticed.
+    fn all_have_channels(&mut self, clauses: &Clauses<'_>) {
+        let says_via = clauses.iter().any(|c| match &c.kind {
+            ClauseKind::Via(_) => true,
+            ClauseKind::Action(ast::Action::Send(s)) => s.via.is_some(),
+            _ => false,
+        });
+        if let (false, true, Some(span)) = (says_via, self.own_via, self.without_via) {
+            self.report(
+                Finding::new(
+                    &catalog::MISSING_CLAUSE,
+                    span,
+                    msg!("this message names no channel, and others of this campaign do", "这条消息没有写渠道，而活动里的其他消息写了"),
+                )
+                .help(msg!("add `via …` here, or one `via` for the whole campaign", "在这里加上 `via …`，或为整个活动写一个 `via`")),
+            );
+        }
+    }
+
+    fn leave_when(&mut self, clauses: &Clauses<'_>, no_steps: bool) -> Option<Expr> {
+        let (clause, e) = clauses.find(|k| if let ClauseKind::LeaveWhen(e) = k { Some(e) } else { None })?;
+        if no_steps {
+            self.report(
+                Finding::new(
+                    &catalog::CONFLICTING_CLAUSES,
+                    clause.word,
+                    msg!(
+                        "`leave when` ends a series, and this campaign has no `after`",
+                        "`leave when` 用于结束系列，而这个活动没有 `after`"
+                    ),
+                )
+                .help(msg!("leave it out, or exclude these users in `when … except …`", "去掉它，或在 `when … except …` 中排除这些用户")),
+            );
+        }
+        let cx = self.cx();
+        let condition = self.checker.condition(e, &cx);
+        self.failed |= condition.is_none();
+        condition
+    }
+
+    fn top(&mut self, clauses: &Clauses<'_>) -> Option<Top> {
+        let found = clauses.find(|k| if let ClauseKind::Top { n, by } = k { Some((n, by)) } else { None });
+        self.optional(found, |w, (n, by)| {
+            let n = w.checker.count(n, "top", 1..=u64::from(u32::MAX));
+            let cx = w.cx();
+            let by = w.checker.ordered_value(by, &cx);
+            Some(Top { n: n?, by: by? })
+        })
+    }
+
+    fn goal(&mut self, clauses: &Clauses<'_>) -> Option<Goal> {
+        let found = clauses.find(|k| if let ClauseKind::Goal { event, within } = k { Some((event, within)) } else { None });
+        self.optional(found, |w, (event, within)| {
+            let cx = w.cx();
+            let pattern = w.checker.event_pattern(event, &cx);
+            let within = match within {
+                None => Some(GOAL_WITHIN),
+                Some(e) => w.positive(e, "goal within"),
+            };
+            Some(Goal { event: pattern?, within: within? })
+        })
+    }
+
+    fn priority(&mut self, clauses: &Clauses<'_>) -> Priority {
+        let found = clauses.find(|k| if let ClauseKind::Priority { value, rising } = k { Some((value, rising)) } else { None });
+        self.optional(found, |w, (value, rising)| {
+            let cx = w.cx();
+            let value = number(w.checker, value, "priority", &cx);
+            let rising = match rising {
+                None => Some(0),
+                Some(e) => w.checker.count(e, "rising", 1..=1_000_000).and_then(|n| i64::try_from(n).ok()),
+            };
+            Some(Priority { value: Some(value?), rising_per_hour: rising? })
+        })
+        .unwrap_or_default()
+    }
+
+    fn target(&mut self, clauses: &Clauses<'_>, action: &Action) -> Vec<(StepOutcome, Share)> {
+        let found = clauses.find(|k| if let ClauseKind::Target(bands) = k { Some(bands) } else { None });
+        let Some((_, bands)) = found else { return Vec::new() };
+        let mut out: Vec<(StepOutcome, Share, Span)> = Vec::new();
+        for band in bands {
+            let Some(outcome) = OUTCOMES.iter().find(|(_, n)| *n == band.outcome.name).map(|(o, _)| *o) else {
+                let names: Vec<&str> = OUTCOMES.iter().map(|(_, n)| *n).collect();
+                let finding = Finding::new(
+                    &catalog::UNKNOWN_NAME,
+                    band.outcome.span,
+                    msg!("`{}` is not an outcome of a message", "`{}` 不是消息的结果", band.outcome.name),
+                );
+                self.report(finding.help(msg!("write one of {}", "可写：{}", route::quoted(&names))));
+                continue;
+            };
+            if let Some((_, _, first)) = out.iter().find(|(o, _, _)| *o == outcome) {
+                let finding = super::clauses::twice(&band.outcome.name, band.outcome.span, *first);
+                self.report(finding);
+                continue;
+            }
+            let share = some_share(self.checker, &band.at_least, "target", "目标");
+            self.failed |= share.is_none();
+            if let Some(share) = share {
+                if let Some(finding) = super::observe::target(outcome, band.outcome.span, action, self.via.as_ref()) {
+                    self.report(finding);
+                }
+                out.push((outcome, share, band.outcome.span));
+            }
+        }
+        out.into_iter().map(|(o, s, _)| (o, s)).collect()
+    }
+
+    /// A length above zero.
+    fn positive(&mut self, e: &ast::Expr, what: &str) -> Option<Length> {
+        let length = self.checker.length(e, what)?;
+        let zero = match length {
+            Length::Elapsed(e) => e.0 == 0,
+            Length::Calendar(c) => c.months == 0 && c.days == 0,
+        };
+        if zero {
+            self.report(Finding::new(&catalog::OUT_OF_RANGE, e.span, msg!("`{what}` of no time at all", "`{what}` 的时长为零")));
+            return None;
+        }
+        Some(length)
+    }
+}
+
+const OUTCOMES: [(StepOutcome, &str); 4] = [
+    (StepOutcome::Delivered, "delivered"),
+    (StepOutcome::Opened, "opened"),
+    (StepOutcome::Clicked, "clicked"),
+    (StepOutcome::Converted, "converted"),
+];
+
+pub(super) fn purpose_word(purpose: Purpose) -> &'static str {
+    Purpose::ALL.iter().find(|(p, _)| *p == purpose).map_or("", |(_, n)| n)
+}
+
+pub(super) fn nobody(span: Span) -> Finding {
+    Finding::new(&catalog::MATCHES_NOBODY, span, msg!("this is true for no user", "没有用户满足这个条件"))
+        .help(msg!("nothing would ever be sent: change the condition, or leave it out", "什么都不会发送：修改条件，或去掉它"))
+}
+
+pub(super) fn duplicate_name(again: &ast::Ident, first: Span) -> Finding {
+    Finding::new(&catalog::DUPLICATE_NAME, again.span, msg!("`{}` is the name of an earlier one", "`{}` 与前面的重名", again.name))
+        .label(first, msg!("the first one", "第一次在这里"))
+}
+
+/// Without `via`: nothing leaves the house.
+fn sandbox(span: Span) -> Via {
+    let channel = Channel { account: "sandbox".into(), platform: "sandbox".into(), endpoint: "file".into() };
+    Via { routes: vec![Route { span, channel, weight: None, address: None }], weighted: false }
+}
+
+/// The fields of the trigger event that its `where` proves to be there.
+fn proved_by_trigger(checker: &Checker<'_>, filter: Option<&Expr>) -> Present {
+    let mut present = Present::default();
+    if let Some(filter) = filter {
+        present.assume_trigger(&checker.program, filter);
+    }
+    present
+}

@@ -1,0 +1,157 @@
+//! A block of clauses: each in its place, each once.
+
+use crate::diag::{Finding, Span, catalog};
+use crate::msg;
+use crate::program::check::Checker;
+use crate::program::reserved::not_supported;
+use crate::syntax::ast::{Clause, ClauseKind};
+
+/// Where clauses stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Campaign,
+    Policy,
+    /// `for PURPOSE { … }` of the policy.
+    Purpose,
+}
+
+/// The clauses that count: misplaced and repeated ones are reported and left out.
+pub(super) struct Clauses<'a> {
+    list: Vec<&'a Clause>,
+    /// Every clause that was written is here.
+    pub whole: bool,
+}
+
+impl<'a> Clauses<'a> {
+    pub fn collect(checker: &mut Checker<'_>, clauses: &'a [Clause], place: Place) -> Self {
+        let mut out = Clauses { list: Vec::new(), whole: true };
+        let mut seen: Vec<(&'static str, Span)> = Vec::new();
+        for clause in clauses {
+            let facts = facts(&clause.kind);
+            let Some(facts) = facts else {
+                out.whole = false; // broken: already reported
+                continue;
+            };
+            if facts.later {
+                checker.report(not_supported(facts.word, clause.span));
+                out.whole = false;
+                continue;
+            }
+            if !facts.places.contains(&place) {
+                checker.report(misplaced(clause, &facts, place));
+                out.whole = false;
+                continue;
+            }
+            let first = seen.iter().find(|(word, _)| *word == facts.word).map(|(_, span)| *span);
+            match first {
+                Some(first) if !facts.repeats => {
+                    checker.report(twice(facts.word, clause.word, first));
+                    out.whole = false;
+                }
+                _ => {
+                    seen.push((facts.word, clause.word));
+                    out.list.push(clause);
+                }
+            }
+        }
+        out
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &'a Clause> {
+        self.list.iter().copied()
+    }
+
+    /// The first clause that `pick` knows, with what it made of it.
+    pub fn find<T>(&self, pick: impl Fn(&'a ClauseKind) -> Option<T>) -> Option<(&'a Clause, T)> {
+        self.list.iter().find_map(|c| pick(&c.kind).map(|t| (*c, t)))
+    }
+}
+
+/// Something that may stand once stands a second time.
+pub(super) fn twice(word: &str, again: Span, first: Span) -> Finding {
+    Finding::new(&catalog::DUPLICATE_CLAUSE, again, msg!("`{word}` stands here a second time", "`{word}` 在这里写了两次"))
+        .label(first, msg!("the first one", "第一次在这里"))
+        .help(msg!("keep one of them", "只保留其中一个"))
+}
+
+struct Facts {
+    /// As in findings; clauses of one word exclude each other.
+    word: &'static str,
+    places: &'static [Place],
+    repeats: bool,
+    /// Reserved for a later version.
+    later: bool,
+}
+
+const IN_CAMPAIGN: &[Place] = &[Place::Campaign];
+const IN_POLICY: &[Place] = &[Place::Policy];
+const ANYWHERE: &[Place] = &[Place::Campaign, Place::Policy, Place::Purpose];
+
+/// `None` for a clause that could not be read.
+fn facts(kind: &ClauseKind) -> Option<Facts> {
+    let once = |word, places| Facts { word, places, repeats: false, later: false };
+    let many = |word, places| Facts { word, places, repeats: true, later: false };
+    let later = |word, places| Facts { word, places, repeats: true, later: true };
+    Some(match kind {
+        ClauseKind::When(_) => once("when", IN_CAMPAIGN),
+        ClauseKind::Top { .. } => once("top", IN_CAMPAIGN),
+        ClauseKind::Sample(_) => once("sample", IN_CAMPAIGN),
+        ClauseKind::Goal { .. } => once("goal", IN_CAMPAIGN),
+        ClauseKind::Purpose(_) => once("purpose", IN_CAMPAIGN),
+        ClauseKind::Action(_) => once("send", IN_CAMPAIGN),
+        ClauseKind::Holdout { .. } => once("holdout", ANYWHERE),
+        ClauseKind::Via(_) => once("via", IN_CAMPAIGN),
+        ClauseKind::At { .. } => once("at", IN_CAMPAIGN),
+        ClauseKind::Every(_) => once("every", IN_CAMPAIGN),
+        ClauseKind::On(_) => once("on", IN_CAMPAIGN),
+        ClauseKind::Again(_) => once("again", IN_CAMPAIGN),
+        ClauseKind::Priority { .. } => once("priority", IN_CAMPAIGN),
+        ClauseKind::Cap(_) => many("cap", ANYWHERE),
+        ClauseKind::Quiet { .. } => once("quiet", ANYWHERE),
+        ClauseKind::Deadline(_) => once("deadline", IN_CAMPAIGN),
+        ClauseKind::Pace(_) => once("pace", IN_CAMPAIGN),
+        ClauseKind::Recall(_) => once("recall", IN_CAMPAIGN),
+        ClauseKind::After(_) => many("after", IN_CAMPAIGN),
+        ClauseKind::LeaveWhen(_) => once("leave when", IN_CAMPAIGN),
+        ClauseKind::Rollout => later("rollout", IN_CAMPAIGN),
+        ClauseKind::StopIf => later("stop if", IN_CAMPAIGN),
+        ClauseKind::Target(_) => once("target", IN_CAMPAIGN),
+        ClauseKind::Timezone(_) => once("timezone", IN_POLICY),
+        ClauseKind::Currency(_) => once("currency", IN_POLICY),
+        ClauseKind::Consent(_) => once("consent", IN_POLICY),
+        ClauseKind::ForbidWords(_) => many("forbid words", IN_POLICY),
+        ClauseKind::Require(_) => many("require", IN_POLICY),
+        ClauseKind::Exclude { .. } => many("exclude", IN_POLICY),
+        ClauseKind::For { .. } => many("for", IN_POLICY),
+        ClauseKind::No(_) => many("no", &[Place::Purpose]),
+        ClauseKind::Review => later("review", IN_POLICY),
+        ClauseKind::Broken => return None,
+    })
+}
+
+fn misplaced(clause: &Clause, facts: &Facts, place: Place) -> Finding {
+    let word = facts.word;
+    let message = match place {
+        Place::Campaign => msg!("`{word}` is a clause of the policy, not of a campaign", "`{word}` 是策略的子句，不能写在活动里"),
+        Place::Policy => msg!("`{word}` cannot stand in the policy", "策略里不能写 `{word}`"),
+        Place::Purpose => msg!("`{word}` cannot stand in `for`", "`for` 里不能写 `{word}`"),
+    };
+    let finding = Finding::new(&catalog::MISPLACED_CLAUSE, clause.word, message);
+    match place {
+        Place::Campaign if facts.places == [Place::Purpose] => finding.help(msg!(
+            "write it in the policy: `policy {{ for marketing {{ no cap }} }}`",
+            "写在策略里：`policy {{ for marketing {{ no cap }} }}`"
+        )),
+        Place::Campaign => {
+            finding.help(msg!("write it in `policy {{ … }}`; it holds for every campaign", "写在 `policy {{ … }}` 里，对所有活动生效"))
+        }
+        Place::Policy if facts.places == [Place::Purpose] => {
+            finding.help(msg!("say for which purpose: `for transaction {{ no cap }}`", "写明用途：`for transaction {{ no cap }}`"))
+        }
+        Place::Policy => finding.help(msg!("write it in a campaign", "写在活动里")),
+        Place::Purpose => finding.help(msg!(
+            "`for` takes `cap`, `quiet`, `holdout`, `no cap`, `no quiet`, `no holdout`",
+            "`for` 里可以写 `cap`、`quiet`、`holdout`、`no cap`、`no quiet`、`no holdout`"
+        )),
+    }
+}

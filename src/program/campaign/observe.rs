@@ -1,0 +1,200 @@
+//! Conditions over receipts: an outcome that no channel tells of each user is unknown for ever, and selects nobody.
+
+use super::route::quoted;
+use super::walk;
+use crate::base::Value;
+use crate::diag::{Finding, Level, Span, catalog};
+use crate::msg;
+use crate::program::check::Checker;
+use crate::program::expr::{CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome};
+use crate::program::pack::{self, Observed};
+use crate::program::typed::{Action, Campaign, Channel, Program, Route, Via};
+
+/// The receipt that an outcome is known by; `None` for one's own events.
+fn receipt(outcome: StepOutcome) -> Option<OwnEvent> {
+    match outcome {
+        StepOutcome::Delivered => Some(OwnEvent::Delivered),
+        StepOutcome::Opened => Some(OwnEvent::Opened),
+        StepOutcome::Clicked => Some(OwnEvent::Clicked),
+        StepOutcome::Converted => None,
+    }
+}
+
+fn word(event: OwnEvent) -> &'static str {
+    OwnEvent::ALL.iter().find(|(e, _)| *e == event).map_or("", |(_, n)| n)
+}
+
+fn evidence(channel: &Channel, event: OwnEvent) -> Observed {
+    pack::endpoint(&channel.platform, &channel.endpoint).map_or(Observed::None, |e| e.evidence.of(event))
+}
+
+/// All routes that the messages of an action can take; `via` is the campaign's.
+pub(super) fn routes_of(action: &Action, via: Option<&Via>) -> Vec<Route> {
+    match action {
+        Action::Nothing => Vec::new(),
+        Action::Send(send) => send.via.as_ref().or(via).map_or_else(Vec::new, |v| v.routes.clone()),
+        Action::Split(arms) => arms.iter().flat_map(|a| routes_of(&a.action, via)).collect(),
+        Action::Choose(arms) => arms.iter().flat_map(|a| routes_of(&a.action, via)).collect(),
+    }
+}
+
+/// Outcomes in the `if` of a follow-up that the step's channels do not tell.
+pub(super) fn step_outcomes(condition: &Expr, routes: &[Route]) -> Vec<Finding> {
+    let mut out = Vec::new();
+    walk::each(condition, &mut |e| {
+        if let ExprKind::StepOutcome { outcome, .. } = e.kind
+            && let Some(event) = receipt(outcome)
+        {
+            out.extend(unobserved(event, e.span, &channels(routes)));
+        }
+    });
+    out
+}
+
+/// A band for an outcome of which nothing is known, not even how many.
+pub(super) fn target(outcome: StepOutcome, span: Span, action: &Action, via: Option<&Via>) -> Option<Finding> {
+    let event = receipt(outcome)?;
+    let channels = channels(&routes_of(action, via));
+    if channels.is_empty() || channels.iter().any(|c| evidence(c, event) != Observed::None) {
+        return None;
+    }
+    let name = word(event);
+    let mut finding = Finding::new(
+        &catalog::OUTCOME_NOT_OBSERVABLE,
+        span,
+        msg!("{} does not report `{name}`: this band stays empty", "{} 不回报 `{name}`，这个目标无法统计", list(&channels)),
+    );
+    finding.level = Level::Warning;
+    Some(finding)
+}
+
+fn channels(routes: &[Route]) -> Vec<Channel> {
+    let mut channels: Vec<Channel> = Vec::new();
+    for route in routes {
+        if !channels.contains(&route.channel) {
+            channels.push(route.channel.clone());
+        }
+    }
+    channels
+}
+
+fn list(channels: &[Channel]) -> String {
+    let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
+    quoted(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// No channel tells it: an error. Some do not: a warning.
+fn unobserved(event: OwnEvent, span: Span, channels: &[Channel]) -> Option<Finding> {
+    let (seen, blind): (Vec<Channel>, Vec<Channel>) = channels.iter().cloned().partition(|c| evidence(c, event) == Observed::User);
+    if blind.is_empty() {
+        return None;
+    }
+    let name = word(event);
+    let counted = blind.iter().all(|c| evidence(c, event) == Observed::Count);
+    let who = list(&blind);
+    let message = match (counted, blind.len()) {
+        (true, _) => msg!("{who} reports how many messages were {name}, not whose", "{who} 只回报 `{name}` 的数量，不回报是谁"),
+        (false, _) => msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息 `{name}`"),
+    };
+    let mut finding = Finding::new(&catalog::OUTCOME_NOT_OBSERVABLE, span, message);
+    if seen.is_empty() {
+        return Some(
+            finding
+                .here(msg!("unknown for every user: this selects nobody", "对所有用户都未知，不会选中任何人"))
+                .help(msg!("ask for something that is known, for instance `not converted`", "改用能知道的结果，例如 `not converted`")),
+        );
+    }
+    finding.level = Level::Warning;
+    Some(finding.here(msg!("known only of users that {} reached", "只有通过 {} 触达的用户才知道", list(&seen))))
+}
+
+// ------------------------------------------------------------------ own messages as events
+
+/// `did(opened where campaign == "winback", …)` anywhere in the program, against the channels of the campaigns that it speaks of.
+pub(super) fn receipts(checker: &mut Checker<'_>) {
+    let program = &checker.program;
+    let mut all: Vec<&Expr> = program.tags.iter().filter_map(|t| t.derived.as_ref()).collect();
+    all.extend(program.audiences.iter().map(|a| &a.when));
+    all.extend(program.partitions.iter().flat_map(|p| &p.arms));
+    all.extend(program.policy.excludes.iter().map(|x| &x.when));
+    all.extend(program.campaigns.iter().flat_map(conditions));
+    let mut patterns: Vec<&EventPattern> = program.campaigns.iter().filter_map(|c| c.goal.as_ref()).map(|g| &g.event).collect();
+    for e in all {
+        walk::each(e, &mut |e| {
+            if let ExprKind::Event(query) = &e.kind {
+                patterns.push(&query.pattern);
+                patterns.extend(query.then.iter().map(|t| &t.next));
+            }
+        });
+    }
+    let findings: Vec<Finding> = patterns.into_iter().filter_map(|p| pattern(program, p)).collect();
+    for finding in findings {
+        checker.report(finding);
+    }
+}
+
+fn conditions(c: &Campaign) -> Vec<&Expr> {
+    let mut out = vec![&c.when];
+    out.extend(c.top.iter().map(|t| &t.by));
+    out.extend(c.priority.value.iter());
+    out.extend(c.leave_when.iter());
+    out.extend(c.steps.iter().filter_map(|s| s.when.as_ref()));
+    collect_choose(&c.action, &mut out);
+    out
+}
+
+fn collect_choose<'c>(action: &'c Action, out: &mut Vec<&'c Expr>) {
+    match action {
+        Action::Nothing | Action::Send(_) => {}
+        Action::Split(arms) => arms.iter().for_each(|a| collect_choose(&a.action, out)),
+        Action::Choose(arms) => out.extend(arms.iter().filter_map(|a| a.when.as_ref())),
+    }
+}
+
+fn pattern(program: &Program, pattern: &EventPattern) -> Option<Finding> {
+    let event = match pattern.source {
+        EventSource::Own(event @ (OwnEvent::Delivered | OwnEvent::Opened | OwnEvent::Clicked | OwnEvent::Failed)) => event,
+        EventSource::Own(OwnEvent::Sent | OwnEvent::OptedOut | OwnEvent::Complained) | EventSource::Declared(_) => return None,
+    };
+    // With a `where` that names a campaign, only that one counts; its channels, and those of its follow-ups.
+    let named = pattern.filter.as_ref().and_then(campaign_name);
+    let campaigns = program.campaigns.iter().filter(|c| named.as_ref().is_none_or(|n| c.declared.name == **n));
+    let mut all: Vec<Route> = Vec::new();
+    for c in campaigns {
+        if c.declared.failed {
+            return None;
+        }
+        all.extend(routes_of(&c.action, Some(&c.via)));
+        for step in &c.steps {
+            all.extend(routes_of(&step.action, Some(&c.via)));
+            all.extend(step.otherwise.iter().flat_map(|a| routes_of(a, Some(&c.via))));
+        }
+    }
+    let channels = channels(&all);
+    // Not to know some is what "unknown" is for; not to know any is worth a word. No error: of a user who was sent nothing it is known.
+    if channels.is_empty() || channels.iter().any(|c| evidence(c, event) == Observed::User) {
+        return None;
+    }
+    let (name, who) = (word(event), list(&channels));
+    let mut finding = Finding::new(
+        &catalog::OUTCOME_NOT_OBSERVABLE,
+        pattern.span,
+        msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息 `{name}`"),
+    );
+    finding.level = Level::Warning;
+    Some(finding.here(msg!("unknown for every user who was sent one", "对每个收到过消息的用户都是未知")))
+}
+
+/// `… campaign == "winback" …`, joined by `and` only.
+fn campaign_name(filter: &Expr) -> Option<&str> {
+    match &filter.kind {
+        ExprKind::And(a, b) => campaign_name(a).or_else(|| campaign_name(b)),
+        ExprKind::Compare { op: CompareOp::Eq, left, right } => match (&left.kind, &right.kind) {
+            (ExprKind::RowField(n), ExprKind::Const(Value::Text(t))) | (ExprKind::Const(Value::Text(t)), ExprKind::RowField(n)) => {
+                (OWN_FIELDS.get(usize::from(*n)) == Some(&"campaign")).then_some(&**t)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
