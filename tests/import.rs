@@ -29,7 +29,8 @@ impl Desk {
 
     fn tags(&self, schema: &Schema, file: &Path) -> Result<Report, ImportError> {
         let mut writer = self.store.writer().unwrap();
-        let report = TagImport { file, id: "id", reading: Reading::default(), source: None }.run(&mut writer, schema, &mut |_| {})?;
+        let report =
+            TagImport { file, id: "id", reading: Reading::default(), source: None, only: None }.run(&mut writer, schema, &mut |_| {})?;
         writer.commit()?;
         Ok(report)
     }
@@ -288,15 +289,15 @@ fn a_changed_declaration_moves_what_is_stored() {
 fn inferred_declarations_read_their_own_file() {
     let desk = Desk::new();
     let file = desk.file("users.csv", "id,plan,since,score,vip,phone,tags,note\n1,a,2026-01-01,1.5,true,0139,x|y,\n2,b,2026-02-01,2,false,0138,x,\n3,a,,,,,,\n4,b,,,,,,\n");
-    let inferred = infer::tags(&file, "id", &Reading::default()).unwrap();
+    let inferred = infer::tags(&file, "id", &Reading::default(), &|_| true).unwrap();
     let expected = "\
 # Inferred from users.csv: correct what is wrong, then import again.
-tag plan  enum(\"a\", \"b\")
+tag plan enum(\"a\", \"b\")
 tag since date
 tag score number
-tag vip   bool
+tag vip bool
 tag phone text(10) private
-tag tags  set of enum(\"x\", \"y\")
+tag tags set of enum(\"x\", \"y\")
 # note: it has no values: no type can be told
 ";
     assert_eq!(inferred.text, expected);
@@ -314,36 +315,37 @@ fn oracle(name: &str) -> Option<PathBuf> {
 #[test]
 fn real_customers_are_inferred_and_imported() {
     let Some(file) = oracle("telco_users.csv") else { return };
-    let inferred = infer::tags(&file, "user_id", &Reading::default()).unwrap();
+    let inferred = infer::tags(&file, "user_id", &Reading::default(), &|_| true).unwrap();
     let expected = "\
 # Inferred from telco_users.csv: correct what is wrong, then import again.
-tag churn             enum(\"No\", \"Yes\")
-tag female            bool
-tag senior_citizen    bool
-tag partner           bool
-tag dependents        bool
-tag tenure            int 0..200
-tag phone_service     bool
-tag multiple_lines    enum(\"No\", \"No phone service\", \"Yes\")
-tag internet_service  enum(\"DSL\", \"Fiber optic\", \"No\")
-tag online_security   enum(\"No\", \"No internet service\", \"Yes\")
-tag online_backup     enum(\"No\", \"No internet service\", \"Yes\")
+tag churn enum(\"No\", \"Yes\")
+tag female bool
+tag senior_citizen bool
+tag partner bool
+tag dependents bool
+tag tenure int 0..200
+tag phone_service bool
+tag multiple_lines enum(\"No\", \"No phone service\", \"Yes\")
+tag internet_service enum(\"DSL\", \"Fiber optic\", \"No\")
+tag online_security enum(\"No\", \"No internet service\", \"Yes\")
+tag online_backup enum(\"No\", \"No internet service\", \"Yes\")
 tag device_protection enum(\"No\", \"No internet service\", \"Yes\")
-tag tech_support      enum(\"No\", \"No internet service\", \"Yes\")
-tag streaming_tv      enum(\"No\", \"No internet service\", \"Yes\")
-tag streaming_movies  enum(\"No\", \"No internet service\", \"Yes\")
-tag contract          enum(\"Month-to-month\", \"One year\", \"Two year\")
+tag tech_support enum(\"No\", \"No internet service\", \"Yes\")
+tag streaming_tv enum(\"No\", \"No internet service\", \"Yes\")
+tag streaming_movies enum(\"No\", \"No internet service\", \"Yes\")
+tag contract enum(\"Month-to-month\", \"One year\", \"Two year\")
 tag paperless_billing bool
-tag payment_method    enum(\"Bank transfer (automatic)\", \"Credit card (automatic)\", \"Electronic check\", \"Mailed check\")
-tag monthly_charges   number
-tag total_charges     number
+tag payment_method enum(\"Bank transfer (automatic)\", \"Credit card (automatic)\", \"Electronic check\", \"Mailed check\")
+tag monthly_charges number
+tag total_charges number
 ";
     assert_eq!(inferred.text, expected);
     let desk = Desk::new();
     let schema = Schema { tags: inferred.tags, events: Vec::new() };
     let mut writer = desk.store.writer().unwrap();
-    let report =
-        TagImport { file: &file, id: "user_id", reading: Reading::default(), source: None }.run(&mut writer, &schema, &mut |_| {}).unwrap();
+    let report = TagImport { file: &file, id: "user_id", reading: Reading::default(), source: None, only: None }
+        .run(&mut writer, &schema, &mut |_| {})
+        .unwrap();
     writer.commit().unwrap();
     assert_eq!((report.rows, report.new_users, report.columns.len()), (7043, 7043, 20));
     let text = std::fs::read_to_string(&file).unwrap();

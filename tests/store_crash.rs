@@ -90,7 +90,7 @@ fn schema() -> Schema {
 /// Imports one file of tags and one of events, in one change.
 fn change(store: &Store, tags: &Path, events: &Path) -> Result<(), ImportError> {
     let mut writer = store.writer()?;
-    TagImport { file: tags, id: "id", reading: Reading::default(), source: None }.run(&mut writer, &schema(), &mut |_| {})?;
+    TagImport { file: tags, id: "id", reading: Reading::default(), source: None, only: None }.run(&mut writer, &schema(), &mut |_| {})?;
     let import = EventImport { file: events, id: "id", at: "at", reading: Reading::default(), again: true, source: None };
     import.run(&mut writer, &schema().events[0], std::iter::empty(), &mut |_| {})?;
     Ok(writer.commit()?)

@@ -183,12 +183,18 @@ pub struct TagsImportArgs {
     /// Only these columns
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Numbers for money count fen and not yuan
+    #[arg(long)]
+    pub minor_units: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct TagsStatsArgs {
     /// Only these tags
     pub tags: Vec<String>,
+    /// Read all of the store and compare it with its checksums first
+    #[arg(long)]
+    pub verify: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -211,6 +217,12 @@ pub struct EventsImportArgs {
     /// The column with the time
     #[arg(long, value_name = "COLUMN")]
     pub at: String,
+    /// Import a file that was imported already once more
+    #[arg(long)]
+    pub again: bool,
+    /// Numbers for money count fen and not yuan
+    #[arg(long)]
+    pub minor_units: bool,
 }
 
 #[derive(Args, Debug)]

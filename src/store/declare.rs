@@ -26,30 +26,29 @@ pub fn ty(ty: &Type) -> String {
     }
 }
 
-/// What stands behind the type: layer, then qualifiers.
+/// What stands behind the type: qualifiers, layer, documentation.
 pub fn qualifiers(tag: &TagSchema, schema: &Schema) -> String {
     let mut words: Vec<String> = Vec::new();
+    for (holds, word) in [(tag.always, "always"), (tag.private, "private"), (tag.consent, "consent")] {
+        words.extend(holds.then(|| word.into()));
+    }
+    words.extend(tag.sensitive_by.and_then(|id| schema.tags.get(id.index())).map(|t| format!("sensitive by {}", name(&t.name))));
     words.extend(tag.layer.map(|l| match l {
         Layer::Base => "base".into(),
         Layer::Behavior => "behavior".into(),
         Layer::Predicted => "predicted".into(),
     }));
-    for (holds, word) in [(tag.always, "always"), (tag.private, "private"), (tag.consent, "consent")] {
-        words.extend(holds.then(|| word.into()));
-    }
-    words.extend(tag.sensitive_by.and_then(|id| schema.tags.get(id.index())).map(|t| format!("sensitive by {}", name(&t.name))));
     words.extend(tag.refresh.as_ref().map(|r| format!("refresh {r}")));
     words.extend(tag.fresh.map(|f| format!("fresh {f}")));
     words.extend(tag.source.as_ref().map(|s| format!("from {}", quoted(s))));
     words.join(" ")
 }
 
-/// `tag` lines with their columns aligned.
+/// `tag` lines.
 pub fn tags(schema: &Schema) -> String {
-    let width = schema.tags.iter().map(|t| name(&t.name).chars().count()).max().unwrap_or(0).min(32);
     let mut out = String::new();
     for tag in schema.tags.iter().filter(|t| !t.derived) {
-        let line = format!("tag {:width$} {} {}", name(&tag.name), ty(&tag.ty), qualifiers(tag, schema));
+        let line = format!("tag {} {} {}", name(&tag.name), ty(&tag.ty), qualifiers(tag, schema));
         let _ = writeln!(out, "{}", line.trim_end());
     }
     out

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod events;
 pub mod explain;
 pub mod fmt;
+pub mod loading;
 pub mod plan;
 pub mod query;
 pub mod repl;

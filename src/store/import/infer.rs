@@ -50,11 +50,11 @@ pub struct Inferred {
     pub text: String,
 }
 
-/// Looks at all rows of a file and says what its columns are, all but the one with the ids.
+/// Looks at all rows of a file and says what its columns are: those that are `wanted`, and not the one with the ids.
 ///
 /// # Errors
 /// When the file cannot be read or has no such column.
-pub fn tags(file: &Path, id: &str, reading: &Reading) -> Result<Inferred, ImportError> {
+pub fn tags(file: &Path, id: &str, reading: &Reading, wanted: &dyn Fn(&str) -> bool) -> Result<Inferred, ImportError> {
     let mut source = source::open(file)?;
     let mut columns: Vec<Seen> = Vec::new();
     loop {
@@ -76,7 +76,7 @@ pub fn tags(file: &Path, id: &str, reading: &Reading) -> Result<Inferred, Import
     }
     let mut inferred = Inferred { tags: Vec::new(), skipped: Vec::new(), text: String::new() };
     columns.resize_with(names.len(), Seen::default);
-    for (name, seen) in names.iter().zip(&columns).filter(|(name, _)| *name != id && !name.is_empty()) {
+    for (name, seen) in names.iter().zip(&columns).filter(|(name, _)| *name != id && !name.is_empty() && wanted(name)) {
         let unfit =
             name.contains(['`', '\n', '\r']).then(|| words!("its name cannot be quoted: rename the column", "列名无法引用：请改名"));
         match (unfit, seen.ty()) {
@@ -282,8 +282,8 @@ fn text(file: &Path, schema: &Schema, skipped: &[(String, Words)]) -> String {
 /// # Errors
 /// When the file cannot be read or has no such columns.
 pub fn event(file: &Path, event: &str, id: &str, at: &str, reading: &Reading) -> Result<String, ImportError> {
-    let inferred = tags(file, id, reading)?;
-    let fields = inferred.tags.into_iter().filter(|t| t.name != at).map(|t| FieldSchema { name: t.name, ty: t.ty, optional: false });
+    let inferred = tags(file, id, reading, &|column| column != at)?;
+    let fields = inferred.tags.into_iter().map(|t| FieldSchema { name: t.name, ty: t.ty, optional: false });
     Ok(declare::event(&EventSchema { name: event.into(), fields: fields.collect() }))
 }
 

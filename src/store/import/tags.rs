@@ -32,6 +32,8 @@ pub struct TagImport<'a> {
     pub reading: Reading,
     /// What the store remembers the file as; its path unless said.
     pub source: Option<&'a str>,
+    /// Only these columns; all that are declared unless said.
+    pub only: Option<&'a [String]>,
 }
 
 impl TagImport<'_> {
@@ -80,9 +82,14 @@ impl TagImport<'_> {
     ) -> Result<Loaded<'a>, ImportError> {
         let mut source = source::open(self.file)?;
         let header = source.columns().to_vec();
+        if let (Some(only), false) = (self.only, header.is_empty())
+            && let Some(name) = only.iter().find(|name| !header.contains(name))
+        {
+            return Err(no_column(self.file, name, ("tag", "标签"), &header));
+        }
         // Without a header any tag may still come up in some row.
-        let fillable: Vec<&TagSchema> =
-            tags.all.iter().copied().filter(|t| !t.derived && (header.is_empty() || header.contains(&t.name))).collect();
+        let wanted = |name: &String| (header.is_empty() || header.contains(name)) && self.only.is_none_or(|only| only.contains(name));
+        let fillable: Vec<&TagSchema> = tags.all.iter().copied().filter(|t| !t.derived && wanted(&t.name)).collect();
         let mut table = Table::new(self.id, None, fillable.iter().map(|t| Field::new(&t.name, &t.ty)).collect());
         header.iter().enumerate().for_each(|(i, name)| table.add_column(i, name));
         if !header.is_empty() {
@@ -340,7 +347,7 @@ mod tests {
                 let file = dir.path().join("in.csv");
                 std::fs::write(&file, text).unwrap();
                 let mut writer = store.writer().unwrap();
-                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None };
+                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
                 import.run_in_chunks(chunk_rows, &mut writer, &schema, &mut |_| {}).unwrap();
                 writer.commit().unwrap();
             };

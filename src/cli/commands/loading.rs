@@ -1,0 +1,119 @@
+//! What `tags import`, `events import` and `sync` share: progress, the report, and the telling of bad rows.
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::base::value::group_digits;
+use crate::cli::args::Format;
+use crate::cli::output::{Context, print_json};
+use crate::diag::{Lang, Msg};
+use crate::engine::{Failure, Project, ProjectOptions};
+use crate::msg;
+use crate::store::import::{ImportError, Progress, Reading, Rejected, Report};
+use crate::store::{Store, StoreError, Words};
+
+/// The store that an import fills, made if it is not there, and the program that says what the columns are.
+/// A program with mistakes elsewhere does not stop an import: only its declarations are needed.
+pub fn open(cx: &Context) -> Result<(Store, Project), Failure> {
+    let store = Store::create_or_open(cx.store_dir(), cx.world()).map_err(failure)?;
+    let project = project(cx, &store)?;
+    Ok((store, project))
+}
+
+/// The program, with the tags that only the store declares.
+pub fn project(cx: &Context, store: &Store) -> Result<Project, Failure> {
+    let stored = store.snapshot().map_err(failure)?.schema().clone();
+    cx.project(&[], ProjectOptions { store_schema: Some(stored), ..ProjectOptions::default() })
+}
+
+/// How files are read for a program.
+pub fn reading(project: &Project) -> Reading {
+    Reading { zone: project.program.policy.zone, ..Reading::default() }
+}
+
+pub fn message(words: Words) -> Msg {
+    Msg { en: words.en, zh: words.zh }
+}
+
+/// Why a command on the store could not run.
+pub fn failure(e: StoreError) -> Failure {
+    match e {
+        StoreError::Stopped => Failure::stopped(),
+        other => Failure::new(message(other.words())),
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    pub fn new(cx: &Context, what: &str) -> Self {
+        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3}%  {msg}  {eta}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+        let bar = cx.progress().then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5)).with_style(style));
+        Bar(bar.map(|b| b.with_prefix(what.to_string())))
+    }
+
+    pub fn tell(&self, p: Progress) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(p.total_bytes);
+            bar.set_position(p.bytes);
+            bar.set_message(group_digits(p.rows));
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Says what was imported.
+pub fn report(cx: &Context, file: &Path, report: &Report, format: Format) -> Result<(), Failure> {
+    let Report { rows, new_users, columns, ignored } = report;
+    if format == Format::Json {
+        let file = file.display().to_string();
+        return print_json(
+            &json!({"file": file, "imported": true, "rows": rows, "new_users": new_users, "columns": columns, "ignored": ignored}),
+        );
+    }
+    let (rows, new, names) = (group_digits(*rows), group_digits(*new_users), columns.join(", "));
+    let file = file.display();
+    cx.say(&msg!("imported {rows} rows of `{file}`: {names}; {new} new users", "已导入 `{file}` 的 {rows} 行:{names};新增用户 {new} 个"));
+    if !ignored.is_empty() {
+        let names = ignored.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        cx.say(&msg!("note: nothing declares {names}: left out", "注意:{names} 没有声明,已忽略"));
+    }
+    Ok(())
+}
+
+/// Tells why an import was refused, row by row where rows are to blame; gives the exit code.
+pub fn refuse(cx: &Context, error: ImportError, format: Format) -> Result<u8, Failure> {
+    let words = message(error.words());
+    let rejected = match error {
+        ImportError::Store(e) => return Err(failure(e)),
+        ImportError::Rows(rejected) => rejected,
+    };
+    let lang = cx.lang();
+    let text = |w: &Words| if lang == Lang::Zh { w.zh.clone() } else { w.en.clone() };
+    let Rejected { file, errors, total, rows } = &rejected;
+    if format == Format::Json {
+        let errors: Vec<_> = errors.iter().map(|e| json!({"line": e.line, "column": e.column, "message": text(&e.why)})).collect();
+        print_json(&json!({"file": file.display().to_string(), "imported": false, "rows": rows, "error_count": total, "errors": errors}))?;
+        return Ok(1);
+    }
+    for e in errors {
+        let column = e.column.as_ref().map_or(String::new(), |c| format!("{c}: "));
+        eprintln!("{}:{}: {column}{}", file.display(), e.line, text(&e.why));
+    }
+    let more = *total - errors.len() as u64;
+    if more > 0 {
+        cx.say(&msg!("… and {more} more", "…… 还有 {more} 处"));
+    }
+    Err(Failure::refused(words))
+}
