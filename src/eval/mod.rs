@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Bitmap, Instant, TagId, UserNo, Value};
 use crate::plan;
-use crate::program::expr::Expr;
+use crate::program::expr::{EventPattern, Expr};
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
@@ -71,7 +71,16 @@ pub fn audience(scope: &Scope, condition: &Expr) -> Result<Audience, EvalError> 
 /// As [`audience`].
 pub fn holds(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Option<bool>, EvalError> {
     let bound = Bound::new(scope)?;
-    Ok(point::Point::new(scope, &bound, user).truth(condition))
+    Ok(point::Point::new(scope, &bound, user).plan(&plan::lower(scope.program, condition)))
+}
+
+/// Whether an event, given by its values, fits a pattern of its kind (triggers and `unless`).
+///
+/// # Errors
+/// As [`audience`].
+pub fn event_fits(scope: &Scope, pattern: &EventPattern, user: UserNo, values: &[Option<Value>]) -> Result<bool, EvalError> {
+    let bound = Bound::new(scope)?;
+    Ok(events::row_fits(&point::Point::new(scope, &bound, user), pattern, values))
 }
 
 /// A value for one user; `None` is missing.
