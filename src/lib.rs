@@ -8,5 +8,6 @@ pub mod diag;
 pub mod eval;
 pub mod plan;
 pub mod program;
+pub mod schedule;
 pub mod store;
 pub mod syntax;

@@ -52,3 +52,26 @@ pub trait History {
     /// Messages due from the first to the last day (policy zone, both included) that count: planned on, not failed, expired or recalled.
     fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
 }
+
+/// Nothing has happened yet.
+pub struct NoHistory;
+
+impl History for NoHistory {
+    type Error = std::convert::Infallible;
+
+    fn opted_out(&self, users: usize) -> Result<Bitmap, Self::Error> {
+        Ok(Bitmap::none(users))
+    }
+
+    fn last_planned(&self, _: &str) -> Result<BTreeMap<UserNo, Instant>, Self::Error> {
+        Ok(BTreeMap::new())
+    }
+
+    fn reached_values(&self, _: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Self::Error> {
+        Ok(BTreeMap::new())
+    }
+
+    fn counted(&self, _: &CapScope, _: Date, _: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error> {
+        Ok(BTreeMap::new())
+    }
+}
