@@ -11,7 +11,10 @@ use crate::program::typed::{Action, Arm, Campaign, Channel, ChooseArm, Route, Se
 /// The end of the way through an action.
 #[derive(Clone, Debug)]
 pub enum Leaf<'a> {
-    Send { template: TemplateId, via: &'a Via },
+    Send {
+        template: TemplateId,
+        via: &'a Via,
+    },
     /// An arm of a split that sends nothing.
     Control,
     /// `choose` came to nothing.
@@ -26,7 +29,12 @@ pub struct Way<'a> {
 }
 
 /// All ways through an action, their users disjoint and together `users`, and how many an unknown condition of `choose` sent on.
-pub fn ways<'a>(input: &DecideInput<'a>, campaign: &'a Campaign, action: &'a Action, users: &Bitmap) -> Result<(Vec<Way<'a>>, usize), EvalError> {
+pub fn ways<'a>(
+    input: &DecideInput<'a>,
+    campaign: &'a Campaign,
+    action: &'a Action,
+    users: &Bitmap,
+) -> Result<(Vec<Way<'a>>, usize), EvalError> {
     let mut out = Vec::new();
     let mut unknown = 0;
     match action {

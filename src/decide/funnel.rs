@@ -89,7 +89,11 @@ impl Funnel {
         line(1, self.not_matched, word("not matched", "不匹配"));
         if self.unknown > 0 {
             let because: Vec<String> = self.unknown_because.iter().map(|(tag, n)| format!("{tag} {}", group_digits(*n as u64))).collect();
-            let why = if because.is_empty() { String::new() } else { format!("{}{}", word(" because of missing ", ",因缺失 "), because.join(", ")) };
+            let why = if because.is_empty() {
+                String::new()
+            } else {
+                format!("{}{}", word(" because of missing ", ",因缺失 "), because.join(", "))
+            };
             line(1, self.unknown, &format!("{}{why}", word("unknown", "未知")));
         }
         if self.below_top > 0 {
@@ -110,7 +114,15 @@ impl Funnel {
             line(1, self.choose_unknown, word("sent on by `choose` because a condition was unknown", "因条件未知而被 `选择` 转到下一项"));
         }
         for (channel, n, texts) in &self.channels {
-            line(1, *n, &if zh { format!("经 {channel},{texts} 种文本") } else { format!("by {channel}, {texts} distinct text{}", if *texts == 1 { "" } else { "s" }) });
+            line(
+                1,
+                *n,
+                &if zh {
+                    format!("经 {channel},{texts} 种文本")
+                } else {
+                    format!("by {channel}, {texts} distinct text{}", if *texts == 1 { "" } else { "s" })
+                },
+            );
         }
         for sample in &self.samples {
             let text: Vec<String> = sample.parts.iter().map(|(part, text)| format!("{part}: {}", text.replace('\n', " "))).collect();

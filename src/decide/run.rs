@@ -112,8 +112,10 @@ impl<'a> Draft<'a> {
         let mut matched = only.and(&audience.yes);
         // The `else` of a follow-up takes those for whom its condition is false.
         let otherwise = step.and_then(|s| s.otherwise.as_ref().map(|action| (action, only.and(&audience.known).minus(&audience.yes))));
-        let not_matched = Bitmap::all(users).minus(&matched).minus(&unknown).minus(&otherwise.as_ref().map_or(Bitmap::none(users), |o| o.1.clone()));
-        let unknown_because = eval::unknown_because(scope, condition, &eval::Audience { yes: audience.yes.clone(), known: unknown.complement() })?;
+        let not_matched =
+            Bitmap::all(users).minus(&matched).minus(&unknown).minus(&otherwise.as_ref().map_or(Bitmap::none(users), |o| o.1.clone()));
+        let unknown_because =
+            eval::unknown_because(scope, condition, &eval::Audience { yes: audience.yes.clone(), known: unknown.complement() })?;
         let (mut below_top, mut not_sampled) = (Bitmap::none(users), Bitmap::none(users));
         if step.is_none() {
             if let Some(top) = &campaign.top {
@@ -402,12 +404,20 @@ fn again<H: History>(input: &DecideInput, campaign: &Campaign, history: &H) -> R
     let spared: Vec<UserNo> = match &campaign.again {
         None | Some(Again::Always) => Vec::new(),
         Some(Again::Never) => history.last_planned(name)?.into_keys().collect(),
-        Some(Again::After(length)) => {
-            history.last_planned(name)?.into_iter().filter(|(_, last)| length.after(*last, zone) > input.due).map(|(user, _)| user).collect()
-        }
+        Some(Again::After(length)) => history
+            .last_planned(name)?
+            .into_iter()
+            .filter(|(_, last)| length.after(*last, zone) > input.due)
+            .map(|(user, _)| user)
+            .collect(),
         Some(Again::Per { .. }) => {
             let value = input.again_value.unwrap_or("");
-            history.reached_values(name)?.into_iter().filter(|(_, values)| values.iter().any(|v| v == value)).map(|(user, _)| user).collect()
+            history
+                .reached_values(name)?
+                .into_iter()
+                .filter(|(_, values)| values.iter().any(|v| v == value))
+                .map(|(user, _)| user)
+                .collect()
         }
     };
     Ok(Bitmap::from_users(users, spared))

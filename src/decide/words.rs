@@ -39,7 +39,8 @@ impl ForbiddenWords {
                 words.extend(lines.filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_string));
             }
         }
-        Self::of(&words).map_err(|e| WordsError { path: folder.to_path_buf(), message: msg!("the words are too many: {e}", "词语过多:{e}") })
+        Self::of(&words)
+            .map_err(|e| WordsError { path: folder.to_path_buf(), message: msg!("the words are too many: {e}", "词语过多:{e}") })
     }
 
     /// # Errors
@@ -67,7 +68,11 @@ fn expand(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, WordsError> {
         .into_iter()
         .flatten()
         .filter_map(|e| e.ok().map(|e| e.path()))
-        .filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.len() >= before.len() + after.len() && n.starts_with(before) && n.ends_with(after)))
+        .filter(|p| {
+            p.file_name()
+                .and_then(|n| n.to_str())
+                .is_some_and(|n| n.len() >= before.len() + after.len() && n.starts_with(before) && n.ends_with(after))
+        })
         .collect();
     found.sort();
     if found.is_empty() {

@@ -41,7 +41,11 @@ fn paint(text: &str) -> String {
             ""
         };
         code ^= fence;
-        if style.is_empty() { out.push_str(line) } else { out.push_str(&format!("\u{1b}[{style}m{line}\u{1b}[0m")) }
+        if style.is_empty() {
+            out.push_str(line)
+        } else {
+            out.push_str(&format!("\u{1b}[{style}m{line}\u{1b}[0m"))
+        }
         out.push('\n');
     }
     out

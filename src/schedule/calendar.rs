@@ -73,7 +73,9 @@ fn is_day(every: &Every, day: Date) -> bool {
 
 fn times(period: &EveryPeriod) -> Vec<TimeOfDay> {
     match period {
-        EveryPeriod::Day { at } | EveryPeriod::Weekdays { at, .. } | EveryPeriod::Month { at, .. } | EveryPeriod::Days { at, .. } => vec![*at],
+        EveryPeriod::Day { at } | EveryPeriod::Weekdays { at, .. } | EveryPeriod::Month { at, .. } | EveryPeriod::Days { at, .. } => {
+            vec![*at]
+        }
         EveryPeriod::Hour { from, to } => (from.0..=to.0).step_by(3600).map(TimeOfDay).collect(),
     }
 }
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn every_few_days_counts_from_its_day() {
-        let e = Every { period: EveryPeriod::Days { n: 3, at: time("9:00") }, from: Some(day("2026-11-01")), until: Some(day("2026-11-08")) };
+        let e =
+            Every { period: EveryPeriod::Days { n: 3, at: time("9:00") }, from: Some(day("2026-11-01")), until: Some(day("2026-11-08")) };
         assert_eq!(shown(&e, Zone::SHANGHAI, "2026-10-01", 9), ["2026-11-01 09:00", "2026-11-04 09:00", "2026-11-07 09:00"]);
     }
 

@@ -43,10 +43,8 @@ fn report<'a>(sources: &Sources, finding: &Finding, lang: Lang, color: bool) -> 
     let kind = ReportKind::Custom(word, paint);
     let place = |span: crate::diag::Span| (key(sources, span.file), visible(sources, span));
     let config = Config::default().with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode).with_color(color).with_compact(false);
-    let mut builder = Report::build(kind, place(finding.span))
-        .with_config(config)
-        .with_code(finding.code.name)
-        .with_message(finding.message.get(lang));
+    let mut builder =
+        Report::build(kind, place(finding.span)).with_config(config).with_code(finding.code.name).with_message(finding.message.get(lang));
     let here = finding.label.as_ref().map_or(String::new(), |l| l.get(lang).to_string());
     let mut primary = Label::new(place(finding.span)).with_color(paint).with_priority(1);
     if !here.is_empty() {
@@ -86,7 +84,8 @@ fn visible(sources: &Sources, span: crate::diag::Span) -> std::ops::Range<usize>
 fn summary(findings: &[Finding], lang: Lang) -> String {
     let count = |level| findings.iter().filter(|f| f.level == level).count();
     let files = findings.iter().map(|f| f.span.file).collect::<BTreeSet<_>>().len();
-    let kinds = [(count(Level::Error), "error", "个错误"), (count(Level::Warning), "warning", "个警告"), (count(Level::Note), "note", "条提示")];
+    let kinds =
+        [(count(Level::Error), "error", "个错误"), (count(Level::Warning), "warning", "个警告"), (count(Level::Note), "note", "条提示")];
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     let parts: Vec<String> = kinds
         .iter()
