@@ -16,6 +16,11 @@ A channel is `ACCOUNT.ENDPOINT`: an account of a platform (`service_account`, or
 What each takes is data, one file a platform under `packs/`; this page is written from them, and a test compares the two.
 The checker holds every message against it before anything is sent. A mark † means that no source settles it: such a limit warns, it does not refuse.
 
+The longest possible text is computed from the types: `text(10)` is ten characters (forty bytes where bytes count), an enum its longest member,
+`int 0..120` three digits. Numbers and money have no bound that a message could respect; they are counted as `-123456789.123456` and `¥99,999,999.99`,
+and a value beyond is stopped with the reason `too_long` when its message is made. On channels that take one text a job, the different texts are
+counted in the same way, and the arms of a campaign share the jobs of an account.
+
 ";
 
 #[test]

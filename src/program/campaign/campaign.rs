@@ -188,8 +188,8 @@ impl Work<'_, '_> {
     fn when(&mut self, clauses: &Clauses<'_>, schedule: &Schedule, known_schedule: bool) -> Expr {
         let name = self.declared.name_span;
         let found = clauses.find(|k| if let ClauseKind::When(e) = k { Some(e) } else { None });
-        let Some((clause, e)) = found else {
-            if !matches!(schedule, Schedule::Trigger(_)) && known_schedule && clauses.whole {
+        let Some((_, e)) = found else {
+            if !matches!(schedule, Schedule::Trigger(_)) && known_schedule && !clauses.unread {
                 self.report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says who is meant", "没有写明发送给谁")).help(
                     msg!(
                         "add `when CONDITION`; to reach every user, write `when everyone`",
@@ -207,9 +207,12 @@ impl Work<'_, '_> {
         match truth(&self.checker.program, &condition) {
             Truth::Never => self.report(nobody(e.span)),
             Truth::Always => self.report(
-                Finding::new(&catalog::MATCHES_EVERYONE, e.span, msg!("this is true for every user", "这个条件对所有用户都成立"))
-                    .label(clause.word, msg!("so it selects nobody in particular", "等于没有筛选"))
-                    .fix(msg!("if every user is meant, say so", "如果确实要发给所有人，请明说"), e.span, "everyone", false),
+                Finding::new(&catalog::MATCHES_EVERYONE, e.span, msg!("this is true for every user", "这个条件对所有用户都成立")).fix(
+                    msg!("if every user is meant, say so", "如果确实要发给所有人，请明说"),
+                    e.span,
+                    "everyone",
+                    false,
+                ),
             ),
             Truth::Everyone | Truth::Open => {}
         }
@@ -279,7 +282,7 @@ impl Work<'_, '_> {
     fn action_clause(&mut self, clauses: &Clauses<'_>, at: &At, name: Span) -> Action {
         let found = clauses.find(|k| if let ClauseKind::Action(a) = k { Some(a) } else { None });
         let Some((_, action)) = found else {
-            if clauses.whole {
+            if !clauses.unread {
                 self.report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says what to send", "没有写明发送什么")).help(
                     msg!(
                         "add `send template …`, `split {{ … }}` or `choose {{ … }}`",
@@ -360,7 +363,7 @@ impl Work<'_, '_> {
     fn top(&mut self, clauses: &Clauses<'_>) -> Option<Top> {
         let found = clauses.find(|k| if let ClauseKind::Top { n, by } = k { Some((n, by)) } else { None });
         self.optional(found, |w, (n, by)| {
-            let n = w.checker.count(n, "top", 1..=u64::from(u32::MAX));
+            let n = w.checker.count(n, "top", 1..=u64::MAX);
             let cx = w.cx();
             let by = w.checker.ordered_value(by, &cx);
             Some(Top { n: n?, by: by? })
@@ -370,8 +373,7 @@ impl Work<'_, '_> {
     fn goal(&mut self, clauses: &Clauses<'_>) -> Option<Goal> {
         let found = clauses.find(|k| if let ClauseKind::Goal { event, within } = k { Some((event, within)) } else { None });
         self.optional(found, |w, (event, within)| {
-            let cx = w.cx();
-            let pattern = w.checker.event_pattern(event, &cx);
+            let pattern = w.checker.event_pattern(event, &ExprContext::default());
             let within = match within {
                 None => Some(GOAL_WITHIN),
                 Some(e) => w.positive(e, "goal within"),
@@ -406,7 +408,10 @@ impl Work<'_, '_> {
                     band.outcome.span,
                     msg!("`{}` is not an outcome of a message", "`{}` 不是消息的结果", band.outcome.name),
                 );
-                self.report(finding.help(msg!("write one of {}", "可写：{}", route::quoted(&names))));
+                self.report(match super::nearest(&band.outcome.name, names.iter().copied()) {
+                    Some(near) => finding.fix(msg!("write `{near}`", "改为 `{near}`"), band.outcome.span, near, false),
+                    None => finding.help(msg!("write one of {}", "可写：{}", route::quoted(&names))),
+                });
                 continue;
             };
             if let Some((_, _, first)) = out.iter().find(|(o, _, _)| *o == outcome) {

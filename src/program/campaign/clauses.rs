@@ -20,16 +20,18 @@ pub(super) struct Clauses<'a> {
     list: Vec<&'a Clause>,
     /// Every clause that was written is here.
     pub whole: bool,
+    /// Some could not be read: what seems to be missing may be among them.
+    pub unread: bool,
 }
 
 impl<'a> Clauses<'a> {
     pub fn collect(checker: &mut Checker<'_>, clauses: &'a [Clause], place: Place) -> Self {
-        let mut out = Clauses { list: Vec::new(), whole: true };
+        let mut out = Clauses { list: Vec::new(), whole: true, unread: false };
         let mut seen: Vec<(&'static str, Span)> = Vec::new();
         for clause in clauses {
-            let facts = facts(&clause.kind);
-            let Some(facts) = facts else {
-                out.whole = false; // broken: already reported
+            let Some(facts) = facts(&clause.kind) else {
+                out.unread = true;
+                out.whole = false;
                 continue;
             };
             if facts.later {
@@ -130,7 +132,8 @@ fn facts(kind: &ClauseKind) -> Option<Facts> {
 }
 
 fn misplaced(clause: &Clause, facts: &Facts, place: Place) -> Finding {
-    let word = facts.word;
+    let what = if let ClauseKind::No(of) = &clause.kind { format!(" {}", of.name) } else { String::new() };
+    let word = format!("{}{what}", facts.word);
     let message = match place {
         Place::Campaign => msg!("`{word}` is a clause of the policy, not of a campaign", "`{word}` 是策略的子句，不能写在活动里"),
         Place::Policy => msg!("`{word}` cannot stand in the policy", "策略里不能写 `{word}`"),

@@ -366,13 +366,14 @@ fn jobs(u: &Use<'_>, template: &Template, route: &Route, endpoint: &Endpoint, ou
             out.findings.push(finding.help(quota_words(quota)).help(way_out()));
         }
         Err(hole) => {
-            let text = template_hole(template, hole);
+            let sources = extent::named_sources(u.program, &[hole]);
+            let what = if sources.is_empty() { part_of(template, hole) } else { sources };
             let finding = Finding::new(
                 &catalog::TOO_MANY_TEXTS,
                 u.send,
                 msg!(
-                    "`{}` takes one text a job, and {text} gives every user another text: as many jobs as users",
-                    "`{}` 一次任务只能发一种文案，而 {text} 让每个用户的文案都不同：有多少用户就要多少任务",
+                    "`{}` takes one text a job, and {what} gives every user another text: as many jobs as users",
+                    "`{}` 一次任务只能发一种文案，而 {what} 让每个用户的文案都不同：有多少用户就要多少任务",
                     route.channel
                 ),
             );
@@ -382,8 +383,8 @@ fn jobs(u: &Use<'_>, template: &Template, route: &Route, endpoint: &Endpoint, ou
     }
 }
 
-/// What stands in a hole, in words.
-fn template_hole(template: &Template, hole: &Expr) -> String {
+/// The part that a hole is in.
+fn part_of(template: &Template, hole: &Expr) -> String {
     let part = template.parts.iter().find(|p| p.text.pieces.iter().any(|x| matches!(x, Piece::Hole(e) if std::ptr::eq(e, hole))));
     part.map_or_else(String::new, |p| format!("`{}`", part_name(&p.kind)))
 }

@@ -1,5 +1,7 @@
 //! Conditions over receipts: an outcome that no channel tells of each user is unknown for ever, and selects nobody.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::route::quoted;
 use super::walk;
 use crate::base::Value;
@@ -127,7 +129,13 @@ pub(super) fn receipts(checker: &mut Checker<'_>) {
             }
         });
     }
-    let findings: Vec<Finding> = patterns.into_iter().filter_map(|p| pattern(program, p)).collect();
+    let by_campaign = channels_by_campaign(program);
+    let all = by_campaign.values().try_fold(BTreeSet::new(), |mut all, channels| {
+        all.extend(channels.as_ref()?.iter().cloned());
+        Some(all)
+    });
+    let all: Option<Vec<Channel>> = all.map(|a| a.into_iter().collect());
+    let findings: Vec<Finding> = patterns.into_iter().filter_map(|p| pattern(p, &by_campaign, all.as_deref())).collect();
     for finding in findings {
         checker.report(finding);
     }
@@ -151,31 +159,36 @@ fn collect_choose<'c>(action: &'c Action, out: &mut Vec<&'c Expr>) {
     }
 }
 
-fn pattern(program: &Program, pattern: &EventPattern) -> Option<Finding> {
+/// The channels of each campaign, its follow-ups' included; `None` where a campaign failed, whose channels are not known.
+type Channels<'p> = BTreeMap<&'p str, Option<Vec<Channel>>>;
+
+fn channels_by_campaign(program: &Program) -> Channels<'_> {
+    let of = |c: &Campaign| {
+        let mut routes = routes_of(&c.action, Some(&c.via));
+        for step in &c.steps {
+            routes.extend(routes_of(&step.action, Some(&c.via)));
+            routes.extend(step.otherwise.iter().flat_map(|a| routes_of(a, Some(&c.via))));
+        }
+        (!c.declared.failed).then(|| channels(&routes))
+    };
+    program.campaigns.iter().map(|c| (c.declared.name.as_str(), of(c))).collect()
+}
+
+fn pattern(pattern: &EventPattern, by_campaign: &Channels<'_>, all: Option<&[Channel]>) -> Option<Finding> {
     let event = match pattern.source {
         EventSource::Own(event @ (OwnEvent::Delivered | OwnEvent::Opened | OwnEvent::Clicked | OwnEvent::Failed)) => event,
         EventSource::Own(OwnEvent::Sent | OwnEvent::OptedOut | OwnEvent::Complained) | EventSource::Declared(_) => return None,
     };
-    // With a `where` that names a campaign, only that one counts; its channels, and those of its follow-ups.
-    let named = pattern.filter.as_ref().and_then(campaign_name);
-    let campaigns = program.campaigns.iter().filter(|c| named.as_ref().is_none_or(|n| c.declared.name == **n));
-    let mut all: Vec<Route> = Vec::new();
-    for c in campaigns {
-        if c.declared.failed {
-            return None;
-        }
-        all.extend(routes_of(&c.action, Some(&c.via)));
-        for step in &c.steps {
-            all.extend(routes_of(&step.action, Some(&c.via)));
-            all.extend(step.otherwise.iter().flat_map(|a| routes_of(a, Some(&c.via))));
-        }
-    }
-    let channels = channels(&all);
+    // With a `where` that names a campaign, only that one counts.
+    let channels = match pattern.filter.as_ref().and_then(campaign_name) {
+        Some(name) => by_campaign.get(name)?.as_deref()?,
+        None => all?,
+    };
     // Not to know some is what "unknown" is for; not to know any is worth a word. No error: of a user who was sent nothing it is known.
     if channels.is_empty() || channels.iter().any(|c| evidence(c, event) == Observed::User) {
         return None;
     }
-    let (name, who) = (word(event), list(&channels));
+    let (name, who) = (word(event), list(channels));
     let mut finding = Finding::new(
         &catalog::OUTCOME_NOT_OBSERVABLE,
         pattern.span,

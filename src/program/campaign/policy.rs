@@ -11,6 +11,7 @@ use crate::program::check::{Checker, ExprContext};
 use crate::program::pack::{self, PLATFORMS};
 use crate::program::typed::{Account, Exclude, Policy, Purpose, PurposeRules, Requirement};
 use crate::syntax::ast::{self, ClauseKind};
+use crate::syntax::keyword;
 
 /// The currencies that money can be in, ISO 4217, all with two minor digits.
 const CURRENCIES: [&str; 20] = [
@@ -159,6 +160,11 @@ fn consent(checker: &mut Checker<'_>, name: &ast::Ident) -> Option<crate::base::
     Some(id)
 }
 
+/// The word that a name is, if it is a keyword in either language.
+fn word(name: &ast::Ident) -> &str {
+    keyword::spelled(&name.name).map_or(&name.name, |k| k.id)
+}
+
 const REQUIREMENTS: [(Requirement, &str); 5] = [
     (Requirement::Goal, "goal"),
     (Requirement::Entry, "entry"),
@@ -169,9 +175,9 @@ const REQUIREMENTS: [(Requirement, &str); 5] = [
 
 fn require(checker: &mut Checker<'_>, names: &[ast::Ident], policy: &mut Policy) {
     for name in names {
-        match REQUIREMENTS.iter().find(|(_, n)| *n == name.name) {
-            Some((requirement, word)) => match policy.require.iter().find(|(r, _)| r == requirement) {
-                Some((_, first)) => checker.report(twice(word, name.span, *first)),
+        match REQUIREMENTS.iter().find(|(_, n)| *n == word(name)) {
+            Some((requirement, known)) => match policy.require.iter().find(|(r, _)| r == requirement) {
+                Some((_, first)) => checker.report(twice(known, name.span, *first)),
                 None => policy.require.push((*requirement, name.span)),
             },
             None => {
@@ -230,7 +236,7 @@ fn purpose_rules(checker: &mut Checker<'_>, clauses: &[ast::Clause]) -> PurposeR
                 rules.holdout = limits::holdout(checker, share, key.as_ref());
             }
             ClauseKind::No(what) => {
-                let (flag, word) = match what.name.as_str() {
+                let (flag, word) = match word(what) {
                     "cap" => (&mut rules.no_cap, "cap"),
                     "quiet" => (&mut rules.no_quiet, "quiet"),
                     "holdout" => (&mut rules.no_holdout, "holdout"),

@@ -17,7 +17,7 @@ pub const MAX_EVERY_DAYS: u32 = 3660;
 pub(super) fn schedule(checker: &mut Checker<'_>, clauses: &Clauses<'_>, name: Span) -> Option<Schedule> {
     let mut found = clauses.iter().filter(|c| matches!(c.kind, ClauseKind::At { .. } | ClauseKind::Every(_) | ClauseKind::On(_)));
     let Some(clause) = found.next() else {
-        if clauses.whole {
+        if !clauses.unread {
             checker
                 .report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says when to send", "没有写明什么时候发送")).help(
                     msg!("add `at 10:00`, `every day at 10:00` or `on EVENT`", "加上 `at 10:00`、`every day at 10:00` 或 `on 事件`"),
@@ -245,21 +245,6 @@ fn trigger(checker: &mut Checker<'_>, on: &ast::On) -> Option<Trigger> {
         Some(_) if event.is_none() => None,
         Some(u) => checker.event_pattern(u, &cx).map(Some),
     };
-    if let (Some(u), None) = (&on.unless, &on.wait) {
-        checker.report(
-            Finding::new(
-                &catalog::MISSING_CLAUSE,
-                u.span,
-                msg!("`unless` looks at the time of a `wait`, and there is none", "`unless` 判断的是等待期间，但没有写 `wait`"),
-            )
-            .help(msg!(
-                "write for instance `on {} wait 30min unless …`",
-                "例如写 `on {} wait 30min unless …`",
-                on.event.event.name
-            )),
-        );
-        return None;
-    }
     Some(Trigger { event: event?, wait: wait?, from_last: on.from_last, unless: unless? })
 }
 
@@ -285,7 +270,7 @@ pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: 
         _ => None,
     });
     let Some((_, again)) = found else {
-        if matches!(schedule, Schedule::Once(_)) || !clauses.whole {
+        if matches!(schedule, Schedule::Once(_)) || clauses.unread {
             return Some(None);
         }
         checker.report(
