@@ -63,13 +63,13 @@ pub fn check(sources: &Sources, files: &[ast::File], options: &CheckOptions, fin
 /// Checks one condition against a checked program (`query`, the REPL). Its file must be among the sources.
 pub fn check_condition(program: &Program, sources: &Sources, expr: &ast::Expr, findings: &mut Findings) -> Option<Expr> {
     let scope = Scope::of(program);
-    Exprs { sources, program, scope: &scope, findings, depth: 0 }.condition(expr, &ExprContext::default())
+    Exprs::new(sources, program, &scope, findings).condition(expr, &ExprContext::default())
 }
 
 /// The same for an expression of any type (`:type` of the REPL).
 pub fn check_value(program: &Program, sources: &Sources, expr: &ast::Expr, findings: &mut Findings) -> Option<Expr> {
     let scope = Scope::of(program);
-    Exprs { sources, program, scope: &scope, findings, depth: 0 }.expr(expr, None, &ExprContext::default())
+    Exprs::new(sources, program, &scope, findings).expr(expr, None, &ExprContext::default())
 }
 
 /// A declaration with the number it was given.
@@ -109,7 +109,7 @@ impl Checker<'_> {
     }
 
     fn exprs(&mut self) -> Exprs<'_> {
-        Exprs { sources: self.sources, program: &self.program, scope: &self.scope, findings: self.findings, depth: 0 }
+        Exprs::new(self.sources, &self.program, &self.scope, self.findings)
     }
 
     /// An expression that must be a condition.

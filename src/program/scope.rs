@@ -102,10 +102,6 @@ impl Scope {
         scope
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
     pub fn get(&self, name: &str) -> Option<Entry> {
         self.names.get(name).copied()
     }

@@ -27,6 +27,9 @@ impl Exprs<'_> {
         if is_comparison(left) {
             return None;
         }
+        if self.in_meant(op, op_span, right) {
+            return None;
+        }
         let op = compare_op(op)?;
         let (l, r) = if is_literal(left) && !is_literal(right) {
             let r = self.expr(right, None, cx)?;
@@ -50,6 +53,36 @@ impl Exprs<'_> {
             return None;
         }
         Some(self.node(span, Type::Bool, ExprKind::Compare { op, left: Box::new(l), right: Box::new(r) }))
+    }
+
+    /// A word in the place of a sign that may stand without blanks: `age==1..3`.
+    fn spaced(&self, word: &str, sign: Span) -> String {
+        let text = self.sources.text(sign.file);
+        let touches = |before: Option<char>| before.is_some_and(|c| !c.is_whitespace());
+        let before = text.get(..sign.start as usize).and_then(|t| t.chars().next_back());
+        let after = text.get(sign.end as usize..).and_then(|t| t.chars().next());
+        let blank = |is: bool| if is { " " } else { "" };
+        format!("{}{word}{}", blank(touches(before)), blank(touches(after)))
+    }
+
+    /// `age == 18..30`, `region == ["a", "b"]`.
+    fn in_meant(&mut self, op: ast::BinaryOp, op_span: Span, right: &ast::Expr) -> bool {
+        let word = match (op, &*bare(right).kind) {
+            (ast::BinaryOp::Eq, ast::ExprKind::Range(..) | ast::ExprKind::List(_)) => "in",
+            (ast::BinaryOp::Ne, ast::ExprKind::Range(..) | ast::ExprKind::List(_)) => "not in",
+            _ => return false,
+        };
+        let sign = self.text(op_span);
+        let right_text = self.text(right.span);
+        self.report(
+            Finding::new(
+                &catalog::TYPE_MISMATCH,
+                op_span,
+                msg!("`{sign}` compares with one value, not with `{right_text}`", "`{sign}` 只与一个值比较，不能与 `{right_text}` 比较"),
+            )
+            .fix(msg!("write `{word}`", "写作 `{word}`"), op_span, self.spaced(word, op_span), false),
+        );
+        true
     }
 
     /// The other side of a comparison with `known`; a literal takes its type. First of all `known` must be something that this operator compares.

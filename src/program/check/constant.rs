@@ -21,34 +21,35 @@ impl Exprs<'_> {
             ast::ExprKind::Neg(of) => match &*bare(of).kind {
                 ast::ExprKind::Literal(literal) if let Some(kind) = negated(&literal.kind) => Some(ast::Literal { span: e.span, kind }),
                 _ => {
-                    self.not_constant(e, what, wanted, example);
+                    self.not_constant(e, what, wanted, Some(example));
                     None
                 }
             },
             ast::ExprKind::Broken => None,
             _ => {
-                self.not_constant(e, what, wanted, example);
+                self.not_constant(e, what, wanted, Some(example));
                 None
             }
         }
     }
 
     /// "`at` needs a constant".
-    pub fn not_constant(&mut self, e: &ast::Expr, what: &str, wanted: &Type, example: &str) {
+    pub fn not_constant(&mut self, e: &ast::Expr, what: &str, wanted: &Type, example: Option<&str>) {
         match &*bare(e).kind {
             ast::ExprKind::Broken => {}
             ast::ExprKind::Literal(literal) => self.wrong_literal(&literal.kind, literal.span, wanted, None),
             _ => {
                 let text = self.text(e.span);
                 let Msg { en, zh } = types::words(wanted);
-                self.report(
-                    Finding::new(
-                        &catalog::CONSTANT_EXPECTED,
-                        e.span,
-                        msg!("`{what}` takes a constant ({en}), not `{text}`", "`{what}` 需要常量（{zh}），而不是 `{text}`"),
-                    )
-                    .help(msg!("for instance `{example}`", "例如 `{example}`")),
+                let finding = Finding::new(
+                    &catalog::CONSTANT_EXPECTED,
+                    e.span,
+                    msg!("`{what}` takes a constant ({en}), not `{text}`", "`{what}` 需要常量（{zh}），而不是 `{text}`"),
                 );
+                self.report(match example {
+                    Some(example) => finding.help(msg!("for instance `{example}`", "例如 `{example}`")),
+                    None => finding,
+                });
             }
         }
     }
@@ -180,7 +181,7 @@ impl Checker<'_> {
                         literal.span,
                         what,
                         "0% to 100%, to four digits after the point",
-                        "0% 到 100%（小数点后最多四位）",
+                        " 0% 到 100%（小数点后最多四位）",
                     ),
                 }
                 None
@@ -199,7 +200,7 @@ impl Checker<'_> {
                 let (en, zh) = if *hi == u64::MAX {
                     (format!("a whole number from {lo} on"), format!("不小于 {lo} 的整数"))
                 } else {
-                    (format!("a whole number from {lo} to {hi}"), format!("{lo} 到 {hi} 的整数"))
+                    (format!("a whole number from {lo} to {hi}"), format!(" {lo} 到 {hi} 的整数"))
                 };
                 exprs.out_of_range(span, what, &en, &zh);
                 None
@@ -248,39 +249,39 @@ impl Checker<'_> {
     }
 
     /// A constant of exactly this type, within its bounds: what a test gives to a user or an event.
-    pub fn constant(&mut self, e: &ast::Expr, ty: &Type, what: &str) -> Option<Value> {
+    pub fn constant(&mut self, e: &ast::Expr, ty: &Type, name: &ast::Ident) -> Option<Value> {
         let mut exprs = self.exprs();
         let value = match (ty, &*bare(e).kind) {
             (Type::Set(member), ast::ExprKind::List(items)) => {
-                let items: Vec<Option<Value>> = items.iter().map(|i| exprs.typed_constant(i, member, what)).collect();
+                let items: Vec<Option<Value>> = items.iter().map(|i| exprs.typed_constant(i, member, name)).collect();
                 let mut items: Vec<Value> = items.into_iter().collect::<Option<_>>()?;
                 items.sort_by(order_in_set);
                 items.dedup();
                 Value::Set(items.into())
             }
-            (Type::Set(member), _) => Value::Set(vec![exprs.typed_constant(e, member, what)?].into()),
-            _ => exprs.typed_constant(e, ty, what)?,
+            (Type::Set(member), _) => Value::Set(vec![exprs.typed_constant(e, member, name)?].into()),
+            _ => exprs.typed_constant(e, ty, name)?,
         };
         Some(value)
     }
 }
 
 impl Exprs<'_> {
-    fn typed_constant(&mut self, e: &ast::Expr, ty: &Type, what: &str) -> Option<Value> {
-        let typed = self.expr(e, Some(Want { ty, from: None }), &ExprContext::default())?;
-        let typed = self.expect_type(typed, ty, None)?;
+    fn typed_constant(&mut self, e: &ast::Expr, ty: &Type, name: &ast::Ident) -> Option<Value> {
+        let typed = self.expr(e, Some(Want { ty, from: Some(name.span) }), &ExprContext::default())?;
+        let typed = self.expect_type(typed, ty, Some(name.span))?;
         let ExprKind::Const(value) = typed.kind else {
-            self.not_constant(e, what, ty, "…");
+            self.not_constant(e, &name.name, ty, None);
             return None;
         };
         let (en, zh) = match (&value, ty) {
-            (Value::Ratio(r), _) if !(0.0..=1.0).contains(r) => ("a ratio from 0% to 100%".into(), "0% 到 100% 的比例".into()),
+            (Value::Ratio(r), _) if !(0.0..=1.0).contains(r) => ("a ratio from 0% to 100%".into(), " 0% 到 100% 的比例".into()),
             (Value::Int(n), Type::Int { lo: Some(lo), hi: Some(hi) }) if n < lo || n > hi => {
-                (format!("an int from {lo} to {hi}"), format!("{lo} 到 {hi} 的整数"))
+                (format!("an int from {lo} to {hi}"), format!(" {lo} 到 {hi} 的整数"))
             }
             _ => return Some(value),
         };
-        self.out_of_range(e.span, what, &en, &zh);
+        self.out_of_range(e.span, &name.name, &en, &zh);
         None
     }
 }

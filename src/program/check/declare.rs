@@ -41,7 +41,7 @@ impl Checker<'_> {
             let value = match &*bare(&place.ast.value).kind {
                 ast::ExprKind::Place(lat, lon) => self.exprs().place(place.ast.value.span, lat, lon),
                 _ => {
-                    self.exprs().not_constant(&place.ast.value, "place", &Type::Place, "(31.2304, 121.4737)");
+                    self.exprs().not_constant(&place.ast.value, "place", &Type::Place, Some("(31.2304, 121.4737)"));
                     None
                 }
             };

@@ -255,14 +255,25 @@ impl Exprs<'_> {
                 None
             }
             [ast::Arg::Expr(e)] if is_duration(e) => {
-                let text = self.sources.slice(e.span);
+                let (text, length) = match &*bare(e).kind {
+                    ast::ExprKind::Literal(ast::Literal { kind: LiteralKind::Number(d), .. }) => (self.text(e.span), format!("{d} days")),
+                    ast::ExprKind::Literal(ast::Literal { kind: LiteralKind::Distance(d, _), .. }) => {
+                        (self.text(e.span), format!("{d}min"))
+                    }
+                    _ => (self.text(e.span), self.sources.slice(e.span).to_owned()),
+                };
                 self.report(
                     Finding::new(
                         &catalog::WRONG_WINDOW,
                         e.span,
                         msg!("`{text}` is a length, a window of time is expected", "`{text}` 是时长，这里需要时间窗口"),
                     )
-                    .fix(msg!("write `last {text}`", "写作 `last {text}`"), e.span, format!("last {text}"), false),
+                    .fix(
+                        msg!("write `last {length}`", "写作 `last {length}`"),
+                        e.span,
+                        format!("last {length}"),
+                        false,
+                    ),
                 );
                 None
             }
@@ -340,7 +351,7 @@ impl Exprs<'_> {
         if let Some(date) = super::compare::date_literal(e) {
             return Some(date);
         }
-        self.not_constant(e, what, &Type::Date, "2026-11-11");
+        self.not_constant(e, what, &Type::Date, Some("2026-11-11"));
         None
     }
 }

@@ -36,7 +36,15 @@ pub(super) struct Exprs<'c> {
     pub program: &'c Program,
     pub scope: &'c Scope,
     pub findings: &'c mut Findings,
-    pub depth: u32,
+    /// How deep in an expression we are, and whether it was too deep already.
+    depth: u32,
+    too_deep: bool,
+}
+
+impl<'c> Exprs<'c> {
+    pub fn new(sources: &'c Sources, program: &'c Program, scope: &'c Scope, findings: &'c mut Findings) -> Self {
+        Exprs { sources, program, scope, findings, depth: 0, too_deep: false }
+    }
 }
 
 impl Exprs<'_> {
@@ -77,6 +85,7 @@ impl Exprs<'_> {
             _ => None,
         };
         let finding = match (&typed.ty, member) {
+            _ if matches!(typed.kind, ExprKind::Const(_)) => finding,
             (Type::Enum(_), Some(member)) => {
                 finding.help(msg!("compare it: `{text} == \"{member}\"`", "请做比较：`{text} == \"{member}\"`"))
             }
@@ -90,6 +99,9 @@ impl Exprs<'_> {
     /// An expression of any type; a literal takes the wanted one. The caller compares types where it must.
     pub fn expr(&mut self, e: &ast::Expr, want: Option<Want<'_>>, cx: &ExprContext<'_>) -> Option<Expr> {
         if self.depth >= MAX_EXPR_DEPTH {
+            if std::mem::replace(&mut self.too_deep, true) {
+                return None;
+            }
             self.report(Finding::new(
                 &catalog::TOO_DEEP,
                 e.span,
@@ -387,7 +399,7 @@ impl Exprs<'_> {
             if cx.step.is_none() && step_outcome(n).is_some() {
                 finding =
                     finding.help(msg!("`{n}` can be asked only in the `if` of a follow-up step", "`{n}` 只能在后续步骤的 `if` 中使用"));
-            } else if self.scope.is_empty() {
+            } else if self.program.schema.tags.is_empty() {
                 finding = finding.help(msg!(
                     "declare it: `tag {n} text(20)`, or give a store that knows it (`--store`)",
                     "请声明它：`tag {n} text(20)`，或用 `--store` 指定含有它的数据仓"
@@ -608,7 +620,7 @@ pub(super) fn suggest(scope: &Scope, finding: Finding, name: &ast::Ident, wanted
 
 pub(super) fn unknown_field<'n>(field: &ast::Ident, of: &Msg, known: impl Iterator<Item = &'n str> + Clone) -> Finding {
     let (f, Msg { en, zh }) = (&field.name, of);
-    let finding = Finding::new(&catalog::UNKNOWN_FIELD, field.span, msg!("{en} has no field `{f}`", "{zh}没有字段 `{f}`"));
+    let finding = Finding::new(&catalog::UNKNOWN_FIELD, field.span, msg!("{en} has no field `{f}`", "{zh} 没有字段 `{f}`"));
     match nearest(f, known.clone()) {
         Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), field.span, near, false),
         None => {

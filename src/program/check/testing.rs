@@ -145,10 +145,11 @@ impl Checker<'_> {
                     .label(first.span, msg!("first here", "先在这里")),
             );
         }
-        let mut values: BTreeMap<TagId, (Span, Value)> = BTreeMap::new();
+        let mut values: BTreeMap<TagId, (Span, Option<Value>)> = BTreeMap::new();
         for (tag, e) in &user.values {
             match self.user_value(tag, e) {
                 Some((id, value)) => {
+                    scene.failed |= value.is_none();
                     if let Some((first, _)) = values.insert(id, (tag.span, value)) {
                         let t = &tag.name;
                         scene.failed = true;
@@ -185,11 +186,12 @@ impl Checker<'_> {
         scene.test.users.push(TestUser {
             name: n.clone(),
             span: user.span,
-            values: values.into_iter().map(|(id, (_, value))| (id, Some(value))).collect(),
+            values: values.into_iter().map(|(id, (_, value))| (id, value)).collect(),
         });
     }
 
-    fn user_value(&mut self, tag: &ast::Ident, e: &ast::Expr) -> Option<(TagId, Value)> {
+    /// The tag and its value; a value that failed is `None`.
+    fn user_value(&mut self, tag: &ast::Ident, e: &ast::Expr) -> Option<(TagId, Option<Value>)> {
         let id = self.tag_named(tag)?;
         let schema = self.program.schema.tag(id);
         if schema.derived {
@@ -205,7 +207,7 @@ impl Checker<'_> {
             return None;
         }
         let ty = schema.ty.clone();
-        let value = self.constant(e, &ty, &tag.name)?;
+        let value = self.constant(e, &ty, tag);
         Some((id, value))
     }
 
@@ -322,7 +324,7 @@ impl Checker<'_> {
             else {
                 continue;
             };
-            *slot = self.constant(e, &field_schema.ty, &field.name);
+            *slot = self.constant(e, &field_schema.ty, field);
             fine &= slot.is_some();
             if std::mem::replace(seen, true) {
                 let f = &field.name;

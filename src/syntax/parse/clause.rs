@@ -39,7 +39,11 @@ impl Builder<'_> {
                     }
                 }
                 Rule::broken_clause => {
-                    self.broken(&node, before, alone);
+                    if self.broken(&node, before, alone)
+                        && let Some(last) = clauses.last_mut()
+                    {
+                        last.kind = ClauseKind::Broken;
+                    }
                     clauses.push(Clause { span, word: span, kind: ClauseKind::Broken });
                 }
                 _ => {}

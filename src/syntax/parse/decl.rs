@@ -292,6 +292,41 @@ fn hole_length(rest: &str) -> Option<usize> {
     None
 }
 
+/// Whether an item ends in an expression or a word that more text may belong to, rather than in its closing brace.
+pub fn is_open_ended(kind: &ItemKind) -> bool {
+    match kind {
+        ItemKind::Tag(_) | ItemKind::Audience(_) | ItemKind::Place(_) | ItemKind::List(_) | ItemKind::Lookup(_) | ItemKind::Account(_) => {
+            true
+        }
+        ItemKind::Campaign(campaign) => campaign.bare,
+        ItemKind::Event(_)
+        | ItemKind::Partition(_)
+        | ItemKind::Template(_)
+        | ItemKind::Policy(_)
+        | ItemKind::Test(_)
+        | ItemKind::Reserved { .. }
+        | ItemKind::Broken { .. } => false,
+    }
+}
+
+/// The name that an item declares.
+pub fn name_of(kind: &ItemKind) -> Option<Ident> {
+    match kind {
+        ItemKind::Tag(d) => Some(d.name.clone()),
+        ItemKind::Event(d) => Some(d.name.clone()),
+        ItemKind::Lookup(d) => Some(d.name.clone()),
+        ItemKind::Place(d) => Some(d.name.clone()),
+        ItemKind::List(d) => Some(d.name.clone()),
+        ItemKind::Partition(d) => Some(d.name.clone()),
+        ItemKind::Audience(d) => Some(d.name.clone()),
+        ItemKind::Account(d) => Some(d.name.clone()),
+        ItemKind::Template(d) => Some(d.name.clone()),
+        ItemKind::Campaign(d) => d.name.clone(),
+        ItemKind::Broken { name } => name.clone(),
+        ItemKind::Policy(_) | ItemKind::Test(_) | ItemKind::Reserved { .. } => None,
+    }
+}
+
 /// The name that a broken item would have declared, so that its uses are not reported too.
 pub fn name_of_broken(file: FileId, text: &str, span: Span) -> Option<Ident> {
     let mut words = text.split_whitespace();

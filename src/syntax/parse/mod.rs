@@ -12,6 +12,8 @@ mod scan;
 mod test;
 mod wording;
 
+use std::collections::BTreeMap;
+
 use pest::Parser as _;
 use pest::iterators::{Pair, Pairs};
 
@@ -74,7 +76,8 @@ pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
         findings.push(finding);
         return out;
     }
-    let mut builder = Builder { file, offset: 0, findings, unclosed: scanned.unclosed, operators: 0 };
+    let comments = out.comments.iter().map(|c| (c.span.end as usize, c.span.start as usize)).collect();
+    let mut builder = Builder { file, offset: 0, findings, unclosed: scanned.unclosed, comments, operators: 0 };
     for finding in &builder.unclosed {
         builder.findings.push(finding.clone());
     }
@@ -94,7 +97,13 @@ pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
             }
             Rule::broken_item => {
                 let glued = builder.broken(&node, before, Rule::item_alone);
-                if !glued {
+                if glued {
+                    // What was read of it ends in the middle: it means something else than what was meant.
+                    if let Some(last) = out.items.last_mut().filter(|i| decl::is_open_ended(&i.kind)) {
+                        last.kind = ast::ItemKind::Broken { name: decl::name_of(&last.kind) };
+                        last.span = last.span.to(span);
+                    }
+                } else {
                     let name = decl::name_of_broken(file, node.as_str(), span);
                     out.items.push(ast::Item { span, doc: Vec::new(), kind: ast::ItemKind::Broken { name } });
                 }
@@ -114,7 +123,8 @@ pub fn parse_condition(file: FileId, text: &str, findings: &mut Findings) -> Opt
         findings.push(finding);
         return None;
     }
-    let mut builder = Builder { file, offset: 0, findings, unclosed: Vec::new(), operators: 0 };
+    let comments = scanned.comments.iter().map(|c| (c.span.end as usize, c.span.start as usize)).collect();
+    let mut builder = Builder { file, offset: 0, findings, unclosed: Vec::new(), comments, operators: 0 };
     builder.whole_expr(text, 0, Span::new(file, 0, text.len()))
 }
 
@@ -152,14 +162,25 @@ struct Builder<'f> {
     findings: &'f mut Findings,
     /// Unclosed brackets and strings, already reported: a broken piece that contains one needs no second finding.
     unclosed: Vec<Finding>,
+    /// Comments of the file, end to start.
+    comments: BTreeMap<usize, usize>,
     /// Of the expressions that are being built, one inside the other.
     operators: usize,
 }
 
 impl Builder<'_> {
+    /// Where a node stands, without the blanks and comments after it: a grammar rule that ends in an optional part takes them in.
     fn span(&self, node: &Node<'_>) -> Span {
         let s = node.as_span();
-        Span::new(self.file, self.offset + s.start(), self.offset + s.end())
+        let (start, mut text) = (self.offset + s.start(), s.as_str());
+        loop {
+            text = text.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
+            let comment = self.comments.get(&(start + text.len())).and_then(|from| from.checked_sub(start)).and_then(|len| text.get(..len));
+            match comment {
+                Some(before) if before.len() < text.len() => text = before,
+                _ => return Span::new(self.file, start, start + text.len()),
+            }
+        }
     }
 
     fn ident(&self, node: Node<'_>) -> ast::Ident {

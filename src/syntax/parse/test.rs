@@ -9,7 +9,7 @@ impl Builder<'_> {
         let span = self.span(&node);
         let mut parts = Parts::of(node);
         let title = self.find_string(&mut parts, span);
-        let mut steps = Vec::new();
+        let mut steps: Vec<TestStep> = Vec::new();
         let mut before = None;
         while let Some(node) = parts.next() {
             let span = self.span(&node);
@@ -19,7 +19,11 @@ impl Builder<'_> {
                     steps.push(TestStep { span, kind });
                 }
                 Rule::broken_step => {
-                    self.broken(&node, before, Rule::test_step_alone);
+                    if self.broken(&node, before, Rule::test_step_alone)
+                        && let Some(last) = steps.last_mut()
+                    {
+                        last.kind = TestStepKind::Broken;
+                    }
                     steps.push(TestStep { span, kind: TestStepKind::Broken });
                 }
                 _ => {}
