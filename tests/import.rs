@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tagcast::base::world::SimulatedWorld;
+use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{EnumType, EventSchema, FieldSchema, Instant, Schema, TagSchema, Type, UserNo, Value, Zone};
 use tagcast::store::import::{EventImport, ImportError, Reading, Report, TagImport, infer};
 use tagcast::store::{Snapshot, Store};
@@ -279,10 +279,71 @@ fn a_changed_declaration_moves_what_is_stored() {
     other.tags[0].ty = Type::Bool;
     let refused = errors(desk.tags(&other, &desk.file("c.csv", "id,region\nu1,true\n")));
     assert!(refused[0].contains("`region` is stored as enum"), "{refused:?}");
-    assert!(s.for_schema(&other).is_err());
-    let same = s.for_schema(&schema());
-    assert!(same.unwrap_err().to_string().contains("do not fit"));
+    let narrower = s.tag("age").unwrap().in_type("age", &schema().tags[1].ty);
+    assert!(narrower.unwrap_err().to_string().contains("which 1 stored value(s) do not fit"));
     desk.tags(&other, &desk.file("d.csv", "id,region\nu1,true\nu2,false\n")).unwrap();
+}
+
+/// A world in which someone has pressed Ctrl-C.
+struct Stopping;
+
+impl World for Stopping {
+    fn now(&self) -> Instant {
+        Instant(7)
+    }
+    fn unique(&self) -> u64 {
+        0
+    }
+    fn stopping(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_wish_to_stop_ends_an_import_and_changes_nothing() {
+    let desk = Desk::new();
+    let mut text = String::from("id,age\n");
+    (0..40_000).for_each(|i| text.push_str(&format!("u{i},1\n")));
+    let file = desk.file("a.csv", text);
+    let store = Store::open(desk.store.dir(), Arc::new(Stopping)).unwrap();
+    let mut writer = store.writer().unwrap();
+    let mut told = Vec::new();
+    let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
+    let stopped = import.run(&mut writer, &schema(), &mut |p| told.push(p.rows)).unwrap_err();
+    assert_eq!(stopped.to_string(), "stopped before the end: nothing was changed");
+    assert_eq!(told, [16_384]);
+    drop(writer);
+    assert_eq!(desk.snapshot().user_count(), 0);
+    assert_eq!(desk.tags(&schema(), &file).unwrap().new_users, 40_000);
+}
+
+/// Binary files are damaged in ways that their decoders may not expect.
+#[test]
+fn damaged_binary_files_are_refused_or_read() {
+    let desk = Desk::new();
+    let file = desk.file("a.csv", "id,region,age,total,interests,seen\nu1,Beijing,30,5,food,2026-01-01\nu2,,,,,\nu3,Shanghai,7,8.25,,\n");
+    desk.tags(&schema(), &file).unwrap();
+    let snapshot = desk.snapshot();
+    let names: Vec<String> = ["region", "age", "total", "interests", "seen"].map(String::from).to_vec();
+    for name in ["x.parquet", "x.arrow"] {
+        let path = desk.dir.path().join(name);
+        let everyone = tagcast::base::Bitmap::all(3);
+        tagcast::store::export::audience(&snapshot, &everyone, &names, &path, &SimulatedWorld::at(Instant(0))).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let other = Desk::new();
+        let mut refused = 0;
+        for at in (0..whole.len()).step_by(13) {
+            for (flip, keep) in [(0x01, whole.len()), (0xff, whole.len()), (0, at)] {
+                let mut bytes = whole[..keep].to_vec();
+                bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= flip);
+                let file = other.file(name, &bytes);
+                let mut writer = other.store.writer().unwrap();
+                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
+                refused += usize::from(import.run(&mut writer, &schema(), &mut |_| {}).is_err());
+            }
+        }
+        assert!(refused > whole.len() / 13, "{refused} of {}", whole.len());
+    }
 }
 
 #[test]

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use super::build::ColumnBuilder;
 use super::column::{Column, ColumnData};
 use super::error::StoreError;
-use super::event_table::{EventSegment, EventTable};
-use super::snapshot::Snapshot;
-use crate::base::{EventSchema, Schema, Type, Value};
-use std::sync::Arc;
+use super::event_table::EventSegment;
+use crate::base::{EventSchema, Type, Value};
 
 /// How values of one type become values of another.
 enum Conversion {
@@ -145,51 +143,16 @@ pub(super) fn segment_as(segment: &EventSegment, from: &EventSchema, to: &EventS
     Ok(EventSegment { users: segment.users.clone(), offsets: segment.offsets.clone(), at: segment.at.clone(), columns })
 }
 
-pub(super) fn table_as(table: &EventTable, to: &EventSchema) -> Result<EventTable, StoreError> {
-    let segments = if same_fields(&table.schema, to) {
-        table.segments.clone()
-    } else {
-        table.segments.iter().map(|s| segment_as(s, &table.schema, to).map(Arc::new)).collect::<Result<_, _>>()?
-    };
-    Ok(EventTable { schema: to.clone(), segments })
-}
-
 /// Whether rows of one can be read as rows of the other.
 pub(super) fn same_fields(a: &EventSchema, b: &EventSchema) -> bool {
     a.fields.len() == b.fields.len() && a.fields.iter().zip(&b.fields).all(|(a, b)| a.name == b.name && a.ty == b.ty)
-}
-
-impl Snapshot {
-    /// The same users with the tags and events of a program, in its order and its types, so that [`TagId`](crate::base::TagId) and
-    /// field positions of the program hold. What is not stored is missing throughout; what the program does not know is left out.
-    ///
-    /// # Errors
-    /// [`StoreError::TypeChanged`] when stored values do not fit the program's type.
-    pub fn for_schema(&self, program: &Schema) -> Result<Snapshot, StoreError> {
-        let mut tags = Vec::new();
-        for tag in &program.tags {
-            tags.push(match self.tag(&tag.name).filter(|_| !tag.derived) {
-                Some(column) => {
-                    Column { written: column.written.clone().filter(|_| tag.fresh.is_some()), ..column.in_type(&tag.name, &tag.ty)? }
-                }
-                None => Column { ty: tag.ty.clone(), data: ColumnBuilder::new(&tag.ty).finish(), written: None },
-            });
-        }
-        let mut events = Vec::new();
-        for event in &program.events {
-            events.push(match self.event(&event.name) {
-                Some(table) => table_as(table, event)?,
-                None => EventTable::empty(event.clone()),
-            });
-        }
-        Ok(Snapshot { users: self.users.clone(), schema: program.clone(), tags, events, digest: self.digest.clone() })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::EnumType;
+    use std::sync::Arc;
 
     fn enum_of(members: &[&str]) -> Type {
         Type::Enum(Arc::new(EnumType { members: members.iter().map(|m| m.to_string()).collect() }))

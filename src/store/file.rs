@@ -122,6 +122,13 @@ fn failed(path: &Path, error: ArrowError) -> StoreError {
     StoreError::write(path, error)
 }
 
+/// A batch, and where its metadata and its arrays stand in the file.
+struct Placed {
+    block: Block,
+    meta: Range<usize>,
+    body: Range<usize>,
+}
+
 /// A file in memory, not yet decoded.
 struct Mapped<'a> {
     path: &'a Path,
@@ -159,26 +166,26 @@ impl<'a> Mapped<'a> {
         Ok(end.checked_sub(length).ok_or_else(|| self.not_arrow())?..end)
     }
 
-    /// The blocks of the batches, each with where its metadata and its body stand.
-    fn blocks(&self) -> Result<Vec<(Block, Range<usize>, Range<usize>)>, StoreError> {
+    /// The blocks of the batches, in order and within the file.
+    fn blocks(&self) -> Result<Vec<Placed>, StoreError> {
         let footer = self.footer()?;
         let parsed = root_as_footer(self.bytes.get(footer.clone()).unwrap_or_default()).map_err(|_| self.not_arrow())?;
         let place = |block: &Block| {
             let start = usize::try_from(block.offset()).ok()?;
             let body = start.checked_add(usize::try_from(block.metaDataLength()).ok()?)?;
             let end = body.checked_add(usize::try_from(block.bodyLength()).ok()?)?;
-            (end <= footer.start).then_some((*block, start..body, body..end))
+            (end <= footer.start).then_some(Placed { block: *block, meta: start..body, body: body..end })
         };
         let blocks: Option<Vec<_>> = parsed.recordBatches().iter().flatten().map(place).collect();
         let blocks = blocks.ok_or_else(|| self.not_arrow())?;
-        let in_order = blocks.windows(2).all(|pair| pair[0].2.end <= pair[1].1.start);
+        let in_order = blocks.windows(2).all(|pair| pair[0].body.end <= pair[1].meta.start);
         if in_order { Ok(blocks) } else { Err(self.not_arrow()) }
     }
 
     /// The checksum of everything outside the arrays.
     fn frame(&self) -> Result<String, StoreError> {
         let (mut sum, mut from) = (Checksum::default(), 0);
-        for (_, _, body) in self.blocks()? {
+        for Placed { body, .. } in self.blocks()? {
             sum.update(self.bytes.get(from..body.start).unwrap_or_default());
             from = body.end;
         }
@@ -194,7 +201,7 @@ impl<'a> Mapped<'a> {
         let decoder = FileDecoder::new(Arc::new(schema), footer.version());
         self.blocks()?
             .iter()
-            .map(|(block, meta, body)| {
+            .map(|Placed { block, meta, body }| {
                 let bytes = self.bytes.slice_with_length(meta.start, body.end - meta.start);
                 decoder.read_record_batch(block, &bytes).map_err(invalid)?.ok_or_else(|| self.not_arrow())
             })

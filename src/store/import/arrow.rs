@@ -10,10 +10,12 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use std::cell::Cell as Quiet;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use super::cell::Cell;
 use super::source::{Bad, MAX_COLUMNS, Rows};
@@ -54,9 +56,27 @@ pub(super) fn open(path: &Path) -> Result<BatchRows, StoreError> {
     BatchRows::new(path, &opened.0, opened.1, None)
 }
 
-/// Decoders of binary formats are not trusted with damaged files: what they give up on ends in the same error, however they do it.
+thread_local! {
+    /// Whether a panic on this thread is expected and goes without its message.
+    static EXPECTED: Quiet<bool> = const { Quiet::new(false) };
+}
+
+/// Decoders of binary formats are not trusted with damaged files, on which some of them panic: however they give up, it ends in
+/// the same error.
 pub(super) fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, StoreError> {
-    let why = match catch_unwind(AssertUnwindSafe(read)) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |info| {
+            if !EXPECTED.get() {
+                before(info);
+            }
+        }));
+    });
+    EXPECTED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    EXPECTED.set(false);
+    let why = match result {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(e)) => e.to_string(),
         Err(_) => "damaged".into(),

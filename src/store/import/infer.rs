@@ -8,7 +8,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cell::{Cell, Reading, plain_text};
+use super::cell::{Cell, plain_text};
+use super::reading::Reading;
 use super::source::{self, Bad};
 use super::{ImportError, no_column};
 use crate::base::{EnumType, EventSchema, FieldSchema, Schema, TagSchema, Type, Value};

@@ -1,6 +1,6 @@
 //! Filling a store from files: CSV, JSON Lines, Parquet, Arrow. All of a file or, when one row is bad, nothing.
 //!
-//! Rows are read one after the other ([`source`]) and their cells as values of the declared types ([`cell`]). What is read
+//! Rows are read one after the other ([`source`]) and their cells as values of the declared types ([`reading`]). What is read
 //! waits in a file of its own until all of it is known to be good ([`tags`], [`events`]); memory holds the user ids, a few
 //! numbers a row, and one column at a time.
 
@@ -11,6 +11,7 @@ pub mod events;
 pub mod infer;
 mod jsonl;
 mod parquet;
+mod reading;
 mod source;
 mod table;
 pub mod tags;
@@ -24,8 +25,8 @@ use super::digest::Checksum;
 use super::{ImportEntry, StoreError, Words, words};
 use crate::base::world::World;
 use crate::base::{Instant, Zone};
-pub use cell::Reading;
 pub use events::EventImport;
+pub use reading::Reading;
 pub use source::Format;
 pub use tags::TagImport;
 
@@ -161,7 +162,7 @@ impl<'a> Steps<'a> {
 
     fn row(&mut self, bytes: u64) -> Result<(), StoreError> {
         self.rows += 1;
-        if self.rows % ROWS_A_STEP == 0 {
+        if self.rows.is_multiple_of(ROWS_A_STEP) {
             (self.tell)(Progress { rows: self.rows, bytes, total_bytes: self.total_bytes });
             if self.world.stopping() {
                 return Err(StoreError::Stopped);

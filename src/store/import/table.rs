@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::cell::{Cell, Reading};
+use super::cell::Cell;
+use super::reading::Reading;
 use super::source::{Bad, Rows};
 use super::{Errors, id_of};
 use crate::base::{Instant, Type};
