@@ -6,6 +6,7 @@ pub mod base;
 pub mod decide;
 pub mod diag;
 pub mod eval;
+pub mod format;
 pub mod plan;
 pub mod program;
 pub mod schedule;

@@ -62,9 +62,9 @@ const IN_EXPRESSIONS: [&str; 33] = [
 
 #[rustfmt::skip]
 pub static KEYWORDS: &[Keyword] = &[
-    word("or", "or", &["或者", "或"]),
+    word("or", "or", &["或", "或者"]),
     word("except", "except", &["排除"]),
-    word("and", "and", &["并且", "且"]),
+    word("and", "and", &["且", "并且"]),
     word("not", "not", &["非", "不"]),
     word("in", "in", &["属于"]),
     word("not_in", "not in", &["不属于"]),
