@@ -44,7 +44,11 @@ impl Printer<'_> {
                 let is = self.kw("is");
                 self.at(*span);
                 let word = self.kw(state);
-                if word.is_ascii() || (verb && is == "是" && self.keeps_language()) { format!("{text} {is} {word}") } else { format!("{text} {word}") }
+                if word.is_ascii() || (verb && is == "是" && self.keeps_language()) {
+                    format!("{text} {is} {word}")
+                } else {
+                    format!("{text} {word}")
+                }
             }
             K::In { of, negated, op_span, set } => {
                 let of = self.expr(of);

@@ -4,8 +4,8 @@ use super::printer::{Printer, WIDTH};
 use crate::base::Layer;
 use crate::diag::Span;
 use crate::syntax::ast::{
-    Action, Again, AtExpr, CampaignDecl, CapPeriod, ChannelPath, Clause, ClauseKind, EveryPeriod, Expr, FieldDecl, File, Item, ItemKind, MonthDay,
-    PartKind, TagDecl, TagKind, TagQualifierKind, TemplateDecl, TestStep, TestStepKind, TestUser, TypeExpr, TypeExprKind, Via,
+    Action, Again, AtExpr, CampaignDecl, CapPeriod, ChannelPath, Clause, ClauseKind, EveryPeriod, Expr, FieldDecl, File, Item, ItemKind,
+    MonthDay, PartKind, TagDecl, TagKind, TagQualifierKind, TemplateDecl, TestStep, TestStepKind, TestUser, TypeExpr, TypeExprKind, Via,
 };
 
 /// The order of clauses: what it is for, who, what, by which channel, when, and under which limits.
@@ -614,14 +614,22 @@ impl Printer<'_> {
                 out
             }
             TestStepKind::Unknown { user, campaign, because } => {
-                let mut out = format!("{} {} {} {} {}", self.kw("expect"), self.name(user), self.kw("unknown"), self.kw("in"), self.name(campaign));
+                let mut out =
+                    format!("{} {} {} {} {}", self.kw("expect"), self.name(user), self.kw("unknown"), self.kw("in"), self.name(campaign));
                 if let Some(because) = because {
                     out.push_str(&format!(" {} {}", self.kw("because"), self.name(because)));
                 }
                 out
             }
             TestStepKind::Receives { user, template, at, via } => {
-                let mut out = format!("{} {} {} {} {}", self.kw("expect"), self.name(user), self.kw("receives"), self.kw("template"), self.name(template));
+                let mut out = format!(
+                    "{} {} {} {} {}",
+                    self.kw("expect"),
+                    self.name(user),
+                    self.kw("receives"),
+                    self.kw("template"),
+                    self.name(template)
+                );
                 if let Some(at) = at {
                     out.push_str(&format!(" {} {}", self.kw("at"), self.expr(at)));
                 }

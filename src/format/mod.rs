@@ -34,7 +34,10 @@ impl FormatError {
         match self {
             FormatError::Broken => msg!("has syntax errors, so it is left as it is", "有语法错误,未作改动"),
             FormatError::Changed => {
-                msg!("formatting would change its meaning, so it is left as it is; please report this", "格式化会改变其含义,未作改动;请报告此问题")
+                msg!(
+                    "formatting would change its meaning, so it is left as it is; please report this",
+                    "格式化会改变其含义,未作改动;请报告此问题"
+                )
             }
         }
     }

@@ -26,7 +26,17 @@ pub struct Printer<'t> {
 impl<'t> Printer<'t> {
     pub fn new(file: &'t File, text: &'t str, keywords: Option<Lang>) -> Self {
         let comments: Vec<&Comment> = file.comments.iter().collect();
-        Printer { text, keywords, words: words(text, &comments), cursor: 0, glued: "", comments, next_comment: 0, out: String::new(), indent: 0 }
+        Printer {
+            text,
+            keywords,
+            words: words(text, &comments),
+            cursor: 0,
+            glued: "",
+            comments,
+            next_comment: 0,
+            out: String::new(),
+            indent: 0,
+        }
     }
 
     /// The language that keywords are rewritten in.
@@ -99,7 +109,9 @@ impl<'t> Printer<'t> {
         let Some(comment) = self.comments.get(self.next_comment).copied() else { return };
         let start = comment.span.start as usize;
         let between = self.text.get(end..start);
-        if between.is_some_and(|b| !b.contains('\n') && b.chars().all(|c| c.is_whitespace() || matches!(c, ',' | '，' | '、' | '}' | '｝' | ')'))) {
+        if between
+            .is_some_and(|b| !b.contains('\n') && b.chars().all(|c| c.is_whitespace() || matches!(c, ',' | '，' | '、' | '}' | '｝' | ')')))
+        {
             self.next_comment += 1;
             if self.out.ends_with('\n') {
                 self.out.pop();
