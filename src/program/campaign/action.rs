@@ -288,6 +288,9 @@ impl Work<'_, '_> {
             for finding in observe::step_outcomes(condition, &routes) {
                 self.report(finding);
             }
+            if let Some(span) = observe::converted(condition) {
+                self.needs_goal(span);
+            }
             if truth(&self.checker.program, condition) == Truth::Never {
                 let span = condition.span;
                 self.report(super::campaign::nobody(span));

@@ -15,7 +15,9 @@ use crate::program::check::{Checker, Declaration, ExprContext};
 use crate::program::expr::{Expr, ExprKind, Length, StepOutcome};
 use crate::program::pack;
 use crate::program::presence::Present;
-use crate::program::typed::{Action, Campaign, Channel, Declared, Goal, Once, Priority, Purpose, Route, Schedule, Share, Top, Via};
+use crate::program::typed::{
+    Action, Campaign, Channel, Declared, Goal, Holdout, Once, Priority, Purpose, Route, Schedule, Share, Top, Via,
+};
 use crate::syntax::ast::{self, ClauseKind};
 
 /// How long after the due time a goal counts, unless said.
@@ -38,6 +40,8 @@ pub(super) struct Work<'w, 'c> {
     pub recall: Option<(Length, Span)>,
     /// What list channels need for the first message.
     pub jobs: Vec<Jobs>,
+    /// There is a `goal`, so that a user can be converted.
+    pub has_goal: bool,
     /// A message has channels of its own.
     pub own_via: bool,
     /// The first message that has none of its own.
@@ -64,6 +68,7 @@ pub(super) fn campaign(
         via: None,
         recall: None,
         jobs: Vec::new(),
+        has_goal: false,
         own_via: false,
         without_via: None,
     };
@@ -105,6 +110,8 @@ impl Work<'_, '_> {
         }
 
         let at = At { nested: Nested::Campaign, present, proof: when.span, late: false };
+        let goal = self.goal(clauses);
+        self.has_goal = clauses.iter().any(|c| matches!(c.kind, ClauseKind::Goal { .. })) || clauses.unread;
         let action = self.action_clause(clauses, &at, name);
         self.enough_jobs();
         let afters: Vec<_> = clauses.iter().filter_map(|c| if let ClauseKind::After(a) = &c.kind { Some((c, a)) } else { None }).collect();
@@ -121,7 +128,7 @@ impl Work<'_, '_> {
             }
         }
         let holdout = clauses.find(|k| if let ClauseKind::Holdout { share, key } = k { Some((share, key)) } else { None });
-        let holdout = self.optional(holdout, |w, (share, key)| limits::holdout(w.checker, share, key.as_ref()));
+        let holdout = self.optional(holdout, |w, (share, key)| w.holdout(share, key.as_ref()));
         let quiet = clauses.find(|k| if let ClauseKind::Quiet { from, to } = k { Some((from, to)) } else { None });
         let quiet = self.optional(quiet, |w, (from, to)| limits::quiet(w.checker, from, to));
         let sample = clauses.find(|k| if let ClauseKind::Sample(e) = k { Some(e) } else { None });
@@ -131,7 +138,6 @@ impl Work<'_, '_> {
         let pace = clauses.find(|k| if let ClauseKind::Pace(e) = k { Some(e) } else { None });
         let pace = self.optional(pace, |w, e| w.checker.count(e, "pace", 1..=MAX_PACE).and_then(|n| u32::try_from(n).ok()));
         let top = self.top(clauses);
-        let goal = self.goal(clauses);
         let priority = self.priority(clauses);
         let target = self.target(clauses, &action);
 
@@ -173,7 +179,7 @@ impl Work<'_, '_> {
     }
 
     /// The value of a clause that may be absent; a failed one marks the campaign.
-    fn optional<'a, A, B>(&mut self, clause: Option<(&'a ast::Clause, A)>, check: impl FnOnce(&mut Self, A) -> Option<B>) -> Option<B> {
+    fn optional<A, B>(&mut self, clause: Option<(&ast::Clause, A)>, check: impl FnOnce(&mut Self, A) -> Option<B>) -> Option<B> {
         let (_, inner) = clause?;
         let value = check(self, inner);
         self.failed |= value.is_none();
@@ -360,9 +366,52 @@ impl Work<'_, '_> {
         condition
     }
 
+    fn holdout(&mut self, share: &ast::Expr, key: Option<&ast::Str>) -> Option<Holdout> {
+        if self.checker.program.policy.purposes.get(&self.purpose).is_some_and(|p| p.no_holdout) {
+            let purpose = purpose_word(self.purpose);
+            self.report(
+                Finding::new(
+                    &catalog::CONFLICTING_CLAUSES,
+                    share.span,
+                    msg!("the policy says `no holdout` for `{purpose}`", "策略规定 `{purpose}` 用途不设对照组：`no holdout`"),
+                )
+                .help(msg!("leave `holdout` out, or change the policy", "去掉 `holdout`，或修改策略")),
+            );
+            return None;
+        }
+        limits::holdout(self.checker, share, key)
+    }
+
+    /// `converted` asks whether the campaign's goal was reached.
+    pub(super) fn needs_goal(&mut self, span: Span) {
+        if !self.has_goal {
+            self.report(
+                Finding::new(
+                    &catalog::MISSING_CLAUSE,
+                    span,
+                    msg!("`converted` asks for the goal, and this campaign has none", "`converted` 指达成目标，而这个活动没有目标"),
+                )
+                .help(msg!("add for instance `goal EVENT within 72h`", "例如加上 `goal 事件 within 72h`")),
+            );
+        }
+    }
+
     fn top(&mut self, clauses: &Clauses<'_>) -> Option<Top> {
         let found = clauses.find(|k| if let ClauseKind::Top { n, by } = k { Some((n, by)) } else { None });
         self.optional(found, |w, (n, by)| {
+            if w.trigger.is_some() {
+                w.report(
+                    Finding::new(
+                        &catalog::CONFLICTING_CLAUSES,
+                        n.span,
+                        msg!("`top` chooses among many users, and an event concerns one", "`top` 从许多用户中选取，而事件只涉及一个用户"),
+                    )
+                    .help(msg!(
+                        "write a condition instead, for instance `when order_total > ¥1000`",
+                        "改用条件，例如 `when order_total > ¥1000`"
+                    )),
+                );
+            }
             let n = w.checker.count(n, "top", 1..=u64::MAX);
             let cx = w.cx();
             let by = w.checker.ordered_value(by, &cx);
@@ -421,6 +470,9 @@ impl Work<'_, '_> {
             }
             let share = some_share(self.checker, &band.at_least, "target", "目标");
             self.failed |= share.is_none();
+            if outcome == StepOutcome::Converted {
+                self.needs_goal(band.outcome.span);
+            }
             if let Some(share) = share {
                 if let Some(finding) = super::observe::target(outcome, band.outcome.span, action, self.via.as_ref()) {
                     self.report(finding);
@@ -431,18 +483,8 @@ impl Work<'_, '_> {
         out.into_iter().map(|(o, s, _)| (o, s)).collect()
     }
 
-    /// A length above zero.
     fn positive(&mut self, e: &ast::Expr, what: &str) -> Option<Length> {
-        let length = self.checker.length(e, what)?;
-        let zero = match length {
-            Length::Elapsed(e) => e.0 == 0,
-            Length::Calendar(c) => c.months == 0 && c.days == 0,
-        };
-        if zero {
-            self.report(Finding::new(&catalog::OUT_OF_RANGE, e.span, msg!("`{what}` of no time at all", "`{what}` 的时长为零")));
-            return None;
-        }
-        Some(length)
+        limits::positive(self.checker, e, what)
     }
 }
 

@@ -4,6 +4,7 @@ use super::route;
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
+use crate::program::expr::Length;
 use crate::program::typed::{Cap, CapPeriod, Holdout, Quiet, Share};
 use crate::syntax::ast;
 
@@ -106,4 +107,18 @@ pub(super) fn some_share(checker: &mut Checker<'_>, e: &ast::Expr, what: &str, z
         return None;
     }
     Some(share)
+}
+
+/// A length of time above zero.
+pub(super) fn positive(checker: &mut Checker<'_>, e: &ast::Expr, what: &str) -> Option<Length> {
+    let length = checker.length(e, what)?;
+    let zero = match length {
+        Length::Elapsed(e) => e.0 == 0,
+        Length::Calendar(c) => c.months == 0 && c.days == 0,
+    };
+    if zero {
+        checker.report(Finding::new(&catalog::OUT_OF_RANGE, e.span, msg!("`{what}` of no time at all", "`{what}` 的时长为零")));
+        return None;
+    }
+    Some(length)
 }

@@ -53,6 +53,17 @@ pub(super) fn step_outcomes(condition: &Expr, routes: &[Route]) -> Vec<Finding> 
     out
 }
 
+/// Where a condition asks whether the goal was reached.
+pub(super) fn converted(condition: &Expr) -> Option<Span> {
+    let mut found = None;
+    walk::each(condition, &mut |e| {
+        if matches!(e.kind, ExprKind::StepOutcome { outcome: StepOutcome::Converted, .. }) {
+            found = found.or(Some(e.span));
+        }
+    });
+    found
+}
+
 /// A band for an outcome of which nothing is known, not even how many.
 pub(super) fn target(outcome: StepOutcome, span: Span, action: &Action, via: Option<&Via>) -> Option<Finding> {
     let event = receipt(outcome)?;

@@ -83,11 +83,7 @@ pub(super) fn via(checker: &mut Checker<'_>, via: &ast::Via, cx: &ExprContext<'_
     for (at, route) in via.routes.iter().enumerate() {
         let first = via.routes.iter().take(at).find(|r| same_channel(&r.channel, &route.channel));
         if let Some(first) = first {
-            checker.report(super::clauses::twice(
-                &checker.sources.slice(route.channel.span).to_string(),
-                route.channel.span,
-                first.channel.span,
-            ));
+            checker.report(super::clauses::twice(checker.sources.slice(route.channel.span), route.channel.span, first.channel.span));
             routes = None;
             continue;
         }

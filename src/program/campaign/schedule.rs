@@ -292,7 +292,7 @@ pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: 
     match again {
         ast::Again::Never(_) => Some(Some(Again::Never)),
         ast::Again::Always(_) => Some(Some(Again::Always)),
-        ast::Again::After(e) => checker.length(e, "again after").map(|l| Some(Again::After(l))),
+        ast::Again::After(e) => super::limits::positive(checker, e, "again after").map(|l| Some(Again::After(l))),
         ast::Again::Per(e) => per_field(checker, e, schedule).map(|field| Some(Again::Per { field })),
     }
 }

@@ -422,7 +422,7 @@ impl Checker<'_> {
     }
 
     /// A file that the program names is there; not asked where there is no folder.
-    fn need_file(&mut self, file: &ast::Str) {
+    pub(in crate::program) fn need_file(&mut self, file: &ast::Str) {
         let name = &file.value;
         let path = std::path::Path::new(name);
         if name.is_empty() || path.is_absolute() || path.components().any(|c| matches!(c, std::path::Component::ParentDir)) {
