@@ -21,7 +21,7 @@ pub struct Builtin {
     pub signature: &'static str,
     pub en: &'static str,
     pub zh: &'static str,
-    /// A condition that uses it. With constants only it is true; else it speaks of the tags and events of the tour.
+    /// A condition that uses it: with constants only it is true, else it speaks of `purchase`, `cart_add` and `birthday`.
     pub example: &'static str,
 }
 

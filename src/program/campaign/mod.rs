@@ -35,6 +35,7 @@ use std::collections::BTreeSet;
 use super::check::{Checker, Declaration, ExprContext};
 use super::expr::{Expr, ExprKind, Function};
 use super::scope::Symbol;
+use super::typed::Channel;
 use crate::base::{CampaignId, TemplateId, Type};
 use crate::diag::{Finding, catalog};
 use crate::msg;
@@ -57,6 +58,11 @@ pub fn check_campaigns(checker: &mut Checker<'_>, campaigns: &[Declaration<'_, C
         checker.program.campaigns.push(typed);
     }
     observe::receipts(checker);
+}
+
+/// The channel that a path names; `None` after a finding.
+pub fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Option<Channel> {
+    route::channel(checker, path).map(|resolved| resolved.channel)
 }
 
 /// What has been reported and need not be again.

@@ -127,7 +127,9 @@ impl Checker<'_> {
     }
 
     fn take_name(&mut self, name: &str, span: Span, symbol: Symbol) {
-        if let Some(Msg { en, zh }) = built_in(name) {
+        // Campaigns and templates never stand where functions and events do: a rule in `first.campaign` may be called `first`.
+        let beside = matches!(symbol, Symbol::Campaign(_) | Symbol::Template(_));
+        if let Some(Msg { en, zh }) = built_in(name).filter(|_| !beside) {
             self.report(
                 Finding::new(&catalog::BUILT_IN_NAME, span, msg!("`{name}` is the name of {en}", "`{name}` 是{zh}的名字"))
                     .help(msg!("take another name, for instance `my_{name}`", "请换一个名字，例如 `my_{name}`")),

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Checker;
-use super::expr::shorten;
 use crate::base::{Instant, TagId, Value};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
+use crate::program::campaign;
 use crate::program::expr::OwnEvent;
-use crate::program::pack;
-use crate::program::scope::{Symbol, nearest};
-use crate::program::typed::{Channel, Expect, ExpectKind, Test, TestEvent, TestUser};
+use crate::program::reserved::not_supported;
+use crate::program::scope::nearest;
+use crate::program::typed::{Expect, ExpectKind, Test, TestEvent, TestUser};
 use crate::syntax::ast::{self, LiteralKind, TestStepKind};
 
 /// What may stand after `receives nothing because`: every reason why a user gets no message, in the order of a run.
@@ -249,7 +249,7 @@ impl Checker<'_> {
                     None => None,
                 };
                 let via = match via {
-                    Some(via) => Some(self.test_channel(via)?),
+                    Some(via) => Some(campaign::channel(self, via)?),
                     None => None,
                 };
                 ExpectKind::Receives { user: user?, template: template?, at, via }
@@ -295,18 +295,7 @@ impl Checker<'_> {
         let user = self.user_named(user, scene);
         let at = self.date_time(at, "at").map(|(d, t)| self.program.policy.zone.instant(d, t));
         if self.scope.get(&event.name).is_none() && OwnEvent::ALL.iter().any(|(_, n)| *n == event.name) {
-            let n = &event.name;
-            self.report(
-                Finding::new(
-                    &catalog::NOT_SUPPORTED_YET,
-                    event.span,
-                    msg!("the event `{n}` in a test is not supported yet", "测试中的事件 `{n}` 尚不支持"),
-                )
-                .help(msg!(
-                    "events of one's own messages come from the messages that the test sends",
-                    "自己消息的事件来自测试所发送的消息"
-                )),
-            );
+            self.report(not_supported("event opened", event.span));
             return None;
         }
         let id = self.event_named(event)?;
@@ -381,29 +370,6 @@ impl Checker<'_> {
                 finding.help(msg!("the reasons are {list}", "原因有 {list}"))
             }
         });
-        None
-    }
-
-    fn test_channel(&mut self, path: &ast::ChannelPath) -> Option<Channel> {
-        let name = &path.account.name;
-        let platform = match self.scope.get(name).map(|e| e.symbol) {
-            Some(Symbol::Account(i)) => self.program.accounts.get(i).map(|a| a.platform.clone()),
-            Some(Symbol::Broken) => return None,
-            _ => pack::platform(name).map(|_| name.clone()),
-        };
-        let endpoint = path.endpoint.as_ref().map(|e| e.name.as_str());
-        if let (Some(platform), Some(endpoint)) = (&platform, endpoint)
-            && pack::endpoint(platform, endpoint).is_some()
-        {
-            return Some(Channel { account: name.clone(), platform: platform.clone(), endpoint: endpoint.to_owned() });
-        }
-        let text = shorten(self.sources.slice(path.span));
-        self.report(
-            Finding::new(&catalog::UNKNOWN_NAME, path.span, msg!("no channel is named `{text}`", "没有名为 `{text}` 的渠道")).help(msg!(
-                "a channel is `ACCOUNT.ENDPOINT`, for instance `service_account.mass`",
-                "渠道写作 `账号.端点`，例如 `service_account.mass`"
-            )),
-        );
         None
     }
 }
