@@ -44,6 +44,12 @@ pub const RESERVED: &[Reserved] = &[
     },
     Reserved { name: "review", form: "review …", en: "approval before sending", zh: "发送前的审批" },
     Reserved {
+        name: "event opened",
+        form: "event u1 opened { campaign: \"c\" } at 2026-11-11 10:00",
+        en: "a receipt of one's own messages, given in a test",
+        zh: "在测试中给出自己消息的回执",
+    },
+    Reserved {
         name: "then … then",
         form: "a then b within 1h then c within 1h",
         en: "a sequence of more than two events",
