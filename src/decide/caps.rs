@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::history::{CapScope, Counted, History};
 use crate::base::{Date, UserNo};
-use crate::program::typed::{Cap, CapPeriod, Channel};
+use crate::program::typed::{Cap, CapPeriod, Channel, Purpose};
 
 /// One message that wants its slots.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Contender<'a> {
     /// The day of the planned hand-over, in the policy's zone.
     pub day: Date,
     pub policy_caps: &'a [Cap],
+    /// Of policy's caps when they stand inside `for PURPOSE`.
+    pub purpose: Option<Purpose>,
     pub campaign_caps: &'a [Cap],
 }
 
@@ -51,7 +53,7 @@ impl<'h, H: History> Slots<'h, H> {
         let scopes = |caps: &'_ [Cap], campaign: Option<&str>| -> Vec<(CapScope, Cap)> {
             caps.iter()
                 .filter(|cap| cap.channel.as_ref().is_none_or(|channel| channel == c.channel))
-                .map(|cap| (campaign.map_or_else(|| CapScope::of_policy(cap), |name| CapScope::of_campaign(cap, name)), cap.clone()))
+                .map(|cap| (campaign.map_or_else(|| CapScope::of_policy(cap, c.purpose), |name| CapScope::of_campaign(cap, name)), cap.clone()))
                 .collect()
         };
         let mut wanted = scopes(c.policy_caps, None);

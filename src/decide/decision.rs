@@ -25,7 +25,7 @@ pub enum Gate {
     TooFewForList,
     NotApproved,
     Quota,
-    /// `choose` came to `otherwise nothing`, or an arm says `nothing` without being called control.
+    /// `choose` or the `else` of a follow-up came to `nothing`. (An arm of a split that sends nothing is a control group.)
     Nothing,
 }
 
@@ -100,7 +100,7 @@ pub struct Decision {
     pub not_sampled: Bitmap,
     /// Every matched user that a gate stopped.
     pub stopped: Vec<(Gate, Bitmap)>,
-    /// The arm that each matched user of a split was assigned to, whatever later gates did; for measuring.
+    /// The arm that each matched user of a split was assigned to, whatever gates did; for measuring. The held out are in no arm.
     pub arms: Vec<(String, Bitmap)>,
     /// Users of a `choose` for whom an earlier condition was unknown before one was true or `otherwise` was reached.
     pub choose_unknown: usize,
@@ -135,6 +135,8 @@ pub struct MessageGroup {
     pub priorities: Vec<i32>,
     /// The template with the holes filled; texts that do not differ are shared.
     pub contents: Contents,
+    /// The position of one message in which a default (`??`) stands for a missing value, if there is one: worth a look before sending.
+    pub defaulted: Option<usize>,
 }
 
 /// What is sent to the users of a group.

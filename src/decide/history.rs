@@ -3,24 +3,27 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Bitmap, Date, Instant, UserNo};
-use crate::program::typed::{Cap, Channel};
+use crate::program::typed::{Cap, Channel, Purpose};
 
-/// Which messages a cap counts.
+/// Which messages a cap counts: those for which all that is said holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CapScope {
-    /// `None` counts all campaigns (policy), else only the named one.
+    /// Only messages of this campaign; `None` counts all campaigns.
     pub campaign: Option<String>,
+    /// Only messages of this purpose (a cap inside `for PURPOSE`); `None` counts all purposes.
+    pub purpose: Option<Purpose>,
     /// Only messages of this channel.
     pub channel: Option<Channel>,
 }
 
 impl CapScope {
-    pub fn of_policy(cap: &Cap) -> Self {
-        CapScope { campaign: None, channel: cap.channel.clone() }
+    /// Of a cap in the policy; `purpose` when it stands inside `for PURPOSE`.
+    pub fn of_policy(cap: &Cap, purpose: Option<Purpose>) -> Self {
+        CapScope { campaign: None, purpose, channel: cap.channel.clone() }
     }
 
     pub fn of_campaign(cap: &Cap, campaign: &str) -> Self {
-        CapScope { campaign: Some(campaign.into()), channel: cap.channel.clone() }
+        CapScope { campaign: Some(campaign.into()), purpose: None, channel: cap.channel.clone() }
     }
 }
 
@@ -49,7 +52,8 @@ pub trait History {
     /// Values of the trigger field for which a user was already messaged (`again per event.field`).
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Self::Error>;
 
-    /// Messages due from the first to the last day (policy zone, both included) that count: planned on, not failed, expired or recalled.
+    /// Messages whose planned hand-over (`not_before` of their group) is from the first to the last day (policy zone, both included) and that
+    /// count: planned on, not failed, expired or recalled.
     fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
 }
 

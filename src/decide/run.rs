@@ -16,7 +16,7 @@ use crate::eval::{self, EvalError};
 use crate::plan;
 use crate::program::expr::{Expr, ExprKind};
 use crate::program::pack::{self, HandOver, LimitOf, Part};
-use crate::program::typed::{Again, Campaign, Channel, PartKind, Piece, Rules, Template};
+use crate::program::typed::{Again, Campaign, Channel, PartKind, Piece, Program, Purpose, Rules, Template};
 use crate::schedule::quiet::end_of_quiet;
 
 /// Decides everything that is due at one instant, in the order given. Campaigns compete for slots by priority, then name, so the order of
@@ -52,6 +52,7 @@ pub fn decide_all<H: History>(inputs: &[DecideInput], history: &H) -> Result<Vec
             channel: candidate.channel,
             day: draft.input.scope.program.policy.zone.date(draft.not_before),
             policy_caps: &draft.rules.policy_caps,
+            purpose: purpose_of_caps(draft.input.scope.program, draft.campaign),
             campaign_caps: &draft.rules.campaign_caps,
         };
         // A message that its content stops takes no slot from anyone.
@@ -275,6 +276,7 @@ impl<'a> Draft<'a> {
                 addresses: members.iter().map(|m| m.address.clone()).collect(),
                 priorities: members.iter().map(|m| clamp(m.priority)).collect(),
                 contents,
+                defaulted: None,
             });
         }
         gates.stopped.sort_by(|a, b| a.0.cmp(&b.0));
@@ -421,6 +423,11 @@ fn again<H: History>(input: &DecideInput, campaign: &Campaign, history: &H) -> R
         }
     };
     Ok(Bitmap::from_users(users, spared))
+}
+
+/// The purpose that policy's caps are for; `None` when they are for all.
+fn purpose_of_caps(program: &Program, campaign: &Campaign) -> Option<Purpose> {
+    program.policy.purposes.get(&campaign.purpose).filter(|p| !p.caps.is_empty()).map(|_| campaign.purpose)
 }
 
 fn priorities(input: &DecideInput, campaign: &Campaign, users: &Bitmap) -> Result<HashMap<UserNo, i64>, EvalError> {
