@@ -53,7 +53,9 @@ impl<'h, H: History> Slots<'h, H> {
         let scopes = |caps: &'_ [Cap], campaign: Option<&str>| -> Vec<(CapScope, Cap)> {
             caps.iter()
                 .filter(|cap| cap.channel.as_ref().is_none_or(|channel| channel == c.channel))
-                .map(|cap| (campaign.map_or_else(|| CapScope::of_policy(cap, c.purpose), |name| CapScope::of_campaign(cap, name)), cap.clone()))
+                .map(|cap| {
+                    (campaign.map_or_else(|| CapScope::of_policy(cap, c.purpose), |name| CapScope::of_campaign(cap, name)), cap.clone())
+                })
                 .collect()
         };
         let mut wanted = scopes(c.policy_caps, None);
