@@ -103,7 +103,7 @@ pub(super) fn longest(known: Known<'_>, e: &Expr, unit: Unit) -> Result<Longest,
         ExprKind::Const(value) => Ok(Longest::of(&Shown { value, ty: &e.ty, zone: Zone::UTC }.to_string(), unit)),
         ExprKind::Coalesce(a, _) if can_be_missing(known.program, a, known.present).is_empty() => longest(known, a, unit),
         ExprKind::Coalesce(a, b) | ExprKind::If { then: a, otherwise: b, .. } => Ok(longest(known, a, unit)?.or(longest(known, b, unit)?)),
-        ExprKind::Call { function: Function::Mask | Function::Text | Function::Number, args } => match args.first() {
+        ExprKind::Call { function: Function::Mask | Function::Text, args } => match args.first() {
             Some(arg) => longest(known, arg, unit),
             None => by_type(e, unit),
         },
