@@ -77,3 +77,19 @@ fn real_size() {
     println!("opened in {:?}", start.elapsed());
     assert_eq!(s.user_count(), 500_000);
 }
+
+/// The declarations that are written beside the sample mean the sample's schema and stand formatted.
+#[test]
+fn declarations_are_the_schema() {
+    use tagcast::diag::{Findings, Sources};
+    use tagcast::store::declare;
+    let events: Vec<String> = schema().events.iter().map(declare::event).collect();
+    let text = format!("{}\n{}\n", declare::tags(&schema()), events.join("\n"));
+    let (mut sources, mut findings) = (Sources::default(), Findings::default());
+    let id = sources.add("tags.campaign", &text);
+    let file = tagcast::syntax::parse::parse(id, &text, &mut findings);
+    assert_eq!(tagcast::format::format(&file, &text, &Default::default()).unwrap(), text);
+    let program = tagcast::program::check::check(&sources, &[file], &Default::default(), &mut findings);
+    assert_eq!(format!("{:?}", findings.sorted()), "[]");
+    assert_eq!(program.schema, schema());
+}

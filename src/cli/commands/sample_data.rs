@@ -29,8 +29,8 @@ campaign shanghai_weekend "上海周末专场" {
   goal purchase within 72h
   when deal_seekers except lapsed
   top 10_000 by order_total
-  holdout 10%
   send template weekend_sale
+  holdout 10%
   via service_account.mass
   every friday at 10:00
   again after 14 days
