@@ -403,3 +403,26 @@ fn large_programs_check_quickly() {
     assert_eq!(program.audiences.len(), 10_000);
     assert!(took.as_secs() < 5, "{took:?}");
 }
+
+/// What a hostile file can make the checker compare is bounded: thousands of unknown names among thousands, long lists of large enums.
+#[test]
+fn hostile_programs_check_quickly() {
+    let mut text = String::from("event purchase { amount money }\n");
+    for i in 0..3000 {
+        text += &format!("tag tag_{i} bool\naudience aud_{i} = tga_{i} and did(purchase where amuont_{i} > 3, ever)\n");
+    }
+    let members = (0..20_000).map(|i| format!("\"member {i}\"")).collect::<Vec<_>>().join(",");
+    text += &format!(
+        "tag big enum({members})\naudience most = big in [{members}]\naudience none = big in [{}]",
+        members.replace("ember", "ebmer")
+    );
+    let mut sources = Sources::default();
+    let mut findings = Findings::default();
+    let file = sources.add("a.campaign", text.as_str());
+    let tree = parse(file, &text, &mut findings);
+    let start = std::time::Instant::now();
+    check(&sources, &[tree], &CheckOptions::default(), &mut findings);
+    let took = start.elapsed();
+    assert_eq!(findings.len(), 26_000);
+    assert!(took.as_secs() < 10, "{took:?}");
+}

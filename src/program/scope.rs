@@ -59,13 +59,13 @@ pub struct Entry {
     pub span: Option<Span>,
 }
 
-/// So many unknown names of one check are compared with all known ones; a generated file full of unknown names gets no more suggestions.
-const MAX_SEARCHES: u32 = 100;
+/// So many pairs of an unknown and a known name are compared in one check; a generated file full of unknown names gets no more suggestions.
+pub const MAX_COMPARISONS: usize = 200_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     names: HashMap<String, Entry>,
-    searches: Cell<u32>,
+    compared: Cell<usize>,
 }
 
 impl Scope {
@@ -117,11 +117,17 @@ impl Scope {
 
     /// The name of the wanted kind that `name` was probably meant to be.
     pub fn nearest(&self, name: &str, wanted: impl Fn(Symbol) -> bool) -> Option<&str> {
-        if self.searches.get() >= MAX_SEARCHES {
+        self.nearest_of(name, self.names.iter().filter(|(_, e)| wanted(e.symbol)).map(|(n, _)| n.as_str()))
+    }
+
+    /// [`nearest`] among other names than those of the scope, within the limit of one check.
+    pub fn nearest_of<'n>(&self, name: &str, candidates: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+        let compared = self.compared.get().saturating_add(candidates.clone().count());
+        if compared > MAX_COMPARISONS {
             return None;
         }
-        self.searches.set(self.searches.get() + 1);
-        nearest(name, self.names.iter().filter(|(_, e)| wanted(e.symbol)).map(|(n, _)| n.as_str()))
+        self.compared.set(compared);
+        nearest(name, candidates)
     }
 }
 
@@ -134,10 +140,15 @@ pub fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Opt
     let mut longer: Vec<&str> = Vec::new();
     for candidate in candidates {
         let lower = candidate.to_lowercase();
-        let distance = if lower == wanted { 0 } else { strsim::osa_distance(&wanted, &lower) };
-        if (lower == wanted || distance <= allowed(&wanted, length.max(lower.chars().count())))
-            && best.is_none_or(|b| (distance, candidate) < b)
-        {
+        let its_length = lower.chars().count();
+        let allowed = allowed(&wanted, length.max(its_length));
+        // Two names are at least as far apart as their lengths are.
+        let distance = match length.abs_diff(its_length) {
+            _ if lower == wanted => 0,
+            apart if apart > allowed => apart,
+            _ => strsim::osa_distance(&wanted, &lower),
+        };
+        if (lower == wanted || distance <= allowed) && best.is_none_or(|b| (distance, candidate) < b) {
             best = Some((distance, candidate));
         }
         if length >= 2 && longer.len() < 2 && (lower.starts_with(&wanted) || wanted.starts_with(&lower) && lower.chars().count() >= 2) {

@@ -1,5 +1,7 @@
 //! Comparisons, `in`, `contains`, `starts with`: which pairs of types they take, and what to write instead of the others.
 
+use std::collections::HashMap;
+
 use super::ExprContext;
 use super::expr::{Exprs, Want, bare};
 use super::literal::{is_literal, quoted};
@@ -7,7 +9,7 @@ use crate::base::{Date, TimeOfDay, Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::expr::{CompareOp, EventSource, Expr, ExprKind, Function, OWN_FIELDS, SetMode, Window};
-use crate::program::scope::{Symbol, nearest};
+use crate::program::scope::Symbol;
 use crate::program::types;
 use crate::syntax::ast;
 
@@ -236,7 +238,7 @@ impl Exprs<'_> {
             span,
             msg!("`{text}` is neither a member nor the fallback, so it never matches", "`{text}` 既不是成员也不是默认值，永远不会匹配"),
         );
-        let finding = match nearest(text, texts.iter().map(String::as_str)) {
+        let finding = match self.scope.nearest_of(text, texts.iter().map(String::as_str)) {
             Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), span, quoted(near), false),
             None => finding,
         };
@@ -387,7 +389,18 @@ impl Exprs<'_> {
             return None;
         }
         let ty = if let Type::Set(of) = &of.ty { of } else { &of.ty };
-        let values: Vec<Option<Value>> = items.iter().map(|item| self.list_item(item, ty, of.span, cx)).collect();
+        // A long list of a large enum: members are found by hash.
+        let codes: HashMap<&str, u16> = match ty {
+            Type::Enum(e) if items.len() > 32 => e.members.iter().zip(0u16..).map(|(m, code)| (m.as_str(), code)).collect(),
+            _ => HashMap::new(),
+        };
+        let values: Vec<Option<Value>> = items
+            .iter()
+            .map(|item| match super::expr::text_literal(item).and_then(|text| codes.get(text)) {
+                Some(code) => Some(Value::Enum(*code)),
+                None => self.list_item(item, ty, of.span, cx),
+            })
+            .collect();
         values.into_iter().collect()
     }
 

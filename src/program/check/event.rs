@@ -212,7 +212,8 @@ impl Exprs<'_> {
         let found = OWN_FIELDS.iter().position(|f| *f == field.name).and_then(|i| u16::try_from(i).ok());
         if found.is_none() {
             let name = own.name();
-            let finding = super::expr::unknown_field(field, &msg!("event `{name}`", "事件 `{name}`"), OWN_FIELDS.iter().copied());
+            let finding =
+                super::expr::unknown_field(self.scope, field, &msg!("event `{name}`", "事件 `{name}`"), OWN_FIELDS.iter().copied());
             self.report(finding);
         }
         found

@@ -10,7 +10,7 @@ use crate::program::builtins::builtin;
 use crate::program::expr::{EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome};
 use crate::program::presence::{Present, can_be_missing, optional};
 use crate::program::reserved::not_supported;
-use crate::program::scope::{Scope, Symbol, nearest};
+use crate::program::scope::{Scope, Symbol};
 use crate::program::typed::{Declared, Program};
 use crate::program::types;
 use crate::syntax::ast;
@@ -499,7 +499,7 @@ impl Exprs<'_> {
         if let Some(i) = fields.iter().position(|f| f.name == field.name) {
             return Some((u16::try_from(i).ok()?, &fields[i]));
         }
-        let finding = unknown_field(field, of, fields.iter().map(|f| f.name.as_str()));
+        let finding = unknown_field(self.scope, field, of, fields.iter().map(|f| f.name.as_str()));
         self.report(finding);
         None
     }
@@ -529,7 +529,7 @@ impl Exprs<'_> {
                 (OWN_FIELDS.to_vec(), msg!("event `{}`", "事件 `{}`", own.name()))
             }
         };
-        let mut finding = unknown_field(name, &of, fields.iter().copied());
+        let mut finding = unknown_field(self.scope, name, &of, fields.iter().copied());
         if let Some(entry) = self.scope.get(&name.name) {
             let (n, Msg { en, zh }) = (&name.name, entry.symbol.words());
             finding = finding.help(msg!(
@@ -618,14 +618,14 @@ pub(super) fn suggest(scope: &Scope, finding: Finding, name: &ast::Ident, wanted
     finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), name.span, near, false)
 }
 
-pub(super) fn unknown_field<'n>(field: &ast::Ident, of: &Msg, known: impl Iterator<Item = &'n str> + Clone) -> Finding {
+pub(super) fn unknown_field<'n>(scope: &Scope, field: &ast::Ident, of: &Msg, known: impl Iterator<Item = &'n str> + Clone) -> Finding {
     let (f, Msg { en, zh }) = (&field.name, of);
     let finding = Finding::new(&catalog::UNKNOWN_FIELD, field.span, msg!("{en} has no field `{f}`", "{zh} 没有字段 `{f}`"));
-    match nearest(f, known.clone()) {
+    match scope.nearest_of(f, known.clone()) {
         Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), field.span, near, false),
         None => {
-            let list = known.collect::<Vec<_>>().join("`, `");
-            finding.help(msg!("its fields are `{list}`", "它的字段有 `{list}`"))
+            let list = listed(known);
+            finding.help(msg!("its fields are {list}", "它的字段有 {list}"))
         }
     }
 }
@@ -653,6 +653,16 @@ pub(super) fn text_literal(e: &ast::Expr) -> Option<&str> {
         ast::ExprKind::Literal(ast::Literal { kind: ast::LiteralKind::Text(text), .. }) => Some(text),
         _ => None,
     }
+}
+
+/// Names in backticks, the first twelve of many.
+pub(super) fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 12;
+    let mut list: Vec<String> = names.take(SHOWN + 1).map(|n| format!("`{n}`")).collect();
+    if let Some(more) = list.get_mut(SHOWN) {
+        *more = "…".into();
+    }
+    list.join(", ")
 }
 
 /// At most 40 characters of one line.

@@ -7,7 +7,6 @@ use crate::base::{Calendar, Date, Decimal, Elapsed, EnumType, Place, TimeOfDay, 
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::expr::{Expr, ExprKind};
-use crate::program::scope::nearest;
 use crate::program::types;
 use crate::syntax::ast::{self, CalendarUnit, DistanceUnit, ElapsedUnit, LiteralKind};
 
@@ -165,14 +164,10 @@ impl Exprs<'_> {
             span,
             msg!("`{member}` is not a member of `{whose}`", "`{member}` 不是 `{whose}` 的成员"),
         );
-        finding = match nearest(member, of.members.iter().map(String::as_str)) {
+        finding = match self.scope.nearest_of(member, of.members.iter().map(String::as_str)) {
             Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), span, quoted(near), false),
             None => {
-                const SHOWN: usize = 12;
-                let mut list = of.members.iter().take(SHOWN).map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ");
-                if of.members.len() > SHOWN {
-                    list.push_str(", …");
-                }
+                let list = super::expr::listed(of.members.iter().map(String::as_str));
                 finding.help(msg!("its members are {list}", "它的成员有 {list}"))
             }
         };

@@ -276,7 +276,7 @@ impl Checker<'_> {
             return Some(*i);
         }
         let finding = Finding::new(&catalog::UNKNOWN_NAME, user.span, msg!("the test has no user `{n}`", "测试里没有用户 `{n}`"));
-        self.report(match nearest(n, scene.users.keys().copied()) {
+        self.report(match self.scope.nearest_of(n, scene.users.keys().copied()) {
             Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), user.span, near, false),
             None => finding.help(msg!("add `user {n} {{ … }}`", "请加上 `user {n} {{ … }}`")),
         });
