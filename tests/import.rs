@@ -186,6 +186,7 @@ fn files_that_cannot_be_read_say_what_to_do() {
         ("semicolon.csv", b"id;region\nu1;Beijing\n", "separates its columns by semicolons or tabs"),
         ("twice.csv", b"id,age,age\nu1,1,1\n", "has two columns named `age`"),
         ("none.csv", b"id,foo\nu1,1\n", "no column of"),
+        ("empty.jsonl", b"\n", "is empty: nothing was imported"),
         ("array.jsonl", b"[{\"id\": 1}]", "is one JSON array: write one object a line"),
         ("quote.csv", long.as_bytes(), "does not end within 16 MB: is a closing quote missing?"),
     ] {

@@ -194,6 +194,13 @@ fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
 
 /// What is said when the file lacks a column that was asked for.
 fn no_column(file: &Path, wanted: &str, role: (&str, &str), columns: &[String]) -> ImportError {
+    if columns.is_empty() {
+        let file = file.display();
+        return ImportError::Store(StoreError::Import(words!(
+            "`{file}` is empty: nothing was imported",
+            "`{file}` 是空的：未导入任何数据"
+        )));
+    }
     let shown: Vec<String> = columns.iter().filter(|c| !c.is_empty()).take(20).map(|c| format!("`{c}`")).collect();
     let (en, zh) = match cell::nearest(wanted, columns) {
         Some(near) => (format!("did you mean `{near}`?"), format!("是不是 `{near}`？")),
