@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use super::bind::BoundEvent;
 use super::messages::{OwnMessage, Receipt};
-use super::point::{Point, Row};
+use super::point::{Point, Row, own_field};
 use super::value::{arith, order};
 use crate::base::{Elapsed, Instant, Type, Value};
-use crate::program::expr::{Aggregate, ArithOp, EventPattern, EventQuery, EventSource, Sequence};
+use crate::program::expr::{Aggregate, ArithOp, EventPattern, EventQuery, EventSource, OwnEvent, Sequence};
 use crate::store::RowRef;
 
 /// The answer to a query for one user; `None` is missing (of `did`: unknown).
@@ -147,12 +147,16 @@ struct Match<'a> {
 #[derive(Clone, Copy)]
 enum MatchSource<'a> {
     Declared(&'a BoundEvent<'a>, crate::base::EventId, RowRef),
-    Own,
+    Own(&'a OwnMessage, OwnEvent),
 }
 
 impl PartialEq for MatchSource<'_> {
     fn eq(&self, other: &Self) -> bool {
-        matches!((self, other), (MatchSource::Declared(_, a, x), MatchSource::Declared(_, b, y)) if a == b && x == y)
+        match (self, other) {
+            (MatchSource::Declared(_, a, x), MatchSource::Declared(_, b, y)) => a == b && x == y,
+            (MatchSource::Own(a, x), MatchSource::Own(b, y)) => std::ptr::eq(*a, *b) && x == y,
+            (MatchSource::Declared(..), MatchSource::Own(..)) | (MatchSource::Own(..), MatchSource::Declared(..)) => false,
+        }
     }
 }
 
@@ -160,7 +164,7 @@ impl Match<'_> {
     fn value(&self, field: u16) -> Option<Value> {
         match self.source {
             MatchSource::Declared(event, _, row) => event.value(row, field),
-            MatchSource::Own => None,
+            MatchSource::Own(message, _) => own_field(message, field),
         }
     }
 }
@@ -206,7 +210,7 @@ fn matching<'a>(point: &'a Point<'a>, pattern: &EventPattern, bounds: (Instant, 
         }
         EventSource::Own(own) => {
             for message in point.scope.own.of(point.user) {
-                out.own(point, pattern, message, message.receipt(own), bounds);
+                out.own(point, pattern, message, own, bounds);
             }
             out.rows.sort_by_key(|r| r.at);
         }
@@ -214,14 +218,14 @@ fn matching<'a>(point: &'a Point<'a>, pattern: &EventPattern, bounds: (Instant, 
     Some(out)
 }
 
-impl Matches<'_> {
-    fn own(&mut self, point: &Point, pattern: &EventPattern, message: &OwnMessage, receipt: Receipt, bounds: (Instant, Instant)) {
+impl<'a> Matches<'a> {
+    fn own(&mut self, point: &Point, pattern: &EventPattern, message: &'a OwnMessage, own: OwnEvent, bounds: (Instant, Instant)) {
         let holds = pattern.filter.as_ref().is_none_or(|f| point.with_row(Row::Own(message)).truth(f) == Some(true));
         if !holds {
             return;
         }
-        match receipt {
-            Receipt::Yes(at) if bounds.0 <= at && at <= bounds.1 => self.rows.push(Match { at, source: MatchSource::Own }),
+        match message.receipt(own) {
+            Receipt::Yes(at) if bounds.0 <= at && at <= bounds.1 => self.rows.push(Match { at, source: MatchSource::Own(message, own) }),
             // It can have come at any time from the hand-over on.
             Receipt::Unknown if message.at <= bounds.1 => self.maybe = true,
             Receipt::Yes(_) | Receipt::No | Receipt::Unknown => {}

@@ -181,7 +181,7 @@ impl<'a> Point<'a> {
 }
 
 /// By the order of `OWN_FIELDS`.
-fn own_field(message: &OwnMessage, field: u16) -> Option<Value> {
+pub fn own_field(message: &OwnMessage, field: u16) -> Option<Value> {
     let text = match field {
         0 => &message.campaign,
         1 => &message.step,

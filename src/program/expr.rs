@@ -123,7 +123,7 @@ pub enum CompareOp {
 ///   minor unit, half away from zero); money / money → number
 /// - date ± calendar → date; instant ± elapsed or calendar → instant; instant − instant → elapsed
 ///
-/// `mod` takes the sign of its right side. A ratio elsewhere comes wrapped in [`Function::Number`].
+/// `mod` is never negative. A ratio elsewhere comes wrapped in [`Function::Number`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArithOp {
     Add,

@@ -336,8 +336,8 @@ pub(super) fn int_bounds_of(op: ArithOp, left: &Expr, right: &Expr) -> Option<(i
             let corners = [a * c, a * d, b * c, b * d];
             Some((*corners.iter().min()?, *corners.iter().max()?))
         }
-        // The remainder has the sign of the right side and is smaller than it.
-        ArithOp::Mod => Some(((c + 1).min(0), (d - 1).max(0))),
+        // Never negative, and smaller than the right side.
+        ArithOp::Mod => Some((0, (c.abs().max(d.abs()) - 1).max(0))),
         ArithOp::Div => None,
     }
 }

@@ -330,6 +330,10 @@ impl Exprs<'_> {
     }
 
     fn window_length(&mut self, literal: &ast::Literal, word: &str) -> Option<Length> {
+        // What stands for a length that could not be read.
+        if let LiteralKind::Bool(_) = literal.kind {
+            return None;
+        }
         let length = self.length_literal(literal, word)?;
         let positive = match length {
             Length::Elapsed(e) => e > Elapsed(0),
