@@ -426,3 +426,142 @@ fn hostile_programs_check_quickly() {
     assert_eq!(findings.len(), 26_000);
     assert!(took.as_secs() < 10, "{took:?}");
 }
+
+fn findings_of(text: &str) -> (Sources, Vec<tagcast::diag::Finding>) {
+    let mut sources = Sources::default();
+    let mut findings = Findings::default();
+    let file = sources.add("a.campaign", text);
+    let tree = parse(file, text, &mut findings);
+    check(&sources, &[tree], &CheckOptions { now: Zone::SHANGHAI.parse_instant("2026-11-01"), ..CheckOptions::default() }, &mut findings);
+    (sources, findings.sorted())
+}
+
+/// Every fix that a case of `tests/ui/check` offers does away with its finding, and the text stays readable.
+#[test]
+fn fixes_mend_what_they_say() {
+    let mut fixes = 0;
+    for entry in std::fs::read_dir("tests/ui/check").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "campaign") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, before) = findings_of(&text);
+        let count = |all: &[tagcast::diag::Finding], code: &str| all.iter().filter(|f| f.code.name == code).count();
+        for finding in &before {
+            for fix in &finding.fixes {
+                let mut edits = fix.edits.clone();
+                edits.sort_by_key(|e| std::cmp::Reverse(e.span));
+                let mut mended = text.clone();
+                for edit in &edits {
+                    mended.replace_range(edit.span.range(), &edit.text);
+                }
+                let (_, after) = findings_of(&mended);
+                let place = format!("{}: {} [{}]", path.display(), finding.message.en, fix.title.en);
+                let code = finding.code.name;
+                let again = after.iter().filter(|f| f.code.name == code && f.message == finding.message).count();
+                let same = before.iter().filter(|f| f.code.name == code && f.message == finding.message).count();
+                assert!(again < same, "{place} does not help:\n{mended}");
+                assert!(count(&after, "syntax") <= count(&before, "syntax"), "{place} cannot be read:\n{mended}");
+                fixes += 1;
+            }
+        }
+    }
+    assert!(fixes > 80, "{fixes}");
+}
+
+/// A change to a program's text as an editor or an accident makes it.
+#[derive(Clone, Debug)]
+enum Change {
+    Delete(usize, usize),
+    Double(usize, usize),
+    Swap(usize, usize),
+    Insert(usize, &'static str),
+}
+
+fn change() -> impl proptest::strategy::Strategy<Value = Change> {
+    use proptest::prelude::*;
+    let pieces = prop::sample::select(vec![
+        "(",
+        ")",
+        "{",
+        "}",
+        "\"",
+        "'",
+        "when",
+        "where ",
+        "not ",
+        "except ",
+        " or ",
+        " in ",
+        "..",
+        "??",
+        "¥1",
+        "30%",
+        "99999999999999999999",
+        "-",
+        "=",
+        "[",
+        "]",
+        "event.",
+        "missing",
+        "非",
+        "#",
+        "\n",
+        "last 30 days",
+        "then ",
+        "otherwise ",
+        "1.5",
+        "2026-11-11",
+    ]);
+    prop_oneof![
+        (0usize..4000, 1usize..40).prop_map(|(a, n)| Change::Delete(a, n)),
+        (0usize..4000, 1usize..60).prop_map(|(a, n)| Change::Double(a, n)),
+        (0usize..4000, 1usize..200).prop_map(|(a, n)| Change::Swap(a, n)),
+        (0usize..4000, pieces).prop_map(|(a, p)| Change::Insert(a, p)),
+    ]
+}
+
+fn changed(text: &str, changes: &[Change]) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for change in changes {
+        let len = chars.len().max(1);
+        match *change {
+            Change::Delete(a, n) => drop(chars.drain(a % len..(a % len + n).min(len).min(chars.len()).max(a % len))),
+            Change::Double(a, n) => {
+                let piece: Vec<char> = chars.iter().skip(a % len).take(n).copied().collect();
+                let at = (a % len).min(chars.len());
+                chars.splice(at..at, piece);
+            }
+            Change::Swap(a, n) => {
+                let (a, b) = (a % len, (a % len + n) % len);
+                if a < chars.len() && b < chars.len() {
+                    chars.swap(a, b);
+                }
+            }
+            Change::Insert(a, piece) => {
+                let at = (a % len).min(chars.len());
+                chars.splice(at..at, piece.chars());
+            }
+        }
+    }
+    chars.into_iter().collect()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    /// Whatever happens to the text: no panic, every place inside the file and on character bounds, the same findings twice.
+    #[test]
+    fn any_text_gets_an_answer(changes in proptest::collection::vec(change(), 1..8)) {
+        let text = changed(include_str!("programs/tour.campaign"), &changes);
+        let (_, findings) = findings_of(&text);
+        for f in &findings {
+            let edits = f.fixes.iter().flat_map(|fix| fix.edits.iter().map(|e| e.span));
+            for span in edits.chain(f.labels.iter().map(|l| l.span)).chain([f.span]) {
+                proptest::prop_assert!(text.get(span.range()).is_some(), "{} {:?}", f.message.en, span);
+            }
+        }
+        proptest::prop_assert_eq!(&findings_of(&text).1, &findings);
+    }
+}
