@@ -213,6 +213,72 @@ fn types_of_expressions() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Every operator between every two types, literals and columns: a type, or exactly one finding.
+#[test]
+fn every_pair_has_an_answer() {
+    let (program, sources, _) = check_files(&[("world.campaign", WORLD)]);
+    let operands = [
+        "region",
+        "level",
+        "nickname",
+        "home",
+        "openid",
+        "vip",
+        "interests",
+        "age",
+        "score",
+        "rate",
+        "total",
+        "birthday",
+        "signup",
+        "wakes",
+        "stay",
+        "walk",
+        "tier",
+        "savers",
+        "vips",
+        "office",
+        "everyone",
+        "since(purchase)",
+        "count(view, ever)",
+        "3",
+        "0.5",
+        "30%",
+        "¥5",
+        "\"Shanghai\"",
+        "2026-11-11",
+        "10:00",
+        "2026-11-11 10:00",
+        "30min",
+        "3 days",
+        "500m",
+        "true",
+        "(31, 121)",
+        "[3]",
+        "3..5",
+        "purchase",
+        "weather",
+        "-total",
+        "nosuch",
+    ];
+    let operators = ["==", "<", "+", "-", "*", "/", "mod", "??", "in", "contains", "starts with", "and", "except"];
+    let mut refused = 0;
+    for left in operands {
+        for right in operands {
+            for op in operators {
+                let text = format!("{left} {op} {right}");
+                let answer = type_of(&program, &sources, &text);
+                assert!(!answer.is_empty(), "{text}: no type and no finding");
+                let findings = answer.split("; ").filter(|a| a.contains(": ")).count();
+                refused += usize::from(findings > 0);
+                // Two operands that are each wrong by themselves are two findings.
+                assert!(findings <= 2, "{text}: {answer}");
+            }
+        }
+    }
+    assert!(refused > 15_000, "{refused}");
+}
+
 /// The tags that must be there where the condition is true.
 fn proved(condition: &str) -> String {
     let world = format!("{WORLD}\naudience asked = {condition}");

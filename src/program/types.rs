@@ -6,13 +6,14 @@ use crate::diag::Msg;
 use crate::msg;
 
 /// Types that are one word.
-pub const TYPE_NAMES: [(&str, Type); 13] = [
+pub const TYPE_NAMES: [(&str, Type); 14] = [
     ("bool", Type::Bool),
     ("int", Type::INT),
     ("number", Type::Number),
     ("ratio", Type::Ratio),
     ("money", Type::Money),
     ("text", Type::TEXT),
+    ("文本", Type::TEXT),
     ("date", Type::Date),
     ("time", Type::Time),
     ("instant", Type::Instant),
@@ -23,12 +24,11 @@ pub const TYPE_NAMES: [(&str, Type); 13] = [
 ];
 
 /// What people of other languages call our types.
-const SYNONYMS: [(&str, &str); 33] = [
+const SYNONYMS: [(&str, &str); 32] = [
     ("string", "text(50)"),
     ("str", "text(50)"),
     ("varchar", "text(50)"),
     ("char", "text(50)"),
-    ("文本", "text(50)"),
     ("字符串", "text(50)"),
     ("integer", "int"),
     ("long", "int"),
