@@ -14,6 +14,8 @@ mod definitions;
 mod event;
 mod expr;
 mod literal;
+mod membership;
+mod names;
 mod order;
 mod testing;
 
@@ -204,7 +206,7 @@ impl Checker<'_> {
             None => {
                 let en = en.trim_start_matches("an ").trim_start_matches("a ");
                 let finding = Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("no {en} is named `{n}`", "没有名为 `{n}` 的{zh}"));
-                expr::suggest(&self.scope, finding, name, same)
+                names::suggest(&self.scope, finding, name, same)
             }
         };
         self.report(finding);

@@ -213,7 +213,7 @@ impl Exprs<'_> {
         if found.is_none() {
             let name = own.name();
             let finding =
-                super::expr::unknown_field(self.scope, field, &msg!("event `{name}`", "事件 `{name}`"), OWN_FIELDS.iter().copied());
+                super::names::unknown_field(self.scope, field, &msg!("event `{name}`", "事件 `{name}`"), OWN_FIELDS.iter().copied());
             self.report(finding);
         }
         found
@@ -353,7 +353,7 @@ impl Exprs<'_> {
 
     /// A constant date.
     pub fn date(&mut self, e: &ast::Expr, what: &str) -> Option<Date> {
-        if let Some(date) = super::compare::date_literal(e) {
+        if let Some(date) = super::membership::date_literal(e) {
             return Some(date);
         }
         self.not_constant(e, what, &Type::Date, Some("2026-11-11"));

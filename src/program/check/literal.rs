@@ -167,7 +167,7 @@ impl Exprs<'_> {
         finding = match self.scope.nearest_of(member, of.members.iter().map(String::as_str)) {
             Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), span, quoted(near), false),
             None => {
-                let list = super::expr::listed(of.members.iter().map(String::as_str));
+                let list = super::names::listed(of.members.iter().map(String::as_str));
                 finding.help(msg!("its members are {list}", "它的成员有 {list}"))
             }
         };
