@@ -10,13 +10,16 @@ use crate::base::world::World;
 use crate::base::Instant;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Level, Msg};
+use crate::engine::data::{self, Rejected};
 use crate::engine::{Config, Failure, Project, ProjectOptions, project};
 use crate::msg;
+use crate::store::Snapshot;
+use crate::syntax::keyword;
 
 /// What every command needs: the global options, settled.
 pub struct Context {
     pub global: Global,
-    pub world: Arc<RealWorld>,
+    world: Arc<RealWorld>,
     folder: PathBuf,
     pub config: Config,
 }
@@ -54,6 +57,11 @@ impl Context {
         self.global.lang.map_or_else(|| first.map_or(Lang::En, |f| project.lang_of(f)), Lang::from)
     }
 
+    /// As the floors below know it.
+    pub fn world(&self) -> Arc<dyn World> {
+        self.world.clone()
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -81,6 +89,32 @@ impl Context {
         let paths = if paths.is_empty() { &default[..] } else { paths };
         let options = ProjectOptions { now: self.global.now.clone(), ..options };
         Project::load(paths, &options, self.world.as_ref())
+    }
+
+    /// The program with the store's own tags, and the snapshot it is evaluated on.
+    ///
+    /// # Errors
+    /// As [`Context::project`]; a store that cannot be opened.
+    pub fn load_data(&self, paths: &[PathBuf]) -> Result<(Project, Arc<Snapshot>), Failure> {
+        let default = [self.global.program.clone()];
+        let paths = if paths.is_empty() { &default[..] } else { paths };
+        data::load(paths, &self.store_dir(), self.global.now.as_deref(), &self.world())
+    }
+
+    /// Prints what is wrong with a condition given on the command line.
+    ///
+    /// # Errors
+    /// A standard output that cannot be written.
+    pub fn print_rejected(&self, rejected: &Rejected, format: Format) -> Result<(), Failure> {
+        let first = rejected.sources.iter().last().map_or("", |(_, f)| f.text.as_str());
+        let lang = self.global.lang.map_or_else(|| keyword::language_of(first), Lang::from);
+        match format {
+            Format::Json => print_out(&render::render(RenderFormat::Json, &rejected.sources, &rejected.findings, &|_| lang, false)),
+            _ => {
+                eprint!("{}", render::render(RenderFormat::Human, &rejected.sources, &rejected.findings, &|_| lang, self.color_err()));
+                Ok(())
+            }
+        }
     }
 
     pub fn color_out(&self) -> bool {

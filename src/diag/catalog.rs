@@ -33,6 +33,7 @@ macro_rules! codes {
 codes! {
     // constant           name                     level    lint
     AMBIGUOUS_ADDRESS     "ambiguous-address"      Error    false;
+    AND_BESIDE_OR         "and-beside-or"          Warning true;
     BAD_LITERAL           "bad-literal"            Error    false;
     BAD_SCHEDULE          "bad-schedule"           Error    false;
     BUILT_IN_NAME         "built-in-name"          Error    false;
@@ -41,6 +42,8 @@ codes! {
     CONFLICTING_CLAUSES   "conflicting-clauses"    Error    false;
     CONSTANT_EXPECTED     "constant-expected"      Error    false;
     CYCLIC_DEFINITION     "cyclic-definition"      Error    false;
+    DEADLINE_IN_QUIET_HOURS "deadline-in-quiet-hours" Warning true;
+    DEPRECATED_PACK_LIMIT "deprecated-pack-limit"  Warning true;
     DUPLICATE_CLAUSE      "duplicate-clause"       Error    false;
     DUPLICATE_NAME        "duplicate-name"         Error    false;
     EMPTY_RANGE           "empty-range"            Error    false;
@@ -48,7 +51,9 @@ codes! {
     EMPTY_TEST            "empty-test"             Error    false;
     FIELD_CONTENT         "field-content"          Error    false;
     FILE_NOT_FOUND        "file-not-found"         Error    false;
+    IMPOSSIBLE_BOUND      "impossible-bound"       Warning true;
     LIST_CHANNEL_ON_TRIGGER "list-channel-on-trigger" Error    false;
+    LOOK_ALIKE            "look-alike"             Warning true;
     MATCHES_EVERYONE      "matches-everyone"       Error    false;
     MATCHES_NOBODY        "matches-nobody"         Error    false;
     MESSAGE_TOO_LONG      "message-too-long"       Error    false;
@@ -64,6 +69,7 @@ codes! {
     NOT_UTF8              "not-utf8"               Error    false;
     OUT_OF_RANGE          "out-of-range"           Error    false;
     OUTCOME_NOT_OBSERVABLE "outcome-not-observable" Error    false;
+    PAST_DATE             "past-date"              Warning true;
     PRIVATE_VALUE         "private-value"          Error    false;
     PURPOSE_REFUSED       "purpose-refused"        Error    false;
     SHARES_TOTAL          "shares-total"           Error    false;
@@ -71,6 +77,7 @@ codes! {
     TEMPLATE_EVENT        "template-event"         Error    false;
     TOO_DEEP              "too-deep"               Error    false;
     TOO_LARGE             "too-large"              Error    false;
+    TOO_MANY_TAGS         "too-many-tags"          Warning true;
     TOO_MANY_TEXTS        "too-many-texts"         Error    false;
     TYPE_MISMATCH         "type-mismatch"          Error    false;
     UNBOUNDED_TEXT        "unbounded-text"         Error    false;
@@ -81,8 +88,12 @@ codes! {
     UNKNOWN_MEMBER        "unknown-member"         Error    false;
     UNKNOWN_NAME          "unknown-name"           Error    false;
     UNKNOWN_TYPE          "unknown-type"           Error    false;
+    UNKNOWN_VALUE         "unknown-value"          Warning true;
     UNNAMED_RULE          "unnamed-rule"           Error    false;
     UNREACHABLE_ARM       "unreachable-arm"        Error    false;
+    UNUSED_ALLOW          "unused-allow"           Warning true;
+    UNUSED_AUDIENCE       "unused-audience"        Warning true;
+    UNUSED_TEMPLATE       "unused-template"        Warning true;
     WHERE_ONLY_FIELDS     "where-only-fields"      Error    false;
     WRONG_ARGUMENTS       "wrong-arguments"        Error    false;
     WRONG_QUALIFIER       "wrong-qualifier"        Error    false;

@@ -7,13 +7,14 @@ use super::{Failure, Project, ProjectOptions};
 use crate::base::world::World;
 use crate::base::{FileId, Instant, UserNo};
 use crate::deliver::ledger::Ledger;
-use crate::diag::{Finding, Findings, Sources};
+use crate::base::value::group_digits;
+use crate::diag::{Finding, Findings, Lang, Sources};
 use crate::eval::{self, Audience, MessageLog, Scope, Tables, Trace};
-use crate::program::check::check_condition;
+use crate::program::check::{check_condition, check_value};
 use crate::program::expr::Expr;
 use crate::program::typed::Program;
 use crate::store::{Snapshot, Store};
-use crate::syntax::parse;
+use crate::syntax::{ast, parse};
 
 /// Everything that evaluating a condition needs.
 pub struct Data {
@@ -42,6 +43,16 @@ impl Counts {
     pub fn of(audience: &Audience) -> Self {
         let (users, yes, known) = (audience.yes.len(), audience.yes.count(), audience.known.count());
         Counts { users, yes, no: known - yes, unknown: users - known }
+    }
+
+    /// `true 1,234 · false 5,678 · unknown 90 · of 7,002 users`
+    pub fn line(self, lang: Lang) -> String {
+        let n = |n: usize| group_digits(n as u64);
+        let (yes, no, unknown, users) = (n(self.yes), n(self.no), n(self.unknown), n(self.users));
+        match lang {
+            Lang::En => format!("true {yes} · false {no} · unknown {unknown} · of {users} users\n"),
+            Lang::Zh => format!("真 {yes} · 假 {no} · 未知 {unknown} · 共 {users} 个用户\n"),
+        }
     }
 }
 
@@ -108,11 +119,25 @@ impl Data {
 /// # Errors
 /// The findings, with the sources that their spans point into.
 pub fn condition(project: &Project, text: &str) -> Result<(Expr, Sources), Rejected> {
+    checked(project, text, check_condition)
+}
+
+/// Parses and checks one expression of any type against a program.
+///
+/// # Errors
+/// As [`condition`].
+pub fn expression(project: &Project, text: &str) -> Result<Expr, Rejected> {
+    checked(project, text, check_value).map(|(expr, _)| expr)
+}
+
+type Check = fn(&Program, &Sources, &ast::Expr, &mut Findings) -> Option<Expr>;
+
+fn checked(project: &Project, text: &str, check: Check) -> Result<(Expr, Sources), Rejected> {
     let mut sources = project.sources.clone();
     let id: FileId = sources.add("<condition>", text);
     let mut findings = Findings::default();
     let tree = parse::parse_condition(id, text, &mut findings);
-    let expr = tree.and_then(|tree| check_condition(&project.program, &sources, &tree, &mut findings));
+    let expr = tree.and_then(|tree| check(&project.program, &sources, &tree, &mut findings));
     match expr {
         Some(expr) if !findings.has_errors() => Ok((expr, sources)),
         _ => Err(Rejected { sources, findings: findings.sorted() }),

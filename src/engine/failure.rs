@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use crate::decide::{DecideError, WordsError};
 use crate::diag::Msg;
+use crate::eval::{EvalError, TableError};
 use crate::msg;
+use crate::store::StoreError;
 
 /// What ends a command early.
 #[derive(Debug)]
@@ -51,5 +54,42 @@ impl Failure {
     /// Ctrl-C in the middle of something that can be repeated.
     pub fn stopped() -> Self {
         Failure { message: msg!("stopped on request; nothing is half done", "已按要求停止;没有半途的改动"), help: Vec::new(), exit: 1 }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Stopped => Failure::stopped(),
+            other => Failure::new(Msg { en: other.en(), zh: other.zh() }),
+        }
+    }
+}
+
+impl From<EvalError> for Failure {
+    fn from(e: EvalError) -> Self {
+        Failure::new(e.msg())
+    }
+}
+
+impl From<DecideError> for Failure {
+    fn from(e: DecideError) -> Self {
+        Failure::new(e.msg())
+    }
+}
+
+impl From<WordsError> for Failure {
+    fn from(e: WordsError) -> Self {
+        let (shown, en, zh) = (e.path.display(), e.message.en, e.message.zh);
+        Failure::new(msg!("`{shown}` {en}", "`{shown}` {zh}"))
+    }
+}
+
+/// All of them in one message, the first ones by line.
+impl From<Vec<TableError>> for Failure {
+    fn from(errors: Vec<TableError>) -> Self {
+        let line = |e: &TableError, zh: bool| format!("`{}` {}", e.path.display(), if zh { &e.message.zh } else { &e.message.en });
+        let list = |zh: bool| errors.iter().map(|e| line(e, zh)).collect::<Vec<_>>().join("\n  ");
+        Failure::new(Msg { en: list(false), zh: list(true) })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::args::{CheckArgs, FailLevel, Format};
 use crate::cli::output::Context;
-use crate::diag::{Edit, Finding, Lang, Level};
+use crate::diag::{Edit, Level};
 use crate::engine::{Failure, Project, ProjectOptions, project};
 use crate::msg;
 
@@ -83,11 +83,4 @@ fn apply_fixes(cx: &Context, project: &Project) -> Result<usize, Failure> {
         cx.say(&msg!("applied {applied} fixes", "已应用 {applied} 处修正"));
     }
     Ok(applied)
-}
-
-/// For commands that check one expression: prints its findings and refuses.
-pub fn refuse(cx: &Context, project: &Project, findings: &[Finding], lang: Option<Lang>) -> Result<u8, Failure> {
-    let _ = lang;
-    cx.print_findings(project, findings, Format::Human)?;
-    Ok(1)
 }

@@ -6,8 +6,6 @@ use crate::cli::args::{Format, QueryArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::data::{self, Counts, Data};
 use crate::engine::Failure;
-use crate::base::value::group_digits;
-use crate::diag::Lang;
 use crate::msg;
 use crate::store::export;
 
@@ -45,18 +43,8 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
         let counts = Counts::of(&audience);
         match format {
             Format::Json => print_json(&json!({"users": counts.users, "true": counts.yes, "false": counts.no, "unknown": counts.unknown}))?,
-            _ => print_out(&counts_line(counts, cx.lang()))?,
+            _ => print_out(&counts.line(cx.lang_of(&project)))?,
         }
     }
     Ok(0)
-}
-
-/// `true 1,234 · false 5,678 · unknown 90 · of 7,002 users`
-pub fn counts_line(c: Counts, lang: Lang) -> String {
-    let n = |n: usize| group_digits(n as u64);
-    let (yes, no, unknown, users) = (n(c.yes), n(c.no), n(c.unknown), n(c.users));
-    match lang {
-        Lang::En => format!("true {yes} · false {no} · unknown {unknown} · of {users} users\n"),
-        Lang::Zh => format!("真 {yes} · 假 {no} · 未知 {unknown} · 共 {users} 个用户\n"),
-    }
 }

@@ -1,0 +1,88 @@
+//! Every condition of a program, and the parts of an expression.
+
+use crate::program::expr::{EventPattern, Expr, ExprKind};
+use crate::program::typed::{Action, Campaign, Piece, Program, Schedule};
+
+/// Every condition and value of the program with its own place in the text.
+pub fn roots(program: &Program) -> Vec<&Expr> {
+    let mut out: Vec<&Expr> = Vec::new();
+    out.extend(program.tags.iter().filter_map(|t| t.derived.as_ref()));
+    out.extend(program.audiences.iter().map(|a| &a.when));
+    out.extend(program.partitions.iter().flat_map(|p| &p.arms));
+    out.extend(program.policy.excludes.iter().map(|e| &e.when));
+    for template in &program.templates {
+        for piece in template.parts.iter().flat_map(|p| &p.text.pieces) {
+            if let Piece::Hole(expr) = piece {
+                out.push(expr);
+            }
+        }
+    }
+    program.campaigns.iter().for_each(|c| of_campaign(c, &mut out));
+    out
+}
+
+fn of_campaign<'p>(campaign: &'p Campaign, out: &mut Vec<&'p Expr>) {
+    out.push(&campaign.when);
+    out.extend(campaign.top.as_ref().map(|t| &t.by));
+    out.extend(campaign.priority.value.as_ref());
+    out.extend(campaign.leave_when.as_ref());
+    out.extend(campaign.via.routes.iter().filter_map(|r| r.weight.as_ref()));
+    let pattern = |p: &'p EventPattern| p.filter.as_ref();
+    out.extend(campaign.goal.as_ref().and_then(|g| pattern(&g.event)));
+    if let Schedule::Trigger(trigger) = &campaign.schedule {
+        out.extend(pattern(&trigger.event));
+        out.extend(trigger.unless.as_ref().and_then(pattern));
+    }
+    action(&campaign.action, out);
+    for step in &campaign.steps {
+        out.extend(step.when.as_ref());
+        action(&step.action, out);
+        if let Some(otherwise) = &step.otherwise {
+            action(otherwise, out);
+        }
+    }
+}
+
+fn action<'p>(a: &'p Action, out: &mut Vec<&'p Expr>) {
+    match a {
+        Action::Send(send) => out.extend(send.via.iter().flat_map(|v| &v.routes).filter_map(|r| r.weight.as_ref())),
+        Action::Nothing => {}
+        Action::Split(arms) => arms.iter().for_each(|arm| action(&arm.action, out)),
+        Action::Choose(arms) => {
+            for arm in arms {
+                out.extend(arm.when.as_ref());
+                action(&arm.action, out);
+            }
+        }
+    }
+}
+
+/// The expressions directly inside one, filters of events included.
+pub fn children(expr: &Expr) -> Vec<&Expr> {
+    use ExprKind as K;
+    match &expr.kind {
+        K::Const(_) | K::Tag(_) | K::Partition(_) | K::TriggerField(_) | K::RowField(_) | K::StepOutcome { .. } | K::Everyone | K::Audience(_) | K::List(_) => {
+            Vec::new()
+        }
+        K::LookupField { keys, .. } => keys.iter().collect(),
+        K::Not(a) | K::IsMissing(a) | K::IsKnown(a) | K::Neg(a) => vec![a],
+        K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],
+        K::And(a, b) | K::Or(a, b) | K::Except(a, b) | K::Coalesce(a, b) => vec![a, b],
+        K::Compare { left, right, .. } | K::Arith { left, right, .. } => vec![left, right],
+        K::TextContains { of, what } | K::StartsWith { of, what } => vec![of, what],
+        K::InRange { of, lo, hi } => vec![of, lo, hi],
+        K::If { when, then, otherwise } => vec![when, then, otherwise],
+        K::Call { args, .. } => args.iter().collect(),
+        K::Event(query) => {
+            let mut out: Vec<&Expr> = query.pattern.filter.iter().collect();
+            out.extend(query.then.iter().filter_map(|t| t.next.filter.as_ref()));
+            out
+        }
+    }
+}
+
+/// The expression and everything inside it.
+pub fn each<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+    visit(expr);
+    children(expr).into_iter().for_each(|child| each(child, visit));
+}
