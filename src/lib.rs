@@ -3,12 +3,16 @@
 //! `ARCHITECTURE.md` draws the floors; `tests/floors.rs` keeps them.
 
 pub mod base;
+pub mod cli;
 pub mod decide;
 pub mod diag;
+pub mod engine;
 pub mod eval;
 pub mod format;
+pub mod lint;
 pub mod plan;
 pub mod program;
+pub mod repl;
 pub mod schedule;
 pub mod store;
 pub mod syntax;

@@ -1,3 +1,5 @@
 //! The `tagcast` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tagcast::cli::main()
+}

@@ -35,6 +35,7 @@ codes! {
     AMBIGUOUS_ADDRESS     "ambiguous-address"      Error    false;
     AND_BESIDE_OR         "and-beside-or"          Warning true;
     BAD_LITERAL           "bad-literal"            Error    false;
+    BAD_PATH              "bad-path"               Error    false;
     BAD_SCHEDULE          "bad-schedule"           Error    false;
     BUILT_IN_NAME         "built-in-name"          Error    false;
     CHAINED_COMPARISON    "chained-comparison"     Error    false;
@@ -50,7 +51,6 @@ codes! {
     EMPTY_TEMPLATE        "empty-template"         Error    false;
     EMPTY_TEST            "empty-test"             Error    false;
     FIELD_CONTENT         "field-content"          Error    false;
-    FILE_NOT_FOUND        "file-not-found"         Error    false;
     IMPOSSIBLE_BOUND      "impossible-bound"       Warning true;
     LIST_CHANNEL_ON_TRIGGER "list-channel-on-trigger" Error    false;
     LOOK_ALIKE            "look-alike"             Warning true;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::session::COMMANDS;
 use crate::base::Type;
+use crate::program::builtins;
 use crate::program::typed::Program;
 use crate::syntax::keyword;
 
@@ -23,7 +24,7 @@ impl Vocabulary {
         words.extend(program.partitions.iter().map(|p| p.declared.name.clone()));
         words.extend(program.lists.iter().map(|l| l.declared.name.clone()));
         words.extend(program.campaigns.iter().map(|c| c.declared.name.clone()));
-        words.extend(crate::program::builtins::names().map(str::to_owned));
+        words.extend(builtins::BUILTINS.iter().map(|b| b.name.to_owned()));
         words.extend(keyword::expression_words().map(str::to_owned));
         let of_type = |ty: &Type| match ty {
             Type::Enum(e) => Some(e.members.clone()),

@@ -40,7 +40,7 @@ pub fn expressions<'f>(file: &'f File, visit: &mut dyn FnMut(&'f Expr)) {
 
 fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
     use ClauseKind as K;
-    let mut all = |list: &[Option<&'f Expr>], visit: &mut dyn FnMut(&'f Expr)| list.iter().flatten().for_each(|e| expr(e, visit));
+    let all = |list: &[Option<&'f Expr>], visit: &mut dyn FnMut(&'f Expr)| list.iter().flatten().for_each(|e| expr(e, visit));
     match &c.kind {
         K::When(e) | K::Sample(e) | K::Deadline(e) | K::Pace(e) | K::Recall(e) | K::LeaveWhen(e) => expr(e, visit),
         K::Exclude { when: e, .. } | K::Holdout { share: e, .. } => expr(e, visit),

@@ -12,16 +12,40 @@ pub fn render(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -
     let mut out = Vec::new();
     for finding in findings {
         let lang = lang(finding);
-        let report = report(sources, finding, lang, color);
+        // ariadne writes a code before the word; `error[name]` reads better and can be searched for.
+        let kind = format!("{}[{}]", word(finding.level, lang), finding.code.name);
+        let report = report(sources, finding, &kind, lang, color);
         // Writing to memory cannot fail; a source that is missing would only leave the excerpt out.
         let _ = report.write(&mut cache, &mut out);
         out.push(b'\n');
     }
-    let mut text: String = String::from_utf8_lossy(&out).lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let text = String::from_utf8_lossy(&out);
+    // The head of a report is painted even when colours are off.
+    let text = if color { text.into_owned() } else { without_escapes(&text) };
+    let mut text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     if let Some(first) = findings.first() {
         text.push_str(&summary(findings, lang(first)));
     }
     text
+}
+
+fn word(level: Level, lang: Lang) -> &'static str {
+    match (level, lang) {
+        (Level::Error, Lang::En) => "error",
+        (Level::Warning, Lang::En) => "warning",
+        (Level::Note, Lang::En) => "note",
+        (Level::Error, Lang::Zh) => "错误",
+        (Level::Warning, Lang::Zh) => "警告",
+        (Level::Note, Lang::Zh) => "提示",
+    }
+}
+
+fn paint(level: Level) -> Color {
+    match level {
+        Level::Error => Color::Red,
+        Level::Warning => Color::Yellow,
+        Level::Note => Color::Blue,
+    }
 }
 
 fn key(sources: &Sources, file: crate::base::FileId) -> String {
@@ -30,17 +54,9 @@ fn key(sources: &Sources, file: crate::base::FileId) -> String {
 
 type Place = (String, std::ops::Range<usize>);
 
-fn report<'a>(sources: &Sources, finding: &Finding, lang: Lang, color: bool) -> Report<'a, Place> {
-    let (word, paint) = match (finding.level, lang) {
-        (Level::Error, Lang::En) => ("error", Color::Red),
-        (Level::Warning, Lang::En) => ("warning", Color::Yellow),
-        (Level::Note, Lang::En) => ("note", Color::Blue),
-        (Level::Error, Lang::Zh) => ("错误", Color::Red),
-        (Level::Warning, Lang::Zh) => ("警告", Color::Yellow),
-        (Level::Note, Lang::Zh) => ("提示", Color::Blue),
-    };
-    // The kind carries the name, for ariadne writes a code before the word.
-    let kind = ReportKind::Custom(word, paint);
+fn report<'a>(sources: &Sources, finding: &Finding, kind: &'a str, lang: Lang, color: bool) -> Report<'a, Place> {
+    let paint = paint(finding.level);
+    let kind = ReportKind::Custom(kind, paint);
     let place = |span: crate::diag::Span| (key(sources, span.file), visible(sources, span));
     let config = Config::default().with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode).with_color(color).with_compact(false);
     let mut builder =
@@ -99,4 +115,16 @@ fn summary(findings: &[Finding], lang: Lang) -> String {
         Lang::En => format!("{} in {files} file{}\n", parts.join(", "), plural(files)),
         Lang::Zh => format!("{files} 个文件中有 {}\n", parts.join("、")),
     }
+}
+
+/// Takes the colour escapes (`ESC [ … m`) out of a text.
+fn without_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        out.push_str(&rest[..at]);
+        rest = rest[at..].find('m').map_or("", |end| &rest[at + end + 1..]);
+    }
+    out.push_str(rest);
+    out
 }

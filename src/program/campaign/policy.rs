@@ -98,7 +98,7 @@ pub fn check_policy(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>)
         match &clause.kind {
             ClauseKind::Consent(name) => typed.consent = consent(checker, name),
             ClauseKind::ForbidWords(files) => {
-                files.iter().for_each(|f| need_files(checker, f));
+                files.iter().for_each(|f| checker.need_file(f));
                 typed.forbid_words.extend(files.iter().map(|f| f.value.clone()));
             }
             ClauseKind::Require(names) => require(checker, names, &mut typed),
@@ -163,27 +163,6 @@ fn consent(checker: &mut Checker<'_>, name: &ast::Ident) -> Option<crate::base::
         return None;
     }
     Some(id)
-}
-
-/// The file of `forbid words`, or at least one that fits a pattern (`words/*.txt`, one star in the file's name), is there.
-fn need_files(checker: &mut Checker<'_>, file: &ast::Str) {
-    let path = Path::new(&file.value);
-    let pattern = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.split_once('*'));
-    let outside = path.is_absolute() || path.components().any(|c| matches!(c, Component::ParentDir));
-    let (Some((before, after)), false) = (pattern, outside) else { return checker.need_file(file) };
-    if checker.options.folder.as_os_str().is_empty() {
-        return;
-    }
-    let folder = checker.options.folder.join(path.parent().unwrap_or(Path::new("")));
-    let fits = |name: &str| name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after);
-    let found = std::fs::read_dir(folder).into_iter().flatten().flatten().any(|e| e.file_name().to_str().is_some_and(fits));
-    if !found {
-        let name = &file.value;
-        checker.report(
-            Finding::new(&catalog::FILE_NOT_FOUND, file.span, msg!("no file fits `{name}`", "没有文件符合 `{name}`"))
-                .help(msg!("paths begin at the program's folder", "路径从程序所在的文件夹算起")),
-        );
-    }
 }
 
 /// The word that a name is, if it is a keyword in either language.

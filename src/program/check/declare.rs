@@ -421,25 +421,17 @@ impl Checker<'_> {
         });
     }
 
-    /// A file that the program names is there; not asked where there is no folder.
+    /// A file that the program names lies inside its folder. Whether it is there is asked when it is read: data may come later than the program.
     pub(in crate::program) fn need_file(&mut self, file: &ast::Str) {
         let name = &file.value;
         let path = std::path::Path::new(name);
         if name.is_empty() || path.is_absolute() || path.components().any(|c| matches!(c, std::path::Component::ParentDir)) {
-            return self.report(Finding::new(
-                &catalog::FILE_NOT_FOUND,
+            self.report(Finding::new(
+                &catalog::BAD_PATH,
                 file.span,
                 msg!("`{name}` must be a path inside the program's folder", "`{name}` 必须是程序文件夹内的路径"),
             ));
         }
-        let folder = &self.options.folder;
-        if folder.as_os_str().is_empty() || folder.join(path).is_file() {
-            return;
-        }
-        self.report(
-            Finding::new(&catalog::FILE_NOT_FOUND, file.span, msg!("the file `{name}` is not there", "文件 `{name}` 不存在"))
-                .help(msg!("paths begin at the program's folder", "路径从程序所在的文件夹算起")),
-        );
     }
 
     /// The members of a partition are its arms, known before any of its conditions is.
