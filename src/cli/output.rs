@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::args::{ColorWhen, Format, Global};
 use super::world::RealWorld;
-use crate::base::world::World;
 use crate::base::Instant;
+use crate::base::world::World;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Level, Msg};
 use crate::engine::data::{self, Rejected};

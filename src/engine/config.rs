@@ -73,7 +73,10 @@ impl Config {
                 "{}:尚不支持把账号 `{account}` 绑定到真实渠道",
                 path.display()
             ))
-            .help(msg!("remove `[accounts.{account}]`: unbound channels write to `sandbox.file`", "请删除 `[accounts.{account}]`:未绑定的渠道写入 `sandbox.file`")));
+            .help(msg!(
+                "remove `[accounts.{account}]`: unbound channels write to `sandbox.file`",
+                "请删除 `[accounts.{account}]`:未绑定的渠道写入 `sandbox.file`"
+            )));
         }
         Ok(config)
     }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Failure, Project, ProjectOptions};
+use crate::base::value::group_digits;
 use crate::base::world::World;
 use crate::base::{FileId, Instant, UserNo};
-use crate::base::value::group_digits;
 use crate::diag::{Finding, Findings, Lang, Sources};
 use crate::eval::{self, Audience, MessageLog, Scope, Tables, Trace};
 use crate::program::check::{check_condition, check_value};
@@ -70,12 +70,7 @@ pub fn open_snapshot(dir: &Path, world: &Arc<dyn World>) -> Result<Option<Arc<Sn
 ///
 /// # Errors
 /// A program or a store that cannot be read; lists and lookups that cannot be loaded.
-pub fn load(
-    paths: &[PathBuf],
-    store: &Path,
-    now: Option<&str>,
-    world: &Arc<dyn World>,
-) -> Result<(Project, Arc<Snapshot>), Failure> {
+pub fn load(paths: &[PathBuf], store: &Path, now: Option<&str>, world: &Arc<dyn World>) -> Result<(Project, Arc<Snapshot>), Failure> {
     let snapshot = open_snapshot(store, world)?;
     let schema = snapshot.as_ref().map(|s| s.schema().clone());
     let project = Project::load(paths, &ProjectOptions { now: now.map(str::to_owned), store_schema: schema }, world.as_ref())?;

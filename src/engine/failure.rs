@@ -53,7 +53,9 @@ impl Failure {
 
     /// Ctrl-C in the middle of something that can be repeated.
     pub fn stopped() -> Self {
-        Failure { message: msg!("stopped on request; nothing is half done", "已按要求停止;没有半途的改动"), help: Vec::new(), exit: 1 }
+        Failure {
+            message: msg!("stopped on request; nothing is half done", "已按要求停止;没有半途的改动"), help: Vec::new(), exit: 1
+        }
     }
 }
 

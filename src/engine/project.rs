@@ -201,8 +201,11 @@ fn collect_where(folder: &Path, depth: usize, enter: &dyn Fn(&Path) -> bool, out
         }
         if out.len() > MAX_FILES {
             let shown = folder.display();
-            return Err(Failure::new(msg!("`{shown}` holds more than {MAX_FILES} .campaign files", "`{shown}` 中的 .campaign 文件超过 {MAX_FILES} 个"))
-                .help(msg!("name the folder of one program with --program", "请用 --program 指定一个程序的文件夹")));
+            return Err(Failure::new(msg!(
+                "`{shown}` holds more than {MAX_FILES} .campaign files",
+                "`{shown}` 中的 .campaign 文件超过 {MAX_FILES} 个"
+            ))
+            .help(msg!("name the folder of one program with --program", "请用 --program 指定一个程序的文件夹")));
         }
     }
     Ok(())

@@ -29,7 +29,9 @@ pub fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
         let name = &a.name;
         let message = match catalog::named(name) {
             None => msg!("no lint is named `{name}`", "没有名为 `{name}` 的检查"),
-            Some(code) if !code.lint => msg!("`{name}` is not a lint: errors cannot be allowed", "`{name}` 不是可忽略的检查:错误不能被允许"),
+            Some(code) if !code.lint => {
+                msg!("`{name}` is not a lint: errors cannot be allowed", "`{name}` 不是可忽略的检查:错误不能被允许")
+            }
             Some(_) => msg!("nothing here is allowed by this comment", "此注释没有允许任何内容"),
         };
         out.push(Finding::new(&catalog::UNUSED_ALLOW, a.span, message).help(msg!("delete the comment", "请删除此注释")));
@@ -40,7 +42,8 @@ fn allowances(cx: &LintContext, file: &crate::syntax::ast::File) -> Vec<Allowanc
     let text = cx.sources.text(file.id);
     let mut out = Vec::new();
     for comment in &file.comments {
-        let Some(names) = comment.text.trim_start_matches('#').trim().strip_prefix("tagcast:").and_then(|t| t.trim().strip_prefix("allow")) else {
+        let Some(names) = comment.text.trim_start_matches('#').trim().strip_prefix("tagcast:").and_then(|t| t.trim().strip_prefix("allow"))
+        else {
             continue;
         };
         let start = comment.span.start as usize;
@@ -57,9 +60,7 @@ fn allowances(cx: &LintContext, file: &crate::syntax::ast::File) -> Vec<Allowanc
 /// What stands below a comment of its own: the item that begins next, or the next line inside one.
 fn below(file: &crate::syntax::ast::File, text: &str, end: usize) -> (usize, usize) {
     let inside = file.items.iter().any(|i| (i.span.start as usize) < end && end < i.span.end as usize);
-    if !inside
-        && let Some(item) = file.items.iter().find(|i| i.span.start as usize >= end)
-    {
+    if !inside && let Some(item) = file.items.iter().find(|i| i.span.start as usize >= end) {
         return (item.span.start as usize, item.span.end as usize);
     }
     let from = text[end..].find('\n').map_or(text.len(), |p| end + p + 1);

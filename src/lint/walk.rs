@@ -61,9 +61,15 @@ fn action<'p>(a: &'p Action, out: &mut Vec<&'p Expr>) {
 pub fn children(expr: &Expr) -> Vec<&Expr> {
     use ExprKind as K;
     match &expr.kind {
-        K::Const(_) | K::Tag(_) | K::Partition(_) | K::TriggerField(_) | K::RowField(_) | K::StepOutcome { .. } | K::Everyone | K::Audience(_) | K::List(_) => {
-            Vec::new()
-        }
+        K::Const(_)
+        | K::Tag(_)
+        | K::Partition(_)
+        | K::TriggerField(_)
+        | K::RowField(_)
+        | K::StepOutcome { .. }
+        | K::Everyone
+        | K::Audience(_)
+        | K::List(_) => Vec::new(),
         K::LookupField { keys, .. } => keys.iter().collect(),
         K::Not(a) | K::IsMissing(a) | K::IsKnown(a) | K::Neg(a) => vec![a],
         K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],

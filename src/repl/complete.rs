@@ -47,7 +47,12 @@ impl Vocabulary {
             let fitting = members.iter().filter(|m| m.starts_with(typed));
             return (start + 1, fitting.map(|m| format!("{m}\"")).collect());
         }
-        let start = before.char_indices().rev().take_while(|(_, c)| c.is_alphanumeric() || *c == '_' || *c == ':').last().map_or(cursor, |(i, _)| i);
+        let start = before
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| c.is_alphanumeric() || *c == '_' || *c == ':')
+            .last()
+            .map_or(cursor, |(i, _)| i);
         let typed = &before[start..];
         if typed.starts_with(':') {
             return (start, COMMANDS.iter().filter(|c| c.0.starts_with(typed)).map(|c| c.0.to_string()).collect());

@@ -158,7 +158,11 @@ fn highlight(line: &str) -> String {
             (c.len_utf8(), "")
         };
         let (word, after) = rest.split_at(len.max(c.len_utf8()).min(rest.len()));
-        if color.is_empty() { out.push_str(word) } else { out.push_str(&format!("\u{1b}[{color}m{word}\u{1b}[0m")) }
+        if color.is_empty() {
+            out.push_str(word)
+        } else {
+            out.push_str(&format!("\u{1b}[{color}m{word}\u{1b}[0m"))
+        }
         rest = after;
     }
     out

@@ -135,7 +135,8 @@ impl Session {
             }
             _ => {
                 let near = COMMANDS.iter().map(|c| c.0).min_by_key(|c| strsim::damerau_levenshtein(&c[1..], word)).unwrap_or(":help");
-                Err(Failure::refused(msg!("there is no command `:{word}`", "没有命令 `:{word}`")).help(msg!("did you mean `{near}`?", "是否想要 `{near}`?")))
+                Err(Failure::refused(msg!("there is no command `:{word}`", "没有命令 `:{word}`"))
+                    .help(msg!("did you mean `{near}`?", "是否想要 `{near}`?")))
             }
         }
     }
@@ -207,7 +208,6 @@ impl Session {
     }
 
     fn plan(&self, campaign: &str) -> Result<String, Failure> {
-
         let _ = campaign;
         Ok(String::new())
     }

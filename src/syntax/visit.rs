@@ -1,8 +1,8 @@
 //! One walk over all expressions of a file, for those who look at the text rather than at its meaning.
 
 use super::ast::{
-    Action, Again, Arg, AtExpr, CapPeriod, Clause, ClauseKind, EventExpr, EveryPeriod, Expr, ExprKind, File, InSet, ItemKind, MonthDay, Piece, TagKind,
-    TagQualifierKind, TestStepKind, Via, WindowKind,
+    Action, Again, Arg, AtExpr, CapPeriod, Clause, ClauseKind, EventExpr, EveryPeriod, Expr, ExprKind, File, InSet, ItemKind, MonthDay,
+    Piece, TagKind, TagQualifierKind, TestStepKind, Via, WindowKind,
 };
 
 /// Calls `visit` for every expression of the file and every expression inside one.
@@ -91,8 +91,19 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
         }
         K::Target(bands) => bands.iter().for_each(|b| expr(&b.at_least, visit)),
         K::For { clauses, .. } => clauses.iter().for_each(|c| clause(c, visit)),
-        K::Purpose(_) | K::At { .. } | K::Again(_) | K::Rollout | K::StopIf | K::Timezone(_) | K::Currency(_) | K::Consent(_) | K::ForbidWords(_)
-        | K::Require(_) | K::No(_) | K::Review | K::Broken => {}
+        K::Purpose(_)
+        | K::At { .. }
+        | K::Again(_)
+        | K::Rollout
+        | K::StopIf
+        | K::Timezone(_)
+        | K::Currency(_)
+        | K::Consent(_)
+        | K::ForbidWords(_)
+        | K::Require(_)
+        | K::No(_)
+        | K::Review
+        | K::Broken => {}
     }
 }
 
@@ -196,7 +207,12 @@ fn window<'f>(w: &'f WindowKind, visit: &mut dyn FnMut(&'f Expr)) {
             expr(b, visit);
         }
         WindowKind::Since(d) => expr(d, visit),
-        WindowKind::Last(_) | WindowKind::Next(_) | WindowKind::Today | WindowKind::Yesterday | WindowKind::This(_) | WindowKind::Previous(_)
+        WindowKind::Last(_)
+        | WindowKind::Next(_)
+        | WindowKind::Today
+        | WindowKind::Yesterday
+        | WindowKind::This(_)
+        | WindowKind::Previous(_)
         | WindowKind::Ever => {}
     }
 }

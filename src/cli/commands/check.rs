@@ -61,7 +61,11 @@ fn apply_fixes(cx: &Context, project: &Project) -> Result<usize, Failure> {
     let mut applied = 0;
     for finding in project.findings.iter().filter(|f| project.in_focus(f.span.file)) {
         let Some(fix) = finding.fixes.iter().find(|f| f.safe) else { continue };
-        let clash = |e: &Edit| by_file.get(&e.span.file).is_some_and(|l| l.iter().any(|o| e.span.start < o.span.end && o.span.start < e.span.end || e.span == o.span));
+        let clash = |e: &Edit| {
+            by_file
+                .get(&e.span.file)
+                .is_some_and(|l| l.iter().any(|o| e.span.start < o.span.end && o.span.start < e.span.end || e.span == o.span))
+        };
         if fix.edits.iter().any(clash) {
             continue;
         }

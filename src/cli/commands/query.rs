@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cli::args::{Format, QueryArgs};
 use crate::cli::output::{Context, print_out};
-use crate::engine::data::{self, Counts, Data};
 use crate::engine::Failure;
+use crate::engine::data::{self, Counts, Data};
 use crate::msg;
 use crate::store::export;
 
@@ -42,7 +42,10 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
     } else {
         let counts = Counts::of(&audience);
         match format {
-            Format::Json => print_out(&format!("{}\n", json!({"users": counts.users, "true": counts.yes, "false": counts.no, "unknown": counts.unknown})))?,
+            Format::Json => print_out(&format!(
+                "{}\n",
+                json!({"users": counts.users, "true": counts.yes, "false": counts.no, "unknown": counts.unknown})
+            ))?,
             _ => print_out(&counts.line(cx.lang_of(&project)))?,
         }
     }

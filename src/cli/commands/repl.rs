@@ -23,7 +23,9 @@ pub fn run(cx: &Context) -> Result<u8, Failure> {
 
 /// Where shells keep such things; nowhere if the machine does not say.
 fn history_file() -> Option<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")))?;
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")))?;
     let folder = state.join("tagcast");
     std::fs::create_dir_all(&folder).ok()?;
     Some(folder.join("history"))

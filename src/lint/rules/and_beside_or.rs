@@ -19,9 +19,10 @@ fn look(e: &Expr, out: &mut Findings) {
     for side in [left, right] {
         let ExprKind::Binary { op: BinaryOp::And, op_span: inner, .. } = side.kind.as_ref() else { continue };
         let edits = vec![Edit { span: side.span.before(), text: "(".into() }, Edit { span: side.span.after(), text: ")".into() }];
-        let finding = Finding::new(&catalog::AND_BESIDE_OR, *inner, msg!("`and` beside `or` without parentheses", "`且` 与 `或` 并用而没有括号"))
-            .label(*op_span, msg!("this `or` comes last", "此 `或` 后计算"))
-            .fix_all(msg!("put parentheses around the `and`", "给 `且` 加上括号"), edits, true);
+        let finding =
+            Finding::new(&catalog::AND_BESIDE_OR, *inner, msg!("`and` beside `or` without parentheses", "`且` 与 `或` 并用而没有括号"))
+                .label(*op_span, msg!("this `or` comes last", "此 `或` 后计算"))
+                .fix_all(msg!("put parentheses around the `and`", "给 `且` 加上括号"), edits, true);
         out.push(finding);
     }
 }

@@ -15,7 +15,10 @@ fn check(cx: &LintContext, out: &mut Findings) {
         let time = match &campaign.schedule {
             Schedule::Once(Once::TimeOfDay(t) | Once::At(_, t)) => *t,
             Schedule::Every(every) => match &every.period {
-                EveryPeriod::Day { at } | EveryPeriod::Weekdays { at, .. } | EveryPeriod::Month { at, .. } | EveryPeriod::Days { at, .. } => *at,
+                EveryPeriod::Day { at }
+                | EveryPeriod::Weekdays { at, .. }
+                | EveryPeriod::Month { at, .. }
+                | EveryPeriod::Days { at, .. } => *at,
                 EveryPeriod::Hour { .. } => continue,
             },
             Schedule::Once(Once::Now) | Schedule::Trigger(_) => continue,

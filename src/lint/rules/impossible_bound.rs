@@ -75,7 +75,9 @@ fn look(cx: &LintContext, e: &Expr, out: &mut Findings) {
     } else {
         msg!("this is never true: `{name}` lies in {range}", "此条件永不成立:`{name}` 的范围是 {range}")
     };
-    out.push(Finding::new(&catalog::IMPOSSIBLE_BOUND, e.span, message).help(msg!("compare with a value inside the range", "请与范围内的值比较")));
+    out.push(
+        Finding::new(&catalog::IMPOSSIBLE_BOUND, e.span, message).help(msg!("compare with a value inside the range", "请与范围内的值比较")),
+    );
 }
 
 /// A value behind the conversion that the checker put around it.

@@ -15,8 +15,8 @@ pub const RULE: Rule = Rule { code: &catalog::LOOK_ALIKE, check };
 
 /// Bidirectional and other invisible controls (Unicode Technical Report 36).
 const CONTROLS: [char; 14] = [
-    '\u{061C}', '\u{200B}', '\u{200E}', '\u{200F}', '\u{202A}', '\u{202B}', '\u{202C}', '\u{202D}', '\u{202E}', '\u{2060}', '\u{2066}', '\u{2067}', '\u{2068}',
-    '\u{2069}',
+    '\u{061C}', '\u{200B}', '\u{200E}', '\u{200F}', '\u{202A}', '\u{202B}', '\u{202C}', '\u{202D}', '\u{202E}', '\u{2060}', '\u{2066}',
+    '\u{2067}', '\u{2068}', '\u{2069}',
 ];
 
 fn check(cx: &LintContext, out: &mut Findings) {
@@ -26,7 +26,8 @@ fn check(cx: &LintContext, out: &mut Findings) {
             let code = c as u32;
             let span = Span::new(file.id, at, at + c.len_utf8());
             let message = msg!("an invisible control character (U+{code:04X}) stands here", "这里有一个不可见的控制字符(U+{code:04X})");
-            let finding = Finding::new(&catalog::LOOK_ALIKE, span, message).help(msg!("what it hides or turns around is not what runs", "它会隐藏或颠倒显示的内容"));
+            let finding = Finding::new(&catalog::LOOK_ALIKE, span, message)
+                .help(msg!("what it hides or turns around is not what runs", "它会隐藏或颠倒显示的内容"));
             out.push(finding.fix(msg!("delete it", "删除它"), span, "", false));
         }
     }
@@ -37,7 +38,10 @@ fn check(cx: &LintContext, out: &mut Findings) {
         let alphabetic: String = name.chars().filter(|c| !is_han(*c)).collect();
         if !alphabetic.is_empty() && !alphabetic.is_ascii() && !alphabetic.as_str().is_single_script() {
             let message = msg!("`{name}` mixes letters of different alphabets that look alike", "`{name}` 混用了外形相似的不同字母表");
-            out.push(Finding::new(&catalog::LOOK_ALIKE, declared.name_span, message).help(msg!("type it anew with one keyboard", "请用同一种输入法重新输入")));
+            out.push(
+                Finding::new(&catalog::LOOK_ALIKE, declared.name_span, message)
+                    .help(msg!("type it anew with one keyboard", "请用同一种输入法重新输入")),
+            );
         }
         let shape: String = skeleton(name).collect();
         match seen.get(&shape) {

@@ -27,7 +27,10 @@ fn check(cx: &LintContext, out: &mut Findings) {
         if !used.contains(&AudienceId(i as u32)) {
             let name = &audience.declared.name;
             let message = msg!("nothing uses the audience `{name}`", "人群 `{name}` 没有被使用");
-            out.push(Finding::new(&catalog::UNUSED_AUDIENCE, audience.declared.name_span, message).help(msg!("use it, or delete it", "请使用它,或将其删除")));
+            out.push(
+                Finding::new(&catalog::UNUSED_AUDIENCE, audience.declared.name_span, message)
+                    .help(msg!("use it, or delete it", "请使用它,或将其删除")),
+            );
         }
     }
 }

@@ -28,7 +28,10 @@ fn check(cx: &LintContext, out: &mut Findings) {
         if !used.contains(&TemplateId(i as u32)) {
             let name = &template.declared.name;
             let message = msg!("no campaign sends the template `{name}`", "没有活动发送模板 `{name}`");
-            out.push(Finding::new(&catalog::UNUSED_TEMPLATE, template.declared.name_span, message).help(msg!("send it, or delete it", "请使用它,或将其删除")));
+            out.push(
+                Finding::new(&catalog::UNUSED_TEMPLATE, template.declared.name_span, message)
+                    .help(msg!("send it, or delete it", "请使用它,或将其删除")),
+            );
         }
     }
 }
