@@ -615,7 +615,7 @@ fn changed(text: &str, changes: &[Change]) -> String {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(100))]
 
     /// Whatever happens to the text: no panic, every place inside the file and on character bounds, the same findings twice.
     #[test]
@@ -630,4 +630,22 @@ proptest::proptest! {
         }
         proptest::prop_assert_eq!(&findings_of(&text).1, &findings);
     }
+}
+
+/// Files that the program names are looked for in its folder, where there is one.
+#[test]
+fn named_files_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("vips.csv"), "u1\n").unwrap();
+    let text = "list vips from \"vips.csv\"\nlist others from \"others.csv\"\nlookup w(city text(9)) { uv number } from \"w.csv\"";
+    let mut sources = Sources::default();
+    let mut findings = Findings::default();
+    let file = sources.add("a.campaign", text);
+    let tree = parse(file, text, &mut findings);
+    let options = CheckOptions { folder: folder.path().into(), ..CheckOptions::default() };
+    check(&sources, &[tree], &options, &mut findings);
+    assert_eq!(
+        shown(findings),
+        ["file-not-found: the file `others.csv` is not there", "file-not-found: the file `w.csv` is not there"]
+    );
 }

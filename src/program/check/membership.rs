@@ -163,11 +163,7 @@ impl Exprs<'_> {
 
     fn list_item(&mut self, item: &ast::Expr, ty: &Type, from: Span, cx: &ExprContext<'_>) -> Option<Value> {
         let typed = self.expr(item, Some(Want { ty, from: Some(from) }), cx)?;
-        let typed = match (&typed.ty, ty) {
-            // `age in [1.5]`: beside an int a fraction is a number; it equals none of them, but it is no mistake of types.
-            (Type::Number, Type::Int { .. }) => typed,
-            _ => self.expect_type(typed, ty, Some(from))?,
-        };
+        let typed = self.expect_type(typed, ty, Some(from))?;
         match typed.kind {
             ExprKind::Const(value) => Some(value),
             _ => {
