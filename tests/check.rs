@@ -644,8 +644,5 @@ fn named_files_must_be_there() {
     let tree = parse(file, text, &mut findings);
     let options = CheckOptions { folder: folder.path().into(), ..CheckOptions::default() };
     check(&sources, &[tree], &options, &mut findings);
-    assert_eq!(
-        shown(findings),
-        ["file-not-found: the file `others.csv` is not there", "file-not-found: the file `w.csv` is not there"]
-    );
+    assert_eq!(shown(findings), ["file-not-found: the file `others.csv` is not there", "file-not-found: the file `w.csv` is not there"]);
 }
