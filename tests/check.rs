@@ -646,3 +646,31 @@ fn named_files_must_be_there() {
     check(&sources, &[tree], &options, &mut findings);
     assert_eq!(shown(findings), ["file-not-found: the file `others.csv` is not there", "file-not-found: the file `w.csv` is not there"]);
 }
+
+/// The examples of every page that the parser and the checker answer for: the bad one gives exactly this finding, the good one no error.
+#[test]
+fn pages_show_what_they_say() {
+    let mut wrong = Vec::new();
+    for code in tagcast::diag::catalog::ALL.iter().filter(|c| !c.lint) {
+        let section = |title: &str| {
+            let (_, rest) = code.page.split_once(title)?;
+            let (_, block) = rest.split_once("```campaign\n")?;
+            // A section without a block of its own must not take the next one's.
+            let block = block.split("```").next()?;
+            (!rest.split("```campaign").next()?.contains("\n## ")).then_some(block)
+        };
+        if let Some(bad) = section("## Bad") {
+            let found: Vec<&str> = findings_of(bad).1.iter().map(|f| f.code.name).collect();
+            if found != [code.name] {
+                wrong.push(format!("{}: the bad example gives {found:?}", code.name));
+            }
+        }
+        if let Some(good) = section("## Good") {
+            let (_, found) = findings_of(good);
+            if found.iter().any(|f| f.level == tagcast::diag::Level::Error) {
+                wrong.push(format!("{}: the good example gives {:?}", code.name, found[0].message.en));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
