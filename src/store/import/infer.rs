@@ -80,9 +80,12 @@ pub fn tags(file: &Path, id: &str, reading: &Reading, wanted: &dyn Fn(&str) -> b
     for (name, seen) in names.iter().zip(&columns).filter(|(name, _)| *name != id && !name.is_empty() && wanted(name)) {
         let unfit =
             name.contains(['`', '\n', '\r']).then(|| words!("its name cannot be quoted: rename the column", "列名无法引用：请改名"));
+        let private = PRIVATE_NAMES.contains(&name.to_lowercase().as_str());
         match (unfit, seen.ty()) {
             (Some(why), _) | (None, Err(why)) => inferred.skipped.push((name.clone(), why)),
-            (None, Ok(ty)) => inferred.tags.push(tag(name, ty)),
+            // A phone number is no number, and four of them are no enum.
+            (None, Ok(_)) if private => inferred.tags.push(tag(name, text_up_to(seen.longest), true)),
+            (None, Ok(ty)) => inferred.tags.push(tag(name, ty, false)),
         }
     }
     let schema = Schema { tags: inferred.tags, events: Vec::new() };
@@ -91,13 +94,12 @@ pub fn tags(file: &Path, id: &str, reading: &Reading, wanted: &dyn Fn(&str) -> b
     Ok(inferred)
 }
 
-fn tag(name: &str, ty: Type) -> TagSchema {
-    let private = PRIVATE_NAMES.contains(&name.to_lowercase().as_str()) || ty == Type::Place;
+fn tag(name: &str, ty: Type, private: bool) -> TagSchema {
     TagSchema {
         name: name.into(),
+        private: private || ty == Type::Place,
         ty,
         always: false,
-        private,
         consent: false,
         sensitive_by: None,
         fresh: None,
