@@ -24,7 +24,7 @@ pub fn run(cx: &Context, command: &EventsCommand) -> Result<u8, Failure> {
 fn import(cx: &Context, args: &EventsImportArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
     let (store, project) = loading::open(cx)?;
-    let mut writer = store.writer().map_err(loading::failure)?;
+    let mut writer = store.writer()?;
     let stored = writer.schema();
     let Some(event) = declared(&project, &args.event).or_else(|| stored.events.iter().find(|e| e.name == args.event)) else {
         return Err(undeclared(&project, args, &loading::reading(&project)));
@@ -37,7 +37,7 @@ fn import(cx: &Context, args: &EventsImportArgs) -> Result<u8, Failure> {
     drop(bar);
     match result {
         Ok(report) => {
-            writer.commit().map_err(loading::failure)?;
+            writer.commit()?;
             loading::report(cx, &args.file, &report, format)?;
             Ok(0)
         }
@@ -62,8 +62,8 @@ fn undeclared(project: &Project, args: &EventsImportArgs, reading: &crate::store
 
 fn list(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
-    let store = Store::open(cx.store_dir(), cx.world()).map_err(loading::failure)?;
-    let snapshot = store.snapshot().map_err(loading::failure)?;
+    let store = Store::open(cx.store_dir(), cx.world())?;
+    let snapshot = store.snapshot()?;
     let project = loading::project(cx, &store)?;
     let only_stored = snapshot.schema().events.iter().filter(|e| declared(&project, &e.name).is_none());
     let (mut text, mut rows) = (String::new(), Vec::new());

@@ -12,19 +12,19 @@ use crate::diag::{Lang, Msg};
 use crate::engine::{Failure, Project, ProjectOptions};
 use crate::msg;
 use crate::store::import::{ImportError, Progress, Reading, Rejected, Report};
-use crate::store::{Store, StoreError, Words};
+use crate::store::{Store, Words};
 
 /// The store that an import fills, made if it is not there, and the program that says what the columns are.
 /// A program with mistakes elsewhere does not stop an import: only its declarations are needed.
 pub fn open(cx: &Context) -> Result<(Store, Project), Failure> {
-    let store = Store::create_or_open(cx.store_dir(), cx.world()).map_err(failure)?;
+    let store = Store::create_or_open(cx.store_dir(), cx.world())?;
     let project = project(cx, &store)?;
     Ok((store, project))
 }
 
 /// The program, with the tags that only the store declares.
 pub fn project(cx: &Context, store: &Store) -> Result<Project, Failure> {
-    let stored = store.snapshot().map_err(failure)?.schema().clone();
+    let stored = store.snapshot()?.schema().clone();
     cx.project(&[], ProjectOptions { store_schema: Some(stored), ..ProjectOptions::default() })
 }
 
@@ -35,14 +35,6 @@ pub fn reading(project: &Project) -> Reading {
 
 pub fn message(words: Words) -> Msg {
     Msg { en: words.en, zh: words.zh }
-}
-
-/// Why a command on the store could not run.
-pub fn failure(e: StoreError) -> Failure {
-    match e {
-        StoreError::Stopped => Failure::stopped(),
-        other => Failure::new(message(other.words())),
-    }
 }
 
 /// A bar on a terminal, nothing elsewhere.
@@ -96,7 +88,7 @@ pub fn report(cx: &Context, file: &Path, report: &Report, format: Format) -> Res
 pub fn refuse(cx: &Context, error: ImportError, format: Format) -> Result<u8, Failure> {
     let words = message(error.words());
     let rejected = match error {
-        ImportError::Store(e) => return Err(failure(e)),
+        ImportError::Store(e) => return Err(e.into()),
         ImportError::Rows(rejected) => rejected,
     };
     let lang = cx.lang();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::loading::{self, Bar};
+use super::loading::Bar;
 use crate::base::Zone;
 use crate::base::value::group_digits;
 use crate::cli::args::{Format, SampleDataArgs};
@@ -90,12 +90,12 @@ fn make(cx: &Context, args: &SampleDataArgs, part: &Path) -> Result<u64, Failure
         let path = part.join(name);
         fs::write(&path, text).map_err(|e| Failure::io(&path, &e))?;
     }
-    let store = Store::create_or_open(part.join(".tagcast"), cx.world()).map_err(loading::failure)?;
-    let mut writer = store.writer().map_err(loading::failure)?;
+    let store = Store::create_or_open(part.join(".tagcast"), cx.world())?;
+    let mut writer = store.writer()?;
     let bar = Bar::new(cx, "sample");
     let sample = Sample { users: args.users, seed: args.seed, now, zone: Zone::SHANGHAI };
-    let made = sample.write(&mut writer, &mut |p| bar.tell(p)).map_err(loading::failure)?;
-    writer.commit().map_err(loading::failure)?;
+    let made = sample.write(&mut writer, &mut |p| bar.tell(p))?;
+    writer.commit()?;
     Ok(made.events.iter().map(|(_, n)| n).sum())
 }
 

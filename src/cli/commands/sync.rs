@@ -3,8 +3,6 @@
 //! A source has changed when its content is another than at its last import, or when the declarations are. Tags update users;
 //! events replace what the same source gave before.
 
-use std::path::Path;
-
 use super::loading::{self, Bar};
 use crate::cli::args::Format;
 use crate::cli::output::Context;
@@ -36,8 +34,8 @@ pub fn fill_if_empty(cx: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     if Store::exists(&cx.store_dir()) {
-        let store = Store::open(cx.store_dir(), cx.world()).map_err(loading::failure)?;
-        let filled = !store.imports().map_err(loading::failure)?.is_empty() || store.snapshot().map_err(loading::failure)?.user_count() > 0;
+        let store = Store::open(cx.store_dir(), cx.world())?;
+        let filled = !store.imports()?.is_empty() || store.snapshot()?.user_count() > 0;
         if filled {
             return Ok(());
         }
@@ -47,12 +45,12 @@ pub fn fill_if_empty(cx: &Context) -> Result<(), Failure> {
 
 fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
     let (store, project) = loading::open(cx)?;
-    let mut writer = store.writer().map_err(loading::failure)?;
+    let mut writer = store.writer()?;
     let schema = &project.program.schema;
     let (mut imported, mut unchanged) = (Vec::new(), 0);
     for source in &cx.config.tags {
         let (file, name) = (cx.folder().join(&source.file), source.file.display().to_string());
-        let print = fingerprint(&file, &declare::tags(schema))?;
+        let print = Fingerprint::of(&file, &declare::tags(schema))?;
         if print.is_current(TAGS, &name, writer.imports()) {
             unchanged += 1;
             continue;
@@ -77,7 +75,7 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
             ))
             .help(msg!("declare it: event {event} {{ amount money }}", "请声明:event {event} {{ amount money }}")));
         };
-        let print = fingerprint(&file, &declare::event(event))?;
+        let print = Fingerprint::of(&file, &declare::event(event))?;
         if print.is_current(&event.name, &name, writer.imports()) {
             unchanged += 1;
             continue;
@@ -92,7 +90,7 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
         }
     }
     if !imported.is_empty() {
-        writer.commit().map_err(loading::failure)?;
+        writer.commit()?;
     }
     for (file, report) in &imported {
         loading::report(cx, file, report, format)?;
@@ -106,8 +104,4 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
 fn refuse(cx: &Context, bar: Bar, error: ImportError, format: Format) -> Result<u8, Failure> {
     drop(bar);
     loading::refuse(cx, error, format)
-}
-
-fn fingerprint(file: &Path, declared: &str) -> Result<Fingerprint, Failure> {
-    Fingerprint::of(file, declared).map_err(loading::failure)
 }

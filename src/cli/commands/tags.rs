@@ -55,7 +55,7 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
             )));
         }
     }
-    let mut writer = store.writer().map_err(loading::failure)?;
+    let mut writer = store.writer()?;
     let only = (!args.only.is_empty()).then_some(&args.only[..]);
     let import = TagImport { file: &args.file, id: &args.id, reading, source: None, only };
     let bar = Bar::new(cx, TAGS);
@@ -63,7 +63,7 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
     drop(bar);
     match result {
         Ok(report) => {
-            writer.commit().map_err(loading::failure)?;
+            writer.commit()?;
             loading::report(cx, &args.file, &report, format)?;
             Ok(0)
         }
@@ -138,25 +138,25 @@ fn existing(cx: &Context) -> Result<Option<(Store, std::sync::Arc<Snapshot>)>, F
     if !Store::exists(&cx.store_dir()) {
         return Ok(None);
     }
-    let store = Store::open(cx.store_dir(), cx.world()).map_err(loading::failure)?;
-    let snapshot = store.snapshot().map_err(loading::failure)?;
+    let store = Store::open(cx.store_dir(), cx.world())?;
+    let snapshot = store.snapshot()?;
     Ok(Some((store, snapshot)))
 }
 
 fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
-    let store = Store::open(cx.store_dir(), cx.world()).map_err(loading::failure)?;
+    let store = Store::open(cx.store_dir(), cx.world())?;
     if args.verify {
-        store.verify().map_err(loading::failure)?;
+        store.verify()?;
     }
-    let snapshot = store.snapshot().map_err(loading::failure)?;
+    let snapshot = store.snapshot()?;
     let project = loading::project(cx, &store)?;
     let schema = all_tags(&project.program.schema, snapshot.schema());
     if let Some(unknown) = args.tags.iter().find(|name| schema.tag_named(name).is_none()) {
         return Err(Failure::new(msg!("there is no tag `{unknown}`", "没有标签 `{unknown}`"))
             .help(msg!("`tagcast tags list` shows them all", "`tagcast tags list` 可列出全部")));
     }
-    let imports = store.imports().map_err(loading::failure)?;
+    let imports = store.imports()?;
     let now = cx.now(&project);
     let zone = project.program.policy.zone;
     let (mut text, mut rows) = (String::new(), Vec::new());
