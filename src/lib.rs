@@ -5,6 +5,7 @@
 pub mod base;
 pub mod cli;
 pub mod decide;
+pub mod deliver;
 pub mod diag;
 pub mod engine;
 pub mod eval;

@@ -1,0 +1,602 @@
+//! Claiming, answering, settling: how a message leaves.
+//!
+//! A claim is committed before anything is handed over, with all that is handed over: members, keys and a digest of the request. A claim
+//! whose answer never came is *unknown*; it is settled by handing over the same bytes under the same key, where the channel keeps keys,
+//! or by a person.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::bulk::{self, Bulk};
+use super::encode;
+use super::error::LedgerError;
+use super::plan::{RunId, salt};
+use super::record::{self, Answered, Claimed, Learned, Record, Spent};
+use super::state::{ReceiptKind, State};
+use super::{Ledger, Writer, audit};
+use crate::base::{Elapsed, Instant, TimeOfDay, UserNo, Zone};
+use crate::decide::decision::Rendered;
+use crate::deliver::channel::{Answer, Batch, Message, Verdict};
+use crate::program::typed::Channel;
+use crate::store::Users;
+
+/// A segment with its run, as far as handing over needs them.
+#[derive(Clone, Debug)]
+struct Open {
+    of: record::Segment,
+    claimed: i64,
+    campaign: String,
+    step: String,
+    zone: Zone,
+    pace: Option<i64>,
+    quiet: Option<(TimeOfDay, TimeOfDay)>,
+}
+
+const OPEN: &str = "SELECT s.segment, s.run, s.step, s.leg, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
+        s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.pace,
+        t.quiet_from, t.quiet_to
+    FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
+
+impl Open {
+    fn of_row(row: &Row) -> rusqlite::Result<Open> {
+        let zone: String = row.get(21)?;
+        Ok(Open {
+            of: record::Segment {
+                segment: row.get(0)?,
+                run: row.get(1)?,
+                step: row.get(2)?,
+                leg: row.get(3)?,
+                attempt: row.get(4)?,
+                arm: row.get(5)?,
+                template: row.get(6)?,
+                account: row.get(7)?,
+                platform: row.get(8)?,
+                endpoint: row.get(9)?,
+                priority: row.get(10)?,
+                not_before: row.get(11)?,
+                expires: row.get(12)?,
+                day: row.get(13)?,
+                size: row.get(14)?,
+                users: row.get(15)?,
+                addresses: row.get(16)?,
+                contents: row.get(17)?,
+            },
+            claimed: row.get(18)?,
+            campaign: row.get(19)?,
+            step: row.get(20)?,
+            zone: Zone::named(&zone).unwrap_or(Zone::UTC),
+            pace: row.get(22)?,
+            quiet: row.get::<_, Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| (TimeOfDay(from), TimeOfDay(to))),
+        })
+    }
+
+    fn channel(&self) -> Channel {
+        Channel { account: self.of.account.clone(), platform: self.of.platform.clone(), endpoint: self.of.endpoint.clone() }
+    }
+}
+
+/// A segment whose next members may be handed over now. Only [`Ledger::due`] makes one.
+#[derive(Debug)]
+pub struct Due {
+    segment: Open,
+}
+
+impl Due {
+    pub fn campaign(&self) -> &str {
+        &self.segment.campaign
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.segment.channel()
+    }
+
+    /// The end of the quiet hours that `now` is in: a message that waited may come into hours that were not meant for it.
+    pub fn quiet_until(&self, now: Instant) -> Option<Instant> {
+        let (from, to) = self.segment.quiet?;
+        let zone = self.segment.zone;
+        let (date, time) = (zone.date(now), zone.time(now));
+        let quiet = if from < to { from <= time && time < to } else { from <= time || time < to };
+        let end = if time < to { date } else { date.plus_days(1) };
+        quiet.then(|| zone.instant(end, to))
+    }
+
+    /// Messages a minute that the campaign allows itself.
+    pub fn pace(&self) -> Option<i64> {
+        self.segment.pace
+    }
+}
+
+/// So many messages in a window of time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// Whose they are: a campaign's, an account's.
+    pub holder: String,
+    pub most: i64,
+    pub starts: Instant,
+    pub ends: Instant,
+}
+
+impl Limit {
+    /// The window of a minute, on the clock, that `now` is in.
+    pub fn a_minute(holder: String, most: i64, now: Instant) -> Limit {
+        let minute = Elapsed::minutes(1);
+        let starts = Instant(now.0 - now.0.rem_euclid(minute.0));
+        Limit { holder, most, starts, ends: starts.plus(minute) }
+    }
+}
+
+/// What came of an attempt to claim.
+#[derive(Debug)]
+pub enum Taken {
+    Claim(Claim),
+    /// All members had opted out since the plan.
+    AllStruck,
+    /// A limit is used up until then.
+    NotBefore(Instant),
+}
+
+/// Messages that may be handed over, once. Dropped without an answer they are unknown.
+#[derive(Debug)]
+#[must_use = "what is claimed must be handed over and answered"]
+pub struct Claim {
+    held: Held,
+}
+
+/// A batch of which nobody knows whether it arrived.
+#[derive(Debug)]
+#[must_use = "an unknown hand-over must be settled or left to a person"]
+pub struct Unsettled {
+    held: Held,
+}
+
+/// A batch and its members, as they were claimed.
+#[derive(Debug)]
+struct Held {
+    segment: Open,
+    batch: i64,
+    key: String,
+    claimed_at: Instant,
+    /// Place in the segment, user, key, address, text.
+    members: Vec<Member>,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    place: i64,
+    user: UserNo,
+    key: String,
+    address: Arc<str>,
+    content: Arc<Rendered>,
+}
+
+/// An unknown hand-over, for those who look after it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stuck {
+    /// Its number in the ledger.
+    pub batch: i64,
+    pub run: RunId,
+    pub campaign: String,
+    pub channel: Channel,
+    pub messages: i64,
+    pub claimed_at: Instant,
+    /// What the channel said last.
+    pub reason: Option<String>,
+}
+
+impl Held {
+    fn batch(&self, users: &Users) -> Batch {
+        let name = |user: UserNo| users.id(user).map_or_else(|| user.to_string().into(), Arc::from);
+        let message = |m: &Member| Message {
+            key: m.key.clone(),
+            user: m.user,
+            user_id: name(m.user),
+            address: m.address.clone(),
+            content: m.content.clone(),
+        };
+        Batch {
+            key: self.key.clone(),
+            run: RunId(self.segment.of.run),
+            campaign: self.segment.campaign.clone(),
+            step: self.segment.step.clone(),
+            arm: self.segment.of.arm.clone(),
+            template: self.segment.of.template.clone(),
+            channel: self.segment.channel(),
+            zone: self.segment.zone,
+            at: self.claimed_at,
+            messages: self.members.iter().map(message).collect(),
+        }
+    }
+
+    /// Digest of what is handed over.
+    fn request(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut put = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        put(&self.key);
+        put(&self.segment.channel().to_string());
+        put(&self.claimed_at.0.to_string());
+        for m in &self.members {
+            put(&m.key);
+            put(&m.address);
+            m.content.parts.iter().for_each(|(name, value)| {
+                put(name);
+                put(value);
+            });
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+impl Claim {
+    /// The batch's number in the ledger.
+    pub fn number(&self) -> i64 {
+        self.held.batch
+    }
+
+    pub fn batch(&self, users: &Users) -> Batch {
+        self.held.batch(users)
+    }
+}
+
+impl Unsettled {
+    pub fn batch(&self, users: &Users) -> Batch {
+        self.held.batch(users)
+    }
+
+    pub fn claimed_at(&self) -> Instant {
+        self.held.claimed_at
+    }
+
+    pub fn campaign(&self) -> &str {
+        &self.held.segment.campaign
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.held.segment.channel()
+    }
+}
+
+impl Ledger {
+    /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. Campaigns
+    /// in `except` are left alone.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn due(&self, now: Instant, except: &BTreeSet<String>) -> Result<Option<Due>, LedgerError> {
+        let sql = format!(
+            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1
+             ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.leg, s.segment",
+            hour = Elapsed::hours(1).0
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        for segment in select.query_map([now.0], Open::of_row)? {
+            let segment = segment?;
+            if !except.contains(&segment.campaign) {
+                return Ok(Some(Due { segment }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When the next segment that is not due yet will be.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn next_due(&self, after: Instant) -> Result<Option<Instant>, LedgerError> {
+        let sql = "SELECT min(not_before) FROM segment WHERE rest = 0 AND claimed < size AND not_before > ?";
+        let at: Option<i64> = self.db.prepare_cached(sql)?.query_row([after.0], |row| row.get(0))?;
+        Ok(at.map(Instant))
+    }
+
+    /// Hand-overs of which nobody knows whether they arrived.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn stuck(&self) -> Result<Vec<Stuck>, LedgerError> {
+        let sql = "SELECT b.batch, s.run, r.campaign, s.account, s.platform, s.endpoint, b.members, b.claimed_at,
+                (SELECT reason FROM attempt a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1)
+            FROM batch b JOIN segment s USING (segment) JOIN run r USING (run) WHERE b.state IN (20, 21) ORDER BY b.batch";
+        let mut select = self.db.prepare_cached(sql)?;
+        let rows = select.query_map([], |row| {
+            Ok(Stuck {
+                batch: row.get(0)?,
+                run: RunId(row.get(1)?),
+                campaign: row.get(2)?,
+                channel: Channel { account: row.get(3)?, platform: row.get(4)?, endpoint: row.get(5)? },
+                messages: row.get(6)?,
+                claimed_at: Instant(row.get(7)?),
+                reason: row.get(8)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The next unknown batch after the one with this number (0: the first), with its number. Without the batch where it could not be
+    /// repeated byte for byte, because somebody in it was erased: that one is left to a person.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn unsettled(&self, after: i64) -> Result<Option<(i64, Option<Unsettled>)>, LedgerError> {
+        let sql = "SELECT batch, segment, first, size, key, request, claimed_at FROM batch WHERE state IN (20, 21) AND batch > ?
+            ORDER BY batch LIMIT 1";
+        let found = self
+            .db
+            .prepare_cached(sql)?
+            .query_row([after], |r| {
+                let numbers: [i64; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(6)?];
+                Ok((numbers, r.get::<_, String>(4)?, r.get::<_, String>(5)?))
+            })
+            .optional()?;
+        let Some(([batch, segment, first, size, claimed_at], key, request)) = found else { return Ok(None) };
+        let segment = self.db.prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?.query_row([segment], Open::of_row)?;
+        let mut members = self.members(&segment.of, first, size)?;
+        let sql = "SELECT user_no FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
+        let mut select = self.db.prepare_cached(sql)?;
+        let mut kept = Vec::with_capacity(members.len());
+        for member in members.drain(..) {
+            let of = &segment.of;
+            if select.exists(params![of.run, of.step, of.leg, member.user.0, of.attempt, batch])? {
+                kept.push(member);
+            }
+        }
+        let held = Held { segment, batch, key, claimed_at: Instant(claimed_at), members: kept };
+        let same = held.request() == request;
+        Ok(Some((batch, same.then_some(Unsettled { held }))))
+    }
+
+    /// Members of a segment with all that is handed over.
+    fn members(&self, of: &record::Segment, first: i64, size: i64) -> Result<Vec<Member>, LedgerError> {
+        let users = encode::read_users(&bulk::load(&self.db, &of.users)?).ok_or_else(|| bulk::damaged(&of.users))?;
+        let addresses = encode::read_strings(&bulk::load(&self.db, &of.addresses)?).ok_or_else(|| bulk::damaged(&of.addresses))?;
+        let contents =
+            encode::read_contents(&bulk::load(&self.db, &of.contents)?, users.len()).ok_or_else(|| bulk::damaged(&of.contents))?;
+        if addresses.len() != users.len() {
+            return Err(bulk::damaged(&of.addresses));
+        }
+        let take = |n: i64| usize::try_from(n).unwrap_or(0);
+        let all = (0i64..).zip(users).zip(addresses).zip(contents);
+        let members = all.skip(take(first)).take(take(size)).map(|(((place, user), address), content)| {
+            let text = format!("{} message {} {} {} {} {}", self.id, of.run, of.step, of.leg, user, of.attempt);
+            Member { place, user, key: platform_key(&text), address, content }
+        });
+        Ok(members.collect())
+    }
+
+    fn used(&self, limit: &Limit) -> Result<i64, LedgerError> {
+        let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
+        let used = self.db.prepare_cached(sql)?.query_row(params![limit.holder, limit.starts.0], |row| row.get(0)).optional()?;
+        Ok(used.unwrap_or(0))
+    }
+}
+
+/// 32 hex digits: what the shortest key field of a platform holds.
+fn platform_key(text: &str) -> String {
+    let mut key = bulk::digest(text.as_bytes());
+    key.truncate(32);
+    key
+}
+
+impl Writer {
+    /// Claims the next members of a segment, at most `most` and as many as the limits allow. When this returns, the claim is durable.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written: then nothing is claimed and nothing may be handed over.
+    pub fn claim(&mut self, due: Due, most: usize, limits: &[Limit], now: Instant) -> Result<Taken, LedgerError> {
+        let Due { segment } = due;
+        let mut size = (segment.of.size - segment.claimed).min(i64::try_from(most).unwrap_or(i64::MAX));
+        for limit in limits {
+            let free = limit.most - self.used(limit)?;
+            if free <= 0 {
+                return Ok(Taken::NotBefore(limit.ends));
+            }
+            size = size.min(free);
+        }
+        let first = segment.claimed;
+        let (mut members, mut struck) = (Vec::new(), Vec::new());
+        let mut opted_out = self.db.prepare_cached("SELECT 1 FROM opt_out WHERE user_no = ?")?;
+        for member in self.members(&segment.of, first, size)? {
+            match opted_out.exists([member.user.0])? {
+                true => struck.push(member.place),
+                false => members.push(member),
+            }
+        }
+        drop(opted_out);
+        let number = self.next_id("batch")?;
+        let key = platform_key(&format!("{} batch {number}", self.id));
+        let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
+        let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: sent };
+        let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
+        let id = segment.of.segment;
+        let held = Held { segment, batch: number, key: key.clone(), claimed_at: now, members };
+        let batch = (!held.members.is_empty()).then(|| record::Batch {
+            batch: number,
+            key,
+            request: held.request(),
+            worker: audit::WRITER.into(),
+        });
+        let nobody = batch.is_none();
+        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, batch, spent }));
+        self.commit_fenced("claim", now, &[], &[claimed])?;
+        Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held }) })
+    }
+
+    /// Records what the channel said.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written: the hand-over is unknown then, and is settled at the next start.
+    pub fn answer(&mut self, claim: Claim, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
+        self.record_answer(claim.held, answer, true, now)
+    }
+
+    /// Records what the channel said to a repeat.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written: it stays unknown.
+    pub fn settle(&mut self, unsettled: Unsettled, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
+        self.record_answer(unsettled.held, answer, false, now)
+    }
+
+    /// Records what a person found out of an unknown hand-over. What the platform still says later is worth more.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written, or the batch is not unknown.
+    pub fn settle_by_hand(&mut self, batch: i64, sent: bool, who: &str, now: Instant) -> Result<(), LedgerError> {
+        let state = if sent { State::SaidSent } else { State::SaidNotSent };
+        let answered = Answered { batch, state, reason: Some(who.into()), ids: None, accepted: Vec::new() };
+        self.commit("settle", now, &[], &[Record::Answered(Box::new(answered))])
+    }
+
+    fn record_answer(&mut self, held: Held, answer: &Answer, first: bool, now: Instant) -> Result<(), LedgerError> {
+        let mut bulk = Vec::new();
+        let mut records = Vec::new();
+        let mut answered = Answered { batch: held.batch, state: State::Unknown, reason: None, ids: None, accepted: Vec::new() };
+        match answer {
+            Answer::Taken(verdicts) if verdicts.len() == held.members.len() => {
+                read_verdicts(&held, verdicts, &mut answered, &mut records, now);
+                let ids: Vec<&str> = verdicts.iter().map(|v| if let Verdict::Accepted { id } = v { id } else { "" }).collect();
+                let column = Bulk::new(encode::strings(&ids, encode::NO_SALT));
+                answered.ids = (answered.state == State::Accepted || !answered.accepted.is_empty()).then(|| column.digest.clone());
+                bulk.push(column);
+            }
+            Answer::Taken(verdicts) => {
+                answered.reason = Some(format!("answered for {} of {} messages", verdicts.len(), held.members.len()));
+            }
+            Answer::Refused { reason } => {
+                answered.state = State::Refused;
+                answered.reason = Some(reason.clone());
+            }
+            Answer::Unknown { reason } => answered.reason = Some(reason.clone()),
+            // That a repeat was not sent says nothing of the first time.
+            Answer::NotSent { reason } if !first => answered.reason = Some(format!("not repeated: {reason}")),
+            Answer::NotSent { reason } => {
+                answered.state = State::NotSent;
+                answered.reason = Some(reason.clone());
+                records.push(self.again(&held, &mut bulk)?);
+            }
+        }
+        records.insert(0, Record::Answered(Box::new(answered)));
+        self.commit("answer", now, &bulk, &records)
+    }
+
+    /// The members of a batch that was proved not to be sent, planned once more under the next attempt.
+    fn again(&self, held: &Held, bulk: &mut Vec<Bulk>) -> Result<Record, LedgerError> {
+        let users: Vec<UserNo> = held.members.iter().map(|m| m.user).collect();
+        let addresses: Vec<&Arc<str>> = held.members.iter().map(|m| &m.address).collect();
+        let contents: Vec<Arc<Rendered>> = held.members.iter().map(|m| m.content.clone()).collect();
+        let world = self.world.as_ref();
+        let columns = [encode::users(&users), encode::strings(&addresses, salt(world)), encode::contents(&contents, salt(world))];
+        let [users, addresses, contents] = columns.map(Bulk::new);
+        let record = record::Segment {
+            segment: self.next_id("segment")?,
+            attempt: held.segment.of.attempt + 1,
+            size: i64::try_from(held.members.len()).unwrap_or(i64::MAX),
+            users: users.digest.clone(),
+            addresses: addresses.digest.clone(),
+            contents: contents.digest.clone(),
+            ..held.segment.of.clone()
+        };
+        bulk.extend([users, addresses, contents]);
+        Ok(Record::Segment(Box::new(record)))
+    }
+
+    /// Ends all that may not be handed over any more because its deadline passed; gives the campaigns and how many messages.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn expire(&mut self, now: Instant) -> Result<Vec<(String, i64)>, LedgerError> {
+        self.end("expire", "s.expires < ?1", &[&now.0], State::Expired, now)
+    }
+
+    /// Takes back what is not yet handed over of a run; gives how many messages.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn withdraw(&mut self, run: RunId, now: Instant) -> Result<i64, LedgerError> {
+        let ended = self.end("withdraw", "s.run = ?1", &[&run.0], State::Withdrawn, now)?;
+        Ok(ended.iter().map(|(_, n)| n).sum())
+    }
+
+    fn end(
+        &mut self,
+        kind: &'static str,
+        which: &str,
+        params: &[&dyn rusqlite::ToSql],
+        state: State,
+        now: Instant,
+    ) -> Result<Vec<(String, i64)>, LedgerError> {
+        let sql = format!(
+            "SELECT s.segment, r.campaign, s.size - s.claimed FROM segment s JOIN run r USING (run)
+             WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let rows = select.query_map(params, |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)))?;
+        let ended: Vec<(i64, String, i64)> = rows.collect::<Result<_, _>>()?;
+        drop(select);
+        if !ended.is_empty() {
+            let records: Vec<Record> = ended.iter().map(|(segment, ..)| Record::Ended { segment: *segment, state }).collect();
+            self.commit(kind, now, &[], &records)?;
+        }
+        Ok(ended.into_iter().map(|(_, campaign, n)| (campaign, n)).collect())
+    }
+
+    /// Marks as finished each run of which nothing is open or unknown.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn finish(&mut self, now: Instant) -> Result<(), LedgerError> {
+        let sql = "SELECT run, step FROM step t WHERE finished_at IS NULL AND NOT EXISTS (
+                SELECT 1 FROM segment s WHERE s.run = t.run AND s.step = t.step AND ((s.rest = 0 AND s.claimed < s.size)
+                    OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.state IN (20, 21)))) ORDER BY run, step";
+        let mut select = self.db.prepare_cached(sql)?;
+        let rows = select.query_map([], |row| Ok(Record::Finished { run: row.get(0)?, step: row.get(1)? }))?;
+        let records: Vec<Record> = rows.collect::<Result<_, _>>()?;
+        drop(select);
+        if records.is_empty() { Ok(()) } else { self.commit("finish", now, &[], &records) }
+    }
+
+    /// What a process claimed that is gone is unknown. Called when the ledger is opened, while there can be no claim of this process.
+    pub(super) fn take_in_orphans(&mut self, now: Instant) -> Result<(), LedgerError> {
+        let mut select = self.db.prepare_cached("SELECT batch FROM batch WHERE state = 20 ORDER BY batch")?;
+        let rows = select.query_map([], |row| Ok(Record::Orphaned { batch: row.get(0)? }))?;
+        let records: Vec<Record> = rows.collect::<Result<_, _>>()?;
+        drop(select);
+        if records.is_empty() { Ok(()) } else { self.commit("orphans", now, &[], &records) }
+    }
+}
+
+/// A batch of which all were taken is accepted, of which none was is refused; where some were, it is refused and those are accepted.
+fn read_verdicts(held: &Held, verdicts: &[Verdict], answered: &mut Answered, records: &mut Vec<Record>, now: Instant) {
+    let refusals: Vec<(&Member, &String)> = held
+        .members
+        .iter()
+        .zip(verdicts)
+        .filter_map(|(m, v)| if let Verdict::Refused { reason } = v { Some((m, reason)) } else { None })
+        .collect();
+    if refusals.is_empty() {
+        answered.state = State::Accepted;
+        return;
+    }
+    answered.state = State::Refused;
+    answered.reason = refusals.first().map(|(_, reason)| (*reason).clone());
+    if refusals.len() < verdicts.len() {
+        let accepted = held.members.iter().zip(verdicts).filter(|(_, v)| matches!(v, Verdict::Accepted { .. }));
+        answered.accepted = accepted.map(|(m, _)| m.place).collect();
+    }
+    let of = &held.segment.of;
+    records.extend(refusals.into_iter().map(|(m, reason)| {
+        Record::Learned(Box::new(Learned {
+            run: of.run,
+            step: of.step,
+            leg: of.leg,
+            user: m.user.0,
+            attempt: of.attempt,
+            kind: ReceiptKind::Refused,
+            when: now.0,
+            source: reason.clone(),
+        }))
+    }));
+}

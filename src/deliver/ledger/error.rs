@@ -1,0 +1,136 @@
+//! What can go wrong with a ledger: what happened and what to do, in both languages.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use crate::diag::Msg;
+use crate::msg;
+
+/// Why the ledger cannot be used. Whatever it is, what was committed before is still there, and nothing was handed over without a claim.
+#[derive(Debug)]
+pub enum LedgerError {
+    /// Another process carries out campaigns with this ledger.
+    Busy(PathBuf),
+    /// Written by a version of tagcast with another layout.
+    OtherVersion { file: PathBuf, found: i64, known: i64 },
+    /// Not what was written.
+    Damaged(Msg),
+    /// The disk or the database would not keep what it confirms.
+    NotDurable { file: PathBuf, setting: String },
+    /// The ledger is older than the hand-overs that were made with it.
+    Fenced { ledger: PathBuf, fence: PathBuf },
+    /// The operating system refused.
+    Io { file: PathBuf, error: io::Error },
+    /// The database refused.
+    Sql(rusqlite::Error),
+    /// A guarded change found the ledger in another state than it was read in.
+    Overtaken(&'static str),
+    /// What is to be planned does not fit together.
+    Plan(Msg),
+}
+
+impl LedgerError {
+    pub(super) fn io(file: &Path, error: io::Error) -> Self {
+        LedgerError::Io { file: file.into(), error }
+    }
+
+    pub fn message(&self) -> Msg {
+        match self {
+            LedgerError::Busy(file) => msg!(
+                "another tagcast is carrying out campaigns with this store (it holds `{0}`): wait until it has finished, or stop it",
+                "另一个 tagcast 正在用这个数据仓执行活动（占用 `{0}`）：请等它结束，或将其停止",
+                file.display()
+            ),
+            LedgerError::OtherVersion { file, found, known } => msg!(
+                "`{0}` is of ledger version {found}, this tagcast knows up to {known}: use a newer tagcast; nothing was changed",
+                "`{0}` 的账本版本是 {found}，此 tagcast 只认识到 {known}：请使用更新的 tagcast；未作任何改动",
+                file.display()
+            ),
+            LedgerError::Damaged(what) => Msg {
+                en: format!("the ledger is damaged: {}; restore it from a backup, nothing is handed over with it", what.en),
+                zh: format!("账本已损坏：{}；请从备份恢复，在此之前不会发送任何消息", what.zh),
+            },
+            LedgerError::NotDurable { file, setting } => msg!(
+                "`{0}` does not keep what it confirms ({setting}): put the store on a local disk",
+                "`{0}` 不能保证已确认的写入不丢失（{setting}）：请把数据仓放到本地磁盘",
+                file.display()
+            ),
+            LedgerError::Fenced { ledger, fence } => msg!(
+                "`{0}` is older than the hand-overs that were made with it (`{1}` is ahead of it), so messages could be sent twice: put the newest copy back; if there is none, look at what was sent after it, remove `{1}`, and run again",
+                "`{0}` 比用它完成的发送更旧（`{1}` 更新），可能会重复发送：请放回最新的副本；若没有，请核对其后已发送的消息，删除 `{1}` 后重新运行",
+                ledger.display(),
+                fence.display()
+            ),
+            LedgerError::Io { file, error } => io_message(file, error),
+            LedgerError::Sql(error) => sql_message(error),
+            LedgerError::Overtaken(what) => msg!(
+                "the ledger was changed by someone else while this was done ({what}): run the command again, nothing was sent twice",
+                "执行期间账本被他人改动（{what}）：请重新运行，没有重复发送"
+            ),
+            LedgerError::Plan(what) => what.clone(),
+        }
+    }
+}
+
+fn io_message(file: &Path, error: &io::Error) -> Msg {
+    let file = file.display();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => msg!(
+            "the disk is full, `{file}` could not be written: free some space and run the command again; it goes on where it stopped",
+            "磁盘已满，无法写入 `{file}`：请腾出空间后重新运行，将从中断处继续"
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => msg!(
+            "`{file}` could not be written, the disk is read-only: make it writable or use a store elsewhere with `--store`",
+            "无法写入 `{file}`，磁盘是只读的：请改为可写，或用 `--store` 指定别处的数据仓"
+        ),
+        io::ErrorKind::PermissionDenied => msg!(
+            "no permission for `{file}`: change its permissions or run as a user who may write there",
+            "没有 `{file}` 的权限：请修改权限，或换有写权限的用户运行"
+        ),
+        _ => msg!(
+            "`{file}` could not be used ({error}): check the path and the disk, and run the command again; it goes on where it stopped",
+            "无法使用 `{file}`（{error}）：请检查路径与磁盘后重新运行，将从中断处继续"
+        ),
+    }
+}
+
+fn sql_message(error: &rusqlite::Error) -> Msg {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => msg!(
+            "the disk is full, the ledger could not be written: free some space and run the command again; it goes on where it stopped",
+            "磁盘已满，无法写入账本：请腾出空间后重新运行，将从中断处继续"
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => msg!(
+            "the ledger could not be written, it is read-only: make the store's folder and its files writable",
+            "无法写入账本，它是只读的：请把数据仓的文件夹和文件改为可写"
+        ),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => msg!(
+            "the ledger is damaged ({error}): restore it from a backup, nothing is handed over with it",
+            "账本已损坏（{error}）：请从备份恢复，在此之前不会发送任何消息"
+        ),
+        Some(ErrorCode::CannotOpen) => {
+            msg!("the ledger could not be opened ({error}): check the store's folder and its permissions", "无法打开账本（{error}）：请检查数据仓文件夹及其权限")
+        }
+        _ => msg!(
+            "the ledger could not be used ({error}): check the disk and run the command again; it goes on where it stopped",
+            "无法使用账本（{error}）：请检查磁盘后重新运行，将从中断处继续"
+        ),
+    }
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        LedgerError::Sql(error)
+    }
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message().en)
+    }
+}
+
+impl std::error::Error for LedgerError {}

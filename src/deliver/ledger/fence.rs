@@ -1,0 +1,120 @@
+//! How far hand-overs have come, outside the ledger: a ledger that does not know the last of them is an old copy, and sends nothing.
+//!
+//! The file has two slots that are written in turn, so that a torn write leaves the other.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::audit::{self, Link};
+use super::bulk::digest;
+use super::error::LedgerError;
+
+const SLOT: usize = 192;
+
+pub(super) struct Fence {
+    path: PathBuf,
+    mark: Option<Mark>,
+}
+
+/// The link of the audit chain that was the last when something was handed over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Mark {
+    ledger: String,
+    link: Link,
+}
+
+impl Mark {
+    fn to_slot(&self) -> Vec<u8> {
+        let text = format!("{} {} {}", self.ledger, self.link.n, self.link.digest);
+        let line = format!("{text} {}", &digest(text.as_bytes())[..16]);
+        format!("{line:<width$}\n", width = SLOT - 1).into_bytes()
+    }
+
+    fn of_slot(slot: &[u8]) -> Option<Mark> {
+        let line = std::str::from_utf8(slot).ok()?.trim_end();
+        let (text, check) = line.rsplit_once(' ')?;
+        if digest(text.as_bytes()).get(..16) != Some(check) {
+            return None;
+        }
+        let mut words = text.split(' ');
+        let (ledger, n, head) = (words.next()?, words.next()?, words.next()?);
+        Some(Mark { ledger: ledger.into(), link: Link { n: n.parse().ok()?, digest: head.into() } })
+    }
+}
+
+impl Fence {
+    pub fn at(path: PathBuf) -> Result<Self, LedgerError> {
+        let mut data = Vec::new();
+        match File::open(&path) {
+            Ok(mut file) => file.read_to_end(&mut data).map(drop).map_err(|e| LedgerError::io(&path, e))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(LedgerError::io(&path, e)),
+        }
+        let mark = data.chunks(SLOT).filter_map(Mark::of_slot).max_by_key(|mark| mark.link.n);
+        Ok(Fence { path, mark })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn is_raised(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// Whether the ledger lacks what the fence knows.
+    pub fn stops(&self, ledger: &str, db: &Connection, last: i64) -> Result<bool, LedgerError> {
+        let Some(mark) = &self.mark else { return Ok(false) };
+        Ok(mark.ledger != ledger || mark.link.n > last || audit::digest_of(db, mark.link.n)?.as_ref() != Some(&mark.link.digest))
+    }
+
+    pub fn error(&self, ledger: &Path) -> LedgerError {
+        LedgerError::Fenced { ledger: ledger.into(), fence: self.path.clone() }
+    }
+
+    /// Moves the mark to `link`, durably.
+    pub fn raise(&mut self, ledger: &str, link: &Link) -> Result<(), LedgerError> {
+        let mark = Mark { ledger: ledger.into(), link: link.clone() };
+        self.write(&mark).map_err(|e| LedgerError::io(&self.path, e))?;
+        self.mark = Some(mark);
+        Ok(())
+    }
+
+    fn write(&self, mark: &Mark) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
+        let slot = (mark.link.n.rem_euclid(2)) as u64;
+        file.seek(SeekFrom::Start(slot * SLOT as u64))?;
+        file.write_all(&mark.to_slot())?;
+        file.sync_data()?;
+        if self.mark.is_none()
+            && let Some(dir) = self.path.parent()
+        {
+            File::open(dir)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_slot_leaves_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.highwater");
+        let mut fence = Fence::at(path.clone()).unwrap();
+        let link = |n| Link { n, digest: "d".repeat(64) };
+        for n in [3, 4] {
+            fence.raise("abc", &link(n)).unwrap();
+        }
+        assert_eq!(Fence::at(path.clone()).unwrap().mark.unwrap().link, link(4));
+        let mut data = std::fs::read(&path).unwrap();
+        data[10] ^= 1;
+        std::fs::write(&path, data).unwrap();
+        assert_eq!(Fence::at(path).unwrap().mark.unwrap().link, link(3));
+    }
+}

@@ -1,0 +1,203 @@
+//! The past as deciding asks for it, read by columns: segments are sets of users, and only what came back of them is looked up by row.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, ToSql, params};
+
+use super::error::LedgerError;
+use super::state::State;
+use super::{Ledger, Writer, bulk, encode};
+use crate::base::{Bitmap, Date, Instant, UserNo};
+use crate::decide::history::{CapScope, Counted, History};
+
+/// A segment as far as counting needs it.
+struct Past {
+    segment: i64,
+    /// Run, step, leg and attempt.
+    key: [i64; 4],
+    users: String,
+    claimed: i64,
+    rest: i64,
+    campaign: Arc<str>,
+    due: Instant,
+    value: Option<String>,
+}
+
+/// The codes of the states that give a slot back, for SQL.
+fn given_back() -> String {
+    let codes: Vec<String> = State::ALL.into_iter().filter(|s| !s.counts()).map(|s| s.code().to_string()).collect();
+    codes.join(", ")
+}
+
+impl Ledger {
+    /// Segments for which `which` holds, in the order of their hand-over.
+    fn past(&self, which: &str, params: &[&dyn ToSql]) -> Result<Vec<Past>, LedgerError> {
+        let sql = format!(
+            "SELECT s.segment, s.users, s.claimed, s.rest, r.campaign, t.due, r.value, s.run, s.step, s.leg, s.attempt
+             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE {which} ORDER BY s.not_before, t.planned_at, s.segment"
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let rows = select.query_map(params, |row| {
+            Ok(Past {
+                segment: row.get(0)?,
+                key: [row.get(7)?, row.get(8)?, row.get(9)?, row.get(10)?],
+                users: row.get(1)?,
+                claimed: row.get(2)?,
+                rest: row.get(3)?,
+                campaign: row.get::<_, String>(4)?.into(),
+                due: Instant(row.get(5)?),
+                value: row.get(6)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Calls `f` for each member of a segment whose message counts.
+    fn counting(&self, past: &Past, mut f: impl FnMut(UserNo)) -> Result<(), LedgerError> {
+        let users = encode::read_users(&bulk::load(&self.db, &past.users)?).ok_or_else(|| bulk::damaged(&past.users))?;
+        let claimed = usize::try_from(past.claimed).unwrap_or(usize::MAX);
+        let back = self.places_given_back(past, &users)?;
+        let rest_counts = State::of_code(past.rest).is_some_and(State::counts);
+        for (place, user) in users.into_iter().enumerate() {
+            let counts = if place < claimed { !back.contains(&place) } else { rest_counts };
+            if counts {
+                f(user);
+            }
+        }
+        Ok(())
+    }
+
+    /// The claimed places of a segment whose messages do not count. Rows are read only where there is something to find.
+    fn places_given_back(&self, past: &Past, users: &[UserNo]) -> Result<HashSet<usize>, LedgerError> {
+        let mut back = HashSet::new();
+        let place = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+        // Messages whose own state says so, unless their batch knows better.
+        let sql = format!(
+            "SELECT m.place FROM msg m INDEXED BY msg_back LEFT JOIN batch b USING (batch)
+             WHERE m.segment = ? AND m.state IN ({}) AND m.state > coalesce(b.state, 0)",
+            given_back()
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        for found in select.query_map([past.segment], |row| row.get(0))? {
+            back.insert(place(found?));
+        }
+        // Batches that came back as a whole, but for the messages of which more is known.
+        let sql = format!("SELECT first, size, state FROM batch WHERE segment = ? AND state IN ({})", given_back());
+        let mut select = self.db.prepare_cached(&sql)?;
+        let batches = select.query_map([past.segment], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        for batch in batches.collect::<Result<Vec<(i64, i64, i64)>, _>>()? {
+            let (first, size, state) = batch;
+            for (n, user) in users.iter().enumerate().skip(place(first)).take(place(size)) {
+                let own = self.own_state(past, *user)?;
+                if State::of_code(own.max(state)).is_some_and(|s| !s.counts()) {
+                    back.insert(n);
+                }
+            }
+        }
+        Ok(back)
+    }
+
+    /// The state of a message without its batch's; 0 if it has none.
+    fn own_state(&self, past: &Past, user: UserNo) -> Result<i64, LedgerError> {
+        let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
+        let [run, step, leg, attempt] = past.key;
+        let state = self.db.prepare_cached(sql)?.query_row(params![run, step, leg, user.0, attempt], |row| row.get(0));
+        Ok(state.optional()?.unwrap_or(0))
+    }
+}
+
+impl History for Ledger {
+    type Error = LedgerError;
+
+    fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
+        let mut select = self.db.prepare_cached("SELECT user_no FROM opt_out")?;
+        let mut map = Bitmap::none(users);
+        for user in select.query_map([], |row| row.get(0))? {
+            map.insert(UserNo(user?));
+        }
+        Ok(map)
+    }
+
+    fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
+        let mut last = Dense::default();
+        for past in self.past("r.campaign = ? AND s.step = 0", params![campaign])? {
+            self.counting(&past, |user| {
+                let slot = last.slot(user);
+                *slot = (*slot).max(Some(past.due));
+            })?;
+        }
+        Ok(last.into_map(|at| at))
+    }
+
+    fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
+        let mut reached: BTreeMap<UserNo, Vec<String>> = BTreeMap::new();
+        for past in self.past("r.campaign = ? AND r.value IS NOT NULL AND s.step = 0", params![campaign])? {
+            let value = past.value.clone().unwrap_or_default();
+            self.counting(&past, |user| reached.entry(user).or_default().push(value.clone()))?;
+        }
+        for values in reached.values_mut() {
+            values.sort();
+            values.dedup();
+        }
+        Ok(reached)
+    }
+
+    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
+        let mut counted: Dense<(u32, Arc<str>)> = Dense::default();
+        let (account, endpoint) = scope.channel.as_ref().map(|c| (&c.account, &c.endpoint)).unzip();
+        let past = self.past(
+            "s.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR r.campaign = ?3) AND (?4 IS NULL OR (s.account = ?4 AND s.endpoint = ?5))",
+            params![from.0, to.0, scope.campaign, account, endpoint],
+        )?;
+        for past in past {
+            self.counting(&past, |user| {
+                let before = counted.slot(user).take().map_or(0, |(n, _)| n);
+                *counted.slot(user) = Some((before.saturating_add(1), past.campaign.clone()));
+            })?;
+        }
+        Ok(counted.into_map(|(messages, campaign)| Counted { messages, latest_campaign: campaign.to_string() }))
+    }
+}
+
+impl History for Writer {
+    type Error = LedgerError;
+
+    fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
+        (**self).opted_out(users)
+    }
+
+    fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
+        (**self).last_planned(campaign)
+    }
+
+    fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
+        (**self).reached_values(campaign)
+    }
+
+    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
+        (**self).counted(scope, from, to)
+    }
+}
+
+/// A value for some users, by their numbers: numbers are dense, so a column is smaller and faster than a map.
+struct Dense<T>(Vec<Option<T>>);
+
+impl<T> Default for Dense<T> {
+    fn default() -> Self {
+        Dense(Vec::new())
+    }
+}
+
+impl<T> Dense<T> {
+    fn slot(&mut self, user: UserNo) -> &mut Option<T> {
+        if self.0.len() <= user.index() {
+            self.0.resize_with(user.index() + 1, || None);
+        }
+        &mut self.0[user.index()]
+    }
+
+    fn into_map<V>(self, f: impl Fn(T) -> V) -> BTreeMap<UserNo, V> {
+        (0u32..).map(UserNo).zip(self.0).filter_map(|(user, value)| Some((user, f(value?)))).collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! What happened to one user in each run of a campaign: for `why`.
+//!
+//! There is no index by user: a run's segments are few columns of numbers, and a message's row is found by its key.
+
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::error::LedgerError;
+use super::plan::RunId;
+use super::state::{ReceiptKind, State};
+use super::{Ledger, bulk, encode};
+use crate::base::{Instant, UserNo, Zone};
+use crate::decide::decision::Rendered;
+use crate::program::typed::Channel;
+
+/// What a run, or a follow-up in it, did with a user.
+#[derive(Clone, PartialEq, Debug)]
+pub struct UserOutcome {
+    pub run: RunId,
+    pub campaign: String,
+    /// The campaign's name for its first message, else the follow-up's.
+    pub step: String,
+    pub due: Instant,
+    pub zone: Zone,
+    /// The arm that the user was assigned to, whatever became of it.
+    pub arm: Option<String>,
+    pub happened: Happened,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Happened {
+    /// The condition was false.
+    NotMatched,
+    /// The reason (`unknown`, `below_top`, `not_sampled` or a gate) with what it says besides: the winner of a slot, the policy's reason.
+    Stopped { reason: String, detail: Option<String> },
+    Message(Box<MessageOutcome>),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct MessageOutcome {
+    pub state: State,
+    pub template: String,
+    pub channel: Channel,
+    pub content: Arc<Rendered>,
+    pub not_before: Instant,
+    pub expires: Instant,
+    /// How often it was planned anew because it was proved not to have been sent.
+    pub attempt: i64,
+    pub claimed_at: Option<Instant>,
+    /// The platform's id of it.
+    pub platform_id: Option<Arc<str>>,
+    /// What the channel said of its batch, unless it was accepted.
+    pub reason: Option<String>,
+    /// What became known later, by time.
+    pub receipts: Vec<(ReceiptKind, Instant)>,
+}
+
+/// A segment that holds the user's message, and where.
+struct Found {
+    key: [i64; 4],
+    place: usize,
+    claimed: i64,
+    rest: i64,
+    contents: String,
+    size: usize,
+    outcome: MessageOutcome,
+}
+
+impl Ledger {
+    /// What each run of a campaign did with a user, oldest first. Runs from before the user was known are left out.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or is damaged.
+    pub fn outcomes(&self, user: UserNo, campaign: &str) -> Result<Vec<UserOutcome>, LedgerError> {
+        let _snapshot = self.db.unchecked_transaction()?;
+        let sql = "SELECT t.run, t.step, t.name, t.due, t.zone FROM step t JOIN run r USING (run)
+            WHERE r.campaign = ? AND t.users > ? ORDER BY t.due, t.run, t.step";
+        let mut select = self.db.prepare_cached(sql)?;
+        let rows = select.query_map(params![campaign, user.0], |row| {
+            let zone: String = row.get(4)?;
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, Instant(row.get(3)?), Zone::named(&zone).unwrap_or(Zone::UTC)))
+        })?;
+        let mut outcomes = Vec::new();
+        for row in rows {
+            let (run, step, name, due, zone): (i64, i64, String, Instant, Zone) = row?;
+            let arm = self.holding("SELECT arm, NULL, members FROM arm WHERE run = ? AND step = ? ORDER BY place", run, step, user)?;
+            let happened = match self.message(run, step, user)? {
+                Some(message) => Happened::Message(Box::new(message)),
+                None => {
+                    let sql = "SELECT reason, detail, members FROM stopped WHERE run = ? AND step = ? ORDER BY place";
+                    match self.holding(sql, run, step, user)? {
+                        Some((reason, detail)) => Happened::Stopped { reason, detail },
+                        None => Happened::NotMatched,
+                    }
+                }
+            };
+            let campaign = campaign.to_owned();
+            outcomes.push(UserOutcome { run: RunId(run), campaign, step: name, due, zone, arm: arm.map(|(arm, _)| arm), happened });
+        }
+        Ok(outcomes)
+    }
+
+    /// The first of some sets of users that holds the user.
+    fn holding(&self, sql: &str, run: i64, step: i64, user: UserNo) -> Result<Option<(String, Option<String>)>, LedgerError> {
+        let mut select = self.db.prepare_cached(sql)?;
+        let mut rows = select.query(params![run, step])?;
+        while let Some(row) = rows.next()? {
+            let members: String = row.get(2)?;
+            let map = encode::read_bitmap(&bulk::load(&self.db, &members)?).ok_or_else(|| bulk::damaged(&members))?;
+            if map.contains(user) {
+                return Ok(Some((row.get(0)?, row.get(1)?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The user's message in a step of a run; of several attempts the last.
+    fn message(&self, run: i64, step: i64, user: UserNo) -> Result<Option<MessageOutcome>, LedgerError> {
+        let Some(found) = self.find(run, step, user)? else { return Ok(None) };
+        let mut outcome = found.outcome;
+        let texts = encode::read_contents(&bulk::load(&self.db, &found.contents)?, found.size);
+        let text = texts.and_then(|texts| texts.get(found.place).cloned());
+        outcome.content = text.ok_or_else(|| bulk::damaged(&found.contents))?;
+        let place = i64::try_from(found.place).unwrap_or(i64::MAX);
+        if place >= found.claimed {
+            outcome.state = State::of_code(found.rest).unwrap_or(State::Planned);
+            return Ok(Some(outcome));
+        }
+        let [_, _, leg, attempt] = found.key;
+        let key = params![run, step, leg, user.0, attempt];
+        let sql = "SELECT m.state, b.state, b.claimed_at, b.ids, b.batch,
+                (SELECT count(*) FROM msg o WHERE o.run = m.run AND o.step = m.step AND o.batch = m.batch AND o.place < m.place),
+                (SELECT reason FROM attempt a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1)
+            FROM msg m LEFT JOIN batch b USING (batch)
+            WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
+        let row = self.db.prepare_cached(sql)?.query_row(key, |row| {
+            let states: [Option<i64>; 2] = [row.get(0)?, row.get(1)?];
+            Ok((states, row.get::<_, Option<i64>>(2)?, row.get::<_, Option<String>>(3)?, row.get::<_, i64>(5)?, row.get(6)?))
+        });
+        let (states, claimed_at, ids, before, reason) = row?;
+        let code = states.into_iter().flatten().max().unwrap_or(0);
+        outcome.state = State::of_code(code).unwrap_or(State::Unknown);
+        outcome.claimed_at = claimed_at.map(Instant);
+        outcome.reason = reason;
+        if let Some(digest) = ids {
+            let ids = encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?;
+            let id = usize::try_from(before).ok().and_then(|n| ids.get(n).cloned());
+            outcome.platform_id = id.filter(|id| !id.is_empty());
+        }
+        let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? ORDER BY at, kind";
+        let mut select = self.db.prepare_cached(sql)?;
+        for row in select.query_map(key, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
+            let (kind, at) = row?;
+            outcome.receipts.extend(ReceiptKind::named(&kind).map(|kind| (kind, Instant(at))));
+        }
+        Ok(Some(outcome))
+    }
+
+    fn find(&self, run: i64, step: i64, user: UserNo) -> Result<Option<Found>, LedgerError> {
+        let sql = "SELECT segment, leg, attempt, claimed, rest, users, contents, template, account, platform, endpoint, not_before, expires
+            FROM segment WHERE run = ? AND step = ? ORDER BY attempt DESC, segment";
+        let mut select = self.db.prepare_cached(sql)?;
+        let mut rows = select.query(params![run, step])?;
+        while let Some(row) = rows.next()? {
+            let users: String = row.get(5)?;
+            let column = bulk::load(&self.db, &users)?;
+            let Some(place) = encode::find_user(&column, user) else { continue };
+            let attempt: i64 = row.get(2)?;
+            return Ok(Some(Found {
+                key: [run, step, row.get(1)?, attempt],
+                place,
+                claimed: row.get(3)?,
+                rest: row.get(4)?,
+                contents: row.get(6)?,
+                size: column.len() / 4,
+                outcome: MessageOutcome {
+                    state: State::Planned,
+                    template: row.get(7)?,
+                    channel: Channel { account: row.get(8)?, platform: row.get(9)?, endpoint: row.get(10)? },
+                    content: Arc::new(Rendered { parts: Vec::new() }),
+                    not_before: Instant(row.get(11)?),
+                    expires: Instant(row.get(12)?),
+                    attempt,
+                    claimed_at: None,
+                    platform_id: None,
+                    reason: None,
+                    receipts: Vec::new(),
+                },
+            }));
+        }
+        Ok(None)
+    }
+
+    /// The name of a message that was claimed for a user in a step of a run, for receipts; of several attempts the last.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or is damaged.
+    pub fn message_key(&self, run: RunId, step: i64, user: UserNo) -> Result<Option<super::MessageKey>, LedgerError> {
+        let sql = "SELECT leg, attempt FROM msg WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC LIMIT 1";
+        let found = self.db.prepare_cached(sql)?.query_row(params![run.0, step, user.0], |row| {
+            Ok(super::MessageKey { run, step, user, leg: row.get(0)?, attempt: row.get(1)? })
+        });
+        Ok(found.optional()?)
+    }
+}

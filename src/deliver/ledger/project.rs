@@ -1,0 +1,273 @@
+//! Carries records out on the tables. A change that expects another state than it finds ends the transaction.
+
+use rusqlite::{Connection, params};
+
+use super::error::LedgerError;
+use super::record::{Answered, Claimed, Learned, Planned, Record, Segment};
+use super::state::State;
+use super::{bulk, encode};
+use crate::base::UserNo;
+
+/// The tables, and where the columns are that the records name.
+pub(super) struct Tables<'a> {
+    pub db: &'a Connection,
+    pub bulk: &'a Connection,
+}
+
+type Done = Result<(), LedgerError>;
+
+impl Tables<'_> {
+    /// Carries out one record of a transaction of `writer` at `at`.
+    pub fn apply(&self, record: &Record, at: i64) -> Done {
+        match record {
+            Record::Created { ledger } => self.run("INSERT INTO meta (name, value) VALUES ('ledger', ?)", params![ledger]),
+            Record::Program { digest, sources } => {
+                self.run("INSERT INTO program (digest, sources, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", params![digest, sources, at])
+            }
+            Record::Live { campaign, fixed, program } => self.run(
+                "INSERT INTO live (campaign, fixed, since, program) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (campaign) DO UPDATE SET program = excluded.program, fixed = coalesce(live.fixed, excluded.fixed)",
+                params![campaign, fixed, at, program],
+            ),
+            Record::PlanUsed { id, program } => {
+                self.run("INSERT INTO plan_used (id, program, at) VALUES (?, ?, ?)", params![id, program, at])
+            }
+            Record::Missed { campaign, due } => {
+                self.run("INSERT INTO missed (campaign, due, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", params![campaign, due, at])?;
+                self.handled(campaign, *due)
+            }
+            Record::Planned(planned) => self.planned(planned, at),
+            Record::Segment(segment) => self.segment(segment),
+            Record::Claimed(claimed) => self.claimed(claimed, at),
+            Record::Answered(answered) => self.answered(answered, at),
+            Record::Orphaned { batch } => self.guarded(
+                "UPDATE batch SET state = ?, state_at = ? WHERE batch = ? AND state = ?",
+                params![State::Unknown.code(), at, batch, State::Claimed.code()],
+                "batch claimed",
+            ),
+            Record::Ended { segment, state } => self.guarded(
+                "UPDATE segment SET rest = ?, rest_at = ? WHERE segment = ? AND rest = 0 AND claimed < size",
+                params![state.code(), at, segment],
+                "segment open",
+            ),
+            Record::Learned(learned) => self.learned(learned),
+            Record::OptedOut { user, source } => {
+                self.run("INSERT INTO opt_out (user_no, at, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", params![user, at, source])
+            }
+            Record::Finished { run, step } => self.guarded(
+                "UPDATE step SET finished_at = ? WHERE run = ? AND step = ? AND finished_at IS NULL",
+                params![at, run, step],
+                "run unfinished",
+            ),
+            Record::Erased { segment, addresses, contents } => self.erased(*segment, addresses, contents),
+        }
+    }
+
+    fn run(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Done {
+        Ok(self.db.prepare_cached(sql)?.execute(params).map(drop)?)
+    }
+
+    /// Like [`Self::run`] for a change that must meet exactly one row.
+    fn guarded(&self, sql: &str, params: &[&dyn rusqlite::ToSql], what: &'static str) -> Done {
+        match self.db.prepare_cached(sql)?.execute(params)? {
+            1 => Ok(()),
+            _ => Err(LedgerError::Overtaken(what)),
+        }
+    }
+
+    fn handled(&self, campaign: &str, due: i64) -> Done {
+        self.run(
+            "INSERT INTO calendar (campaign, handled) VALUES (?, ?)
+             ON CONFLICT (campaign) DO UPDATE SET handled = max(calendar.handled, excluded.handled)",
+            params![campaign, due],
+        )
+    }
+
+    fn planned(&self, p: &Planned, at: i64) -> Done {
+        if p.step == 0 {
+            self.run(
+                "INSERT INTO run (run, campaign, occasion, value) VALUES (?, ?, ?, ?)",
+                params![p.run, p.campaign, p.occasion, p.value],
+            )?;
+        }
+        self.run(
+            "INSERT INTO step (run, step, name, due, planned_at, zone, program, snapshot, seed, purpose, users, not_matched,
+                choose_unknown, pace, rising, quiet_from, quiet_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                p.run,
+                p.step,
+                p.name,
+                p.due,
+                at,
+                p.zone,
+                p.program,
+                p.snapshot,
+                p.seed.to_string(),
+                p.purpose,
+                p.users,
+                p.not_matched,
+                p.choose_unknown,
+                p.pace,
+                p.rising,
+                p.quiet.map(|(from, _)| from),
+                p.quiet.map(|(_, to)| to)
+            ],
+        )?;
+        for (tag, users) in &p.unknown_because {
+            self.run(
+                "INSERT INTO unknown_because (run, step, tag, users) VALUES (?, ?, ?, ?)",
+                params![p.run, p.step, tag, users],
+            )?;
+        }
+        for (place, s) in (0i64..).zip(&p.stopped) {
+            self.run(
+                "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                params![p.run, p.step, place, s.reason, s.detail, s.users, s.members],
+            )?;
+        }
+        for (place, a) in (0i64..).zip(&p.arms) {
+            self.run(
+                "INSERT INTO arm (run, step, place, arm, users, members) VALUES (?, ?, ?, ?, ?, ?)",
+                params![p.run, p.step, place, a.arm, a.users, a.members],
+            )?;
+        }
+        if p.scheduled { self.handled(&p.campaign, p.due) } else { Ok(()) }
+    }
+
+    fn segment(&self, s: &Segment) -> Done {
+        self.run(
+            "INSERT INTO segment (segment, run, step, leg, attempt, arm, template, account, platform, endpoint, priority, not_before,
+                expires, day, size, users, addresses, contents, claimed, rest)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            params![
+                s.segment,
+                s.run,
+                s.step,
+                s.leg,
+                s.attempt,
+                s.arm,
+                s.template,
+                s.account,
+                s.platform,
+                s.endpoint,
+                s.priority,
+                s.not_before,
+                s.expires,
+                s.day,
+                s.size,
+                s.users,
+                s.addresses,
+                s.contents
+            ],
+        )
+    }
+
+    fn claimed(&self, c: &Claimed, at: i64) -> Done {
+        self.guarded(
+            "UPDATE segment SET claimed = claimed + ?1 WHERE segment = ?2 AND claimed = ?3 AND rest = 0 AND claimed + ?1 <= size",
+            params![c.size, c.segment, c.first],
+            "segment unclaimed",
+        )?;
+        let batch = c.batch.as_ref().map(|b| b.batch);
+        let sent = c.size - i64::try_from(c.struck.len()).unwrap_or(0);
+        if let Some(b) = &c.batch {
+            self.run(
+                "INSERT INTO batch (batch, segment, first, size, members, key, request, worker, claimed_at, state, state_at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                params![b.batch, c.segment, c.first, c.size, sent, b.key, b.request, b.worker, at, State::Claimed.code(), at],
+            )?;
+        }
+        let mut select = self.db.prepare_cached("SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?")?;
+        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) =
+            select.query_row([c.segment], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
+        let members = members(self.bulk, &users, c.first, c.size)?;
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO msg (run, step, leg, user_no, attempt, segment, place, batch, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        for (place, user) in (c.first..).zip(members) {
+            let struck = c.struck.binary_search(&place).is_ok();
+            let (batch, state) = if struck { (None, Some(State::Struck.code())) } else { (batch, None) };
+            insert.execute(params![run, step, leg, user.0, attempt, c.segment, place, batch, state])?;
+        }
+        for spent in &c.spent {
+            self.run(
+                "INSERT INTO quota (holder, starts, used) VALUES (?, ?, ?)
+                 ON CONFLICT (holder, starts) DO UPDATE SET used = quota.used + excluded.used",
+                params![spent.holder, spent.starts, spent.used],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn answered(&self, a: &Answered, at: i64) -> Done {
+        self.guarded(
+            "UPDATE batch SET state = max(state, ?), state_at = ?, ids = coalesce(?, ids) WHERE batch = ? AND state IN (?, ?)",
+            params![a.state.code(), at, a.ids, a.batch, State::Claimed.code(), State::Unknown.code()],
+            "batch without an answer",
+        )?;
+        self.run(
+            "INSERT INTO attempt (batch, n, at, state, reason)
+             SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4 FROM attempt WHERE batch = ?1",
+            params![a.batch, at, a.state.code(), a.reason],
+        )?;
+        if a.accepted.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment) WHERE batch = ?";
+        let (run, step, leg, attempt, users, first, size): (i64, i64, i64, i64, String, i64, i64) =
+            self.db.query_row(sql, [a.batch], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?))
+            })?;
+        for (place, user) in (first..).zip(members(self.bulk, &users, first, size)?) {
+            if a.accepted.binary_search(&place).is_ok() {
+                self.strengthen(run, step, leg, user.0, attempt, State::Accepted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn learned(&self, l: &Learned) -> Done {
+        self.run(
+            "INSERT INTO evidence (run, step, leg, user_no, attempt, kind, at, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (run, step, leg, user_no, attempt, kind) DO UPDATE SET
+                source = CASE WHEN (excluded.at, excluded.source) < (evidence.at, evidence.source) THEN excluded.source ELSE evidence.source END,
+                at = min(evidence.at, excluded.at)",
+            params![l.run, l.step, l.leg, l.user, l.attempt, l.kind.name(), l.when, l.source],
+        )?;
+        self.strengthen(l.run, l.step, l.leg, l.user, l.attempt, l.kind.proves())
+    }
+
+    /// Puts other columns in place of those that name a user, and removes the old ones unless they are used elsewhere.
+    fn erased(&self, segment: i64, addresses: &str, contents: &str) -> Done {
+        let old: [String; 2] = self.db.query_row("SELECT addresses, contents FROM segment WHERE segment = ?", [segment], |row| {
+            Ok([row.get(0)?, row.get(1)?])
+        })?;
+        self.guarded(
+            "UPDATE segment SET addresses = ?, contents = ? WHERE segment = ?",
+            params![addresses, contents, segment],
+            "segment to erase from",
+        )?;
+        old.iter().try_for_each(|digest| {
+            self.run(
+                "DELETE FROM bulk WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM segment WHERE addresses = ?1 OR contents = ?1)",
+                params![digest],
+            )
+        })
+    }
+
+    /// A message's own state becomes at least this one.
+    fn strengthen(&self, run: i64, step: i64, leg: i64, user: u32, attempt: i64, state: State) -> Done {
+        self.guarded(
+            "UPDATE msg SET state = max(coalesce(state, 0), ?) WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?",
+            params![state.code(), run, step, leg, user, attempt],
+            "message claimed",
+        )
+    }
+}
+
+/// A part of a segment's users.
+fn members(db: &Connection, users: &str, first: i64, size: i64) -> Result<Vec<UserNo>, LedgerError> {
+    let range = usize::try_from(first).ok().zip(usize::try_from(size).ok()).and_then(|(f, n)| Some(f..f.checked_add(n)?));
+    let mut all = encode::read_users(&bulk::load(db, users)?).ok_or_else(|| bulk::damaged(users))?;
+    range.filter(|r| r.end <= all.len()).map(|r| all.drain(r).collect()).ok_or_else(|| bulk::damaged(users))
+}

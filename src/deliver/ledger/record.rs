@@ -1,0 +1,164 @@
+//! What a transaction did, as data. The records of a transaction are its payload in the audit chain, and the tables are made from
+//! nothing else: [`super::project`] carries each one out.
+//!
+//! Records hold user numbers and digests, never ids, addresses or texts: those lie in `bulk`, where a user can be erased.
+
+use serde::{Deserialize, Serialize};
+
+use super::state::{ReceiptKind, State};
+
+/// A digest of something in `bulk`, in hex.
+pub(super) type Digest = String;
+
+/// One change. The time is that of the transaction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "snake_case")]
+pub(super) enum Record {
+    /// The ledger was made.
+    Created { ledger: String },
+    /// A program's text was kept.
+    Program { digest: String, sources: Digest },
+    /// A campaign became live, or stays so with another program.
+    Live { campaign: String, fixed: Option<i64>, program: String },
+    PlanUsed { id: String, program: String },
+    /// A due instant passed while nobody was there, beyond the deadline.
+    Missed { campaign: String, due: i64 },
+    Planned(Box<Planned>),
+    Segment(Box<Segment>),
+    Claimed(Box<Claimed>),
+    Answered(Box<Answered>),
+    /// Claimed by a process that is gone.
+    Orphaned { batch: i64 },
+    /// The unclaimed members of a segment end.
+    Ended { segment: i64, state: State },
+    Learned(Box<Learned>),
+    OptedOut { user: u32, source: String },
+    Finished { run: i64, step: i64 },
+    Erased { segment: i64, addresses: Digest, contents: Digest },
+}
+
+/// A run, or a follow-up of it, was planned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Planned {
+    pub run: i64,
+    pub campaign: String,
+    pub occasion: String,
+    /// Of the trigger's field, for `again per`.
+    pub value: Option<String>,
+    /// Moves the campaign's place on the calendar.
+    pub scheduled: bool,
+    pub step: i64,
+    pub name: String,
+    pub due: i64,
+    pub zone: String,
+    pub program: String,
+    pub snapshot: String,
+    pub seed: u64,
+    pub purpose: String,
+    pub users: i64,
+    pub not_matched: i64,
+    pub choose_unknown: i64,
+    pub pace: Option<u32>,
+    pub rising: i64,
+    /// Seconds of the day in the zone.
+    pub quiet: Option<(u32, u32)>,
+    pub unknown_because: Vec<(String, i64)>,
+    pub stopped: Vec<Stopped>,
+    pub arms: Vec<ArmMembers>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Stopped {
+    pub reason: String,
+    pub detail: Option<String>,
+    pub users: i64,
+    pub members: Digest,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ArmMembers {
+    pub arm: String,
+    pub users: i64,
+    pub members: Digest,
+}
+
+/// Messages with everything in common but the user, in the order in which they are handed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Segment {
+    pub segment: i64,
+    pub run: i64,
+    pub step: i64,
+    pub leg: i64,
+    pub attempt: i64,
+    pub arm: Option<String>,
+    pub template: String,
+    pub account: String,
+    pub platform: String,
+    pub endpoint: String,
+    /// The highest of its members'.
+    pub priority: i64,
+    pub not_before: i64,
+    pub expires: i64,
+    /// The day of `not_before` in the policy's zone: what caps count by.
+    pub day: i32,
+    pub size: i64,
+    pub users: Digest,
+    pub addresses: Digest,
+    pub contents: Digest,
+}
+
+/// The next members of a segment were taken for a hand-over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Claimed {
+    pub segment: i64,
+    pub first: i64,
+    pub size: i64,
+    /// Places in the segment whose users opted out since the plan.
+    pub struck: Vec<i64>,
+    /// `None` when all of them were struck.
+    pub batch: Option<Batch>,
+    pub spent: Vec<Spent>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Batch {
+    pub batch: i64,
+    pub key: String,
+    /// Digest of what is handed over: a repeat has the same one.
+    pub request: Digest,
+    pub worker: String,
+}
+
+/// So much of a quota's window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Spent {
+    pub holder: String,
+    pub starts: i64,
+    pub used: i64,
+}
+
+/// What a channel said of a batch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Answered {
+    pub batch: i64,
+    pub state: State,
+    pub reason: Option<String>,
+    /// The platform's ids, in the order of the members.
+    pub ids: Option<Digest>,
+    /// Places in the segment whose messages were taken although the batch as a whole was not.
+    pub accepted: Vec<i64>,
+}
+
+/// Something was learned of one message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Learned {
+    pub run: i64,
+    pub step: i64,
+    pub leg: i64,
+    pub user: u32,
+    pub attempt: i64,
+    pub kind: ReceiptKind,
+    /// When it happened.
+    pub when: i64,
+    pub source: String,
+}

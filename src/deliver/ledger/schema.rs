@@ -1,0 +1,181 @@
+//! The tables, their versions, and the settings without which a commit would not be one.
+//!
+//! `audit` and `bulk` are what is kept; all the other tables are made from them and can be made again ([`super::audit`]).
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::error::LedgerError;
+
+/// Each entry brings the ledger from the version of its position to the next one.
+const MIGRATIONS: [&str; 1] = [V1];
+
+/// What this program reads and writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+const V1: &str = "
+-- One record a transaction, each with the digest of the one before.
+CREATE TABLE audit (n INTEGER PRIMARY KEY, writer TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL,
+    prev TEXT NOT NULL, digest TEXT NOT NULL);
+-- Columns of users, addresses and texts under their digests.
+CREATE TABLE bulk (digest TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+-- What is live.
+CREATE TABLE program (digest TEXT PRIMARY KEY, sources TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE live (campaign TEXT PRIMARY KEY, fixed INTEGER, since INTEGER NOT NULL, program TEXT NOT NULL);
+CREATE TABLE calendar (campaign TEXT PRIMARY KEY, handled INTEGER NOT NULL);
+CREATE TABLE missed (campaign TEXT NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (campaign, due));
+CREATE TABLE plan_used (id TEXT PRIMARY KEY, program TEXT NOT NULL, at INTEGER NOT NULL);
+
+-- What was planned.
+CREATE TABLE run (run INTEGER PRIMARY KEY, campaign TEXT NOT NULL, occasion TEXT NOT NULL, value TEXT, UNIQUE (campaign, occasion));
+CREATE TABLE step (run INTEGER NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, due INTEGER NOT NULL, planned_at INTEGER NOT NULL,
+    zone TEXT NOT NULL, program TEXT NOT NULL, snapshot TEXT NOT NULL, seed TEXT NOT NULL, purpose TEXT NOT NULL, users INTEGER NOT NULL,
+    not_matched INTEGER NOT NULL, choose_unknown INTEGER NOT NULL, pace INTEGER, rising INTEGER NOT NULL,
+    quiet_from INTEGER, quiet_to INTEGER, finished_at INTEGER,
+    PRIMARY KEY (run, step));
+CREATE TABLE unknown_because (run INTEGER NOT NULL, step INTEGER NOT NULL, tag TEXT NOT NULL, users INTEGER NOT NULL,
+    PRIMARY KEY (run, step, tag));
+CREATE TABLE stopped (run INTEGER NOT NULL, step INTEGER NOT NULL, place INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT,
+    users INTEGER NOT NULL, members TEXT NOT NULL, PRIMARY KEY (run, step, place));
+CREATE TABLE arm (run INTEGER NOT NULL, step INTEGER NOT NULL, place INTEGER NOT NULL, arm TEXT NOT NULL, users INTEGER NOT NULL,
+    members TEXT NOT NULL, PRIMARY KEY (run, step, place));
+-- Messages with everything in common but the user; the first `claimed` of them are in batches, the others are in the state `rest`.
+CREATE TABLE segment (segment INTEGER PRIMARY KEY, run INTEGER NOT NULL, step INTEGER NOT NULL, leg INTEGER NOT NULL,
+    attempt INTEGER NOT NULL, arm TEXT, template TEXT NOT NULL, account TEXT NOT NULL, platform TEXT NOT NULL, endpoint TEXT NOT NULL,
+    priority INTEGER NOT NULL, not_before INTEGER NOT NULL, expires INTEGER NOT NULL, day INTEGER NOT NULL, size INTEGER NOT NULL,
+    users TEXT NOT NULL, addresses TEXT NOT NULL, contents TEXT NOT NULL, claimed INTEGER NOT NULL, rest INTEGER NOT NULL,
+    rest_at INTEGER);
+CREATE INDEX segment_run ON segment (run, step);
+CREATE INDEX segment_day ON segment (day);
+CREATE INDEX segment_open ON segment (not_before) WHERE rest = 0 AND claimed < size;
+
+-- What was handed over: the members `first` to `first + size` of a segment without the struck ones.
+CREATE TABLE batch (batch INTEGER PRIMARY KEY, segment INTEGER NOT NULL, first INTEGER NOT NULL, size INTEGER NOT NULL,
+    members INTEGER NOT NULL, key TEXT NOT NULL UNIQUE, request TEXT NOT NULL, worker TEXT NOT NULL, claimed_at INTEGER NOT NULL, state INTEGER NOT NULL,
+    state_at INTEGER NOT NULL, ids TEXT);
+CREATE INDEX batch_segment ON batch (segment);
+CREATE INDEX batch_open ON batch (batch) WHERE state IN (20, 21);
+CREATE TABLE attempt (batch INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, state INTEGER NOT NULL, reason TEXT,
+    PRIMARY KEY (batch, n));
+-- The state of a message is the stronger one of its batch's and its own.
+CREATE TABLE msg (run INTEGER NOT NULL, step INTEGER NOT NULL, leg INTEGER NOT NULL, user_no INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    segment INTEGER NOT NULL, place INTEGER NOT NULL, batch INTEGER, state INTEGER,
+    PRIMARY KEY (run, step, leg, user_no, attempt)) WITHOUT ROWID;
+-- Those of which a cap gives the slot back.
+CREATE INDEX msg_back ON msg (segment) WHERE state IN (10, 11, 12, 30, 35, 40, 60, 61, 80);
+CREATE TABLE evidence (run INTEGER NOT NULL, step INTEGER NOT NULL, leg INTEGER NOT NULL, user_no INTEGER NOT NULL,
+    attempt INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, source TEXT NOT NULL,
+    PRIMARY KEY (run, step, leg, user_no, attempt, kind)) WITHOUT ROWID;
+CREATE TABLE quota (holder TEXT NOT NULL, starts INTEGER NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (holder, starts));
+
+CREATE TABLE opt_out (user_no INTEGER PRIMARY KEY, at INTEGER NOT NULL, source TEXT NOT NULL);
+";
+
+/// The tables that are made from the records, each with the columns that order it.
+pub(super) const PROJECTIONS: [(&str, &str); 18] = [
+    ("program", "digest"),
+    ("live", "campaign"),
+    ("calendar", "campaign"),
+    ("missed", "campaign, due"),
+    ("plan_used", "id"),
+    ("run", "run"),
+    ("step", "run, step"),
+    ("unknown_because", "run, step, tag"),
+    ("stopped", "run, step, place"),
+    ("arm", "run, step, place"),
+    ("segment", "segment"),
+    ("batch", "batch"),
+    ("attempt", "batch, n"),
+    ("msg", "run, step, leg, user_no, attempt"),
+    ("evidence", "run, step, leg, user_no, attempt, kind"),
+    ("quota", "holder, starts"),
+    ("opt_out", "user_no"),
+    ("meta", "name"),
+];
+
+/// The version of a ledger; 0 for a file without one.
+pub(super) fn version(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Brings a ledger to the present version.
+pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), LedgerError> {
+    let found = version(db)?;
+    check_version(found, file)?;
+    for (from, sql) in (0..).zip(MIGRATIONS) {
+        if from >= found {
+            let tx = db.transaction()?;
+            tx.execute_batch(sql)?;
+            tx.pragma_update(None, "user_version", from + 1)?;
+            tx.commit()?;
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// When the ledger was written by a later tagcast.
+pub(super) fn check_version(found: i64, file: &Path) -> Result<(), LedgerError> {
+    if (0..=VERSION).contains(&found) {
+        Ok(())
+    } else {
+        Err(LedgerError::OtherVersion { file: file.into(), found, known: VERSION })
+    }
+}
+
+/// Makes the tables in an empty database in memory, for comparing.
+pub(super) fn create_tables(db: &Connection) -> rusqlite::Result<()> {
+    MIGRATIONS.iter().try_for_each(|sql| db.execute_batch(sql))
+}
+
+/// Asks for a write-ahead log that is synced at each commit.
+pub(super) fn make_durable(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    // What is erased must not stay readable in the file.
+    db.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
+}
+
+/// # Errors
+/// When a commit would be confirmed before it is on the disk, whatever was asked for.
+pub(super) fn require_durable(db: &Connection, file: &Path) -> Result<(), LedgerError> {
+    let refuse = |setting: String| Err(LedgerError::NotDurable { file: file.into(), setting });
+    let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return refuse(format!("journal_mode = {mode}"));
+    }
+    match db.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))? {
+        2 | 3 => Ok(()),
+        other => refuse(format!("synchronous = {other}")),
+    }
+}
+
+/// A value of `meta`.
+pub(super) fn meta(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    db.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Case 10 of the delivery design: a ledger that would lose commits is refused.
+    #[test]
+    fn a_ledger_that_does_not_sync_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ledger.db");
+        let db = Connection::open(&file).unwrap();
+        make_durable(&db).unwrap();
+        require_durable(&db, &file).unwrap();
+        for weaker in ["NORMAL", "OFF"] {
+            db.pragma_update(None, "synchronous", weaker).unwrap();
+            assert!(matches!(require_durable(&db, &file), Err(LedgerError::NotDurable { .. })), "{weaker}");
+        }
+        make_durable(&db).unwrap();
+        db.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).unwrap();
+        assert!(matches!(require_durable(&db, &file), Err(LedgerError::NotDurable { .. })));
+    }
+}

@@ -1,0 +1,223 @@
+//! What became of a planned message, and what may be learned of it.
+//!
+//! States are ordered by how much they are worth as evidence, and the stronger of two wins. So answers, receipts and the word of a
+//! person may arrive in any order and any number of times: the end is the same.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of a planned message, from the weakest knowledge to the strongest. The numbers are what the ledger stores.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Frozen in the ledger, not yet claimed.
+    Planned = 0,
+    /// Not handed over: the user opted out in the meantime.
+    Struck = 10,
+    /// Not handed over: the deadline passed.
+    Expired = 11,
+    /// Not handed over: taken back.
+    Withdrawn = 12,
+    /// A hand-over may be going on.
+    Claimed = 20,
+    /// Handed over or not: the answer was lost.
+    Unknown = 21,
+    /// A person says that it was not sent.
+    SaidNotSent = 30,
+    /// A person says that it was sent.
+    SaidSent = 31,
+    /// Proved: no byte of it left.
+    NotSent = 35,
+    /// The platform did not take it.
+    Refused = 40,
+    /// The platform took it.
+    Accepted = 50,
+    /// Somebody has to confirm it.
+    Waiting = 51,
+    /// A review stopped it.
+    Rejected = 60,
+    /// The platform could not deliver it.
+    Failed = 61,
+    Delivered = 70,
+    /// Taken back after it was sent.
+    Recalled = 80,
+}
+
+impl State {
+    pub const ALL: [State; 16] = [
+        State::Planned,
+        State::Struck,
+        State::Expired,
+        State::Withdrawn,
+        State::Claimed,
+        State::Unknown,
+        State::SaidNotSent,
+        State::SaidSent,
+        State::NotSent,
+        State::Refused,
+        State::Accepted,
+        State::Waiting,
+        State::Rejected,
+        State::Failed,
+        State::Delivered,
+        State::Recalled,
+    ];
+
+    pub fn code(self) -> i64 {
+        self as i64
+    }
+
+    pub fn of_code(code: i64) -> Option<State> {
+        State::ALL.into_iter().find(|s| s.code() == code)
+    }
+
+    /// As reports and `why` write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Planned => "planned",
+            State::Struck => "struck",
+            State::Expired => "expired",
+            State::Withdrawn => "withdrawn",
+            State::Claimed => "claimed",
+            State::Unknown => "unknown",
+            State::SaidNotSent => "said_not_sent",
+            State::SaidSent => "said_sent",
+            State::NotSent => "not_sent",
+            State::Refused => "refused",
+            State::Accepted => "accepted",
+            State::Waiting => "waiting",
+            State::Rejected => "rejected",
+            State::Failed => "failed",
+            State::Delivered => "delivered",
+            State::Recalled => "recalled",
+        }
+    }
+
+    /// Whether a cap counts it: everything that reached the user or may have.
+    pub fn counts(self) -> bool {
+        match self {
+            State::Planned
+            | State::Claimed
+            | State::Unknown
+            | State::SaidSent
+            | State::Accepted
+            | State::Waiting
+            | State::Delivered => true,
+            State::Struck
+            | State::Expired
+            | State::Withdrawn
+            | State::SaidNotSent
+            | State::NotSent
+            | State::Refused
+            | State::Rejected
+            | State::Failed
+            | State::Recalled => false,
+        }
+    }
+
+    /// Whether it left for the user: `None` while nobody knows.
+    pub fn sent(self) -> Option<bool> {
+        match self {
+            State::Claimed | State::Unknown => None,
+            State::SaidSent | State::Accepted | State::Failed | State::Delivered | State::Recalled => Some(true),
+            State::Planned
+            | State::Struck
+            | State::Expired
+            | State::Withdrawn
+            | State::SaidNotSent
+            | State::NotSent
+            | State::Refused
+            | State::Waiting
+            | State::Rejected => Some(false),
+        }
+    }
+
+    /// Nothing more is going to be done for it.
+    pub fn is_final(self) -> bool {
+        !matches!(self, State::Planned | State::Claimed | State::Unknown)
+    }
+}
+
+/// Something learned of a message after it was handed over.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptKind {
+    Accepted,
+    Refused,
+    Waiting,
+    Rejected,
+    Failed,
+    Delivered,
+    Recalled,
+    /// A person settles an unknown hand-over.
+    SaidSent,
+    SaidNotSent,
+    Opened,
+    Clicked,
+    Complained,
+}
+
+impl ReceiptKind {
+    pub const ALL: [ReceiptKind; 12] = [
+        ReceiptKind::Accepted,
+        ReceiptKind::Refused,
+        ReceiptKind::Waiting,
+        ReceiptKind::Rejected,
+        ReceiptKind::Failed,
+        ReceiptKind::Delivered,
+        ReceiptKind::Recalled,
+        ReceiptKind::SaidSent,
+        ReceiptKind::SaidNotSent,
+        ReceiptKind::Opened,
+        ReceiptKind::Clicked,
+        ReceiptKind::Complained,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ReceiptKind::Accepted => "accepted",
+            ReceiptKind::Refused => "refused",
+            ReceiptKind::Waiting => "waiting",
+            ReceiptKind::Rejected => "rejected",
+            ReceiptKind::Failed => "failed",
+            ReceiptKind::Delivered => "delivered",
+            ReceiptKind::Recalled => "recalled",
+            ReceiptKind::SaidSent => "said_sent",
+            ReceiptKind::SaidNotSent => "said_not_sent",
+            ReceiptKind::Opened => "opened",
+            ReceiptKind::Clicked => "clicked",
+            ReceiptKind::Complained => "complained",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<ReceiptKind> {
+        ReceiptKind::ALL.into_iter().find(|r| r.name() == name)
+    }
+
+    /// The state that it proves. What a user does with a message says nothing of how it is handed over, but that it arrived.
+    pub fn proves(self) -> State {
+        match self {
+            ReceiptKind::Accepted => State::Accepted,
+            ReceiptKind::Refused => State::Refused,
+            ReceiptKind::Waiting => State::Waiting,
+            ReceiptKind::Rejected => State::Rejected,
+            ReceiptKind::Failed => State::Failed,
+            ReceiptKind::Recalled => State::Recalled,
+            ReceiptKind::SaidSent => State::SaidSent,
+            ReceiptKind::SaidNotSent => State::SaidNotSent,
+            ReceiptKind::Delivered | ReceiptKind::Opened | ReceiptKind::Clicked | ReceiptKind::Complained => State::Delivered,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_and_in_order() {
+        assert!(State::ALL.windows(2).all(|w| w[0] < w[1] && w[0].code() < w[1].code()));
+        assert!(State::ALL.iter().all(|s| State::of_code(s.code()) == Some(*s)));
+        assert!(ReceiptKind::ALL.iter().all(|r| ReceiptKind::named(r.name()) == Some(*r)));
+        assert_eq!(State::of_code(77), None);
+    }
+}
