@@ -389,7 +389,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("outbox.jsonl");
         let control = dir.path().join("outbox.jsonl.control");
-        std::fs::write(&control, "[[fault]]\ndo = \"hang_after\"\ncampaign = \"c\"\nafter = 1\ntimes = 1\n[[fault]]\ndo = \"fail\"").unwrap();
+        std::fs::write(&control, "[[fault]]\ndo = \"hang_after\"\ncampaign = \"c\"\nafter = 1\ntimes = 1\n[[fault]]\ndo = \"fail\"")
+            .unwrap();
         let channel = open(&path);
         assert_eq!(ids(channel.send(&batch(0..1))), ["1"]);
         assert!(matches!(channel.send(&batch(1..2)), Answer::Unknown { .. }));

@@ -52,11 +52,19 @@ pub(super) fn digest_of(db: &Connection, n: i64) -> Result<Option<String>, Ledge
 /// Adds the records of a transaction as one link.
 pub(super) fn append(db: &Connection, at: Instant, kind: &str, records: &[Record]) -> Result<Link, LedgerError> {
     let prev = last(db)?;
-    let payload = serde_json::to_string(records).map_err(|e| LedgerError::Damaged(msg!("a record has no text: {e}", "记录无法写成文本：{e}")))?;
+    let payload =
+        serde_json::to_string(records).map_err(|e| LedgerError::Damaged(msg!("a record has no text: {e}", "记录无法写成文本：{e}")))?;
     let n = prev.n + 1;
     let digest = chained(&prev.digest, WRITER, n, at.0, kind, &payload);
-    db.prepare_cached("INSERT INTO audit (n, writer, at, kind, payload, prev, digest) VALUES (?, ?, ?, ?, ?, ?, ?)")?
-        .execute(params![n, WRITER, at.0, kind, payload, prev.digest, digest])?;
+    db.prepare_cached("INSERT INTO audit (n, writer, at, kind, payload, prev, digest) VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+        n,
+        WRITER,
+        at.0,
+        kind,
+        payload,
+        prev.digest,
+        digest
+    ])?;
     Ok(Link { n, digest })
 }
 

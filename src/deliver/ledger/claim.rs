@@ -412,12 +412,8 @@ impl Writer {
         let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
         let id = segment.of.segment;
         let held = Held { segment, batch: number, key: key.clone(), claimed_at: now, members };
-        let batch = (!held.members.is_empty()).then(|| record::Batch {
-            batch: number,
-            key,
-            request: held.request(),
-            worker: audit::WRITER.into(),
-        });
+        let batch =
+            (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request: held.request(), worker: audit::WRITER.into() });
         let nobody = batch.is_none();
         let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, batch, spent }));
         self.commit_fenced("claim", now, &[], &[claimed])?;

@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn alike_texts_are_small() {
-        let all: Vec<_> = (0..1000).map(|i| rendered(&format!("尊敬的用户{i},您所在的城市门店满300减50,本周末有效,详情请到店咨询"))).collect();
+        let all: Vec<_> =
+            (0..1000).map(|i| rendered(&format!("尊敬的用户{i},您所在的城市门店满300减50,本周末有效,详情请到店咨询"))).collect();
         let data = contents(&all, NO_SALT);
         assert!(data.len() < 20 * 1000, "{}", data.len());
         assert_eq!(read_contents(&data, 1000), Some(all));

@@ -112,7 +112,10 @@ fn sql_message(error: &rusqlite::Error) -> Msg {
             "账本已损坏（{error}）：请从备份恢复，在此之前不会发送任何消息"
         ),
         Some(ErrorCode::CannotOpen) => {
-            msg!("the ledger could not be opened ({error}): check the store's folder and its permissions", "无法打开账本（{error}）：请检查数据仓文件夹及其权限")
+            msg!(
+                "the ledger could not be opened ({error}): check the store's folder and its permissions",
+                "无法打开账本（{error}）：请检查数据仓文件夹及其权限"
+            )
         }
         _ => msg!(
             "the ledger could not be used ({error}): check the disk and run the command again; it goes on where it stopped",

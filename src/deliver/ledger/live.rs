@@ -30,7 +30,9 @@ pub struct LiveCampaign<'a> {
 pub enum Applied {
     Now,
     /// The plan was applied before.
-    Before { at: Instant },
+    Before {
+        at: Instant,
+    },
 }
 
 /// What the ledger remembers of a campaign's schedule.

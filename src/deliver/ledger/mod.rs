@@ -170,13 +170,7 @@ impl Writer {
         self.fence.raise(&self.ledger.id, &link)
     }
 
-    fn commit_link(
-        &mut self,
-        kind: &'static str,
-        at: Instant,
-        bulk: &[Bulk],
-        records: &[Record],
-    ) -> Result<audit::Link, LedgerError> {
+    fn commit_link(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<audit::Link, LedgerError> {
         let Ledger { db, path, .. } = &mut self.ledger;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         bulk.iter().try_for_each(|b| b.put(&tx))?;

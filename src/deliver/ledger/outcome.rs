@@ -33,7 +33,10 @@ pub enum Happened {
     /// The condition was false.
     NotMatched,
     /// The reason (`unknown`, `below_top`, `not_sampled` or a gate) with what it says besides: the winner of a slot, the policy's reason.
-    Stopped { reason: String, detail: Option<String> },
+    Stopped {
+        reason: String,
+        detail: Option<String>,
+    },
     Message(Box<MessageOutcome>),
 }
 
@@ -197,7 +200,8 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read or is damaged.
     pub fn message_key(&self, run: RunId, step: i64, user: UserNo) -> Result<Option<super::MessageKey>, LedgerError> {
-        let sql = "SELECT leg, attempt FROM msg WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC LIMIT 1";
+        let sql =
+            "SELECT leg, attempt FROM msg WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC LIMIT 1";
         let found = self.db.prepare_cached(sql)?.query_row(params![run.0, step, user.0], |row| {
             Ok(super::MessageKey { run, step, user, leg: row.get(0)?, attempt: row.get(1)? })
         });

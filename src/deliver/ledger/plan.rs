@@ -295,7 +295,10 @@ fn check(decision: &Decision) -> Result<(), LedgerError> {
         }
         for user in &group.users {
             if user.index() >= decision.users || seen.contains(*user) {
-                return Err(LedgerError::Plan(msg!("user number {user} is planned twice in one run", "同一次执行中用户编号 {user} 被计划了两次")));
+                return Err(LedgerError::Plan(msg!(
+                    "user number {user} is planned twice in one run",
+                    "同一次执行中用户编号 {user} 被计划了两次"
+                )));
             }
             seen.insert(*user);
         }

@@ -114,10 +114,7 @@ impl Tables<'_> {
             ],
         )?;
         for (tag, users) in &p.unknown_because {
-            self.run(
-                "INSERT INTO unknown_because (run, step, tag, users) VALUES (?, ?, ?, ?)",
-                params![p.run, p.step, tag, users],
-            )?;
+            self.run("INSERT INTO unknown_because (run, step, tag, users) VALUES (?, ?, ?, ?)", params![p.run, p.step, tag, users])?;
         }
         for (place, s) in (0i64..).zip(&p.stopped) {
             self.run(
@@ -213,11 +210,10 @@ impl Tables<'_> {
         if a.accepted.is_empty() {
             return Ok(());
         }
-        let sql = "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment) WHERE batch = ?";
+        let sql =
+            "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment) WHERE batch = ?";
         let (run, step, leg, attempt, users, first, size): (i64, i64, i64, i64, String, i64, i64) =
-            self.db.query_row(sql, [a.batch], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?))
-            })?;
+            self.db.query_row(sql, [a.batch], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))?;
         for (place, user) in (first..).zip(members(self.bulk, &users, first, size)?) {
             if a.accepted.binary_search(&place).is_ok() {
                 self.strengthen(run, step, leg, user.0, attempt, State::Accepted)?;
@@ -239,9 +235,9 @@ impl Tables<'_> {
 
     /// Puts other columns in place of those that name a user, and removes the old ones unless they are used elsewhere.
     fn erased(&self, segment: i64, addresses: &str, contents: &str) -> Done {
-        let old: [String; 2] = self.db.query_row("SELECT addresses, contents FROM segment WHERE segment = ?", [segment], |row| {
-            Ok([row.get(0)?, row.get(1)?])
-        })?;
+        let old: [String; 2] = self
+            .db
+            .query_row("SELECT addresses, contents FROM segment WHERE segment = ?", [segment], |row| Ok([row.get(0)?, row.get(1)?]))?;
         self.guarded(
             "UPDATE segment SET addresses = ?, contents = ? WHERE segment = ?",
             params![addresses, contents, segment],

@@ -15,26 +15,56 @@ pub(super) type Digest = String;
 #[serde(tag = "did", rename_all = "snake_case")]
 pub(super) enum Record {
     /// The ledger was made.
-    Created { ledger: String },
+    Created {
+        ledger: String,
+    },
     /// A program's text was kept.
-    Program { digest: String, sources: Digest },
+    Program {
+        digest: String,
+        sources: Digest,
+    },
     /// A campaign became live, or stays so with another program.
-    Live { campaign: String, fixed: Option<i64>, program: String },
-    PlanUsed { id: String, program: String },
+    Live {
+        campaign: String,
+        fixed: Option<i64>,
+        program: String,
+    },
+    PlanUsed {
+        id: String,
+        program: String,
+    },
     /// A due instant passed while nobody was there, beyond the deadline.
-    Missed { campaign: String, due: i64 },
+    Missed {
+        campaign: String,
+        due: i64,
+    },
     Planned(Box<Planned>),
     Segment(Box<Segment>),
     Claimed(Box<Claimed>),
     Answered(Box<Answered>),
     /// Claimed by a process that is gone.
-    Orphaned { batch: i64 },
+    Orphaned {
+        batch: i64,
+    },
     /// The unclaimed members of a segment end.
-    Ended { segment: i64, state: State },
+    Ended {
+        segment: i64,
+        state: State,
+    },
     Learned(Box<Learned>),
-    OptedOut { user: u32, source: String },
-    Finished { run: i64, step: i64 },
-    Erased { segment: i64, addresses: Digest, contents: Digest },
+    OptedOut {
+        user: u32,
+        source: String,
+    },
+    Finished {
+        run: i64,
+        step: i64,
+    },
+    Erased {
+        segment: i64,
+        addresses: Digest,
+        contents: Digest,
+    },
 }
 
 /// A run, or a follow-up of it, was planned.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rusqlite::{Row, params};
 use serde::Serialize;
 
+use super::Ledger;
 use super::error::LedgerError;
 use super::plan::RunId;
 use super::state::{ReceiptKind, State};
-use super::Ledger;
 use crate::base::{Instant, UserNo, Zone};
 use crate::eval::{MessageLog, OwnMessage, Receipt};
 use crate::program::expr::OwnEvent;
@@ -167,7 +167,8 @@ impl Ledger {
     pub fn message_log(&self) -> Result<MessageLog, LedgerError> {
         let _snapshot = self.db.unchecked_transaction()?;
         let segments = self.segment_labels()?;
-        let sql = "SELECT m.user_no, m.segment, m.run, m.step, m.leg, m.attempt, max(b.state, coalesce(m.state, 0)), b.claimed_at, b.state_at
+        let sql =
+            "SELECT m.user_no, m.segment, m.run, m.step, m.leg, m.attempt, max(b.state, coalesce(m.state, 0)), b.claimed_at, b.state_at
             FROM msg m JOIN batch b USING (batch) ORDER BY m.run, m.step, m.leg, m.user_no, m.attempt";
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query([])?;
@@ -316,13 +317,7 @@ impl Evidence<'_> {
 
 /// What is known of each outcome. That something did not happen is known only of a message that did not arrive, or that did, on a channel
 /// that says so of each user.
-fn own_receipts(
-    state: State,
-    claimed: Instant,
-    answered: Instant,
-    receipts: &[(ReceiptKind, Instant)],
-    labels: &Labels,
-) -> [Receipt; 7] {
+fn own_receipts(state: State, claimed: Instant, answered: Instant, receipts: &[(ReceiptKind, Instant)], labels: &Labels) -> [Receipt; 7] {
     let when = |kind| receipts.iter().find(|(k, _)| *k == kind).map(|(_, at)| *at);
     let arrived = match state {
         State::Delivered => Some(true),
@@ -343,7 +338,9 @@ fn own_receipts(
                 None => Receipt::Unknown,
             },
             OwnEvent::Delivered => match arrived {
-                Some(true) => Receipt::Yes(receipts.iter().filter(|(k, _)| k.proves() == State::Delivered).map(|(_, at)| *at).min().unwrap_or(answered)),
+                Some(true) => Receipt::Yes(
+                    receipts.iter().filter(|(k, _)| k.proves() == State::Delivered).map(|(_, at)| *at).min().unwrap_or(answered),
+                ),
                 Some(false) => Receipt::No,
                 None => Receipt::Unknown,
             },

@@ -119,11 +119,7 @@ pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), LedgerErro
 /// # Errors
 /// When the ledger was written by a later tagcast.
 pub(super) fn check_version(found: i64, file: &Path) -> Result<(), LedgerError> {
-    if (0..=VERSION).contains(&found) {
-        Ok(())
-    } else {
-        Err(LedgerError::OtherVersion { file: file.into(), found, known: VERSION })
-    }
+    if (0..=VERSION).contains(&found) { Ok(()) } else { Err(LedgerError::OtherVersion { file: file.into(), found, known: VERSION }) }
 }
 
 /// Makes the tables in an empty database in memory, for comparing.

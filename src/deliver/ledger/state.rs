@@ -95,13 +95,9 @@ impl State {
     /// Whether a cap counts it: everything that reached the user or may have.
     pub fn counts(self) -> bool {
         match self {
-            State::Planned
-            | State::Claimed
-            | State::Unknown
-            | State::SaidSent
-            | State::Accepted
-            | State::Waiting
-            | State::Delivered => true,
+            State::Planned | State::Claimed | State::Unknown | State::SaidSent | State::Accepted | State::Waiting | State::Delivered => {
+                true
+            }
             State::Struck
             | State::Expired
             | State::Withdrawn
