@@ -215,6 +215,15 @@ fn doc_comments_belong_to_the_item_below() {
 }
 
 #[test]
+fn a_file_far_too_large_is_refused_unread() {
+    let mut findings = Findings::default();
+    assert_eq!(parse::decode(FileId(0), &vec![b'('; 10 << 20], &mut findings), "");
+    let said = findings.sorted();
+    assert_eq!((said.len(), said[0].code.name), (1, "too-large"));
+    assert_eq!(said[0].message.en, "this file has 10 MiB; a program file has at most 4 MiB");
+}
+
+#[test]
 fn bytes_that_are_no_text_are_refused() {
     for bytes in [&b"\xFF\xFEw\0h\0"[..], b"\x00\x01\x02", b"abc\xFFdef"] {
         let mut findings = Findings::default();

@@ -97,7 +97,10 @@ impl Project {
         let now = options.now.as_deref().map(|text| parse_instant(text, zone_of(&files))).transpose()?;
         let options = CheckOptions { now, folder: folder.clone(), store_schema: options.store_schema.clone() };
         let program = check(&sources, &files, &options, &mut findings);
-        lint::run(&lint::LintContext { sources: &sources, files: &files, program: &program, now }, &mut findings);
+        // Of a program that is half understood, lints would say what is not so.
+        if !findings.has_errors() {
+            lint::run(&lint::LintContext { sources: &sources, files: &files, program: &program, now }, &mut findings);
+        }
         Ok(Project { folder, config, sources, files, program, findings: findings.sorted(), now, focus })
     }
 

@@ -64,3 +64,8 @@ pub fn code_blocks(markdown: &str) -> Vec<(String, usize, String)> {
     assert!(open.is_none(), "a code block is not closed");
     blocks
 }
+
+/// Where cases with known answers lie, when they are at hand: `TAGCAST_ORACLE`, else beside the repository.
+pub fn oracle() -> PathBuf {
+    std::env::var_os("TAGCAST_ORACLE").map_or_else(|| root().join("../shared/oracle"), PathBuf::from)
+}

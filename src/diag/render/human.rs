@@ -16,7 +16,13 @@ pub fn render(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -
         let kind = format!("{}[{}]", word(finding.level, lang), finding.code.name);
         let report = report(sources, finding, &kind, lang, color);
         // Writing to memory cannot fail; a source that is missing would only leave the excerpt out.
-        let _ = report.write(&mut cache, &mut out);
+        let mut one = Vec::new();
+        let _ = report.write(&mut cache, &mut one);
+        match lang {
+            Lang::En => out.extend(one),
+            // The one word that ariadne writes itself.
+            Lang::Zh => out.extend(String::from_utf8_lossy(&one).replace("Help", "帮助").into_bytes()),
+        }
         out.push(b'\n');
     }
     let text = String::from_utf8_lossy(&out);
@@ -60,17 +66,14 @@ fn report<'a>(sources: &Sources, finding: &Finding, kind: &'a str, lang: Lang, c
     let place = |span: crate::diag::Span| (key(sources, span.file), visible(sources, span));
     let config = Config::default().with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode).with_color(color).with_compact(false);
     let mut builder =
-        Report::build(kind, place(finding.span)).with_config(config).with_code(finding.code.name).with_message(finding.message.get(lang));
-    let here = finding.label.as_ref().map_or(String::new(), |l| l.get(lang).to_string());
-    let mut primary = Label::new(place(finding.span)).with_color(paint).with_priority(1);
-    if !here.is_empty() {
-        primary = primary.with_message(here);
-    } else {
-        primary = primary.with_message(match lang {
-            Lang::En => "here",
-            Lang::Zh => "此处",
-        });
-    }
+        Report::build(kind, place(finding.span)).with_config(config).with_message(finding.message.get(lang));
+    let word = match lang {
+        Lang::En => "here",
+        Lang::Zh => "此处",
+    };
+    // ariadne draws an arrow only to a label that says something.
+    let here = finding.label.as_ref().map_or(word, |l| l.get(lang));
+    let primary = Label::new(place(finding.span)).with_message(here).with_color(paint).with_priority(1);
     builder = builder.with_label(primary);
     for label in &finding.labels {
         builder = builder.with_label(Label::new(place(label.span)).with_message(label.text.get(lang)).with_color(Color::Cyan));

@@ -22,7 +22,8 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
         (start, start + len)
     };
     let here = Span::new(file, base + from, base + to);
-    let wanted = wanted(expected);
+    // Where the piece could have ended, naming what could also follow would mislead.
+    let wanted = if expected.contains(&Rule::EOI) { None } else { wanted(expected) };
     let message = match (token.is_empty(), &wanted) {
         (true, Some(w)) => Msg {
             en: format!("something is missing here: expected {}", pick(w, true)),
