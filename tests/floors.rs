@@ -20,7 +20,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("deliver", &["base", "diag", "store", "program", "eval", "schedule", "decide"]),
     ("engine", &["base", "diag", "store", "syntax", "program", "lint", "plan", "eval", "schedule", "decide", "deliver"]),
     ("repl", &["base", "diag", "store", "syntax", "program", "plan", "engine"]),
-    ("cli", &["base", "diag", "store", "syntax", "program", "format", "lint", "plan", "eval", "schedule", "decide", "deliver", "engine", "repl"]),
+    (
+        "cli",
+        &[
+            "base", "diag", "store", "syntax", "program", "format", "lint", "plan", "eval", "schedule", "decide", "deliver", "engine",
+            "repl",
+        ],
+    ),
 ];
 
 fn rust_files(folder: &Path, out: &mut Vec<PathBuf>) {
@@ -77,7 +83,10 @@ fn every_file_tells_its_story_first_and_stays_readable() {
 fn the_map_names_every_folder() {
     let map = std::fs::read_to_string(support::root().join("ARCHITECTURE.md")).unwrap();
     for (floor, allowed) in MAY_IMPORT {
-        let line = map.lines().find(|l| l.split_whitespace().nth(1) == Some(floor) && l.contains("<-")).unwrap_or_else(|| panic!("no line for `{floor}`"));
+        let line = map
+            .lines()
+            .find(|l| l.split_whitespace().nth(1) == Some(floor) && l.contains("<-"))
+            .unwrap_or_else(|| panic!("no line for `{floor}`"));
         if *floor != "cli" && *floor != "engine" {
             let named: Vec<&str> = line.split("<-").nth(1).unwrap().split_whitespace().filter(|w| *w != "nothing").collect();
             assert_eq!(&named, allowed, "{floor}");

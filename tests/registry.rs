@@ -62,7 +62,8 @@ fn the_list_of_findings_is_complete() {
         text.push_str(&format!("\n## {title}\n\n| name | level | |\n| --- | --- | --- |\n"));
         for code in catalog::ALL.iter().filter(|c| c.lint == lint) {
             let level = if code.level == Level::Error { "error" } else { "warning" };
-            let what = code.page.lines().find_map(|l| l.strip_prefix("**Error.** ").or_else(|| l.strip_prefix("**Warning.** "))).unwrap_or("");
+            let what =
+                code.page.lines().find_map(|l| l.strip_prefix("**Error.** ").or_else(|| l.strip_prefix("**Warning.** "))).unwrap_or("");
             text.push_str(&format!("| [{0}](findings/{0}.md) | {level} | {what} |\n", code.name));
         }
     }

@@ -43,7 +43,8 @@ fn now_of(text: &str) -> Option<Instant> {
 
 fn cases() -> Vec<PathBuf> {
     let mut out = Vec::new();
-    let mut areas: Vec<PathBuf> = std::fs::read_dir(support::root().join("tests/ui")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    let mut areas: Vec<PathBuf> =
+        std::fs::read_dir(support::root().join("tests/ui")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
     areas.sort();
     for area in areas {
         let mut files: Vec<PathBuf> = std::fs::read_dir(area).unwrap().map(|e| e.unwrap().path()).collect();
@@ -97,11 +98,20 @@ fn the_examples_of_every_page_hold() {
         let names = |text: &str| look_at("page.campaign", text.as_bytes(), now).findings;
         if let Some(bad) = campaigns.first() {
             let found = names(bad);
-            assert!(found.iter().any(|f| f.code.name == code.name), "{}: the bad example yields {:?}", code.name, found.iter().map(|f| f.code.name).collect::<Vec<_>>());
+            assert!(
+                found.iter().any(|f| f.code.name == code.name),
+                "{}: the bad example yields {:?}",
+                code.name,
+                found.iter().map(|f| f.code.name).collect::<Vec<_>>()
+            );
         }
         if let Some(good) = campaigns.get(1) {
             let found = names(good);
-            let wrong: Vec<_> = found.iter().filter(|f| f.level == Level::Error || f.code.name == code.name).map(|f| (f.code.name, &f.message.en)).collect();
+            let wrong: Vec<_> = found
+                .iter()
+                .filter(|f| f.level == Level::Error || f.code.name == code.name)
+                .map(|f| (f.code.name, &f.message.en))
+                .collect();
             assert!(wrong.is_empty(), "{}: the good example yields {wrong:?}", code.name);
         }
     }

@@ -65,8 +65,7 @@ fn report<'a>(sources: &Sources, finding: &Finding, kind: &'a str, lang: Lang, c
     let kind = ReportKind::Custom(kind, paint);
     let place = |span: crate::diag::Span| (key(sources, span.file), visible(sources, span));
     let config = Config::default().with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode).with_color(color).with_compact(false);
-    let mut builder =
-        Report::build(kind, place(finding.span)).with_config(config).with_message(finding.message.get(lang));
+    let mut builder = Report::build(kind, place(finding.span)).with_config(config).with_message(finding.message.get(lang));
     let word = match lang {
         Lang::En => "here",
         Lang::Zh => "此处",

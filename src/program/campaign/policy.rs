@@ -1,6 +1,5 @@
 //! The policy and the accounts: what holds for every campaign.
 
-
 use super::clauses::{Clauses, Place, twice};
 use super::limits;
 use super::route::quoted;
