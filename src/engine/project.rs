@@ -95,7 +95,7 @@ impl Project {
         let mut findings = Findings::default();
         let (sources, files) = parse_all(&names, &mut findings, world)?;
         let now = options.now.as_deref().map(|text| parse_instant(text, zone_of(&files))).transpose()?;
-        let options = CheckOptions { now, folder: folder.clone(), store_schema: options.store_schema.clone() };
+        let options = CheckOptions { now, store_schema: options.store_schema.clone() };
         let program = check(&sources, &files, &options, &mut findings);
         // Of a program that is half understood, lints would say what is not so.
         if !findings.has_errors() {

@@ -19,8 +19,6 @@ mod names;
 mod order;
 mod testing;
 
-use std::path::PathBuf;
-
 pub use expr::MAX_EXPR_DEPTH;
 pub use order::MAX_CHAIN;
 
@@ -40,8 +38,6 @@ use crate::syntax::ast;
 pub struct CheckOptions {
     /// For findings about the past; `None` makes none.
     pub now: Option<Instant>,
-    /// The program's folder: files that a program names are relative to it. Empty: files are not looked for.
-    pub folder: PathBuf,
     /// Tags and events that the program does not declare come from here.
     pub store_schema: Option<Schema>,
 }
