@@ -28,7 +28,7 @@ fn look_at(name: &str, bytes: &[u8], now: Option<Instant>) -> Checked {
     let text = parse::decode(id, bytes, &mut findings);
     let files: Vec<syntax::ast::File> = vec![parse::parse(id, &text, &mut findings)];
     sources.add(name, text);
-    let options = CheckOptions { now, folder: PathBuf::new(), store_schema: None };
+    let options = CheckOptions { now, store_schema: None };
     let program = check(&sources, &files, &options, &mut findings);
     if !findings.has_errors() {
         lint::run(&lint::LintContext { sources: &sources, files: &files, program: &program, now }, &mut findings);
