@@ -8,8 +8,9 @@ use super::truth::{Truth, truth};
 use super::{observe, route};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
+use crate::program::check::Checker;
 use crate::program::presence::Present;
-use crate::program::typed::{Action, Arm, ChooseArm, Send, Share, Step};
+use crate::program::typed::{Action, Arm, ChooseArm, Send, Share, Step, Via};
 use crate::syntax::ast;
 
 /// Where an action stands: what it may be, and what is proved there.
@@ -55,7 +56,7 @@ impl Work<'_, '_> {
                 ));
                 None
             }
-            ast::Action::Split { span, arms } => self.split(arms, *span, at).map(Action::Split),
+            ast::Action::Split { span, arms } => Some(Action::Split(self.split(arms, *span, at))),
             ast::Action::Choose { span, .. } if matches!(at.nested, Nested::ChooseArm | Nested::Step) => {
                 self.report(
                     Finding::new(&catalog::MISPLACED_CLAUSE, *span, msg!("`choose` cannot stand here", "这里不能写 `choose`")).help(
@@ -67,41 +68,35 @@ impl Work<'_, '_> {
                 );
                 None
             }
-            ast::Action::Choose { span, arms } => self.choose(arms, *span, at).map(Action::Choose),
+            ast::Action::Choose { span, arms } => Some(Action::Choose(self.choose(arms, *span, at))),
         }
     }
 
+    /// A send with a bad channel is kept without it, in a campaign that has failed.
     fn send(&mut self, send: &ast::Send, at: &At) -> Option<Send> {
         let template = self.checker.template_named(&send.template);
         // At the top of a campaign, `send T via c` has become the campaign's own `via`.
         let own = send.via.as_ref().filter(|_| at.nested != Nested::Campaign);
-        match own {
-            Some(_) => self.own_via = true,
-            None => self.without_via = self.without_via.or(Some(send.template.span)),
-        }
         let via = match own {
-            None => Some(None),
             Some(via) => {
-                let cx = self.cx();
-                route::via(self.checker, via, &cx, self.told).map(Some)
+                self.own_via = true;
+                self.own_channels(via)
+            }
+            None => {
+                self.without_via = self.without_via.or(Some(send.template.span));
+                None
             }
         };
-        if let (None, None) = (own, &self.via) {
-            // The campaign's own channels failed: nothing to hold the message against.
-            return None;
-        }
-        let (template, via) = (template?, via?);
-        if let Some(via) = &via {
-            self.channel_rules(via);
-        }
-        let span = send.span;
-        if !self.checker.program.template(template).declared.failed {
-            let routes = via.as_ref().or(self.via.as_ref()).map_or(&[][..], |v| &v.routes);
+        let template = template?;
+        if self.checker.program.template(template).declared.failed {
+            self.failed = true;
+        } else {
+            let campaign = self.via.as_ref().filter(|_| own.is_none());
             let u = Use {
                 program: &self.checker.program,
                 template,
                 send: send.template.span,
-                routes,
+                routes: via.as_ref().or(campaign).map_or(&[], |v| &v.routes),
                 trigger: self.trigger,
                 present: &at.present,
                 proof: at.proof,
@@ -115,43 +110,44 @@ impl Work<'_, '_> {
             if !at.late {
                 self.jobs.extend(checked.jobs);
             }
-        } else {
-            self.failed = true;
         }
-        Some(Send { span, template, via })
+        Some(Send { span: send.span, template, via })
     }
 
-    fn split(&mut self, arms: &[ast::Arm], span: Span, at: &At) -> Option<Vec<Arm>> {
-        let mut typed: Option<Vec<Arm>> = Some(Vec::new());
+    /// The channels of a `via`, as far as they are good; `None` where none is.
+    pub(super) fn own_channels(&mut self, via: &ast::Via) -> Option<Via> {
+        let cx = self.cx();
+        let (typed, whole) = route::via(self.checker, via, &cx, self.told);
+        self.failed |= !whole;
+        self.channel_rules(&typed);
+        (!typed.routes.is_empty()).then_some(typed)
+    }
+
+    fn split(&mut self, arms: &[ast::Arm], span: Span, at: &At) -> Vec<Arm> {
+        let mut typed = Vec::new();
         let mut total: Option<u64> = Some(0);
         for (i, arm) in arms.iter().enumerate() {
             if let Some(first) = arms.iter().take(i).find(|a| a.name.name == arm.name.name) {
                 self.report(super::campaign::duplicate_name(&arm.name, first.name.span));
-                typed = None;
             }
             let share = some_share(self.checker, &arm.share, "split", "分组");
             total = total.zip(share).map(|(t, s)| t + u64::from(s.0));
             let action = self.action(&arm.action, &At { nested: Nested::Arm, ..at.clone() });
-            typed = match (typed, share, action) {
-                (Some(mut list), Some(share), Some(action)) => {
-                    list.push(Arm { name: arm.name.name.clone(), span: arm.span, share, action });
-                    Some(list)
-                }
-                _ => None,
-            };
+            self.failed |= share.is_none() || action.is_none();
+            let (share, action) = (share.unwrap_or(Share(0)), action.unwrap_or(Action::Nothing));
+            typed.push(Arm { name: arm.name.name.clone(), span: arm.span, share, action });
         }
         let all = u64::from(Share::ALL.0);
-        match total {
-            Some(total) if total != all => {
-                self.report(shares(arms, span, total, all));
-                None
-            }
-            _ => typed,
+        if let Some(total) = total
+            && total != all
+        {
+            self.report(shares(arms, span, total, all));
         }
+        typed
     }
 
-    fn choose(&mut self, arms: &[ast::ChooseArm], span: Span, at: &At) -> Option<Vec<ChooseArm>> {
-        let mut typed: Option<Vec<ChooseArm>> = Some(Vec::new());
+    fn choose(&mut self, arms: &[ast::ChooseArm], span: Span, at: &At) -> Vec<ChooseArm> {
+        let mut typed = Vec::new();
         let mut closed: Option<Span> = None;
         if arms.iter().all(|a| a.when.is_none()) {
             self.report(
@@ -162,7 +158,6 @@ impl Work<'_, '_> {
                 )
                 .help(msg!("write `when CONDITION send …` before `otherwise`", "在 `otherwise` 之前写 `when 条件 send …`")),
             );
-            return None;
         }
         for arm in arms {
             if let Some(first) = closed {
@@ -171,40 +166,32 @@ impl Work<'_, '_> {
                         .label(first, msg!("this one takes everybody", "这一条已经包含所有人"))
                         .help(msg!("put the one that takes everybody last, and only once", "把包含所有人的一条放在最后，且只写一次")),
                 );
-                typed = None;
             }
+            let mut here = At { nested: Nested::ChooseArm, ..at.clone() };
             let when = match &arm.when {
-                None => Some(None),
+                None => {
+                    closed = Some(arm.span);
+                    None
+                }
                 Some(e) => {
                     let cx = self.cx();
-                    self.checker.condition(e, &cx).map(Some)
-                }
-            };
-            let mut here = At { nested: Nested::ChooseArm, ..at.clone() };
-            match &when {
-                Some(Some(condition)) => {
-                    here.present.assume(&self.checker.program, condition);
-                    here.proof = condition.span;
-                    match truth(&self.checker.program, condition) {
-                        Truth::Never => {
-                            let span = condition.span;
-                            self.report(super::campaign::nobody(span));
+                    let condition = self.checker.condition(e, &cx);
+                    self.failed |= condition.is_none();
+                    if let Some(condition) = &condition {
+                        here.present.assume(&self.checker.program, condition);
+                        here.proof = condition.span;
+                        match truth(&self.checker.program, condition) {
+                            Truth::Never => self.report(super::campaign::nobody(condition.span)),
+                            Truth::Always | Truth::Everyone => closed = Some(arm.span),
+                            Truth::Open => {}
                         }
-                        Truth::Always | Truth::Everyone => closed = Some(arm.span),
-                        Truth::Open => {}
                     }
+                    Some(condition.unwrap_or_else(|| Checker::placeholder(e.span)))
                 }
-                Some(None) => closed = Some(arm.span),
-                None => {}
-            }
-            let action = self.action(&arm.action, &here);
-            typed = match (typed, when, action) {
-                (Some(mut list), Some(when), Some(action)) => {
-                    list.push(ChooseArm { span: arm.span, when, action });
-                    Some(list)
-                }
-                _ => None,
             };
+            let action = self.action(&arm.action, &here);
+            self.failed |= action.is_none();
+            typed.push(ChooseArm { span: arm.span, when, action: action.unwrap_or(Action::Nothing) });
         }
         typed
     }

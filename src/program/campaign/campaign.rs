@@ -35,7 +35,7 @@ pub(super) struct Work<'w, 'c> {
     /// What the trigger's `where` proves; it holds for follow-ups too.
     pub trigger_present: Present,
     pub purpose: Purpose,
-    /// `None` when the clause failed.
+    /// `None` where no channel of the clause is good.
     pub via: Option<Via>,
     pub recall: Option<(Length, Span)>,
     /// What list channels need for the first message.
@@ -105,9 +105,6 @@ impl Work<'_, '_> {
             }
         };
         self.via = self.via_clause(clauses, name);
-        if let (Some(via), true) = (self.via.clone(), known_schedule) {
-            self.channel_rules(&via);
-        }
 
         let at = At { nested: Nested::Campaign, present, proof: when.span, late: false };
         let goal = self.goal(clauses);
@@ -239,10 +236,7 @@ impl Work<'_, '_> {
             self.report(finding);
         }
         let Some(via) = found.or(sent) else { return Some(sandbox(name)) };
-        let cx = self.cx();
-        let typed = route::via(self.checker, via, &cx, self.told);
-        self.failed |= typed.is_none();
-        typed
+        self.own_channels(via)
     }
 
     /// What holds for a channel whatever is sent: purposes, and no lists on a trigger.

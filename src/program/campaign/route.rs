@@ -72,31 +72,28 @@ pub(super) fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Opt
     }
 }
 
-/// A `via` clause; `None` after a finding.
-pub(super) fn via(checker: &mut Checker<'_>, via: &ast::Via, cx: &ExprContext<'_>, told: &mut Told) -> Option<Via> {
+/// A `via` clause: its good routes, and whether those are all.
+pub(super) fn via(checker: &mut Checker<'_>, via: &ast::Via, cx: &ExprContext<'_>, told: &mut Told) -> (Via, bool) {
+    let weighted = via.routes.iter().any(|r| r.weight.is_some());
+    let mut typed = Via { routes: Vec::new(), weighted };
     if via.all_of {
         checker.report(not_supported("via all of", via.span));
-        return None;
+        return (typed, false);
     }
-    let weighted = via.routes.iter().any(|r| r.weight.is_some());
-    let mut routes: Option<Vec<Route>> = Some(Vec::new());
+    let mut whole = true;
     for (at, route) in via.routes.iter().enumerate() {
         let first = via.routes.iter().take(at).find(|r| same_channel(&r.channel, &route.channel));
         if let Some(first) = first {
             checker.report(super::clauses::twice(checker.sources.slice(route.channel.span), route.channel.span, first.channel.span));
-            routes = None;
+            whole = false;
             continue;
         }
-        let typed = self::route(checker, route, weighted, cx, told);
-        routes = match (routes, typed) {
-            (Some(mut list), Some(r)) => {
-                list.push(r);
-                Some(list)
-            }
-            _ => None,
-        };
+        match self::route(checker, route, weighted, cx, told) {
+            Some(route) => typed.routes.push(route),
+            None => whole = false,
+        }
     }
-    Some(Via { routes: routes?, weighted })
+    (typed, whole)
 }
 
 fn same_channel(a: &ast::ChannelPath, b: &ast::ChannelPath) -> bool {
