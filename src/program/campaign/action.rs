@@ -32,43 +32,50 @@ pub(super) enum Nested {
 }
 
 impl Work<'_, '_> {
+    /// What is misplaced is reported and looked at all the same.
     pub(super) fn action(&mut self, action: &ast::Action, at: &At) -> Option<Action> {
         match action {
-            ast::Action::Nothing(span) if at.nested == Nested::Campaign => {
-                self.report(
-                    Finding::new(
-                        &catalog::MISPLACED_CLAUSE,
-                        *span,
-                        msg!("a campaign that sends nothing does nothing", "什么都不发送的活动没有意义"),
-                    )
-                    .help(msg!("write `send template …`", "写 `send template …`")),
-                );
-                None
+            ast::Action::Nothing(span) => {
+                if at.nested == Nested::Campaign {
+                    self.report(
+                        Finding::new(
+                            &catalog::MISPLACED_CLAUSE,
+                            *span,
+                            msg!("a campaign that sends nothing does nothing", "什么都不发送的活动没有意义"),
+                        )
+                        .help(msg!("write `send template …`", "写 `send template …`")),
+                    );
+                }
+                Some(Action::Nothing)
             }
-            ast::Action::Nothing(_) => Some(Action::Nothing),
             ast::Action::Send(send) => self.send(send, at).map(Action::Send),
-            ast::Action::Split { span, .. } if at.nested != Nested::Campaign => {
-                self.report(Finding::new(&catalog::MISPLACED_CLAUSE, *span, msg!("`split` cannot stand here", "这里不能写 `split`")).help(
-                    msg!(
-                        "split once, at the top of the campaign, and give each arm its own share",
-                        "只在活动最外层分组一次，每个分组写各自的比例"
-                    ),
-                ));
-                None
+            ast::Action::Split { span, arms } => {
+                if at.nested != Nested::Campaign {
+                    self.report(
+                        Finding::new(&catalog::MISPLACED_CLAUSE, *span, msg!("`split` cannot stand here", "这里不能写 `split`")).help(
+                            msg!(
+                                "split once, at the top of the campaign, and give each arm its own share",
+                                "只在活动最外层分组一次，每个分组写各自的比例"
+                            ),
+                        ),
+                    );
+                }
+                Some(Action::Split(self.split(arms, *span, at)))
             }
-            ast::Action::Split { span, arms } => Some(Action::Split(self.split(arms, *span, at))),
-            ast::Action::Choose { span, .. } if matches!(at.nested, Nested::ChooseArm | Nested::Step) => {
-                self.report(
-                    Finding::new(&catalog::MISPLACED_CLAUSE, *span, msg!("`choose` cannot stand here", "这里不能写 `choose`")).help(
-                        match at.nested {
-                            Nested::Step => msg!("write several follow-ups, each with its own `if`", "写多个后续步骤，各自带 `if`"),
-                            _ => msg!("write all cases in one `choose`", "把所有情况写在同一个 `choose` 里"),
-                        },
-                    ),
-                );
-                None
+            ast::Action::Choose { span, arms } => {
+                let help = match at.nested {
+                    Nested::Campaign | Nested::Arm => None,
+                    Nested::ChooseArm => Some(msg!("write all cases in one `choose`", "把所有情况写在同一个 `choose` 里")),
+                    Nested::Step => Some(msg!("write several follow-ups, each with its own `if`", "写多个后续步骤，各自带 `if`")),
+                };
+                if let Some(help) = help {
+                    self.report(
+                        Finding::new(&catalog::MISPLACED_CLAUSE, *span, msg!("`choose` cannot stand here", "这里不能写 `choose`"))
+                            .help(help),
+                    );
+                }
+                Some(Action::Choose(self.choose(arms, *span, at)))
             }
-            ast::Action::Choose { span, arms } => Some(Action::Choose(self.choose(arms, *span, at))),
         }
     }
 
