@@ -52,15 +52,14 @@ impl Work<'_, '_> {
             ast::Action::Split { span, arms } => {
                 if at.nested != Nested::Campaign {
                     self.report(
-                        Finding::new(&catalog::MISPLACED_CLAUSE, *span, msg!("`split` cannot stand here", "这里不能写 `split`")).help(
-                            msg!(
+                        Finding::new(&catalog::MISPLACED_CLAUSE, self.word(*span), msg!("`split` cannot stand here", "这里不能写 `split`"))
+                            .help(msg!(
                                 "split once, at the top of the campaign, and give each arm its own share",
                                 "只在活动最外层分组一次，每个分组写各自的比例"
-                            ),
-                        ),
+                            )),
                     );
                 }
-                Some(Action::Split(self.split(arms, *span, at)))
+                Some(Action::Split(self.split(arms, self.word(*span), at)))
             }
             ast::Action::Choose { span, arms } => {
                 let help = match at.nested {
@@ -70,13 +69,24 @@ impl Work<'_, '_> {
                 };
                 if let Some(help) = help {
                     self.report(
-                        Finding::new(&catalog::MISPLACED_CLAUSE, *span, msg!("`choose` cannot stand here", "这里不能写 `choose`"))
-                            .help(help),
+                        Finding::new(
+                            &catalog::MISPLACED_CLAUSE,
+                            self.word(*span),
+                            msg!("`choose` cannot stand here", "这里不能写 `choose`"),
+                        )
+                        .help(help),
                     );
                 }
-                Some(Action::Choose(self.choose(arms, *span, at)))
+                Some(Action::Choose(self.choose(arms, self.word(*span), at)))
             }
         }
+    }
+
+    /// The word that a block begins with.
+    fn word(&self, block: Span) -> Span {
+        let text = self.checker.sources.slice(block);
+        let length = text.find(|c: char| c.is_whitespace() || c == '{').unwrap_or(text.len());
+        Span::new(block.file, block.start as usize, block.start as usize + length)
     }
 
     /// A send with a bad channel is kept without it, in a campaign that has failed.

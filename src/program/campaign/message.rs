@@ -127,9 +127,11 @@ fn missing_value(u: &Use<'_>, hole: &Expr, source: Source) -> Finding {
     let end = hole.span.after();
     match &hole.ty {
         Type::Text { .. } | Type::Enum(_) => {
-            finding.fix(msg!("say what stands there instead", "写明没有值时显示什么"), end, " ?? '…'", false)
+            finding.fix(msg!("add `?? '…'`: what stands there instead", "加上 `?? '…'`：没有值时显示什么"), end, " ?? '…'", false)
         }
-        Type::Int { .. } | Type::Number => finding.fix(msg!("say what stands there instead", "写明没有值时显示什么"), end, " ?? 0", false),
+        Type::Int { .. } | Type::Number => {
+            finding.fix(msg!("add `?? 0`: what stands there instead", "加上 `?? 0`：没有值时显示什么"), end, " ?? 0", false)
+        }
         _ => finding.help(msg!("say what stands there instead: `?? …`", "写明没有值时显示什么：`?? …`")),
     }
 }
