@@ -2,10 +2,17 @@
 //!
 //! Only this floor knows how the others follow one another. It prints nothing: commands and REPL do.
 
+pub mod agenda;
 pub mod config;
 pub mod data;
 pub mod failure;
+pub mod memory;
+pub mod planning;
 pub mod project;
+pub mod running;
+pub mod saved_plan;
+pub mod testing;
+pub mod why;
 
 pub use config::Config;
 pub use failure::Failure;

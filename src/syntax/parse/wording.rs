@@ -8,6 +8,10 @@ use crate::syntax::keyword;
 
 /// A finding for a piece at `span` that went wrong `at` bytes into it, where one of `expected` could have stood.
 pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[Rule]) -> Finding {
+    // `wehn vip`: the first word could only have been a label, so it is the first word that is wrong.
+    if at > 0 && expected == [Rule::colon] {
+        return first_word(file, text, span);
+    }
     let rest = text.get(at..).unwrap_or("");
     let skipped = rest.len() - rest.trim_start().len();
     let (start, rest) = (at + skipped, rest.trim_start());
@@ -35,17 +39,50 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
         }
         (false, None) => msg!("`{token}` cannot stand here", "`{token}` 不能出现在这里"),
     };
-    let mut finding = Finding::new(&catalog::SYNTAX, here, message);
-    if let Some(prefix) = keyword::glued_prefix(token) {
-        let rest = &token[prefix.len()..];
-        let gap = Span::new(file, base + from + prefix.len(), base + from + prefix.len());
-        finding = finding
-            .help(msg!("`{token}` is read as one word; put a space after `{prefix}`", "`{token}` 被读作一个词;请在 `{prefix}` 后加空格"))
-            .fix(msg!("write `{prefix} {rest}`", "写成 `{prefix} {rest}`"), gap, " ", true);
-    } else if let Some(near) = nearest_keyword(token, expected) {
-        finding = finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false);
+    let finding = Finding::new(&catalog::SYNTAX, here, message);
+    if let Some(fixed) = glued(&finding, token, here) {
+        return fixed;
     }
-    finding
+    let ids = expected.iter().filter_map(|r| keyword::by_id(format!("{r:?}").strip_prefix("k_")?));
+    match nearest(token, ids.flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()))) {
+        Some(near) => finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false),
+        None => finding,
+    }
+}
+
+/// The words that an item, a clause or a line of a test can begin with.
+const OPENERS: [&str; 56] = [
+    "tag", "event", "lookup", "place", "list", "partition", "audience", "account", "template", "campaign", "policy", "test", "when", "top", "sample",
+    "goal", "purpose", "send", "split", "choose", "holdout", "via", "at", "every", "on", "again", "priority", "cap", "quiet", "deadline", "pace",
+    "recall", "after", "leave", "rollout", "stop", "target", "timezone", "currency", "consent", "forbid", "require", "exclude", "for", "no",
+    "review", "now", "until", "user", "users", "expect", "title", "body", "link", "entry", "otherwise",
+];
+
+fn first_word(file: FileId, text: &str, span: Span) -> Finding {
+    let skipped = text.len() - text.trim_start().len();
+    let rest = &text[skipped..];
+    let word = &rest[..token_length(rest)];
+    let start = span.start as usize + skipped;
+    let here = Span::new(file, start, start + word.len());
+    let finding = Finding::new(&catalog::SYNTAX, here, msg!("nothing begins with `{word}` here", "这里没有以 `{word}` 开头的写法"));
+    if let Some(fixed) = glued(&finding, word, here) {
+        return fixed;
+    }
+    let spellings = OPENERS.iter().filter_map(|id| keyword::by_id(id)).flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()));
+    match nearest(word, spellings) {
+        Some(near) => finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false),
+        None => finding,
+    }
+}
+
+/// `当地域`: a Chinese keyword and what follows it, read as one word.
+fn glued(finding: &Finding, word: &str, here: Span) -> Option<Finding> {
+    let prefix = keyword::glued_prefix(word)?;
+    let rest = &word[prefix.len()..];
+    let at = here.start as usize + prefix.len();
+    let gap = Span::new(here.file, at, at);
+    let finding = finding.clone().help(msg!("`{word}` is read as one word; put a space after `{prefix}`", "`{word}` 被读作一个词;请在 `{prefix}` 后加空格"));
+    Some(finding.fix(msg!("write `{prefix} {rest}`", "写成 `{prefix} {rest}`"), gap, " ", true))
 }
 
 fn pick(words: &[(&'static str, &'static str)], en: bool) -> String {
@@ -119,19 +156,13 @@ fn tick(spelling: &'static str) -> Option<&'static str> {
     TICKED.get(spelling).map(String::as_str)
 }
 
-fn nearest_keyword(token: &str, expected: &[Rule]) -> Option<&'static str> {
+/// The spelling that a word is a slip of.
+fn nearest(token: &str, spellings: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     if token.chars().count() < 2 {
         return None;
     }
     let lower = token.to_lowercase();
-    let candidates = expected
-        .iter()
-        .filter_map(|r| keyword::by_id(format!("{r:?}").strip_prefix("k_")?))
-        .flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()));
-    let near = candidates
-        .map(|s| (strsim::damerau_levenshtein(s, &lower), s))
-        .filter(|(d, s)| *d <= 1 + s.chars().count() / 5 && *d < s.chars().count())
-        .min();
+    let near = spellings.map(|s| (strsim::damerau_levenshtein(s, &lower), s)).filter(|(d, s)| *d <= 1 + s.chars().count() / 5 && *d < s.chars().count()).min();
     near.map(|(_, s)| s).filter(|s| *s != token)
 }
 

@@ -1,0 +1,94 @@
+//! A history that is kept in memory: what a `test` block has sent so far.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
+use crate::decide::history::{CapScope, Counted, History};
+use crate::eval::{MessageLog, OwnMessage, Receipt};
+use crate::program::typed::Channel;
+
+/// A message that was planned and, for a test, arrived.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub user: UserNo,
+    pub campaign: String,
+    /// 0 is the first message.
+    pub step: usize,
+    pub step_name: String,
+    pub arm: Option<String>,
+    pub template: String,
+    pub channel: Channel,
+    pub due: Instant,
+    /// When it is handed over.
+    pub at: Instant,
+    /// The value of the field that `again per` names.
+    pub again_value: Option<String>,
+}
+
+pub struct Memory {
+    pub sent: Vec<Sent>,
+    pub zone: Zone,
+}
+
+impl Memory {
+    /// As events that conditions can ask about, up to an instant: sent, and nothing known of what came after.
+    pub fn log(&self, until: Instant) -> MessageLog {
+        let messages = self.sent.iter().filter(|s| s.at <= until).map(|s| {
+            let mut receipts = [Receipt::Unknown; 7];
+            receipts[0] = Receipt::Yes(s.at);
+            OwnMessage {
+                user: s.user,
+                at: s.at,
+                campaign: Arc::from(s.campaign.as_str()),
+                step: Arc::from(s.step_name.as_str()),
+                arm: s.arm.as_deref().map(Arc::from),
+                template: Arc::from(s.template.as_str()),
+                channel: Arc::from(s.channel.to_string()),
+                receipts,
+            }
+        });
+        MessageLog::new(messages.collect())
+    }
+}
+
+impl History for Memory {
+    type Error = Infallible;
+
+    fn opted_out(&self, users: usize) -> Result<Bitmap, Infallible> {
+        Ok(Bitmap::none(users))
+    }
+
+    fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, Infallible> {
+        let mut last: BTreeMap<UserNo, Instant> = BTreeMap::new();
+        for s in self.sent.iter().filter(|s| s.campaign == campaign && s.step == 0) {
+            let at = last.entry(s.user).or_insert(s.due);
+            *at = (*at).max(s.due);
+        }
+        Ok(last)
+    }
+
+    fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Infallible> {
+        let mut reached: BTreeMap<UserNo, Vec<String>> = BTreeMap::new();
+        for s in self.sent.iter().filter(|s| s.campaign == campaign && s.step == 0) {
+            reached.entry(s.user).or_default().extend(s.again_value.clone());
+        }
+        Ok(reached)
+    }
+
+    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Infallible> {
+        let mut counted: BTreeMap<UserNo, Counted> = BTreeMap::new();
+        for s in &self.sent {
+            let day = self.zone.date(s.at);
+            let campaign = scope.campaign.as_ref().is_none_or(|c| *c == s.campaign);
+            let channel = scope.channel.as_ref().is_none_or(|c| *c == s.channel);
+            if campaign && channel && from <= day && day <= to {
+                let c = counted.entry(s.user).or_default();
+                c.messages += 1;
+                c.latest_campaign = s.campaign.clone();
+            }
+        }
+        Ok(counted)
+    }
+}

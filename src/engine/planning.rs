@@ -1,0 +1,168 @@
+//! What a run would do, before anything happens: the funnel of every campaign at its next instant.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::agenda::{self, Position, Standing};
+use super::data::Data;
+use super::running::unsupported;
+use super::{Failure, Project};
+use crate::base::world::World;
+use crate::base::{Bitmap, CampaignId, Instant};
+use crate::decide::decision::Decision;
+use crate::decide::funnel::Funnel;
+use crate::decide::history::{History, NoHistory};
+use crate::decide::{DecideInput, ForbiddenWords, decide_all};
+use crate::deliver::ledger::Ledger;
+use crate::diag::Lang;
+use crate::store::Store;
+
+/// One campaign of a plan.
+pub struct Planned {
+    pub campaign: CampaignId,
+    pub standing: Standing,
+    /// What it would do at its next instant; of a trigger, what it would do if its event came to everyone now.
+    pub decision: Option<Decision>,
+}
+
+pub struct Plan {
+    pub now: Instant,
+    pub campaigns: Vec<Planned>,
+}
+
+/// Plans the project's campaigns (those of the files given), or the one named.
+///
+/// # Errors
+/// A store or ledger that cannot be read, data that does not fit the program.
+pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, world: &Arc<dyn World>) -> Result<Plan, Failure> {
+    let ledger = Ledger::open_existing(&Store::ledger_path_in(store))?;
+    let zone = project.program.policy.zone;
+    let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
+    let mut campaigns = Vec::new();
+    for id in project.campaigns() {
+        let campaign = project.program.campaign(id);
+        if only.is_some_and(|name| name != campaign.declared.name) {
+            continue;
+        }
+        let position = match &ledger {
+            Some(ledger) => position(ledger, &campaign.declared.name)?,
+            None => Position::default(),
+        };
+        campaigns.push(Planned { campaign: id, standing: agenda::standing(campaign, position, zone, data.now), decision: None });
+    }
+    // Those due at one instant compete for the same slots: they are decided together.
+    let mut groups: BTreeMap<Instant, Vec<usize>> = BTreeMap::new();
+    for (i, planned) in campaigns.iter().enumerate() {
+        match planned.standing {
+            Standing::Next(at) => groups.entry(at).or_default().push(i),
+            Standing::Triggered => groups.entry(data.now).or_default().push(i),
+            Standing::Over => {}
+        }
+    }
+    for (due, members) in groups {
+        let ids: Vec<CampaignId> = members.iter().map(|i| campaigns[*i].campaign).collect();
+        let decisions = match &ledger {
+            Some(ledger) => decide_group(project, data, &ids, due, ledger, &words)?,
+            None => decide_group(project, data, &ids, due, &NoHistory, &words)?,
+        };
+        for (i, decision) in members.into_iter().zip(decisions) {
+            campaigns[i].decision = Some(decision);
+        }
+    }
+    Ok(Plan { now: data.now, campaigns })
+}
+
+/// Decides campaigns that are due at the same instant.
+///
+/// # Errors
+/// Those of evaluation and of the history.
+pub fn decide_group<H: History>(
+    project: &Project,
+    data: &Data,
+    campaigns: &[CampaignId],
+    due: Instant,
+    history: &H,
+    words: &ForbiddenWords,
+) -> Result<Vec<Decision>, Failure> {
+    let mut scope = data.scope(&project.program);
+    scope.now = due;
+    let inputs: Vec<DecideInput> = campaigns.iter().map(|id| DecideInput::scheduled(*id, due, &scope, project.config.seed, words)).collect();
+    Ok(decide_all(&inputs, history)?)
+}
+
+/// What the ledger remembers of a campaign's schedule.
+///
+/// # Errors
+/// Those of the ledger.
+pub fn position(ledger: &Ledger, campaign: &str) -> Result<Position, Failure> {
+    let live = ledger.live(campaign)?;
+    Ok(Position { fixed: live.fixed, handled: live.handled, live_since: live.since })
+}
+
+/// The users that a decision selects, before any gate.
+pub fn matched(decision: &Decision) -> Bitmap {
+    let out = decision.not_matched.or(&decision.unknown).or(&decision.below_top).or(&decision.not_sampled);
+    out.complement()
+}
+
+impl Plan {
+    /// A paragraph a campaign: when it is due, its funnel, what the program says of it.
+    pub fn show(&self, project: &Project, lang: Lang) -> String {
+        let mut out = String::new();
+        let zone = project.program.policy.zone;
+        for planned in &self.campaigns {
+            let campaign = project.program.campaign(planned.campaign);
+            let title = campaign.title.as_ref().map_or(String::new(), |t| format!("  {t}"));
+            let _ = writeln!(out, "{}{title}", campaign.declared.name);
+            for line in &campaign.declared.doc {
+                let _ = writeln!(out, "  {line}");
+            }
+            let when = match (planned.standing, lang) {
+                (Standing::Next(at), Lang::En) => format!("due {}", zone.show(at)),
+                (Standing::Next(at), Lang::Zh) => format!("{} 到期", zone.show(at)),
+                (Standing::Over, Lang::En) => "carried out before; nothing is left to do".into(),
+                (Standing::Over, Lang::Zh) => "已经执行完毕".into(),
+                (Standing::Triggered, Lang::En) => "waits for events; if one came to everyone now:".into(),
+                (Standing::Triggered, Lang::Zh) => "等待事件;若事件现在发生在所有人身上:".into(),
+            };
+            let _ = writeln!(out, "  {when}");
+            if let Some(why) = unsupported(campaign) {
+                let _ = writeln!(out, "  {}", why.get(lang));
+            }
+            if let Some(decision) = &planned.decision {
+                out.push_str(&Funnel::of(decision, &project.program).show(lang));
+            }
+            out.push('\n');
+        }
+        if self.campaigns.is_empty() {
+            out.push_str(match lang {
+                Lang::En => "no campaigns\n",
+                Lang::Zh => "没有活动\n",
+            });
+        }
+        out.trim_end().to_string() + "\n"
+    }
+
+    pub fn json(&self, project: &Project) -> Value {
+        let zone = project.program.policy.zone;
+        let campaigns = self.campaigns.iter().map(|planned| {
+            let campaign = project.program.campaign(planned.campaign);
+            let due = match planned.standing {
+                Standing::Next(at) => json!(zone.show_rfc3339(at)),
+                Standing::Over | Standing::Triggered => Value::Null,
+            };
+            let standing = match planned.standing {
+                Standing::Next(_) => "due",
+                Standing::Over => "over",
+                Standing::Triggered => "triggered",
+            };
+            let funnel = planned.decision.as_ref().map(|d| Funnel::of(d, &project.program).json());
+            json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "funnel": funnel})
+        });
+        json!({"now": zone.show_rfc3339(self.now), "program": project.digest(), "campaigns": campaigns.collect::<Vec<_>>()})
+    }
+}

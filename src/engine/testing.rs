@@ -1,0 +1,429 @@
+//! `test` blocks: users and events of the block as a store in memory, the clock from `now` to `until`, everything that is due carried out
+//! with the same deciding as a real run, triggers and follow-ups included; then the expectations.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::memory::{Memory, Sent};
+use super::{Failure, Project};
+use crate::base::world::World;
+use crate::base::{Bitmap, CampaignId, Calendar, Elapsed, Instant, TimeOfDay, UserNo, Value};
+use crate::decide::decision::Decision;
+use crate::decide::{DecideInput, ForbiddenWords, decide_all};
+use crate::diag::{Lang, Msg, Span};
+use crate::eval::{self, MessageLog, Scope, StepOutcomes, Tables};
+use crate::msg;
+use crate::program::expr::{EventPattern, EventSource};
+use crate::program::typed::{Again, Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
+use crate::schedule::calendar;
+use crate::store::{Snapshot, SnapshotBuilder};
+
+/// A campaign that is due more often than this within one test is a mistake in the test.
+const MAX_DUES: usize = 10_000;
+
+/// An expectation that does not hold.
+pub struct Unmet {
+    pub span: Span,
+    pub message: Msg,
+    /// What happened instead.
+    pub instead: Msg,
+}
+
+/// Runs one test; empty when all expectations hold.
+///
+/// # Errors
+/// Data that does not fit the program, files that cannot be read.
+pub fn run_test(project: &Project, test: &Test, default_now: Instant, world: &Arc<dyn World>) -> Result<Vec<Unmet>, Failure> {
+    let now = test.now.unwrap_or(default_now);
+    let until = test.until.unwrap_or(now.plus(Elapsed::hours(24)));
+    let snapshot = snapshot(&project.program, test, now);
+    let tables = Tables::load_leniently(&project.program, &project.folder, world.as_ref(), &snapshot, now)?;
+    // Words whose files are not there block nothing in a test.
+    let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref()).unwrap_or_default();
+    let mut bench = Bench {
+        project,
+        program: &project.program,
+        test,
+        snapshot,
+        tables,
+        words,
+        memory: Memory { sent: Vec::new(), zone: project.program.policy.zone },
+        decisions: Vec::new(),
+        agenda: BTreeMap::new(),
+        started: now,
+        until,
+        order: 0,
+    };
+    bench.fill_agenda();
+    bench.carry_out()?;
+    let mut unmet = Vec::new();
+    for expect in &test.expects {
+        unmet.extend(bench.judge(expect)?);
+    }
+    Ok(unmet)
+}
+
+/// The users and events of the block; what it does not give is missing.
+fn snapshot(program: &Program, test: &Test, now: Instant) -> Snapshot {
+    let mut builder = SnapshotBuilder::new();
+    let users: Vec<UserNo> = test.users.iter().map(|u| builder.user(&u.name)).collect();
+    for (i, tag) in program.schema.tags.iter().enumerate().filter(|(_, t)| !t.derived) {
+        let value = |user: &crate::program::typed::TestUser| {
+            user.values.iter().rev().find(|(id, _)| id.index() == i).and_then(|(_, v)| v.clone()).map(|v| (v, Some(now)))
+        };
+        builder.tag_written(tag.clone(), test.users.iter().map(value).collect());
+    }
+    for (i, event) in program.schema.events.iter().enumerate() {
+        let rows = test.events.iter().filter(|e| e.event.index() == i);
+        let rows = rows.filter_map(|e| Some((*users.get(e.user)?, e.at, e.values.clone()))).collect();
+        builder.event(event.clone(), rows);
+    }
+    builder.build()
+}
+
+/// Something that is due.
+#[derive(Clone)]
+enum Due {
+    Campaign(CampaignId),
+    /// A trigger's wait is over.
+    Wait { campaign: CampaignId, user: usize, event: usize, armed: Instant },
+    /// A follow-up: the step and who got the message before it.
+    Step { campaign: CampaignId, step: usize, users: Bitmap, handed_over: Instant },
+}
+
+struct Bench<'a> {
+    project: &'a Project,
+    program: &'a Program,
+    test: &'a Test,
+    snapshot: Snapshot,
+    tables: Tables,
+    words: ForbiddenWords,
+    memory: Memory,
+    decisions: Vec<Decision>,
+    /// By instant, then in the order in which it was put in.
+    agenda: BTreeMap<(Instant, u64), Due>,
+    started: Instant,
+    until: Instant,
+    order: u64,
+}
+
+impl Bench<'_> {
+    fn zone(&self) -> crate::base::Zone {
+        self.program.policy.zone
+    }
+
+    fn put(&mut self, at: Instant, due: Due) {
+        if at <= self.until {
+            self.order += 1;
+            self.agenda.insert((at, self.order), due);
+        }
+    }
+
+    fn fill_agenda(&mut self) {
+        let program = self.program;
+        let (zone, now, until) = (self.zone(), self.started, self.until);
+        for (i, campaign) in program.campaigns.iter().enumerate() {
+            let id = CampaignId(i as u32);
+            match &campaign.schedule {
+                Schedule::Once(once) => {
+                    let at = calendar::fix_once(*once, zone, now);
+                    if at >= now {
+                        self.put(at, Due::Campaign(id));
+                    }
+                }
+                Schedule::Every(every) => {
+                    for at in calendar::dues_between(every, zone, Instant(now.0.saturating_sub(1)), until, MAX_DUES) {
+                        self.put(at, Due::Campaign(id));
+                    }
+                }
+                Schedule::Trigger(trigger) => self.arm(id, campaign, trigger),
+            }
+        }
+    }
+
+    /// Waits of a trigger. A second event during a wait starts none, unless `again always`; with `from last` it starts the wait anew.
+    fn arm(&mut self, id: CampaignId, campaign: &Campaign, trigger: &Trigger) {
+        let EventSource::Declared(kind) = trigger.event.source else { return };
+        let zone = self.zone();
+        let mut events: Vec<usize> = (0..self.test.events.len()).filter(|i| self.test.events[*i].event == kind && self.test.events[*i].at >= self.started).collect();
+        events.sort_by_key(|i| self.test.events[*i].at);
+        let mut pending: BTreeMap<usize, (Instant, (Instant, u64))> = BTreeMap::new();
+        for i in events {
+            let event = &self.test.events[i];
+            if !self.fits(&trigger.event, event.user, &event.values, event.at) {
+                continue;
+            }
+            let due = trigger.wait.map_or(event.at, |wait| wait.after(event.at, zone));
+            if let Some((end, key)) = pending.get(&event.user).copied()
+                && event.at <= end
+                && trigger.wait.is_some()
+            {
+                if trigger.from_last {
+                    self.agenda.remove(&key);
+                } else if !matches!(campaign.again, Some(Again::Always)) {
+                    continue;
+                }
+            }
+            self.put(due, Due::Wait { campaign: id, user: event.user, event: i, armed: event.at });
+            pending.insert(event.user, (due, (due, self.order)));
+        }
+    }
+
+    fn fits(&self, pattern: &EventPattern, user: usize, values: &[Option<Value>], now: Instant) -> bool {
+        let own = MessageLog::default();
+        let scope = self.scope(now, &own, None, None);
+        eval::event_fits(&scope, pattern, UserNo(user as u32), values).unwrap_or(false)
+    }
+
+    fn scope<'s>(&'s self, now: Instant, own: &'s MessageLog, trigger: Option<&'s [Option<Value>]>, outcomes: Option<&'s StepOutcomes>) -> Scope<'s> {
+        Scope { snapshot: &self.snapshot, program: self.program, tables: &self.tables, own, now, trigger, outcomes }
+    }
+
+    fn carry_out(&mut self) -> Result<(), Failure> {
+        while let Some((&(at, _), _)) = self.agenda.first_key_value() {
+            // Campaigns due at one instant compete for the same slots, so they are decided together.
+            let mut group = Vec::new();
+            while let Some(entry) = self.agenda.first_entry().filter(|e| e.key().0 == at) {
+                match entry.remove() {
+                    Due::Campaign(id) => group.push(id),
+                    Due::Wait { campaign, user, event, armed } => self.wait_over(campaign, user, event, armed, at)?,
+                    Due::Step { campaign, step, users, handed_over } => self.step_due(campaign, step, &users, handed_over, at)?,
+                }
+            }
+            if !group.is_empty() {
+                let own = self.memory.log(at);
+                let scope = self.scope(at, &own, None, None);
+                let inputs: Vec<DecideInput> = group.iter().map(|id| DecideInput::scheduled(*id, at, &scope, self.project.config.seed, &self.words)).collect();
+                let decisions = decide_all(&inputs, &self.memory)?;
+                decisions.into_iter().for_each(|d| self.record(d, None));
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_over(&mut self, id: CampaignId, user: usize, event: usize, armed: Instant, at: Instant) -> Result<(), Failure> {
+        let campaign = self.program.campaign(id);
+        let Schedule::Trigger(trigger) = &campaign.schedule else { return Ok(()) };
+        let test = self.test;
+        if let Some(unless) = &trigger.unless
+            && let EventSource::Declared(kind) = unless.source
+        {
+            let mut meanwhile = test.events.iter().filter(|e| e.event == kind && e.user == user && armed < e.at && e.at <= at);
+            if meanwhile.any(|e| self.fits(unless, user, &e.values, at)) {
+                return Ok(());
+            }
+        }
+        let values = &test.events[event].values;
+        let again_value = match &campaign.again {
+            Some(Again::Per { field }) => values.get(usize::from(*field)).cloned().flatten().map(|v| format!("{v:?}")),
+            _ => None,
+        };
+        let only = Bitmap::from_users(self.snapshot.user_count(), [UserNo(user as u32)]);
+        let own = self.memory.log(at);
+        let decision = {
+            let scope = self.scope(at, &own, Some(values), None);
+            let input = DecideInput {
+                only: Some(&only),
+                again_value: again_value.as_deref(),
+                ..DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words)
+            };
+            decide_all(&[input], &self.memory)?
+        };
+        decision.into_iter().for_each(|d| self.record(d, again_value.clone()));
+        Ok(())
+    }
+
+    fn step_due(&mut self, id: CampaignId, step: usize, users: &Bitmap, handed_over: Instant, at: Instant) -> Result<(), Failure> {
+        let campaign = self.program.campaign(id);
+        let own = self.memory.log(at);
+        let mut outcomes = StepOutcomes::default();
+        let from = campaign.steps.get(step - 1).map_or(0, |s| s.from);
+        for user in users.iter() {
+            // Nobody tells a test of receipts; what it knows is whether the goal was reached.
+            let converted = campaign.goal.as_ref().map(|goal| self.did(&goal.event, user, handed_over, at));
+            outcomes.known.insert((from, user), [None, None, None, converted]);
+        }
+        let decision = {
+            let scope = self.scope(at, &own, None, Some(&outcomes));
+            let staying = match &campaign.leave_when {
+                Some(leave) => users.minus(&eval::audience(&scope, leave)?.yes),
+                None => users.clone(),
+            };
+            let input = DecideInput { step, only: Some(&staying), ..DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words) };
+            decide_all(&[input], &self.memory)?
+        };
+        decision.into_iter().for_each(|d| self.record(d, None));
+        Ok(())
+    }
+
+    fn did(&self, pattern: &EventPattern, user: UserNo, after: Instant, until: Instant) -> bool {
+        let EventSource::Declared(kind) = pattern.source else { return false };
+        let user = user.index();
+        let mut events = self.test.events.iter().filter(|e| e.event == kind && e.user == user && after < e.at && e.at <= until);
+        events.any(|e| self.fits(pattern, user, &e.values, until))
+    }
+
+    /// Keeps a decision, its messages, and the timers of the follow-ups that come after it.
+    fn record(&mut self, decision: Decision, again_value: Option<String>) {
+        let campaign = self.program.campaign(decision.campaign);
+        let step_name = decision.step.checked_sub(1).and_then(|i| campaign.steps.get(i)).map_or("start", |s| s.name.as_str());
+        let mut reached = Bitmap::none(decision.users);
+        let mut last = decision.due;
+        for group in &decision.messages {
+            last = last.max(group.not_before);
+            for user in &group.users {
+                reached.insert(*user);
+                self.memory.sent.push(Sent {
+                    user: *user,
+                    campaign: campaign.declared.name.clone(),
+                    step: decision.step,
+                    step_name: step_name.to_string(),
+                    arm: group.arm.clone(),
+                    template: self.program.template(group.template).declared.name.clone(),
+                    channel: group.channel.clone(),
+                    due: decision.due,
+                    at: group.not_before,
+                    again_value: again_value.clone(),
+                });
+            }
+        }
+        if !reached.is_empty() {
+            for (i, step) in campaign.steps.iter().enumerate().filter(|(_, s)| s.from == decision.step) {
+                let zone = self.zone();
+                let mut at = step.delay.after(last, zone);
+                if let Some(time) = step.at {
+                    at = next_at(zone, at, time);
+                }
+                self.put(at, Due::Step { campaign: decision.campaign, step: i + 1, users: reached.clone(), handed_over: last });
+            }
+        }
+        self.decisions.push(decision);
+    }
+
+    fn judge(&self, expect: &Expect) -> Result<Option<Unmet>, Failure> {
+        let user_name = |user: usize| self.test.users.get(user).map_or("", |u| u.name.as_str());
+        let campaign_name = |id: CampaignId| self.program.campaign(id).declared.name.as_str();
+        let number = |user: usize| UserNo(user as u32);
+        let unmet = |message: Msg, instead: Msg| Ok(Some(Unmet { span: expect.span, message, instead }));
+        match &expect.kind {
+            ExpectKind::Matches { user, campaign } => {
+                let (name, campaign_shown) = (user_name(*user), campaign_name(*campaign));
+                if self.audience_of(*campaign)?.0.contains(number(*user)) {
+                    return Ok(None);
+                }
+                unmet(msg!("`{name}` does not match `{campaign_shown}`", "`{name}` 不匹配 `{campaign_shown}`"), self.why(*user, *campaign)?)
+            }
+            ExpectKind::Unknown { user, campaign, because } => {
+                let (name, campaign_shown) = (user_name(*user), campaign_name(*campaign));
+                let (_, unknown, at) = self.audience_of(*campaign)?;
+                let own = self.memory.log(at);
+                let scope = self.scope(at, &own, None, None);
+                let tags = eval::unknown_tags(&scope, &self.program.campaign(*campaign).when, number(*user))?;
+                if unknown.contains(number(*user)) && because.is_none_or(|tag| tags.contains(&tag)) {
+                    return Ok(None);
+                }
+                unmet(msg!("`{name}` is not unknown in `{campaign_shown}`", "`{name}` 在 `{campaign_shown}` 中并非未知"), self.why(*user, *campaign)?)
+            }
+            ExpectKind::Receives { user, template, at, via } => {
+                let name = user_name(*user);
+                let template_shown = &self.program.template(*template).declared.name;
+                let fits = |s: &&Sent| s.template == *template_shown && at.is_none_or(|at| s.at == at) && via.as_ref().is_none_or(|c| *c == s.channel);
+                if self.sent_to(*user).any(|s| fits(&s)) {
+                    return Ok(None);
+                }
+                unmet(msg!("`{name}` does not receive `{template_shown}` so", "`{name}` 没有这样收到 `{template_shown}`"), self.happened(*user)?)
+            }
+            ExpectKind::Nothing { user, because } => {
+                let name = user_name(*user);
+                let none = self.sent_to(*user).next().is_none();
+                let gate = |d: &Decision| d.stopped.iter().find(|(_, users)| users.contains(number(*user))).map(|(g, _)| g.name());
+                let stopped = because.as_ref().is_none_or(|wanted| self.decisions.iter().any(|d| gate(d) == Some(wanted.as_str())));
+                if none && stopped {
+                    return Ok(None);
+                }
+                let message = match because {
+                    Some(gate) if none => msg!("`{name}` is not stopped by `{gate}`", "`{name}` 不是被 `{gate}` 拦下的"),
+                    _ => msg!("`{name}` receives something", "`{name}` 收到了消息"),
+                };
+                unmet(message, self.happened(*user)?)
+            }
+            ExpectKind::Reaches { campaign, n } => {
+                let name = campaign_name(*campaign);
+                let reached = self.memory.sent.iter().filter(|s| s.campaign == name && s.step == 0 && s.at <= self.until).count();
+                if reached as u64 == *n {
+                    return Ok(None);
+                }
+                unmet(
+                    msg!("`{name}` does not reach {n}", "`{name}` 没有触达 {n} 人"),
+                    msg!("it reaches {reached}", "触达了 {reached} 人"),
+                )
+            }
+        }
+    }
+
+    fn sent_to(&self, user: usize) -> impl Iterator<Item = &Sent> {
+        self.memory.sent.iter().filter(move |s| s.user.index() == user && s.at <= self.until)
+    }
+
+    /// Who matched a campaign in any of its runs, for whom it was unknown, and when; as of the start where it never ran.
+    fn audience_of(&self, id: CampaignId) -> Result<(Bitmap, Bitmap, Instant), Failure> {
+        let runs: Vec<&Decision> = self.decisions.iter().filter(|d| d.campaign == id && d.step == 0).collect();
+        let Some(last) = runs.last() else {
+            let own = self.memory.log(self.started);
+            let scope = self.scope(self.started, &own, None, None);
+            let audience = eval::audience(&scope, &self.program.campaign(id).when)?;
+            return Ok((audience.yes, audience.known.complement(), self.started));
+        };
+        let none = Bitmap::none(self.snapshot.user_count());
+        let matched = runs.iter().fold(none.clone(), |all, d| all.or(&super::planning::matched(d)));
+        let unknown = runs.iter().fold(none, |all, d| all.or(&d.unknown));
+        Ok((matched, unknown, last.due))
+    }
+
+    /// The campaign's condition with this user's values.
+    fn why(&self, user: usize, id: CampaignId) -> Result<Msg, Failure> {
+        let (_, _, at) = self.audience_of(id)?;
+        let own = self.memory.log(at);
+        let scope = self.scope(at, &own, None, None);
+        let trace = eval::explain(&scope, &self.program.campaign(id).when, UserNo(user as u32))?;
+        let text = |lang| trace.show(&self.project.sources, lang).trim_end().to_string();
+        Ok(Msg { en: text(Lang::En), zh: text(Lang::Zh) })
+    }
+
+    /// What a user got, and where each campaign stopped them.
+    fn happened(&self, user: usize) -> Result<Msg, Failure> {
+        let zone = self.zone();
+        let (mut en, mut zh) = (Vec::new(), Vec::new());
+        for s in self.sent_to(user) {
+            let at = zone.show(s.at);
+            en.push(format!("receives template {} at {at} via {}", s.template, s.channel));
+            zh.push(format!("在 {at} 经 {} 收到模板 {}", s.channel, s.template));
+        }
+        let number = UserNo(user as u32);
+        for d in &self.decisions {
+            let name = &self.program.campaign(d.campaign).declared.name;
+            if let Some((gate, _)) = d.stopped.iter().find(|(_, users)| users.contains(number)) {
+                en.push(format!("{name}: stopped by {gate}"));
+                zh.push(format!("{name}:被 {gate} 拦下"));
+            } else if d.unknown.contains(number) {
+                en.push(format!("{name}: unknown"));
+                zh.push(format!("{name}:未知"));
+            } else if d.not_matched.contains(number) {
+                en.push(format!("{name}: not matched"));
+                zh.push(format!("{name}:不匹配"));
+            }
+        }
+        if en.is_empty() {
+            return Ok(msg!("no campaign was due", "没有活动到期"));
+        }
+        Ok(Msg { en: en.join("\n"), zh: zh.join("\n") })
+    }
+}
+
+
+/// The first such time of day at or after an instant.
+fn next_at(zone: crate::base::Zone, at: Instant, time: TimeOfDay) -> Instant {
+    let today = zone.date(at);
+    let candidate = zone.instant(today, time);
+    if candidate >= at { candidate } else { zone.instant(today.checked_add(Calendar::days(1)).unwrap_or(today), time) }
+}
