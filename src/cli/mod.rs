@@ -42,11 +42,11 @@ pub fn main() -> ExitCode {
         Command::Events(a) => commands::events::run(&cx, &a),
         Command::Sync => commands::sync::run(&cx),
         Command::Query(a) => commands::query::run(&cx, &a),
-        Command::Plan(_) => todo_later(),
-        Command::Apply(_) => todo_later(),
-        Command::Run(_) => todo_later(),
-        Command::Why(_) => todo_later(),
-        Command::Test(_) => todo_later(),
+        Command::Plan(a) => commands::plan::run(&cx, &a),
+        Command::Apply(a) => commands::apply::run(&cx, &a),
+        Command::Run(a) => commands::run::run(&cx, &a),
+        Command::Why(a) => commands::why::run(&cx, &a),
+        Command::Test(a) => commands::test::run(&cx, &a),
         Command::Repl => commands::repl::run(&cx),
         Command::Explain(a) => commands::explain::run(&cx, &a),
         Command::SampleData(a) => commands::sample_data::run(&cx, &a),
@@ -59,7 +59,4 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit)
         }
     }
-}
-fn todo_later() -> Result<u8, crate::engine::Failure> {
-    Err(crate::engine::Failure::new(crate::msg!("not built yet", "尚未实现")))
 }

@@ -7,6 +7,7 @@ use super::{Failure, Project, ProjectOptions};
 use crate::base::value::group_digits;
 use crate::base::world::World;
 use crate::base::{FileId, Instant, UserNo};
+use crate::deliver::ledger::Ledger;
 use crate::diag::{Finding, Findings, Lang, Sources};
 use crate::eval::{self, Audience, MessageLog, Scope, Tables, Trace};
 use crate::program::check::{check_condition, check_value};
@@ -84,8 +85,10 @@ impl Data {
     /// Files that cannot be read, rows that do not fit, a ledger that cannot be opened.
     pub fn gather(project: &Project, snapshot: Arc<Snapshot>, store: &Path, now: Instant, world: &Arc<dyn World>) -> Result<Data, Failure> {
         let tables = Tables::load(&project.program, &project.folder, world.as_ref(), &snapshot, now)?;
-        let own = MessageLog::default();
-        let _ = store;
+        let own = match Ledger::open_existing(&Store::ledger_path_in(store))? {
+            Some(ledger) => ledger.message_log()?,
+            None => MessageLog::default(),
+        };
         Ok(Data { snapshot, tables, own, now })
     }
 

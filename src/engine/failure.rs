@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use crate::decide::{DecideError, WordsError};
+use crate::deliver::channels::ChannelError;
+use crate::deliver::ledger::LedgerError;
 use crate::diag::Msg;
 use crate::eval::{EvalError, TableError};
 use crate::msg;
@@ -93,5 +95,17 @@ impl From<Vec<TableError>> for Failure {
         let line = |e: &TableError, zh: bool| format!("`{}` {}", e.path.display(), if zh { &e.message.zh } else { &e.message.en });
         let list = |zh: bool| errors.iter().map(|e| line(e, zh)).collect::<Vec<_>>().join("\n  ");
         Failure::new(Msg { en: list(false), zh: list(true) })
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(e: LedgerError) -> Self {
+        Failure::new(e.message())
+    }
+}
+
+impl From<ChannelError> for Failure {
+    fn from(e: ChannelError) -> Self {
+        Failure::new(e.message())
     }
 }

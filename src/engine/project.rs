@@ -128,6 +128,11 @@ impl Project {
         all.filter(|(_, c)| self.in_focus(c.declared.span.file)).map(|(i, _)| CampaignId(i as u32)).collect()
     }
 
+    /// Where `sandbox.file` writes: as `tagcast.toml` says, else beside the ledger.
+    pub fn outbox(&self, store: &Path) -> PathBuf {
+        self.config.outbox.as_ref().map_or_else(|| store.join("outbox.jsonl"), |file| self.folder.join(file))
+    }
+
     /// The language that messages about a file are in unless told otherwise.
     pub fn lang_of(&self, file: FileId) -> Lang {
         crate::syntax::keyword::language_of(self.sources.text(file))

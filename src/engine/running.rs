@@ -163,7 +163,8 @@ pub fn make_live(
 ) -> Result<crate::deliver::ledger::Applied, Failure> {
     let zone = project.program.policy.zone;
     let digest = project.digest();
-    let sources: Vec<(String, String)> = project.sources.iter().map(|(_, f)| (f.path.to_string_lossy().into_owned(), f.text.clone())).collect();
+    let sources: Vec<(String, String)> =
+        project.sources.iter().map(|(_, f)| (f.path.to_string_lossy().into_owned(), f.text.clone())).collect();
     let live: Vec<LiveCampaign> = campaigns
         .iter()
         .map(|id| project.program.campaign(*id))

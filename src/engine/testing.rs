@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::memory::{Memory, Sent};
 use super::{Failure, Project};
 use crate::base::world::World;
-use crate::base::{Bitmap, CampaignId, Calendar, Elapsed, Instant, TimeOfDay, UserNo, Value};
+use crate::base::{Bitmap, Calendar, CampaignId, Elapsed, Instant, TimeOfDay, UserNo, Value};
 use crate::decide::decision::Decision;
 use crate::decide::{DecideInput, ForbiddenWords, decide_all};
 use crate::diag::{Lang, Msg, Span};
@@ -86,9 +86,19 @@ fn snapshot(program: &Program, test: &Test, now: Instant) -> Snapshot {
 enum Due {
     Campaign(CampaignId),
     /// A trigger's wait is over.
-    Wait { campaign: CampaignId, user: usize, event: usize, armed: Instant },
+    Wait {
+        campaign: CampaignId,
+        user: usize,
+        event: usize,
+        armed: Instant,
+    },
     /// A follow-up: the step and who got the message before it.
-    Step { campaign: CampaignId, step: usize, users: Bitmap, handed_over: Instant },
+    Step {
+        campaign: CampaignId,
+        step: usize,
+        users: Bitmap,
+        handed_over: Instant,
+    },
 }
 
 struct Bench<'a> {
@@ -145,7 +155,8 @@ impl Bench<'_> {
     fn arm(&mut self, id: CampaignId, campaign: &Campaign, trigger: &Trigger) {
         let EventSource::Declared(kind) = trigger.event.source else { return };
         let zone = self.zone();
-        let mut events: Vec<usize> = (0..self.test.events.len()).filter(|i| self.test.events[*i].event == kind && self.test.events[*i].at >= self.started).collect();
+        let mut events: Vec<usize> =
+            (0..self.test.events.len()).filter(|i| self.test.events[*i].event == kind && self.test.events[*i].at >= self.started).collect();
         events.sort_by_key(|i| self.test.events[*i].at);
         let mut pending: BTreeMap<usize, (Instant, (Instant, u64))> = BTreeMap::new();
         for i in events {
@@ -175,7 +186,13 @@ impl Bench<'_> {
         eval::event_fits(&scope, pattern, UserNo(user as u32), values).unwrap_or(false)
     }
 
-    fn scope<'s>(&'s self, now: Instant, own: &'s MessageLog, trigger: Option<&'s [Option<Value>]>, outcomes: Option<&'s StepOutcomes>) -> Scope<'s> {
+    fn scope<'s>(
+        &'s self,
+        now: Instant,
+        own: &'s MessageLog,
+        trigger: Option<&'s [Option<Value>]>,
+        outcomes: Option<&'s StepOutcomes>,
+    ) -> Scope<'s> {
         Scope { snapshot: &self.snapshot, program: self.program, tables: &self.tables, own, now, trigger, outcomes }
     }
 
@@ -193,7 +210,8 @@ impl Bench<'_> {
             if !group.is_empty() {
                 let own = self.memory.log(at);
                 let scope = self.scope(at, &own, None, None);
-                let inputs: Vec<DecideInput> = group.iter().map(|id| DecideInput::scheduled(*id, at, &scope, self.project.config.seed, &self.words)).collect();
+                let inputs: Vec<DecideInput> =
+                    group.iter().map(|id| DecideInput::scheduled(*id, at, &scope, self.project.config.seed, &self.words)).collect();
                 let decisions = decide_all(&inputs, &self.memory)?;
                 decisions.into_iter().for_each(|d| self.record(d, None));
             }
@@ -249,7 +267,8 @@ impl Bench<'_> {
                 Some(leave) => users.minus(&eval::audience(&scope, leave)?.yes),
                 None => users.clone(),
             };
-            let input = DecideInput { step, only: Some(&staying), ..DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words) };
+            let input =
+                DecideInput { step, only: Some(&staying), ..DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words) };
             decide_all(&[input], &self.memory)?
         };
         decision.into_iter().for_each(|d| self.record(d, None));
@@ -322,16 +341,24 @@ impl Bench<'_> {
                 if unknown.contains(number(*user)) && because.is_none_or(|tag| tags.contains(&tag)) {
                     return Ok(None);
                 }
-                unmet(msg!("`{name}` is not unknown in `{campaign_shown}`", "`{name}` 在 `{campaign_shown}` 中并非未知"), self.why(*user, *campaign)?)
+                unmet(
+                    msg!("`{name}` is not unknown in `{campaign_shown}`", "`{name}` 在 `{campaign_shown}` 中并非未知"),
+                    self.why(*user, *campaign)?,
+                )
             }
             ExpectKind::Receives { user, template, at, via } => {
                 let name = user_name(*user);
                 let template_shown = &self.program.template(*template).declared.name;
-                let fits = |s: &&Sent| s.template == *template_shown && at.is_none_or(|at| s.at == at) && via.as_ref().is_none_or(|c| *c == s.channel);
+                let fits = |s: &&Sent| {
+                    s.template == *template_shown && at.is_none_or(|at| s.at == at) && via.as_ref().is_none_or(|c| *c == s.channel)
+                };
                 if self.sent_to(*user).any(|s| fits(&s)) {
                     return Ok(None);
                 }
-                unmet(msg!("`{name}` does not receive `{template_shown}` so", "`{name}` 没有这样收到 `{template_shown}`"), self.happened(*user)?)
+                unmet(
+                    msg!("`{name}` does not receive `{template_shown}` so", "`{name}` 没有这样收到 `{template_shown}`"),
+                    self.happened(*user)?,
+                )
             }
             ExpectKind::Nothing { user, because } => {
                 let name = user_name(*user);
@@ -353,10 +380,7 @@ impl Bench<'_> {
                 if reached as u64 == *n {
                     return Ok(None);
                 }
-                unmet(
-                    msg!("`{name}` does not reach {n}", "`{name}` 没有触达 {n} 人"),
-                    msg!("it reaches {reached}", "触达了 {reached} 人"),
-                )
+                unmet(msg!("`{name}` does not reach {n}", "`{name}` 没有触达 {n} 人"), msg!("it reaches {reached}", "触达了 {reached} 人"))
             }
         }
     }
@@ -419,7 +443,6 @@ impl Bench<'_> {
         Ok(Msg { en: en.join("\n"), zh: zh.join("\n") })
     }
 }
-
 
 /// The first such time of day at or after an instant.
 fn next_at(zone: crate::base::Zone, at: Instant, time: TimeOfDay) -> Instant {

@@ -26,7 +26,14 @@ pub struct Why {
 
 /// # Errors
 /// A ledger that cannot be read, data that does not fit the program.
-pub fn why(project: &Project, data: &Data, store: &Path, campaign: CampaignId, user: UserNo, world: &Arc<dyn World>) -> Result<Why, Failure> {
+pub fn why(
+    project: &Project,
+    data: &Data,
+    store: &Path,
+    campaign: CampaignId,
+    user: UserNo,
+    world: &Arc<dyn World>,
+) -> Result<Why, Failure> {
     let declared = &project.program.campaign(campaign).declared.name;
     let happened = match Ledger::open_existing(&Store::ledger_path_in(store))? {
         Some(ledger) => ledger.outcomes(user, declared)?,
@@ -53,7 +60,10 @@ pub fn outcome(decision: &Decision, user: UserNo) -> String {
         return name.to_string();
     }
     let group = decision.messages.iter().find(|g| g.users.contains(&user));
-    group.map_or_else(|| "nothing".into(), |g| format!("message by {}{}", g.channel, g.arm.as_ref().map_or(String::new(), |a| format!(", arm {a}"))))
+    group.map_or_else(
+        || "nothing".into(),
+        |g| format!("message by {}{}", g.channel, g.arm.as_ref().map_or(String::new(), |a| format!(", arm {a}"))),
+    )
 }
 
 fn happened_text(h: &Happened) -> String {
@@ -62,7 +72,9 @@ fn happened_text(h: &Happened) -> String {
             let reason = m.reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
             format!("{}{reason}: template {} by {}", m.state.name(), m.template, m.channel)
         }
-        other => other.name(),
+        Happened::NotMatched => "not_matched".into(),
+        Happened::Stopped { reason, detail: None } => reason.clone(),
+        Happened::Stopped { reason, detail: Some(detail) } => format!("{reason}: {detail}"),
     }
 }
 

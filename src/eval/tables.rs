@@ -42,11 +42,42 @@ impl Tables {
     /// # Errors
     /// All errors of all files: unreadable ones, rows with wrong values, keys that occur twice.
     pub fn load(program: &Program, folder: &Path, world: &dyn World, snapshot: &Snapshot, now: Instant) -> Result<Tables, Vec<TableError>> {
+        Self::load_from(program, folder, world, snapshot, now, &|path| read(path, world))
+    }
+
+    /// The same for `test` blocks: of a file that is not there, a list is empty and a table has no rows.
+    ///
+    /// # Errors
+    /// As [`Tables::load`], but for files that are not there.
+    pub fn load_leniently(
+        program: &Program,
+        folder: &Path,
+        world: &dyn World,
+        snapshot: &Snapshot,
+        now: Instant,
+    ) -> Result<Tables, Vec<TableError>> {
+        let header = |path: &Path| {
+            let of = |l: &&Lookup| folder.join(&l.file) == path;
+            let columns = |l: &Lookup| l.keys.iter().chain(&l.fields).map(|f| f.name.clone()).collect::<Vec<_>>().join(",");
+            program.lookups.iter().find(of).map_or(String::new(), |l| columns(l) + "\n")
+        };
+        let lenient = |path: &Path| if path.exists() { read(path, world) } else { Ok(header(path)) };
+        Self::load_from(program, folder, world, snapshot, now, &lenient)
+    }
+
+    fn load_from(
+        program: &Program,
+        folder: &Path,
+        world: &dyn World,
+        snapshot: &Snapshot,
+        now: Instant,
+        read: &dyn Fn(&Path) -> Result<String, TableError>,
+    ) -> Result<Tables, Vec<TableError>> {
         let mut out = Tables::default();
         let mut errors = Vec::new();
         for list in &program.lists {
             let path = folder.join(&list.file);
-            match read(&path, world) {
+            match read(&path) {
                 Ok(text) => {
                     let mut map = Bitmap::none(snapshot.user_count());
                     let mut unknown = 0;
@@ -64,7 +95,7 @@ impl Tables {
         }
         for lookup in &program.lookups {
             let path = folder.join(&lookup.file);
-            match read(&path, world) {
+            match read(&path) {
                 Ok(_) if is_stale(&path, lookup, world, now) => out.lookups.push(None),
                 Ok(text) => match rows(lookup, &text, program.policy.zone) {
                     Ok(rows) => out.lookups.push(Some(rows)),

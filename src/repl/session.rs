@@ -8,7 +8,7 @@ use crate::base::world::World;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Sources};
 use crate::engine::data::{self, Counts, Data};
-use crate::engine::{Failure, Project};
+use crate::engine::{Failure, Project, planning};
 use crate::msg;
 use crate::program::typed::Program;
 use crate::store::Snapshot;
@@ -208,8 +208,18 @@ impl Session {
     }
 
     fn plan(&self, campaign: &str) -> Result<String, Failure> {
-        let _ = campaign;
-        Ok(String::new())
+        if !campaign.is_empty() && self.project.program.campaign_named(campaign).is_none() {
+            return Err(Failure::refused(msg!("no campaign is named `{campaign}`", "没有名为 `{campaign}` 的活动")));
+        }
+        if self.project.has_errors() {
+            return Err(Failure::refused(msg!(
+                "the program has errors; `tagcast check` shows them",
+                "程序有错误;运行 `tagcast check` 查看"
+            )));
+        }
+        let wanted = if campaign.is_empty() { None } else { Some(campaign) };
+        let plan = planning::plan(&self.project, &self.data, &self.options.store, wanted, &self.options.world)?;
+        Ok(plan.show(&self.project, self.lang()))
     }
 
     fn findings(&self, sources: &Sources, findings: &[Finding]) -> String {

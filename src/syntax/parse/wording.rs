@@ -52,10 +52,62 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
 
 /// The words that an item, a clause or a line of a test can begin with.
 const OPENERS: [&str; 56] = [
-    "tag", "event", "lookup", "place", "list", "partition", "audience", "account", "template", "campaign", "policy", "test", "when", "top", "sample",
-    "goal", "purpose", "send", "split", "choose", "holdout", "via", "at", "every", "on", "again", "priority", "cap", "quiet", "deadline", "pace",
-    "recall", "after", "leave", "rollout", "stop", "target", "timezone", "currency", "consent", "forbid", "require", "exclude", "for", "no",
-    "review", "now", "until", "user", "users", "expect", "title", "body", "link", "entry", "otherwise",
+    "tag",
+    "event",
+    "lookup",
+    "place",
+    "list",
+    "partition",
+    "audience",
+    "account",
+    "template",
+    "campaign",
+    "policy",
+    "test",
+    "when",
+    "top",
+    "sample",
+    "goal",
+    "purpose",
+    "send",
+    "split",
+    "choose",
+    "holdout",
+    "via",
+    "at",
+    "every",
+    "on",
+    "again",
+    "priority",
+    "cap",
+    "quiet",
+    "deadline",
+    "pace",
+    "recall",
+    "after",
+    "leave",
+    "rollout",
+    "stop",
+    "target",
+    "timezone",
+    "currency",
+    "consent",
+    "forbid",
+    "require",
+    "exclude",
+    "for",
+    "no",
+    "review",
+    "now",
+    "until",
+    "user",
+    "users",
+    "expect",
+    "title",
+    "body",
+    "link",
+    "entry",
+    "otherwise",
 ];
 
 fn first_word(file: FileId, text: &str, span: Span) -> Finding {
@@ -81,7 +133,9 @@ fn glued(finding: &Finding, word: &str, here: Span) -> Option<Finding> {
     let rest = &word[prefix.len()..];
     let at = here.start as usize + prefix.len();
     let gap = Span::new(here.file, at, at);
-    let finding = finding.clone().help(msg!("`{word}` is read as one word; put a space after `{prefix}`", "`{word}` 被读作一个词;请在 `{prefix}` 后加空格"));
+    let finding = finding
+        .clone()
+        .help(msg!("`{word}` is read as one word; put a space after `{prefix}`", "`{word}` 被读作一个词;请在 `{prefix}` 后加空格"));
     Some(finding.fix(msg!("write `{prefix} {rest}`", "写成 `{prefix} {rest}`"), gap, " ", true))
 }
 
@@ -162,7 +216,10 @@ fn nearest(token: &str, spellings: impl Iterator<Item = &'static str>) -> Option
         return None;
     }
     let lower = token.to_lowercase();
-    let near = spellings.map(|s| (strsim::damerau_levenshtein(s, &lower), s)).filter(|(d, s)| *d <= 1 + s.chars().count() / 5 && *d < s.chars().count()).min();
+    let near = spellings
+        .map(|s| (strsim::damerau_levenshtein(s, &lower), s))
+        .filter(|(d, s)| *d <= 1 + s.chars().count() / 5 && *d < s.chars().count())
+        .min();
     near.map(|(_, s)| s).filter(|s| *s != token)
 }
 

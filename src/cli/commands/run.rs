@@ -1,0 +1,185 @@
+//! `tagcast run`: plan, apply and carry out what is due.
+
+use std::fmt::Write as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::base::value::group_digits;
+use crate::base::{Instant, TimeOfDay, Zone};
+use crate::cli::args::{Format, RunArgs};
+use crate::cli::output::{Context, print_json, print_out};
+use crate::deliver::carry_out::Progress;
+use crate::deliver::ledger::RunReport;
+use crate::diag::Lang;
+use crate::engine::data::Data;
+use crate::engine::running::{self, Ended, Report};
+use crate::engine::{Failure, Project, project};
+use crate::msg;
+
+pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
+    let format = cx.format(&[Format::Human, Format::Json])?;
+    let cx = cx.for_path(args.path.as_deref())?;
+    super::sync::fill_if_empty(&cx)?;
+    let store = cx.store_dir();
+    std::fs::create_dir_all(&store).map_err(|e| Failure::io(&store, &e))?;
+    let (project, snapshot) = cx.load_data(&[])?;
+    cx.require_sound(&project)?;
+    let now = cx.now(&project);
+    let until = args.until.as_deref().map(|text| until(text, now, project.program.policy.zone)).transpose()?;
+    let data = Data::gather(&project, snapshot, &store, now, &cx.world())?;
+    let mut bar = Bar::new(&cx);
+    let report = running::run(&project, data, &store, until, &cx.world(), &mut bar)?;
+    drop(bar);
+    let lang = cx.lang_of(&project);
+    match format {
+        Format::Json => print_json(&as_json(&report, &project))?,
+        _ => print_out(&show(&report, &project, now, args.until.is_some(), lang))?,
+    }
+    if report.interrupted {
+        return Err(Failure::refused(msg!(
+            "stopped on request; what was not handed over stays planned, and the next run goes on with it",
+            "已按要求停止;尚未交付的消息保留在计划中,下次运行会继续"
+        )));
+    }
+    Ok(u8::from(report.campaigns.iter().any(|c| c.stopped.is_some()) || report.unknown > 0))
+}
+
+/// An instant, or a time of day: the next such time.
+fn until(text: &str, now: Instant, zone: Zone) -> Result<Instant, Failure> {
+    let Ok(time) = text.parse::<TimeOfDay>() else { return project::parse_instant(text, zone) };
+    let today = zone.date(now);
+    let at = zone.instant(today, time);
+    Ok(if at >= now { at } else { zone.instant(today.plus_days(1), time) })
+}
+
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new(cx: &Context) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {msg}  {pos}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Bar(cx.progress().then(|| ProgressBar::new_spinner().with_style(style)))
+    }
+}
+
+impl Progress for Bar {
+    fn handed_over(&mut self, campaign: &str, messages: usize) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(campaign.to_string());
+            bar.inc(messages as u64);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang: Lang) -> String {
+    let zone = project.program.policy.zone;
+    let zh = lang == Lang::Zh;
+    let mut out = String::new();
+    for ended in &report.campaigns {
+        let campaign = project.program.campaign(ended.campaign);
+        let title = campaign.title.as_ref().map_or(String::new(), |t| format!("  {t}"));
+        let _ = writeln!(out, "{}{title}", campaign.declared.name);
+        for run in &ended.runs {
+            show_run(run, project, lang, &mut out);
+        }
+        for due in &ended.missed {
+            let due = zone.show(*due);
+            let _ = writeln!(
+                out,
+                "  {}",
+                if zh { format!("错过了 {due}:已超过最晚期限") } else { format!("missed {due}: its deadline had passed") }
+            );
+        }
+        if let Some(why) = &ended.stopped {
+            let _ = writeln!(out, "  {}", why.get(lang));
+        } else if ended.over {
+            let _ = writeln!(out, "  {}", if zh { "已经执行完毕" } else { "carried out before; nothing is left to do" });
+        }
+        show_next(ended, zone, now, simulated, lang, &mut out);
+    }
+    if report.campaigns.is_empty() {
+        out.push_str(if zh { "没有活动\n" } else { "no campaigns\n" });
+    }
+    if report.unknown > 0 {
+        let n = report.unknown;
+        let _ = writeln!(
+            out,
+            "{}",
+            if zh {
+                format!("{n} 条消息的结果未知:下次运行会查询")
+            } else {
+                format!("{n} messages without an answer: the next run asks again")
+            }
+        );
+    }
+    out
+}
+
+fn show_next(ended: &Ended, zone: Zone, now: Instant, simulated: bool, lang: Lang, out: &mut String) {
+    let Some(next) = ended.next else { return };
+    let shown = zone.show(next);
+    let zh = lang == Lang::Zh;
+    let _ = writeln!(out, "  {}", if zh { format!("下次到期:{shown}") } else { format!("due next: {shown}") });
+    if ended.runs.is_empty() && !simulated && next > now {
+        let until = shown.replace(' ', "T");
+        let _ = writeln!(
+            out,
+            "  {}",
+            if zh {
+                format!("届时再运行,或现在用模拟时钟演练:--until {until}")
+            } else {
+                format!("run again then, or rehearse it now on a simulated clock: --until {until}")
+            }
+        );
+    }
+}
+
+fn show_run(run: &RunReport, project: &Project, lang: Lang, out: &mut String) {
+    let zh = lang == Lang::Zh;
+    let word = |en: &'static str, cn: &'static str| if zh { cn } else { en };
+    let due = project.program.policy.zone.show(run.due_at);
+    let _ = writeln!(out, "  {}", if zh { format!("{due} 到期") } else { format!("due {due}") });
+    let mut line = |depth: usize, n: i64, text: &str| {
+        let _ = writeln!(out, "{}{:>12}  {text}", "  ".repeat(depth), group_digits(n.unsigned_abs()));
+    };
+    line(0, run.users, word("users", "用户"));
+    line(1, run.not_matched, word("not matched", "不匹配"));
+    let before = |reason: &str| ["unknown", "below_top", "not_sampled"].contains(&reason);
+    for stopped in run.stopped.iter().filter(|s| before(&s.reason)) {
+        line(1, stopped.users, &stopped.reason.replace('_', " "));
+    }
+    line(0, run.matched(), word("matched", "匹配"));
+    for stopped in run.stopped.iter().filter(|s| !before(&s.reason)) {
+        let detail = stopped.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
+        line(1, stopped.users, &format!("{}{detail}", stopped.reason));
+    }
+    line(0, run.planned, word("messages", "消息"));
+    for messages in &run.messages {
+        let arm = messages.arm.as_ref().map_or(String::new(), |a| format!(", arm {a}"));
+        for (state, n) in &messages.states {
+            line(1, *n, &format!("{} by {}{arm}", state.name(), messages.channel));
+        }
+    }
+}
+
+fn as_json(report: &Report, project: &Project) -> Value {
+    let zone = project.program.policy.zone;
+    let campaigns = report.campaigns.iter().map(|c| {
+        json!({
+            "campaign": project.program.campaign(c.campaign).declared.name,
+            "runs": c.runs,
+            "missed": c.missed.iter().map(|at| zone.show_rfc3339(*at)).collect::<Vec<_>>(),
+            "next": c.next.map(|at| zone.show_rfc3339(at)),
+            "stopped": c.stopped.as_ref().map(|m| m.en.clone()),
+        })
+    });
+    json!({"campaigns": campaigns.collect::<Vec<_>>(), "unknown": report.unknown, "interrupted": report.interrupted})
+}
