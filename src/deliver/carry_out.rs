@@ -16,7 +16,7 @@ use crate::program::pack::{Endpoint, Key};
 use crate::program::typed::Channel as Name;
 use crate::store::Users;
 
-/// An unknown hand-over of this process is not repeated sooner.
+/// An unknown hand-over of this process is not repeated sooner; each time it waits twice as long.
 const REPEAT_AFTER: Elapsed = Elapsed::minutes(1);
 
 /// Told of every batch.
@@ -54,8 +54,14 @@ pub struct CarryOut<'a> {
     time: Instant,
     /// Campaigns that stopped, and why.
     stopped: BTreeMap<String, Msg>,
-    /// When unknown batches were last handed over by this process.
-    tried: BTreeMap<i64, Instant>,
+    /// Unknown batches that this process has handed over.
+    tried: BTreeMap<i64, Tried>,
+}
+
+/// When a batch may be handed over again, and how long it will wait after that.
+struct Tried {
+    next: Instant,
+    wait: Elapsed,
 }
 
 impl<'a> CarryOut<'a> {
@@ -88,7 +94,6 @@ impl<'a> CarryOut<'a> {
     /// Those of the ledger. A channel's failure is no error: it stops its campaign.
     pub fn up_to(&mut self, until: Instant, progress: &mut dyn Progress) -> Result<Carried, LedgerError> {
         let mut carried = Carried::default();
-        self.settle(&mut carried, progress)?;
         // Campaigns that wait for their pace or for the end of quiet hours.
         let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
         loop {
@@ -97,6 +102,7 @@ impl<'a> CarryOut<'a> {
                 break;
             }
             let now = self.now();
+            let again = self.settle(&mut carried, progress)?;
             carried.expired += self.ledger.expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
             waiting.retain(|_, end| *end > now);
             let except: BTreeSet<String> = waiting.keys().chain(self.stopped.keys()).cloned().collect();
@@ -125,7 +131,7 @@ impl<'a> CarryOut<'a> {
                     }
                 }
                 None => {
-                    let next = waiting.values().copied().chain(self.ledger.next_due(now)?).min();
+                    let next = waiting.values().copied().chain(self.ledger.next_due(now)?).chain(again).min();
                     carried.next = next;
                     match next {
                         Some(next) if next <= until => self.time = self.time.max(next),
@@ -142,31 +148,37 @@ impl<'a> CarryOut<'a> {
         Ok(carried)
     }
 
-    /// Settles unknown hand-overs where the channel recognises a repeat: the same bytes under the same key.
-    fn settle(&mut self, carried: &mut Carried, progress: &mut dyn Progress) -> Result<(), LedgerError> {
-        let mut last = 0;
-        while let Some((number, unsettled)) = self.ledger.unsettled(last)? {
-            last = number;
-            if self.world.stopping() {
-                break;
-            }
-            let Some(unsettled) = unsettled else { continue };
+    /// Settles unknown hand-overs where the channel recognises a repeat: the same bytes under the same key. Gives when the next one is due.
+    fn settle(&mut self, carried: &mut Carried, progress: &mut dyn Progress) -> Result<Option<Instant>, LedgerError> {
+        let mut next = None;
+        for stuck in self.ledger.stuck()? {
             let now = self.now();
-            let channel = self.channels.of(&unsettled.channel());
-            let waited = match self.tried.get(&number) {
-                Some(at) => now >= at.plus(REPEAT_AFTER),
-                None => now >= unsettled.claimed_at().plus(channel.settles_after()),
+            let channel = self.channels.of(&stuck.channel);
+            // The claim of a process that is gone may still be on its way to a platform; where that cannot be, its time does not matter.
+            let from = match self.tried.get(&stuck.batch) {
+                Some(tried) => tried.next,
+                None if channel.settles_after() == Elapsed(0) => now,
+                None => stuck.claimed_at.plus(channel.settles_after()),
             };
-            if !waited || !may_repeat(channel.endpoint(), unsettled.claimed_at(), now) {
+            if !may_repeat(channel.endpoint(), stuck.claimed_at, now.max(from)) {
                 continue;
             }
+            if from > now || self.world.stopping() {
+                next = [next, Some(from)].into_iter().flatten().min();
+                continue;
+            }
+            let Some(unsettled) = self.ledger.unsettled(stuck.batch)? else {
+                self.tried.insert(stuck.batch, Tried { next: Instant(i64::MAX), wait: REPEAT_AFTER });
+                continue;
+            };
             let batch = unsettled.batch(&self.users);
             let answer = channel.send(&batch);
             self.ledger.settle(unsettled, &answer, self.now())?;
             progress.handed_over(&batch.campaign, batch.messages.len());
-            self.take_note(carried, number, &batch.campaign, &batch.channel, &answer, batch.messages.len());
+            self.take_note(carried, stuck.batch, &batch.campaign, &batch.channel, &answer, batch.messages.len());
+            next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Counts an answer, and stops the campaign where it says that others would fare no better.
@@ -185,19 +197,28 @@ impl<'a> CarryOut<'a> {
                 carried.refused += messages;
                 msg!("`{channel}` refused a batch ({reason})", "`{channel}` 拒绝了一批消息（{reason}）")
             }
-            Answer::NotSent { reason } => msg!(
-                "`{channel}` could not be reached ({reason}): what is left stays planned; run again when it can be",
-                "无法连接 `{channel}`（{reason}）：剩余消息保留在计划中，恢复后请重新运行"
-            ),
+            Answer::NotSent { reason } => {
+                // Of a repeat it says nothing: the batch is as unknown as before.
+                self.try_later(number);
+                msg!(
+                    "`{channel}` could not be reached ({reason}): what is left stays planned; run again when it can be",
+                    "无法连接 `{channel}`（{reason}）：剩余消息保留在计划中，恢复后请重新运行"
+                )
+            }
             Answer::Taken(_) => self.lost(carried, number, channel, "too few answers", messages),
             Answer::Unknown { reason } => self.lost(carried, number, channel, reason, messages),
         };
         self.stopped.insert(campaign.into(), why);
     }
 
+    fn try_later(&mut self, number: i64) {
+        let wait = self.tried.get(&number).map_or(REPEAT_AFTER, |tried| tried.wait);
+        self.tried.insert(number, Tried { next: self.now().plus(wait), wait: Elapsed(wait.0.saturating_mul(2)) });
+    }
+
     fn lost(&mut self, carried: &mut Carried, number: i64, channel: &Name, reason: &str, messages: usize) -> Msg {
         carried.unknown += messages;
-        self.tried.insert(number, self.now());
+        self.try_later(number);
         msg!(
             "`{channel}` gave no answer for {messages} message(s) ({reason}): they are listed as unknown and looked up at the next run, nothing is sent twice",
             "`{channel}` 对 {messages} 条消息没有答复（{reason}）：已列为未知，下次运行时核实，不会重复发送"

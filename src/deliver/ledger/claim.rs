@@ -19,7 +19,8 @@ use super::{Ledger, Writer, audit};
 use crate::base::{Elapsed, Instant, TimeOfDay, UserNo, Zone};
 use crate::decide::decision::Rendered;
 use crate::deliver::channel::{Answer, Batch, Message, Verdict};
-use crate::program::typed::Channel;
+use crate::program::typed::{Channel, Quiet};
+use crate::schedule::quiet::end_of_quiet;
 use crate::store::Users;
 
 /// A segment with its run, as far as handing over needs them.
@@ -31,7 +32,7 @@ struct Open {
     step: String,
     zone: Zone,
     pace: Option<i64>,
-    quiet: Option<(TimeOfDay, TimeOfDay)>,
+    quiet: Option<Quiet>,
 }
 
 const OPEN: &str = "SELECT s.segment, s.run, s.step, s.leg, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
@@ -68,7 +69,7 @@ impl Open {
             step: row.get(20)?,
             zone: Zone::named(&zone).unwrap_or(Zone::UTC),
             pace: row.get(22)?,
-            quiet: row.get::<_, Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| (TimeOfDay(from), TimeOfDay(to))),
+            quiet: row.get::<_, Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| Quiet { from: TimeOfDay(from), to: TimeOfDay(to) }),
         })
     }
 
@@ -94,12 +95,7 @@ impl Due {
 
     /// The end of the quiet hours that `now` is in: a message that waited may come into hours that were not meant for it.
     pub fn quiet_until(&self, now: Instant) -> Option<Instant> {
-        let (from, to) = self.segment.quiet?;
-        let zone = self.segment.zone;
-        let (date, time) = (zone.date(now), zone.time(now));
-        let quiet = if from < to { from <= time && time < to } else { from <= time || time < to };
-        let end = if time < to { date } else { date.plus_days(1) };
-        quiet.then(|| zone.instant(end, to))
+        end_of_quiet(self.segment.quiet?, self.segment.zone, now)
     }
 
     /// Messages a minute that the campaign allows itself.
@@ -246,18 +242,6 @@ impl Unsettled {
     pub fn batch(&self, users: &Users) -> Batch {
         self.held.batch(users)
     }
-
-    pub fn claimed_at(&self) -> Instant {
-        self.held.claimed_at
-    }
-
-    pub fn campaign(&self) -> &str {
-        &self.held.segment.campaign
-    }
-
-    pub fn channel(&self) -> Channel {
-        self.held.segment.channel()
-    }
 }
 
 impl Ledger {
@@ -315,23 +299,17 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The next unknown batch after the one with this number (0: the first), with its number. Without the batch where it could not be
-    /// repeated byte for byte, because somebody in it was erased: that one is left to a person.
+    /// An unknown batch; `None` where it could not be repeated byte for byte, because somebody in it was erased, or is not unknown.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn unsettled(&self, after: i64) -> Result<Option<(i64, Option<Unsettled>)>, LedgerError> {
-        let sql = "SELECT batch, segment, first, size, key, request, claimed_at FROM batch WHERE state IN (20, 21) AND batch > ?
-            ORDER BY batch LIMIT 1";
-        let found = self
-            .db
-            .prepare_cached(sql)?
-            .query_row([after], |r| {
-                let numbers: [i64; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(6)?];
-                Ok((numbers, r.get::<_, String>(4)?, r.get::<_, String>(5)?))
-            })
-            .optional()?;
-        let Some(([batch, segment, first, size, claimed_at], key, request)) = found else { return Ok(None) };
+    pub fn unsettled(&self, batch: i64) -> Result<Option<Unsettled>, LedgerError> {
+        let sql = "SELECT segment, first, size, key, request, claimed_at FROM batch WHERE state IN (20, 21) AND batch = ?";
+        let found = self.db.prepare_cached(sql)?.query_row([batch], |r| {
+            let numbers: [i64; 4] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(5)?];
+            Ok((numbers, r.get::<_, String>(3)?, r.get::<_, String>(4)?))
+        });
+        let Some(([segment, first, size, claimed_at], key, request)) = found.optional()? else { return Ok(None) };
         let segment = self.db.prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?.query_row([segment], Open::of_row)?;
         let mut members = self.members(&segment.of, first, size)?;
         let sql = "SELECT user_no FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
@@ -344,8 +322,7 @@ impl Ledger {
             }
         }
         let held = Held { segment, batch, key, claimed_at: Instant(claimed_at), members: kept };
-        let same = held.request() == request;
-        Ok(Some((batch, same.then_some(Unsettled { held }))))
+        Ok((held.request() == request).then_some(Unsettled { held }))
     }
 
     /// Members of a segment with all that is handed over.

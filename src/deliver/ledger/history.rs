@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::error::LedgerError;
+use super::plan::purpose_name;
 use super::state::State;
 use super::{Ledger, Writer, bulk, encode};
 use crate::base::{Bitmap, Date, Instant, UserNo};
@@ -147,8 +148,9 @@ impl History for Ledger {
         let mut counted: Dense<(u32, Arc<str>)> = Dense::default();
         let (account, endpoint) = scope.channel.as_ref().map(|c| (&c.account, &c.endpoint)).unzip();
         let past = self.past(
-            "s.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR r.campaign = ?3) AND (?4 IS NULL OR (s.account = ?4 AND s.endpoint = ?5))",
-            params![from.0, to.0, scope.campaign, account, endpoint],
+            "s.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR r.campaign = ?3) AND (?4 IS NULL OR (s.account = ?4 AND s.endpoint = ?5))
+                AND (?6 IS NULL OR t.purpose = ?6)",
+            params![from.0, to.0, scope.campaign, account, endpoint, scope.purpose.map(purpose_name)],
         )?;
         for past in past {
             self.counting(&past, |user| {

@@ -59,6 +59,9 @@ use record::Record;
 
 /// How long a reader or a writer waits for the other's short work on the file.
 const BUSY: Duration = Duration::from_secs(10);
+/// How often the writer's lock is asked for, and how long between.
+const LOCK_TRIES: usize = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(25);
 /// Prepared statements that are kept; there are about as many different ones.
 const STATEMENTS: usize = 64;
 
@@ -189,16 +192,20 @@ impl Writer {
     }
 }
 
+/// Takes the writer's lock. A process that ends may hold it for a moment longer, so it is asked for more than once.
 fn lock(path: &Path) -> Result<File, LedgerError> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(|e| LedgerError::io(path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::Busy(path.into())),
-        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
-            Err(LedgerError::NotDurable { file: path.into(), setting: "no file locks".into() })
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
+                return Err(LedgerError::NotDurable { file: path.into(), setting: "no file locks".into() });
+            }
+            Err(TryLockError::Error(e)) => return Err(LedgerError::io(path, e)),
         }
-        Err(TryLockError::Error(e)) => Err(LedgerError::io(path, e)),
     }
+    Err(LedgerError::Busy(path.into()))
 }
 
 fn not_a_ledger(path: &Path) -> LedgerError {

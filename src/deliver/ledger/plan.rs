@@ -189,7 +189,6 @@ impl Frozen {
             .iter()
             .map(|(arm, users)| ArmMembers { arm: arm.clone(), users: count(users.count()), members: self.keep(encode::bitmap(users)) })
             .collect();
-        let purpose = Purpose::ALL.iter().find(|(p, _)| *p == campaign.purpose).map_or("", |(_, name)| name);
         let scheduled = matches!(info.occasion, Occasion::Due(_)) && decision.step == 0;
         self.records.push(Record::Planned(Box::new(Planned {
             run,
@@ -204,7 +203,7 @@ impl Frozen {
             program: info.program_digest.into(),
             snapshot: info.snapshot_digest.into(),
             seed: info.seed,
-            purpose: purpose.into(),
+            purpose: purpose_name(campaign.purpose).into(),
             users: count(decision.users),
             not_matched: count(decision.not_matched.count()),
             choose_unknown: count(decision.choose_unknown),
@@ -271,6 +270,11 @@ impl Frozen {
         self.records.push(Record::Segment(Box::new(record)));
         Ok(())
     }
+}
+
+/// As scripts write it.
+pub(super) fn purpose_name(purpose: Purpose) -> &'static str {
+    Purpose::ALL.iter().find(|(p, _)| *p == purpose).map_or("", |(_, name)| name)
 }
 
 pub(super) fn salt(world: &dyn World) -> encode::Salt {

@@ -1,0 +1,880 @@
+//! The ledger as those who plan, hand over and ask see it. Numbers are the cases of the delivery design.
+
+#[path = "support/delivery.rs"]
+mod delivery;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use delivery::{Dying, Wanted, at, day, ids, outbox, program, users};
+use tagcast::base::world::{SimulatedWorld, World};
+use tagcast::base::{Instant, UserNo};
+use tagcast::decide::decision::Gate;
+use tagcast::decide::history::{CapScope, History};
+use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
+use tagcast::deliver::carry_out::{Carried, CarryOut};
+use tagcast::deliver::channel::{Answer, Channels, Verdict};
+use tagcast::deliver::channels::{Does, Fault, SandboxFile};
+use tagcast::deliver::ledger::{
+    Applied, Happened, Ledger, LedgerError, LiveCampaign, LiveProgram, MessageKey, News, Occasion, ReceiptKind, RunId, State, Taken, Writer,
+};
+use tagcast::eval::{MessageLog, Receipt, Scope, Tables};
+use tagcast::program::expr::OwnEvent;
+use tagcast::program::typed::Program;
+use tagcast::store::Store;
+use tagcast::store::import::{Reading, TagImport};
+
+const OF: u32 = 300;
+const DUE: &str = "2026-11-11 10:00";
+
+fn campaigns() -> Program {
+    program(
+        "template T \"满300减50\"
+         campaign a { when everyone send template T at 2026-11-11 10:00 }
+         campaign b { when everyone send template T at 2026-11-11 10:00 priority 10 }
+         campaign slow { when everyone send template T at 2026-11-11 10:00 pace 30 per minute quiet 22:00..08:00 }",
+    )
+}
+
+/// A folder with a ledger and a sandbox file.
+struct Place {
+    dir: tempfile::TempDir,
+    program: Program,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { dir: tempfile::tempdir().unwrap(), program: campaigns() }
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.dir.path().join("ledger.db")
+    }
+
+    fn outbox(&self) -> PathBuf {
+        self.dir.path().join("outbox.jsonl")
+    }
+
+    fn open(&self) -> Writer {
+        Ledger::open(&self.ledger(), world()).unwrap()
+    }
+
+    fn wanted(&self, campaign: &'static str) -> Wanted<'_> {
+        Wanted { program: &self.program, campaign, due: at(DUE), of: OF }
+    }
+
+    /// Carries out what is planned up to an instant, with a channel that misbehaves as told.
+    fn carry(&self, ledger: &mut Writer, until: &str, faults: &[Fault]) -> (Carried, Vec<String>) {
+        let world = world();
+        let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&self.outbox(), world.clone(), faults.to_vec())));
+        let mut carry = CarryOut::new(ledger, channels, ids(&users(OF)), world);
+        let carried = carry.up_to(at(until), &mut ()).unwrap();
+        (carried, carry.stopped().keys().cloned().collect())
+    }
+
+    /// How many lines a campaign has in the file; none is there twice.
+    fn sent(&self, campaign: &str) -> usize {
+        outbox(&self.outbox()).get(campaign).map_or(0, Vec::len)
+    }
+}
+
+fn world() -> Arc<dyn World> {
+    Arc::new(SimulatedWorld::at(at("2026-11-11 09:59")))
+}
+
+fn always(does: Does) -> Fault {
+    Fault { does, campaign: None, after: 0, times: None }
+}
+
+fn verified(ledger: &Ledger) {
+    assert_eq!(ledger.verify().unwrap().problems, []);
+}
+
+fn state(ledger: &Ledger, user: u32, campaign: &str) -> State {
+    let outcomes = ledger.outcomes(UserNo(user), campaign).unwrap();
+    match &outcomes.last().expect("a run").happened {
+        Happened::Message(message) => message.state,
+        other => panic!("{other:?}"),
+    }
+}
+
+// ------------------------------------------------------------------ planning
+
+/// Case 2: a changed program is loaded while a run is half claimed.
+#[test]
+fn a_run_that_is_planned_is_not_planned_again() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let slow = place.wanted("slow");
+    let first = ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    assert!(!first.before);
+    let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:01", &[]);
+    assert!((1..100).contains(&carried.accepted), "{carried:?}");
+    drop(ledger);
+    // Another text, other people, another program: the occasion is the same.
+    let mut ledger = place.open();
+    let mut info = slow.info();
+    info.program_digest = "program 2";
+    let again = ledger.plan_run(&slow.personal(50..200), &info).unwrap();
+    assert_eq!((again.run, again.before), (first.run, true));
+    place.carry(&mut ledger, "2026-11-11 10:30", &[]);
+    let sent = outbox(&place.outbox());
+    assert_eq!(sent["slow"].len(), 100);
+    assert!(sent["slow"].iter().all(|(_, text)| text == r#"{"body":"slow"}"#));
+    verified(&ledger);
+}
+
+/// Case 4: users that sort before all others come in during a planned run.
+#[test]
+fn an_import_moves_nobody() {
+    let place = Place::new();
+    let store = Store::create_or_open(place.dir.path().join("store"), world()).unwrap();
+    let import = |names: std::ops::Range<u32>, prefix: &str| {
+        let file = place.dir.path().join(format!("{prefix}.csv"));
+        let rows: Vec<String> = names.map(|i| format!("{prefix}{i:05},{i}")).collect();
+        std::fs::write(&file, format!("id,age\n{}\n", rows.join("\n"))).unwrap();
+        let mut writer = store.writer().unwrap();
+        import_tags(&mut writer, &file);
+    };
+    import(0..OF, "m");
+    let mut ledger = place.open();
+    let slow = place.wanted("slow");
+    ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    let go = |ledger: &mut Writer, until: &str| {
+        let channels = Channels::sandbox(&place.outbox(), world()).unwrap();
+        let snapshot = store.snapshot().unwrap();
+        CarryOut::new(ledger, channels, snapshot.users().clone(), world()).up_to(at(until), &mut ()).unwrap()
+    };
+    go(&mut ledger, "2026-11-11 10:01");
+    import(0..1000, "a");
+    go(&mut ledger, "2026-11-11 10:30");
+    let names: Vec<String> = outbox(&place.outbox())["slow"].iter().map(|(user, _)| user.clone()).collect();
+    assert_eq!(names, (0..100).map(|i| format!("m{i:05}")).collect::<Vec<_>>());
+    assert_eq!(ledger.last_planned("slow").unwrap().len(), 100);
+}
+
+fn import_tags(writer: &mut tagcast::store::Writer, file: &Path) {
+    let import = TagImport { file, id: "id", reading: Reading::default(), source: None, only: None };
+    import.run(writer, &program("tag age int base").schema, &mut |_| ()).unwrap();
+    writer.commit().unwrap();
+}
+
+/// Case 14: the same plan is applied twice, and the scheduler meets a plan; a kill during `apply` leaves it to be done.
+#[test]
+fn a_plan_is_applied_once() {
+    let place = Place::new();
+    let sources = [("a.campaign".to_owned(), "when …".to_owned())];
+    let campaigns = [LiveCampaign { name: "a", fixed: Some(at(DUE)) }];
+    let live = LiveProgram { digest: "program 1", sources: &sources, campaigns: &campaigns, plan: Some("plan 1") };
+    let now = at("2026-11-11 09:00");
+    for writes in 0..3 {
+        // Making the ledger takes two writes; the third is that of `apply`.
+        let dying = Ledger::open(&place.ledger(), Dying::after(now, writes)).and_then(|mut ledger| ledger.make_live(&live, now));
+        assert!(dying.is_err() || writes > 0, "{writes}");
+    }
+    let mut ledger = place.open();
+    let applied = ledger.make_live(&live, now).unwrap();
+    let before = matches!(applied, Applied::Before { .. });
+    assert!(applied == Applied::Now || before);
+    assert_eq!(ledger.make_live(&live, at("2026-11-11 09:30")).unwrap(), Applied::Before { at: now });
+    assert_eq!(ledger.plan_used("plan 1").unwrap(), Some(now));
+    let stored = ledger.program("program 1").unwrap().unwrap();
+    assert_eq!(stored.sources, sources);
+    // The instant stays what it was when the campaign became live first.
+    let moved = [LiveCampaign { name: "a", fixed: Some(at("2026-12-12 10:00")) }];
+    ledger.make_live(&LiveProgram { digest: "program 2", campaigns: &moved, plan: None, ..live }, at("2026-11-11 09:40")).unwrap();
+    let standing = ledger.live("a").unwrap();
+    assert_eq!((standing.fixed, standing.since, standing.program.as_deref()), (Some(at(DUE)), Some(now), Some("program 2")));
+    assert_eq!(standing.handled, None);
+    // Plan against scheduler: one run for the occasion.
+    let a = place.wanted("a");
+    let first = ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
+    assert_eq!(ledger.plan_run(&a.to(0..20), &a.info()).unwrap().run, first.run);
+    assert_eq!(ledger.live("a").unwrap().handled, Some(at(DUE)));
+    assert_eq!(ledger.reports(None).unwrap().len(), 1);
+    verified(&ledger);
+}
+
+/// Case 19: lists of every awkward size are cut in equal shares, and each message is claimed once.
+#[test]
+fn lists_of_every_size() {
+    for (size, shares) in [(0u32, vec![]), (1, vec![1]), (2, vec![2]), (9_999, vec![9_999]), (10_001, vec![5_001, 5_000])] {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let wanted = Wanted { of: 20_001, ..place.wanted("a") };
+        let mut decision = wanted.to(0..size);
+        decision.messages.iter_mut().for_each(|group| group.channel = delivery::mass());
+        ledger.plan_run(&decision, &wanted.info()).unwrap();
+        struct Sizes(std::sync::Mutex<Vec<usize>>, SandboxFile);
+        impl tagcast::deliver::channel::Channel for Sizes {
+            fn endpoint(&self) -> &tagcast::program::pack::Endpoint {
+                tagcast::program::pack::endpoint("service_account", "mass").unwrap()
+            }
+            fn most(&self) -> usize {
+                10_000
+            }
+            fn settles_after(&self) -> tagcast::base::Elapsed {
+                tagcast::base::Elapsed::minutes(1)
+            }
+            fn send(&self, batch: &tagcast::deliver::channel::Batch) -> Answer {
+                self.0.lock().unwrap().push(batch.messages.len());
+                self.1.send(batch)
+            }
+        }
+        let channel = Arc::new(Sizes(Vec::new().into(), SandboxFile::with_faults(&place.outbox(), world(), Vec::new())));
+        let channels = Channels::all_by(channel.clone());
+        let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(1)), world());
+        assert_eq!(carry.up_to(at("2026-11-11 10:10"), &mut ()).unwrap().accepted, size as usize);
+        assert_eq!(*channel.0.lock().unwrap(), shares);
+        assert_eq!(place.sent("a"), size as usize);
+        assert!(ledger.reports(None).unwrap()[0].finished_at.is_some());
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let mut short = a.to(0..5);
+    short.messages[0].addresses.pop();
+    let mut twice = a.to(0..5);
+    let again = twice.messages[0].clone();
+    twice.messages.push(again);
+    let mut late = a.to(0..5);
+    late.step = 3;
+    for wrong in [short, twice, late] {
+        assert!(matches!(ledger.plan_run(&wrong, &a.info()), Err(LedgerError::Plan(_))));
+    }
+    assert!(ledger.reports(None).unwrap().is_empty());
+}
+
+/// Case 33, one worker: who wins the last slot does not depend on the order in which campaigns are given.
+#[test]
+fn the_last_slot_goes_by_priority_then_name() {
+    let text = "tag vip bool
+         template T \"满300减50\"
+         policy { cap 1 per month }
+         campaign low { when everyone send template T at 2026-11-11 10:00 }
+         campaign high { when everyone send template T at 2026-11-11 10:00 priority 80 }
+         campaign also_low { when everyone send template T at 2026-11-11 10:00 }";
+    let mut seen = Vec::new();
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let place = Place { program: program(text), ..Place::new() };
+        let snapshot = users(40);
+        let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
+        let scope =
+            Scope { snapshot: &snapshot, program: &place.program, tables: &tables, own: &own, now: at(DUE), trigger: None, outcomes: None };
+        let names = ["low", "high", "also_low"];
+        let inputs = order.map(|i| DecideInput::scheduled(place.program.campaign_named(names[i]).unwrap(), at(DUE), &scope, 7, &words));
+        let mut ledger = place.open();
+        let decisions = decide_all(&inputs, &*ledger).unwrap();
+        let wanted = place.wanted("low");
+        let info = wanted.info();
+        let together: Vec<_> = decisions.iter().map(|d| (d, info.clone())).collect();
+        ledger.plan_runs(&together).unwrap();
+        place.carry(&mut ledger, "2026-11-11 10:10", &[]);
+        seen.push(outbox(&place.outbox()));
+        let counted =
+            ledger.counted(&CapScope { campaign: None, purpose: None, channel: None }, day("2026-11-01"), day("2026-11-30")).unwrap();
+        assert!(counted.values().all(|c| c.messages == 1 && c.latest_campaign == "high"));
+        let lost = &ledger.outcomes(UserNo(3), "low").unwrap()[0].happened;
+        assert_eq!(lost, &Happened::Stopped { reason: "capped".into(), detail: Some("high".into()) });
+    }
+    assert_eq!(seen[0].keys().collect::<Vec<_>>(), ["high"]);
+    assert!(seen.windows(2).all(|w| w[0] == w[1]));
+}
+
+// ------------------------------------------------------------------ handing over
+
+#[test]
+fn pace_quiet_hours_deadline_and_priority() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    // 100 at 30 a minute are four minutes.
+    let slow = place.wanted("slow");
+    ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:01", &[]);
+    assert_eq!((carried.accepted, carried.next), (60, Some(at("2026-11-11 10:02"))));
+    let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:02", &[]);
+    assert_eq!(carried.accepted, 30);
+    // The deadline passes before the rest.
+    let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:02", &[]);
+    assert_eq!(carried.accepted, 0);
+    drop(ledger);
+    let late: Arc<dyn World> = Arc::new(SimulatedWorld::at(at("2026-11-11 11:00:01")));
+    let mut ledger = Ledger::open(&place.ledger(), late.clone()).unwrap();
+    let mut carry = CarryOut::new(&mut ledger, Channels::sandbox(&place.outbox(), late.clone()).unwrap(), ids(&users(OF)), late);
+    assert_eq!(carry.up_to(at("2026-11-11 11:00:01"), &mut ()).unwrap().expired, 10);
+    assert_eq!((state(&ledger, 95, "slow"), state(&ledger, 5, "slow")), (State::Expired, State::Accepted));
+    // A message that waited into quiet hours waits for their end.
+    let evening = Wanted { due: at("2026-11-11 21:59"), ..slow };
+    let mut decision = evening.to(0..60);
+    decision.messages[0].expires = at("2026-11-12 09:00");
+    ledger.plan_run(&decision, &evening.info()).unwrap();
+    let (carried, _) = place.carry(&mut ledger, "2026-11-12 07:59", &[]);
+    assert_eq!((carried.accepted, carried.next), (30, Some(at("2026-11-12 08:00"))));
+    assert_eq!(place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted, 30);
+    // The higher priority leaves first.
+    let (a, b) = (place.wanted("a"), place.wanted("b"));
+    let mut high = b.to(0..10);
+    high.messages[0].priorities = vec![10; 10];
+    ledger.plan_runs(&[(&a.to(0..10), a.info()), (&high, b.info())]).unwrap();
+    place.carry(&mut ledger, DUE, &[]);
+    let text = std::fs::read_to_string(place.outbox()).unwrap();
+    let order: Vec<&str> =
+        text.lines().filter_map(|l| ["\"a\"", "\"b\""].into_iter().find(|c| l.contains(&format!("\"campaign\":{c}")))).collect();
+    assert_eq!(order, [["\"b\""; 10], ["\"a\""; 10]].concat());
+    verified(&ledger);
+}
+
+#[test]
+fn a_wish_to_stop_is_heard_between_batches() {
+    struct Stopping(SimulatedWorld, std::sync::atomic::AtomicUsize);
+    impl World for Stopping {
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+        fn unique(&self) -> u64 {
+            self.0.unique()
+        }
+        fn stopping(&self) -> bool {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 2
+        }
+    }
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = Wanted { of: 10_000, ..place.wanted("a") };
+    ledger.plan_run(&a.to(0..10_000), &a.info()).unwrap();
+    let world: Arc<dyn World> = Arc::new(Stopping(SimulatedWorld::at(at(DUE)), 0.into()));
+    let channels = Channels::sandbox(&place.outbox(), world.clone()).unwrap();
+    let carried = CarryOut::new(&mut ledger, channels, ids(&users(1)), world).up_to(at(DUE), &mut ()).unwrap();
+    assert!(carried.interrupted);
+    assert_eq!((carried.accepted, place.sent("a")), (8_192, 8_192));
+    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!((report.in_state(State::Planned), report.finished_at.as_ref()), (1_808, None));
+    assert_eq!(place.carry(&mut ledger, DUE, &[]).0.accepted, 1_808);
+    assert_eq!(place.sent("a"), 10_000);
+}
+
+/// A channel that fails, hangs or lies: its campaign stops alone, nothing is doubled, and what is not known is listed.
+#[test]
+fn a_channel_that_misbehaves_stops_its_campaign_alone() {
+    for (does, after_trouble, in_file) in [
+        (Does::Fail, State::Planned, 0),
+        (Does::Refuse, State::Refused, 0),
+        (Does::Hang, State::Unknown, 0),
+        (Does::HangAfter, State::Unknown, 10),
+        (Does::LieError, State::Refused, 10),
+        (Does::LieOk, State::Accepted, 0),
+    ] {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let (a, b) = (place.wanted("a"), place.wanted("b"));
+        ledger.plan_runs(&[(&a.personal(0..10), a.info()), (&b.to(0..10), b.info())]).unwrap();
+        let faults = [Fault { does, campaign: Some("a".into()), after: 0, times: None }];
+        let (_, stopped) = place.carry(&mut ledger, DUE, &faults);
+        assert_eq!(stopped, if does == Does::LieOk { vec![] } else { vec!["a"] }, "{does:?}");
+        assert_eq!((place.sent("a"), place.sent("b")), (in_file, 10), "{does:?}");
+        assert_eq!((state(&ledger, 3, "a"), state(&ledger, 3, "b")), (after_trouble, State::Accepted), "{does:?}");
+        let counted =
+            ledger.counted(&CapScope { campaign: Some("a".into()), purpose: None, channel: None }, day("2026-11-11"), day("2026-11-11"));
+        assert_eq!(counted.unwrap().len(), if after_trouble == State::Refused { 0 } else { 10 }, "{does:?}");
+        let unknown = ledger.stuck().unwrap();
+        assert_eq!(unknown.iter().map(|s| s.messages).sum::<i64>(), if after_trouble == State::Unknown { 10 } else { 0 });
+        drop(ledger);
+        // The next run goes on with a channel that works.
+        let mut ledger = place.open();
+        place.carry(&mut ledger, DUE, &[]);
+        let (at_last, in_file) = match does {
+            Does::Refuse => (State::Refused, 0),
+            Does::LieError => (State::Refused, 10),
+            // What the platform says is all that anybody knows.
+            Does::LieOk => (State::Accepted, 0),
+            Does::Fail | Does::Hang | Does::HangAfter => (State::Accepted, 10),
+        };
+        assert_eq!((state(&ledger, 3, "a"), place.sent("a")), (at_last, in_file), "{does:?}");
+        assert!(ledger.stuck().unwrap().is_empty());
+        let report = ledger.reports(Some("a")).unwrap().remove(0);
+        assert_eq!((report.planned, report.planned_again), (10, if does == Does::Fail { 10 } else { 0 }));
+        assert!(report.finished_at.is_some());
+        verified(&ledger);
+    }
+}
+
+/// An unknown hand-over of this process is repeated under its key after a while, and its campaign goes on.
+#[test]
+fn an_unknown_is_looked_up_later() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let slow = place.wanted("slow");
+    ledger.plan_run(&slow.to(0..60), &slow.info()).unwrap();
+    let faults = vec![Fault { times: Some(1), ..always(Does::HangAfter) }];
+    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&place.outbox(), world(), faults)));
+    let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world());
+    assert_eq!(carry.up_to(at(DUE), &mut ()).unwrap().unknown, 30);
+    assert_eq!(carry.stopped().len(), 1);
+    assert_eq!(carry.up_to(at("2026-11-11 10:00:59"), &mut ()).unwrap().accepted, 0);
+    // The thirty that were unknown, and the next thirty.
+    assert_eq!(carry.up_to(at("2026-11-11 10:01"), &mut ()).unwrap().accepted, 60);
+    assert!(carry.stopped().is_empty());
+    assert_eq!(place.sent("slow"), 60);
+}
+
+/// Case 20: who opts out before the claim is struck. Case 21: who opts out after it changes no byte of a repeat.
+#[test]
+fn an_opt_out_counts_until_the_claim() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
+    ledger.opt_out(&[UserNo(3), UserNo(4)], "console", at("2026-11-11 09:59")).unwrap();
+    place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
+    assert_eq!(place.sent("a"), 8);
+    let before = std::fs::read(place.outbox()).unwrap();
+    ledger.opt_out(&[UserNo(5)], "console", at("2026-11-11 10:01")).unwrap();
+    std::fs::remove_file(place.outbox()).unwrap();
+    drop(ledger);
+    let mut ledger = place.open();
+    assert_eq!(place.carry(&mut ledger, DUE, &[]).0.accepted, 8);
+    assert_eq!(std::fs::read(place.outbox()).unwrap(), before);
+    let states = [3, 5, 6].map(|user| state(&ledger, user, "a"));
+    assert_eq!(states, [State::Struck, State::Accepted, State::Accepted]);
+    assert_eq!(ledger.opted_out(OF as usize).unwrap().iter().map(|u| u.0).collect::<Vec<_>>(), [3, 4, 5]);
+    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!((report.planned, report.in_state(State::Struck)), (10, 2));
+    // A segment of nothing but opted-out users is claimed without a hand-over.
+    let b = place.wanted("b");
+    ledger.plan_run(&b.to(3..6), &b.info()).unwrap();
+    place.carry(&mut ledger, DUE, &[]);
+    assert_eq!(place.sent("b"), 0);
+    assert!(ledger.reports(Some("b")).unwrap()[0].finished_at.is_some());
+    verified(&ledger);
+}
+
+/// Case 9: answers and receipts in every order, twice, and of unknown messages: the end is the same.
+#[test]
+fn evidence_merges_in_any_order() {
+    let kinds = [ReceiptKind::Delivered, ReceiptKind::Opened, ReceiptKind::Failed, ReceiptKind::SaidNotSent];
+    let mut ends = Vec::new();
+    for order in permutations(&[0, 1, 2, 3, 4]) {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let a = place.wanted("a");
+        let run = ledger.plan_run(&a.to(0..2), &a.info()).unwrap().run;
+        let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
+        let Taken::Claim(claim) = ledger.claim(due, 100, &[], at(DUE)).unwrap() else { panic!("a claim") };
+        let news = |user: u32, i: usize| News {
+            message: MessageKey { run, step: 0, leg: 0, user: UserNo(user), attempt: 0 },
+            kind: kinds[i],
+            when: Instant(at(DUE).0 + i as i64),
+            source: format!("callback {i}"),
+        };
+        let mut claim = Some(claim);
+        for what in order {
+            match kinds.get(what) {
+                None => {
+                    let taken = Answer::Taken(["x", "y"].map(|id| Verdict::Accepted { id: id.into() }).to_vec());
+                    ledger.answer(claim.take().unwrap(), &taken, at(DUE)).unwrap();
+                }
+                Some(_) => {
+                    assert_eq!(ledger.learn(&[news(1, what), news(1, what), news(77, what)], at(DUE)).unwrap(), 2);
+                }
+            }
+        }
+        verified(&ledger);
+        let Happened::Message(message) = ledger.outcomes(UserNo(1), "a").unwrap().remove(0).happened else { panic!("a message") };
+        assert_eq!((message.state, message.platform_id.as_deref()), (State::Delivered, Some("y")));
+        assert_eq!(state(&ledger, 0, "a"), State::Accepted);
+        let log = ledger.message_log().unwrap();
+        ends.push((message, log.of(UserNo(1)).to_vec(), ledger.reports(None).unwrap()));
+    }
+    assert_eq!(ends.len(), 120);
+    assert!(ends.windows(2).all(|w| w[0] == w[1]));
+}
+
+fn permutations(of: &[usize]) -> Vec<Vec<usize>> {
+    if of.is_empty() {
+        return vec![Vec::new()];
+    }
+    let with = |first: usize| {
+        let rest: Vec<usize> = of.iter().copied().filter(|x| *x != first).collect();
+        permutations(&rest).into_iter().map(move |p| [vec![first], p].concat())
+    };
+    of.iter().flat_map(|first| with(*first)).collect()
+}
+
+#[test]
+fn some_of_a_batch_may_be_refused() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let mut decision = a.to(0..10);
+    decision.messages[0].addresses[4] = "".into();
+    ledger.plan_run(&decision, &a.info()).unwrap();
+    let (carried, stopped) = place.carry(&mut ledger, DUE, &[]);
+    assert_eq!((carried.accepted, carried.refused, stopped.len()), (9, 1, 0));
+    assert_eq!((state(&ledger, 4, "a"), state(&ledger, 5, "a")), (State::Refused, State::Accepted));
+    let Happened::Message(fifth) = ledger.outcomes(UserNo(5), "a").unwrap().remove(0).happened else { panic!("a message") };
+    assert_eq!(fifth.platform_id.as_deref(), Some("5"));
+    assert_eq!(ledger.last_planned("a").unwrap().len(), 9);
+    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!((report.planned, report.in_state(State::Accepted), report.in_state(State::Refused)), (10, 9, 1));
+    let log = ledger.message_log().unwrap();
+    let sent = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
+    assert_eq!((sent(4, OwnEvent::Sent), sent(4, OwnEvent::Failed)), (Receipt::No, Receipt::Yes(at(DUE))));
+    assert_eq!((sent(5, OwnEvent::Sent), sent(5, OwnEvent::Failed)), (Receipt::Yes(at(DUE)), Receipt::Unknown));
+    verified(&ledger);
+}
+
+/// A person's word settles an unknown hand-over; what the platform says later is worth more.
+#[test]
+fn a_person_settles_what_nobody_knows() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let run = ledger.plan_run(&a.to(0..4), &a.info()).unwrap().run;
+    place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
+    let batch = ledger.stuck().unwrap()[0].batch;
+    ledger.settle_by_hand(batch, false, "li", at("2026-11-11 10:10")).unwrap();
+    assert!(ledger.settle_by_hand(batch, true, "li", at("2026-11-11 10:11")).is_err());
+    assert_eq!(state(&ledger, 2, "a"), State::SaidNotSent);
+    let counted = |ledger: &Ledger| ledger.last_planned("a").unwrap().len();
+    assert_eq!(counted(&ledger), 0);
+    let message = ledger.message_key(run, 0, UserNo(2)).unwrap().unwrap();
+    let news = News { message, kind: ReceiptKind::Delivered, when: at("2026-11-11 10:12"), source: "callback".into() };
+    ledger.learn(&[news], at("2026-11-11 10:12")).unwrap();
+    assert_eq!((state(&ledger, 2, "a"), counted(&ledger)), (State::Delivered, 1));
+    ledger.finish(at("2026-11-11 10:13")).unwrap();
+    assert!(ledger.reports(None).unwrap()[0].finished_at.is_some());
+    verified(&ledger);
+}
+
+// ------------------------------------------------------------------ asking
+
+#[test]
+fn own_messages_know_what_is_known() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let mut decision = a.to(0..6);
+    // On a channel that reports each user's receipts but cannot see opening.
+    decision.messages[0].channel = tagcast::program::typed::Channel { endpoint: "template".into(), ..delivery::mass() };
+    let run = ledger.plan_run(&decision, &a.info()).unwrap().run;
+    place.carry(&mut ledger, DUE, &[]);
+    let key = |user: u32| ledger.message_key(run, 0, UserNo(user)).unwrap().unwrap();
+    let news = |user: u32, kind, when: &str| News { message: key(user), kind, when: at(when), source: "test".into() };
+    let all = [
+        news(1, ReceiptKind::Delivered, "2026-11-11 10:01"),
+        news(2, ReceiptKind::Opened, "2026-11-11 10:05"),
+        news(3, ReceiptKind::Failed, "2026-11-11 10:02"),
+    ];
+    ledger.learn(&all, at("2026-11-11 10:06")).unwrap();
+    ledger.opt_out(&[UserNo(4)], "callback", at("2026-11-11 10:07")).unwrap();
+    let log = ledger.message_log().unwrap();
+    let of = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
+    let yes = |when: &str| Receipt::Yes(at(when));
+    use OwnEvent::{Clicked, Delivered, Failed, Opened, OptedOut, Sent};
+    assert_eq!([of(0, Sent), of(0, Delivered), of(0, Opened)], [yes(DUE), Receipt::Unknown, Receipt::Unknown]);
+    assert_eq!([of(1, Delivered), of(1, Opened), of(1, Failed)], [yes("2026-11-11 10:01"), Receipt::Unknown, Receipt::No]);
+    assert_eq!([of(2, Delivered), of(2, Opened), of(2, Clicked)], [yes("2026-11-11 10:05"), yes("2026-11-11 10:05"), Receipt::Unknown]);
+    assert_eq!([of(3, Sent), of(3, Failed), of(3, Opened)], [yes(DUE), yes("2026-11-11 10:02"), Receipt::No]);
+    assert_eq!([of(4, OptedOut), of(0, OptedOut)], [yes("2026-11-11 10:07"), Receipt::Unknown]);
+    let message = &log.of(UserNo(1))[0];
+    assert_eq!((&*message.campaign, &*message.step, &*message.channel, &*message.template), ("a", "a", "service_account.template", "T"));
+    assert!(log.of(UserNo(9)).is_empty());
+}
+
+#[test]
+fn one_outcome_for_each_user() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let mut decision = a.personal(10..20);
+    Wanted::stop(&mut decision, Gate::Holdout, 20..25);
+    Wanted::stop(&mut decision, Gate::Excluded("staff".into()), 25..26);
+    decision.unknown = tagcast::base::Bitmap::from_users(OF as usize, [UserNo(30)]);
+    decision.not_matched.remove(UserNo(30));
+    decision.arms = vec![("x".into(), tagcast::base::Bitmap::from_users(OF as usize, (10..26).map(UserNo)))];
+    ledger.plan_run(&decision, &a.info()).unwrap();
+    place.carry(&mut ledger, DUE, &[]);
+    let happened = |user: u32| ledger.outcomes(UserNo(user), "a").unwrap().remove(0);
+    let stopped = |reason: &str, detail: Option<&str>| Happened::Stopped { reason: reason.into(), detail: detail.map(Into::into) };
+    assert_eq!(happened(5).happened, Happened::NotMatched);
+    assert_eq!(happened(30).happened, stopped("unknown", None));
+    assert_eq!(happened(22).happened, stopped("holdout", None));
+    assert_eq!(happened(25).happened, stopped("excluded", Some("staff")));
+    let reached = happened(12);
+    assert_eq!((reached.arm.as_deref(), reached.due), (Some("x"), at(DUE)));
+    let Happened::Message(message) = reached.happened else { panic!("a message") };
+    assert_eq!(message.content.parts[0].1, "尊敬的12,满300减50");
+    assert_eq!((message.state, message.claimed_at), (State::Accepted, Some(at(DUE))));
+    assert!(ledger.outcomes(UserNo(OF + 1), "a").unwrap().is_empty());
+    let report = &ledger.reports(Some("a")).unwrap()[0];
+    assert_eq!((report.matched(), report.planned, report.arms.as_slice()), (16, 10, &[("x".to_owned(), 16)][..]));
+    let json = serde_json::to_value(report).unwrap();
+    assert_eq!(json["messages"][0]["states"]["accepted"], 10);
+}
+
+/// Case 37: what is planned at 23:50 on the last day of a month and held by quiet hours counts in the new month.
+#[test]
+fn a_message_counts_on_the_day_of_its_hand_over() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = Wanted { due: at("2026-11-30 23:50"), ..place.wanted("a") };
+    let mut decision = a.to(0..3);
+    decision.messages[0].not_before = at("2026-12-01 08:00");
+    decision.messages[0].expires = at("2026-12-01 09:00");
+    ledger.plan_run(&decision, &a.info()).unwrap();
+    let scope = CapScope { campaign: None, purpose: None, channel: None };
+    let month = |ledger: &Ledger, from: &str, to: &str| ledger.counted(&scope, day(from), day(to)).unwrap().len();
+    assert_eq!((month(&ledger, "2026-11-01", "2026-11-30"), month(&ledger, "2026-12-01", "2026-12-31")), (0, 3));
+    assert_eq!(ledger.last_planned("a").unwrap()[&UserNo(0)], at("2026-11-30 23:50"));
+}
+
+#[test]
+fn a_trigger_remembers_the_values_it_was_for() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    for (n, value) in [(0, "sku-1"), (1, "sku-2"), (2, "sku-1")] {
+        let mut info = a.info();
+        info.occasion = Occasion::Event { id: format!("event-{n}"), value: Some(value.into()) };
+        ledger.plan_run(&a.to([7, 8 + n]), &info).unwrap();
+    }
+    let reached = ledger.reached_values("a").unwrap();
+    assert_eq!(reached[&UserNo(7)], ["sku-1", "sku-2"]);
+    assert_eq!(reached[&UserNo(9)], ["sku-2"]);
+    assert_eq!(ledger.live("a").unwrap().handled, None);
+}
+
+/// Case 32, as far as one process goes: at every step of random runs what caps count equals a recount message by message.
+#[test]
+fn counting_equals_a_recount() {
+    let mut random = 88_172_645_463_325_252u64;
+    let mut next = |n: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % n
+    };
+    for _ in 0..6 {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let names = ["a", "b", "slow"];
+        for hour in 0..8 {
+            let due = Instant(at(DUE).0 + hour * 3_600_000_000);
+            let wanted = Wanted { due, ..place.wanted(names[next(3) as usize]) };
+            let from = next(200) as u32;
+            let decision = if next(2) == 0 { wanted.to(from..from + 90) } else { wanted.personal(from..from + 90) };
+            let run = ledger.plan_run(&decision, &wanted.info()).unwrap().run;
+            recount(&ledger, &names);
+            let does = [Does::Fail, Does::Refuse, Does::Hang, Does::HangAfter, Does::LieError][next(5) as usize];
+            let faults = [Fault { does, campaign: None, after: next(3) as u32, times: Some(next(3) as u32) }];
+            let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(due));
+            let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&place.outbox(), world.clone(), faults.to_vec())));
+            CarryOut::new(&mut ledger, channels, ids(&users(OF)), world).up_to(due, &mut ()).unwrap();
+            recount(&ledger, &names);
+            for _ in 0..20 {
+                let user = UserNo(next(u64::from(OF)) as u32);
+                let kind = ReceiptKind::ALL[next(12) as usize];
+                let Some(message) = ledger.message_key(run, 0, user).unwrap() else { continue };
+                // What is proved not to have been sent cannot be learned of.
+                let superseded = ledger.reports(None).unwrap().iter().any(|r| r.run == run && r.planned_again > 0);
+                if !superseded {
+                    ledger.learn(&[News { message, kind, when: due, source: "x".into() }], due).unwrap();
+                }
+            }
+            if next(4) == 0 {
+                ledger.withdraw(RunId(next(8) as i64), due).unwrap();
+            }
+            if next(3) == 0 {
+                ledger.opt_out(&[UserNo(next(u64::from(OF)) as u32)], "x", due).unwrap();
+            }
+            recount(&ledger, &names);
+        }
+        verified(&ledger);
+    }
+}
+
+fn recount(ledger: &Ledger, names: &[&str]) {
+    for name in names {
+        let scope = CapScope { campaign: Some((*name).into()), purpose: None, channel: None };
+        let counted = ledger.counted(&scope, day("2026-11-11"), day("2026-11-12")).unwrap();
+        let (mut reported, mut planned) = (0, 0);
+        for user in (0..OF).map(UserNo) {
+            let outcomes = ledger.outcomes(user, name).unwrap();
+            let messages = outcomes.iter().filter_map(|o| if let Happened::Message(m) = &o.happened { Some(m) } else { None });
+            planned += messages.clone().count() as i64;
+            let counts = messages.filter(|m| m.state.counts()).count() as u32;
+            assert_eq!(counted.get(&user).map_or(0, |c| c.messages), counts, "{name} {user}");
+        }
+        for report in ledger.reports(Some(name)).unwrap() {
+            reported += report.planned;
+        }
+        assert_eq!(reported, planned, "{name}");
+    }
+}
+
+// ------------------------------------------------------------------ the file
+
+#[test]
+fn one_writer_and_many_readers() {
+    let place = Place::new();
+    assert!(Ledger::open_existing(&place.ledger()).unwrap().is_none());
+    let mut ledger = place.open();
+    let Err(LedgerError::Busy(_)) = Ledger::open(&place.ledger(), world()) else { panic!("a second writer") };
+    let a = place.wanted("a");
+    ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
+    let reader = Ledger::open_existing(&place.ledger()).unwrap().unwrap();
+    assert_eq!(reader.reports(None).unwrap().len(), 1);
+    place.carry(&mut ledger, DUE, &[]);
+    assert_eq!(reader.reports(None).unwrap()[0].in_state(State::Accepted), 10);
+    drop(ledger);
+    assert!(Ledger::open(&place.ledger(), world()).is_ok());
+}
+
+#[test]
+fn other_files_are_refused_and_kept() {
+    let place = Place::new();
+    drop(place.open());
+    let db = rusqlite::Connection::open(place.ledger()).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
+    drop(db);
+    for error in [Ledger::open(&place.ledger(), world()).err(), Ledger::open_existing(&place.ledger()).err()] {
+        assert!(matches!(error, Some(LedgerError::OtherVersion { found: 99, .. })), "{error:?}");
+    }
+    let place = Place::new();
+    let db = rusqlite::Connection::open(place.ledger()).unwrap();
+    db.execute_batch("CREATE TABLE songs (name TEXT)").unwrap();
+    drop(db);
+    assert!(Ledger::open(&place.ledger(), world()).err().unwrap().message().en.contains("another program"));
+    for junk in [&b"not a database at all, but long enough to look"[..], &[0u8; 4096]] {
+        std::fs::write(place.ledger(), junk.repeat(40)).unwrap();
+        let error = Ledger::open(&place.ledger(), world()).err().unwrap();
+        assert!(error.message().en.contains("damaged"), "{error}");
+        assert!(Ledger::open_existing(&place.ledger()).is_err());
+        assert_eq!(std::fs::read(place.ledger()).unwrap(), junk.repeat(40));
+    }
+    assert!(Ledger::open(&place.dir.path().join("no/such/folder/ledger.db"), world()).is_err());
+}
+
+/// Case 11: an old copy is put back. It opens for reading, and sends nothing.
+#[test]
+fn an_old_copy_is_fenced() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let slow = place.wanted("slow");
+    ledger.plan_run(&slow.to(0..60), &slow.info()).unwrap();
+    place.carry(&mut ledger, DUE, &[]);
+    drop(ledger);
+    let old = std::fs::read(place.ledger()).unwrap();
+    let mut ledger = place.open();
+    place.carry(&mut ledger, "2026-11-11 10:01", &[]);
+    drop(ledger);
+    std::fs::write(place.ledger(), &old).unwrap();
+    let fenced = |place: &Place| matches!(Ledger::open(&place.ledger(), world()), Err(LedgerError::Fenced { .. }));
+    assert!(fenced(&place));
+    assert_eq!(Ledger::open_existing(&place.ledger()).unwrap().unwrap().reports(None).unwrap().len(), 1);
+    // Nor is a new ledger begun where one with hand-overs was.
+    std::fs::remove_file(place.ledger()).unwrap();
+    assert!(fenced(&place));
+    // A person takes the fence away.
+    std::fs::write(place.ledger(), &old).unwrap();
+    std::fs::remove_file(place.ledger().with_extension("highwater")).unwrap();
+    let mut ledger = place.open();
+    place.carry(&mut ledger, "2026-11-11 10:01", &[]);
+    assert_eq!(place.sent("slow"), 60);
+}
+
+/// Case 13: any change in any record or row is named; erasing a user is not one.
+#[test]
+fn the_audit_names_what_was_changed() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let sources = [("a.campaign".to_owned(), "…".to_owned())];
+    let live = [LiveCampaign { name: "a", fixed: Some(at(DUE)) }];
+    ledger.make_live(&LiveProgram { digest: "p", sources: &sources, campaigns: &live, plan: Some("x") }, at(DUE)).unwrap();
+    let (a, slow) = (place.wanted("a"), place.wanted("slow"));
+    let mut decision = a.personal(0..10);
+    Wanted::stop(&mut decision, Gate::Holdout, 20..25);
+    decision.unknown_because = Vec::new();
+    decision.arms = vec![("x".into(), tagcast::base::Bitmap::from_users(OF as usize, (0..10).map(UserNo)))];
+    ledger.plan_runs(&[(&decision, a.info()), (&slow.to(0..40), slow.info())]).unwrap();
+    place.carry(&mut ledger, DUE, &[]);
+    let message = ledger.message_key(RunId(1), 0, UserNo(2)).unwrap().unwrap();
+    ledger.learn(&[News { message, kind: ReceiptKind::Opened, when: at(DUE), source: "s".into() }], at(DUE)).unwrap();
+    ledger.opt_out(&[UserNo(9)], "s", at(DUE)).unwrap();
+    ledger.record_missed("b", at(DUE), at(DUE)).unwrap();
+    verified(&ledger);
+    drop(ledger);
+    let whole = std::fs::read(place.ledger()).unwrap();
+    let tables: Vec<(String, Vec<String>)> = {
+        let db = rusqlite::Connection::open(place.ledger()).unwrap();
+        let names = list(&db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'unknown_because' ORDER BY name");
+        names
+            .into_iter()
+            .map(|t| {
+                let columns = list(&db, &format!("SELECT name FROM pragma_table_info('{t}')"));
+                (t, columns)
+            })
+            .collect()
+    };
+    assert!(tables.len() > 15);
+    let mut changed = 0;
+    for (table, columns) in &tables {
+        for column in columns {
+            std::fs::write(place.ledger(), &whole).unwrap();
+            let db = rusqlite::Connection::open(place.ledger()).unwrap();
+            // Another number, or another character at the end of a text.
+            let sql = format!(
+                "UPDATE {table} SET {column} = CASE typeof({column}) WHEN 'integer' THEN {column} + 1000 WHEN 'null' THEN 1
+                    WHEN 'blob' THEN CAST(substr({column}, 2) AS BLOB) ELSE {column} || 'x' END
+                 WHERE ({column} IS NULL OR 1) AND ({key}) = (SELECT max({key}) FROM {table})",
+                key = columns[0],
+            );
+            let rows = db.execute(&sql, []).unwrap_or(0);
+            drop(db);
+            if rows == 0 {
+                continue; // A constraint stood in the way.
+            }
+            changed += 1;
+            let problems = Ledger::open_existing(&place.ledger()).unwrap().map(|l| l.verify().unwrap().problems);
+            assert!(problems.is_none_or(|p| !p.is_empty()), "{table}.{column} was changed unseen");
+        }
+        std::fs::write(place.ledger(), &whole).unwrap();
+        let db = rusqlite::Connection::open(place.ledger()).unwrap();
+        let gone = db.execute(&format!("DELETE FROM {table} WHERE rowid = (SELECT max(rowid) FROM {table})"), []);
+        drop(db);
+        if gone.is_ok_and(|n| n > 0) {
+            let problems = Ledger::open_existing(&place.ledger()).unwrap().map(|l| l.verify().unwrap().problems);
+            assert!(problems.is_none_or(|p| !p.is_empty()), "a row of {table} went unseen");
+        }
+    }
+    assert!(changed > 80, "{changed}");
+    // A user is erased: the chain holds, and nothing of the user is left in the file.
+    std::fs::write(place.ledger(), &whole).unwrap();
+    assert!(holds(&place, "address of 3\u{c}"));
+    let mut ledger = place.open();
+    [3, 33].into_iter().for_each(|user| ledger.erase(UserNo(user), at("2026-11-12 10:00")).unwrap());
+    verified(&ledger);
+    drop(ledger);
+    assert!(!holds(&place, "address of 3\u{c}") && holds(&place, "address of 4\u{c}"));
+    let mut ledger = place.open();
+    assert_eq!(place.carry(&mut ledger, "2026-11-11 10:01", &[]).0.accepted, 9);
+    let Happened::Message(message) = ledger.outcomes(UserNo(3), "a").unwrap().remove(0).happened else { panic!("a message") };
+    assert!(message.content.parts.is_empty());
+    verified(&ledger);
+}
+
+fn list(db: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut select = db.prepare(sql).unwrap();
+    let rows = select.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// Whether the ledger's files hold a text anywhere.
+fn holds(place: &Place, text: &str) -> bool {
+    let data = std::fs::read(place.ledger()).unwrap();
+    data.windows(text.len()).any(|w| w == text.as_bytes())
+}

@@ -1,0 +1,209 @@
+//! Programs, decisions and worlds for tests of the ledger and of carrying out.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tagcast::base::world::{SimulatedWorld, World};
+use tagcast::base::{Bitmap, Date, Instant, UserNo, Zone};
+use tagcast::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
+use tagcast::deliver::ledger::{Occasion, RunInfo};
+use tagcast::diag::{Findings, Sources};
+use tagcast::program::check::{CheckOptions, check};
+use tagcast::program::typed::{Action, Channel, Program};
+use tagcast::store::{Snapshot, SnapshotBuilder, Users};
+use tagcast::syntax::parse::parse;
+
+pub const ZONE: Zone = Zone::SHANGHAI;
+
+pub fn at(text: &str) -> Instant {
+    ZONE.parse_instant(text).expect("an instant")
+}
+
+pub fn day(text: &str) -> Date {
+    text.parse().expect("a date")
+}
+
+/// The typed program of a text that checks.
+pub fn program(text: &str) -> Program {
+    let (mut sources, mut findings) = (Sources::default(), Findings::default());
+    let file = sources.add("test.campaign", text);
+    let tree = parse(file, text, &mut findings);
+    let options = CheckOptions { now: ZONE.parse_instant("2026-11-01"), ..CheckOptions::default() };
+    let program = check(&sources, &[tree], &options, &mut findings);
+    assert!(!findings.has_errors(), "{:?}", findings.sorted().iter().map(|f| &f.message.en).collect::<Vec<_>>());
+    program
+}
+
+/// Users `u0` to `u{n-1}` with those numbers.
+pub fn users(n: u32) -> Snapshot {
+    let mut builder = SnapshotBuilder::new();
+    (0..n).for_each(|i| {
+        builder.user(&format!("u{i}"));
+    });
+    builder.build()
+}
+
+pub fn sandbox() -> Channel {
+    Channel { account: "sandbox".into(), platform: "sandbox".into(), endpoint: "file".into() }
+}
+
+pub fn mass() -> Channel {
+    Channel { account: "service_account".into(), platform: "service_account".into(), endpoint: "mass".into() }
+}
+
+/// Messages of a campaign to some users, on the sandbox, from the due time for an hour; the rest did not match.
+pub struct Wanted<'a> {
+    pub program: &'a Program,
+    pub campaign: &'a str,
+    pub due: Instant,
+    pub of: u32,
+}
+
+pub fn text(body: &str) -> Arc<Rendered> {
+    Arc::new(Rendered { parts: vec![("body".into(), body.into())] })
+}
+
+impl Wanted<'_> {
+    /// A decision without messages.
+    pub fn nobody(&self) -> Decision {
+        let of = self.of as usize;
+        Decision {
+            campaign: self.program.campaign_named(self.campaign).expect("a campaign of the program"),
+            step: 0,
+            due: self.due,
+            users: of,
+            not_matched: Bitmap::all(of),
+            unknown: Bitmap::none(of),
+            unknown_because: Vec::new(),
+            below_top: Bitmap::none(of),
+            not_sampled: Bitmap::none(of),
+            stopped: Vec::new(),
+            arms: Vec::new(),
+            choose_unknown: 0,
+            messages: Vec::new(),
+        }
+    }
+
+    /// One group of messages, all with the same text.
+    pub fn to(&self, users: impl IntoIterator<Item = u32>) -> Decision {
+        let mut decision = self.nobody();
+        let users: Vec<UserNo> = users.into_iter().map(UserNo).collect();
+        users.iter().for_each(|u| decision.not_matched.remove(*u));
+        decision.messages = vec![self.group(users, Contents::Same(text(self.campaign)))];
+        decision
+    }
+
+    /// One group of messages, each with its own text.
+    pub fn personal(&self, users: impl IntoIterator<Item = u32>) -> Decision {
+        let mut decision = self.to(users);
+        for group in &mut decision.messages {
+            group.contents = Contents::Each(group.users.iter().map(|u| text(&format!("尊敬的{u},满300减50"))).collect());
+        }
+        decision
+    }
+
+    /// Stops users at a gate.
+    pub fn stop(decision: &mut Decision, gate: Gate, users: impl IntoIterator<Item = u32>) {
+        let map = Bitmap::from_users(decision.users, users.into_iter().map(UserNo));
+        decision.not_matched = decision.not_matched.minus(&map);
+        decision.stopped.push((gate, map));
+    }
+
+    fn group(&self, users: Vec<UserNo>, contents: Contents) -> MessageGroup {
+        let campaign = self.program.campaign(self.program.campaign_named(self.campaign).expect("a campaign"));
+        let Action::Send(send) = &campaign.action else { panic!("a campaign that sends one template") };
+        MessageGroup {
+            arm: None,
+            template: send.template,
+            channel: sandbox(),
+            not_before: self.due,
+            expires: Instant(self.due.0 + 3_600_000_000),
+            addresses: users.iter().map(|u| format!("address of {u}").into()).collect(),
+            priorities: vec![0; users.len()],
+            users,
+            contents,
+            defaulted: None,
+        }
+    }
+
+    pub fn info(&self) -> RunInfo<'_> {
+        RunInfo {
+            program: self.program,
+            program_digest: "program 1",
+            snapshot_digest: "snapshot 1",
+            seed: 7,
+            occasion: Occasion::Due(self.due),
+            now: self.due,
+        }
+    }
+}
+
+/// A world whose durable writes fail from the nth on, as if the process were gone.
+pub struct Dying {
+    clock: SimulatedWorld,
+    left: AtomicUsize,
+    /// Ends the process instead.
+    abort: bool,
+    kind: io::ErrorKind,
+}
+
+impl Dying {
+    pub fn after(now: Instant, writes: usize) -> Arc<Dying> {
+        Arc::new(Dying { clock: SimulatedWorld::at(now), left: AtomicUsize::new(writes), abort: false, kind: io::ErrorKind::Other })
+    }
+
+    pub fn aborting_after(now: Instant, writes: usize) -> Arc<Dying> {
+        Arc::new(Dying { clock: SimulatedWorld::at(now), left: AtomicUsize::new(writes), abort: true, kind: io::ErrorKind::Other })
+    }
+
+    pub fn failing_after(now: Instant, writes: usize, kind: io::ErrorKind) -> Arc<Dying> {
+        Arc::new(Dying { clock: SimulatedWorld::at(now), left: AtomicUsize::new(writes), abort: false, kind })
+    }
+
+    /// How many writes there were, for a world that was given `writes`.
+    pub fn used(&self, writes: usize) -> usize {
+        writes - self.left.load(Ordering::SeqCst)
+    }
+}
+
+impl World for Dying {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn unique(&self) -> u64 {
+        self.clock.unique()
+    }
+
+    fn about_to_write(&self, _: &str) -> io::Result<()> {
+        let alive = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        if !alive && self.abort {
+            std::process::abort();
+        }
+        if alive { Ok(()) } else { Err(self.kind.into()) }
+    }
+}
+
+/// What the sandbox file holds: the user and the text of each line, by campaign; panics on a line that is no JSON and on a repeated key.
+pub fn outbox(path: &Path) -> BTreeMap<String, Vec<(String, String)>> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let (mut found, mut keys) = (BTreeMap::new(), std::collections::BTreeSet::new());
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        let field = |name: &str| line[name].as_str().expect("a text").to_owned();
+        assert!(keys.insert(field("key")), "written twice: {line}");
+        let entry: &mut Vec<(String, String)> = found.entry(field("campaign")).or_default();
+        entry.push((field("user"), line["parts"].to_string()));
+    }
+    found.values_mut().for_each(|list| list.sort());
+    found
+}
+
+/// The ids of users, as a snapshot has them.
+pub fn ids(snapshot: &Snapshot) -> Users {
+    snapshot.users().clone()
+}
