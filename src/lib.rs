@@ -2,6 +2,21 @@
 //!
 //! `ARCHITECTURE.md` draws the floors; `tests/floors.rs` keeps them.
 
+// What a script, a data file or a peer can reach must not panic, and order must not depend on a hash.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::dbg_macro,
+        clippy::iter_over_hash_type,
+        clippy::allow_attributes_without_reason
+    )
+)]
+
 pub mod base;
 pub mod cli;
 pub mod decide;

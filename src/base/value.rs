@@ -119,7 +119,7 @@ pub fn show_money(minor: i64) -> String {
     let abs = minor.unsigned_abs();
     let whole = group_digits(abs / 100);
     let sign = if minor < 0 { "-" } else { "" };
-    if abs % 100 == 0 { format!("{sign}¥{whole}") } else { format!("{sign}¥{whole}.{:02}", abs % 100) }
+    if abs.is_multiple_of(100) { format!("{sign}¥{whole}") } else { format!("{sign}¥{whole}.{:02}", abs % 100) }
 }
 
 /// `1234567` as `1,234,567`.
@@ -127,7 +127,7 @@ pub fn group_digits(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);

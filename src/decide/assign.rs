@@ -129,8 +129,11 @@ fn choose<'a>(
     Ok(())
 }
 
+/// Where a message goes: the channel and the address; `None` where no channel reaches the user.
+pub type Reached<'a> = Option<(&'a Channel, Arc<str>)>;
+
 /// Which channel reaches a user, and at which address; `None` where none does. In the order of the users' numbers.
-pub fn reach<'a>(input: &DecideInput, via: &'a Via, users: &Bitmap) -> Result<Vec<Option<(&'a Channel, Arc<str>)>>, EvalError> {
+pub fn reach<'a>(input: &DecideInput, via: &'a Via, users: &Bitmap) -> Result<Vec<Reached<'a>>, EvalError> {
     let count = users.count();
     let mut best: Vec<Option<(f64, &'a Channel, Arc<str>)>> = vec![None; count];
     for route in &via.routes {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::assign::{Leaf, Way, as_number, positions, reach, ways};
+use super::assign::{Leaf, Reached, Way, as_number, positions, reach, ways};
 use super::caps::{Contender, Slots};
 use super::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
 use super::hash::{Lottery, within};
@@ -156,7 +156,7 @@ impl<'a> Draft<'a> {
         for exclude in &program.policy.excludes {
             gates.stop(Gate::Excluded(exclude.reason.clone()), &eval::audience(scope, &exclude.when)?.yes);
         }
-        let mut reached: Vec<(usize, Vec<Option<(&'a Channel, Arc<str>)>>)> = Vec::new();
+        let mut reached: Vec<(usize, Vec<Reached<'a>>)> = Vec::new();
         for (i, way) in paths.iter().enumerate() {
             if let Leaf::Send { via, .. } = &way.leaf {
                 reached.push((i, reach(input, via, &way.users)?));
@@ -376,7 +376,7 @@ fn consenting(input: &DecideInput, campaign: &Campaign, paths: &[Way]) -> Result
 }
 
 /// Of users with one address on one channel all but the first.
-fn duplicates(paths: &[Way], reached: &[(usize, Vec<Option<(&Channel, Arc<str>)>>)], open: &Bitmap, users: usize) -> Bitmap {
+fn duplicates(paths: &[Way], reached: &[(usize, Vec<Reached>)], open: &Bitmap, users: usize) -> Bitmap {
     let mut first: HashMap<(&Channel, &str), UserNo> = HashMap::new();
     for (i, places) in reached {
         for ((_, user), place) in positions(&paths[*i].users).zip(places) {

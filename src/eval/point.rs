@@ -60,8 +60,20 @@ impl<'a> Point<'a> {
         match plan {
             Plan::Always(b) => Some(*b),
             Plan::Not(of) => self.plan(of).map(|b| !b),
-            Plan::All(parts) => parts.iter().fold(Some(true), |all, p| and(all, || self.plan(p))),
-            Plan::Any(parts) => parts.iter().fold(Some(false), |any, p| or(any, || self.plan(p))),
+            Plan::All(parts) => {
+                let mut all = Some(true);
+                for part in parts {
+                    all = and(all, || self.plan(part));
+                }
+                all
+            }
+            Plan::Any(parts) => {
+                let mut any = Some(false);
+                for part in parts {
+                    any = or(any, || self.plan(part));
+                }
+                any
+            }
             Plan::Except(a, b) => and(self.plan(a), || Some(self.plan(b) != Some(true))),
             Plan::Atom(atom) => self.truth(&atom.expr),
         }

@@ -125,6 +125,7 @@ impl Limit {
 
 /// What came of an attempt to claim.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a batch and taken apart at once")]
 pub enum Taken {
     Claim(Claim),
     /// All members had opted out since the plan.

@@ -75,7 +75,7 @@ fn uri(path: &str) -> String {
 fn result(sources: &Sources, f: &Finding, lang: Lang, names: &[&str]) -> Value {
     let mut text = f.message.get(lang).to_string();
     for help in &f.help {
-        text.push_str("\n");
+        text.push('\n');
         text.push_str(help.get(lang));
     }
     let related: Vec<Value> = f.labels.iter().map(|l| location(sources, l.span, Some(l.text.get(lang)))).collect();

@@ -15,7 +15,7 @@
 //! | [`truth`], [`walk`] | conditions that say nothing; walks over expressions |
 
 mod action;
-#[allow(clippy::module_inception)]
+#[allow(clippy::module_inception, reason = "the file is named after what it checks")]
 mod campaign;
 mod clauses;
 mod extent;

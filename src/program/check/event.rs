@@ -220,7 +220,7 @@ impl Exprs<'_> {
     }
 
     /// `then purchase within 1h`; the outer `None` is an error.
-    #[allow(clippy::option_option)]
+    #[allow(clippy::option_option, reason = "a mistake is something else than nothing written")]
     fn sequence(&mut self, what: Aggregate, subject: &Subject<'_>, cx: &ExprContext<'_>) -> Option<Option<Sequence>> {
         let [then, more @ ..] = subject.then else { return Some(None) };
         if let Some(more) = more.first() {

@@ -132,10 +132,8 @@ fn string_length(rest: &str, quote: char) -> Option<usize> {
     while let Some((i, c)) = chars.next() {
         match c {
             '\n' => return None,
-            '\\' if escapes => {
-                if chars.next().is_some_and(|(_, c)| c == '\n') {
-                    return None;
-                }
+            '\\' if escapes && chars.next().is_some_and(|(_, c)| c == '\n') => {
+                return None;
             }
             c if c == end => return Some(i + c.len_utf8()),
             _ => {}
