@@ -1,7 +1,7 @@
 //! The only door to the outside: clock, randomness and disk. A test holds the other side of it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -30,6 +30,14 @@ pub trait World: Send + Sync {
     /// Those of the file system.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
+    }
+
+    /// What lies directly in a folder, in no order.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect()
     }
 
     /// When a file was last written; `None` when nobody knows.
@@ -77,6 +85,10 @@ impl World for ClockWorld {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.inner.read(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.inner.list(folder)
     }
 
     fn modified(&self, path: &Path) -> Option<Instant> {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
+use crate::diag::Msg;
+use crate::msg;
 
 /// Why a matched user gets no message. The order is the order of the gates: the first that stops is the reason.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +51,38 @@ impl Gate {
             Gate::NotApproved => "not_approved",
             Gate::Quota => "quota",
             Gate::Nothing => "nothing",
+        }
+    }
+
+    /// What goes with the name: the reason that policy gives, or the campaign that has the slot.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Gate::Excluded(reason) => Some(reason),
+            Gate::Capped(winner) => winner.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// For people.
+    pub fn msg(&self) -> Msg {
+        match self {
+            Gate::OptedOut => msg!("opted out", "已退订"),
+            Gate::NoConsent => msg!("no consent", "未同意"),
+            Gate::Excluded(reason) => msg!("excluded: {reason}", "策略排除：{reason}"),
+            Gate::DuplicateAddress => msg!("duplicate address", "地址重复"),
+            Gate::Again => msg!("reached before", "此前已触达"),
+            Gate::Holdout => msg!("holdout", "对照"),
+            Gate::Control => msg!("control arm", "对照分组"),
+            Gate::Unreachable => msg!("unreachable", "无可用渠道"),
+            Gate::Capped(Some(winner)) => msg!("capped by {winner}", "频控，名额已被 {winner} 占用"),
+            Gate::Capped(None) => msg!("capped", "频控"),
+            Gate::BlockedWords => msg!("forbidden words", "含禁用词"),
+            Gate::TooLong => msg!("too long", "超长"),
+            Gate::MissingContent => msg!("missing content", "内容缺失"),
+            Gate::TooFewForList => msg!("too few for a list", "人数不足以群发"),
+            Gate::NotApproved => msg!("not approved", "未获批准"),
+            Gate::Quota => msg!("quota used up", "配额用尽"),
+            Gate::Nothing => msg!("nothing chosen", "未选中任何内容"),
         }
     }
 

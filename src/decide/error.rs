@@ -12,10 +12,14 @@ pub enum DecideError {
 }
 
 impl DecideError {
+    pub(super) fn history(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        DecideError::History(Box::new(error))
+    }
+
     pub fn msg(&self) -> Msg {
         match self {
             DecideError::Eval(e) => e.msg(),
-            DecideError::History(e) => msg!("the ledger cannot be read: {e}", "无法读取账本:{e}"),
+            DecideError::History(e) => msg!("the ledger cannot be read: {e}", "无法读取账本：{e}"),
         }
     }
 }

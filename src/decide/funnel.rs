@@ -1,152 +1,372 @@
-//! A decision as a funnel: how many users came how far, and why the others did not.
+//! A decision as a funnel: how many users came how far, why the others did not, what is sent and how long that takes. As data, for machines
+//! (JSON) and for people.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
-use super::decision::{Decision, Rendered};
+use super::decision::{Decision, MessageGroup, Rendered};
+use super::load::Load;
 use crate::base::value::group_digits;
+use crate::base::{Bitmap, Elapsed, Instant, UserNo, Zone};
 use crate::diag::Lang;
-use crate::program::typed::Program;
+use crate::program::typed::{Channel, Program};
 
 /// Counts of a decision, and messages to look at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Funnel {
     pub users: usize,
     pub not_matched: usize,
     pub unknown: usize,
-    /// By tag name.
-    pub unknown_because: Vec<(String, usize)>,
+    /// How many of them because which tag has no value; a user counts for each of them.
+    pub unknown_because: Vec<Because>,
     pub below_top: usize,
     pub not_sampled: usize,
     pub matched: usize,
-    /// By reason, in gate order.
-    pub stopped: Vec<(String, usize)>,
-    pub planned: usize,
-    pub arms: Vec<(String, usize)>,
+    /// In gate order.
+    pub stopped: Vec<Stopped>,
+    pub messages: usize,
+    pub arms: Vec<Arm>,
+    /// Passed on by `choose` because a condition was unknown.
     pub choose_unknown: usize,
-    /// By channel: messages, and distinct texts.
-    pub channels: Vec<(String, usize, usize)>,
-    /// The shortest and the longest message; one if they are the same.
-    pub samples: Vec<Arc<Rendered>>,
+    pub channels: Vec<ByChannel>,
+    pub samples: Vec<Sample>,
+    /// Campaigns that are due later, are more important, and want some of the same users.
+    pub rivals: Vec<Rival>,
+    /// Times are shown in it.
+    #[serde(skip)]
+    zone: Zone,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Because {
+    pub tag: String,
+    pub users: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Stopped {
+    /// The gate's name as scripts write it.
+    pub gate: &'static str,
+    /// The reason that policy gives, or the campaign that has the slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    pub users: usize,
+    #[serde(skip)]
+    words: crate::diag::Msg,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arm {
+    pub arm: String,
+    /// Whom the lottery put there; results are compared by these.
+    pub assigned: usize,
+    pub messages: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ByChannel {
+    pub channel: String,
+    pub messages: usize,
+    /// Distinct ones.
+    pub texts: usize,
+    /// Jobs on a channel that takes lists, else requests.
+    pub calls: u64,
+    #[serde(skip)]
+    pub lists: bool,
+    /// The time that the channel's rate and quotas and the campaign's pace make it take.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub takes: Elapsed,
+    #[serde(serialize_with = "rfc3339")]
+    pub not_before: Instant,
+    #[serde(serialize_with = "rfc3339")]
+    pub expires: Instant,
+    /// It takes longer than the deadline allows: the last ones expire.
+    pub too_slow: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Sample {
+    pub kind: SampleKind,
+    pub channel: String,
+    #[serde(serialize_with = "parts")]
+    pub message: Arc<Rendered>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleKind {
+    Shortest,
+    Longest,
+    /// A default (`??`) stands for a missing value.
+    Default,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rival {
+    pub campaign: String,
+    #[serde(serialize_with = "rfc3339")]
+    pub due: Instant,
+    pub users: usize,
+}
+
+fn seconds<S: Serializer>(length: &Elapsed, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_i64(length.0 / Elapsed::seconds(1).0)
+}
+
+fn rfc3339<S: Serializer>(at: &Instant, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&Zone::UTC.show_rfc3339(*at))
+}
+
+/// `{"title": …, "body": …}` instead of a list of pairs.
+fn parts<S: Serializer>(message: &Arc<Rendered>, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(message.parts.iter().map(|(name, text)| (name, text)))
 }
 
 impl Funnel {
+    /// The funnel of one decision.
     pub fn of(decision: &Decision, program: &Program) -> Self {
-        let mut channels: Vec<(String, usize, usize)> = Vec::new();
-        let mut samples: Vec<Arc<Rendered>> = Vec::new();
-        let length = |r: &Rendered| r.parts.iter().map(|(_, text)| text.chars().count()).sum::<usize>();
+        let campaign = program.campaign(decision.campaign);
+        let messages_of = |arm: &str| decision.messages.iter().filter(|g| g.arm.as_deref() == Some(arm)).map(|g| g.users.len()).sum();
+        let mut channels: Vec<(&Channel, Vec<&MessageGroup>)> = Vec::new();
         for group in &decision.messages {
-            let mut texts: Vec<&Arc<Rendered>> = (0..group.users.len()).filter_map(|i| group.contents.of(i)).collect();
-            texts.sort_by_key(|t| Arc::as_ptr(t));
-            texts.dedup_by(|a, b| Arc::ptr_eq(a, b));
-            let name = group.channel.to_string();
-            match channels.iter_mut().find(|(n, _, _)| *n == name) {
-                Some((_, messages, distinct)) => {
-                    *messages += group.users.len();
-                    *distinct += texts.len();
-                }
-                None => channels.push((name, group.users.len(), texts.len())),
+            match channels.iter_mut().find(|(channel, _)| *channel == &group.channel) {
+                Some((_, groups)) => groups.push(group),
+                None => channels.push((&group.channel, vec![group])),
             }
-            // By length, then text, so that the same decision shows the same samples.
-            let key = |t: &&Arc<Rendered>| (length(t), t.parts.clone());
-            samples.extend(texts.iter().copied().min_by_key(key).cloned());
-            samples.extend(texts.iter().copied().max_by_key(key).cloned());
         }
-        samples.sort_by_key(|s| (length(s), s.parts.clone()));
-        samples.dedup();
-        if samples.len() > 2 {
-            samples.drain(1..samples.len() - 1);
-        }
-        let tag = |id: &crate::base::TagId| program.schema.tag(*id).name.clone();
         Funnel {
             users: decision.users,
             not_matched: decision.not_matched.count(),
             unknown: decision.unknown.count(),
-            unknown_because: decision.unknown_because.iter().map(|(id, n)| (tag(id), *n)).collect(),
+            unknown_because: decision
+                .unknown_because
+                .iter()
+                .map(|(tag, users)| Because { tag: program.schema.tag(*tag).name.clone(), users: *users })
+                .collect(),
             below_top: decision.below_top.count(),
             not_sampled: decision.not_sampled.count(),
             matched: decision.matched(),
-            stopped: decision.stopped.iter().map(|(gate, users)| (gate.to_string(), users.count())).collect(),
-            planned: decision.planned(),
-            arms: decision.arms.iter().map(|(name, users)| (name.clone(), users.count())).collect(),
+            stopped: decision
+                .stopped
+                .iter()
+                .map(|(gate, users)| Stopped {
+                    gate: gate.name(),
+                    by: gate.by().map(str::to_string),
+                    users: users.count(),
+                    words: gate.msg(),
+                })
+                .collect(),
+            messages: decision.planned(),
+            arms: decision
+                .arms
+                .iter()
+                .map(|(arm, users)| Arm { arm: arm.clone(), assigned: users.count(), messages: messages_of(arm) })
+                .collect(),
             choose_unknown: decision.choose_unknown,
-            channels,
-            samples,
+            channels: channels.iter().map(|(channel, groups)| by_channel(channel, groups, campaign.pace)).collect(),
+            samples: samples(&decision.messages),
+            rivals: Vec::new(),
+            zone: program.policy.zone,
         }
     }
 
-    /// Indented lines: users, what left on the way, what is planned.
+    /// The funnels of a plan, each with its rivals among the others.
+    pub fn of_all(decisions: &[&Decision], program: &Program) -> Vec<Self> {
+        let rivals = |mine: &Decision| decisions.iter().filter_map(|other| rival(mine, other, program)).collect();
+        decisions.iter().map(|decision| Funnel { rivals: rivals(decision), ..Self::of(decision, program) }).collect()
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> serde_json::Value {
+        // Strings, numbers and lists only: nothing in it can fail to be JSON.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Lines for people: users, who left on the way and why, what is planned, messages to look at.
     pub fn show(&self, lang: Lang) -> String {
+        let zone = self.zone;
         let zh = lang == Lang::Zh;
         let word = |en: &'static str, cn: &'static str| if zh { cn } else { en };
         let mut out = String::new();
+        // Writing into a string does not fail.
         let mut line = |depth: usize, n: usize, text: &str| {
-            let _ = writeln!(out, "{}{:>12}  {text}", "  ".repeat(depth), group_digits(n as u64));
+            let _ = writeln!(out, "{:>12}  {}{text}", group_digits(n as u64), "  ".repeat(depth));
         };
         line(0, self.users, word("users", "用户"));
         line(1, self.not_matched, word("not matched", "不匹配"));
         if self.unknown > 0 {
-            let because: Vec<String> = self.unknown_because.iter().map(|(tag, n)| format!("{tag} {}", group_digits(*n as u64))).collect();
-            let why = if because.is_empty() {
-                String::new()
+            let because: Vec<String> = self.unknown_because.iter().map(|b| format!("{} {}", b.tag, group_digits(b.users as u64))).collect();
+            let list = because.join(word(", ", "、"));
+            let text = if list.is_empty() {
+                word("unknown", "未知").to_string()
             } else {
-                format!("{}{}", word(" because of missing ", ",因缺失 "), because.join(", "))
+                format!("{}{list}", word("unknown, for want of ", "未知，缺少 "))
             };
-            line(1, self.unknown, &format!("{}{why}", word("unknown", "未知")));
+            line(1, self.unknown, &text);
         }
-        if self.below_top > 0 {
-            line(1, self.below_top, word("below top", "未进入取前"));
-        }
-        if self.not_sampled > 0 {
-            line(1, self.not_sampled, word("not sampled", "未被抽样"));
+        for (n, text) in [(self.below_top, word("below top", "未进入取前")), (self.not_sampled, word("not sampled", "未被抽中"))] {
+            if n > 0 {
+                line(1, n, text);
+            }
         }
         line(0, self.matched, word("matched", "匹配"));
-        for (gate, n) in &self.stopped {
-            line(1, *n, gate);
+        for stopped in &self.stopped {
+            line(1, stopped.users, stopped.words.get(lang));
         }
-        line(0, self.planned, word("messages", "消息"));
-        for (arm, n) in &self.arms {
-            line(1, *n, &format!("{} {arm}", word("assigned to arm", "分到组")));
+        line(0, self.messages, word("messages", "消息"));
+        for arm in &self.arms {
+            let assigned = group_digits(arm.assigned as u64);
+            let text = if zh {
+                format!("分组 {}（共分入 {assigned} 人）", arm.arm)
+            } else {
+                format!("arm {} ({assigned} assigned)", arm.arm)
+            };
+            line(1, arm.messages, &text);
         }
         if self.choose_unknown > 0 {
-            line(1, self.choose_unknown, word("sent on by `choose` because a condition was unknown", "因条件未知而被 `选择` 转到下一项"));
+            line(1, self.choose_unknown, word("passed on by `choose`, a condition being unknown", "因条件未知被 `选择` 转到下一项"));
         }
-        for (channel, n, texts) in &self.channels {
-            line(
-                1,
-                *n,
-                &if zh {
-                    format!("经 {channel},{texts} 种文本")
-                } else {
-                    format!("by {channel}, {texts} distinct text{}", if *texts == 1 { "" } else { "s" })
-                },
-            );
+        for channel in &self.channels {
+            line(1, channel.messages, &channel.show(zh, zone));
+        }
+        for rival in &self.rivals {
+            let (name, due) = (&rival.campaign, zone.show(rival.due));
+            let text = if zh {
+                format!("之后优先级更高的 {name}（{due}）也想触达")
+            } else {
+                format!("also wanted by {name}, later ({due}) and higher")
+            };
+            line(1, rival.users, &text);
         }
         for sample in &self.samples {
-            let text: Vec<String> = sample.parts.iter().map(|(part, text)| format!("{part}: {}", text.replace('\n', " "))).collect();
-            let _ = writeln!(out, "{:>14}{}", "", text.join(" | "));
+            let kind = match sample.kind {
+                SampleKind::Shortest => word("shortest", "最短"),
+                SampleKind::Longest => word("longest", "最长"),
+                SampleKind::Default => word("with a default", "含默认值"),
+            };
+            let text: Vec<String> = sample.message.parts.iter().map(|(part, text)| format!("{part} {}", one_line(text))).collect();
+            let _ = writeln!(out, "{:>14}{kind}{}{}", "", word(": ", "："), text.join(" | "));
         }
         out
     }
+}
 
-    pub fn json(&self) -> Value {
-        let pairs = |list: &[(String, usize)]| Value::Object(list.iter().map(|(k, n)| (k.clone(), json!(n))).collect());
-        json!({
-            "users": self.users,
-            "not_matched": self.not_matched,
-            "unknown": self.unknown,
-            "unknown_because": pairs(&self.unknown_because),
-            "below_top": self.below_top,
-            "not_sampled": self.not_sampled,
-            "matched": self.matched,
-            "stopped": pairs(&self.stopped),
-            "messages": self.planned,
-            "arms": pairs(&self.arms),
-            "choose_unknown": self.choose_unknown,
-            "channels": self.channels.iter().map(|(c, n, t)| json!({"channel": c, "messages": n, "texts": t})).collect::<Vec<_>>(),
-            "samples": self.samples.iter().map(|s| Value::Object(s.parts.iter().map(|(k, v)| (k.clone(), json!(v))).collect())).collect::<Vec<_>>(),
-        })
+impl ByChannel {
+    fn show(&self, zh: bool, zone: Zone) -> String {
+        let (texts, calls, takes) = (group_digits(self.texts as u64), group_digits(self.calls), about(self.takes, zh));
+        let plural = |n: u64| if n == 1 { "" } else { "s" };
+        let mut out = match (zh, self.lists) {
+            (false, true) => format!("by {}: {texts} text{}, {calls} job{}", self.channel, plural(self.texts as u64), plural(self.calls)),
+            (false, false) => format!("by {}: {texts} text{}", self.channel, plural(self.texts as u64)),
+            (true, true) => format!("经 {}：{texts} 种文本，{calls} 个任务", self.channel),
+            (true, false) => format!("经 {}：{texts} 种文本", self.channel),
+        };
+        if self.takes.0 > 0 {
+            out += &if zh { format!("，约需 {takes}") } else { format!(", takes about {takes}") };
+        }
+        if self.too_slow {
+            let until = zone.show(self.expires);
+            out += &if zh {
+                format!("，超过期限（{until}），最后一批将过期")
+            } else {
+                format!(", longer than until {until}: the last ones expire")
+            };
+        }
+        out
     }
+}
+
+/// In the unit that people would use.
+fn about(length: Elapsed, zh: bool) -> String {
+    let seconds = length.0 / Elapsed::seconds(1).0;
+    let (n, en, cn) = match seconds {
+        s if s < 120 => (s.max(1), "s", "秒"),
+        s if s < 7200 => ((s + 59) / 60, "min", "分钟"),
+        s if s < 172_800 => ((s + 3599) / 3600, "h", "小时"),
+        s => ((s + 86_399) / 86_400, " days", "天"),
+    };
+    let n = group_digits(n.unsigned_abs());
+    if zh { format!("{n}{cn}") } else { format!("{n}{en}") }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn by_channel(channel: &Channel, groups: &[&MessageGroup], pace: Option<u32>) -> ByChannel {
+    // Each group has its own jobs: they differ in more than the text.
+    let sizes: Vec<usize> = groups.iter().flat_map(|group| distinct(group).into_iter().map(|(_, size)| size)).collect();
+    let load = Load::of(channel, &sizes, pace);
+    let not_before = groups.iter().map(|g| g.not_before).min().unwrap_or(Instant(0));
+    let expires = groups.iter().map(|g| g.expires).min().unwrap_or(Instant(0));
+    ByChannel {
+        channel: channel.to_string(),
+        messages: sizes.iter().sum(),
+        texts: sizes.len(),
+        calls: load.calls,
+        lists: load.lists,
+        takes: load.takes,
+        not_before,
+        expires,
+        too_slow: not_before.plus(load.takes) > expires,
+    }
+}
+
+/// The distinct messages of a group, and how many users get each.
+fn distinct(group: &MessageGroup) -> Vec<(&Arc<Rendered>, usize)> {
+    use super::decision::Contents;
+    match &group.contents {
+        Contents::Same(one) => vec![(one, group.users.len())],
+        Contents::Each(all) => {
+            let mut sorted: Vec<&Arc<Rendered>> = all.iter().collect();
+            // Equal messages are one allocation.
+            sorted.sort_unstable_by_key(|text| Arc::as_ptr(text));
+            sorted.chunk_by(|a, b| Arc::ptr_eq(a, b)).filter_map(|same| same.first().map(|first| (*first, same.len()))).collect()
+        }
+    }
+}
+
+/// The shortest, the longest, and one with a default; each once, and none that another is equal to.
+fn samples(groups: &[MessageGroup]) -> Vec<Sample> {
+    let length = |r: &Rendered| r.parts.iter().map(|(_, text)| text.chars().count()).sum::<usize>();
+    let all: Vec<(&Arc<Rendered>, &MessageGroup)> =
+        groups.iter().flat_map(|g| distinct(g).into_iter().map(move |(text, _)| (text, g))).collect();
+    // Of equally long ones the first by its text, so that the same decision shows the same samples.
+    let shortest = all.iter().min_by(|(a, _), (b, _)| length(a).cmp(&length(b)).then_with(|| a.parts.cmp(&b.parts)));
+    let longest = all.iter().min_by(|(a, _), (b, _)| length(b).cmp(&length(a)).then_with(|| a.parts.cmp(&b.parts)));
+    let default = groups.iter().find_map(|g| Some((g.contents.of(g.defaulted?)?, g)));
+    let mut out: Vec<Sample> = Vec::new();
+    let kinds = [(SampleKind::Shortest, shortest.copied()), (SampleKind::Longest, longest.copied()), (SampleKind::Default, default)];
+    for (kind, found) in kinds {
+        if let Some((message, group)) = found
+            && out.iter().all(|sample| sample.message != *message)
+        {
+            out.push(Sample { kind, channel: group.channel.to_string(), message: message.clone() });
+        }
+    }
+    out
+}
+
+/// How many of `mine` a later and higher campaign plans to reach, too, where a cap can make it lose.
+fn rival(mine: &Decision, other: &Decision, program: &Program) -> Option<Rival> {
+    let campaign = program.campaign(other.campaign);
+    let is_capped = !program.rules(campaign).policy_caps.is_empty();
+    if other.due <= mine.due || other.campaign == mine.campaign || !is_capped {
+        return None;
+    }
+    let mut higher: Vec<Option<i32>> = vec![None; other.users];
+    for (user, priority) in messages(other) {
+        if let Some(slot) = higher.get_mut(user.index()) {
+            *slot = Some(priority);
+        }
+    }
+    let wanted = messages(mine).filter(|(user, priority)| higher.get(user.index()).copied().flatten().is_some_and(|p| p > *priority));
+    let users = Bitmap::from_users(mine.users, wanted.map(|(user, _)| user)).count();
+    (users > 0).then(|| Rival { campaign: campaign.declared.name.clone(), due: other.due, users })
+}
+
+fn messages(decision: &Decision) -> impl Iterator<Item = (UserNo, i32)> + '_ {
+    decision.messages.iter().flat_map(|g| g.users.iter().copied().zip(g.priorities.iter().copied()))
 }

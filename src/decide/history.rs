@@ -25,6 +25,13 @@ impl CapScope {
     pub fn of_campaign(cap: &Cap, campaign: &str) -> Self {
         CapScope { campaign: Some(campaign.into()), purpose: None, channel: cap.channel.clone() }
     }
+
+    /// Whether a message of this campaign, its purpose and a channel counts.
+    pub fn covers(&self, campaign: &str, purpose: Purpose, channel: &Channel) -> bool {
+        self.campaign.as_ref().is_none_or(|c| c == campaign)
+            && self.purpose.is_none_or(|p| p == purpose)
+            && self.channel.as_ref().is_none_or(|c| c == channel)
+    }
 }
 
 /// The messages of one user that a cap counts in one period.

@@ -1,25 +1,41 @@
 //! Who gets what, by which channel, and who does not and why: one typed outcome a user, the same for the same inputs.
 //!
-//! Pure: what happened before comes in as [`history::History`], what is decided goes out as [`decision::Decision`]. [`run`] keeps the order of
-//! the language reference: audience, top, sample, then the gates; [`assign`] says which arm, template and channel a user would get.
+//! Pure: what happened before comes in as [`history::History`], what is decided goes out as [`decision::Decision`]. A run is decided in this
+//! order: [`who`] matches (condition, `top`, `sample`); which [`ways`] they go (arm, `choose`); the [`gates`] that need no message; by which
+//! channel they are [`reach`]ed; what the message says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
+//! due at the same instant ([`arbitrate`], [`caps`]). [`funnel`] shows a decision to people.
 
-mod assign;
-pub mod caps;
+mod arbitrate;
+mod ask;
+mod caps;
+mod content;
 pub mod decision;
+mod draft;
 mod error;
 pub mod funnel;
-pub mod hash;
+mod gates;
+mod groups;
 pub mod history;
+mod lists;
+mod load;
+pub mod lottery;
+pub mod memory;
+mod reach;
 pub mod render;
-mod run;
+mod ways;
+mod who;
 pub mod words;
 
 pub use error::DecideError;
-pub use run::decide_all;
+pub use gates::again_value;
 pub use words::{ForbiddenWords, WordsError};
 
 use crate::base::{Bitmap, CampaignId, Instant};
 use crate::eval::Scope;
+use decision::Decision;
+use draft::Draft;
+use gates::Past;
+use history::History;
 
 /// One campaign, or one of its follow-ups, that is due.
 #[derive(Clone, Copy)]
@@ -32,17 +48,33 @@ pub struct DecideInput<'a> {
     pub scope: &'a Scope<'a>,
     pub seed: u64,
     pub words: &'a ForbiddenWords,
-    /// Only these users can match: of a trigger or a follow-up.
+    /// Only these users can match: those of a trigger event, or those whom a follow-up's step reached.
     pub only: Option<&'a Bitmap>,
-    /// The value of the field that `again per event.field` names.
-    pub again_value: Option<&'a str>,
-    /// Whether accounts are bound to real platforms, whose lists have a least size.
+    /// Whether accounts are bound to real platforms, whose lists have a least size. The sandbox takes any.
     pub bound: bool,
 }
 
 impl<'a> DecideInput<'a> {
     /// A campaign's scheduled run on `sandbox.file`.
     pub fn scheduled(campaign: CampaignId, due: Instant, scope: &'a Scope<'a>, seed: u64, words: &'a ForbiddenWords) -> Self {
-        DecideInput { campaign, step: 0, due, scope, seed, words, only: None, again_value: None, bound: false }
+        DecideInput { campaign, step: 0, due, scope, seed, words, only: None, bound: false }
     }
+
+    /// A follow-up, or a campaign that an event starts, for some users.
+    #[must_use]
+    pub fn for_only(self, step: usize, users: &'a Bitmap) -> Self {
+        DecideInput { step, only: Some(users), ..self }
+    }
+}
+
+/// Decides everything that is due at one instant; the decisions are in the order of the inputs. Campaigns compete for slots by priority, then
+/// name, so that the order of the inputs changes nothing.
+///
+/// # Errors
+/// Those of evaluation and of the history.
+pub fn decide_all<H: History>(inputs: &[DecideInput], history: &H) -> Result<Vec<Decision>, DecideError> {
+    let mut past = Past::new(history);
+    let mut drafts = inputs.iter().map(|input| Draft::new(input, &mut past)).collect::<Result<Vec<_>, _>>()?;
+    arbitrate::arbitrate(&mut drafts, history)?;
+    Ok(drafts.into_iter().map(Draft::finish).collect())
 }

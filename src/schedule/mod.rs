@@ -1,4 +1,10 @@
-//! When something is due: the calendar of schedules, the end of quiet hours, deadlines. Pure; the ledger remembers what was done.
+//! When something is due and until when it may be handed over: the calendar of schedules, quiet hours, deadlines. Pure; the ledger
+//! remembers what was done.
 
 pub mod calendar;
 pub mod quiet;
+pub mod window;
+
+pub use calendar::{dues_between, fix_once, next_due};
+pub use quiet::quiet_end;
+pub use window::{SendWindow, hand_over, hand_over_by};

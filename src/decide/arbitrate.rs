@@ -1,0 +1,117 @@
+//! Who gets a user's last free slots among all that is due at the same instant: the higher priority, then the campaign's name.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::DecideError;
+use super::caps::{Kind, Limit, Name, Slots};
+use super::draft::Draft;
+use super::history::{CapScope, History};
+use super::lists::Left;
+use crate::base::{Date, UserNo};
+
+/// What the messages of a run on one channel must find free, and where they count.
+struct Demand {
+    limits: Vec<Limit>,
+    counting: Vec<usize>,
+}
+
+/// Says of each candidate whether it gets its slots.
+pub fn arbitrate<H: History>(drafts: &mut [Draft], history: &H) -> Result<(), DecideError> {
+    let users = drafts.iter().map(|d| d.decision.users).max().unwrap_or(0);
+    let mut left: Vec<Left> = vec![Left::new(); drafts.len()];
+    loop {
+        // A list that turns out too short gives its slots back: then all is looked at again. Each time more candidates have come to the end
+        // of their channels, so this ends.
+        hand_out(drafts, &mut Slots::new(history, users))?;
+        let mut mended = false;
+        for (draft, left) in drafts.iter_mut().zip(&mut left).filter(|(draft, _)| draft.has_lists()) {
+            mended |= draft.mend_short_lists(left)?;
+        }
+        if !mended {
+            return Ok(());
+        }
+    }
+}
+
+fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<(), DecideError> {
+    let demands = demands(drafts, slots)?;
+    if demands.iter().flatten().all(|d| d.limits.is_empty()) {
+        return Ok(());
+    }
+    let names: Vec<Name> = drafts.iter().map(|d| slots.name(&d.campaign.declared.name)).collect();
+    for (draft, place) in turns(drafts) {
+        let (Some(name), Some(demands)) = (names.get(draft), demands.get(draft)) else { continue };
+        let Some(candidate) = drafts.get_mut(draft).and_then(|d| d.candidates.get_mut(place)) else { continue };
+        let Some(demand) = demands.get(candidate.outlet) else { continue };
+        candidate.capped = match slots.free(candidate.user, i64::from(candidate.priority), &demand.limits) {
+            Err(winner) => Some(winner.and_then(|w| slots.campaign(w)).map(Arc::clone)),
+            Ok(()) => {
+                // A message that is stopped for what it says takes no slot from anyone.
+                if candidate.problem.is_none() {
+                    slots.take(candidate.user, *name, &demand.counting);
+                }
+                None
+            }
+        };
+    }
+    Ok(())
+}
+
+/// By run and channel.
+fn demands<H: History>(drafts: &[Draft], slots: &mut Slots<H>) -> Result<Vec<Vec<Demand>>, DecideError> {
+    // All limits first, so that every message counts in every column that any cap looks at.
+    let mut limits: Vec<Vec<Vec<Limit>>> = Vec::new();
+    for draft in drafts {
+        let policy = &draft.input.scope.program.policy;
+        let rules = draft.input.scope.program.rules(draft.campaign);
+        let own_caps = policy.purposes.get(&draft.campaign.purpose).is_some_and(|p| !p.caps.is_empty());
+        let purpose = own_caps.then_some(draft.campaign.purpose);
+        let name = &draft.campaign.declared.name;
+        let caps = rules.policy_caps.iter().map(|cap| (cap, CapScope::of_policy(cap, purpose)));
+        let caps: Vec<_> = caps.chain(rules.campaign_caps.iter().map(|cap| (cap, CapScope::of_campaign(cap, name)))).collect();
+        let mut of_draft = Vec::new();
+        for (number, outlet) in draft.outlets.iter().enumerate() {
+            let (day, last) = days(draft, number);
+            let looked_at = caps.iter().filter(|(cap, _)| cap.channel.as_ref().is_none_or(|c| c == outlet.channel));
+            let of_outlet: Result<Vec<Limit>, H::Error> = looked_at.map(|(cap, scope)| slots.limit(cap, scope, day, last)).collect();
+            of_draft.push(of_outlet.map_err(DecideError::history)?);
+        }
+        limits.push(of_draft);
+    }
+    let mut demands = Vec::new();
+    for (draft, limits) in drafts.iter().zip(limits) {
+        let campaign = draft.campaign;
+        let of_outlet = draft.outlets.iter().zip(limits).enumerate().map(|(number, (outlet, limits))| {
+            let kind =
+                Kind { campaign: &campaign.declared.name, purpose: campaign.purpose, channel: outlet.channel, day: days(draft, number).0 };
+            Demand { limits, counting: slots.counting(kind) }
+        });
+        demands.push(of_outlet.collect());
+    }
+    Ok(demands)
+}
+
+/// The day of the planned hand-over on a channel, and the last day on which anything can be planned so far: quiet hours end within a day.
+fn days(draft: &Draft, outlet: usize) -> (Date, Date) {
+    let zone = draft.input.scope.program.policy.zone;
+    let planned = draft.outlets.get(outlet).map_or(draft.input.due, |o| o.window.not_before);
+    (zone.date(planned), zone.date(draft.input.due).plus_days(1))
+}
+
+/// Every candidate as (run, position), those first who win a slot. Only the order within a user matters.
+fn turns(drafts: &[Draft]) -> Vec<(usize, usize)> {
+    if let [only] = drafts {
+        // A user occurs once in a run.
+        return (0..only.candidates.len()).map(|place| (0, place)).collect();
+    }
+    let mut by_name: Vec<usize> = (0..drafts.len()).collect();
+    by_name.sort_by_key(|d| drafts.get(*d).map(|draft| (&draft.campaign.declared.name, draft.input.step)));
+    let mut turns: Vec<(UserNo, Reverse<i32>, usize, usize, usize)> = Vec::new();
+    for (rank, draft) in by_name.into_iter().enumerate() {
+        let candidates = drafts.get(draft).into_iter().flat_map(|d| &d.candidates);
+        turns.extend(candidates.enumerate().map(|(place, c)| (c.user, Reverse(c.priority), rank, draft, place)));
+    }
+    turns.sort_unstable();
+    turns.into_iter().map(|(_, _, _, draft, place)| (draft, place)).collect()
+}

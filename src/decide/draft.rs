@@ -1,0 +1,262 @@
+//! One run on its way: everything up to the last slots.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::content::{Judge, Problem};
+use super::decision::{Decision, Gate};
+use super::gates::{self, Gates, Past};
+use super::history::History;
+use super::lottery::Lottery;
+use super::reach::{duplicates, reach};
+use super::render::{self, Texts};
+use super::ways::{Leaf, Way, Ways};
+use super::who::{Who, who};
+use super::{DecideError, DecideInput, ask};
+use crate::base::{Bitmap, TemplateId, UserNo};
+use crate::eval::EvalError;
+use crate::program::pack::{self, HandOver};
+use crate::program::typed::{Campaign, Channel};
+use crate::schedule::{SendWindow, hand_over_by};
+
+/// A user whom a channel reaches, on the way to a message.
+pub struct Candidate {
+    pub user: UserNo,
+    pub priority: i32,
+    /// Position in [`Draft::ways`].
+    pub way: usize,
+    /// Position in [`Draft::outlets`].
+    pub outlet: usize,
+    pub address: Arc<str>,
+    /// Position in [`Draft::written`].
+    pub written: usize,
+    /// Position among those texts; `None` when a hole has no value.
+    pub text: Option<u32>,
+    pub problem: Option<Problem>,
+    /// No slot is left; with the campaign that has the last one.
+    pub capped: Option<Option<Arc<str>>>,
+}
+
+/// A channel that the run can take.
+pub struct Outlet<'a> {
+    pub channel: &'a Channel,
+    pub window: SendWindow,
+    /// The fewest users that the platform takes in one list.
+    pub list_min: u32,
+}
+
+/// The messages of one template.
+pub struct Written {
+    pub template: TemplateId,
+    pub texts: Texts,
+    /// In whose messages a default stands for a missing value.
+    pub with_defaults: Bitmap,
+}
+
+pub struct Draft<'a> {
+    pub input: DecideInput<'a>,
+    pub campaign: &'a Campaign,
+    pub ways: Vec<Way<'a>>,
+    pub outlets: Vec<Outlet<'a>>,
+    pub written: Vec<Written>,
+    pub candidates: Vec<Candidate>,
+    /// What the gates before the candidates stopped; no messages yet.
+    pub decision: Decision,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new<H: History>(input: &DecideInput<'a>, past: &mut Past<H>) -> Result<Self, DecideError> {
+        let scope = input.scope;
+        let campaign = scope.program.campaign(input.campaign);
+        let step = input.step.checked_sub(1).and_then(|i| campaign.steps.get(i));
+        let users = scope.snapshot.user_count();
+
+        let Who { matched, otherwise, not_matched, unknown, unknown_because, below_top, not_sampled } = who(input, campaign, step)?;
+        let mut gates = Gates::new(matched.or(&otherwise));
+        let held = match scope.program.rules(campaign).holdout {
+            Some(holdout) => Lottery::holdout(input.seed, campaign, &holdout).drawn(scope.snapshot, &gates.open, holdout.share),
+            None => Bitmap::none(users),
+        };
+        let mut ways = Ways::default();
+        ways.lead(input, campaign, step.map_or(&campaign.action, |s| &s.action), matched)?;
+        if let Some(action) = step.and_then(|s| s.otherwise.as_ref()) {
+            ways.lead(input, campaign, action, otherwise)?;
+        }
+        let mut draft = Draft {
+            input: *input,
+            campaign,
+            outlets: Vec::new(),
+            written: Vec::new(),
+            candidates: Vec::new(),
+            decision: Decision {
+                campaign: input.campaign,
+                step: input.step,
+                due: input.due,
+                users,
+                not_matched,
+                unknown,
+                unknown_because,
+                below_top,
+                not_sampled,
+                stopped: Vec::new(),
+                arms: arms(&ways.all, &held),
+                choose_unknown: ways.choose_unknown,
+                messages: Vec::new(),
+            },
+            ways: ways.all,
+        };
+
+        gates.stop(Gate::OptedOut, past.opted_out(users)?);
+        gates::consent(input, campaign, step, &draft.ways, &mut gates)?;
+        gates::exclusions(input, &mut gates)?;
+        let unreachable = draft.find_channels(&gates.open)?;
+        let places = draft.candidates.iter().map(|c| (c.user, c.outlet, &*c.address));
+        gates.stop(Gate::DuplicateAddress, &duplicates(users, places));
+        if step.is_none() {
+            gates.stop(Gate::Again, &past.spared(input, campaign)?);
+        }
+        gates.stop(Gate::Holdout, &held);
+        for way in &draft.ways {
+            match way.leaf {
+                Leaf::Control => gates.stop(Gate::Control, &way.users),
+                Leaf::Nothing => gates.stop(Gate::Nothing, &way.users),
+                Leaf::Send { .. } => {}
+            }
+        }
+        gates.stop(Gate::Unreachable, &unreachable);
+        draft.candidates.retain(|c| gates.open.contains(c.user));
+        draft.decision.stopped = gates.stopped;
+
+        draft.set_priorities(&gates.open)?;
+        draft.write()?;
+        draft.judge();
+        Ok(draft)
+    }
+
+    /// Makes candidates of those of the open users whom a channel reaches, and gives the others.
+    fn find_channels(&mut self, open: &Bitmap) -> Result<Bitmap, EvalError> {
+        let mut unreachable = Bitmap::none(open.len());
+        for number in 0..self.ways.len() {
+            let Some(Way { leaf: Leaf::Send { template, via }, users, .. }) = self.ways.get(number) else { continue };
+            let (template, via, users) = (*template, *via, users.and(open));
+            let written = self.template(template);
+            let outlets: Vec<usize> = via.routes.iter().map(|route| self.outlet(&route.channel)).collect();
+            let places = reach(self.input.scope, via, &users, |_| true)?;
+            for (user, place) in users.iter().zip(places) {
+                let Some((outlet, address)) = place.and_then(|(route, address)| Some((*outlets.get(route)?, address))) else {
+                    unreachable.insert(user);
+                    continue;
+                };
+                let candidate =
+                    Candidate { user, priority: 0, way: number, outlet, address, written, text: None, problem: None, capped: None };
+                self.candidates.push(candidate);
+            }
+        }
+        Ok(unreachable)
+    }
+
+    /// The position of a template among `written`, a new one at first sight.
+    fn template(&mut self, template: TemplateId) -> usize {
+        self.written.iter().position(|w| w.template == template).unwrap_or_else(|| {
+            let texts = Texts { all: Vec::new(), of: Vec::new() };
+            self.written.push(Written { template, texts, with_defaults: Bitmap::default() });
+            self.written.len() - 1
+        })
+    }
+
+    /// The position of a channel among `outlets`, a new one at first sight.
+    pub fn outlet(&mut self, channel: &'a Channel) -> usize {
+        if let Some(known) = self.outlets.iter().position(|outlet| outlet.channel == channel) {
+            return known;
+        }
+        let list_min = match pack::endpoint(&channel.platform, &channel.endpoint).map(|e| e.hand_over) {
+            Some(HandOver::List { min, .. }) if self.input.bound => min,
+            Some(HandOver::List { .. } | HandOver::Single { .. }) | None => 0,
+        };
+        let window = hand_over_by(self.input.scope.program, self.campaign, channel, self.input.due);
+        self.outlets.push(Outlet { channel, window, list_min });
+        self.outlets.len() - 1
+    }
+
+    fn set_priorities(&mut self, users: &Bitmap) -> Result<(), EvalError> {
+        let Some(priority) = &self.campaign.priority.value else { return Ok(()) };
+        let mut by_user = vec![0; self.decision.users];
+        for (user, number) in users.iter().zip(ask::numbers(self.input.scope, priority, users)?) {
+            if let Some(slot) = by_user.get_mut(user.index()) {
+                // Beyond the range of i32 the nearest of its ends.
+                *slot = number.round() as i32;
+            }
+        }
+        for candidate in &mut self.candidates {
+            candidate.priority = by_user.get(candidate.user.index()).copied().unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    /// Fills the templates for all candidates.
+    fn write(&mut self) -> Result<(), EvalError> {
+        let scope = self.input.scope;
+        // A user has one way, and so one template.
+        let mut by_user: Vec<Option<u32>> = vec![None; self.decision.users];
+        for (number, written) in self.written.iter_mut().enumerate() {
+            let template = scope.program.template(written.template);
+            let of_this = self.candidates.iter().filter(|c| c.written == number).map(|c| c.user);
+            let readers = Bitmap::from_users(self.decision.users, of_this);
+            written.texts = render::render(scope, template, &readers)?;
+            written.with_defaults = render::with_defaults(scope, template, &readers)?;
+            for (user, text) in readers.iter().zip(&written.texts.of) {
+                if let Some(slot) = by_user.get_mut(user.index()) {
+                    *slot = *text;
+                }
+            }
+        }
+        for candidate in &mut self.candidates {
+            candidate.text = by_user.get(candidate.user.index()).copied().flatten();
+        }
+        Ok(())
+    }
+
+    /// Says of each candidate what is wrong with its message. A text is looked at once for each channel that it goes by.
+    fn judge(&mut self) {
+        for outlet in 0..self.outlets.len() {
+            for number in 0..self.written.len() {
+                let (Some(judge), Some(written)) = (self.judge_of(number, outlet), self.written.get(number)) else { continue };
+                let mut used = vec![false; written.texts.all.len()];
+                for c in self.candidates.iter().filter(|c| (c.outlet, c.written) == (outlet, number)) {
+                    if let Some(used) = c.text.and_then(|text| used.get_mut(text as usize)) {
+                        *used = true;
+                    }
+                }
+                let texts = written.texts.all.par_iter().zip(used);
+                let problems: Vec<Option<Problem>> = texts.map(|(text, used)| if used { judge.judge(text) } else { None }).collect();
+                for c in self.candidates.iter_mut().filter(|c| (c.outlet, c.written) == (outlet, number)) {
+                    c.problem = match c.text {
+                        None => Some(Problem::MissingContent),
+                        Some(text) => problems.get(text as usize).copied().flatten(),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Who judges the messages of a template on a channel.
+    pub fn judge_of(&self, written: usize, outlet: usize) -> Option<Judge<'a>> {
+        let template = self.input.scope.program.template(self.written.get(written)?.template);
+        Some(Judge::new(self.input.words, template, self.outlets.get(outlet)?.channel))
+    }
+}
+
+/// Who is in which arm, whatever the gates do. The held out are in none.
+fn arms(ways: &[Way], held: &Bitmap) -> Vec<(String, Bitmap)> {
+    let mut out: Vec<(String, Bitmap)> = Vec::new();
+    for way in ways {
+        let Some(arm) = way.arm else { continue };
+        let users = way.users.minus(held);
+        match out.iter_mut().find(|(name, _)| name == arm) {
+            Some((_, all)) => *all = all.or(&users),
+            None => out.push((arm.to_string(), users)),
+        }
+    }
+    out
+}

@@ -1,0 +1,169 @@
+//! Gates that need no message: opt-out, consent, exclusions, `again`, holdout. Each takes out those who are still in.
+
+use std::collections::BTreeMap;
+
+use super::decision::Gate;
+use super::history::History;
+use super::ways::{Leaf, Way};
+use super::{DecideError, DecideInput, ask, render};
+use crate::base::value::Shown;
+use crate::base::{Bitmap, Instant, UserNo};
+use crate::eval::{EvalError, Scope};
+use crate::program::expr::{EventSource, Expr};
+use crate::program::typed::{Action, Again, Campaign, Schedule, Step};
+
+/// Who is still in, and who was stopped where.
+pub struct Gates {
+    pub stopped: Vec<(Gate, Bitmap)>,
+    pub open: Bitmap,
+}
+
+impl Gates {
+    pub fn new(open: Bitmap) -> Self {
+        Gates { stopped: Vec::new(), open }
+    }
+
+    /// Stops those of the users who are still in.
+    pub fn stop(&mut self, gate: Gate, users: &Bitmap) {
+        let caught = self.open.and(users);
+        if caught.is_empty() {
+            return;
+        }
+        self.open = self.open.minus(&caught);
+        match self.stopped.iter_mut().find(|(g, _)| *g == gate) {
+            Some((_, all)) => *all = all.or(&caught),
+            None => self.stopped.push((gate, caught)),
+        }
+    }
+}
+
+/// A way's conditions for the consents it needs: policy's, and that of each sensitive tag that selecting or the message reads.
+pub fn consent(input: &DecideInput, campaign: &Campaign, step: Option<&Step>, ways: &[Way], gates: &mut Gates) -> Result<(), EvalError> {
+    let scope = input.scope;
+    let mut for_all = ask::sensitive(scope, reads(campaign, step));
+    for_all.extend(scope.program.policy.consent);
+    for consent in &for_all {
+        let given = ask::consenting(scope, *consent, &gates.open)?;
+        gates.stop(Gate::NoConsent, &given.complement());
+    }
+    for way in ways {
+        let Leaf::Send { template, .. } = way.leaf else { continue };
+        for consent in ask::sensitive(scope, render::holes(scope.program.template(template))).difference(&for_all) {
+            let asked = way.users.and(&gates.open);
+            let given = ask::consenting(scope, *consent, &asked)?;
+            gates.stop(Gate::NoConsent, &asked.minus(&given));
+        }
+    }
+    Ok(())
+}
+
+/// What selecting a user reads.
+fn reads<'a>(campaign: &'a Campaign, step: Option<&'a Step>) -> Vec<&'a Expr> {
+    fn choices<'a>(action: &'a Action, out: &mut Vec<&'a Expr>) {
+        match action {
+            Action::Choose(arms) => arms.iter().for_each(|arm| {
+                out.extend(&arm.when);
+                choices(&arm.action, out);
+            }),
+            Action::Split(arms) => arms.iter().for_each(|arm| choices(&arm.action, out)),
+            Action::Send(send) => {
+                out.extend(send.via.iter().flat_map(|via| &via.routes).filter_map(|route| route.weight.as_ref()));
+            }
+            Action::Nothing => {}
+        }
+    }
+    let mut out = Vec::new();
+    match step {
+        None => {
+            out.push(&campaign.when);
+            out.extend(campaign.top.iter().map(|top| &top.by));
+            choices(&campaign.action, &mut out);
+        }
+        Some(step) => {
+            out.extend(&step.when);
+            choices(&step.action, &mut out);
+            step.otherwise.iter().for_each(|action| choices(action, &mut out));
+        }
+    }
+    out.extend(campaign.via.routes.iter().filter_map(|route| route.weight.as_ref()));
+    out.extend(&campaign.priority.value);
+    out
+}
+
+/// Those whom policy excludes. As with `except`, one of whom it is not known stays.
+pub fn exclusions(input: &DecideInput, gates: &mut Gates) -> Result<(), EvalError> {
+    for exclude in &input.scope.program.policy.excludes {
+        let excluded = ask::audience(input.scope, &exclude.when, &gates.open)?.yes;
+        gates.stop(Gate::Excluded(exclude.reason.clone()), &excluded);
+    }
+    Ok(())
+}
+
+/// What history was asked for, once for all that is due together.
+pub struct Past<'h, H: History> {
+    history: &'h H,
+    opted_out: Option<Bitmap>,
+    last: BTreeMap<String, BTreeMap<UserNo, Instant>>,
+    values: BTreeMap<String, BTreeMap<UserNo, Vec<String>>>,
+}
+
+impl<'h, H: History> Past<'h, H> {
+    pub fn new(history: &'h H) -> Self {
+        Past { history, opted_out: None, last: BTreeMap::new(), values: BTreeMap::new() }
+    }
+
+    pub fn opted_out(&mut self, users: usize) -> Result<&Bitmap, DecideError> {
+        if self.opted_out.as_ref().is_none_or(|known| known.len() < users) {
+            self.opted_out = Some(self.history.opted_out(users).map_err(DecideError::history)?);
+        }
+        Ok(self.opted_out.get_or_insert_default())
+    }
+
+    fn last_planned(&mut self, campaign: &str) -> Result<&BTreeMap<UserNo, Instant>, DecideError> {
+        if !self.last.contains_key(campaign) {
+            let last = self.history.last_planned(campaign).map_err(DecideError::history)?;
+            self.last.insert(campaign.into(), last);
+        }
+        Ok(self.last.entry(campaign.into()).or_default())
+    }
+
+    fn reached_values(&mut self, campaign: &str) -> Result<&BTreeMap<UserNo, Vec<String>>, DecideError> {
+        if !self.values.contains_key(campaign) {
+            let values = self.history.reached_values(campaign).map_err(DecideError::history)?;
+            self.values.insert(campaign.into(), values);
+        }
+        Ok(self.values.entry(campaign.into()).or_default())
+    }
+
+    /// Those whom `again` spares.
+    pub fn spared(&mut self, input: &DecideInput, campaign: &Campaign) -> Result<Bitmap, DecideError> {
+        let users = input.scope.snapshot.user_count();
+        let name = &campaign.declared.name;
+        let zone = input.scope.program.policy.zone;
+        Ok(match &campaign.again {
+            None | Some(Again::Always) => Bitmap::none(users),
+            Some(Again::Never) => Bitmap::from_users(users, self.last_planned(name)?.keys().copied()),
+            Some(Again::After(length)) => {
+                let last = self.last_planned(name)?.iter();
+                Bitmap::from_users(users, last.filter(|(_, at)| length.after(**at, zone) > input.due).map(|(user, _)| *user))
+            }
+            Some(Again::Per { .. }) => match again_value(input.scope, campaign) {
+                Some(value) => {
+                    let reached = self.reached_values(name)?.iter();
+                    Bitmap::from_users(users, reached.filter(|(_, values)| values.contains(&value)).map(|(user, _)| *user))
+                }
+                // Whether this value was there before is not known: whoever was reached is spared.
+                None => Bitmap::from_users(users, self.last_planned(name)?.keys().copied()),
+            },
+        })
+    }
+}
+
+/// The value of the trigger event that `again per event.field` looks at, as the ledger keeps it; `None` when it is missing, or nothing looks.
+pub fn again_value(scope: &Scope, campaign: &Campaign) -> Option<String> {
+    let (Some(Again::Per { field }), Schedule::Trigger(trigger)) = (&campaign.again, &campaign.schedule) else { return None };
+    let EventSource::Declared(event) = trigger.event.source else { return None };
+    let schema = scope.program.schema.event(event).fields.get(usize::from(*field))?;
+    let value = scope.trigger?.get(usize::from(*field))?.as_ref()?;
+    Some(Shown { value, ty: &schema.ty, zone: scope.program.policy.zone }.to_string())
+}

@@ -1,0 +1,101 @@
+//! The first part of a run: who matches. Condition, then `top`, then `sample`.
+
+use std::cmp::Ordering;
+
+use super::lottery::Lottery;
+use super::{DecideError, DecideInput, ask};
+use crate::base::{Bitmap, TagId, UserNo, Value};
+use crate::eval::value::order;
+use crate::eval::{self, Audience, EvalError};
+use crate::program::expr::{Expr, ExprKind};
+use crate::program::typed::{Campaign, Step};
+
+/// Everyone, by how far they came before any gate. The sets are disjoint and together everyone.
+pub struct Who {
+    pub matched: Bitmap,
+    /// Those of a follow-up for whom its condition is false; nobody unless it has an `else`.
+    pub otherwise: Bitmap,
+    pub not_matched: Bitmap,
+    pub unknown: Bitmap,
+    pub unknown_because: Vec<(TagId, usize)>,
+    pub below_top: Bitmap,
+    pub not_sampled: Bitmap,
+}
+
+pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Result<Who, DecideError> {
+    let users = input.scope.snapshot.user_count();
+    let asked = input.only.map_or_else(|| Bitmap::all(users), |only| only.and(&Bitmap::all(users)));
+    let mut who = match step {
+        None => of_condition(input, &campaign.when, asked)?,
+        Some(step) => of_step(input, campaign, step, asked)?,
+    };
+    if step.is_none() {
+        if let Some(top) = &campaign.top {
+            let kept = largest(input, &top.by, top.n, &who.matched)?;
+            who.below_top = who.matched.minus(&kept);
+            who.matched = kept;
+        }
+        if let Some(share) = campaign.sample {
+            let kept = Lottery::sample(input.seed, campaign).drawn(input.scope.snapshot, &who.matched, share);
+            who.not_sampled = who.matched.minus(&kept);
+            who.matched = kept;
+        }
+    }
+    Ok(who)
+}
+
+fn of_condition(input: &DecideInput, condition: &Expr, asked: Bitmap) -> Result<Who, EvalError> {
+    let users = asked.len();
+    let Audience { yes, known } = ask::audience(input.scope, condition, &asked)?;
+    let unknown = asked.minus(&known);
+    let unknown_because = if unknown.is_empty() {
+        Vec::new()
+    } else {
+        eval::unknown_because(input.scope, condition, &Audience { yes: yes.clone(), known: unknown.complement() })?
+    };
+    Ok(Who {
+        not_matched: Bitmap::all(users).minus(&yes).minus(&unknown),
+        matched: yes,
+        otherwise: Bitmap::none(users),
+        unknown,
+        unknown_because,
+        below_top: Bitmap::none(users),
+        not_sampled: Bitmap::none(users),
+    })
+}
+
+/// A follow-up: its `if`, for those who have not left the series.
+fn of_step(input: &DecideInput, campaign: &Campaign, step: &Step, asked: Bitmap) -> Result<Who, EvalError> {
+    let left = match &campaign.leave_when {
+        // As with `except`, only those of whom it is true have left.
+        Some(leave) => ask::audience(input.scope, leave, &asked)?.yes,
+        None => Bitmap::none(asked.len()),
+    };
+    let asked = asked.minus(&left);
+    let everyone = Expr { ty: crate::base::Type::Bool, span: step.span, optional: false, kind: ExprKind::Everyone };
+    let mut who = of_condition(input, step.when.as_ref().unwrap_or(&everyone), asked.clone())?;
+    if step.otherwise.is_some() {
+        who.otherwise = asked.and(&who.not_matched);
+        who.not_matched = who.not_matched.minus(&who.otherwise);
+    }
+    Ok(who)
+}
+
+/// The `n` users with the largest values; missing values come last, ties go by user id.
+fn largest(input: &DecideInput, by: &Expr, n: u64, users: &Bitmap) -> Result<Bitmap, EvalError> {
+    let n = usize::try_from(n).unwrap_or(usize::MAX);
+    if n >= users.count() {
+        return Ok(users.clone());
+    }
+    let snapshot = input.scope.snapshot;
+    let values = eval::values(input.scope, by, users)?;
+    let mut ranked: Vec<(Option<Value>, UserNo)> = values.into_iter().zip(users.iter()).collect();
+    ranked.select_nth_unstable_by(n, |(a, user), (b, other)| {
+        let by_value = match (a, b) {
+            (Some(a), Some(b)) => order(b, a).unwrap_or(Ordering::Equal),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        };
+        by_value.then_with(|| snapshot.user_id(*user).cmp(&snapshot.user_id(*other)))
+    });
+    Ok(Bitmap::from_users(users.len(), ranked.into_iter().take(n).map(|(_, user)| user)))
+}
