@@ -19,9 +19,10 @@ pub mod history;
 mod lists;
 mod load;
 pub mod lottery;
-pub mod memory;
 mod reach;
 pub mod render;
+#[cfg(test)]
+mod tests;
 mod ways;
 mod who;
 pub mod words;

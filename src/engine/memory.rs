@@ -7,13 +7,14 @@ use std::sync::Arc;
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
 use crate::decide::history::{CapScope, Counted, History};
 use crate::eval::{MessageLog, OwnMessage, Receipt};
-use crate::program::typed::Channel;
+use crate::program::typed::{Channel, Purpose};
 
 /// A message that was planned and, for a test, arrived.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub user: UserNo,
     pub campaign: String,
+    pub purpose: Purpose,
     /// 0 is the first message.
     pub step: usize,
     pub step_name: String,
@@ -81,9 +82,7 @@ impl History for Memory {
         let mut counted: BTreeMap<UserNo, Counted> = BTreeMap::new();
         for s in &self.sent {
             let day = self.zone.date(s.at);
-            let campaign = scope.campaign.as_ref().is_none_or(|c| *c == s.campaign);
-            let channel = scope.channel.as_ref().is_none_or(|c| *c == s.channel);
-            if campaign && channel && from <= day && day <= to {
+            if scope.covers(&s.campaign, s.purpose, &s.channel) && from <= day && day <= to {
                 let c = counted.entry(s.user).or_default();
                 c.messages += 1;
                 c.latest_campaign = s.campaign.clone();

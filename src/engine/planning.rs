@@ -115,7 +115,7 @@ impl Plan {
     pub fn show(&self, project: &Project, lang: Lang) -> String {
         let mut out = String::new();
         let zone = project.program.policy.zone;
-        for planned in &self.campaigns {
+        for (planned, funnel) in self.campaigns.iter().zip(self.funnels(project)) {
             let campaign = project.program.campaign(planned.campaign);
             let title = campaign.title.as_ref().map_or(String::new(), |t| format!("  {t}"));
             let _ = writeln!(out, "{}{title}", campaign.declared.name);
@@ -134,8 +134,8 @@ impl Plan {
             if let Some(why) = unsupported(campaign) {
                 let _ = writeln!(out, "  {}", why.get(lang));
             }
-            if let Some(decision) = &planned.decision {
-                out.push_str(&Funnel::of(decision, &project.program).show(lang));
+            if let Some(funnel) = funnel {
+                out.push_str(&funnel.show(lang));
             }
             out.push('\n');
         }
@@ -148,9 +148,16 @@ impl Plan {
         out.trim_end().to_string() + "\n"
     }
 
+    /// One a campaign, where it is due; each knows its rivals among the others.
+    fn funnels(&self, project: &Project) -> Vec<Option<Funnel>> {
+        let decisions: Vec<&Decision> = self.campaigns.iter().filter_map(|c| c.decision.as_ref()).collect();
+        let mut funnels = Funnel::of_all(&decisions, &project.program).into_iter();
+        self.campaigns.iter().map(|c| c.decision.as_ref().and_then(|_| funnels.next())).collect()
+    }
+
     pub fn json(&self, project: &Project) -> Value {
         let zone = project.program.policy.zone;
-        let campaigns = self.campaigns.iter().map(|planned| {
+        let campaigns = self.campaigns.iter().zip(self.funnels(project)).map(|(planned, funnel)| {
             let campaign = project.program.campaign(planned.campaign);
             let due = match planned.standing {
                 Standing::Next(at) => json!(zone.show_rfc3339(at)),
@@ -161,7 +168,7 @@ impl Plan {
                 Standing::Over => "over",
                 Standing::Triggered => "triggered",
             };
-            let funnel = planned.decision.as_ref().map(|d| Funnel::of(d, &project.program).json());
+            let funnel = funnel.map(|f| f.json());
             json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "funnel": funnel})
         });
         json!({"now": zone.show_rfc3339(self.now), "program": project.digest(), "campaigns": campaigns.collect::<Vec<_>>()})

@@ -20,7 +20,7 @@ use crate::deliver::ledger::{Ledger, LiveCampaign, LiveProgram, Occasion, RunId,
 use crate::diag::Msg;
 use crate::msg;
 use crate::program::typed::{Campaign, Schedule};
-use crate::schedule::calendar;
+use crate::schedule::{calendar, hand_over};
 use crate::store::Store;
 
 /// How one campaign came out of a run.
@@ -103,7 +103,7 @@ pub fn run(
         let mut in_time = Vec::new();
         for id in group {
             let campaign = project.program.campaign(id);
-            if campaign.deadline().after(due, zone) < now {
+            if hand_over(&project.program, campaign, due).missed(now) {
                 carry.ledger_mut().record_missed(&campaign.declared.name, due, world.now())?;
                 missed.entry(id).or_default().push(due);
             } else {

@@ -9,7 +9,7 @@ use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{Bitmap, Calendar, CampaignId, Elapsed, Instant, TimeOfDay, UserNo, Value};
 use crate::decide::decision::Decision;
-use crate::decide::{DecideInput, ForbiddenWords, decide_all};
+use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all};
 use crate::diag::{Lang, Msg, Span};
 use crate::eval::{self, MessageLog, Scope, StepOutcomes, Tables};
 use crate::msg;
@@ -142,7 +142,7 @@ impl Bench<'_> {
                     }
                 }
                 Schedule::Every(every) => {
-                    for at in calendar::dues_between(every, zone, Instant(now.0.saturating_sub(1)), until, MAX_DUES) {
+                    for at in calendar::dues_between(every, zone, Instant(now.0.saturating_sub(1)), until).take(MAX_DUES) {
                         self.put(at, Due::Campaign(id));
                     }
                 }
@@ -232,20 +232,12 @@ impl Bench<'_> {
             }
         }
         let values = &test.events[event].values;
-        let again_value = match &campaign.again {
-            Some(Again::Per { field }) => values.get(usize::from(*field)).cloned().flatten().map(|v| format!("{v:?}")),
-            _ => None,
-        };
         let only = Bitmap::from_users(self.snapshot.user_count(), [UserNo(user as u32)]);
         let own = self.memory.log(at);
-        let decision = {
+        let (decision, again_value) = {
             let scope = self.scope(at, &own, Some(values), None);
-            let input = DecideInput {
-                only: Some(&only),
-                again_value: again_value.as_deref(),
-                ..DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words)
-            };
-            decide_all(&[input], &self.memory)?
+            let input = DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words).for_only(0, &only);
+            (decide_all(&[input], &self.memory)?, again_value(&scope, campaign))
         };
         decision.into_iter().for_each(|d| self.record(d, again_value.clone()));
         Ok(())
@@ -263,12 +255,7 @@ impl Bench<'_> {
         }
         let decision = {
             let scope = self.scope(at, &own, None, Some(&outcomes));
-            let staying = match &campaign.leave_when {
-                Some(leave) => users.minus(&eval::audience(&scope, leave)?.yes),
-                None => users.clone(),
-            };
-            let input =
-                DecideInput { step, only: Some(&staying), ..DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words) };
+            let input = DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words).for_only(step, users);
             decide_all(&[input], &self.memory)?
         };
         decision.into_iter().for_each(|d| self.record(d, None));
@@ -295,6 +282,7 @@ impl Bench<'_> {
                 self.memory.sent.push(Sent {
                     user: *user,
                     campaign: campaign.declared.name.clone(),
+                    purpose: campaign.purpose,
                     step: decision.step,
                     step_name: step_name.to_string(),
                     arm: group.arm.clone(),

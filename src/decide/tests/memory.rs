@@ -1,11 +1,11 @@
-//! A past held in memory: that of `test` blocks, which begin with an empty ledger, and of this floor's own tests.
+//! A past held in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use super::decision::Decision;
-use super::history::{CapScope, Counted, History};
 use crate::base::{Bitmap, Date, Instant, UserNo};
+use crate::decide::decision::Decision;
+use crate::decide::history::{CapScope, Counted, History};
 use crate::program::typed::{Channel, Program, Purpose};
 
 /// Messages that were decided, all of which count.
@@ -33,7 +33,7 @@ impl Memory {
         self.opted_out.insert(user);
     }
 
-    /// Remembers what was decided; `value` is that of [`again_value`](super::again_value).
+    /// Remembers what was decided; `value` is that of `again_value`.
     pub fn record(&mut self, program: &Program, decision: &Decision, value: Option<&str>) {
         let campaign = program.campaign(decision.campaign);
         for group in &decision.messages {
