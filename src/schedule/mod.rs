@@ -6,5 +6,5 @@ pub mod quiet;
 pub mod window;
 
 pub use calendar::{dues_between, fix_once, next_due};
-pub use quiet::quiet_end;
+pub use quiet::end_of_quiet;
 pub use window::{SendWindow, hand_over, hand_over_by};

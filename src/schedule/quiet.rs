@@ -11,7 +11,7 @@ fn is_quiet(quiet: Quiet, time: TimeOfDay) -> bool {
 }
 
 /// The end of the quiet hours that `at` falls into; `None` outside them.
-pub fn quiet_end(quiet: Quiet, zone: Zone, at: Instant) -> Option<Instant> {
+pub fn end_of_quiet(quiet: Quiet, zone: Zone, at: Instant) -> Option<Instant> {
     let (today, time) = (zone.date(at), zone.time(at));
     if !is_quiet(quiet, time) {
         return None;
@@ -38,12 +38,12 @@ mod tests {
     #[test]
     fn nights_cross_midnight() {
         let z = Zone::SHANGHAI;
-        let end = |t: &str| quiet_end(quiet("22:00", "8:00"), z, z.parse_instant(t).unwrap()).map(|i| z.show(i));
+        let end = |t: &str| end_of_quiet(quiet("22:00", "8:00"), z, z.parse_instant(t).unwrap()).map(|i| z.show(i));
         assert_eq!(end("2026-11-11 22:00").as_deref(), Some("2026-11-12 08:00"));
         assert_eq!(end("2026-11-12 07:59").as_deref(), Some("2026-11-12 08:00"));
         assert_eq!(end("2026-11-12 08:00"), None);
         assert_eq!(end("2026-11-12 21:59"), None);
-        let noon = |t: &str| quiet_end(quiet("12:00", "14:00"), z, z.parse_instant(t).unwrap()).map(|i| z.show(i));
+        let noon = |t: &str| end_of_quiet(quiet("12:00", "14:00"), z, z.parse_instant(t).unwrap()).map(|i| z.show(i));
         assert_eq!(noon("2026-11-12 13:00").as_deref(), Some("2026-11-12 14:00"));
         assert_eq!((noon("2026-11-12 11:59"), noon("2026-11-12 14:00")), (None, None));
     }
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn the_clock_changes_during_the_night() {
         let z = Zone::named("Europe/Berlin").unwrap();
-        let end = |q: Quiet, t: &str| quiet_end(q, z, z.parse_instant(t).unwrap()).map(|i| z.show_rfc3339(i));
+        let end = |q: Quiet, t: &str| end_of_quiet(q, z, z.parse_instant(t).unwrap()).map(|i| z.show_rfc3339(i));
         // 02:30 does not exist on this day.
         assert_eq!(end(quiet("22:00", "2:30"), "2027-03-27 23:00").as_deref(), Some("2027-03-28T03:00:00+02:00"));
         // 02:10 the second time: quiet hours end the second time it is 02:30.
@@ -72,7 +72,7 @@ mod tests {
             let quiet = Quiet { from, to };
             let at = Instant(zone.start_of("2027-01-01".parse().unwrap()).0 + minute * 60_000_000);
             let minutes = |a: Instant, b: Instant| (a.0..b.0).step_by(60_000_000).map(|m| is_quiet(quiet, zone.time(Instant(m))));
-            match quiet_end(quiet, zone, at) {
+            match end_of_quiet(quiet, zone, at) {
                 None => prop_assert!(!is_quiet(quiet, zone.time(at))),
                 Some(end) => {
                     prop_assert!(end > at && end.since(at) <= Elapsed::hours(25));

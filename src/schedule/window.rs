@@ -4,7 +4,7 @@ use crate::base::{Instant, Zone};
 use crate::program::expr::Length;
 use crate::program::pack;
 use crate::program::typed::{Action, Campaign, Channel, Program, Quiet, Route, Send};
-use crate::schedule::quiet_end;
+use crate::schedule::end_of_quiet;
 
 /// The span of time in which messages of one due instant may be handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct SendWindow {
 
 impl SendWindow {
     pub fn of(due: Instant, quiet: Option<Quiet>, deadline: Length, zone: Zone) -> Self {
-        let not_before = quiet.and_then(|quiet| quiet_end(quiet, zone, due)).unwrap_or(due);
+        let not_before = quiet.and_then(|quiet| end_of_quiet(quiet, zone, due)).unwrap_or(due);
         SendWindow { not_before, expires: deadline.after(not_before, zone) }
     }
 
