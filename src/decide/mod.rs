@@ -21,8 +21,6 @@ mod load;
 pub mod lottery;
 mod reach;
 pub mod render;
-#[cfg(test)]
-mod tests;
 mod ways;
 mod who;
 pub mod words;

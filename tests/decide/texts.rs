@@ -1,10 +1,10 @@
 //! What messages say, and the funnel that shows them.
 
 use super::Bench;
-use crate::decide::decision::Contents;
-use crate::decide::funnel::{Funnel, SampleKind};
-use crate::decide::history::NoHistory;
-use crate::diag::Lang;
+use tagcast::decide::decision::Contents;
+use tagcast::decide::funnel::{Funnel, SampleKind};
+use tagcast::decide::history::NoHistory;
+use tagcast::diag::Lang;
 
 fn bodies(bench: &Bench) -> Vec<(String, String)> {
     let decision = bench.decide(&["first"], bench.at("2027-01-01 10:00"), &NoHistory).remove(0);

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 
 use super::Bench;
 use super::memory::Memory;
-use crate::base::{Bitmap, Instant};
-use crate::decide::decision::{Decision, Gate};
-use crate::decide::history::NoHistory;
-use crate::decide::{DecideInput, ForbiddenWords, decide_all};
+use tagcast::base::{Bitmap, Instant};
+use tagcast::decide::decision::{Decision, Gate};
+use tagcast::decide::history::NoHistory;
+use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 
 const PROGRAM: &str = r#"
 policy { consent ok exclude banned "b" holdout 20% as "k" for marketing { cap 1 per day cap service_account.chat 2 per month keep 1 for priority >= 50 quiet 22:00..8:00 } for service { cap 2 per week no holdout } }
@@ -98,7 +98,7 @@ proptest! {
         let due = bench.at("2027-01-01 10:00");
         let all = bench.decide(&["second"], due, &NoHistory).remove(0);
         let users = bench.snapshot.user_count();
-        let only = Bitmap::from_users(users, few.into_iter().map(crate::base::UserNo));
+        let only = Bitmap::from_users(users, few.into_iter().map(tagcast::base::UserNo));
         let scope = bench.scope(due);
         let input = DecideInput::scheduled(bench.campaign("second"), due, &scope, 0, &bench.words).for_only(0, &only);
         let some = decide_all(&[input], &NoHistory).unwrap().remove(0);

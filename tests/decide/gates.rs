@@ -2,10 +2,10 @@
 
 use super::memory::Memory;
 use super::{Bench, stopped};
-use crate::base::{Elapsed, Value};
-use crate::decide::ForbiddenWords;
-use crate::decide::decision::Gate;
-use crate::decide::history::NoHistory;
+use tagcast::base::{Elapsed, Value};
+use tagcast::decide::ForbiddenWords;
+use tagcast::decide::decision::Gate;
+use tagcast::decide::history::NoHistory;
 
 const SIMPLE: &str = "campaign first { when age >= 18 send template hi at 10:00 }";
 
@@ -113,8 +113,8 @@ fn again_per_value_of_the_event() {
     let mut buy = |user: &str, sku: Option<&str>| {
         let values = [Some(Value::Money(100)), sku.map(Value::text)];
         let decision = bench.event("first", user, &values, "2027-03-01 10:00", &history);
-        let scope = crate::eval::Scope { trigger: Some(&values), ..bench.scope(decision.due) };
-        let value = crate::decide::again_value(&scope, bench.program.campaign(decision.campaign));
+        let scope = tagcast::eval::Scope { trigger: Some(&values), ..bench.scope(decision.due) };
+        let value = tagcast::decide::again_value(&scope, bench.program.campaign(decision.campaign));
         history.record(&bench.program, &decision, value.as_deref());
         bench.outcome(&decision, bench.user(user))
     };
@@ -211,9 +211,9 @@ fn a_list_too_short_goes_by_the_next_channel_or_stays() {
     assert!(shown(&bench).iter().all(|(_, o)| o.starts_with("hi by service_account.mass")));
     let mut history = Memory::default();
     let scope = bench.scope(bench.at("2027-01-01 09:00"));
-    let only = super::Bitmap::from_users(2, [bench.user("u2")]);
-    let input = crate::decide::DecideInput::scheduled(bench.campaign("before"), scope.now, &scope, 0, &bench.words).for_only(0, &only);
-    let before = crate::decide::decide_all(&[input], &history).unwrap().remove(0);
+    let only = tagcast::base::Bitmap::from_users(2, [bench.user("u2")]);
+    let input = tagcast::decide::DecideInput::scheduled(bench.campaign("before"), scope.now, &scope, 0, &bench.words).for_only(0, &only);
+    let before = tagcast::decide::decide_all(&[input], &history).unwrap().remove(0);
     history.record(&bench.program, &before, None);
     assert_eq!(
         bench.outcomes_with(&history).into_iter().collect::<Vec<_>>(),
@@ -243,7 +243,7 @@ fn the_first_gate_is_the_reason() {
     history.opt_out(bench.user("optout"));
     let run = |history: &Memory| bench.decide(&["first"], bench.at("2027-01-01 10:00"), history).remove(0);
     let first = run(&history);
-    let names = |d: &super::Decision| d.stopped.iter().map(|(g, _)| g.name()).collect::<Vec<_>>();
+    let names = |d: &tagcast::decide::decision::Decision| d.stopped.iter().map(|(g, _)| g.name()).collect::<Vec<_>>();
     assert_eq!(names(&first), ["opted_out", "no_consent", "excluded", "holdout", "control", "unreachable", "blocked_words"]);
     let held = stopped(&first, &Gate::Holdout);
     // Everybody has used up the cap: that comes before what the message says, and after everything else.

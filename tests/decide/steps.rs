@@ -2,9 +2,9 @@
 
 use super::Bench;
 use super::memory::Memory;
-use crate::base::UserNo;
-use crate::decide::history::NoHistory;
-use crate::eval::StepOutcomes;
+use tagcast::base::UserNo;
+use tagcast::decide::history::NoHistory;
+use tagcast::eval::StepOutcomes;
 
 fn opened(bench: &Bench, step: usize, answers: &[(&str, Option<bool>)]) -> StepOutcomes {
     let known = answers.iter().map(|(u, a)| ((step, bench.user(u)), [None, *a, None, None])).collect();

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use crate::base::{Bitmap, Date, Instant, UserNo};
-use crate::decide::decision::Decision;
-use crate::decide::history::{CapScope, Counted, History};
-use crate::program::typed::{Channel, Program, Purpose};
+use tagcast::base::{Bitmap, Date, Instant, UserNo};
+use tagcast::decide::decision::Decision;
+use tagcast::decide::history::{CapScope, Counted, History};
+use tagcast::program::typed::{Channel, Program, Purpose};
 
 /// Messages that were decided, all of which count.
 #[derive(Default, Clone, Debug)]

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::Bench;
 use super::memory::Memory;
-use crate::base::{Date, Elapsed, Instant, UserNo};
-use crate::decide::history::{CapScope, History, NoHistory};
-use crate::program::typed::CapPeriod;
+use tagcast::base::{Date, Elapsed, Instant, UserNo};
+use tagcast::decide::history::{CapScope, History, NoHistory};
+use tagcast::program::typed::CapPeriod;
 
 fn together(bench: &Bench, names: &[&str], due: &str, history: &Memory) -> BTreeMap<String, Vec<String>> {
     let decisions = bench.decide(names, bench.at(due), history);
@@ -87,7 +87,7 @@ fn a_message_that_is_stopped_for_its_words_takes_no_slot() {
         campaign first { when everyone send template named at 10:00 priority 90 }
         campaign second { when everyone send template hi at 10:00 priority 10 }";
     let mut bench = Bench::new(program, "user u1 { name: \"坏\" } user u2 { name: \"好\" }");
-    bench.words = crate::decide::ForbiddenWords::of(["坏"]).unwrap();
+    bench.words = tagcast::decide::ForbiddenWords::of(["坏"]).unwrap();
     let out = together(&bench, &["first", "second"], "2027-01-01 10:00", &Memory::default());
     assert_eq!(out["u1"], ["blocked_words", "hi by sandbox.file to u1"]);
     assert_eq!(out["u2"], ["named by sandbox.file to u2", "capped by first"]);
@@ -153,7 +153,7 @@ proptest! {
         let days = bench.zone().date(start).0..=bench.zone().date(due).0 + 2;
         let policy = &bench.program.policy;
         // `third` has caps of its purpose, so that policy's own do not stop it and may be passed; these two kinds hold.
-        let caps = policy.purposes.values().flat_map(|p| &p.caps).map(|cap| (cap, CapScope::of_policy(cap, Some(crate::program::typed::Purpose::Service))));
+        let caps = policy.purposes.values().flat_map(|p| &p.caps).map(|cap| (cap, CapScope::of_policy(cap, Some(tagcast::program::typed::Purpose::Service))));
         let own = bench.program.campaigns.iter().flat_map(|c| c.caps.iter().map(|cap| (cap, CapScope::of_campaign(cap, &c.declared.name))));
         for (cap, scope) in caps.chain(own) {
             for (from, to) in windows(cap.per, days.clone()) {

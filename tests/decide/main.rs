@@ -9,16 +9,16 @@ mod texts;
 
 use std::collections::BTreeMap;
 
-use super::decision::{Decision, Gate};
-use super::history::{History, NoHistory};
-use super::{DecideInput, ForbiddenWords, decide_all};
-use crate::base::{Bitmap, CampaignId, Instant, UserNo, Value, Zone};
-use crate::diag::{Findings, Sources};
-use crate::eval::{MessageLog, Scope, StepOutcomes, Tables};
-use crate::program::check::{CheckOptions, check};
-use crate::program::typed::Program;
-use crate::store::{Snapshot, SnapshotBuilder};
-use crate::syntax::parse::parse;
+use tagcast::base::{Bitmap, CampaignId, Instant, UserNo, Value, Zone};
+use tagcast::decide::decision::{Contents, Decision, Gate};
+use tagcast::decide::history::{History, NoHistory};
+use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
+use tagcast::diag::{Findings, Sources};
+use tagcast::eval::{MessageLog, Scope, StepOutcomes, Tables};
+use tagcast::program::check::{CheckOptions, check};
+use tagcast::program::typed::Program;
+use tagcast::store::{Snapshot, SnapshotBuilder};
+use tagcast::syntax::parse::parse;
 
 const TAGS: &str = r#"
 tag region    enum("Shanghai", "Beijing") base
@@ -168,7 +168,7 @@ fn snapshot(program: &Program) -> Snapshot {
     let users: Vec<UserNo> = test.users.iter().map(|u| builder.user(&u.name)).collect();
     for (i, tag) in program.schema.tags.iter().enumerate() {
         let value =
-            |user: &crate::program::typed::TestUser| user.values.iter().find(|(id, _)| id.index() == i).and_then(|(_, v)| v.clone());
+            |user: &tagcast::program::typed::TestUser| user.values.iter().find(|(id, _)| id.index() == i).and_then(|(_, v)| v.clone());
         builder.tag(tag.clone(), test.users.iter().map(value).collect());
     }
     for (i, event) in program.schema.events.iter().enumerate() {
@@ -188,7 +188,7 @@ pub fn check_complete(decision: &Decision) {
         assert!(!group.users.is_empty());
         group.users.iter().for_each(|u| seen[u.index()] += 1);
         assert_eq!((group.addresses.len(), group.priorities.len()), (group.users.len(), group.users.len()));
-        if let super::decision::Contents::Each(all) = &group.contents {
+        if let Contents::Each(all) = &group.contents {
             assert_eq!(all.len(), group.users.len());
         }
         let order: Vec<_> = group.users.iter().zip(&group.priorities).map(|(u, p)| (std::cmp::Reverse(*p), *u)).collect();
