@@ -268,8 +268,8 @@ fn joined(known: Known<'_>, texts: &[&Text], separator: &str, unit: Unit) -> Res
 
 pub(super) fn unit_words(unit: Unit) -> (&'static str, &'static str) {
     match unit {
-        Unit::Chars => ("characters", "个字符"),
-        Unit::Bytes => ("bytes", "字节"),
+        Unit::Chars => ("characters", " 个字符"),
+        Unit::Bytes => ("bytes", " 字节"),
     }
 }
 
@@ -319,7 +319,7 @@ pub(super) fn no_longest(u: &Use<'_>, route: &Route, unbounded: &Unbounded, (max
         unbounded.span,
         msg!(
             "this {} can be of any length, and `{channel}` takes {limit} {en}",
-            "这里的 {} 没有长度上限，`{channel}` 最多 {limit} {zh}",
+            "这里的 {} 没有长度上限，`{channel}` 最多 {limit}{zh}",
             unbounded.ty.describe()
         ),
     );

@@ -22,8 +22,17 @@ fn receipt(outcome: StepOutcome) -> Option<OwnEvent> {
     }
 }
 
-fn word(event: OwnEvent) -> &'static str {
-    OwnEvent::ALL.iter().find(|(e, _)| *e == event).map_or("", |(_, n)| n)
+/// As a condition writes it, and in Chinese.
+fn words(event: OwnEvent) -> (&'static str, &'static str) {
+    match event {
+        OwnEvent::Sent => ("sent", "已发送"),
+        OwnEvent::Delivered => ("delivered", "已送达"),
+        OwnEvent::Opened => ("opened", "已打开"),
+        OwnEvent::Clicked => ("clicked", "已点击"),
+        OwnEvent::Failed => ("failed", "已失败"),
+        OwnEvent::OptedOut => ("opted_out", "已退订"),
+        OwnEvent::Complained => ("complained", "被投诉"),
+    }
 }
 
 fn evidence(channel: &Channel, event: OwnEvent) -> Observed {
@@ -71,11 +80,11 @@ pub(super) fn target(outcome: StepOutcome, span: Span, action: &Action, via: Opt
     if channels.is_empty() || channels.iter().any(|c| evidence(c, event) != Observed::None) {
         return None;
     }
-    let name = word(event);
+    let ((name, zh), who) = (words(event), list(&channels));
     let mut finding = Finding::new(
         &catalog::OUTCOME_NOT_OBSERVABLE,
         span,
-        msg!("{} does not report `{name}`: this band stays empty", "{} 不回报 `{name}`，这个目标无法统计", list(&channels)),
+        msg!("{who} does not report `{name}`: this band stays empty", "{who} 不回报消息是否{zh}，这个目标无法统计"),
     );
     finding.level = Level::Warning;
     Some(finding)
@@ -102,12 +111,12 @@ fn unobserved(event: OwnEvent, span: Span, channels: &[Channel]) -> Option<Findi
     if blind.is_empty() {
         return None;
     }
-    let name = word(event);
+    let (name, zh) = words(event);
     let counted = blind.iter().all(|c| evidence(c, event) == Observed::Count);
     let who = list(&blind);
     let message = match (counted, blind.len()) {
-        (true, _) => msg!("{who} reports how many messages were {name}, not whose", "{who} 只回报 `{name}` 的数量，不回报是谁"),
-        (false, _) => msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息 `{name}`"),
+        (true, _) => msg!("{who} reports how many messages were {name}, not whose", "{who} 只回报{zh}的数量，不回报是谁"),
+        (false, _) => msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息{zh}"),
     };
     let mut finding = Finding::new(&catalog::OUTCOME_NOT_OBSERVABLE, span, message);
     if seen.is_empty() {
@@ -199,11 +208,11 @@ fn pattern(pattern: &EventPattern, by_campaign: &Channels<'_>, all: Option<&[Cha
     if channels.is_empty() || channels.iter().any(|c| evidence(c, event) == Observed::User) {
         return None;
     }
-    let (name, who) = (word(event), list(channels));
+    let ((name, zh), who) = (words(event), list(channels));
     let mut finding = Finding::new(
         &catalog::OUTCOME_NOT_OBSERVABLE,
         pattern.span,
-        msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息 `{name}`"),
+        msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息{zh}"),
     );
     finding.level = Level::Warning;
     Some(finding.here(msg!("unknown for every user who was sent one", "对每个收到过消息的用户都是未知")))
