@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Bitmap, Date, Instant, UserNo, Zone};
 use tagcast::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
-use tagcast::deliver::ledger::{Occasion, RunInfo};
+use tagcast::deliver::carry_out::{Carried, CarryOut};
+use tagcast::deliver::channel::Channels;
+use tagcast::deliver::channels::{Does, Fault, SandboxFile};
+use tagcast::deliver::ledger::{Happened, Ledger, Occasion, RunInfo, State, Writer};
 use tagcast::diag::{Findings, Sources};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::{Action, Channel, Program};
@@ -206,4 +209,78 @@ pub fn outbox(path: &Path) -> BTreeMap<String, Vec<(String, String)>> {
 /// The ids of users, as a snapshot has them.
 pub fn ids(snapshot: &Snapshot) -> Users {
     snapshot.users().clone()
+}
+
+pub const OF: u32 = 300;
+pub const DUE: &str = "2026-11-11 10:00";
+
+pub fn campaigns() -> Program {
+    program(
+        "template T \"满300减50\"
+         campaign a { when everyone send template T at 2026-11-11 10:00 }
+         campaign b { when everyone send template T at 2026-11-11 10:00 priority 10 }
+         campaign slow { when everyone send template T at 2026-11-11 10:00 pace 30 per minute quiet 22:00..08:00 }",
+    )
+}
+
+/// A folder with a ledger and a sandbox file.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub program: Program,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place { dir: tempfile::tempdir().unwrap(), program: campaigns() }
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        self.dir.path().join("ledger.db")
+    }
+
+    pub fn outbox(&self) -> PathBuf {
+        self.dir.path().join("outbox.jsonl")
+    }
+
+    pub fn open(&self) -> Writer {
+        Ledger::open(&self.ledger(), world()).unwrap()
+    }
+
+    pub fn wanted(&self, campaign: &'static str) -> Wanted<'_> {
+        Wanted { program: &self.program, campaign, due: at(DUE), of: OF }
+    }
+
+    /// Carries out what is planned up to an instant, with a channel that misbehaves as told.
+    pub fn carry(&self, ledger: &mut Writer, until: &str, faults: &[Fault]) -> (Carried, Vec<String>) {
+        let world = world();
+        let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&self.outbox(), world.clone(), faults.to_vec())));
+        let mut carry = CarryOut::new(ledger, channels, ids(&users(OF)), world);
+        let carried = carry.up_to(at(until), &mut ()).unwrap();
+        (carried, carry.stopped().keys().cloned().collect())
+    }
+
+    /// How many lines a campaign has in the file; none is there twice.
+    pub fn sent(&self, campaign: &str) -> usize {
+        outbox(&self.outbox()).get(campaign).map_or(0, Vec::len)
+    }
+}
+
+pub fn world() -> Arc<dyn World> {
+    Arc::new(SimulatedWorld::at(at("2026-11-11 09:59")))
+}
+
+pub fn always(does: Does) -> Fault {
+    Fault { does, campaign: None, after: 0, times: None }
+}
+
+pub fn verified(ledger: &Ledger) {
+    assert_eq!(ledger.verify().unwrap().problems, []);
+}
+
+pub fn state(ledger: &Ledger, user: u32, campaign: &str) -> State {
+    let outcomes = ledger.outcomes(UserNo(user), campaign).unwrap();
+    match &outcomes.last().expect("a run").happened {
+        Happened::Message(message) => message.state,
+        other => panic!("{other:?}"),
+    }
 }

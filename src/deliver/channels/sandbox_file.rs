@@ -79,8 +79,8 @@ struct Written {
     file: File,
     bytes: u64,
     lines: u64,
-    /// The line of each key.
-    keys: HashMap<Box<str>, u64>,
+    /// The line of each key, a key being 32 hex digits.
+    keys: HashMap<u128, u64>,
 }
 
 #[derive(Serialize)]
@@ -257,7 +257,11 @@ impl Written {
         let at = batch.zone.show_rfc3339(batch.at);
         let (mut text, mut verdicts, mut new) = (Vec::new(), Vec::with_capacity(batch.messages.len()), Vec::new());
         for message in &batch.messages {
-            let line = match self.keys.get(message.key.as_str()) {
+            let Some(key) = key(message.key.as_bytes()) else {
+                verdicts.push(Verdict::Refused { reason: "the key is not 32 hex digits".into() });
+                continue;
+            };
+            let line = match self.keys.get(&key) {
                 Some(line) => *line,
                 None if message.address.is_empty() => {
                     verdicts.push(Verdict::Refused { reason: "no address".into() });
@@ -266,7 +270,7 @@ impl Written {
                 None => {
                     serde_json::to_writer(&mut text, &line_of(batch, message, &at))?;
                     text.push(b'\n');
-                    new.push(message.key.as_str());
+                    new.push(key);
                     self.lines + new.len() as u64
                 }
             };
@@ -275,7 +279,7 @@ impl Written {
         if !new.is_empty() {
             self.file.write_all(&text)?;
             self.file.sync_data()?;
-            self.keys.extend(new.iter().zip(self.lines + 1..).map(|(key, line)| (Box::from(*key), line)));
+            self.keys.extend(new.iter().copied().zip(self.lines + 1..));
             self.lines += new.len() as u64;
             self.bytes += text.len() as u64;
         }
@@ -300,16 +304,22 @@ fn line_of<'a>(batch: &'a Batch, message: &'a Message, at: &'a str) -> Line<'a> 
 }
 
 /// The key of a line: where this program puts it, else wherever it is.
-fn key_of(line: &[u8]) -> Option<Box<str>> {
+fn key_of(line: &[u8]) -> Option<u128> {
     #[derive(Deserialize)]
     struct Keyed {
-        key: Box<str>,
+        key: String,
     }
     let front = line.strip_prefix(b"{\"key\":\"").and_then(|rest| rest.split_at_checked(32)).filter(|(_, rest)| rest.starts_with(b"\""));
-    match front.filter(|(key, _)| key.iter().all(u8::is_ascii_hexdigit)) {
-        Some((key, _)) => std::str::from_utf8(key).ok().map(Box::from),
-        None => serde_json::from_slice::<Keyed>(line).ok().map(|k| k.key),
+    match front {
+        Some((digits, _)) => key(digits),
+        None => serde_json::from_slice::<Keyed>(line).ok().and_then(|k| key(k.key.as_bytes())),
     }
+}
+
+/// 32 hex digits as a number.
+fn key(digits: &[u8]) -> Option<u128> {
+    let text = std::str::from_utf8(digits).ok().filter(|d| d.len() == 32 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u128::from_str_radix(text, 16).ok()
 }
 
 #[cfg(test)]

@@ -7,125 +7,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::bulk::{self, Bulk};
+use super::due::{Due, Limit, OPEN, Open};
 use super::encode;
 use super::error::LedgerError;
 use super::plan::{RunId, salt};
 use super::record::{self, Answered, Claimed, Learned, Record, Spent};
 use super::state::{ReceiptKind, State};
 use super::{Ledger, Writer, audit};
-use crate::base::{Elapsed, Instant, TimeOfDay, UserNo, Zone};
+use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::deliver::channel::{Answer, Batch, Message, Verdict};
-use crate::program::typed::{Channel, Quiet};
-use crate::schedule::quiet::end_of_quiet;
+use crate::program::typed::Channel;
 use crate::store::Users;
-
-/// A segment with its run, as far as handing over needs them.
-#[derive(Clone, Debug)]
-struct Open {
-    of: record::Segment,
-    claimed: i64,
-    campaign: String,
-    step: String,
-    zone: Zone,
-    pace: Option<i64>,
-    quiet: Option<Quiet>,
-}
-
-const OPEN: &str = "SELECT s.segment, s.run, s.step, s.leg, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
-        s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.pace,
-        t.quiet_from, t.quiet_to
-    FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
-
-impl Open {
-    fn of_row(row: &Row) -> rusqlite::Result<Open> {
-        let zone: String = row.get(21)?;
-        Ok(Open {
-            of: record::Segment {
-                segment: row.get(0)?,
-                run: row.get(1)?,
-                step: row.get(2)?,
-                leg: row.get(3)?,
-                attempt: row.get(4)?,
-                arm: row.get(5)?,
-                template: row.get(6)?,
-                account: row.get(7)?,
-                platform: row.get(8)?,
-                endpoint: row.get(9)?,
-                priority: row.get(10)?,
-                not_before: row.get(11)?,
-                expires: row.get(12)?,
-                day: row.get(13)?,
-                size: row.get(14)?,
-                users: row.get(15)?,
-                addresses: row.get(16)?,
-                contents: row.get(17)?,
-            },
-            claimed: row.get(18)?,
-            campaign: row.get(19)?,
-            step: row.get(20)?,
-            zone: Zone::named(&zone).unwrap_or(Zone::UTC),
-            pace: row.get(22)?,
-            quiet: row.get::<_, Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| Quiet { from: TimeOfDay(from), to: TimeOfDay(to) }),
-        })
-    }
-
-    fn channel(&self) -> Channel {
-        Channel { account: self.of.account.clone(), platform: self.of.platform.clone(), endpoint: self.of.endpoint.clone() }
-    }
-}
-
-/// A segment whose next members may be handed over now. Only [`Ledger::due`] makes one.
-#[derive(Debug)]
-pub struct Due {
-    segment: Open,
-}
-
-impl Due {
-    pub fn campaign(&self) -> &str {
-        &self.segment.campaign
-    }
-
-    pub fn channel(&self) -> Channel {
-        self.segment.channel()
-    }
-
-    /// The end of the quiet hours that `now` is in: a message that waited may come into hours that were not meant for it.
-    pub fn quiet_until(&self, now: Instant) -> Option<Instant> {
-        end_of_quiet(self.segment.quiet?, self.segment.zone, now)
-    }
-
-    /// Messages a minute that the campaign allows itself.
-    pub fn pace(&self) -> Option<i64> {
-        self.segment.pace
-    }
-}
-
-/// So many messages in a window of time.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Limit {
-    /// Whose they are: a campaign's, an account's.
-    pub holder: String,
-    pub most: i64,
-    pub starts: Instant,
-    pub ends: Instant,
-}
-
-impl Limit {
-    /// The window of a minute, on the clock, that `now` is in.
-    pub fn a_minute(holder: String, most: i64, now: Instant) -> Limit {
-        let minute = Elapsed::minutes(1);
-        let starts = Instant(now.0 - now.0.rem_euclid(minute.0));
-        Limit { holder, most, starts, ends: starts.plus(minute) }
-    }
-}
 
 /// What came of an attempt to claim.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a batch and taken apart at once")]
 pub enum Taken {
     Claim(Claim),
     /// All members had opted out since the plan.
@@ -138,7 +37,7 @@ pub enum Taken {
 #[derive(Debug)]
 #[must_use = "what is claimed must be handed over and answered"]
 pub struct Claim {
-    held: Held,
+    held: Box<Held>,
 }
 
 /// A batch of which nobody knows whether it arrived.
@@ -246,37 +145,6 @@ impl Unsettled {
 }
 
 impl Ledger {
-    /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. Campaigns
-    /// in `except` are left alone.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn due(&self, now: Instant, except: &BTreeSet<String>) -> Result<Option<Due>, LedgerError> {
-        let sql = format!(
-            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1
-             ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.leg, s.segment",
-            hour = Elapsed::hours(1).0
-        );
-        let mut select = self.db.prepare_cached(&sql)?;
-        for segment in select.query_map([now.0], Open::of_row)? {
-            let segment = segment?;
-            if !except.contains(&segment.campaign) {
-                return Ok(Some(Due { segment }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// When the next segment that is not due yet will be.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn next_due(&self, after: Instant) -> Result<Option<Instant>, LedgerError> {
-        let sql = "SELECT min(not_before) FROM segment WHERE rest = 0 AND claimed < size AND not_before > ?";
-        let at: Option<i64> = self.db.prepare_cached(sql)?.query_row([after.0], |row| row.get(0))?;
-        Ok(at.map(Instant))
-    }
-
     /// Hand-overs of which nobody knows whether they arrived.
     ///
     /// # Errors
@@ -344,10 +212,13 @@ impl Ledger {
         Ok(members.collect())
     }
 
-    fn used(&self, limit: &Limit) -> Result<i64, LedgerError> {
-        let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
-        let used = self.db.prepare_cached(sql)?.query_row(params![limit.holder, limit.starts.0], |row| row.get(0)).optional()?;
-        Ok(used.unwrap_or(0))
+    /// Those of the members who want no messages (and others with numbers between theirs).
+    fn opted_out_among(&self, members: &[Member]) -> Result<BTreeSet<u32>, LedgerError> {
+        let numbers = members.iter().map(|m| m.user.0);
+        let range = params![numbers.clone().min(), numbers.max()];
+        let mut select = self.db.prepare_cached("SELECT user_no FROM opt_out WHERE user_no BETWEEN ? AND ?")?;
+        let rows = select.query_map(range, |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
@@ -374,15 +245,10 @@ impl Writer {
             size = size.min(free);
         }
         let first = segment.claimed;
-        let (mut members, mut struck) = (Vec::new(), Vec::new());
-        let mut opted_out = self.db.prepare_cached("SELECT 1 FROM opt_out WHERE user_no = ?")?;
-        for member in self.members(&segment.of, first, size)? {
-            match opted_out.exists([member.user.0])? {
-                true => struck.push(member.place),
-                false => members.push(member),
-            }
-        }
-        drop(opted_out);
+        let all = self.members(&segment.of, first, size)?;
+        let opted_out = self.opted_out_among(&all)?;
+        let (struck, members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
+        let struck: Vec<i64> = struck.iter().map(|m| m.place).collect();
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
@@ -395,7 +261,7 @@ impl Writer {
         let nobody = batch.is_none();
         let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, batch, spent }));
         self.commit_fenced("claim", now, &[], &[claimed])?;
-        Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held }) })
+        Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held: Box::new(held) }) })
     }
 
     /// Records what the channel said.
@@ -403,7 +269,7 @@ impl Writer {
     /// # Errors
     /// When the ledger cannot be written: the hand-over is unknown then, and is settled at the next start.
     pub fn answer(&mut self, claim: Claim, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
-        self.record_answer(claim.held, answer, true, now)
+        self.record_answer(*claim.held, answer, true, now)
     }
 
     /// Records what the channel said to a repeat.

@@ -16,6 +16,7 @@
 mod audit;
 mod bulk;
 mod claim;
+mod due;
 mod encode;
 mod error;
 mod evidence;
@@ -40,7 +41,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 pub use audit::Verified;
-pub use claim::{Claim, Due, Limit, Stuck, Taken, Unsettled};
+pub use claim::{Claim, Stuck, Taken, Unsettled};
+pub use due::{Due, Limit};
 pub use error::LedgerError;
 pub use evidence::{MessageKey, News};
 pub use live::{Applied, Live, LiveCampaign, LiveProgram, Missed, StoredProgram};
@@ -102,7 +104,9 @@ impl Ledger {
         if !path.exists() && fence.is_raised() {
             return Err(fence.error(path));
         }
-        let mut db = Connection::open(path)?;
+        // One thread at a time: the types see to it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
         let version = schema::version(&db)?;
         schema::check_version(version, path)?;
@@ -140,7 +144,7 @@ impl Ledger {
         if !path.exists() {
             return Ok(None);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
         let version = schema::version(&db)?;

@@ -1,0 +1,151 @@
+//! What may be handed over now: segments in the order of their turn, and the limits that hold them back.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::error::LedgerError;
+use super::{Ledger, record};
+use crate::base::{Elapsed, Instant, TimeOfDay, Zone};
+use crate::program::typed::{Channel, Quiet};
+use crate::schedule::quiet::end_of_quiet;
+
+/// A segment with its run, as far as handing over needs them.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub of: record::Segment,
+    pub claimed: i64,
+    pub campaign: String,
+    pub step: String,
+    pub zone: Zone,
+    pace: Option<i64>,
+    quiet: Option<Quiet>,
+}
+
+pub(super) const OPEN: &str =
+    "SELECT s.segment, s.run, s.step, s.leg, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
+        s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.pace,
+        t.quiet_from, t.quiet_to
+    FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
+
+impl Open {
+    pub fn of_row(row: &Row) -> rusqlite::Result<Open> {
+        let zone: String = row.get(21)?;
+        Ok(Open {
+            of: record::Segment {
+                segment: row.get(0)?,
+                run: row.get(1)?,
+                step: row.get(2)?,
+                leg: row.get(3)?,
+                attempt: row.get(4)?,
+                arm: row.get(5)?,
+                template: row.get(6)?,
+                account: row.get(7)?,
+                platform: row.get(8)?,
+                endpoint: row.get(9)?,
+                priority: row.get(10)?,
+                not_before: row.get(11)?,
+                expires: row.get(12)?,
+                day: row.get(13)?,
+                size: row.get(14)?,
+                users: row.get(15)?,
+                addresses: row.get(16)?,
+                contents: row.get(17)?,
+            },
+            claimed: row.get(18)?,
+            campaign: row.get(19)?,
+            step: row.get(20)?,
+            zone: Zone::named(&zone).unwrap_or(Zone::UTC),
+            pace: row.get(22)?,
+            quiet: row.get::<_, Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| Quiet { from: TimeOfDay(from), to: TimeOfDay(to) }),
+        })
+    }
+
+    pub fn channel(&self) -> Channel {
+        Channel { account: self.of.account.clone(), platform: self.of.platform.clone(), endpoint: self.of.endpoint.clone() }
+    }
+}
+
+/// A segment whose next members may be handed over now. Only [`Ledger::due`] makes one.
+#[derive(Debug)]
+pub struct Due {
+    pub(super) segment: Open,
+}
+
+impl Due {
+    pub fn campaign(&self) -> &str {
+        &self.segment.campaign
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.segment.channel()
+    }
+
+    /// The end of the quiet hours that `now` is in: a message that waited may come into hours that were not meant for it.
+    pub fn quiet_until(&self, now: Instant) -> Option<Instant> {
+        end_of_quiet(self.segment.quiet?, self.segment.zone, now)
+    }
+
+    /// Messages a minute that the campaign allows itself.
+    pub fn pace(&self) -> Option<i64> {
+        self.segment.pace
+    }
+}
+
+/// So many messages in a window of time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// Whose they are: a campaign's, an account's.
+    pub holder: String,
+    pub most: i64,
+    pub starts: Instant,
+    pub ends: Instant,
+}
+
+impl Limit {
+    /// The window of a minute, on the clock, that `now` is in.
+    pub fn a_minute(holder: String, most: i64, now: Instant) -> Limit {
+        let minute = Elapsed::minutes(1);
+        let starts = Instant(now.0 - now.0.rem_euclid(minute.0));
+        Limit { holder, most, starts, ends: starts.plus(minute) }
+    }
+}
+
+impl Ledger {
+    /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. Campaigns
+    /// in `except` are left alone.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn due(&self, now: Instant, except: &BTreeSet<String>) -> Result<Option<Due>, LedgerError> {
+        let sql = format!(
+            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1
+             ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.leg, s.segment",
+            hour = Elapsed::hours(1).0
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        for segment in select.query_map([now.0], Open::of_row)? {
+            let segment = segment?;
+            if !except.contains(&segment.campaign) {
+                return Ok(Some(Due { segment }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When the next segment that is not due yet will be.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn next_due(&self, after: Instant) -> Result<Option<Instant>, LedgerError> {
+        let sql = "SELECT min(not_before) FROM segment WHERE rest = 0 AND claimed < size AND not_before > ?";
+        let at: Option<i64> = self.db.prepare_cached(sql)?.query_row([after.0], |row| row.get(0))?;
+        Ok(at.map(Instant))
+    }
+
+    pub(super) fn used(&self, limit: &Limit) -> Result<i64, LedgerError> {
+        let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
+        let used = self.db.prepare_cached(sql)?.query_row(params![limit.holder, limit.starts.0], |row| row.get(0)).optional()?;
+        Ok(used.unwrap_or(0))
+    }
+}

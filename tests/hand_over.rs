@@ -1,0 +1,281 @@
+//! Handing over: pace, quiet hours, deadlines and priorities, channels that misbehave, opt-outs, and what is learned afterwards. Numbers are
+//! the cases of the delivery design.
+
+#[path = "support/delivery.rs"]
+mod delivery;
+
+use std::sync::Arc;
+
+use delivery::{DUE, OF, Place, Wanted, always, at, day, ids, state, users, verified, world};
+use tagcast::base::world::{SimulatedWorld, World};
+use tagcast::base::{Instant, UserNo};
+use tagcast::decide::history::{CapScope, History};
+use tagcast::deliver::carry_out::CarryOut;
+use tagcast::deliver::channel::{Answer, Channels, Verdict};
+use tagcast::deliver::channels::{Does, Fault, SandboxFile};
+use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, News, ReceiptKind, State, Taken};
+use tagcast::eval::Receipt;
+use tagcast::program::expr::OwnEvent;
+
+#[test]
+fn pace_quiet_hours_deadline_and_priority() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    // 100 at 30 a minute are four minutes.
+    let slow = place.wanted("slow");
+    ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:01", &[]);
+    assert_eq!((carried.accepted, carried.next), (60, Some(at("2026-11-11 10:02"))));
+    let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:02", &[]);
+    assert_eq!(carried.accepted, 30);
+    // The deadline passes before the rest.
+    let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:02", &[]);
+    assert_eq!(carried.accepted, 0);
+    drop(ledger);
+    let late: Arc<dyn World> = Arc::new(SimulatedWorld::at(at("2026-11-11 11:00:01")));
+    let mut ledger = Ledger::open(&place.ledger(), late.clone()).unwrap();
+    let mut carry = CarryOut::new(&mut ledger, Channels::sandbox(&place.outbox(), late.clone()).unwrap(), ids(&users(OF)), late);
+    assert_eq!(carry.up_to(at("2026-11-11 11:00:01"), &mut ()).unwrap().expired, 10);
+    assert_eq!((state(&ledger, 95, "slow"), state(&ledger, 5, "slow")), (State::Expired, State::Accepted));
+    // A message that waited into quiet hours waits for their end.
+    let evening = Wanted { due: at("2026-11-11 21:59"), ..slow };
+    let mut decision = evening.to(0..60);
+    decision.messages[0].expires = at("2026-11-12 09:00");
+    ledger.plan_run(&decision, &evening.info()).unwrap();
+    let (carried, _) = place.carry(&mut ledger, "2026-11-12 07:59", &[]);
+    assert_eq!((carried.accepted, carried.next), (30, Some(at("2026-11-12 08:00"))));
+    assert_eq!(place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted, 30);
+    // The higher priority leaves first.
+    let (a, b) = (place.wanted("a"), place.wanted("b"));
+    let mut high = b.to(0..10);
+    high.messages[0].priorities = vec![10; 10];
+    ledger.plan_runs(&[(&a.to(0..10), a.info()), (&high, b.info())]).unwrap();
+    place.carry(&mut ledger, DUE, &[]);
+    let text = std::fs::read_to_string(place.outbox()).unwrap();
+    let order: Vec<&str> =
+        text.lines().filter_map(|l| ["\"a\"", "\"b\""].into_iter().find(|c| l.contains(&format!("\"campaign\":{c}")))).collect();
+    assert_eq!(order, [["\"b\""; 10], ["\"a\""; 10]].concat());
+    verified(&ledger);
+}
+
+#[test]
+fn a_wish_to_stop_is_heard_between_batches() {
+    struct Stopping(SimulatedWorld, std::sync::atomic::AtomicUsize);
+    impl World for Stopping {
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+        fn unique(&self) -> u64 {
+            self.0.unique()
+        }
+        fn stopping(&self) -> bool {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 2
+        }
+    }
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = Wanted { of: 10_000, ..place.wanted("a") };
+    ledger.plan_run(&a.to(0..10_000), &a.info()).unwrap();
+    let world: Arc<dyn World> = Arc::new(Stopping(SimulatedWorld::at(at(DUE)), 0.into()));
+    let channels = Channels::sandbox(&place.outbox(), world.clone()).unwrap();
+    let carried = CarryOut::new(&mut ledger, channels, ids(&users(1)), world).up_to(at(DUE), &mut ()).unwrap();
+    assert!(carried.interrupted);
+    assert_eq!((carried.accepted, place.sent("a")), (8_192, 8_192));
+    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!((report.in_state(State::Planned), report.finished_at.as_ref()), (1_808, None));
+    assert_eq!(place.carry(&mut ledger, DUE, &[]).0.accepted, 1_808);
+    assert_eq!(place.sent("a"), 10_000);
+}
+
+/// A channel that fails, hangs or lies: its campaign stops alone, nothing is doubled, and what is not known is listed.
+#[test]
+fn a_channel_that_misbehaves_stops_its_campaign_alone() {
+    for (does, after_trouble, in_file) in [
+        (Does::Fail, State::Planned, 0),
+        (Does::Refuse, State::Refused, 0),
+        (Does::Hang, State::Unknown, 0),
+        (Does::HangAfter, State::Unknown, 10),
+        (Does::LieError, State::Refused, 10),
+        (Does::LieOk, State::Accepted, 0),
+    ] {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let (a, b) = (place.wanted("a"), place.wanted("b"));
+        ledger.plan_runs(&[(&a.personal(0..10), a.info()), (&b.to(0..10), b.info())]).unwrap();
+        let faults = [Fault { does, campaign: Some("a".into()), after: 0, times: None }];
+        let (_, stopped) = place.carry(&mut ledger, DUE, &faults);
+        assert_eq!(stopped, if does == Does::LieOk { vec![] } else { vec!["a"] }, "{does:?}");
+        assert_eq!((place.sent("a"), place.sent("b")), (in_file, 10), "{does:?}");
+        assert_eq!((state(&ledger, 3, "a"), state(&ledger, 3, "b")), (after_trouble, State::Accepted), "{does:?}");
+        let counted =
+            ledger.counted(&CapScope { campaign: Some("a".into()), purpose: None, channel: None }, day("2026-11-11"), day("2026-11-11"));
+        assert_eq!(counted.unwrap().len(), if after_trouble == State::Refused { 0 } else { 10 }, "{does:?}");
+        let unknown = ledger.stuck().unwrap();
+        assert_eq!(unknown.iter().map(|s| s.messages).sum::<i64>(), if after_trouble == State::Unknown { 10 } else { 0 });
+        drop(ledger);
+        // The next run goes on with a channel that works.
+        let mut ledger = place.open();
+        place.carry(&mut ledger, DUE, &[]);
+        let (at_last, in_file) = match does {
+            Does::Refuse => (State::Refused, 0),
+            Does::LieError => (State::Refused, 10),
+            // What the platform says is all that anybody knows.
+            Does::LieOk => (State::Accepted, 0),
+            Does::Fail | Does::Hang | Does::HangAfter => (State::Accepted, 10),
+        };
+        assert_eq!((state(&ledger, 3, "a"), place.sent("a")), (at_last, in_file), "{does:?}");
+        assert!(ledger.stuck().unwrap().is_empty());
+        let report = ledger.reports(Some("a")).unwrap().remove(0);
+        assert_eq!((report.planned, report.planned_again), (10, if does == Does::Fail { 10 } else { 0 }));
+        assert!(report.finished_at.is_some());
+        verified(&ledger);
+    }
+}
+
+/// An unknown hand-over of this process is repeated under its key after a while, and its campaign goes on.
+#[test]
+fn an_unknown_is_looked_up_later() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let slow = place.wanted("slow");
+    ledger.plan_run(&slow.to(0..60), &slow.info()).unwrap();
+    let faults = vec![Fault { times: Some(1), ..always(Does::HangAfter) }];
+    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&place.outbox(), world(), faults)));
+    let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world());
+    assert_eq!(carry.up_to(at(DUE), &mut ()).unwrap().unknown, 30);
+    assert_eq!(carry.stopped().len(), 1);
+    assert_eq!(carry.up_to(at("2026-11-11 10:00:59"), &mut ()).unwrap().accepted, 0);
+    // The thirty that were unknown, and the next thirty.
+    assert_eq!(carry.up_to(at("2026-11-11 10:01"), &mut ()).unwrap().accepted, 60);
+    assert!(carry.stopped().is_empty());
+    assert_eq!(place.sent("slow"), 60);
+}
+
+/// Case 20: who opts out before the claim is struck. Case 21: who opts out after it changes no byte of a repeat.
+#[test]
+fn an_opt_out_counts_until_the_claim() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
+    ledger.opt_out(&[UserNo(3), UserNo(4)], "console", at("2026-11-11 09:59")).unwrap();
+    place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
+    assert_eq!(place.sent("a"), 8);
+    let before = std::fs::read(place.outbox()).unwrap();
+    ledger.opt_out(&[UserNo(5)], "console", at("2026-11-11 10:01")).unwrap();
+    std::fs::remove_file(place.outbox()).unwrap();
+    drop(ledger);
+    let mut ledger = place.open();
+    assert_eq!(place.carry(&mut ledger, DUE, &[]).0.accepted, 8);
+    assert_eq!(std::fs::read(place.outbox()).unwrap(), before);
+    let states = [3, 5, 6].map(|user| state(&ledger, user, "a"));
+    assert_eq!(states, [State::Struck, State::Accepted, State::Accepted]);
+    assert_eq!(ledger.opted_out(OF as usize).unwrap().iter().map(|u| u.0).collect::<Vec<_>>(), [3, 4, 5]);
+    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!((report.planned, report.in_state(State::Struck)), (10, 2));
+    // A segment of nothing but opted-out users is claimed without a hand-over.
+    let b = place.wanted("b");
+    ledger.plan_run(&b.to(3..6), &b.info()).unwrap();
+    place.carry(&mut ledger, DUE, &[]);
+    assert_eq!(place.sent("b"), 0);
+    assert!(ledger.reports(Some("b")).unwrap()[0].finished_at.is_some());
+    verified(&ledger);
+}
+
+/// Case 9: answers and receipts in every order, twice, and of unknown messages: the end is the same.
+#[test]
+fn evidence_merges_in_any_order() {
+    let kinds = [ReceiptKind::Delivered, ReceiptKind::Opened, ReceiptKind::Failed, ReceiptKind::SaidNotSent];
+    let mut ends = Vec::new();
+    for order in permutations(&[0, 1, 2, 3, 4]) {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let a = place.wanted("a");
+        let run = ledger.plan_run(&a.to(0..2), &a.info()).unwrap().run;
+        let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
+        let Taken::Claim(claim) = ledger.claim(due, 100, &[], at(DUE)).unwrap() else { panic!("a claim") };
+        let news = |user: u32, i: usize| News {
+            message: MessageKey { run, step: 0, leg: 0, user: UserNo(user), attempt: 0 },
+            kind: kinds[i],
+            when: Instant(at(DUE).0 + i as i64),
+            source: format!("callback {i}"),
+        };
+        let mut claim = Some(claim);
+        for what in order {
+            match kinds.get(what) {
+                None => {
+                    let taken = Answer::Taken(["x", "y"].map(|id| Verdict::Accepted { id: id.into() }).to_vec());
+                    ledger.answer(claim.take().unwrap(), &taken, at(DUE)).unwrap();
+                }
+                Some(_) => {
+                    assert_eq!(ledger.learn(&[news(1, what), news(1, what), news(77, what)], at(DUE)).unwrap(), 2);
+                }
+            }
+        }
+        verified(&ledger);
+        let Happened::Message(message) = ledger.outcomes(UserNo(1), "a").unwrap().remove(0).happened else { panic!("a message") };
+        assert_eq!((message.state, message.platform_id.as_deref()), (State::Delivered, Some("y")));
+        assert_eq!(state(&ledger, 0, "a"), State::Accepted);
+        let log = ledger.message_log().unwrap();
+        ends.push((message, log.of(UserNo(1)).to_vec(), ledger.reports(None).unwrap()));
+    }
+    assert_eq!(ends.len(), 120);
+    assert!(ends.windows(2).all(|w| w[0] == w[1]));
+}
+
+fn permutations(of: &[usize]) -> Vec<Vec<usize>> {
+    if of.is_empty() {
+        return vec![Vec::new()];
+    }
+    let with = |first: usize| {
+        let rest: Vec<usize> = of.iter().copied().filter(|x| *x != first).collect();
+        permutations(&rest).into_iter().map(move |p| [vec![first], p].concat())
+    };
+    of.iter().flat_map(|first| with(*first)).collect()
+}
+
+#[test]
+fn some_of_a_batch_may_be_refused() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let mut decision = a.to(0..10);
+    decision.messages[0].addresses[4] = "".into();
+    ledger.plan_run(&decision, &a.info()).unwrap();
+    let (carried, stopped) = place.carry(&mut ledger, DUE, &[]);
+    assert_eq!((carried.accepted, carried.refused, stopped.len()), (9, 1, 0));
+    assert_eq!((state(&ledger, 4, "a"), state(&ledger, 5, "a")), (State::Refused, State::Accepted));
+    let Happened::Message(fifth) = ledger.outcomes(UserNo(5), "a").unwrap().remove(0).happened else { panic!("a message") };
+    assert_eq!(fifth.platform_id.as_deref(), Some("5"));
+    assert_eq!(ledger.last_planned("a").unwrap().len(), 9);
+    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!((report.planned, report.in_state(State::Accepted), report.in_state(State::Refused)), (10, 9, 1));
+    let log = ledger.message_log().unwrap();
+    let sent = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
+    assert_eq!((sent(4, OwnEvent::Sent), sent(4, OwnEvent::Failed)), (Receipt::No, Receipt::Yes(at(DUE))));
+    assert_eq!((sent(5, OwnEvent::Sent), sent(5, OwnEvent::Failed)), (Receipt::Yes(at(DUE)), Receipt::Unknown));
+    verified(&ledger);
+}
+
+/// A person's word settles an unknown hand-over; what the platform says later is worth more.
+#[test]
+fn a_person_settles_what_nobody_knows() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let run = ledger.plan_run(&a.to(0..4), &a.info()).unwrap().run;
+    place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
+    let batch = ledger.stuck().unwrap()[0].batch;
+    ledger.settle_by_hand(batch, false, "li", at("2026-11-11 10:10")).unwrap();
+    assert!(ledger.settle_by_hand(batch, true, "li", at("2026-11-11 10:11")).is_err());
+    assert_eq!(state(&ledger, 2, "a"), State::SaidNotSent);
+    let counted = |ledger: &Ledger| ledger.last_planned("a").unwrap().len();
+    assert_eq!(counted(&ledger), 0);
+    let message = ledger.message_key(run, 0, UserNo(2)).unwrap().unwrap();
+    let news = News { message, kind: ReceiptKind::Delivered, when: at("2026-11-11 10:12"), source: "callback".into() };
+    ledger.learn(&[news], at("2026-11-11 10:12")).unwrap();
+    assert_eq!((state(&ledger, 2, "a"), counted(&ledger)), (State::Delivered, 1));
+    ledger.finish(at("2026-11-11 10:13")).unwrap();
+    assert!(ledger.reports(None).unwrap()[0].finished_at.is_some());
+    verified(&ledger);
+}
