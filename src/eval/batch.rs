@@ -1,429 +1,540 @@
-//! All users: blocks of 4,096, each condition as two masks of 64-bit words, *true* and *known*; Kleene's operators on words.
+//! All users: blocks of 4,096, each condition as two masks of 64-bit words, where it is true and where it is false; Kleene's operators on words.
 //!
-//! Atoms over one stored column and constants run as loops over the column; all others ask the point evaluator, user by user. A part of an
-//! `and` or `or` is asked only in blocks that the parts before it have left open.
+//! A node is asked only for the rows that need it: the later parts of an `and` only for those that the earlier ones left open, the
+//! values of a branch only where it is taken. A node that several others share is evaluated once a block. The same evaluator
+//! runs over event rows when a query has a filter: then the rows of a block are events.
+
+use std::borrow::Cow;
+use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::bind::BoundColumn;
-use super::point::Point;
-use super::{Audience, Bound, Scope};
-use crate::base::{Bitmap, Instant, UserNo, Value};
-use crate::plan::{Atom, Plan};
-use crate::program::expr::{CompareOp, ExprKind, SetMode};
-use crate::store::ColumnData;
+use super::bind::Bound;
+use super::column::Source;
+use super::lanes::{BLOCK, Bits, Data, Lanes, NONE, Scalar, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip};
+use super::messages::MessageLog;
+use super::ready::Ready;
+use super::{Audience, events};
+use crate::base::{Bitmap, Place, Type, UserNo, Value, Zone};
+use crate::plan::kernel::{Binary, Unary, distance, int_to_float, mask, quotient};
+use crate::plan::node::{Cond, CondId, Node, Order, TextOp, ValId, ValKind};
+use crate::program::expr::StepOutcome;
+use crate::store::EventSegment;
 
-/// Users in a block.
-pub const BLOCK: usize = 4096;
-const WORDS: usize = BLOCK / 64;
-
-/// The answers for one block: bit `i` of word `w` is user `64 w + i` of the block. `yes` is within `known`.
+/// What the rows of a block are.
 #[derive(Clone, Copy)]
-struct Mask {
-    yes: [u64; WORDS],
-    known: [u64; WORDS],
+pub enum Frame<'b> {
+    Users,
+    /// Events of one segment.
+    Rows(&'b EventSegment),
+    /// The program's own messages.
+    Own(&'b MessageLog),
 }
 
-impl Mask {
-    const fn all(b: bool) -> Self {
-        Mask { yes: [if b { u64::MAX } else { 0 }; WORDS], known: [u64::MAX; WORDS] }
-    }
-
-    fn no(&self, w: usize) -> u64 {
-        self.known[w] & !self.yes[w]
-    }
-
-    fn and(&mut self, other: &Mask) {
-        for w in 0..WORDS {
-            let (yes, no) = (self.yes[w] & other.yes[w], self.no(w) | other.no(w));
-            self.yes[w] = yes;
-            self.known[w] = yes | no;
-        }
-    }
-
-    fn or(&mut self, other: &Mask) {
-        for w in 0..WORDS {
-            let (yes, no) = (self.yes[w] | other.yes[w], self.no(w) & other.no(w));
-            self.yes[w] = yes;
-            self.known[w] = yes | no;
-        }
-    }
-
-    fn not(&mut self) {
-        for w in 0..WORDS {
-            self.yes[w] = self.no(w);
-        }
-    }
-
-    /// Whether everyone's answer is `b`, so that no further part can change it.
-    fn is_all(&self, b: bool) -> bool {
-        if b { self.yes.iter().all(|w| *w == u64::MAX) } else { (0..WORDS).all(|w| self.no(w) == u64::MAX) }
-    }
+/// The evaluation of one block. Later blocks may reuse it by [`Block::reset`].
+pub struct Block<'b> {
+    pub bound: &'b Bound<'b>,
+    frame: Frame<'b>,
+    pub start: usize,
+    pub len: usize,
+    /// By [`CondId`]: what is known already, and for which rows.
+    conds: Vec<Option<(Bits, Truths)>>,
+    vals: Vec<Option<(Bits, Rc<Lanes<'b>>)>>,
 }
 
-/// Evaluates a plan for every user, on all cores.
-pub fn audience(scope: &Scope, bound: &Bound, plan: &Plan) -> Audience {
-    let users = scope.snapshot.user_count();
-    let atoms = Prepared::of(plan, scope, bound);
-    let blocks = users.div_ceil(BLOCK);
-    let masks: Vec<Mask> = (0..blocks).into_par_iter().map(|block| atoms.mask(scope, bound, block * BLOCK, users)).collect();
-    let words = |pick: fn(&Mask) -> &[u64; WORDS]| Bitmap::from_words(masks.iter().flat_map(|m| pick(m).iter().copied()).collect(), users);
-    Audience { yes: words(|m| &m.yes), known: words(|m| &m.known) }
+/// A condition for every user, on all cores.
+pub fn audience(bound: &Bound, root: CondId) -> Audience {
+    let users = bound.scope.snapshot.user_count();
+    let truths: Vec<Truths> = (0..users.div_ceil(BLOCK))
+        .into_par_iter()
+        .map_init(
+            || Block::new(bound, Frame::Users),
+            |block, number| {
+                block.reset(number * BLOCK, users);
+                let all = block.all();
+                block.cond(root, &all)
+            },
+        )
+        .collect();
+    let words = |pick: fn(&Truths) -> Bits| Bitmap::from_words(truths.iter().flat_map(pick).collect(), users);
+    Audience { yes: words(|t| t.yes), known: words(Truths::known) }
 }
 
-/// A plan with each atom's column loop chosen once.
-enum Prepared<'a> {
-    Always(bool),
-    Not(Box<Prepared<'a>>),
-    All(Vec<Prepared<'a>>),
-    Any(Vec<Prepared<'a>>),
-    Except(Box<Prepared<'a>>, Box<Prepared<'a>>),
-    Column(ColumnAtom<'a>),
-    Point(&'a Atom),
+/// A value for each of some users, in the order of their numbers.
+pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
+    let ty = match bound.plan.root {
+        Node::Cond(_) => &Type::Bool,
+        Node::Val(id) => &bound.plan.val(id).ty,
+    };
+    let count = bound.scope.snapshot.user_count();
+    let blocks: Vec<Vec<Option<Value>>> = (0..users.len().div_ceil(BLOCK))
+        .into_par_iter()
+        .map_init(
+            || Block::new(bound, Frame::Users),
+            |block, number| {
+                block.reset(number * BLOCK, count);
+                let mut wanted = NONE;
+                wanted.iter_mut().zip(users.words().iter().skip(number * WORDS)).for_each(|(w, users)| *w = *users);
+                let need = and(&wanted, &block.all());
+                let get = |row: usize, values: &Lanes| values.get(row).and_then(|v| v.value(ty));
+                match bound.plan.root {
+                    Node::Cond(id) => {
+                        let truths = block.cond(id, &need);
+                        let lanes = Lanes { known: truths.known(), data: Data::Bool(truths.yes) };
+                        rows(&wanted).map(|row| get(row, &lanes)).collect()
+                    }
+                    Node::Val(id) => {
+                        let lanes = block.val(id, &need);
+                        rows(&wanted).map(|row| get(row, &lanes)).collect()
+                    }
+                }
+            },
+        )
+        .collect();
+    blocks.into_iter().flatten().collect()
 }
 
-impl<'a> Prepared<'a> {
-    fn of(plan: &'a Plan, scope: &'a Scope<'a>, bound: &'a Bound<'a>) -> Self {
-        let many = |parts: &'a [Plan]| parts.iter().map(|p| Self::of(p, scope, bound)).collect();
-        match plan {
-            Plan::Always(b) => Prepared::Always(*b),
-            Plan::Not(of) => Prepared::Not(Box::new(Self::of(of, scope, bound))),
-            Plan::All(parts) => Prepared::All(many(parts)),
-            Plan::Any(parts) => Prepared::Any(many(parts)),
-            Plan::Except(a, b) => Prepared::Except(Box::new(Self::of(a, scope, bound)), Box::new(Self::of(b, scope, bound))),
-            Plan::Atom(atom) => ColumnAtom::of(atom, scope, bound).map_or(Prepared::Point(atom), Prepared::Column),
-        }
+impl<'b> Block<'b> {
+    pub fn new(bound: &'b Bound<'b>, frame: Frame<'b>) -> Self {
+        let (conds, vals) = (vec![None; bound.plan.conds.len()], vec![None; bound.plan.vals.len()]);
+        Block { bound, frame, start: 0, len: 0, conds, vals }
     }
 
-    fn mask(&self, scope: &Scope, bound: &Bound, start: usize, users: usize) -> Mask {
-        match self {
-            Prepared::Always(b) => Mask::all(*b),
-            Prepared::Not(of) => {
-                let mut mask = of.mask(scope, bound, start, users);
-                mask.not();
-                mask
+    /// The block of rows from `start` on, of `total` in all.
+    pub fn reset(&mut self, start: usize, total: usize) {
+        self.start = start;
+        self.len = total.saturating_sub(start).min(BLOCK);
+        self.conds.fill(None);
+        self.vals.fill(None);
+    }
+
+    pub fn all(&self) -> Bits {
+        first(self.len)
+    }
+
+    fn zone(&self) -> Zone {
+        self.bound.plan.zone
+    }
+
+    fn user(&self, row: usize) -> UserNo {
+        UserNo((self.start + row) as u32)
+    }
+
+    // ---------------------------------------------------------------- conditions
+
+    /// The condition in the rows of `need`; what it says of other rows means nothing.
+    pub fn cond(&mut self, id: CondId, need: &Bits) -> Truths {
+        let at = id.0 as usize;
+        let mut need = *need;
+        if let Some(Some((have, truths))) = self.conds.get(at) {
+            if is_none(&minus(&need, have)) {
+                return *truths;
             }
-            Prepared::All(parts) => {
-                let mut mask = Mask::all(true);
+            need = or(&need, have);
+        }
+        let truths = self.cond_new(id, &need);
+        if let Some(slot) = self.conds.get_mut(at) {
+            *slot = Some((need, truths));
+        }
+        truths
+    }
+
+    fn cond_new(&mut self, id: CondId, need: &Bits) -> Truths {
+        let bound = self.bound;
+        match bound.plan.cond(id) {
+            Cond::Always(Some(true)) => Truths { yes: *need, no: NONE },
+            Cond::Always(Some(false)) => Truths { yes: NONE, no: *need },
+            Cond::Always(None) => Truths::UNKNOWN,
+            Cond::List(list) => match (self.frame, bound.scope.tables.list(*list)) {
+                (Frame::Users, Some(users)) => {
+                    let mut yes = NONE;
+                    let words = users.words().iter().skip(self.start / 64);
+                    match self.start % 64 {
+                        0 => yes.iter_mut().zip(words).for_each(|(w, users)| *w = *users),
+                        _ => rows(need).filter(|row| users.contains(self.user(*row))).for_each(|row| set(&mut yes, row)),
+                    }
+                    Truths::within(&yes, need)
+                }
+                _ => Truths { yes: NONE, no: *need },
+            },
+            Cond::StepOutcome { step, outcome } => self.step_outcome(*step, *outcome, need),
+            Cond::Flag(of) => {
+                let lanes = self.val(*of, need);
+                match &lanes.data {
+                    Data::Bool(bits) => Truths::within(bits, &lanes.known),
+                    _ => Truths::UNKNOWN,
+                }
+            }
+            Cond::Not(of) => {
+                let of = self.cond(*of, need);
+                Truths { yes: of.no, no: of.yes }
+            }
+            Cond::All(parts) => {
+                let mut all = Truths { yes: *need, no: NONE };
                 for part in parts {
-                    if mask.is_all(false) {
+                    let open = minus(need, &all.no);
+                    if is_none(&open) {
                         break;
                     }
-                    mask.and(&part.mask(scope, bound, start, users));
+                    let part = self.cond(*part, &open);
+                    all.yes = and(&all.yes, &part.yes);
+                    all.no = or(&all.no, &and(&part.no, &open));
                 }
-                mask
+                all
             }
-            Prepared::Any(parts) => {
-                let mut mask = Mask::all(false);
+            Cond::Any(parts) => {
+                let mut any = Truths { yes: NONE, no: *need };
                 for part in parts {
-                    if mask.is_all(true) {
+                    let open = minus(need, &any.yes);
+                    if is_none(&open) {
                         break;
                     }
-                    mask.or(&part.mask(scope, bound, start, users));
+                    let part = self.cond(*part, &open);
+                    any.no = and(&any.no, &part.no);
+                    any.yes = or(&any.yes, &and(&part.yes, &open));
                 }
-                mask
+                any
             }
-            Prepared::Except(a, b) => {
-                let mut mask = a.mask(scope, bound, start, users);
-                if !mask.is_all(false) {
-                    // Left out only where the right side is true; elsewhere it counts as decided.
-                    let mut left_out = b.mask(scope, bound, start, users);
-                    left_out.known = [u64::MAX; WORDS];
-                    left_out.not();
-                    mask.and(&left_out);
+            Cond::IsTrue(of) => {
+                let of = self.cond(*of, need);
+                Truths::within(&of.yes, need)
+            }
+            Cond::IsDecided(of) => {
+                let of = self.cond(*of, need);
+                Truths::within(&of.known(), need)
+            }
+            Cond::IsKnown(of) => {
+                let known = match self.source(*of) {
+                    Some(source) => source.known(self.start, self.len),
+                    None => self.val(*of, need).known,
+                };
+                Truths::within(&known, need)
+            }
+            Cond::Same(a, b) => {
+                let (a, b) = (self.cond(*a, need), self.cond(*b, need));
+                let differ = zip(&a.yes, &b.yes, |a, b| a ^ b);
+                let known = and(&a.known(), &b.known());
+                Truths { yes: minus(&known, &differ), no: and(&known, &differ) }
+            }
+            Cond::OrElse(a, b) => {
+                let a = self.cond(*a, need);
+                let open = minus(need, &a.known());
+                if is_none(&open) {
+                    return a;
                 }
-                mask
+                let b = self.cond(*b, &open);
+                Truths { yes: or(&a.yes, &and(&b.yes, &open)), no: or(&a.no, &and(&b.no, &open)) }
             }
-            Prepared::Column(atom) => atom.mask(start, users),
-            Prepared::Point(atom) => {
-                let mut mask = Mask { yes: [0; WORDS], known: [0; WORDS] };
-                for i in 0..BLOCK.min(users - start) {
-                    let point = Point::new(scope, bound, UserNo((start + i) as u32));
-                    if let Some(answer) = point.truth(&atom.expr) {
-                        mask.known[i / 64] |= 1 << (i % 64);
-                        mask.yes[i / 64] |= u64::from(answer) << (i % 64);
+            Cond::If { when, then, otherwise } => {
+                let when = self.cond(*when, need);
+                let (yes, no) = (and(&when.yes, need), and(&when.no, need));
+                let mut out = Truths::UNKNOWN;
+                for (rows, branch) in [(yes, then), (no, otherwise)] {
+                    if !is_none(&rows) {
+                        let branch = self.cond(*branch, &rows);
+                        out = Truths { yes: or(&out.yes, &and(&branch.yes, &rows)), no: or(&out.no, &and(&branch.no, &rows)) };
                     }
                 }
-                mask
+                out
             }
+            Cond::Test { of, .. } => {
+                let Some(test) = bound.test(id) else { return Truths::UNKNOWN };
+                match self.source(*of) {
+                    Some(source) => source.test(test, self.start, self.len, need),
+                    None => test_lanes(test, &self.val(*of, need), need),
+                }
+            }
+            Cond::Compare { op, left, right } => {
+                let (a, b) = (self.val(*left, need), self.val(*right, need));
+                compare(*op, &a, &b, need)
+            }
+            Cond::Between { of, lo, hi } => {
+                let (of, lo, hi) = (self.val(*of, need), self.val(*lo, need), self.val(*hi, need));
+                let known = and(&and(&of.known, &lo.known), &and(&hi.known, need));
+                let (above, below) = (compare(Order::Le, &lo, &of, &known), compare(Order::Le, &of, &hi, &known));
+                Truths::within(&and(&above.yes, &below.yes), &known)
+            }
+            Cond::Text { op, of, what } => {
+                let (of, what) = (self.val(*of, need), self.val(*what, need));
+                let known = and(&and(&of.known, &what.known), need);
+                let (Data::Text(of), Data::Text(what)) = (&of.data, &what.data) else { return Truths::UNKNOWN };
+                let holds = |a: &Cow<str>, b: &Cow<str>| match op {
+                    TextOp::Contains => a.contains(&**b),
+                    TextOp::StartsWith => a.starts_with(&**b),
+                };
+                where_both(of, what, &known, holds)
+            }
+            Cond::Did(_) => match (self.frame, bound.query_of(Node::Cond(id))) {
+                (Frame::Users, Some(query)) => events::did(self, query, need),
+                _ => Truths::UNKNOWN,
+            },
+            Cond::Named(_, of) => self.cond(*of, need),
         }
     }
-}
 
-/// A question about one stored column that a loop can answer.
-struct ColumnAtom<'a> {
-    column: &'a BoundColumn<'a>,
-    test: Test,
-}
-
-enum Test {
-    /// The value itself, of a bool tag.
-    IsTrue,
-    Missing,
-    Known,
-    /// Whole numbers, dates, times, instants, money: between two bounds, both included; `negated` turns it round.
-    Between {
-        lo: i64,
-        hi: i64,
-        negated: bool,
-    },
-    Ratio {
-        op: CompareOp,
-        than: f32,
-    },
-    Float {
-        op: CompareOp,
-        than: f64,
-    },
-    /// One flag a stored enum code.
-    Codes(Vec<bool>),
-    /// Bits of a set; all of them or any.
-    Bits {
-        bits: u64,
-        all: bool,
-    },
-}
-
-impl<'a> ColumnAtom<'a> {
-    fn of(atom: &Atom, scope: &Scope<'a>, bound: &'a Bound<'a>) -> Option<Self> {
-        use ExprKind as K;
-        let column = |e: &crate::program::expr::Expr| match &e.kind {
-            K::Tag(id) if scope.program.tags.get(id.index()).is_some_and(|t| t.derived.is_none()) => bound.tag(*id),
-            _ => None,
-        };
-        let (column, test) = match &atom.expr.kind {
-            K::Tag(_) => (column(&atom.expr)?, Test::IsTrue),
-            K::IsMissing(of) => (column(of)?, Test::Missing),
-            K::IsKnown(of) => (column(of)?, Test::Known),
-            K::Compare { op, left, right } => {
-                let (K::Tag(_), K::Const(value)) = (&left.kind, &right.kind) else { return None };
-                let column = column(left)?;
-                (column, Test::compare(column, *op, value)?)
+    fn step_outcome(&self, step: usize, outcome: StepOutcome, need: &Bits) -> Truths {
+        let (Frame::Users, Some(outcomes)) = (self.frame, self.bound.scope.outcomes) else { return Truths::UNKNOWN };
+        let mut truths = Truths::UNKNOWN;
+        let to = self.user(self.len);
+        for ((_, user), known) in outcomes.known.range((step, self.user(0))..(step, to)) {
+            let row = user.index() - self.start;
+            if !get(need, row) {
+                continue;
             }
-            K::InRange { of, lo, hi } => {
-                let (K::Const(lo), K::Const(hi)) = (&lo.kind, &hi.kind) else { return None };
-                let column = column(of)?;
-                if !is_whole(&column.column.data) {
-                    return None;
-                }
-                (column, Test::Between { lo: whole(lo)?, hi: whole(hi)?, negated: false })
+            match known.get(outcome as usize).copied().flatten() {
+                Some(true) => set(&mut truths.yes, row),
+                Some(false) => set(&mut truths.no, row),
+                None => {}
             }
-            K::InList { of, list } => {
-                let column = column(of)?;
-                (column, Test::codes(column, |code| list.contains(&Value::Enum(code)))?)
-            }
-            K::InWindow { of, window, yearly: false } => {
-                let column = column(of)?;
-                let zone = scope.program.policy.zone;
-                let (lo, hi) = match &column.column.data {
-                    ColumnData::Date(_) => {
-                        let (from, to) = window.dates(zone.date(scope.now));
-                        (i64::from(from.0), i64::from(to.0))
-                    }
-                    ColumnData::Instant(_) => {
-                        let (Instant(from), Instant(to)) = window.instants(scope.now, zone);
-                        (from, to)
-                    }
-                    _ => return None,
-                };
-                (column, Test::Between { lo, hi, negated: false })
-            }
-            K::SetContains { set, mode, items } => {
-                let column = column(set)?;
-                // Translated codes are left to the point evaluator: they are rare.
-                if !matches!(column.column.data, ColumnData::Bits(_)) || column.codes.is_some() {
-                    return None;
-                }
-                let mut bits = 0u64;
-                for item in items {
-                    let Value::Enum(code) = item else { return None };
-                    bits |= 1u64.checked_shl(u32::from(*code))?;
-                }
-                (column, Test::Bits { bits, all: *mode == SetMode::All })
-            }
-            _ => return None,
-        };
-        Some(ColumnAtom { column, test })
-    }
-
-    fn mask(&self, start: usize, users: usize) -> Mask {
-        let column = self.column.column;
-        let count = BLOCK.min(users - start);
-        let rows = column.len().saturating_sub(start).min(count);
-        // Of rows that the column does not have, nothing is known.
-        let mut known = [0u64; WORDS];
-        let nulls = column.data.nulls();
-        for (w, word) in known.iter_mut().enumerate() {
-            let from = w * 64;
-            if from >= rows {
-                break;
-            }
-            let bits = (rows - from).min(64);
-            let mut here = if bits == 64 { u64::MAX } else { (1u64 << bits) - 1 };
-            if let Some(nulls) = nulls {
-                let chunk = nulls.inner().slice(start + from, bits);
-                let mut valid = 0u64;
-                for (i, b) in chunk.iter().enumerate() {
-                    valid |= u64::from(b) << i;
-                }
-                here &= valid;
-            }
-            if self.column.fresh_from.is_some() {
-                for i in 0..bits {
-                    if !self.column.is_fresh(start + from + i) {
-                        here &= !(1u64 << i);
-                    }
-                }
-            }
-            *word = here;
         }
-        let everyone = Mask::all(true).known;
-        let mask = match &self.test {
-            Test::Missing => return Mask { yes: known.map(|w| !w), known: everyone },
-            Test::Known => return Mask { yes: known, known: everyone },
-            Test::IsTrue => match &column.data {
-                ColumnData::Bool(a) => fill(rows, |i| a.value(start + i)),
-                _ => return Mask { yes: [0; WORDS], known: [0; WORDS] },
-            },
-            Test::Between { lo, hi, negated } => {
-                let (lo, hi, negated) = (*lo, *hi, *negated);
-                let inside = |v: i64| (lo <= v && v <= hi) != negated;
-                match &column.data {
-                    ColumnData::Int8(a) => words(&a.values()[start..start + rows], |v| inside(i64::from(v))),
-                    ColumnData::Int16(a) => words(&a.values()[start..start + rows], |v| inside(i64::from(v))),
-                    ColumnData::Int32(a) => words(&a.values()[start..start + rows], |v| inside(i64::from(v))),
-                    ColumnData::Int64(a) => words(&a.values()[start..start + rows], inside),
-                    ColumnData::Date(a) => words(&a.values()[start..start + rows], |v| inside(i64::from(v))),
-                    ColumnData::Time(a) => words(&a.values()[start..start + rows], |v| inside(i64::from(v))),
-                    ColumnData::Instant(a) => words(&a.values()[start..start + rows], inside),
-                    _ => return Mask { yes: [0; WORDS], known: [0; WORDS] },
-                }
-            }
-            Test::Ratio { op, than } => match &column.data {
-                ColumnData::Ratio(a) => floats(&a.values()[start..start + rows], *op, *than),
-                _ => return Mask { yes: [0; WORDS], known: [0; WORDS] },
-            },
-            Test::Float { op, than } => match &column.data {
-                ColumnData::Float(a) => floats(&a.values()[start..start + rows], *op, *than),
-                _ => return Mask { yes: [0; WORDS], known: [0; WORDS] },
-            },
-            Test::Codes(flags) => {
-                let flag = |code: usize| flags.get(code).copied().unwrap_or(false);
-                match &column.data {
-                    ColumnData::Code8(a) => words(&a.values()[start..start + rows], |v| flag(usize::from(v))),
-                    ColumnData::Code16(a) => words(&a.values()[start..start + rows], |v| flag(usize::from(v))),
-                    _ => return Mask { yes: [0; WORDS], known: [0; WORDS] },
-                }
-            }
-            Test::Bits { bits, all } => {
-                let bits = *bits;
-                match (&column.data, all) {
-                    (ColumnData::Bits(a), true) => words(&a.values()[start..start + rows], |v| v & bits == bits),
-                    (ColumnData::Bits(a), false) => words(&a.values()[start..start + rows], |v| v & bits != 0),
-                    _ => return Mask { yes: [0; WORDS], known: [0; WORDS] },
-                }
-            }
-        };
-        let mut yes = mask;
-        yes.iter_mut().zip(&known).for_each(|(y, k)| *y &= k);
-        Mask { yes, known }
+        truths
     }
-}
 
-/// One bit a value, a word at a time; the inner loop has no branch, so that the compiler can make it wide.
-fn words<T: Copy>(values: &[T], holds: impl Fn(T) -> bool) -> [u64; WORDS] {
-    let mut out = [0u64; WORDS];
-    for (word, chunk) in out.iter_mut().zip(values.chunks(64)) {
-        *word = chunk.iter().enumerate().fold(0, |bits, (i, v)| bits | u64::from(holds(*v)) << i);
-    }
-    out
-}
+    // ---------------------------------------------------------------- values
 
-fn fill(rows: usize, holds: impl Fn(usize) -> bool) -> [u64; WORDS] {
-    let mut out = [0u64; WORDS];
-    for i in 0..rows {
-        out[i / 64] |= u64::from(holds(i)) << (i % 64);
-    }
-    out
-}
-
-fn floats<T: Copy + PartialOrd>(values: &[T], op: CompareOp, than: T) -> [u64; WORDS] {
-    match op {
-        CompareOp::Eq => words(values, |v| v == than),
-        CompareOp::Ne => words(values, |v| v != than),
-        CompareOp::Lt => words(values, |v| v < than),
-        CompareOp::Le => words(values, |v| v <= than),
-        CompareOp::Gt => words(values, |v| v > than),
-        CompareOp::Ge => words(values, |v| v >= than),
-    }
-}
-
-impl Test {
-    fn compare(column: &BoundColumn, op: CompareOp, value: &Value) -> Option<Test> {
-        match (&column.column.data, value) {
-            (ColumnData::Ratio(_), Value::Ratio(than)) => Some(Test::Ratio { op, than: *than }),
-            (ColumnData::Float(_), Value::Number(than) | Value::Distance(than)) => Some(Test::Float { op, than: *than }),
-            (ColumnData::Code8(_) | ColumnData::Code16(_), Value::Enum(code)) => match op {
-                CompareOp::Eq => Test::codes(column, |c| c == *code),
-                CompareOp::Ne => Test::codes(column, |c| c != *code),
-                _ => None,
-            },
-            (data, value) if is_whole(data) => {
-                let v = whole(value)?;
-                let (lo, hi, negated) = match op {
-                    CompareOp::Eq => (v, v, false),
-                    CompareOp::Ne => (v, v, true),
-                    CompareOp::Lt => (v, i64::MAX, true),
-                    CompareOp::Ge => (v, i64::MAX, false),
-                    CompareOp::Le => (i64::MIN, v, false),
-                    CompareOp::Gt => (i64::MIN, v, true),
-                };
-                Some(Test::Between { lo, hi, negated })
-            }
+    /// The column that a value is, when it is one.
+    fn source(&self, id: ValId) -> Option<Source<'b>> {
+        match (&self.bound.plan.val(id).kind, self.frame) {
+            (ValKind::Tag(tag), Frame::Users) => self.bound.tag(*tag),
+            (ValKind::RowField(field), Frame::Rows(segment)) => segment.columns.get(usize::from(*field)).map(Source::plain),
             _ => None,
         }
     }
 
-    /// A flag for each stored code. A member that the program does not declare is missing, so such columns are left to the point evaluator.
-    fn codes(column: &BoundColumn, holds: impl Fn(u16) -> bool) -> Option<Test> {
-        if !matches!(column.column.data, ColumnData::Code8(_) | ColumnData::Code16(_)) {
-            return None;
+    /// The value in the rows of `need`, at least.
+    pub fn val(&mut self, id: ValId, need: &Bits) -> Rc<Lanes<'b>> {
+        let at = id.0 as usize;
+        let mut need = *need;
+        if let Some(Some((have, lanes))) = self.vals.get(at) {
+            if is_none(&minus(&need, have)) {
+                return lanes.clone();
+            }
+            need = or(&need, have);
         }
-        match &column.codes {
-            None => Some(Test::Codes((0..=u16::MAX).take(column_members(column)).map(holds).collect())),
-            Some(codes) => codes.iter().map(|c| c.map(&holds)).collect::<Option<Vec<bool>>>().map(Test::Codes),
+        let lanes = match self.source(id) {
+            Some(source) => {
+                need = self.all();
+                Rc::new(source.lanes(self.start, self.len))
+            }
+            None => self.val_new(id, &need),
+        };
+        if let Some(slot) = self.vals.get_mut(at) {
+            *slot = Some((need, lanes.clone()));
+        }
+        lanes
+    }
+
+    fn val_new(&mut self, id: ValId, need: &Bits) -> Rc<Lanes<'b>> {
+        let bound = self.bound;
+        let val = bound.plan.val(id);
+        Rc::new(match &val.kind {
+            ValKind::Const(value) => Scalar::of(value).map_or(Lanes::NOTHING, |s| Lanes::same(&s, need)),
+            // A column that is not in the store.
+            ValKind::Missing | ValKind::Tag(_) => Lanes::NOTHING,
+            ValKind::TriggerField(field) => {
+                let value = bound.scope.trigger.and_then(|row| row.get(usize::from(*field))).and_then(Option::as_ref);
+                value.and_then(Scalar::of).map_or(Lanes::NOTHING, |s| Lanes::same(&s, need))
+            }
+            ValKind::RowField(field) => match self.frame {
+                Frame::Own(log) => Lanes::collect(need, |row| log.field(self.start + row, *field)),
+                Frame::Users | Frame::Rows(_) => Lanes::NOTHING,
+            },
+            ValKind::Lookup { lookup, keys, field } => {
+                let keys: Vec<Rc<Lanes>> = keys.iter().map(|k| self.val(*k, need)).collect();
+                let known = keys.iter().fold(*need, |known, k| and(&known, &k.known));
+                let mut key = Vec::new();
+                Lanes::collect(&known, |row| {
+                    key.clear();
+                    keys.iter().filter_map(|k| k.get(row)).for_each(|part| super::tables::write_key(&mut key, &part));
+                    bound.scope.tables.look_up(*lookup, &key, *field).and_then(Scalar::of)
+                })
+            }
+            ValKind::Choice { arms, otherwise } => {
+                let (mut codes, mut known, mut open) = (vec![0i64; BLOCK], NONE, *need);
+                for (arm, code) in arms.iter().zip(0..) {
+                    if is_none(&open) {
+                        break;
+                    }
+                    let truths = self.cond(*arm, &open);
+                    let here = and(&truths.yes, &open);
+                    rows(&here).filter_map(|row| codes.get_mut(row).map(|c| *c = code)).count();
+                    known = or(&known, &here);
+                    open = and(&open, &truths.no);
+                }
+                if *otherwise {
+                    rows(&open).filter_map(|row| codes.get_mut(row).map(|c| *c = arms.len() as i64)).count();
+                    known = or(&known, &open);
+                }
+                Lanes { known, data: Data::Int(codes) }
+            }
+            ValKind::Coalesce(a, b) => {
+                let a = self.val(*a, need);
+                let open = minus(need, &a.known);
+                if is_none(&open) {
+                    return a;
+                }
+                let b = self.val(*b, &open);
+                (*a).clone().or_else(&b)
+            }
+            ValKind::If { when, then, otherwise } => {
+                let when = self.cond(*when, need);
+                let (yes, no) = (and(&when.yes, need), and(&when.no, need));
+                if is_none(&no) {
+                    let then = self.val(*then, &yes);
+                    return Rc::new(Lanes { known: and(&then.known, &yes), data: then.data.clone() });
+                }
+                let otherwise = self.val(*otherwise, &no);
+                let below = Lanes { known: and(&otherwise.known, &no), data: otherwise.data.clone() };
+                if is_none(&yes) {
+                    return Rc::new(below);
+                }
+                below.overlay(&*self.val(*then, &yes), &yes)
+            }
+            ValKind::Unary(op, of) => {
+                let from = &bound.plan.val(*of).ty;
+                let of = self.val(*of, need);
+                unary(*op, from, &of, need, self.zone())
+            }
+            ValKind::Binary(op, a, b) => {
+                let (a, b) = (self.val(*a, need), self.val(*b, need));
+                binary(*op, &a, &b, need, self.zone())
+            }
+            ValKind::Event(_) => match (self.frame, bound.query_of(Node::Val(id))) {
+                (Frame::Users, Some(query)) => events::values(self, query, &val.ty, need),
+                _ => Lanes::NOTHING,
+            },
+            ValKind::Named(_, of) => return self.val(*of, need),
+        })
+    }
+}
+
+// ------------------------------------------------------------------ loops
+
+fn test_lanes(test: &Ready, of: &Lanes, need: &Bits) -> Truths {
+    let known = and(&of.known, need);
+    let mut yes = NONE;
+    match &of.data {
+        Data::Int(v) => where_one(v, &known, &mut yes, |x| test.int(*x)),
+        Data::Float(v) => where_one(v, &known, &mut yes, |x| test.float(*x)),
+        Data::Text(v) => where_one(v, &known, &mut yes, |x| test.text(x)),
+        Data::Set(v) => where_one(v, &known, &mut yes, |x| test.set(x)),
+        Data::Bool(_) | Data::Place(_) | Data::Nothing => return Truths::UNKNOWN,
+    }
+    Truths::within(&yes, &known)
+}
+
+fn where_one<T>(values: &[T], known: &Bits, yes: &mut Bits, holds: impl Fn(&T) -> bool) {
+    for row in rows(known) {
+        if values.get(row).is_some_and(&holds) {
+            set(yes, row);
         }
     }
 }
 
-fn column_members(column: &BoundColumn) -> usize {
-    match &column.column.ty {
-        crate::base::Type::Enum(e) => e.members.len(),
-        _ => 0,
+fn where_both<A, B>(a: &[A], b: &[B], known: &Bits, holds: impl Fn(&A, &B) -> bool) -> Truths {
+    let mut yes = NONE;
+    for row in rows(known) {
+        if let (Some(a), Some(b)) = (a.get(row), b.get(row))
+            && holds(a, b)
+        {
+            set(&mut yes, row);
+        }
+    }
+    Truths::within(&yes, known)
+}
+
+fn compare(op: Order, a: &Lanes, b: &Lanes, need: &Bits) -> Truths {
+    let known = and(&and(&a.known, &b.known), need);
+    let mixed = |order: std::cmp::Ordering| match op {
+        Order::Eq => order.is_eq(),
+        Order::Lt => order.is_lt(),
+        Order::Le => order.is_le(),
+    };
+    fn plain<T: PartialOrd>(op: Order, a: &[T], b: &[T], known: &Bits) -> Truths {
+        match op {
+            Order::Eq => where_both(a, b, known, |a, b| a == b),
+            Order::Lt => where_both(a, b, known, |a, b| a < b),
+            Order::Le => where_both(a, b, known, |a, b| a <= b),
+        }
+    }
+    match (&a.data, &b.data) {
+        (Data::Int(a), Data::Int(b)) => plain(op, a, b, &known),
+        (Data::Float(a), Data::Float(b)) => plain(op, a, b, &known),
+        (Data::Text(a), Data::Text(b)) => plain(op, a, b, &known),
+        (Data::Int(a), Data::Float(b)) => where_both(a, b, &known, |a, b| mixed(int_to_float(*a, *b))),
+        (Data::Float(a), Data::Int(b)) => where_both(a, b, &known, |a, b| mixed(int_to_float(*b, *a).reverse())),
+        _ => Truths::UNKNOWN,
     }
 }
 
-fn is_whole(data: &ColumnData) -> bool {
-    matches!(
-        data,
-        ColumnData::Int8(_)
-            | ColumnData::Int16(_)
-            | ColumnData::Int32(_)
-            | ColumnData::Int64(_)
-            | ColumnData::Date(_)
-            | ColumnData::Time(_)
-            | ColumnData::Instant(_)
-    )
+/// `f` of each known value; where it has no answer nothing is known.
+fn map<A, B: Copy>(of: &[A], known: &Bits, zero: B, f: impl Fn(&A) -> Option<B>) -> (Vec<B>, Bits) {
+    let (mut out, mut there) = (vec![zero; BLOCK], NONE);
+    for row in rows(known) {
+        if let (Some(x), Some(slot)) = (of.get(row), out.get_mut(row))
+            && let Some(y) = f(x)
+        {
+            *slot = y;
+            set(&mut there, row);
+        }
+    }
+    (out, there)
 }
 
-/// The whole number that a column stores for a value.
-fn whole(value: &Value) -> Option<i64> {
-    match value {
-        Value::Int(i) | Value::Money(i) => Some(*i),
-        Value::Date(d) => Some(i64::from(d.0)),
-        Value::Time(t) => Some(i64::from(t.0)),
-        Value::Instant(i) => Some(i.0),
-        Value::Elapsed(e) => Some(e.0),
-        _ => None,
+fn map_both<A: Copy, B: Copy, C: Copy>(a: &[A], b: &[B], known: &Bits, zero: C, f: impl Fn(A, B) -> Option<C>) -> (Vec<C>, Bits) {
+    let (mut out, mut there) = (vec![zero; BLOCK], NONE);
+    for row in rows(known) {
+        if let (Some(a), Some(b), Some(slot)) = (a.get(row), b.get(row), out.get_mut(row))
+            && let Some(c) = f(*a, *b)
+        {
+            *slot = c;
+            set(&mut there, row);
+        }
+    }
+    (out, there)
+}
+
+fn ints((data, known): (Vec<i64>, Bits)) -> Lanes<'static> {
+    Lanes { known, data: Data::Int(data) }
+}
+
+fn floats((data, known): (Vec<f64>, Bits)) -> Lanes<'static> {
+    Lanes { known, data: Data::Float(data) }
+}
+
+fn unary<'b>(op: Unary, from: &'b Type, of: &Lanes<'b>, need: &Bits, zone: Zone) -> Lanes<'b> {
+    let known = and(&of.known, need);
+    match (op, &of.data) {
+        (Unary::Int(f), Data::Int(v)) => ints(map(v, &known, 0, |x| f.apply(*x, zone))),
+        (Unary::Float(f), Data::Float(v)) => floats(map(v, &known, 0.0, |x| Some(f.apply(*x)))),
+        (Unary::IntToFloat, Data::Int(v)) => floats(map(v, &known, 0.0, |x| Some(*x as f64))),
+        (Unary::TextLength, Data::Text(v)) => ints(map(v, &known, 0, |t| i64::try_from(t.chars().count()).ok())),
+        (Unary::SetLength, Data::Set(v)) => ints(map(v, &known, 0, |s| i64::try_from(s.len()).ok())),
+        (Unary::MemberName, Data::Int(v)) => {
+            let Type::Enum(members) = from else { return Lanes::NOTHING };
+            Lanes::collect(&known, |row| {
+                let code = usize::try_from(*v.get(row)?).ok()?;
+                members.members.get(code).map(|m| Scalar::Text(Cow::Borrowed(m)))
+            })
+        }
+        (Unary::Lower, Data::Text(v)) => Lanes::collect(&known, |row| Some(Scalar::Text(Cow::Owned(v.get(row)?.to_lowercase())))),
+        (Unary::Mask, Data::Text(v)) => Lanes::collect(&known, |row| Some(Scalar::Text(Cow::Owned(mask(v.get(row)?))))),
+        _ => Lanes::NOTHING,
+    }
+}
+
+fn binary<'b>(op: Binary, a: &Lanes<'b>, b: &Lanes<'b>, need: &Bits, zone: Zone) -> Lanes<'b> {
+    let known = and(&and(&a.known, &b.known), need);
+    match (op, &a.data, &b.data) {
+        (Binary::Int(f), Data::Int(a), Data::Int(b)) => ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b, zone))),
+        (Binary::Float(f), Data::Float(a), Data::Float(b)) => floats(map_both(a, b, &known, 0.0, |a, b| f.apply(a, b))),
+        (Binary::Scale(f), Data::Int(a), Data::Float(b)) => ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b))),
+        (Binary::Quotient, Data::Int(a), Data::Int(b)) => floats(map_both(a, b, &known, 0.0, quotient)),
+        (Binary::Distance, Data::Place(a), Data::Place(b)) => floats(map_both(a, b, &known, 0.0, |a: Place, b: Place| distance(a, b))),
+        (Binary::Text(pick), Data::Text(x), Data::Text(y)) => Lanes::collect(&known, |row| {
+            let (x, y) = (x.get(row)?, y.get(row)?);
+            Some(Scalar::Text(if pick.second(y.cmp(x)) { y.clone() } else { x.clone() }))
+        }),
+        _ => Lanes::NOTHING,
     }
 }

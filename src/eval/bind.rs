@@ -1,130 +1,209 @@
-//! The program's tags and events found in a snapshot: types compared, enum codes translated.
+//! A plan bound to a snapshot and an instant: columns and events found, windows made bounds, tables at hand.
+//!
+//! A column whose stored form holds the program's type is read where it lies; one that must be converted (other enum members, text read as an enum) is
+//! converted here, at each binding.
 
-use super::{EvalError, Scope};
-use crate::base::{EventId, Instant, TagId, Type, UserNo, Value};
-use crate::store::{Column, EventTable, RowRef};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-/// Stored code to declared code; `None` for a member that the program does not declare.
-type CodeMap = Vec<Option<u16>>;
+use super::column::Source;
+use super::point::{At, Point};
+use super::ready::Ready;
+use super::{Audience, EvalError, Scope, batch};
+use crate::base::{Bitmap, EventSchema, TagId, Type, UserNo, Value};
+use crate::plan::Plan;
+use crate::plan::node::{Cond, CondId, Node, Pattern, Query, ValId, ValKind};
+use crate::program::expr::{EventSource, OwnEvent};
+use crate::store::{Column, ColumnData, EventTable};
 
-pub struct BoundColumn<'a> {
-    pub column: &'a Column,
-    /// `None` when the codes are the same.
-    pub codes: Option<CodeMap>,
-    /// Values written before this instant count as missing.
-    pub fresh_from: Option<Instant>,
-}
-
-pub struct BoundEvent<'a> {
-    pub table: &'a EventTable,
-    /// For each declared field its position in the store, and its codes.
-    fields: Vec<Option<(usize, Option<CodeMap>)>>,
-}
-
-/// Where every tag and event of the program is in the snapshot; what the store does not have is missing.
+/// Everything that evaluating a plan needs.
 pub struct Bound<'a> {
-    tags: Vec<Option<BoundColumn<'a>>>,
-    events: Vec<Option<BoundEvent<'a>>>,
+    pub scope: Scope<'a>,
+    pub plan: &'a Plan,
+    tags: BTreeMap<TagId, Tag<'a>>,
+    /// By [`CondId`].
+    tests: Vec<Option<Ready<'a>>>,
+    cond_queries: BTreeMap<CondId, BoundQuery<'a>>,
+    val_queries: BTreeMap<ValId, BoundQuery<'a>>,
+}
+
+struct Tag<'a> {
+    data: Cow<'a, ColumnData>,
+    fresh: Option<(&'a arrow_array::Int64Array, i64)>,
+}
+
+/// A query with the events that it asks.
+pub struct BoundQuery<'a> {
+    pub query: &'a Query,
+    /// Both included.
+    pub bounds: (i64, i64),
+    pub events: Events<'a>,
+    pub next: Option<Events<'a>>,
+}
+
+/// Where the rows of a pattern are.
+pub enum Events<'a> {
+    Table(Cow<'a, EventTable>),
+    Own(OwnEvent),
+    /// The store has no such events: nobody has done it.
+    None,
 }
 
 impl<'a> Bound<'a> {
     /// # Errors
-    /// A tag or field whose stored type does not fit its declaration.
-    pub fn new(scope: &Scope<'a>) -> Result<Self, EvalError> {
-        let schema = &scope.program.schema;
-        let mut tags = Vec::with_capacity(schema.tags.len());
-        for tag in &schema.tags {
-            let column = if tag.derived { None } else { scope.snapshot.tag(&tag.name) };
-            tags.push(match column {
-                None => None,
-                Some(column) => {
-                    let codes = fit(&tag.name, &column.ty, &tag.ty)?;
-                    let fresh_from = tag.fresh.map(|d| scope.now.minus(d));
-                    Some(BoundColumn { column, codes, fresh_from })
-                }
+    /// Stored values that do not fit the program's types.
+    pub fn new(scope: &Scope<'a>, plan: &'a Plan) -> Result<Self, EvalError> {
+        let zone = plan.zone;
+        let mut bound = Bound {
+            scope: *scope,
+            plan,
+            tags: BTreeMap::new(),
+            tests: Vec::with_capacity(plan.conds.len()),
+            cond_queries: BTreeMap::new(),
+            val_queries: BTreeMap::new(),
+        };
+        for (cond, number) in plan.conds.iter().zip(0..) {
+            bound.tests.push(match cond {
+                Cond::Test { test, .. } => Some(Ready::new(test, scope.now, zone)),
+                _ => None,
             });
+            if let Some(query) = cond.query() {
+                let query = bound.query(query)?;
+                bound.cond_queries.insert(CondId(number), query);
+            }
         }
-        let mut events = Vec::with_capacity(schema.events.len());
-        for event in &schema.events {
-            events.push(match scope.snapshot.event(&event.name) {
-                None => None,
-                Some(table) => {
-                    let mut fields = Vec::new();
-                    for field in &event.fields {
-                        let at = table.schema.fields.iter().position(|f| f.name == field.name);
-                        fields.push(match at {
-                            None => None,
-                            Some(at) => {
-                                let name = format!("{}.{}", event.name, field.name);
-                                Some((at, fit(&name, &table.schema.fields[at].ty, &field.ty)?))
-                            }
-                        });
-                    }
-                    Some(BoundEvent { table, fields })
-                }
-            });
+        for (val, number) in plan.vals.iter().zip(0..) {
+            if let ValKind::Tag(id) = val.kind {
+                bound.bind_tag(id)?;
+            }
+            if let Some(query) = val.kind.query() {
+                let query = bound.query(query)?;
+                bound.val_queries.insert(ValId(number), query);
+            }
         }
-        Ok(Bound { tags, events })
+        Ok(bound)
     }
 
-    pub fn tag(&self, id: TagId) -> Option<&BoundColumn<'a>> {
-        self.tags.get(id.index())?.as_ref()
+    fn bind_tag(&mut self, id: TagId) -> Result<(), EvalError> {
+        let Some(tag) = self.scope.program.schema.tags.get(id.index()) else { return Ok(()) };
+        let Some(column) = self.scope.snapshot.tag(&tag.name) else { return Ok(()) };
+        let data = readable(column, &tag.name, &tag.ty)?;
+        let fresh = match (tag.fresh, &column.written) {
+            (None, _) => None,
+            (Some(within), Some(written)) => Some((written, self.scope.now.minus(within).0)),
+            (Some(_), None) if column.data.known() == 0 => None,
+            (Some(_), None) => return Err(EvalError::NoTimes { tag: tag.name.clone() }),
+        };
+        self.tags.insert(id, Tag { data, fresh });
+        Ok(())
     }
 
-    pub fn event(&self, id: EventId) -> Option<&BoundEvent<'a>> {
-        self.events.get(id.index())?.as_ref()
+    fn query(&self, query: &'a Query) -> Result<BoundQuery<'a>, EvalError> {
+        let (from, to) = query.bounds(self.scope.now, self.plan.zone);
+        let next = query.then.as_ref().map(|then| self.events(&then.next)).transpose()?;
+        Ok(BoundQuery { query, bounds: (from.0, to.0), events: self.events(&query.pattern)?, next })
+    }
+
+    fn events(&self, pattern: &Pattern) -> Result<Events<'a>, EvalError> {
+        let id = match pattern.source {
+            EventSource::Own(own) => return Ok(Events::Own(own)),
+            EventSource::Declared(id) => id,
+        };
+        let Some(schema) = self.scope.program.schema.events.get(id.index()) else { return Ok(Events::None) };
+        Ok(match self.scope.snapshot.event(&schema.name) {
+            None => Events::None,
+            Some(table) if same_rows(&table.schema, schema) => Events::Table(Cow::Borrowed(table)),
+            Some(table) => Events::Table(Cow::Owned(table.in_schema(schema)?)),
+        })
+    }
+
+    /// The column of a stored tag; `None` when the store does not have it.
+    pub fn tag(&self, id: TagId) -> Option<Source<'_>> {
+        let tag = self.tags.get(&id)?;
+        Some(Source { data: &tag.data, fresh: tag.fresh })
+    }
+
+    pub fn test(&self, id: CondId) -> Option<&Ready<'a>> {
+        self.tests.get(id.0 as usize)?.as_ref()
+    }
+
+    pub fn query_of(&self, node: Node) -> Option<&BoundQuery<'a>> {
+        match node {
+            Node::Cond(id) => self.cond_queries.get(&id),
+            Node::Val(id) => self.val_queries.get(&id),
+        }
     }
 }
 
-impl BoundColumn<'_> {
+/// What a bound plan can be asked; who asks often binds once.
+impl Bound<'_> {
+    /// Everyone for whom the root is true, false or unknown; a value is nobody's condition.
+    pub fn audience(&self) -> Audience {
+        match self.plan.root {
+            Node::Cond(root) => batch::audience(self, root),
+            Node::Val(_) => {
+                let nobody = Bitmap::none(self.scope.snapshot.user_count());
+                Audience { yes: nobody.clone(), known: nobody }
+            }
+        }
+    }
+
+    /// The root for one user: a value, or a condition as a bool.
     pub fn value(&self, user: UserNo) -> Option<Value> {
-        let row = user.index();
-        if row >= self.column.len() || !self.is_fresh(row) {
-            return None;
-        }
-        translate(self.column.value(row)?, self.codes.as_ref())
+        Point::new(self, At::User(user)).value(self.plan.root)
     }
 
-    /// Whether the value was written lately enough; one whose time is not known is not.
-    pub fn is_fresh(&self, row: usize) -> bool {
-        match self.fresh_from {
-            None => true,
-            Some(from) => self.column.written.is_none() || self.column.written_at(row).is_some_and(|at| at >= from),
-        }
+    /// The root for each of some users, in the order of their numbers.
+    pub fn values(&self, users: &Bitmap) -> Vec<Option<Value>> {
+        batch::values(self, users)
     }
 }
 
-impl BoundEvent<'_> {
-    pub fn value(&self, row: RowRef, field: u16) -> Option<Value> {
-        let (at, codes) = self.fields.get(usize::from(field))?.as_ref()?;
-        translate(self.table.value(row, *at)?, codes.as_ref())
+/// The column's values in the type `ty`.
+fn readable<'a>(column: &'a Column, name: &str, ty: &Type) -> Result<Cow<'a, ColumnData>, EvalError> {
+    if reads_as(&column.ty, ty) {
+        return Ok(Cow::Borrowed(&column.data));
     }
+    Ok(Cow::Owned(column.in_type(name, ty)?.data))
 }
 
-fn translate(value: Value, codes: Option<&CodeMap>) -> Option<Value> {
-    let Some(codes) = codes else { return Some(value) };
-    let code = |c: u16| codes.get(usize::from(c)).copied().flatten();
-    match value {
-        Value::Enum(c) => code(c).map(Value::Enum),
-        Value::Set(items) => {
-            let mut out: Vec<u16> = items.iter().filter_map(|i| if let Value::Enum(c) = i { code(*c) } else { None }).collect();
-            out.sort_unstable();
-            Some(Value::Set(out.into_iter().map(Value::Enum).collect()))
+/// Whether every stored value of the one type is, as it lies, a value of the other.
+fn reads_as(stored: &Type, wanted: &Type) -> bool {
+    match (stored, wanted) {
+        (Type::Int { lo: a, hi: b }, Type::Int { lo, hi }) => {
+            lo.is_none_or(|lo| a.is_some_and(|a| a >= lo)) && hi.is_none_or(|hi| b.is_some_and(|b| b <= hi))
         }
-        value => Some(value),
+        (Type::Text { max: a }, Type::Text { max }) => max.is_none_or(|max| a.is_some_and(|a| a <= max)),
+        (Type::Text { .. } | Type::Address(_), Type::Address(_) | Type::Text { max: None }) => true,
+        (Type::Set(a), Type::Set(b)) => reads_as(a, b),
+        (a, b) => a == b,
     }
 }
 
-/// Whether a stored type can be read as the declared one, and how codes are translated.
-fn fit(name: &str, stored: &Type, declared: &Type) -> Result<Option<CodeMap>, EvalError> {
-    let mismatch = || EvalError::TypeOfStore { name: name.into(), stored: stored.describe(), declared: declared.describe() };
-    match (stored, declared) {
-        (Type::Enum(a), Type::Enum(b)) if a == b => Ok(None),
-        (Type::Enum(a), Type::Enum(b)) => Ok(Some(a.members.iter().map(|m| b.code(m)).collect())),
-        (Type::Set(a), Type::Set(b)) => fit(name, a, b).map_err(|_| mismatch()),
-        (Type::Int { .. }, Type::Int { .. }) | (Type::Text { .. }, Type::Text { .. }) | (Type::Address(_), Type::Address(_)) => Ok(None),
-        (Type::Text { .. }, Type::Address(_)) => Ok(None),
-        (a, b) if a == b => Ok(None),
-        _ => Err(mismatch()),
+fn same_rows(stored: &EventSchema, wanted: &EventSchema) -> bool {
+    stored.fields.len() == wanted.fields.len()
+        && stored.fields.iter().zip(&wanted.fields).all(|(a, b)| a.name == b.name && reads_as(&a.ty, &b.ty))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Calendar;
+    use crate::plan::kernel;
+    use crate::store::column;
+
+    #[test]
+    fn what_is_read_where_it_lies() {
+        let int = |lo, hi| Type::Int { lo: Some(lo), hi: Some(hi) };
+        assert!(reads_as(&int(1, 5), &Type::INT) && reads_as(&int(1, 5), &int(0, 5)));
+        assert!(!reads_as(&int(1, 5), &int(2, 5)) && !reads_as(&Type::INT, &int(0, 5)));
+        assert!(!reads_as(&Type::INT, &Type::Number) && reads_as(&Type::Text { max: Some(3) }, &Type::TEXT));
+    }
+
+    #[test]
+    fn calendar_time_is_packed_alike() {
+        let c = Calendar { months: -7, days: 31 };
+        assert_eq!(kernel::pack(c), column::pack_calendar(c));
+        assert_eq!(kernel::unpack(column::pack_calendar(c)), c);
     }
 }

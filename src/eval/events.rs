@@ -1,239 +1,220 @@
-//! Questions about a user's events: which rows a pattern matches in a window, and what an aggregate makes of them.
+//! Questions to a block of users about their events: which rows a pattern matches, then one answer a user.
 //!
-//! A row counts when its `where` is true; a row for which it is unknown does not. Aggregates pass over missing field values.
+//! Events are clustered by user and sorted by time, so that a window is one run of rows for each user and segment. A filter is evaluated
+//! over blocks of event rows, and only over those that lie in a run. A row counts when its filter is true; a row for which it is
+//! unknown does not.
 
-use std::collections::BTreeSet;
+use super::batch::{Block, Frame};
+use super::bind::{BoundQuery, Events};
+use super::lanes::{BLOCK, Bits, Lanes, NONE, Scalar, Truths, and, get, minus, set};
+use super::messages::Receipt;
+use super::query::{Answer, Hit, Hits, answer};
+use crate::base::Type;
+use crate::plan::node::CondId;
+use crate::program::expr::OwnEvent;
+use crate::store::{EventSegment, EventTable};
 
-use super::bind::BoundEvent;
-use super::messages::{OwnMessage, Receipt};
-use super::point::{Point, Row, own_field};
-use super::value::{arith, order};
-use crate::base::{Elapsed, Instant, Type, Value};
-use crate::program::expr::{Aggregate, ArithOp, EventPattern, EventQuery, EventSource, OwnEvent, Sequence};
-use crate::store::RowRef;
+/// Whether the query finds anything.
+pub fn did<'b>(block: &Block<'b>, query: &'b BoundQuery<'b>, need: &Bits) -> Truths {
+    let (mut yes, mut unknown) = (NONE, NONE);
+    each_user(block, query, &Type::Bool, need, |row, answer| match answer {
+        Answer::Did(Some(true)) => set(&mut yes, row),
+        Answer::Did(None) => set(&mut unknown, row),
+        Answer::Did(Some(false)) | Answer::Value(_) => {}
+    });
+    Truths { yes, no: minus(&minus(need, &yes), &unknown) }
+}
 
-/// The answer to a query for one user; `None` is missing (of `did`: unknown).
-pub fn query(point: &Point, query: &EventQuery, ty: &Type) -> Option<Value> {
-    let bounds = match query.what {
-        Aggregate::Since => (Instant(i64::MIN), point.scope.now),
-        _ => query.window.instants(point.scope.now, point.zone()),
+/// The answer of each user in `need`.
+pub fn values<'b>(block: &Block<'b>, query: &'b BoundQuery<'b>, ty: &Type, need: &Bits) -> Lanes<'b> {
+    let value = |answer| match answer {
+        Answer::Value(value) => value,
+        Answer::Did(truth) => truth.map(Scalar::Bool),
     };
-    if let Some(then) = &query.then {
-        return sequences(point, query, then, bounds);
-    }
-    let rows = matching(point, &query.pattern, bounds)?;
-    match query.what {
-        Aggregate::Did => rows.decided(|n| n > 0).map(Value::Bool),
-        Aggregate::Count => rows.certain().map(|r| Value::Int(r.len() as i64)),
-        Aggregate::Since => {
-            let rows = rows.certain()?;
-            let last = rows.last()?;
-            point.scope.now.0.checked_sub(last.at.0).map(|n| Value::Elapsed(Elapsed(n)))
-        }
-        what => {
-            let rows = rows.certain()?;
-            let values = rows.iter().filter_map(|r| r.value(query.field?));
-            aggregate(what, values, ty, point)
-        }
-    }
-}
-
-fn aggregate(what: Aggregate, mut values: impl Iterator<Item = Value>, ty: &Type, point: &Point) -> Option<Value> {
-    match what {
-        Aggregate::Sum => {
-            let zero = zero(ty)?;
-            values.try_fold(zero, |sum, v| arith(ArithOp::Add, &sum, &v, ty, point.zone()))
-        }
-        Aggregate::Avg => {
-            let (mut sum, mut n) = (0.0f64, 0u64);
-            let mut money: i128 = 0;
-            for v in values {
-                n += 1;
-                match v {
-                    Value::Money(m) => money += i128::from(m),
-                    Value::Int(i) => sum += i as f64,
-                    Value::Number(x) | Value::Distance(x) => sum += x,
-                    Value::Ratio(r) => sum += f64::from(r),
-                    Value::Elapsed(e) => money += i128::from(e.0),
-                    _ => return None,
-                }
-            }
-            if n == 0 {
-                return None;
-            }
-            let mean = sum / n as f64;
-            match ty {
-                // Minor units, halves away from zero, without leaving whole numbers.
-                Type::Money => i64::try_from(round_div(money, i128::from(n))).ok().map(Value::Money),
-                Type::Elapsed => i64::try_from(round_div(money, i128::from(n))).ok().map(|x| Value::Elapsed(Elapsed(x))),
-                Type::Distance => Some(Value::Distance(mean)),
-                Type::Ratio => Some(Value::Ratio(mean as f32)),
-                _ => mean.is_finite().then_some(Value::Number(mean)),
-            }
-        }
-        Aggregate::Min | Aggregate::Max => {
-            let wanted = if what == Aggregate::Min { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
-            let mut best = values.next()?;
-            for v in values {
-                if order(&v, &best)? == wanted {
-                    best = v;
-                }
-            }
-            Some(best)
-        }
-        Aggregate::First => values.next(),
-        Aggregate::Latest => values.last(),
-        Aggregate::Distinct => {
-            let distinct: BTreeSet<String> = values.map(|v| format!("{v:?}")).collect();
-            Some(Value::Int(distinct.len() as i64))
-        }
-        Aggregate::Did | Aggregate::Count | Aggregate::Since => None,
-    }
-}
-
-fn round_div(sum: i128, n: i128) -> i128 {
-    let half = if sum < 0 { -(n / 2) } else { n / 2 };
-    (sum + half) / n
-}
-
-fn zero(ty: &Type) -> Option<Value> {
-    Some(match ty {
-        Type::Int { .. } => Value::Int(0),
-        Type::Number => Value::Number(0.0),
-        Type::Money => Value::Money(0),
-        Type::Elapsed => Value::Elapsed(Elapsed(0)),
-        Type::Distance => Value::Distance(0.0),
-        _ => return None,
+    // Of users without events all have the same answer.
+    let nothing = value(answer(query, ty, block.bound, &Hits::default(), &Hits::default()));
+    let mut found: Vec<(usize, Option<Scalar<'b>>)> = Vec::new();
+    each_user(block, query, ty, need, |row, answer| found.push((row, value(answer))));
+    let mut found = found.into_iter().peekable();
+    Lanes::collect(need, |row| match found.next_if(|(user, _)| *user == row) {
+        Some((_, value)) => value,
+        None => nothing.clone(),
     })
 }
 
-/// `A then B within D`: each A, in order of time, takes the first B after it that is still free; of `then no` it must find none.
-fn sequences(point: &Point, query: &EventQuery, then: &Sequence, bounds: (Instant, Instant)) -> Option<Value> {
-    let zone = point.zone();
-    let firsts = matching(point, &query.pattern, bounds)?.certain()?;
-    // What follows may lie after the window, but never after now.
-    let after = firsts.first().map_or(bounds.0, |f| f.at);
-    let nexts = matching(point, &then.next, (after, point.scope.now))?.certain()?;
-    let mut taken = vec![false; nexts.len()];
-    let mut count = 0i64;
-    for first in &firsts {
-        let deadline = then.within.after(first.at, zone);
-        // An event does not follow itself.
-        let follows = |i: usize, n: &Match| n.at >= first.at && n.at <= deadline && !taken[i] && n.source != first.source;
-        let found = nexts.iter().enumerate().position(|(i, n)| follows(i, n));
-        match (then.no, found) {
-            (false, Some(i)) => {
-                taken[i] = true;
-                count += 1;
-            }
-            // While the time is not over, something may still follow.
-            (true, None) if deadline <= point.scope.now => count += 1,
-            (true, None) | (false, None) | (true, Some(_)) => {}
-        }
-    }
-    match query.what {
-        Aggregate::Did => Some(Value::Bool(count > 0)),
-        Aggregate::Count => Some(Value::Int(count)),
+/// Calls `tell` for each user of `need` who has rows that may matter, in order.
+fn each_user<'b>(block: &Block<'b>, query: &'b BoundQuery<'b>, ty: &Type, need: &Bits, mut tell: impl FnMut(usize, Answer<'b>)) {
+    let (from, to) = query.bounds;
+    let first = Rows::of(block, &query.events, query.query.pattern.filter, (from, to), need);
+    let next = match (&query.next, &query.query.then) {
+        // What follows may lie after the window, but never after now.
+        (Some(events), Some(then)) => Some(Rows::of(block, events, then.next.filter, (from, block.bound.scope.now.0), &first.users())),
         _ => None,
-    }
-}
-
-/// A row that matched.
-struct Match<'a> {
-    at: Instant,
-    source: MatchSource<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum MatchSource<'a> {
-    Declared(&'a BoundEvent<'a>, crate::base::EventId, RowRef),
-    Own(&'a OwnMessage, OwnEvent),
-}
-
-impl PartialEq for MatchSource<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (MatchSource::Declared(_, a, x), MatchSource::Declared(_, b, y)) => a == b && x == y,
-            (MatchSource::Own(a, x), MatchSource::Own(b, y)) => std::ptr::eq(*a, *b) && x == y,
-            (MatchSource::Declared(..), MatchSource::Own(..)) | (MatchSource::Own(..), MatchSource::Declared(..)) => false,
+    };
+    let (mut hits, mut next_hits) = (Hits::default(), Hits::default());
+    let (mut at, mut next_at) = (0, 0);
+    while let Some(run) = first.runs.get(at) {
+        let user = run.user;
+        at = first.hits(user, at, &mut hits);
+        if let Some(rows) = &next {
+            next_at = rows.hits(user, next_at, &mut next_hits);
         }
+        tell(user, answer(query, ty, block.bound, &hits, &next_hits));
     }
 }
 
-impl Match<'_> {
-    fn value(&self, field: u16) -> Option<Value> {
-        match self.source {
-            MatchSource::Declared(event, _, row) => event.value(row, field),
-            MatchSource::Own(message, _) => own_field(message, field),
-        }
-    }
+/// The rows of a pattern that lie in a window, for the users of a block.
+struct Rows<'q> {
+    source: RowSource<'q>,
+    /// By user, then segment.
+    runs: Vec<Run>,
+    window: (i64, i64),
+    /// For each segment the row that its first bit stands for, and a bit for each row that passes the filter; empty without a filter.
+    passed: Vec<(usize, Vec<u64>)>,
 }
 
-/// Rows that matched, and whether others may have: a receipt that is not known.
-struct Matches<'a> {
-    rows: Vec<Match<'a>>,
-    maybe: bool,
+enum RowSource<'q> {
+    Table(&'q EventTable),
+    Own(&'q super::MessageLog, OwnEvent),
+    None,
 }
 
-impl<'a> Matches<'a> {
-    /// The rows, if no other could have matched.
-    fn certain(self) -> Option<Vec<Match<'a>>> {
-        (!self.maybe).then_some(self.rows)
-    }
-
-    /// A question that more rows can only turn from false to true.
-    fn decided(&self, holds: impl Fn(usize) -> bool) -> Option<bool> {
-        match (holds(self.rows.len()), self.maybe) {
-            (true, _) => Some(true),
-            (false, false) => Some(false),
-            (false, true) => None,
-        }
-    }
+/// Rows of one user in one segment.
+struct Run {
+    /// As a row of the block.
+    user: usize,
+    segment: usize,
+    from: usize,
+    to: usize,
 }
 
-fn matching<'a>(point: &'a Point<'a>, pattern: &EventPattern, bounds: (Instant, Instant)) -> Option<Matches<'a>> {
-    let mut out = Matches { rows: Vec::new(), maybe: false };
-    match pattern.source {
-        EventSource::Declared(id) => {
-            // No events of this kind in the store: nobody has done it.
-            let Some(event) = point.bound.event(id) else { return Some(out) };
-            for row in event.table.rows_of(point.user) {
-                let at = event.table.at(row);
-                if at < bounds.0 || at > bounds.1 {
-                    continue;
+impl<'q> Rows<'q> {
+    fn of(block: &Block<'q>, events: &'q Events<'_>, filter: Option<CondId>, window: (i64, i64), need: &Bits) -> Rows<'q> {
+        let mut out = Rows { source: RowSource::None, runs: Vec::new(), window, passed: Vec::new() };
+        match events {
+            Events::None => {}
+            Events::Table(table) => {
+                out.source = RowSource::Table(table);
+                for (number, segment) in table.segments.iter().enumerate() {
+                    out.runs_of(block, segment, number, need);
                 }
-                let holds = pattern.filter.as_ref().is_none_or(|f| point.with_row(Row::Declared(event, row)).truth(f) == Some(true));
-                if holds {
-                    out.rows.push(Match { at, source: MatchSource::Declared(event, id, row) });
+                if table.segments.len() > 1 {
+                    out.runs.sort_by_key(|r| (r.user, r.segment));
+                }
+                if let Some(filter) = filter {
+                    for (number, segment) in table.segments.iter().enumerate() {
+                        out.passed.push(out.filtered(block, Frame::Rows(segment), number, filter));
+                    }
+                }
+            }
+            Events::Own(own) => {
+                let log = block.bound.scope.own;
+                out.source = RowSource::Own(log, *own);
+                let (start, end) = (block.start as u32, (block.start + block.len) as u32);
+                let mut row = log.rows_of(start, end).start;
+                while let Some(user) = log.user(row).filter(|user| *user < end) {
+                    let rows = log.rows_of(user, user + 1);
+                    row = rows.end.max(row + 1);
+                    let user = (user - start) as usize;
+                    if get(need, user) {
+                        out.runs.push(Run { user, segment: 0, from: rows.start, to: rows.end });
+                    }
+                }
+                if let Some(filter) = filter {
+                    out.passed.push(out.filtered(block, Frame::Own(log), 0, filter));
                 }
             }
         }
-        EventSource::Own(own) => {
-            for message in point.scope.own.of(point.user) {
-                out.own(point, pattern, message, own, bounds);
+        out
+    }
+
+    fn runs_of(&mut self, block: &Block, segment: &EventSegment, number: usize, need: &Bits) {
+        let users = segment.users.values();
+        let (start, end) = (block.start as u32, (block.start + block.len) as u32);
+        let positions = users.partition_point(|u| *u < start)..users.partition_point(|u| *u < end);
+        for position in positions {
+            let Some(user) = users.get(position).map(|u| (u - start) as usize).filter(|user| get(need, *user)) else { continue };
+            let rows = segment.rows_at(position);
+            let at = segment.at.values().get(rows.clone()).unwrap_or_default();
+            let (from, to) = (at.partition_point(|t| *t < self.window.0), at.partition_point(|t| *t <= self.window.1));
+            if from < to {
+                self.runs.push(Run { user, segment: number, from: rows.start + from, to: rows.start + to });
             }
-            out.rows.sort_by_key(|r| r.at);
         }
     }
-    Some(out)
+
+    /// The filter over the rows of the runs of one segment.
+    fn filtered(&self, block: &Block<'q>, frame: Frame<'q>, segment: usize, filter: CondId) -> (usize, Vec<u64>) {
+        let runs = || self.runs.iter().filter(|r| r.segment == segment);
+        let (Some(first), Some(last)) = (runs().map(|r| r.from).min(), runs().map(|r| r.to).max()) else { return (0, Vec::new()) };
+        // Rows of one segment rise with the users.
+        let mut wanted = vec![0u64; (last - first).div_ceil(BLOCK) * (BLOCK / 64)];
+        for row in runs().flat_map(|r| r.from - first..r.to - first) {
+            if let Some(word) = wanted.get_mut(row / 64) {
+                *word |= 1 << (row % 64);
+            }
+        }
+        let mut events = Block::new(block.bound, frame);
+        let mut passed = Vec::with_capacity(wanted.len());
+        for (number, words) in wanted.chunks(BLOCK / 64).enumerate() {
+            let mut need = NONE;
+            need.iter_mut().zip(words).for_each(|(n, w)| *n = *w);
+            events.reset(first + number * BLOCK, last);
+            let truths = events.cond(filter, &need);
+            passed.extend(and(&truths.yes, &need));
+        }
+        (first, passed)
+    }
+
+    /// The users who have rows.
+    fn users(&self) -> Bits {
+        let mut users = NONE;
+        self.runs.iter().for_each(|r| set(&mut users, r.user));
+        users
+    }
+
+    fn passes(&self, segment: usize, row: usize) -> bool {
+        match self.passed.get(segment) {
+            None => self.passed.is_empty(),
+            Some((first, bits)) => {
+                let at = row.wrapping_sub(*first);
+                bits.get(at / 64).is_some_and(|w| w >> (at % 64) & 1 == 1)
+            }
+        }
+    }
+
+    /// What a user's rows amount to. `at` is a position in the runs that no user before this one needs any more; the position after them is given back.
+    fn hits(&self, user: usize, mut at: usize, hits: &mut Hits) -> usize {
+        hits.clear();
+        while self.runs.get(at).is_some_and(|r| r.user < user) {
+            at += 1;
+        }
+        while let Some(run) = self.runs.get(at).filter(|r| r.user == user) {
+            for row in (run.from..run.to).filter(|row| self.passes(run.segment, *row)) {
+                match &self.source {
+                    RowSource::Table(table) => {
+                        let time = table.segments.get(run.segment).and_then(|s| s.at.values().get(row));
+                        hits.rows.extend(time.map(|at| Hit { at: *at, segment: run.segment as u32, row: row as u32 }));
+                    }
+                    RowSource::Own(log, own) => hits.own(log.receipt(*own, row), log.handed_over(row), row, self.window),
+                    RowSource::None => {}
+                }
+            }
+            at += 1;
+        }
+        hits.sort();
+        at
+    }
 }
 
-impl<'a> Matches<'a> {
-    fn own(&mut self, point: &Point, pattern: &EventPattern, message: &'a OwnMessage, own: OwnEvent, bounds: (Instant, Instant)) {
-        let holds = pattern.filter.as_ref().is_none_or(|f| point.with_row(Row::Own(message)).truth(f) == Some(true));
-        if !holds {
-            return;
-        }
-        match message.receipt(own) {
-            Receipt::Yes(at) if bounds.0 <= at && at <= bounds.1 => self.rows.push(Match { at, source: MatchSource::Own(message, own) }),
+impl Hits {
+    /// A message with what is known of one outcome.
+    pub fn own(&mut self, receipt: Receipt, handed_over: crate::base::Instant, row: usize, window: (i64, i64)) {
+        match receipt {
+            Receipt::Yes(at) if (window.0..=window.1).contains(&at.0) => self.rows.push(Hit { at: at.0, segment: 0, row: row as u32 }),
             // It can have come at any time from the hand-over on.
-            Receipt::Unknown if message.at <= bounds.1 => self.maybe = true,
+            Receipt::Unknown if handed_over.0 <= window.1 => self.maybe.push(handed_over.0),
             Receipt::Yes(_) | Receipt::No | Receipt::Unknown => {}
         }
     }
-}
-
-/// Whether an event row, given by its values, fits a pattern of this event (triggers and `unless`).
-pub fn row_fits(point: &Point, pattern: &EventPattern, values: &[Option<Value>]) -> bool {
-    pattern.filter.as_ref().is_none_or(|f| point.with_row(Row::Values(values)).truth(f) == Some(true))
 }

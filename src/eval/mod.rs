@@ -1,15 +1,21 @@
 //! Plan and snapshot to answers: who is in an audience, what a value is, and why.
 //!
-//! Two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of 64-bit words and reads columns in loops; [`point`] works on one
-//! user and also serves the batch evaluator for atoms that no column loop knows. Values and operators are in [`value`], events in [`events`],
-//! lists and lookup tables in [`tables`], the program's own messages in [`messages`].
+//! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of 64-bit words and reads columns in loops ([`column`]);
+//! [`point`] works on one user. Both ask the same [`kernel`](crate::plan::kernel) what operators do and the same [`query`] what a user's events
+//! amount to; [`events`] finds those of a block. Lists and lookups are in [`tables`], the program's own messages in [`messages`].
+//! A third evaluator, which shares nothing with these two, stands in the tests.
 
 mod batch;
 mod bind;
+mod blame;
+mod column;
 mod error;
 mod events;
+mod lanes;
 pub mod messages;
 mod point;
+mod query;
+mod ready;
 pub mod tables;
 mod trace;
 pub mod value;
@@ -22,9 +28,11 @@ pub use trace::Trace;
 
 use std::collections::BTreeMap;
 
+use self::point::{At, Point};
 use crate::base::{Bitmap, Instant, TagId, UserNo, Value};
-use crate::plan;
-use crate::program::expr::{EventPattern, Expr};
+use crate::plan::node::{CondId, Node};
+use crate::plan::{self, Plan};
+use crate::program::expr::{EventPattern, Expr, StepOutcome};
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
@@ -42,10 +50,19 @@ pub struct Scope<'a> {
     pub outcomes: Option<&'a StepOutcomes>,
 }
 
-/// The outcomes of steps, by step and user: yes, no, or not known.
+/// The outcomes of steps, by step and user: yes, no, or not known. What is not there is not known.
 #[derive(Clone, Debug, Default)]
 pub struct StepOutcomes {
+    /// By the order of [`StepOutcome`]: delivered, opened, clicked, converted.
     pub known: BTreeMap<(usize, UserNo), [Option<bool>; 4]>,
+}
+
+impl StepOutcomes {
+    pub fn set(&mut self, step: usize, user: UserNo, outcome: StepOutcome, truth: Option<bool>) {
+        if let Some(slot) = self.known.entry((step, user)).or_default().get_mut(outcome as usize) {
+            *slot = truth;
+        }
+    }
 }
 
 /// For whom a condition is true, and for whom it is known to be true or false.
@@ -59,10 +76,10 @@ pub struct Audience {
 /// The audience of a condition.
 ///
 /// # Errors
-/// A store whose types do not fit the program's.
+/// A store whose values do not fit the program's types; a condition that is nested too deep.
 pub fn audience(scope: &Scope, condition: &Expr) -> Result<Audience, EvalError> {
-    let bound = Bound::new(scope)?;
-    Ok(batch::audience(scope, &bound, &plan::lower(scope.program, condition)))
+    let (plan, root) = lower_condition(scope, condition)?;
+    Ok(batch::audience(&Bound::new(scope, &plan)?, root))
 }
 
 /// A condition for one user; `None` is unknown.
@@ -70,26 +87,18 @@ pub fn audience(scope: &Scope, condition: &Expr) -> Result<Audience, EvalError> 
 /// # Errors
 /// As [`audience`].
 pub fn holds(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Option<bool>, EvalError> {
-    let bound = Bound::new(scope)?;
-    Ok(point::Point::new(scope, &bound, user).plan(&plan::lower(scope.program, condition)))
+    let (plan, root) = lower_condition(scope, condition)?;
+    let bound = Bound::new(scope, &plan)?;
+    Ok(Point::new(&bound, At::User(user)).cond(root))
 }
 
-/// Whether an event, given by its values, fits a pattern of its kind (triggers and `unless`).
-///
-/// # Errors
-/// As [`audience`].
-pub fn event_fits(scope: &Scope, pattern: &EventPattern, user: UserNo, values: &[Option<Value>]) -> Result<bool, EvalError> {
-    let bound = Bound::new(scope)?;
-    Ok(events::row_fits(&point::Point::new(scope, &bound, user), pattern, values))
-}
-
-/// A value for one user; `None` is missing.
+/// A value for one user; `None` is missing (of a condition: unknown).
 ///
 /// # Errors
 /// As [`audience`].
 pub fn value(scope: &Scope, expr: &Expr, user: UserNo) -> Result<Option<Value>, EvalError> {
-    let bound = Bound::new(scope)?;
-    Ok(point::Point::new(scope, &bound, user).value(expr))
+    let plan = plan::lower(scope.program, expr)?;
+    Ok(Bound::new(scope, &plan)?.value(user))
 }
 
 /// A value for each of some users, in the order of their numbers.
@@ -97,10 +106,19 @@ pub fn value(scope: &Scope, expr: &Expr, user: UserNo) -> Result<Option<Value>, 
 /// # Errors
 /// As [`audience`].
 pub fn values(scope: &Scope, expr: &Expr, users: &Bitmap) -> Result<Vec<Option<Value>>, EvalError> {
-    use rayon::prelude::*;
-    let bound = Bound::new(scope)?;
-    let users: Vec<UserNo> = users.iter().collect();
-    Ok(users.par_iter().with_min_len(1024).map(|user| point::Point::new(scope, &bound, *user).value(expr)).collect())
+    let plan = plan::lower(scope.program, expr)?;
+    Ok(Bound::new(scope, &plan)?.values(users))
+}
+
+/// Whether an event row, given by its values, fits the `where` of a pattern; unknown does not.
+///
+/// # Errors
+/// As [`audience`].
+pub fn row_fits(scope: &Scope, pattern: &EventPattern, row: &[Option<Value>]) -> Result<bool, EvalError> {
+    let Some(filter) = &pattern.filter else { return Ok(true) };
+    let (plan, root) = lower_condition(scope, filter)?;
+    let bound = Bound::new(scope, &plan)?;
+    Ok(Point::new(&bound, At::Fields(row)).cond(root) == Some(true))
 }
 
 /// A condition taken apart for one user: each part with its truth and values.
@@ -108,17 +126,16 @@ pub fn values(scope: &Scope, expr: &Expr, users: &Bitmap) -> Result<Vec<Option<V
 /// # Errors
 /// As [`audience`].
 pub fn explain(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Trace, EvalError> {
-    let bound = Bound::new(scope)?;
-    Ok(trace::trace(&point::Point::new(scope, &bound, user), condition))
+    trace::trace(scope, condition, user)
 }
 
-/// The stored tags whose missing values make a condition unknown for a user, in the order of the schema.
+/// The tags whose missing values make a condition unknown for a user, in the order of the schema; a derived tag with those that it stands on.
 ///
 /// # Errors
 /// As [`audience`].
 pub fn unknown_tags(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Vec<TagId>, EvalError> {
-    let bound = Bound::new(scope)?;
-    Ok(trace::unknown_tags(&point::Point::new(scope, &bound, user), condition))
+    let (plan, root) = lower_condition(scope, condition)?;
+    Ok(blame::unknown_tags(&Bound::new(scope, &plan)?, root, user))
 }
 
 /// For how many users a condition is unknown because a tag has no value; a user counts for each such tag. Most first.
@@ -126,26 +143,17 @@ pub fn unknown_tags(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Vec
 /// # Errors
 /// As [`audience`].
 pub fn unknown_because(scope: &Scope, condition: &Expr, audience: &Audience) -> Result<Vec<(TagId, usize)>, EvalError> {
-    use rayon::prelude::*;
-    let bound = Bound::new(scope)?;
-    let users: Vec<UserNo> = audience.known.complement().iter().collect();
-    let merge = |mut a: BTreeMap<TagId, usize>, b: BTreeMap<TagId, usize>| {
-        for (tag, n) in b {
-            *a.entry(tag).or_default() += n;
-        }
-        a
-    };
-    let counts = users
-        .par_iter()
-        .with_min_len(1024)
-        .fold(BTreeMap::new, |mut counts: BTreeMap<TagId, usize>, user| {
-            for tag in trace::unknown_tags(&point::Point::new(scope, &bound, *user), condition) {
-                *counts.entry(tag).or_default() += 1;
-            }
-            counts
-        })
-        .reduce(BTreeMap::new, merge);
-    let mut list: Vec<(TagId, usize)> = counts.into_iter().collect();
+    let (plan, root) = lower_condition(scope, condition)?;
+    let mut list: Vec<(TagId, usize)> = blame::unknown_because(&Bound::new(scope, &plan)?, root, audience).into_iter().collect();
+    list.retain(|(_, n)| *n > 0);
     list.sort_by_key(|(tag, n)| (std::cmp::Reverse(*n), *tag));
     Ok(list)
+}
+
+fn lower_condition(scope: &Scope, condition: &Expr) -> Result<(Plan, CondId), EvalError> {
+    let plan = plan::lower(scope.program, condition)?;
+    match plan.root {
+        Node::Cond(root) => Ok((plan, root)),
+        Node::Val(_) => Err(EvalError::Internal(condition.span)),
+    }
 }

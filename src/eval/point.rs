@@ -1,206 +1,276 @@
-//! One user: a condition in three values, a value or missing.
+//! One user: the same plan, one value at a time, each node at most once.
 
-use super::bind::{Bound, BoundEvent};
-use super::messages::OwnMessage;
-use super::value::{arith, call, compare, in_bounds, negate, set_contains};
-use super::{Scope, events, tables};
-use crate::base::{UserNo, Value, Zone};
-use crate::plan::Plan;
-use crate::program::expr::{CompareOp, Expr, ExprKind, Function};
-use crate::store::RowRef;
+use std::borrow::Cow;
 
-/// The event row that a `where` looks at.
+use super::bind::{Bound, Events};
+use super::column::Source;
+use super::lanes::Scalar;
+use super::messages::MessageLog;
+use super::query::{Answer, Hit, Hits, answer};
+use super::tables;
+use crate::base::{Type, UserNo, Value};
+use crate::plan::kernel::{Binary, Unary, distance, int_to_float, mask, quotient};
+use crate::plan::node::{Cond, CondId, Node, Order, TextOp, ValId, ValKind};
+use crate::store::EventSegment;
+
+/// What is looked at.
 #[derive(Clone, Copy)]
-pub enum Row<'a> {
-    Declared(&'a BoundEvent<'a>, RowRef),
-    Own(&'a OwnMessage),
-    Values(&'a [Option<Value>]),
+pub enum At<'b> {
+    User(UserNo),
+    /// An event row of a segment.
+    Row(&'b EventSegment, usize),
+    Own(&'b MessageLog, usize),
+    /// An event row that is not in the store: the values of its fields.
+    Fields(&'b [Option<Value>]),
 }
 
-/// A user to evaluate for.
-#[derive(Clone, Copy)]
-pub struct Point<'a> {
-    pub scope: &'a Scope<'a>,
-    pub bound: &'a Bound<'a>,
-    pub user: UserNo,
-    row: Option<Row<'a>>,
+/// The evaluation for one user or event row.
+pub struct Point<'b> {
+    bound: &'b Bound<'b>,
+    at: At<'b>,
+    conds: Vec<Memo<bool>>,
+    vals: Vec<Memo<Scalar<'b>>>,
 }
 
-/// Kleene's and, which asks for the second only when it matters.
-fn and(a: Option<bool>, b: impl FnOnce() -> Option<bool>) -> Option<bool> {
-    match a {
-        Some(false) => Some(false),
-        Some(true) => b(),
-        None => match b() {
-            Some(false) => Some(false),
-            _ => None,
-        },
-    }
-}
+/// Not asked yet, or the answer.
+type Memo<T> = Option<Option<T>>;
 
-fn or(a: Option<bool>, b: impl FnOnce() -> Option<bool>) -> Option<bool> {
-    and(a.map(|a| !a), || b().map(|b| !b)).map(|n| !n)
-}
-
-impl<'a> Point<'a> {
-    pub fn new(scope: &'a Scope<'a>, bound: &'a Bound<'a>, user: UserNo) -> Self {
-        Point { scope, bound, user, row: None }
+impl<'b> Point<'b> {
+    pub fn new(bound: &'b Bound<'b>, at: At<'b>) -> Self {
+        Point { bound, at, conds: vec![None; bound.plan.conds.len()], vals: vec![None; bound.plan.vals.len()] }
     }
 
-    pub fn with_row(self, row: Row<'a>) -> Self {
-        Point { row: Some(row), ..self }
-    }
-
-    pub fn zone(&self) -> Zone {
-        self.scope.program.policy.zone
-    }
-
-    /// A plan for this user.
-    pub fn plan(&self, plan: &Plan) -> Option<bool> {
-        match plan {
-            Plan::Always(b) => Some(*b),
-            Plan::Not(of) => self.plan(of).map(|b| !b),
-            Plan::All(parts) => {
-                let mut all = Some(true);
-                for part in parts {
-                    all = and(all, || self.plan(part));
-                }
-                all
-            }
-            Plan::Any(parts) => {
-                let mut any = Some(false);
-                for part in parts {
-                    any = or(any, || self.plan(part));
-                }
-                any
-            }
-            Plan::Except(a, b) => and(self.plan(a), || Some(self.plan(b) != Some(true))),
-            Plan::Atom(atom) => self.truth(&atom.expr),
+    /// A condition; `None` is unknown.
+    pub fn cond(&mut self, id: CondId) -> Option<bool> {
+        if let Some(Some(done)) = self.conds.get(id.0 as usize) {
+            return *done;
         }
-    }
-
-    /// A condition: true, false, or unknown.
-    pub fn truth(&self, expr: &Expr) -> Option<bool> {
-        use ExprKind as K;
-        match &expr.kind {
-            K::Everyone => Some(true),
-            K::Audience(id) => self.truth(&self.scope.program.audience(*id).when),
-            K::List(id) => Some(self.scope.tables.in_list(*id, self.user)),
-            K::Not(a) => self.truth(a).map(|b| !b),
-            K::And(a, b) => and(self.truth(a), || self.truth(b)),
-            K::Or(a, b) => or(self.truth(a), || self.truth(b)),
-            K::Except(a, b) => and(self.truth(a), || Some(self.truth(b) != Some(true))),
-            K::Compare { op, left, right } => compare(*op, &self.value(left)?, &self.value(right)?),
-            K::InRange { of, lo, hi } => {
-                let x = self.value(of)?;
-                let side = |op, bound: &Expr| compare(op, &x, &self.value(bound)?);
-                and(side(CompareOp::Ge, lo), || side(CompareOp::Le, hi))
-            }
-            K::InList { of, list } => {
-                let x = self.value(of)?;
-                Some(list.iter().any(|item| compare(CompareOp::Eq, &x, item) == Some(true)))
-            }
-            K::InWindow { of, window, yearly } => {
-                let x = self.value(of)?;
-                let zone = self.zone();
-                in_bounds(&x, window.instants(self.scope.now, zone), window.dates(zone.date(self.scope.now)), *yearly, zone)
-            }
-            K::SetContains { set, mode, items } => set_contains(&self.value(set)?, *mode, items),
-            K::TextContains { of, what } => self.texts(of, what, |a, b| a.contains(b)),
-            K::StartsWith { of, what } => self.texts(of, what, |a, b| a.starts_with(b)),
-            K::IsMissing(a) => Some(self.value(a).is_none()),
-            K::IsKnown(a) => Some(self.value(a).is_some()),
-            _ => match self.value(expr)? {
-                Value::Bool(b) => Some(b),
-                _ => None,
-            },
+        let truth = self.cond_new(id);
+        if let Some(memo) = self.conds.get_mut(id.0 as usize) {
+            *memo = Some(truth);
         }
-    }
-
-    fn texts(&self, of: &Expr, what: &Expr, holds: impl Fn(&str, &str) -> bool) -> Option<bool> {
-        match (self.value(of)?, self.value(what)?) {
-            (Value::Text(a), Value::Text(b)) => Some(holds(&a, &b)),
-            _ => None,
-        }
+        truth
     }
 
     /// A value; `None` is missing.
-    pub fn value(&self, expr: &Expr) -> Option<Value> {
-        use ExprKind as K;
-        match &expr.kind {
-            K::Const(v) => Some(v.clone()),
-            K::Tag(id) => match self.scope.program.tags.get(id.index()).and_then(|t| t.derived.as_ref()) {
-                Some(derived) => self.value(derived),
-                None => self.bound.tag(*id)?.value(self.user),
+    pub fn val(&mut self, id: ValId) -> Option<Scalar<'b>> {
+        if let Some(Some(done)) = self.vals.get(id.0 as usize) {
+            return done.clone();
+        }
+        let value = self.val_new(id);
+        if let Some(memo) = self.vals.get_mut(id.0 as usize) {
+            *memo = Some(value.clone());
+        }
+        value
+    }
+
+    /// Either, as a value of its type.
+    pub fn value(&mut self, node: Node) -> Option<Value> {
+        match node {
+            Node::Cond(id) => self.cond(id).map(Value::Bool),
+            Node::Val(id) => self.val(id)?.value(&self.bound.plan.val(id).ty),
+        }
+    }
+
+    fn cond_new(&mut self, id: CondId) -> Option<bool> {
+        let bound = self.bound;
+        match bound.plan.cond(id) {
+            Cond::Always(truth) => *truth,
+            Cond::List(list) => Some(match self.at {
+                At::User(user) => bound.scope.tables.list(*list).is_some_and(|users| users.contains(user)),
+                _ => false,
+            }),
+            Cond::StepOutcome { step, outcome } => match self.at {
+                At::User(user) => bound.scope.outcomes?.known.get(&(*step, user))?.get(*outcome as usize).copied().flatten(),
+                _ => None,
             },
-            K::Partition(id) => {
-                let partition = self.scope.program.partition(*id);
-                for (i, arm) in partition.arms.iter().enumerate() {
+            Cond::Flag(of) => match self.val(*of)? {
+                Scalar::Bool(b) => Some(b),
+                _ => None,
+            },
+            Cond::Not(of) => self.cond(*of).map(|b| !b),
+            Cond::All(parts) => self.join(parts, true),
+            Cond::Any(parts) => self.join(parts, false),
+            Cond::IsTrue(of) => Some(self.cond(*of) == Some(true)),
+            Cond::IsDecided(of) => Some(self.cond(*of).is_some()),
+            Cond::IsKnown(of) => Some(self.val(*of).is_some()),
+            Cond::Same(a, b) => Some(self.cond(*a)? == self.cond(*b)?),
+            Cond::OrElse(a, b) => self.cond(*a).or_else(|| self.cond(*b)),
+            Cond::If { when, then, otherwise } => {
+                let branch = if self.cond(*when)? { then } else { otherwise };
+                self.cond(*branch)
+            }
+            Cond::Test { of, .. } => {
+                let value = self.val(*of)?;
+                Some(bound.test(id)?.scalar(&value))
+            }
+            Cond::Compare { op, left, right } => compare(*op, &self.val(*left)?, &self.val(*right)?),
+            Cond::Between { of, lo, hi } => {
+                let (of, lo, hi) = (self.val(*of)?, self.val(*lo)?, self.val(*hi)?);
+                Some(compare(Order::Le, &lo, &of)? && compare(Order::Le, &of, &hi)?)
+            }
+            Cond::Text { op, of, what } => match (op, self.val(*of)?, self.val(*what)?) {
+                (TextOp::Contains, Scalar::Text(a), Scalar::Text(b)) => Some(a.contains(&*b)),
+                (TextOp::StartsWith, Scalar::Text(a), Scalar::Text(b)) => Some(a.starts_with(&*b)),
+                _ => None,
+            },
+            Cond::Did(_) => match self.ask(Node::Cond(id), &Type::Bool)? {
+                Answer::Did(truth) => truth,
+                Answer::Value(_) => None,
+            },
+            Cond::Named(_, of) => self.cond(*of),
+        }
+    }
+
+    /// Kleene's `and` (`all`) or `or`: the first part that decides ends it.
+    fn join(&mut self, parts: &[CondId], all: bool) -> Option<bool> {
+        let mut out = Some(all);
+        for part in parts {
+            match self.cond(*part) {
+                Some(b) if b == all => {}
+                Some(b) => return Some(b),
+                None => out = None,
+            }
+        }
+        out
+    }
+
+    fn val_new(&mut self, id: ValId) -> Option<Scalar<'b>> {
+        let bound = self.bound;
+        let val = bound.plan.val(id);
+        match &val.kind {
+            ValKind::Const(value) => Scalar::of(value),
+            ValKind::Missing => None,
+            ValKind::Tag(tag) => match self.at {
+                At::User(user) => bound.tag(*tag)?.get(user.index()),
+                _ => None,
+            },
+            ValKind::TriggerField(field) => bound.scope.trigger?.get(usize::from(*field))?.as_ref().and_then(Scalar::of),
+            ValKind::RowField(field) => match self.at {
+                At::Row(segment, row) => Source::plain(segment.columns.get(usize::from(*field))?).get(row),
+                At::Own(log, row) => log.field(row, *field),
+                At::Fields(values) => values.get(usize::from(*field))?.as_ref().and_then(Scalar::of),
+                At::User(_) => None,
+            },
+            ValKind::Lookup { lookup, keys, field } => {
+                let mut key = Vec::new();
+                for part in keys {
+                    tables::write_key(&mut key, &self.val(*part)?);
+                }
+                bound.scope.tables.look_up(*lookup, &key, *field).and_then(Scalar::of)
+            }
+            ValKind::Choice { arms, otherwise } => {
+                for (arm, code) in arms.iter().zip(0..) {
                     // An arm that is unknown hides those behind it.
-                    if self.truth(arm)? {
-                        return u16::try_from(i).ok().map(Value::Enum);
+                    if self.cond(*arm)? {
+                        return Some(Scalar::Int(code));
                     }
                 }
-                if partition.otherwise { u16::try_from(partition.arms.len()).ok().map(Value::Enum) } else { None }
+                otherwise.then_some(Scalar::Int(arms.len() as i64))
             }
-            K::TriggerField(i) => self.scope.trigger?.get(usize::from(*i))?.clone(),
-            K::RowField(i) => match self.row? {
-                Row::Declared(event, row) => event.value(row, *i),
-                Row::Values(values) => values.get(usize::from(*i))?.clone(),
-                Row::Own(message) => own_field(message, *i),
+            ValKind::Coalesce(a, b) => self.val(*a).or_else(|| self.val(*b)),
+            ValKind::If { when, then, otherwise } => {
+                let branch = if self.cond(*when)? { then } else { otherwise };
+                self.val(*branch)
+            }
+            ValKind::Unary(op, of) => {
+                let value = self.val(*of)?;
+                self.unary(*op, &bound.plan.val(*of).ty, value)
+            }
+            ValKind::Binary(op, a, b) => {
+                let (a, b) = (self.val(*a)?, self.val(*b)?);
+                self.binary(*op, a, b)
+            }
+            ValKind::Event(_) => match self.ask(Node::Val(id), &val.ty)? {
+                Answer::Value(value) => value,
+                Answer::Did(truth) => truth.map(Scalar::Bool),
             },
-            K::LookupField { lookup, keys, field } => {
-                // As the table has them: enum members by name.
-                let text = |k: &Expr| Some(tables::key_text(&self.value(k)?, &k.ty, self.zone()));
-                let keys: Option<Vec<String>> = keys.iter().map(text).collect();
-                self.scope.tables.look_up(*lookup, &keys?, *field)
-            }
-            K::StepOutcome { step, outcome } => {
-                let known = self.scope.outcomes?.known.get(&(*step, self.user))?;
-                known.get(*outcome as usize).copied().flatten().map(Value::Bool)
-            }
-            K::Coalesce(a, b) => self.value(a).or_else(|| self.value(b)),
-            K::Arith { op, left, right } => arith(*op, &self.value(left)?, &self.value(right)?, &expr.ty, self.zone()),
-            K::Neg(a) => negate(&self.value(a)?),
-            K::If { when, then, otherwise } => self.value(if self.truth(when)? { then } else { otherwise }),
-            K::Call { function: Function::Text, args } => {
-                let of = args.first()?;
-                Some(Value::text(&tables::key_text(&self.value(of)?, &of.ty, self.zone())))
-            }
-            K::Call { function, args } => {
-                let args: Option<Vec<Value>> = args.iter().map(|a| self.value(a)).collect();
-                call(*function, &args?, &expr.ty, self.zone())
-            }
-            K::Event(query) => events::query(self, query, &expr.ty),
-            K::Everyone
-            | K::Audience(_)
-            | K::List(_)
-            | K::Not(_)
-            | K::And(..)
-            | K::Or(..)
-            | K::Except(..)
-            | K::Compare { .. }
-            | K::InRange { .. }
-            | K::InList { .. }
-            | K::InWindow { .. }
-            | K::SetContains { .. }
-            | K::TextContains { .. }
-            | K::StartsWith { .. }
-            | K::IsMissing(_)
-            | K::IsKnown(_) => self.truth(expr).map(Value::Bool),
+            ValKind::Named(_, of) => self.val(*of),
         }
+    }
+
+    fn unary(&self, op: Unary, from: &'b Type, of: Scalar<'b>) -> Option<Scalar<'b>> {
+        let zone = self.bound.plan.zone;
+        match (op, of) {
+            (Unary::Int(f), Scalar::Int(x)) => f.apply(x, zone).map(Scalar::Int),
+            (Unary::Float(f), Scalar::Float(x)) => Some(Scalar::Float(f.apply(x))),
+            (Unary::IntToFloat, Scalar::Int(x)) => Some(Scalar::Float(x as f64)),
+            (Unary::MemberName, Scalar::Int(code)) => {
+                let Type::Enum(members) = from else { return None };
+                members.members.get(usize::try_from(code).ok()?).map(|m| Scalar::Text(Cow::Borrowed(m)))
+            }
+            (Unary::Lower, Scalar::Text(t)) => Some(Scalar::Text(Cow::Owned(t.to_lowercase()))),
+            (Unary::Mask, Scalar::Text(t)) => Some(Scalar::Text(Cow::Owned(mask(&t)))),
+            (Unary::TextLength, Scalar::Text(t)) => i64::try_from(t.chars().count()).ok().map(Scalar::Int),
+            (Unary::SetLength, Scalar::Set(s)) => i64::try_from(s.len()).ok().map(Scalar::Int),
+            _ => None,
+        }
+    }
+
+    fn binary(&self, op: Binary, a: Scalar<'b>, b: Scalar<'b>) -> Option<Scalar<'b>> {
+        let zone = self.bound.plan.zone;
+        match (op, a, b) {
+            (Binary::Int(f), Scalar::Int(a), Scalar::Int(b)) => f.apply(a, b, zone).map(Scalar::Int),
+            (Binary::Float(f), Scalar::Float(a), Scalar::Float(b)) => f.apply(a, b).map(Scalar::Float),
+            (Binary::Scale(f), Scalar::Int(a), Scalar::Float(b)) => f.apply(a, b).map(Scalar::Int),
+            (Binary::Quotient, Scalar::Int(a), Scalar::Int(b)) => quotient(a, b).map(Scalar::Float),
+            (Binary::Distance, Scalar::Place(a), Scalar::Place(b)) => distance(a, b).map(Scalar::Float),
+            (Binary::Text(pick), Scalar::Text(a), Scalar::Text(b)) => Some(Scalar::Text(if pick.second(b.cmp(&a)) { b } else { a })),
+            _ => None,
+        }
+    }
+
+    // ---------------------------------------------------------------- events
+
+    fn ask(&self, node: Node, ty: &Type) -> Option<Answer<'b>> {
+        let At::User(user) = self.at else { return None };
+        let query = self.bound.query_of(node)?;
+        let hits = self.hits(user, &query.events, query.query.pattern.filter, query.bounds);
+        let next = match (&query.next, &query.query.then) {
+            (Some(events), Some(then)) => self.hits(user, events, then.next.filter, (query.bounds.0, self.bound.scope.now.0)),
+            _ => Hits::default(),
+        };
+        Some(answer(query, ty, self.bound, &hits, &next))
+    }
+
+    fn hits(&self, user: UserNo, events: &'b Events<'b>, filter: Option<CondId>, window: (i64, i64)) -> Hits {
+        let passes = |at: At<'b>| filter.is_none_or(|filter| Point::new(self.bound, at).cond(filter) == Some(true));
+        let mut hits = Hits::default();
+        match events {
+            Events::None => {}
+            Events::Table(table) => {
+                for (segment, number) in table.segments.iter().zip(0..) {
+                    let rows = segment.rows_of(user);
+                    let at = segment.at.values().get(rows.clone()).unwrap_or_default();
+                    let (from, to) = (at.partition_point(|t| *t < window.0), at.partition_point(|t| *t <= window.1));
+                    let inside = at.iter().zip(rows).take(to).skip(from).filter(|(_, row)| passes(At::Row(segment, *row)));
+                    hits.rows.extend(inside.map(|(at, row)| Hit { at: *at, segment: number, row: row as u32 }));
+                }
+            }
+            Events::Own(own) => {
+                let log = self.bound.scope.own;
+                for row in log.rows_of(user.0, user.0.saturating_add(1)).filter(|row| passes(At::Own(log, *row))) {
+                    hits.own(log.receipt(*own, row), log.handed_over(row), row, window);
+                }
+            }
+        }
+        hits.sort();
+        hits
     }
 }
 
-/// By the order of `OWN_FIELDS`.
-pub fn own_field(message: &OwnMessage, field: u16) -> Option<Value> {
-    let text = match field {
-        0 => &message.campaign,
-        1 => &message.step,
-        2 => message.arm.as_ref()?,
-        3 => &message.template,
-        4 => &message.channel,
+fn compare(op: Order, a: &Scalar, b: &Scalar) -> Option<bool> {
+    let order = match (a, b) {
+        (Scalar::Int(a), Scalar::Int(b)) => a.cmp(b),
+        (Scalar::Float(a), Scalar::Float(b)) => a.partial_cmp(b)?,
+        (Scalar::Text(a), Scalar::Text(b)) => a.cmp(b),
+        (Scalar::Int(a), Scalar::Float(b)) => int_to_float(*a, *b),
+        (Scalar::Float(a), Scalar::Int(b)) => int_to_float(*b, *a).reverse(),
         _ => return None,
     };
-    Some(Value::Text(text.clone()))
+    Some(match op {
+        Order::Eq => order.is_eq(),
+        Order::Lt => order.is_lt(),
+        Order::Le => order.is_le(),
+    })
 }

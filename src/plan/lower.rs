@@ -1,118 +1,565 @@
-//! Typed condition to plan.
+//! Typed expressions to plans: audiences, partitions and derived tags put in place, operators chosen by type.
+//!
+//! The checker has made sure that types fit; an expression that breaks its word ends in a [`Misfit`], never in a panic.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use super::{Atom, Plan};
-use crate::base::{TagId, Type, Value};
-use crate::program::expr::{Expr, ExprKind};
+use super::form::{Form, form, test_for, test_in_list, test_in_range};
+use super::kernel::{Binary, FloatFn, FloatOp, IntFn, IntOp, Pick, ScaleOp, Unary};
+use super::node::{Cond, CondId, Node, Order, Pattern, Plan, Query, Test, TextOp, Then, ValId, ValKind};
+use super::simplify::Builder;
+use crate::base::{AudienceId, PartitionId, TagId, Type, Value};
+use crate::diag::Span;
+use crate::program::expr::{
+    Aggregate, ArithOp, CompareOp, EventPattern, EventQuery, EventSource, Expr, ExprKind, Function, SetMode, Window,
+};
 use crate::program::typed::Program;
 
-/// The plan of a condition: audiences in place, `and` and `or` flattened, constants folded, cheap parts first.
-pub fn lower(program: &Program, condition: &Expr) -> Plan {
-    match &condition.kind {
-        ExprKind::Everyone => Plan::Always(true),
-        ExprKind::Const(Value::Bool(b)) => Plan::Always(*b),
-        ExprKind::Audience(id) => lower(program, &program.audience(*id).when),
-        ExprKind::Not(of) => match lower(program, of) {
-            Plan::Always(b) => Plan::Always(!b),
-            Plan::Not(inner) => *inner,
-            plan => Plan::Not(Box::new(plan)),
-        },
-        ExprKind::And(a, b) => join(program, [a, b], true),
-        ExprKind::Or(a, b) => join(program, [a, b], false),
-        ExprKind::Except(a, b) => match (lower(program, a), lower(program, b)) {
-            (Plan::Always(false), _) | (_, Plan::Always(true)) => Plan::Always(false),
-            (kept, Plan::Always(false)) => kept,
-            (kept, left_out) => Plan::Except(Box::new(kept), Box::new(left_out)),
-        },
-        _ => Plan::Atom(Box::new(Atom { cost: cost(program, condition), expr: condition.clone() })),
-    }
+/// Expressions nested deeper than this, audiences and derived tags counted as if they stood in place, are refused: no input decides how deep the
+/// stack gets.
+pub const MAX_DEPTH: u32 = 1000;
+
+/// Why an expression cannot be lowered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// Nested deeper than [`MAX_DEPTH`].
+    TooDeep(Span),
+    /// Of a shape that the checker never makes.
+    Shape(Span),
 }
 
-/// `and` (`all`) or `or` of two sides, flattened.
-fn join(program: &Program, sides: [&Expr; 2], all: bool) -> Plan {
-    let mut parts = Vec::new();
-    for side in sides {
-        match (lower(program, side), all) {
-            // True changes no conjunction and decides a disjunction; false the other way round.
-            (Plan::Always(b), _) if b == all => {}
-            (Plan::Always(b), _) => return Plan::Always(b),
-            (Plan::All(inner), true) | (Plan::Any(inner), false) => parts.extend(inner),
-            (plan, _) => parts.push(plan),
+/// The plan of a condition or value.
+///
+/// # Errors
+/// An expression that is nested too deep, or that no checker has seen.
+pub fn lower(program: &Program, expr: &Expr) -> Result<Plan, Misfit> {
+    let mut lowering = Lowering::new(program);
+    let root = lowering.node(expr)?;
+    Ok(lowering.finish(root))
+}
+
+/// Several expressions into one plan; what they share is evaluated once.
+pub struct Lowering<'p> {
+    program: &'p Program,
+    builder: Builder,
+    depth: u32,
+    audiences: BTreeMap<AudienceId, CondId>,
+    partitions: BTreeMap<PartitionId, ValId>,
+    derived: BTreeMap<TagId, Node>,
+}
+
+impl<'p> Lowering<'p> {
+    pub fn new(program: &'p Program) -> Self {
+        Lowering {
+            program,
+            builder: Builder::new(program.policy.zone),
+            depth: 0,
+            audiences: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            derived: BTreeMap::new(),
         }
     }
-    // Stable, so that equally dear parts stay in the order they were written in.
-    parts.sort_by_key(Plan::cost);
-    match (parts.pop(), parts.is_empty()) {
-        (None, _) => Plan::Always(all),
-        (Some(only), true) => only,
-        (Some(last), false) => {
-            parts.push(last);
-            if all { Plan::All(parts) } else { Plan::Any(parts) }
+
+    pub fn finish(self, root: Node) -> Plan {
+        self.builder.finish(root)
+    }
+
+    /// # Errors
+    /// As [`lower`].
+    pub fn node(&mut self, e: &Expr) -> Result<Node, Misfit> {
+        if e.ty == Type::Bool { self.cond(e).map(Node::Cond) } else { self.val(e).map(Node::Val) }
+    }
+
+    fn deeper<T>(&mut self, e: &Expr, inside: impl FnOnce(&mut Self) -> Result<T, Misfit>) -> Result<T, Misfit> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Misfit::TooDeep(e.span));
         }
+        self.depth += 1;
+        let result = inside(self);
+        self.depth -= 1;
+        result
     }
-}
 
-/// Comparisons of numbers are the unit; texts and sets cost more, events most.
-fn cost(program: &Program, expr: &Expr) -> u32 {
-    let own = match &expr.kind {
-        ExprKind::Event(query) => 200 + if query.then.is_some() { 200 } else { 0 },
-        ExprKind::LookupField { .. } => 50,
-        ExprKind::Call { .. } => 20,
-        ExprKind::Tag(id) => match (&program.tags.get(id.index()).and_then(|t| t.derived.as_ref()), &expr.ty) {
-            (Some(derived), _) => cost(program, derived),
-            (None, Type::Text { .. } | Type::Address(_) | Type::Set(_)) => 8,
-            (None, _) => 1,
-        },
-        ExprKind::Partition(id) => program.partition(*id).arms.iter().map(|a| cost(program, a)).sum(),
-        _ => 1,
-    };
-    children(expr).into_iter().fold(own, |sum, child| sum.saturating_add(cost(program, child)))
-}
+    // ---------------------------------------------------------------- conditions
 
-/// The expressions directly inside one; filters of events are not, for they are about rows.
-pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
-    use ExprKind as K;
-    match &expr.kind {
-        K::Const(_)
-        | K::Tag(_)
-        | K::Partition(_)
-        | K::TriggerField(_)
-        | K::RowField(_)
-        | K::StepOutcome { .. }
-        | K::Everyone
-        | K::Audience(_)
-        | K::List(_)
-        | K::Event(_) => Vec::new(),
-        K::LookupField { keys, .. } => keys.iter().collect(),
-        K::Not(a) | K::IsMissing(a) | K::IsKnown(a) | K::Neg(a) => vec![a],
-        K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],
-        K::And(a, b) | K::Or(a, b) | K::Except(a, b) | K::Coalesce(a, b) => vec![a, b],
-        K::Compare { left, right, .. } | K::Arith { left, right, .. } => vec![left, right],
-        K::TextContains { of, what } | K::StartsWith { of, what } => vec![of, what],
-        K::InRange { of, lo, hi } => vec![of, lo, hi],
-        K::If { when, then, otherwise } => vec![when, then, otherwise],
-        K::Call { args, .. } => args.iter().collect(),
+    fn cond(&mut self, e: &Expr) -> Result<CondId, Misfit> {
+        self.deeper(e, |this| this.cond_here(e))
     }
-}
 
-/// The stored tags that an expression reads, through audiences, partitions and derived tags.
-pub fn tags_of(program: &Program, expr: &Expr) -> BTreeSet<TagId> {
-    let mut out = BTreeSet::new();
-    collect_tags(program, expr, &mut out);
-    out
-}
-
-fn collect_tags(program: &Program, expr: &Expr, out: &mut BTreeSet<TagId>) {
-    match &expr.kind {
-        ExprKind::Tag(id) => match program.tags.get(id.index()).and_then(|t| t.derived.as_ref()) {
-            Some(derived) => collect_tags(program, derived, out),
-            None => {
-                out.insert(*id);
+    fn cond_here(&mut self, e: &Expr) -> Result<CondId, Misfit> {
+        match &e.kind {
+            ExprKind::Const(Value::Bool(b)) => Ok(self.builder.always(Some(*b))),
+            ExprKind::Everyone => Ok(self.builder.always(Some(true))),
+            ExprKind::Audience(id) => self.audience(*id, e.span),
+            ExprKind::List(id) => Ok(self.builder.push(Cond::List(*id))),
+            ExprKind::StepOutcome { step, outcome } => Ok(self.builder.push(Cond::StepOutcome { step: *step, outcome: *outcome })),
+            ExprKind::Not(of) => {
+                let of = self.cond(of)?;
+                Ok(self.builder.not(of))
             }
-        },
-        ExprKind::Audience(id) => collect_tags(program, &program.audience(*id).when, out),
-        ExprKind::Partition(id) => program.partition(*id).arms.iter().for_each(|arm| collect_tags(program, arm, out)),
-        _ => children(expr).into_iter().for_each(|child| collect_tags(program, child, out)),
+            ExprKind::And(a, b) => {
+                let parts = [self.cond(a)?, self.cond(b)?];
+                Ok(self.builder.all(parts))
+            }
+            ExprKind::Or(a, b) => {
+                let parts = [self.cond(a)?, self.cond(b)?];
+                Ok(self.builder.any(parts))
+            }
+            ExprKind::Except(a, b) => {
+                let (kept, left_out) = (self.cond(a)?, self.cond(b)?);
+                let left_out = self.builder.is_true(left_out);
+                let stays = self.builder.not(left_out);
+                Ok(self.builder.all([kept, stays]))
+            }
+            ExprKind::IsMissing(of) => {
+                let known = self.known(of)?;
+                Ok(self.builder.not(known))
+            }
+            ExprKind::IsKnown(of) => self.known(of),
+            ExprKind::Compare { op, left, right } => self.compare(*op, left, right, e.span),
+            ExprKind::InRange { of, lo, hi } => self.in_range(of, lo, hi, e.span),
+            ExprKind::InList { of, list } => self.in_list(of, list, e.span),
+            ExprKind::InWindow { of, window, yearly } => self.in_window(of, *window, *yearly, e.span),
+            ExprKind::SetContains { set, mode, items } => {
+                let of = self.val(set)?;
+                if form(&set.ty) != Form::Set {
+                    return Err(Misfit::Shape(e.span));
+                }
+                let mut items = items.clone();
+                items.dedup();
+                Ok(self.builder.test(of, &Test::Set { all: *mode == SetMode::All, items }))
+            }
+            ExprKind::TextContains { of, what } => self.text(TextOp::Contains, of, what, e.span),
+            ExprKind::StartsWith { of, what } => self.text(TextOp::StartsWith, of, what, e.span),
+            ExprKind::Coalesce(a, b) => {
+                let (a, b) = (self.cond(a)?, self.cond(b)?);
+                Ok(self.builder.or_else(a, b))
+            }
+            ExprKind::If { when, then, otherwise } => {
+                let (when, then, otherwise) = (self.cond(when)?, self.cond(then)?, self.cond(otherwise)?);
+                Ok(self.builder.if_cond(when, then, otherwise))
+            }
+            ExprKind::Event(query) if query.what == Aggregate::Did => {
+                let query = self.query(query, e.span)?;
+                Ok(self.builder.push(Cond::Did(Box::new(query))))
+            }
+            ExprKind::Tag(id) => match self.derived(*id, e.span)? {
+                Some(Node::Cond(of)) => Ok(of),
+                Some(Node::Val(_)) => Err(Misfit::Shape(e.span)),
+                None => self.flag(e),
+            },
+            ExprKind::TriggerField(_) | ExprKind::RowField(_) | ExprKind::LookupField { .. } | ExprKind::Event(_) => self.flag(e),
+            ExprKind::Const(_) | ExprKind::Partition(_) | ExprKind::Arith { .. } | ExprKind::Neg(_) | ExprKind::Call { .. } => {
+                Err(Misfit::Shape(e.span))
+            }
+        }
+    }
+
+    /// A value of type bool as it is stored.
+    fn flag(&mut self, e: &Expr) -> Result<CondId, Misfit> {
+        let of = self.leaf(e)?;
+        Ok(self.builder.push(Cond::Flag(of)))
+    }
+
+    fn audience(&mut self, id: AudienceId, span: Span) -> Result<CondId, Misfit> {
+        if let Some(done) = self.audiences.get(&id) {
+            return Ok(*done);
+        }
+        let program = self.program;
+        let audience = program.audiences.get(id.index()).ok_or(Misfit::Shape(span))?;
+        let cond = self.cond(&audience.when)?;
+        self.audiences.insert(id, cond);
+        Ok(cond)
+    }
+
+    /// What a derived tag stands for; `None` for a stored one.
+    fn derived(&mut self, id: TagId, span: Span) -> Result<Option<Node>, Misfit> {
+        if let Some(done) = self.derived.get(&id) {
+            return Ok(Some(*done));
+        }
+        let program = self.program;
+        let Some(of) = program.tags.get(id.index()).ok_or(Misfit::Shape(span))?.derived.as_ref() else { return Ok(None) };
+        let node = match self.node(of)? {
+            Node::Cond(of) => Node::Cond(self.builder.named(id, of)),
+            Node::Val(v) if self.builder.constant(v).is_some() => Node::Val(v),
+            Node::Val(v) => Node::Val(self.builder.push_val(&of.ty, ValKind::Named(id, v))),
+        };
+        self.derived.insert(id, node);
+        Ok(Some(node))
+    }
+
+    fn known(&mut self, of: &Expr) -> Result<CondId, Misfit> {
+        Ok(match self.node(of)? {
+            Node::Cond(c) => self.builder.is_decided(c),
+            Node::Val(v) => self.builder.is_known(v),
+        })
+    }
+
+    fn compare(&mut self, op: CompareOp, left: &Expr, right: &Expr, span: Span) -> Result<CondId, Misfit> {
+        let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+        let cond = match (self.node(left)?, self.node(right)?) {
+            (Node::Cond(a), Node::Cond(b)) if equality => self.builder.same(a, b),
+            (Node::Val(a), Node::Val(b)) => {
+                let turned = match op {
+                    CompareOp::Eq | CompareOp::Ne => op,
+                    CompareOp::Lt => CompareOp::Gt,
+                    CompareOp::Le => CompareOp::Ge,
+                    CompareOp::Gt => CompareOp::Lt,
+                    CompareOp::Ge => CompareOp::Le,
+                };
+                let of_constant = |this: &Self, op, of: ValId, constant: ValId| {
+                    this.builder.constant(constant).and_then(|c| test_for(op, form(&this.builder.val(of).ty), c))
+                };
+                if let Some(test) = of_constant(self, op, a, b) {
+                    self.builder.test(a, &test)
+                } else if let Some(test) = of_constant(self, turned, b, a) {
+                    self.builder.test(b, &test)
+                } else {
+                    let forms = (form(&left.ty), form(&right.ty));
+                    let comparable = matches!(forms, (Form::Int | Form::Float, Form::Int | Form::Float) | (Form::Text, Form::Text));
+                    if !comparable {
+                        return Err(Misfit::Shape(span));
+                    }
+                    match op {
+                        CompareOp::Eq | CompareOp::Ne => self.builder.compare(Order::Eq, a, b),
+                        CompareOp::Lt => self.builder.compare(Order::Lt, a, b),
+                        CompareOp::Le => self.builder.compare(Order::Le, a, b),
+                        CompareOp::Gt => self.builder.compare(Order::Lt, b, a),
+                        CompareOp::Ge => self.builder.compare(Order::Le, b, a),
+                    }
+                }
+            }
+            _ => return Err(Misfit::Shape(span)),
+        };
+        Ok(if op == CompareOp::Ne { self.builder.not(cond) } else { cond })
+    }
+
+    fn in_range(&mut self, of: &Expr, lo: &Expr, hi: &Expr, span: Span) -> Result<CondId, Misfit> {
+        let (of, lo, hi) = (self.val(of)?, self.val(lo)?, self.val(hi)?);
+        let form_of = form(&self.builder.val(of).ty);
+        if let (Some(lo), Some(hi)) = (self.builder.constant(lo), self.builder.constant(hi)) {
+            let test = test_in_range(form_of, lo, hi).ok_or(Misfit::Shape(span))?;
+            return Ok(self.builder.test(of, &test));
+        }
+        if !matches!(form_of, Form::Int | Form::Float | Form::Text) {
+            return Err(Misfit::Shape(span));
+        }
+        Ok(self.builder.between(of, lo, hi))
+    }
+
+    fn in_list(&mut self, of: &Expr, list: &[Value], span: Span) -> Result<CondId, Misfit> {
+        match self.node(of)? {
+            Node::Cond(of) => {
+                // Unknown stays unknown, even where both truths are listed.
+                let listed = |b| list.contains(&Value::Bool(b));
+                let (yes, no) = (self.builder.always(Some(listed(true))), self.builder.always(Some(listed(false))));
+                Ok(self.builder.if_cond(of, yes, no))
+            }
+            Node::Val(v) => {
+                let test = test_in_list(form(&of.ty), list).ok_or(Misfit::Shape(span))?;
+                Ok(self.builder.test(v, &test))
+            }
+        }
+    }
+
+    fn in_window(&mut self, of: &Expr, window: Window, yearly: bool, span: Span) -> Result<CondId, Misfit> {
+        let value = self.val(of)?;
+        match (&of.ty, yearly) {
+            (Type::Date, false) => Ok(self.builder.test(value, &Test::Window { window, instants: false })),
+            (Type::Instant, false) => Ok(self.builder.test(value, &Test::Window { window, instants: true })),
+            (Type::Date | Type::Instant, true) => {
+                let day = self.day(value);
+                Ok(self.builder.test(day, &Test::Yearly(window)))
+            }
+            _ => Err(Misfit::Shape(span)),
+        }
+    }
+
+    fn text(&mut self, op: TextOp, of: &Expr, what: &Expr, span: Span) -> Result<CondId, Misfit> {
+        let (value, part) = (self.val(of)?, self.val(what)?);
+        if form(&of.ty) != Form::Text || form(&what.ty) != Form::Text {
+            return Err(Misfit::Shape(span));
+        }
+        if let Some(Value::Text(part)) = self.builder.constant(part) {
+            let test = match op {
+                TextOp::Contains => Test::Contains(part.clone()),
+                TextOp::StartsWith => Test::StartsWith(part.clone()),
+            };
+            return Ok(self.builder.test(value, &test));
+        }
+        Ok(self.builder.push(Cond::Text { op, of: value, what: part }))
+    }
+
+    // ---------------------------------------------------------------- values
+
+    fn val(&mut self, e: &Expr) -> Result<ValId, Misfit> {
+        self.deeper(e, |this| this.val_here(e))
+    }
+
+    fn val_here(&mut self, e: &Expr) -> Result<ValId, Misfit> {
+        if e.ty == Type::Bool {
+            return Err(Misfit::Shape(e.span));
+        }
+        match &e.kind {
+            ExprKind::Const(_) | ExprKind::TriggerField(_) | ExprKind::RowField(_) | ExprKind::LookupField { .. } | ExprKind::Event(_) => {
+                self.leaf(e)
+            }
+            ExprKind::Tag(id) => match self.derived(*id, e.span)? {
+                Some(Node::Val(v)) => Ok(v),
+                Some(Node::Cond(_)) => Err(Misfit::Shape(e.span)),
+                None => self.leaf(e),
+            },
+            ExprKind::Partition(id) => self.partition(*id, e.span),
+            ExprKind::Coalesce(a, b) => {
+                let (a, b) = (self.val(a)?, self.val(b)?);
+                Ok(self.builder.coalesce(&e.ty, a, b))
+            }
+            ExprKind::If { when, then, otherwise } => {
+                let (when, then, otherwise) = (self.cond(when)?, self.val(then)?, self.val(otherwise)?);
+                Ok(self.builder.if_val(&e.ty, when, then, otherwise))
+            }
+            ExprKind::Neg(of) => {
+                let value = self.val(of)?;
+                let op = match form(&of.ty) {
+                    Form::Int => Unary::Int(IntFn::Neg),
+                    Form::Float => Unary::Float(FloatFn::Neg),
+                    _ => return Err(Misfit::Shape(e.span)),
+                };
+                let value = if of.ty == Type::Ratio { self.ratio_as_number(value) } else { value };
+                Ok(self.builder.unary(&e.ty, op, value))
+            }
+            ExprKind::Arith { op, left, right } => {
+                let (a, b) = (self.val(left)?, self.val(right)?);
+                self.arithmetic(*op, (a, &left.ty), (b, &right.ty), e)
+            }
+            ExprKind::Call { function, args } => self.call(*function, args, e),
+            ExprKind::StepOutcome { .. }
+            | ExprKind::Everyone
+            | ExprKind::Audience(_)
+            | ExprKind::List(_)
+            | ExprKind::Not(_)
+            | ExprKind::And(..)
+            | ExprKind::Or(..)
+            | ExprKind::Except(..)
+            | ExprKind::Compare { .. }
+            | ExprKind::InRange { .. }
+            | ExprKind::InList { .. }
+            | ExprKind::InWindow { .. }
+            | ExprKind::SetContains { .. }
+            | ExprKind::TextContains { .. }
+            | ExprKind::StartsWith { .. }
+            | ExprKind::IsMissing(_)
+            | ExprKind::IsKnown(_) => Err(Misfit::Shape(e.span)),
+        }
+    }
+
+    /// What is read and not computed from other values of the user.
+    fn leaf(&mut self, e: &Expr) -> Result<ValId, Misfit> {
+        let kind = match &e.kind {
+            ExprKind::Const(value) => ValKind::Const(value.clone()),
+            ExprKind::Tag(id) => ValKind::Tag(*id),
+            ExprKind::TriggerField(field) => ValKind::TriggerField(*field),
+            ExprKind::RowField(field) => ValKind::RowField(*field),
+            ExprKind::LookupField { lookup, keys, field } => {
+                let keys = keys.iter().map(|k| self.val(k)).collect::<Result<Vec<_>, _>>()?;
+                ValKind::Lookup { lookup: *lookup, keys, field: *field }
+            }
+            ExprKind::Event(query) => ValKind::Event(Box::new(self.query(query, e.span)?)),
+            _ => return Err(Misfit::Shape(e.span)),
+        };
+        Ok(self.builder.push_val(&e.ty, kind))
+    }
+
+    fn partition(&mut self, id: PartitionId, span: Span) -> Result<ValId, Misfit> {
+        if let Some(done) = self.partitions.get(&id) {
+            return Ok(*done);
+        }
+        let program = self.program;
+        let partition = program.partitions.get(id.index()).ok_or(Misfit::Shape(span))?;
+        let arms = partition.arms.iter().map(|arm| self.cond(arm)).collect::<Result<Vec<_>, _>>()?;
+        let value = self.builder.push_val(&partition.ty, ValKind::Choice { arms, otherwise: partition.otherwise });
+        self.partitions.insert(id, value);
+        Ok(value)
+    }
+
+    fn ratio_as_number(&mut self, of: ValId) -> ValId {
+        self.builder.unary(&Type::Number, Unary::Float(FloatFn::RatioToNumber), of)
+    }
+
+    /// An int, number or ratio as a number.
+    fn number(&mut self, of: ValId, span: Span) -> Result<ValId, Misfit> {
+        match self.builder.val(of).ty {
+            Type::Number => Ok(of),
+            Type::Int { .. } => Ok(self.builder.unary(&Type::Number, Unary::IntToFloat, of)),
+            Type::Ratio => Ok(self.ratio_as_number(of)),
+            _ => Err(Misfit::Shape(span)),
+        }
+    }
+
+    /// A date as it is, an instant as its day.
+    fn day(&mut self, of: ValId) -> ValId {
+        match self.builder.val(of).ty {
+            Type::Instant => self.builder.unary(&Type::Date, Unary::Int(IntFn::DateOf), of),
+            _ => of,
+        }
+    }
+
+    fn arithmetic(&mut self, op: ArithOp, left: (ValId, &Type), right: (ValId, &Type), e: &Expr) -> Result<ValId, Misfit> {
+        let ((a, a_ty), (b, b_ty)) = (left, right);
+        let misfit = Err(Misfit::Shape(e.span));
+        let int_op = match op {
+            ArithOp::Add => Some(IntOp::Add),
+            ArithOp::Sub => Some(IntOp::Sub),
+            ArithOp::Mul => Some(IntOp::Mul),
+            ArithOp::Mod => Some(IntOp::Mod),
+            ArithOp::Div => None,
+        };
+        let sum = matches!(op, ArithOp::Add | ArithOp::Sub);
+        let binary = match (a_ty, b_ty, int_op) {
+            (Type::Int { .. }, Type::Int { .. }, Some(op)) if e.ty != Type::Number => Binary::Int(op),
+            (Type::Int { .. }, Type::Int { .. }, None) => Binary::Quotient,
+            (Type::Money, Type::Money, Some(op)) if sum => Binary::Int(op),
+            (Type::Money, Type::Money, None) => Binary::Quotient,
+            (Type::Money, Type::Int { .. }, Some(IntOp::Mul)) => Binary::Int(IntOp::Mul),
+            (Type::Money, Type::Int { .. }, None) => Binary::Int(IntOp::DivRound),
+            (Type::Money, Type::Number | Type::Ratio, Some(IntOp::Mul) | None) => {
+                let by = self.number(b, e.span)?;
+                let op = if op == ArithOp::Mul { ScaleOp::Times } else { ScaleOp::Over };
+                return Ok(self.builder.binary(&e.ty, Binary::Scale(op), a, by));
+            }
+            (Type::Date, Type::Calendar, Some(IntOp::Add)) => Binary::Int(IntOp::DatePlus),
+            (Type::Date, Type::Calendar, Some(IntOp::Sub)) => Binary::Int(IntOp::DateMinus),
+            (Type::Instant, Type::Calendar, Some(IntOp::Add)) => Binary::Int(IntOp::InstantPlus),
+            (Type::Instant, Type::Calendar, Some(IntOp::Sub)) => Binary::Int(IntOp::InstantMinus),
+            (Type::Instant, Type::Elapsed, Some(op)) if sum => Binary::Int(op),
+            (Type::Instant, Type::Instant, Some(IntOp::Sub)) => Binary::Int(IntOp::Sub),
+            _ if e.ty == Type::Number => {
+                let (a, b) = (self.number(a, e.span)?, self.number(b, e.span)?);
+                let op = match op {
+                    ArithOp::Add => FloatOp::Add,
+                    ArithOp::Sub => FloatOp::Sub,
+                    ArithOp::Mul => FloatOp::Mul,
+                    ArithOp::Div => FloatOp::Div,
+                    ArithOp::Mod => FloatOp::Mod,
+                };
+                return Ok(self.builder.binary(&e.ty, Binary::Float(op), a, b));
+            }
+            _ => return misfit,
+        };
+        Ok(self.builder.binary(&e.ty, binary, a, b))
+    }
+
+    fn call(&mut self, function: Function, args: &[Expr], e: &Expr) -> Result<ValId, Misfit> {
+        let misfit = || Misfit::Shape(e.span);
+        let vals = args.iter().map(|a| self.val(a)).collect::<Result<Vec<_>, _>>()?;
+        let (first, ty) = (*vals.first().ok_or(misfit())?, args.first().map(|a| &a.ty).ok_or(misfit())?);
+        let of = form(ty);
+        let day_part = |this: &mut Self, part| {
+            if !matches!(ty, Type::Date | Type::Instant) {
+                return Err(misfit());
+            }
+            let day = this.day(first);
+            Ok(this.builder.unary(&e.ty, Unary::Int(part), day))
+        };
+        let unary = match (function, of) {
+            (Function::Distance, Form::Place) => {
+                let second = *vals.get(1).ok_or(misfit())?;
+                if form(&self.builder.val(second).ty) != Form::Place {
+                    return Err(misfit());
+                }
+                return Ok(self.builder.binary(&e.ty, Binary::Distance, first, second));
+            }
+            (Function::Days, Form::Int) => {
+                let (from, to) = (self.day(first), *vals.get(1).ok_or(misfit())?);
+                let to = self.day(to);
+                if [from, to].iter().any(|v| self.builder.val(*v).ty != Type::Date) {
+                    return Err(misfit());
+                }
+                return Ok(self.builder.binary(&e.ty, Binary::Int(IntOp::Sub), to, from));
+            }
+            (Function::Year, _) => return day_part(self, IntFn::Year),
+            (Function::Month, _) => return day_part(self, IntFn::Month),
+            (Function::Day, _) => return day_part(self, IntFn::Day),
+            (Function::Weekday, _) => return day_part(self, IntFn::Weekday),
+            (Function::Lower, Form::Text) => Unary::Lower,
+            (Function::Mask, Form::Text) => Unary::Mask,
+            (Function::Length, Form::Text) => Unary::TextLength,
+            (Function::Length, Form::Set) => Unary::SetLength,
+            (Function::Abs, Form::Int) => Unary::Int(IntFn::Abs),
+            (Function::Abs, Form::Float) => Unary::Float(FloatFn::Abs),
+            (Function::Round, Form::Int) if *ty == Type::Money => Unary::Int(IntFn::RoundMoney),
+            (Function::Round, Form::Float) => {
+                let number = self.number(first, e.span)?;
+                return Ok(self.builder.unary(&e.ty, Unary::Float(FloatFn::Round), number));
+            }
+            (Function::Number, _) => return self.number(first, e.span),
+            (Function::Text, _) if matches!(ty, Type::Enum(_)) => Unary::MemberName,
+            (Function::Least, _) => return self.extreme(Pick::Least, &vals, e),
+            (Function::Greatest, _) => return self.extreme(Pick::Greatest, &vals, e),
+            _ => return Err(misfit()),
+        };
+        Ok(self.builder.unary(&e.ty, unary, first))
+    }
+
+    fn extreme(&mut self, pick: Pick, vals: &[ValId], e: &Expr) -> Result<ValId, Misfit> {
+        let of = form(&e.ty);
+        let op = match of {
+            Form::Int => Binary::Int(IntOp::Pick(pick)),
+            Form::Float => Binary::Float(FloatOp::Pick(pick)),
+            Form::Text => Binary::Text(pick),
+            Form::Bool | Form::Place | Form::Set => return Err(Misfit::Shape(e.span)),
+        };
+        let mut best: Option<ValId> = None;
+        for value in vals {
+            let value = if e.ty == Type::Number { self.number(*value, e.span)? } else { *value };
+            if form(&self.builder.val(value).ty) != of {
+                return Err(Misfit::Shape(e.span));
+            }
+            best = Some(match best {
+                None => value,
+                Some(best) => self.builder.binary(&e.ty, op, best, value),
+            });
+        }
+        best.ok_or(Misfit::Shape(e.span))
+    }
+
+    // ---------------------------------------------------------------- events
+
+    fn query(&mut self, query: &EventQuery, span: Span) -> Result<Query, Misfit> {
+        let pattern = self.pattern(&query.pattern)?;
+        let field = match query.field {
+            Some(position) => Some((position, self.field_type(query.pattern.source, position).ok_or(Misfit::Shape(span))?)),
+            None => None,
+        };
+        let then = match &query.then {
+            Some(then) => Some(Then { no: then.no, next: self.pattern(&then.next)?, within: then.within }),
+            None => None,
+        };
+        let needs_field = match query.what {
+            Aggregate::Did | Aggregate::Count | Aggregate::Since => false,
+            Aggregate::Sum
+            | Aggregate::Avg
+            | Aggregate::Min
+            | Aggregate::Max
+            | Aggregate::First
+            | Aggregate::Latest
+            | Aggregate::Distinct => true,
+        };
+        if needs_field != field.is_some() || (then.is_some() && !matches!(query.what, Aggregate::Did | Aggregate::Count)) {
+            return Err(Misfit::Shape(span));
+        }
+        Ok(Query { what: query.what, pattern, field, then, window: query.window })
+    }
+
+    fn pattern(&mut self, pattern: &EventPattern) -> Result<Pattern, Misfit> {
+        let filter = pattern.filter.as_ref().map(|f| self.cond(f)).transpose()?;
+        Ok(Pattern { source: pattern.source, filter })
+    }
+
+    fn field_type(&self, source: EventSource, field: u16) -> Option<Type> {
+        match source {
+            EventSource::Declared(id) => Some(self.program.schema.events.get(id.index())?.fields.get(usize::from(field))?.ty.clone()),
+            EventSource::Own(_) => Some(Type::TEXT),
+        }
     }
 }

@@ -1,47 +1,21 @@
-//! A typed condition as an audience plan: atoms joined by Kleene operators, named audiences put in place, cheap atoms first.
+//! A typed expression as a plan: column tests and event queries under Kleene's operators, with audiences, partitions and derived tags put in place
+//! and shared, constants folded, cheap parts first.
 //!
-//! A plan depends on the program alone, not on a store or a clock, so one plan serves every executor: the batch evaluator, the point
-//! evaluator, and later SQL.
+//! A plan depends on the program alone, not on a store or a clock, so one plan serves every executor. [`node`] is what plans are made of,
+//! [`kernel`] what operators do, [`form`] how types lie in columns, [`lower`](mod@lower) the way from the typed program, [`simplify`] the rules.
 
-mod describe;
+pub mod form;
+pub mod kernel;
 mod lower;
+pub mod node;
+mod show;
+mod simplify;
+mod tags;
+mod text;
 
-pub use describe::{describe, show};
-pub(crate) use lower::children;
-pub use lower::{lower, tags_of};
-
-use crate::program::expr::Expr;
-
-/// A condition in three values.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
-    Always(bool),
-    Not(Box<Plan>),
-    /// All of them; cheapest first.
-    All(Vec<Plan>),
-    /// Any of them; cheapest first.
-    Any(Vec<Plan>),
-    /// The left unless the right is true.
-    Except(Box<Plan>, Box<Plan>),
-    Atom(Box<Atom>),
-}
-
-/// A condition that is not taken further apart: a comparison, a set, a window, a question about events.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Atom {
-    pub expr: Expr,
-    /// What it costs for one user, in units of one comparison of a number.
-    pub cost: u32,
-}
-
-impl Plan {
-    pub fn cost(&self) -> u32 {
-        match self {
-            Plan::Always(_) => 0,
-            Plan::Not(of) => of.cost(),
-            Plan::All(parts) | Plan::Any(parts) => parts.iter().fold(0, |sum, p| sum.saturating_add(p.cost())),
-            Plan::Except(a, b) => a.cost().saturating_add(b.cost()),
-            Plan::Atom(atom) => atom.cost,
-        }
-    }
-}
+pub use lower::{Lowering, MAX_DEPTH, Misfit, lower};
+pub use node::Plan;
+pub use show::show;
+pub(crate) use tags::children;
+pub use tags::tags_of;
+pub use text::describe;

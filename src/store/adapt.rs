@@ -1,11 +1,12 @@
 //! Stored columns in the types of a program: members moved, ranges widened, text read as an enum.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::build::ColumnBuilder;
 use super::column::{Column, ColumnData};
 use super::error::StoreError;
-use super::event_table::EventSegment;
+use super::event_table::{EventSegment, EventTable};
 use crate::base::{EventSchema, Type, Value};
 
 /// How values of one type become values of another.
@@ -143,6 +144,20 @@ pub(super) fn segment_as(segment: &EventSegment, from: &EventSchema, to: &EventS
     Ok(EventSegment { users: segment.users.clone(), offsets: segment.offsets.clone(), at: segment.at.clone(), columns })
 }
 
+impl EventTable {
+    /// The same events with the fields of `to`, in its order and its types; a field that was not stored is missing throughout.
+    ///
+    /// # Errors
+    /// [`StoreError::TypeChanged`] when stored values do not fit.
+    pub fn in_schema(&self, to: &EventSchema) -> Result<EventTable, StoreError> {
+        if same_fields(&self.schema, to) {
+            return Ok(EventTable { schema: to.clone(), segments: self.segments.clone() });
+        }
+        let segments = self.segments.iter().map(|s| segment_as(s, &self.schema, to).map(Arc::new)).collect::<Result<_, _>>()?;
+        Ok(EventTable { schema: to.clone(), segments })
+    }
+}
+
 /// Whether rows of one can be read as rows of the other.
 pub(super) fn same_fields(a: &EventSchema, b: &EventSchema) -> bool {
     a.fields.len() == b.fields.len() && a.fields.iter().zip(&b.fields).all(|(a, b)| a.name == b.name && a.ty == b.ty)
@@ -152,7 +167,6 @@ pub(super) fn same_fields(a: &EventSchema, b: &EventSchema) -> bool {
 mod tests {
     use super::*;
     use crate::base::EnumType;
-    use std::sync::Arc;
 
     fn enum_of(members: &[&str]) -> Type {
         Type::Enum(Arc::new(EnumType { members: members.iter().map(|m| m.to_string()).collect() }))

@@ -33,6 +33,22 @@ const MONEY_DIGITS: u8 = 2;
 const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
 
 impl Reading {
+    /// A text as a value of `ty`, `None` for missing.
+    ///
+    /// # Errors
+    /// Why it is not one.
+    pub fn text(&self, text: &str, ty: &Type) -> Result<Option<Value>, Words> {
+        self.value(&Cell::Text(text), ty)
+    }
+
+    /// A JSON value as a value of `ty`, `None` for missing.
+    ///
+    /// # Errors
+    /// Why it is not one.
+    pub fn json(&self, json: &serde_json::Value, ty: &Type) -> Result<Option<Value>, Words> {
+        self.value(&super::jsonl::cell(json), ty)
+    }
+
     /// The cell as a value of `ty`, `None` for missing.
     ///
     /// # Errors

@@ -1,38 +1,17 @@
-//! A plan as text, for `query --explain` and tests.
+//! Expressions as text, in the language's own words: for plans and for `why`.
 
-use super::{Plan, lower};
 use crate::base::value::Shown;
-use crate::base::{Schema, Zone};
+use crate::base::{Type, Value, Zone};
 use crate::program::expr::{
-    Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, SetMode, Window,
+    Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, Function, OWN_FIELDS, SetMode, Window,
 };
 use crate::program::typed::Program;
 
-/// The plan of a condition, one part a line, with costs.
-pub fn describe(program: &Program, condition: &Expr) -> String {
-    let mut out = String::new();
-    write(program, &lower(program, condition), 0, &mut out);
-    out
-}
-
-fn write(program: &Program, plan: &Plan, depth: usize, out: &mut String) {
-    let mut line = |text: &str| out.push_str(&format!("{}{text}\n", "  ".repeat(depth)));
-    match plan {
-        Plan::Always(b) => line(if *b { "everyone" } else { "nobody" }),
-        Plan::Not(of) => {
-            line("not");
-            write(program, of, depth + 1, out);
-        }
-        Plan::All(parts) | Plan::Any(parts) => {
-            line(if matches!(plan, Plan::All(_)) { "all of" } else { "any of" });
-            parts.iter().for_each(|p| write(program, p, depth + 1, out));
-        }
-        Plan::Except(a, b) => {
-            line("except");
-            write(program, a, depth + 1, out);
-            write(program, b, depth + 1, out);
-        }
-        Plan::Atom(atom) => line(&format!("{}  [cost {}]", show(program, &atom.expr, None), atom.cost)),
+/// A value as the language writes it.
+pub fn constant(value: &Value, ty: &Type, zone: Zone) -> String {
+    match (value, ty) {
+        (Value::Text(_) | Value::Enum(_), _) => format!("\"{}\"", Shown { value, ty, zone }),
+        _ => Shown { value, ty, zone }.to_string(),
     }
 }
 
@@ -41,23 +20,21 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
     use ExprKind as K;
     let s = |e: &Expr| show(program, e, row);
     match &expr.kind {
-        K::Const(value) => Shown { value, ty: &expr.ty, zone: program.policy.zone }.to_string(),
+        K::Const(value) => constant(value, &expr.ty, program.policy.zone),
         K::Tag(id) => program.schema.tags.get(id.index()).map_or_else(String::new, |t| t.name.clone()),
-        K::Partition(id) => program.partition(*id).declared.name.clone(),
-        K::TriggerField(i) => format!("event.#{i}"),
-        K::RowField(i) => match row {
-            Some(EventSource::Declared(id)) => field_name(&program.schema, id, *i),
-            _ => OWN_FIELDS.get(usize::from(*i)).copied().unwrap_or("?").to_string(),
-        },
+        K::Partition(id) => program.partitions.get(id.index()).map_or_else(String::new, |p| p.declared.name.clone()),
+        // Which event the trigger is, the expression does not know.
+        K::TriggerField(i) => format!("event.{}", i + 1),
+        K::RowField(i) => row.map_or_else(String::new, |row| row_field(program, row, *i)),
         K::LookupField { lookup, keys, field } => {
-            let lookup = program.lookup(*lookup);
+            let Some(lookup) = program.lookups.get(lookup.index()) else { return String::new() };
             let field = lookup.fields.get(usize::from(*field)).map_or("?", |f| f.name.as_str());
             format!("{}({}).{field}", lookup.declared.name, keys.iter().map(s).collect::<Vec<_>>().join(", "))
         }
         K::StepOutcome { step, outcome } => format!("{outcome:?} of step {step}").to_lowercase(),
         K::Everyone => "everyone".into(),
-        K::Audience(id) => program.audience(*id).declared.name.clone(),
-        K::List(id) => program.list(*id).declared.name.clone(),
+        K::Audience(id) => program.audiences.get(id.index()).map_or_else(String::new, |a| a.declared.name.clone()),
+        K::List(id) => program.lists.get(id.index()).map_or_else(String::new, |l| l.declared.name.clone()),
         K::Not(a) => format!("not ({})", s(a)),
         K::And(a, b) => format!("({}) and ({})", s(a), s(b)),
         K::Or(a, b) => format!("({}) or ({})", s(a), s(b)),
@@ -65,7 +42,7 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
         K::Compare { op, left, right } => format!("{} {} {}", s(left), compare(*op), s(right)),
         K::InRange { of, lo, hi } => format!("{} in {}..{}", s(of), s(lo), s(hi)),
         K::InList { of, list } => {
-            let items = list.iter().map(|value| Shown { value, ty: &of.ty, zone: program.policy.zone }.to_string());
+            let items = list.iter().map(|value| constant(value, &of.ty, program.policy.zone));
             format!("{} in [{}]", s(of), items.collect::<Vec<_>>().join(", "))
         }
         K::InWindow { of, window, yearly } => {
@@ -73,14 +50,13 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
             format!("{of} in {}", window_text(*window))
         }
         K::SetContains { set, mode, items } => {
-            let element = if let crate::base::Type::Set(of) = &set.ty { of.as_ref() } else { &set.ty };
-            let items: Vec<String> = items.iter().map(|value| Shown { value, ty: element, zone: Zone::UTC }.to_string()).collect();
-            let mode = match mode {
-                SetMode::One => "",
-                SetMode::Any => "any ",
-                SetMode::All => "all ",
-            };
-            format!("{} contains {mode}[{}]", s(set), items.join(", "))
+            let element = if let Type::Set(of) = &set.ty { of.as_ref() } else { &set.ty };
+            let items: Vec<String> = items.iter().map(|value| constant(value, element, program.policy.zone)).collect();
+            match mode {
+                SetMode::One => format!("{} contains {}", s(set), items.join(", ")),
+                SetMode::Any => format!("{} contains any [{}]", s(set), items.join(", ")),
+                SetMode::All => format!("{} contains all [{}]", s(set), items.join(", ")),
+            }
         }
         K::TextContains { of, what } => format!("{} contains {}", s(of), s(what)),
         K::StartsWith { of, what } => format!("{} starts with {}", s(of), s(what)),
@@ -99,6 +75,8 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
         }
         K::Neg(a) => format!("-{}", s(a)),
         K::If { when, then, otherwise } => format!("if({}, {}, {})", s(when), s(then), s(otherwise)),
+        // Conversions that nobody wrote.
+        K::Call { function: Function::Number | Function::Text, args } => args.iter().map(s).collect(),
         K::Call { function, args } => {
             format!("{}({})", format!("{function:?}").to_lowercase(), args.iter().map(s).collect::<Vec<_>>().join(", "))
         }
@@ -131,18 +109,25 @@ fn compare(op: CompareOp) -> &'static str {
     }
 }
 
-fn field_name(schema: &Schema, event: crate::base::EventId, field: u16) -> String {
-    let event = schema.events.get(event.index());
-    event.and_then(|e| e.fields.get(usize::from(field))).map_or_else(String::new, |f| f.name.clone())
+/// The name of a field of an event, the program's own events included.
+pub fn row_field(program: &Program, source: EventSource, field: u16) -> String {
+    let at = usize::from(field);
+    match source {
+        EventSource::Declared(id) => {
+            let event = program.schema.events.get(id.index());
+            event.and_then(|e| e.fields.get(at)).map_or_else(String::new, |f| f.name.clone())
+        }
+        EventSource::Own(_) => OWN_FIELDS.get(at).copied().unwrap_or_default().to_string(),
+    }
 }
 
 fn pattern(program: &Program, pattern: &EventPattern, field: Option<u16>) -> String {
     let mut text = match pattern.source {
         EventSource::Declared(id) => program.schema.events.get(id.index()).map_or_else(String::new, |e| e.name.clone()),
-        EventSource::Own(own) => OwnEvent::ALL.iter().find(|(o, _)| *o == own).map_or("", |(_, n)| n).to_string(),
+        EventSource::Own(own) => own.name().to_string(),
     };
-    if let (Some(field), EventSource::Declared(id)) = (field, pattern.source) {
-        text.push_str(&format!(".{}", field_name(&program.schema, id, field)));
+    if let Some(field) = field {
+        text.push_str(&format!(".{}", row_field(program, pattern.source, field)));
     }
     if let Some(filter) = &pattern.filter {
         text.push_str(&format!(" where {}", show(program, filter, Some(pattern.source))));
@@ -150,7 +135,7 @@ fn pattern(program: &Program, pattern: &EventPattern, field: Option<u16>) -> Str
     text
 }
 
-fn window_text(window: Window) -> String {
+pub fn window_text(window: Window) -> String {
     match window {
         Window::Last(l) => format!("last {l}"),
         Window::Next(l) => format!("next {l}"),

@@ -1,0 +1,140 @@
+//! Tests of a plan made ready for one evaluation: windows as bounds at this `now`, ranges closed at both ends, set members as bits.
+
+use crate::base::{Date, Instant, Value, Zone};
+use crate::plan::kernel::comes_round;
+use crate::plan::node::{End, Test};
+
+use super::lanes::{Scalar, SetRef};
+
+pub enum Ready<'p> {
+    /// Both ends included.
+    Int {
+        lo: i64,
+        hi: i64,
+    },
+    IntIn(&'p [i64]),
+    /// Both ends included.
+    Float {
+        lo: f64,
+        hi: f64,
+    },
+    FloatIn(&'p [f64]),
+    /// Any test of texts.
+    Text(&'p Test),
+    /// Dates whose month and day come round in the window: a flag for each, see [`month_day`].
+    Days(Vec<bool>),
+    Set {
+        all: bool,
+        items: &'p [Value],
+        /// The items as bits of a bit set.
+        bits: u64,
+        /// An item that no bit set can hold.
+        beyond: bool,
+    },
+}
+
+impl<'p> Ready<'p> {
+    pub fn new(test: &'p Test, now: Instant, zone: Zone) -> Self {
+        match test {
+            Test::Int { lo, hi } => Ready::Int { lo: *lo, hi: *hi },
+            Test::IntIn(list) => Ready::IntIn(list),
+            Test::Float { lo, hi } => {
+                let lo = lo.map_or(f64::NEG_INFINITY, |End { at, included }| if included { at } else { at.next_up() });
+                let hi = hi.map_or(f64::INFINITY, |End { at, included }| if included { at } else { at.next_down() });
+                Ready::Float { lo, hi }
+            }
+            Test::FloatIn(list) => Ready::FloatIn(list),
+            Test::Text { .. } | Test::TextIn(_) | Test::Contains(_) | Test::StartsWith(_) => Ready::Text(test),
+            Test::Window { window, instants: true } => {
+                let (from, to) = window.instants(now, zone);
+                Ready::Int { lo: from.0, hi: to.0 }
+            }
+            Test::Window { window, instants: false } => {
+                let (from, to) = window.dates(zone.date(now));
+                Ready::Int { lo: i64::from(from.0), hi: i64::from(to.0) }
+            }
+            Test::Yearly(window) => {
+                let (from, to) = window.dates(zone.date(now));
+                let mut days = vec![false; 13 * 32];
+                for month in 1..=12 {
+                    for day in 1..=31 {
+                        // In a leap year every day exists that exists at all.
+                        if let (Some(date), Some(flag)) = (Date::ymd(2000, month, day), days.get_mut((month * 32 + day) as usize)) {
+                            *flag = comes_round(date, from, to);
+                        }
+                    }
+                }
+                Ready::Days(days)
+            }
+            Test::Set { all, items } => {
+                let codes = items.iter().map(|item| match item {
+                    Value::Enum(code) if *code < 64 => Some(1u64 << code),
+                    _ => None,
+                });
+                let bits = codes.clone().flatten().fold(0, |bits, bit| bits | bit);
+                Ready::Set { all: *all, items, bits, beyond: codes.clone().any(|bit| bit.is_none()) }
+            }
+        }
+    }
+
+    pub fn int(&self, x: i64) -> bool {
+        match self {
+            Ready::Int { lo, hi } => (*lo <= x) & (x <= *hi),
+            Ready::IntIn(list) => in_list(list, x),
+            Ready::Days(days) => month_day(x).and_then(|i| days.get(i)).copied().unwrap_or(false),
+            _ => false,
+        }
+    }
+
+    pub fn float(&self, x: f64) -> bool {
+        match self {
+            Ready::Float { lo, hi } => (*lo <= x) & (x <= *hi),
+            Ready::FloatIn(list) => list.contains(&x),
+            _ => false,
+        }
+    }
+
+    pub fn text(&self, x: &str) -> bool {
+        match self {
+            Ready::Text(test) => test.holds_text(x),
+            _ => false,
+        }
+    }
+
+    pub fn bit_set(&self, x: u64) -> bool {
+        match self {
+            Ready::Set { all: true, bits, beyond, .. } => !beyond & (x & bits == *bits),
+            Ready::Set { all: false, bits, .. } => x & bits != 0,
+            _ => false,
+        }
+    }
+
+    pub fn set(&self, x: &SetRef) -> bool {
+        match (self, x) {
+            (_, SetRef::Bits(bits)) => self.bit_set(*bits),
+            (Ready::Set { all: true, items, .. }, x) => items.iter().all(|item| x.contains(item)),
+            (Ready::Set { all: false, items, .. }, x) => items.iter().any(|item| x.contains(item)),
+            _ => false,
+        }
+    }
+
+    pub fn scalar(&self, x: &Scalar) -> bool {
+        match x {
+            Scalar::Int(n) => self.int(*n),
+            Scalar::Float(n) => self.float(*n),
+            Scalar::Text(t) => self.text(t),
+            Scalar::Set(s) => self.set(s),
+            Scalar::Bool(_) | Scalar::Place(_) => false,
+        }
+    }
+}
+
+/// Short lists are faster read through.
+pub fn in_list(list: &[i64], x: i64) -> bool {
+    if list.len() <= 8 { list.contains(&x) } else { list.binary_search(&x).is_ok() }
+}
+
+fn month_day(days: i64) -> Option<usize> {
+    let date = Date(i32::try_from(days).ok()?);
+    Some((date.month() * 32 + date.day()) as usize)
+}
