@@ -161,7 +161,7 @@ impl Bench<'_> {
         let mut pending: BTreeMap<usize, (Instant, (Instant, u64))> = BTreeMap::new();
         for i in events {
             let event = &self.test.events[i];
-            if !self.fits(&trigger.event, event.user, &event.values, event.at) {
+            if !self.fits(&trigger.event, &event.values, event.at) {
                 continue;
             }
             let due = trigger.wait.map_or(event.at, |wait| wait.after(event.at, zone));
@@ -180,10 +180,10 @@ impl Bench<'_> {
         }
     }
 
-    fn fits(&self, pattern: &EventPattern, user: usize, values: &[Option<Value>], now: Instant) -> bool {
+    fn fits(&self, pattern: &EventPattern, values: &[Option<Value>], now: Instant) -> bool {
         let own = MessageLog::default();
         let scope = self.scope(now, &own, None, None);
-        eval::event_fits(&scope, pattern, UserNo(user as u32), values).unwrap_or(false)
+        eval::row_fits(&scope, pattern, values).unwrap_or(false)
     }
 
     fn scope<'s>(
@@ -227,7 +227,7 @@ impl Bench<'_> {
             && let EventSource::Declared(kind) = unless.source
         {
             let mut meanwhile = test.events.iter().filter(|e| e.event == kind && e.user == user && armed < e.at && e.at <= at);
-            if meanwhile.any(|e| self.fits(unless, user, &e.values, at)) {
+            if meanwhile.any(|e| self.fits(unless, &e.values, at)) {
                 return Ok(());
             }
         }
@@ -266,7 +266,7 @@ impl Bench<'_> {
         let EventSource::Declared(kind) = pattern.source else { return false };
         let user = user.index();
         let mut events = self.test.events.iter().filter(|e| e.event == kind && e.user == user && after < e.at && e.at <= until);
-        events.any(|e| self.fits(pattern, user, &e.values, until))
+        events.any(|e| self.fits(pattern, &e.values, until))
     }
 
     /// Keeps a decision, its messages, and the timers of the follow-ups that come after it.

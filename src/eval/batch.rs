@@ -388,7 +388,7 @@ impl<'b> Block<'b> {
                 if is_none(&yes) {
                     return Rc::new(below);
                 }
-                below.overlay(&*self.val(*then, &yes), &yes)
+                below.overlay(&self.val(*then, &yes), &yes)
             }
             ValKind::Unary(op, of) => {
                 let from = &bound.plan.val(*of).ty;

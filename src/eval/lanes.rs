@@ -213,6 +213,7 @@ pub struct Lanes<'a> {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a block of 4,096 rows: a box would cost more than it saves")]
 pub enum Data<'a> {
     Bool(Bits),
     Int(Vec<i64>),

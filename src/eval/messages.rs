@@ -101,6 +101,25 @@ impl MessageLog {
         self.users.is_empty()
     }
 
+    /// The messages of one user, by time.
+    pub fn of(&self, user: UserNo) -> Vec<OwnMessage> {
+        let text = |row: usize, field: usize| {
+            let word = *self.texts.get(field)?.get(row)?;
+            self.words.get(word as usize).cloned()
+        };
+        let message = |row: usize| OwnMessage {
+            user,
+            at: self.handed_over(row),
+            campaign: text(row, 0).unwrap_or_default(),
+            step: text(row, 1).unwrap_or_default(),
+            arm: text(row, 2),
+            template: text(row, 3).unwrap_or_default(),
+            channel: text(row, 4).unwrap_or_default(),
+            receipts: OwnEvent::ALL.map(|event| self.receipt(event, row)),
+        };
+        self.rows_of(user.0, user.0.saturating_add(1)).map(message).collect()
+    }
+
     /// The rows of users from the first number on and before the second.
     pub(super) fn rows_of(&self, from: u32, to: u32) -> Range<usize> {
         self.users.partition_point(|u| *u < from)..self.users.partition_point(|u| *u < to)

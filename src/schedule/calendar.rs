@@ -165,7 +165,7 @@ mod tests {
                     t == *at && (days.contains(&d.day()) || (*last && is_last))
                 }
                 EveryPeriod::Days { n, at } => t == *at && (d.0 - e.from.unwrap().0) % (*n as i32) == 0,
-                EveryPeriod::Hour { from, to } => *from <= t && t <= *to && (t.0 - from.0) % 3600 == 0,
+                EveryPeriod::Hour { from, to } => *from <= t && t <= *to && (t.0 - from.0).is_multiple_of(3600),
             }
     }
 
