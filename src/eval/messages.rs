@@ -115,7 +115,7 @@ impl MessageLog {
             arm: text(row, 2),
             template: text(row, 3).unwrap_or_default(),
             channel: text(row, 4).unwrap_or_default(),
-            receipts: OwnEvent::ALL.map(|event| self.receipt(event, row)),
+            receipts: OwnEvent::ALL.map(|(event, _)| self.receipt(event, row)),
         };
         self.rows_of(user.0, user.0.saturating_add(1)).map(message).collect()
     }

@@ -237,7 +237,7 @@ fn the_first_gate_is_the_reason() {
         users += &user(&format!("u{i}"), "ok: true");
         users += &format!("user n{i} {{ age: 20, ok: true, name: \"坏\" }}\n");
     }
-    let mut bench = Bench::new(&program, &users);
+    let mut bench = Bench::new(program, &users);
     bench.words = ForbiddenWords::of(["坏"]).unwrap();
     let mut history = Memory::default();
     history.opt_out(bench.user("optout"));

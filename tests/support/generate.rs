@@ -179,7 +179,7 @@ pub fn value(rng: &mut Rng, ty: &Type) -> Value {
             let small = rng.between(-8, 12) as f64 / 2.0;
             Value::Number(rng.pick(&[small, small, small, 0.1, -0.0, 1e308, -1e308, 5e-324, 9_007_199_254_740_992.0, 9.3e18, 1e-3]))
         }
-        Type::Ratio => Value::Ratio(rng.pick(&[0.0, 1.0, 0.3, 0.30000001, 0.5, 0.1, 0.123_456_7, 1e-7])),
+        Type::Ratio => Value::Ratio(rng.pick(&[0.0, 1.0, 0.3, 0.300_000_1, 0.5, 0.1, 0.123_456_7, 1e-7])),
         Type::Money => Value::Money(match rng.below(10) {
             0 => i64::MAX,
             1 => i64::MIN,
