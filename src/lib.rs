@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` draws the floors; `tests/floors.rs` keeps them.
 
+#![allow(rustdoc::private_intra_doc_links, reason = "the docs are for those who read the code, private items and all")]
 // What a script, a data file or a peer can reach must not panic, and order must not depend on a hash.
 #![cfg_attr(
     not(test),

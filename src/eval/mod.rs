@@ -1,6 +1,6 @@
 //! Plan and snapshot to answers: who is in an audience, what a value is, and why.
 //!
-//! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of 64-bit words and reads columns in loops ([`column`]);
+//! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of 64-bit words and reads columns in loops ([`mod@column`]);
 //! [`point`] works on one user. Both ask the same [`kernel`](crate::plan::kernel) what operators do and the same [`query`] what a user's events
 //! amount to; [`events`] finds those of a block. Lists and lookups are in [`tables`], the program's own messages in [`messages`].
 //! A third evaluator, which shares nothing with these two, stands in the tests.
