@@ -39,10 +39,20 @@ fn the_language_reference_checks() {
     check_page(&root().join("docs/language.md"));
 }
 
-/// The README's `console` blocks: each `$ ` line is run in a copy of the repository's examples, and prints what follows it.
 #[test]
 fn the_readme_shows_real_output() {
-    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(shows_real_output("README.md") >= 4, "the tour");
+}
+
+#[test]
+fn the_machine_formats_are_real_output() {
+    assert!(shows_real_output("docs/formats.md") >= 5);
+}
+
+/// A page's `console` blocks: each `$ ` line is run in a copy of the repository's examples, and prints what follows it. A `campaign` block is the
+/// file `example.campaign` from there on.
+fn shows_real_output(page: &str) -> usize {
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
     let dir = tempfile::tempdir().unwrap();
     support::copy_folder(&root().join("examples"), &dir.path().join("examples"));
     let mut commands = 0;
@@ -58,20 +68,20 @@ fn the_readme_shows_real_output() {
                         .output()
                         .unwrap();
                     let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-                    assert_eq!(shown.trim_end(), expected.trim_end(), "README.md:{line}: {command}");
+                    assert_eq!(shown.trim_end(), expected.trim_end(), "{page}:{line}: {command}");
                     commands += 1;
                 }
             }
             "campaign" => {
-                std::fs::write(dir.path().join("readme.campaign"), &block).unwrap();
-                let (code, out, err) = run(dir.path(), &["check", "readme.campaign"]);
-                assert_eq!(code, 0, "README.md:{line}: {out}{err}");
+                std::fs::write(dir.path().join("example.campaign"), &block).unwrap();
+                let (code, out, err) = run(dir.path(), &["check", "example.campaign"]);
+                assert_eq!(code, 0, "{page}:{line}: {out}{err}");
             }
-            "sh" => {}
-            other => panic!("README.md:{line}: a block of an unknown kind `{other}`"),
+            "sh" | "yaml" => {}
+            other => panic!("{page}:{line}: a block of an unknown kind `{other}`"),
         }
     }
-    assert!(commands >= 4, "the tour");
+    commands
 }
 
 fn path_with_binary() -> String {

@@ -1,7 +1,8 @@
 //! Clauses of campaigns and of the policy.
 
 use super::{Builder, Node, Parts, Rule};
-use crate::diag::Span;
+use crate::diag::{Finding, Span, catalog};
+use crate::msg;
 use crate::syntax::ast::{
     Action, After, Again, Arm, AtExpr, CampaignDecl, Cap, CapPeriod, ChannelPath, ChooseArm, Clause, ClauseKind, Every, EveryPeriod, Expr,
     ExprKind, Ident, Keep, Literal, MonthDay, On, OnOffsets, PolicyDecl, Route, Send, Str, TargetBand, Via,
@@ -221,11 +222,22 @@ impl Builder<'_> {
         let Some(period) = parts.find(Rule::every_period).and_then(|n| self.every_period(n)) else { return ClauseKind::Broken };
         let mut every = Every { period, at: None, from: None, until: None };
         while let Some(word) = parts.next() {
-            let value = Some(self.find_expr(&mut parts, span));
-            match word.as_rule() {
-                Rule::k_at => every.at = value,
-                Rule::k_from => every.from = value,
-                _ => every.until = value,
+            let value = self.find_expr(&mut parts, span);
+            let slot = match word.as_rule() {
+                Rule::k_at => &mut every.at,
+                Rule::k_from => &mut every.from,
+                _ => &mut every.until,
+            };
+            match slot {
+                Some(first) => {
+                    let (again, first, said) = (self.span(&word), first.span, word.as_str());
+                    let message = msg!("`{said}` stands here a second time", "`{said}` 在这里写了两次");
+                    let help = msg!("keep one of them", "只保留其中一个");
+                    self.findings.push(
+                        Finding::new(&catalog::DUPLICATE_CLAUSE, again, message).label(first, msg!("the first one", "第一次在这里")).help(help),
+                    );
+                }
+                None => *slot = Some(value),
             }
         }
         ClauseKind::Every(every)

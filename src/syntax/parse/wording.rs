@@ -43,12 +43,18 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
     if let Some(fixed) = glued(&finding, token, here) {
         return fixed;
     }
+    if let Some(placed) = of_policy(&finding, token) {
+        return placed;
+    }
     let ids = expected.iter().filter_map(|r| keyword::by_id(format!("{r:?}").strip_prefix("k_")?));
     match nearest(token, ids.flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()))) {
         Some(near) => finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false),
         None => finding,
     }
 }
+
+/// The words that only a policy's lines begin with.
+const OF_POLICY: [&str; 6] = ["timezone", "currency", "consent", "forbid", "require", "exclude"];
 
 /// The words that an item, a clause or a line of a test can begin with.
 const OPENERS: [&str; 56] = [
@@ -120,11 +126,21 @@ fn first_word(file: FileId, text: &str, span: Span) -> Finding {
     if let Some(fixed) = glued(&finding, word, here) {
         return fixed;
     }
+    if let Some(placed) = of_policy(&finding, word) {
+        return placed;
+    }
     let spellings = OPENERS.iter().filter_map(|id| keyword::by_id(id)).flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()));
     match nearest(word, spellings) {
         Some(near) => finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false),
         None => finding,
     }
+}
+
+/// A line of the policy where a campaign's clause could stand.
+fn of_policy(finding: &Finding, word: &str) -> Option<Finding> {
+    keyword::spelled(word).filter(|k| OF_POLICY.contains(&k.en))?;
+    let help = msg!("`{word}` is a line of `policy {{ … }}`, for all campaigns", "`{word}` 写在 `policy {{ … }}` 里,对所有活动有效");
+    Some(finding.clone().help(help))
 }
 
 /// `当地域`: a Chinese keyword and what follows it, read as one word.
