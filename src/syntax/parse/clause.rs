@@ -234,7 +234,9 @@ impl Builder<'_> {
                     let message = msg!("`{said}` stands here a second time", "`{said}` 在这里写了两次");
                     let help = msg!("keep one of them", "只保留其中一个");
                     self.findings.push(
-                        Finding::new(&catalog::DUPLICATE_CLAUSE, again, message).label(first, msg!("the first one", "第一次在这里")).help(help),
+                        Finding::new(&catalog::DUPLICATE_CLAUSE, again, message)
+                            .label(first, msg!("the first one", "第一次在这里"))
+                            .help(help),
                     );
                 }
                 None => *slot = Some(value),
