@@ -16,7 +16,7 @@ use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::{Decision, Gate};
 use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{Answer, Channels};
+use tagcast::deliver::channel::Channels;
 use tagcast::deliver::ledger::{Happened, Ledger, LedgerError, LiveCampaign, LiveProgram, State};
 
 /// Users in the store.
@@ -209,7 +209,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
         fn settles_after(&self) -> tagcast::base::Elapsed {
             self.inner.settles_after()
         }
-        fn send(&self, batch: &tagcast::deliver::channel::Batch) -> Answer {
+        fn send(&self, batch: &tagcast::deliver::channel::Batch) -> tagcast::deliver::channel::Reply {
             let ledger = Ledger::open_existing(&self.ledger).unwrap().expect("a ledger");
             let claimed = ledger.stuck().unwrap();
             assert!(claimed.iter().any(|s| s.run == batch.run && s.messages as usize == batch.messages.len()));

@@ -11,7 +11,7 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{Answer, Channels, Verdict};
+use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Refusal, Reply, Then, Verdict};
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
 use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, News, ReceiptKind, State, Taken};
 use tagcast::eval::Receipt;
@@ -278,4 +278,77 @@ fn a_person_settles_what_nobody_knows() {
     ledger.finish(at("2026-11-11 10:13")).unwrap();
     assert!(ledger.reports(None).unwrap()[0].finished_at.is_some());
     verified(&ledger);
+}
+
+/// What a channel says, batch after batch; then it accepts all.
+struct Says(SandboxFile, std::sync::Mutex<Vec<Reply>>);
+
+impl Channel for Says {
+    fn endpoint(&self) -> &tagcast::program::pack::Endpoint {
+        self.0.endpoint()
+    }
+    fn most(&self) -> usize {
+        100
+    }
+    fn settles_after(&self) -> tagcast::base::Elapsed {
+        tagcast::base::Elapsed(0)
+    }
+    fn send(&self, batch: &Batch) -> Reply {
+        self.1.lock().unwrap().pop().unwrap_or_else(|| self.0.send(batch))
+    }
+}
+
+/// Messages of one batch may fare differently: each has its own state, only those that are unknown are repeated, and those that were not
+/// sent are planned again.
+#[test]
+fn each_message_of_a_batch_has_its_own_verdict() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    ledger.plan_run(&a.to(0..5), &a.info()).unwrap();
+    let verdicts = vec![
+        Verdict::Accepted { id: "x".into() },
+        Verdict::Waiting { id: "y".into() },
+        Verdict::Refused { reason: "not a follower".into(), because: Refusal::Address },
+        Verdict::Unknown { reason: "reset".into() },
+        Verdict::NotSent { reason: "quota".into() },
+    ];
+    let why = || tagcast::diag::Msg { en: "quota used up".into(), zh: "配额用尽".into() };
+    let reply = Reply { answer: Answer::Taken(verdicts), then: Then::Wait { until: at("2026-11-11 10:05"), why: why() } };
+    let says = Says(SandboxFile::with_faults(&place.outbox(), world(), vec![]), vec![reply].into());
+    let mut carry = CarryOut::new(&mut ledger, Channels::all_by(Arc::new(says)), ids(&users(OF)), world());
+    let carried = carry.up_to(at("2026-11-11 10:04"), &mut ()).unwrap();
+    assert_eq!((carried.accepted, carried.refused, carried.unknown, carried.next), (2, 1, 1, Some(at("2026-11-11 10:05"))));
+    let states = |ledger: &Ledger| (0..5).map(|user| state(ledger, user, "a")).collect::<Vec<_>>();
+    let first = [State::Accepted, State::Waiting, State::Refused, State::Unknown, State::Planned];
+    assert_eq!(states(carry.ledger()), first);
+    assert_eq!(place.sent("a"), 0, "the channel is held back");
+    let carried = carry.up_to(at("2026-11-11 10:06"), &mut ()).unwrap();
+    assert_eq!((carried.accepted, place.sent("a")), (2, 2), "the unknown one and the one that was not sent");
+    assert_eq!(states(carry.ledger()), [State::Accepted, State::Waiting, State::Refused, State::Accepted, State::Accepted]);
+    let id = |user: u32| match ledger.outcomes(UserNo(user), "a").unwrap().remove(0).happened {
+        Happened::Message(message) => message.platform_id.map(|id| id.to_string()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([0, 1, 2].map(id), [Some("x".into()), Some("y".into()), None]);
+    assert!(id(3).is_some());
+    verified(&ledger);
+}
+
+/// An account that needs a person stops its campaigns with what to do; those of other accounts go on, and what is left stays planned.
+#[test]
+fn an_account_that_needs_a_person_is_asked_once() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let (a, slow) = (place.wanted("a"), place.wanted("slow"));
+    ledger.plan_runs(&[(&a.to(0..3), a.info()), (&slow.to(0..3), slow.info())]).unwrap();
+    let why = tagcast::diag::Msg { en: "wrong secret".into(), zh: "密钥错误".into() };
+    let reply = Reply { answer: Answer::NotSent { reason: "40125".into() }, then: Then::Stop { why } };
+    let says = Says(SandboxFile::with_faults(&place.outbox(), world(), vec![]), vec![reply].into());
+    let mut carry = CarryOut::new(&mut ledger, Channels::all_by(Arc::new(says)), ids(&users(OF)), world());
+    carry.up_to(at(DUE), &mut ()).unwrap();
+    let stopped: Vec<&str> = carry.stopped().values().map(|m| m.en.as_str()).collect();
+    assert_eq!(stopped, ["wrong secret", "wrong secret"]);
+    assert_eq!((state(&ledger, 1, "a"), state(&ledger, 1, "slow")), (State::Planned, State::Planned));
+    assert_eq!((place.sent("a"), place.sent("slow")), (0, 0));
 }

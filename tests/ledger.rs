@@ -13,7 +13,7 @@ use tagcast::decide::decision::Gate;
 use tagcast::decide::history::{CapScope, History};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{Answer, Channels};
+use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
 use tagcast::deliver::ledger::{
     Applied, Happened, Ledger, LedgerError, LiveCampaign, LiveProgram, News, Occasion, ReceiptKind, RunId, State, Writer,
@@ -141,7 +141,7 @@ fn lists_of_every_size() {
             fn settles_after(&self) -> tagcast::base::Elapsed {
                 tagcast::base::Elapsed::minutes(1)
             }
-            fn send(&self, batch: &tagcast::deliver::channel::Batch) -> Answer {
+            fn send(&self, batch: &tagcast::deliver::channel::Batch) -> tagcast::deliver::channel::Reply {
                 self.0.lock().unwrap().push(batch.messages.len());
                 self.1.send(batch)
             }

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::channel::{Answer, Channels, Verdict};
+use super::channel::{Answer, Channel, Channels, Reply, Then, Verdict};
 use super::ledger::{Ledger, LedgerError, Limit, Taken, Writer};
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
 use crate::diag::Msg;
 use crate::msg;
-use crate::program::pack::{Endpoint, Key};
+use crate::program::pack::Key;
 use crate::program::typed::Channel as Name;
 use crate::store::Users;
 
@@ -56,6 +56,12 @@ pub struct CarryOut<'a> {
     stopped: BTreeMap<String, Msg>,
     /// Unknown batches that this process has handed over.
     tried: BTreeMap<i64, Tried>,
+    /// Channels that would refuse everything until then, and why.
+    paused: BTreeMap<(String, String), (Instant, Msg)>,
+    /// Accounts that would refuse everything until a person does something.
+    halted: BTreeMap<String, Msg>,
+    /// Campaigns that wait for a channel that is held back, and why.
+    held: BTreeMap<String, Msg>,
 }
 
 /// When a batch may be handed over again, and how long it will wait after that.
@@ -68,7 +74,18 @@ impl<'a> CarryOut<'a> {
     /// `users` gives user ids to channels that show them.
     pub fn new(ledger: &'a mut Writer, channels: Channels, users: Users, world: Arc<dyn World>) -> Self {
         let time = world.now();
-        CarryOut { ledger, channels, users, world, time, stopped: BTreeMap::new(), tried: BTreeMap::new() }
+        CarryOut {
+            ledger,
+            channels,
+            users,
+            world,
+            time,
+            stopped: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            halted: BTreeMap::new(),
+            held: BTreeMap::new(),
+        }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -77,6 +94,26 @@ impl<'a> CarryOut<'a> {
 
     pub fn ledger_mut(&mut self) -> &mut Writer {
         self.ledger
+    }
+
+    /// Channels (account, endpoint) that take nothing until then, and why.
+    pub fn paused(&self) -> &BTreeMap<(String, String), (Instant, Msg)> {
+        &self.paused
+    }
+
+    /// Why a campaign has messages that are due and not handed over: its channel is held back for a while.
+    pub fn held(&self, campaign: &str) -> Option<&Msg> {
+        self.held.get(campaign)
+    }
+
+    /// Until when a channel is held back, and why.
+    fn held_back(&self, name: &Name, now: Instant) -> Option<(Instant, Msg)> {
+        self.paused.get(&(name.account.clone(), name.endpoint.clone())).filter(|(until, _)| *until > now).cloned()
+    }
+
+    /// Accounts that take nothing until a person does something, and what.
+    pub fn halted(&self) -> &BTreeMap<String, Msg> {
+        &self.halted
     }
 
     /// Campaigns that stopped because of their channel, and why. What they have left stays planned.
@@ -113,8 +150,20 @@ impl<'a> CarryOut<'a> {
                         waiting.insert(campaign, end);
                         continue;
                     }
+                    let name = due.channel();
+                    if let Some(why) = self.halted.get(&name.account) {
+                        self.stopped.insert(campaign, why.clone());
+                        continue;
+                    }
+                    let held = self.held_back(&name, now);
+                    if let Some((until, why)) = held {
+                        self.held.insert(campaign.clone(), why);
+                        waiting.insert(campaign, until);
+                        continue;
+                    }
+                    self.held.remove(&campaign);
                     let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, now));
-                    let most = self.channels.of(&due.channel()).most();
+                    let most = self.channels.of(&name).most();
                     match self.ledger.claim(due, most, pace.as_slice(), now)? {
                         Taken::NotBefore(end) => {
                             waiting.insert(campaign, end);
@@ -123,10 +172,10 @@ impl<'a> CarryOut<'a> {
                         Taken::Claim(claim) => {
                             let batch = claim.batch(&self.users);
                             let number = claim.number();
-                            let answer = self.channels.of(&batch.channel).send(&batch);
-                            self.ledger.answer(claim, &answer, self.now())?;
+                            let reply = self.channels.of(&batch.channel).send(&batch);
+                            self.ledger.answer(claim, &reply.answer, self.now())?;
                             progress.handed_over(&campaign, batch.messages.len());
-                            self.take_note(&mut carried, number, &campaign, &batch.channel, &answer, batch.messages.len());
+                            self.take_note(&mut carried, number, &campaign, &batch.channel, &reply, batch.messages.len());
                         }
                     }
                 }
@@ -155,12 +204,17 @@ impl<'a> CarryOut<'a> {
             let now = self.now();
             let channel = self.channels.of(&stuck.channel);
             // The claim of a process that is gone may still be on its way to a platform; where that cannot be, its time does not matter.
+            if self.halted.contains_key(&stuck.channel.account) {
+                continue;
+            }
+            let held = self.held_back(&stuck.channel, now).map_or(now, |(until, _)| until);
             let from = match self.tried.get(&stuck.batch) {
                 Some(tried) => tried.next,
                 None if channel.settles_after() == Elapsed(0) => now,
                 None => stuck.claimed_at.plus(channel.settles_after()),
-            };
-            if !may_repeat(channel.endpoint(), stuck.claimed_at, now.max(from)) {
+            }
+            .max(held);
+            if !may_repeat(channel, stuck.claimed_at, now.max(from)) {
                 continue;
             }
             if from > now || self.world.stopping() {
@@ -172,43 +226,74 @@ impl<'a> CarryOut<'a> {
                 continue;
             };
             let batch = unsettled.batch(&self.users);
-            let answer = channel.send(&batch);
-            self.ledger.settle(unsettled, &answer, self.now())?;
+            let reply = channel.send(&batch);
+            self.ledger.settle(unsettled, &reply.answer, self.now())?;
             progress.handed_over(&batch.campaign, batch.messages.len());
-            self.take_note(carried, stuck.batch, &batch.campaign, &batch.channel, &answer, batch.messages.len());
+            self.take_note(carried, stuck.batch, &batch.campaign, &batch.channel, &reply, batch.messages.len());
             next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();
         }
         Ok(next)
     }
 
-    /// Counts an answer, and stops the campaign where it says that others would fare no better.
-    fn take_note(&mut self, carried: &mut Carried, number: i64, campaign: &str, channel: &Name, answer: &Answer, messages: usize) {
-        let why = match answer {
+    /// Counts an answer, and stops or holds what would fare no better.
+    fn take_note(&mut self, carried: &mut Carried, number: i64, campaign: &str, channel: &Name, reply: &Reply, messages: usize) {
+        let held = self.hold(channel, &reply.then);
+        let why = match &reply.answer {
             Answer::Taken(verdicts) if verdicts.len() == messages => {
-                let accepted = verdicts.iter().filter(|v| matches!(v, Verdict::Accepted { .. })).count();
-                carried.accepted += accepted;
-                carried.refused += verdicts.len() - accepted;
-                if self.tried.remove(&number).is_some() {
-                    self.stopped.remove(campaign);
+                let (mut lost, mut not_sent) = (None, None);
+                for verdict in verdicts {
+                    match verdict {
+                        Verdict::Accepted { .. } | Verdict::Waiting { .. } => carried.accepted += 1,
+                        Verdict::Refused { .. } => carried.refused += 1,
+                        Verdict::NotSent { reason } => not_sent = Some(reason),
+                        Verdict::Unknown { reason } => {
+                            let (n, _) = lost.get_or_insert((0, reason));
+                            *n += 1;
+                        }
+                    }
                 }
-                return;
+                match (lost, not_sent) {
+                    (Some((n, reason)), _) => Some(self.lost(carried, number, channel, reason, n)),
+                    // What is planned again at once would fare no better.
+                    (None, Some(reason)) if !held => Some(unreachable_now(channel, reason)),
+                    (None, _) => {
+                        if self.tried.remove(&number).is_some() {
+                            self.stopped.remove(campaign);
+                        }
+                        None
+                    }
+                }
             }
             Answer::Refused { reason } => {
                 carried.refused += messages;
-                msg!("`{channel}` refused a batch ({reason})", "`{channel}` 拒绝了一批消息（{reason}）")
+                Some(msg!("`{channel}` refused a batch ({reason})", "`{channel}` 拒绝了一批消息（{reason}）"))
             }
             Answer::NotSent { reason } => {
                 // Of a repeat it says nothing: the batch is as unknown as before.
                 self.try_later(number);
-                msg!(
-                    "`{channel}` could not be reached ({reason}): what is left stays planned; run again when it can be",
-                    "无法连接 `{channel}`（{reason}）：剩余消息保留在计划中，恢复后请重新运行"
-                )
+                (!held).then(|| unreachable_now(channel, reason))
             }
-            Answer::Taken(_) => self.lost(carried, number, channel, "too few answers", messages),
-            Answer::Unknown { reason } => self.lost(carried, number, channel, reason, messages),
+            Answer::Taken(_) => Some(self.lost(carried, number, channel, "too few answers", messages)),
+            Answer::Unknown { reason } => Some(self.lost(carried, number, channel, reason, messages)),
         };
-        self.stopped.insert(campaign.into(), why);
+        if let Some(why) = why.or_else(|| self.halted.get(&channel.account).cloned()) {
+            self.stopped.insert(campaign.into(), why);
+        }
+    }
+
+    /// Holds a channel or an account back as its reply says; whether it did.
+    fn hold(&mut self, channel: &Name, then: &Then) -> bool {
+        match then {
+            Then::GoOn => false,
+            Then::Wait { until, why } => {
+                self.paused.insert((channel.account.clone(), channel.endpoint.clone()), (*until, why.clone()));
+                true
+            }
+            Then::Stop { why } => {
+                self.halted.insert(channel.account.clone(), why.clone());
+                true
+            }
+        }
     }
 
     fn try_later(&mut self, number: i64) {
@@ -226,11 +311,19 @@ impl<'a> CarryOut<'a> {
     }
 }
 
+fn unreachable_now(channel: &Name, reason: &str) -> Msg {
+    msg!(
+        "`{channel}` could not be reached ({reason}): what is left stays planned; run again when it can be",
+        "无法连接 `{channel}`（{reason}）：剩余消息保留在计划中，恢复后请重新运行"
+    )
+}
+
 /// Whether a hand-over that may have arrived can be repeated without being doubled.
-fn may_repeat(endpoint: &Endpoint, claimed_at: Instant, now: Instant) -> bool {
-    match &endpoint.key {
-        Key::Key { used, only_if_declared, .. } => !only_if_declared && used.is_none_or(|used| now < claimed_at.plus(used)),
-        Key::Content { used, .. } => now < claimed_at.plus(*used),
-        Key::Proof { .. } | Key::None => false,
-    }
+fn may_repeat(channel: &dyn Channel, claimed_at: Instant, now: Instant) -> bool {
+    channel.knows_repeats()
+        && match &channel.endpoint().key {
+            Key::Key { used, .. } => used.is_none_or(|used| now < claimed_at.plus(used)),
+            Key::Content { used, .. } => now < claimed_at.plus(*used),
+            Key::Proof { .. } | Key::None => false,
+        }
 }

@@ -1,18 +1,20 @@
 //! What hands messages over, and what it must say about itself.
 //!
 //! A channel is asked once for each batch and answers once. It never repeats anything on its own: whether a hand-over may be repeated is
-//! decided from the ledger and from what the channel's pack promises.
+//! decided from the ledger and from what the channel's pack promises. (One exception: a request that the platform refused for its token, or
+//! for what must be put right before it is looked at, was not looked at; it is asked again once with a new token.)
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::channels::{ChannelError, SandboxFile};
-use super::ledger::RunId;
+use super::ledger::{ReceiptKind, RunId};
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant, UserNo, Zone};
 use crate::decide::decision::Rendered;
-use crate::program::pack::Endpoint;
+use crate::diag::Msg;
+use crate::program::pack::{Endpoint, Key};
 use crate::program::typed::Channel as Name;
 
 /// A way to hand over messages.
@@ -26,7 +28,29 @@ pub trait Channel: Send + Sync {
     /// How long after a claim whose process is gone the platform may still receive it.
     fn settles_after(&self) -> Elapsed;
 
-    fn send(&self, batch: &Batch) -> Answer;
+    /// Whether a hand-over that may have arrived is recognised when it is repeated with the same bytes; the pack says for how long.
+    fn knows_repeats(&self) -> bool {
+        match &self.endpoint().key {
+            Key::Key { only_if_declared, .. } => !only_if_declared,
+            Key::Content { .. } => true,
+            Key::Proof { .. } | Key::None => false,
+        }
+    }
+
+    fn send(&self, batch: &Batch) -> Reply;
+
+    /// Asks what the platform knows of a batch: of one whose answer was lost (`id` is `None`) whether it arrived, of one that was accepted
+    /// (`id` is the platform's, of the job or of a message) what became of it. That nothing is found proves nothing.
+    fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<Evidence, String> {
+        let _ = (batch, id);
+        Ok(Evidence::default())
+    }
+
+    /// Takes back what was sent under one of the platform's ids; `content` is what was sent.
+    fn recall(&self, id: &str, content: &Rendered) -> Recalled {
+        let _ = (id, content);
+        Recalled::Cannot { reason: "this channel takes nothing back".into() }
+    }
 }
 
 /// Messages that are handed over together. A repeat is the same, byte for byte.
@@ -59,6 +83,19 @@ pub struct Message {
     pub content: Arc<Rendered>,
 }
 
+/// What a channel says of a batch, and what follows for those that come after it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    pub answer: Answer,
+    pub then: Then,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Reply { answer, then: Then::GoOn }
+    }
+}
+
 /// What became of a hand-over.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -68,17 +105,101 @@ pub enum Answer {
     Refused { reason: String },
     /// It may have arrived or not: time-out, reset, an error that says nothing.
     Unknown { reason: String },
-    /// Proved: no byte of it was written.
+    /// Proved: no byte of it was written, or the platform said that it did not look at it.
     NotSent { reason: String },
 }
 
+/// What became of one message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// With the platform's id, the first one if this is a repeat.
-    Accepted {
-        id: String,
+    Accepted { id: String },
+    /// Taken, but a person has to confirm it before it is sent.
+    Waiting { id: String },
+    /// Not taken, and it would not be taken if it were sent again.
+    Refused { reason: String, because: Refusal },
+    /// It may have arrived or not.
+    Unknown { reason: String },
+    /// Proved: not sent. It is planned again.
+    NotSent { reason: String },
+}
+
+impl Verdict {
+    /// The platform's id; empty where it gave none.
+    pub fn id(&self) -> &str {
+        match self {
+            Verdict::Accepted { id } | Verdict::Waiting { id } => id,
+            Verdict::Refused { .. } | Verdict::Unknown { .. } | Verdict::NotSent { .. } => "",
+        }
+    }
+
+    /// Why it was not taken, or is not known.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Verdict::Accepted { .. } | Verdict::Waiting { .. } => None,
+            Verdict::Refused { reason, .. } | Verdict::Unknown { reason } | Verdict::NotSent { reason } => Some(reason),
+        }
+    }
+}
+
+/// What a refusal says of other messages to the same address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Nothing: it is about this message.
+    Message,
+    /// None gets there until the user does something: writes, subscribes, authorises.
+    ForNow,
+    /// None ever gets there: the address is unknown, or the user does not want this account.
+    Address,
+}
+
+/// How to go on with the channel after a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Then {
+    GoOn,
+    /// Others on this channel of this account would be refused until then.
+    Wait {
+        until: Instant,
+        why: Msg,
     },
-    Refused {
+    /// Others on this account would be refused until a person does something.
+    Stop {
+        why: Msg,
+    },
+}
+
+/// What a platform knows of a batch.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Evidence {
+    /// It is there, under this id.
+    pub found: Option<String>,
+    /// What became of all of it.
+    pub all: Option<ReceiptKind>,
+    /// What became of messages, by their place in the batch, and when if the platform says.
+    pub each: Vec<(usize, ReceiptKind, Option<Instant>)>,
+    /// How many, but not who.
+    pub counts: Option<Counts>,
+}
+
+/// What a platform says of a list without names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    pub total: u64,
+    /// Left out by the platform before sending.
+    pub filtered: u64,
+    pub delivered: u64,
+    pub failed: u64,
+}
+
+/// What came of taking something back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recalled {
+    Done,
+    Cannot {
+        reason: String,
+    },
+    /// Whether it was taken back is not known; it may be asked again.
+    Unknown {
         reason: String,
     },
 }

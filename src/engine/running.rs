@@ -141,7 +141,8 @@ pub fn run(
             ended.runs.extend(carry.ledger().report(run)?);
         }
         ended.missed = missed.remove(&ended.campaign).unwrap_or_default();
-        ended.stopped = carry.stopped().get(&campaign.declared.name).cloned();
+        let name = &campaign.declared.name;
+        ended.stopped = carry.stopped().get(name).or_else(|| carry.held(name)).cloned();
         match agenda::standing(campaign, position(carry.ledger(), &campaign.declared.name)?, zone, until) {
             Standing::Next(at) => ended.next = Some(at),
             Standing::Over | Standing::Triggered => ended.over = ended.runs.is_empty() && ended.missed.is_empty(),

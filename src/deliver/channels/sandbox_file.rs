@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::ChannelError;
 use crate::base::Elapsed;
 use crate::base::world::World;
-use crate::deliver::channel::{Answer, Batch, Channel, Message, Verdict};
+use crate::deliver::channel::{Answer, Batch, Channel, Message, Refusal, Reply, Verdict};
 use crate::program::pack::{self, Endpoint};
 
 /// Most lines that are written and synced together.
@@ -171,9 +171,9 @@ impl Channel for SandboxFile {
         Elapsed(0)
     }
 
-    fn send(&self, batch: &Batch) -> Answer {
+    fn send(&self, batch: &Batch) -> Reply {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        match inside.next_fault(&batch.campaign) {
+        let answer = match inside.next_fault(&batch.campaign) {
             None => self.write(&mut inside, batch),
             Some(Does::Fail) => Answer::NotSent { reason: "told to fail".into() },
             Some(Does::Refuse) => Answer::Refused { reason: "told to refuse".into() },
@@ -187,7 +187,8 @@ impl Channel for SandboxFile {
                 failed => failed,
             },
             Some(Does::LieOk) => Answer::Taken(batch.messages.iter().map(|_| Verdict::Accepted { id: "0".into() }).collect()),
-        }
+        };
+        answer.into()
     }
 }
 
@@ -258,13 +259,13 @@ impl Written {
         let (mut text, mut verdicts, mut new) = (Vec::new(), Vec::with_capacity(batch.messages.len()), Vec::new());
         for message in &batch.messages {
             let Some(key) = key(message.key.as_bytes()) else {
-                verdicts.push(Verdict::Refused { reason: "the key is not 32 hex digits".into() });
+                verdicts.push(Verdict::Refused { reason: "the key is not 32 hex digits".into(), because: Refusal::Message });
                 continue;
             };
             let line = match self.keys.get(&key) {
                 Some(line) => *line,
                 None if message.address.is_empty() => {
-                    verdicts.push(Verdict::Refused { reason: "no address".into() });
+                    verdicts.push(Verdict::Refused { reason: "no address".into(), because: Refusal::Address });
                     continue;
                 }
                 None => {
@@ -357,8 +358,8 @@ mod tests {
         SandboxFile::at(path, Arc::new(SimulatedWorld::at(Instant(0)))).unwrap()
     }
 
-    fn ids(answer: Answer) -> Vec<String> {
-        let Answer::Taken(verdicts) = answer else { panic!("{answer:?}") };
+    fn ids(reply: Reply) -> Vec<String> {
+        let Answer::Taken(verdicts) = reply.answer else { panic!("{reply:?}") };
         verdicts.into_iter().map(|v| if let Verdict::Accepted { id } = v { id } else { "refused".into() }).collect()
     }
 
@@ -403,8 +404,8 @@ mod tests {
             .unwrap();
         let channel = open(&path);
         assert_eq!(ids(channel.send(&batch(0..1))), ["1"]);
-        assert!(matches!(channel.send(&batch(1..2)), Answer::Unknown { .. }));
-        assert!(matches!(channel.send(&batch(2..3)), Answer::NotSent { .. }));
+        assert!(matches!(channel.send(&batch(1..2)).answer, Answer::Unknown { .. }));
+        assert!(matches!(channel.send(&batch(2..3)).answer, Answer::NotSent { .. }));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         std::fs::write(&control, "[[fault]]\ndo = \"explode\"").unwrap();
         let error = SandboxFile::at(&path, Arc::new(SimulatedWorld::at(Instant(0)))).err().unwrap();

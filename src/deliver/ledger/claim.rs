@@ -20,6 +20,7 @@ use super::{Ledger, Writer, audit};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::deliver::channel::{Answer, Batch, Message, Verdict};
+use crate::program::pack::{self, Endpoint};
 use crate::program::typed::Channel;
 use crate::store::Users;
 
@@ -54,13 +55,20 @@ struct Held {
     batch: i64,
     key: String,
     claimed_at: Instant,
-    /// Place in the segment, user, key, address, text.
+    /// Those that are handed over; of a repeat, those of which nothing is known.
     members: Vec<Member>,
+    /// How many were handed over the first time.
+    of: usize,
+    /// The least that is known of those that are not handed over again.
+    least: Option<State>,
 }
 
 #[derive(Clone, Debug)]
 struct Member {
+    /// In the segment.
     place: i64,
+    /// In the batch.
+    nth: usize,
     user: UserNo,
     key: String,
     address: Arc<str>,
@@ -181,17 +189,30 @@ impl Ledger {
         let Some(([segment, first, size, claimed_at], key, request)) = found.optional()? else { return Ok(None) };
         let segment = self.db.prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?.query_row([segment], Open::of_row)?;
         let mut members = self.members(&segment.of, first, size)?;
-        let sql = "SELECT user_no FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
+        let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
         let mut select = self.db.prepare_cached(sql)?;
-        let mut kept = Vec::with_capacity(members.len());
+        let (mut kept, mut states) = (Vec::with_capacity(members.len()), Vec::with_capacity(members.len()));
         for member in members.drain(..) {
             let of = &segment.of;
-            if select.exists(params![of.run, of.step, of.leg, member.user.0, of.attempt, batch])? {
-                kept.push(member);
+            let key = params![of.run, of.step, of.leg, member.user.0, of.attempt, batch];
+            if let Some(state) = select.query_row(key, |row| row.get::<_, i64>(0)).optional()? {
+                kept.push(Member { nth: kept.len(), ..member });
+                states.push(State::of_code(state).unwrap_or(State::Planned));
             }
         }
-        let held = Held { segment, batch, key, claimed_at: Instant(claimed_at), members: kept };
-        Ok((held.request() == request).then_some(Unsettled { held }))
+        let of = kept.len();
+        let mut held = Held { segment, batch, key, claimed_at: Instant(claimed_at), members: kept, of, least: None };
+        if held.request() != request {
+            return Ok(None);
+        }
+        // A list is repeated as it was; of messages that went one by one only those of which nothing is known.
+        let channel = held.segment.channel();
+        if !pack::endpoint(&channel.platform, &channel.endpoint).is_some_and(Endpoint::is_list) {
+            held.least = states.iter().copied().filter(|s| s.is_known()).min();
+            let mut open = states.iter().map(|s| !s.is_known());
+            held.members.retain(|_| open.next().unwrap_or(true));
+        }
+        Ok((!held.members.is_empty()).then_some(Unsettled { held }))
     }
 
     /// Members of a segment with all that is handed over.
@@ -207,7 +228,7 @@ impl Ledger {
         let all = (0i64..).zip(users).zip(addresses).zip(contents);
         let members = all.skip(take(first)).take(take(size)).map(|(((place, user), address), content)| {
             let text = format!("{} message {} {} {} {} {}", self.id, of.run, of.step, of.leg, user, of.attempt);
-            Member { place, user, key: platform_key(&text), address, content }
+            Member { place, nth: 0, user, key: platform_key(&text), address, content }
         });
         Ok(members.collect())
     }
@@ -247,7 +268,7 @@ impl Writer {
         let first = segment.claimed;
         let all = self.members(&segment.of, first, size)?;
         let opted_out = self.opted_out_among(&all)?;
-        let (struck, members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
+        let (struck, mut members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
         let struck: Vec<i64> = struck.iter().map(|m| m.place).collect();
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
@@ -255,7 +276,9 @@ impl Writer {
         let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: sent };
         let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
         let id = segment.of.segment;
-        let held = Held { segment, batch: number, key: key.clone(), claimed_at: now, members };
+        members.iter_mut().enumerate().for_each(|(n, member)| member.nth = n);
+        let of = members.len();
+        let held = Held { segment, batch: number, key: key.clone(), claimed_at: now, members, of, least: None };
         let batch =
             (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request: held.request(), worker: audit::WRITER.into() });
         let nobody = batch.is_none();
@@ -286,21 +309,30 @@ impl Writer {
     /// When the ledger cannot be written, or the batch is not unknown.
     pub fn settle_by_hand(&mut self, batch: i64, sent: bool, who: &str, now: Instant) -> Result<(), LedgerError> {
         let state = if sent { State::SaidSent } else { State::SaidNotSent };
-        let answered = Answered { batch, state, reason: Some(who.into()), ids: None, accepted: Vec::new() };
+        let answered = Answered { batch, state, reason: Some(who.into()), ids: None, accepted: Vec::new(), not_sent: Vec::new() };
         self.commit("settle", now, &[], &[Record::Answered(Box::new(answered))])
     }
 
     fn record_answer(&mut self, held: Held, answer: &Answer, first: bool, now: Instant) -> Result<(), LedgerError> {
         let mut bulk = Vec::new();
         let mut records = Vec::new();
-        let mut answered = Answered { batch: held.batch, state: State::Unknown, reason: None, ids: None, accepted: Vec::new() };
+        let mut answered =
+            Answered { batch: held.batch, state: State::Unknown, reason: None, ids: None, accepted: Vec::new(), not_sent: Vec::new() };
         match answer {
             Answer::Taken(verdicts) if verdicts.len() == held.members.len() => {
-                read_verdicts(&held, verdicts, &mut answered, &mut records, now);
-                let ids: Vec<&str> = verdicts.iter().map(|v| if let Verdict::Accepted { id } = v { id } else { "" }).collect();
-                let column = Bulk::new(encode::strings(&ids, encode::NO_SALT));
-                answered.ids = (answered.state == State::Accepted || !answered.accepted.is_empty()).then(|| column.digest.clone());
-                bulk.push(column);
+                read_verdicts(&held, verdicts, first, &mut answered, &mut records, now);
+                let ids: Vec<&str> = verdicts.iter().map(Verdict::id).collect();
+                if ids.iter().any(|id| !id.is_empty()) {
+                    let column = self.with_ids_before(&held, ids)?;
+                    answered.ids = Some(column.digest.clone());
+                    bulk.push(column);
+                }
+                let not_sent = |v: &Verdict| matches!(v, Verdict::NotSent { .. });
+                let again: Vec<&Member> = held.members.iter().zip(verdicts).filter(|(_, v)| not_sent(v)).map(|(m, _)| m).collect();
+                // That a repeat was not sent says nothing of the first time.
+                if first && !again.is_empty() {
+                    records.push(self.again(&held, &again, &mut bulk)?);
+                }
             }
             Answer::Taken(verdicts) => {
                 answered.reason = Some(format!("answered for {} of {} messages", verdicts.len(), held.members.len()));
@@ -315,25 +347,41 @@ impl Writer {
             Answer::NotSent { reason } => {
                 answered.state = State::NotSent;
                 answered.reason = Some(reason.clone());
-                records.push(self.again(&held, &mut bulk)?);
+                records.push(self.again(&held, &held.members.iter().collect::<Vec<_>>(), &mut bulk)?);
             }
         }
         records.insert(0, Record::Answered(Box::new(answered)));
         self.commit("answer", now, &bulk, &records)
     }
 
-    /// The members of a batch that was proved not to be sent, planned once more under the next attempt.
-    fn again(&self, held: &Held, bulk: &mut Vec<Bulk>) -> Result<Record, LedgerError> {
-        let users: Vec<UserNo> = held.members.iter().map(|m| m.user).collect();
-        let addresses: Vec<&Arc<str>> = held.members.iter().map(|m| &m.address).collect();
-        let contents: Vec<Arc<Rendered>> = held.members.iter().map(|m| m.content.clone()).collect();
+    /// The ids that a platform gave for the members of a batch, with those of an answer before this one where it gives none.
+    fn with_ids_before(&self, held: &Held, ids: Vec<&str>) -> Result<Bulk, LedgerError> {
+        let sql = "SELECT ids FROM batch WHERE batch = ?";
+        let before: Option<String> = self.db.prepare_cached(sql)?.query_row([held.batch], |row| row.get(0))?;
+        let mut all: Vec<Arc<str>> = match before {
+            Some(digest) => encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?,
+            None => vec!["".into(); held.of],
+        };
+        for (member, id) in held.members.iter().zip(ids).filter(|(_, id)| !id.is_empty()) {
+            if let Some(slot) = all.get_mut(member.nth) {
+                *slot = id.into();
+            }
+        }
+        Ok(Bulk::new(encode::strings(&all, encode::NO_SALT)))
+    }
+
+    /// Members of a batch that were proved not to be sent, planned once more under the next attempt.
+    fn again(&self, held: &Held, members: &[&Member], bulk: &mut Vec<Bulk>) -> Result<Record, LedgerError> {
+        let users: Vec<UserNo> = members.iter().map(|m| m.user).collect();
+        let addresses: Vec<&Arc<str>> = members.iter().map(|m| &m.address).collect();
+        let contents: Vec<Arc<Rendered>> = members.iter().map(|m| m.content.clone()).collect();
         let world = self.world.as_ref();
         let columns = [encode::users(&users), encode::strings(&addresses, salt(world)), encode::contents(&contents, salt(world))];
         let [users, addresses, contents] = columns.map(Bulk::new);
         let record = record::Segment {
             segment: self.next_id("segment")?,
             attempt: held.segment.of.attempt + 1,
-            size: i64::try_from(held.members.len()).unwrap_or(i64::MAX),
+            size: i64::try_from(members.len()).unwrap_or(i64::MAX),
             users: users.digest.clone(),
             addresses: addresses.digest.clone(),
             contents: contents.digest.clone(),
@@ -408,35 +456,43 @@ impl Writer {
     }
 }
 
-/// A batch of which all were taken is accepted, of which none was is refused; where some were, it is refused and those are accepted.
-fn read_verdicts(held: &Held, verdicts: &[Verdict], answered: &mut Answered, records: &mut Vec<Record>, now: Instant) {
-    let refusals: Vec<(&Member, &String)> = held
-        .members
-        .iter()
-        .zip(verdicts)
-        .filter_map(|(m, v)| if let Verdict::Refused { reason } = v { Some((m, reason)) } else { None })
-        .collect();
-    if refusals.is_empty() {
-        answered.state = State::Accepted;
-        return;
-    }
-    answered.state = State::Refused;
-    answered.reason = refusals.first().map(|(_, reason)| (*reason).clone());
-    if refusals.len() < verdicts.len() {
-        let accepted = held.members.iter().zip(verdicts).filter(|(_, v)| matches!(v, Verdict::Accepted { .. }));
-        answered.accepted = accepted.map(|(m, _)| m.place).collect();
-    }
+/// A batch is worth what its least certain message is; the others are strengthened one by one.
+fn read_verdicts(held: &Held, verdicts: &[Verdict], first: bool, answered: &mut Answered, records: &mut Vec<Record>, now: Instant) {
+    let state = |verdict: &Verdict| match verdict {
+        Verdict::Accepted { .. } => State::Accepted,
+        Verdict::Waiting { .. } => State::Waiting,
+        Verdict::Refused { .. } => State::Refused,
+        Verdict::Unknown { .. } => State::Unknown,
+        // That a repeat was not sent says nothing of the first time.
+        Verdict::NotSent { .. } if first => State::NotSent,
+        Verdict::NotSent { .. } => State::Unknown,
+    };
+    answered.state = verdicts.iter().map(state).chain(held.least).min().unwrap_or(State::Accepted);
+    answered.reason = verdicts.iter().filter(|v| state(v) == answered.state).find_map(Verdict::reason).map(str::to_string);
     let of = &held.segment.of;
-    records.extend(refusals.into_iter().map(|(m, reason)| {
-        Record::Learned(Box::new(Learned {
+    for (member, verdict) in held.members.iter().zip(verdicts) {
+        let kind = match state(verdict) {
+            same if same == answered.state => continue,
+            State::Accepted => {
+                answered.accepted.push(member.place);
+                continue;
+            }
+            State::Waiting => ReceiptKind::Waiting,
+            State::NotSent => {
+                answered.not_sent.push(member.place);
+                continue;
+            }
+            _ => ReceiptKind::Refused,
+        };
+        records.push(Record::Learned(Box::new(Learned {
             run: of.run,
             step: of.step,
             leg: of.leg,
-            user: m.user.0,
+            user: member.user.0,
             attempt: of.attempt,
-            kind: ReceiptKind::Refused,
+            kind,
             when: now.0,
-            source: reason.clone(),
-        }))
-    }));
+            source: verdict.reason().unwrap_or("answer").into(),
+        })));
+    }
 }

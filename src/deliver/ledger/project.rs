@@ -207,7 +207,7 @@ impl Tables<'_> {
              SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4 FROM attempt WHERE batch = ?1",
             params![a.batch, at, a.state.code(), a.reason],
         )?;
-        if a.accepted.is_empty() {
+        if a.accepted.is_empty() && a.not_sent.is_empty() {
             return Ok(());
         }
         let sql =
@@ -217,6 +217,8 @@ impl Tables<'_> {
         for (place, user) in (first..).zip(members(self.bulk, &users, first, size)?) {
             if a.accepted.binary_search(&place).is_ok() {
                 self.strengthen(run, step, leg, user.0, attempt, State::Accepted)?;
+            } else if a.not_sent.binary_search(&place).is_ok() {
+                self.strengthen(run, step, leg, user.0, attempt, State::NotSent)?;
             }
         }
         Ok(())

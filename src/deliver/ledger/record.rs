@@ -177,6 +177,9 @@ pub(super) struct Answered {
     pub ids: Option<Digest>,
     /// Places in the segment whose messages were taken although the batch as a whole was not.
     pub accepted: Vec<i64>,
+    /// Places whose messages were proved not to be sent although others of the batch may have been; they are planned again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_sent: Vec<i64>,
 }
 
 /// Something was learned of one message.

@@ -127,6 +127,11 @@ impl State {
         }
     }
 
+    /// It was handed over, and what became of it then is known.
+    pub fn is_known(self) -> bool {
+        !matches!(self, State::Planned | State::Claimed | State::Unknown)
+    }
+
     /// Nothing more is going to be done for it.
     pub fn is_final(self) -> bool {
         !matches!(self, State::Planned | State::Claimed | State::Unknown)
