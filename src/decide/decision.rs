@@ -29,6 +29,10 @@ pub enum Gate {
     Quota,
     /// `choose` or the `else` of a follow-up came to `nothing`. (An arm of a split that sends nothing is a control group.)
     Nothing,
+    /// A follow-up of a message of which nobody knows whether it was sent.
+    OutcomeUnknown,
+    /// Nobody was there in time: the deadline had passed when it was decided.
+    Missed,
 }
 
 impl Gate {
@@ -51,6 +55,8 @@ impl Gate {
             Gate::NotApproved => "not_approved",
             Gate::Quota => "quota",
             Gate::Nothing => "nothing",
+            Gate::OutcomeUnknown => "outcome_unknown",
+            Gate::Missed => "missed",
         }
     }
 
@@ -83,11 +89,13 @@ impl Gate {
             Gate::NotApproved => msg!("not approved", "未获批准"),
             Gate::Quota => msg!("quota used up", "配额用尽"),
             Gate::Nothing => msg!("nothing chosen", "未选中任何内容"),
+            Gate::OutcomeUnknown => msg!("outcome of the message before it unknown", "前一条消息结果未知"),
+            Gate::Missed => msg!("missed its deadline", "错过最晚期限"),
         }
     }
 
     /// All names, in gate order; what a script may write after `because`.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "opted_out",
         "no_consent",
         "excluded",
@@ -104,6 +112,8 @@ impl Gate {
         "not_approved",
         "quota",
         "nothing",
+        "outcome_unknown",
+        "missed",
     ];
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Open {
 pub(super) const OPEN: &str =
     "SELECT s.segment, s.run, s.step, s.leg, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
         s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.pace,
-        t.quiet_from, t.quiet_to
+        t.quiet_from, t.quiet_to, s.follows
     FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
 
 impl Open {
@@ -51,6 +51,7 @@ impl Open {
                 users: row.get(15)?,
                 addresses: row.get(16)?,
                 contents: row.get(17)?,
+                follows: row.get(25)?,
             },
             claimed: row.get(18)?,
             campaign: row.get(19)?,

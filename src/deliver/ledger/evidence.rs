@@ -85,6 +85,11 @@ impl Writer {
     pub fn erase(&mut self, user: UserNo, now: Instant) -> Result<(), LedgerError> {
         let mut records = vec![Record::OptedOut { user: user.0, source: "erased".into() }];
         let mut columns = Vec::new();
+        let mut select = self.db.prepare("SELECT wait FROM wait WHERE user_no = ? ORDER BY wait")?;
+        for wait in select.query_map([user.0], |row| row.get(0))? {
+            records.push(Record::WaitOver { wait: wait?, why: "erased".into() });
+        }
+        drop(select);
         let sql = "SELECT segment, users, addresses, contents FROM segment ORDER BY segment";
         let mut select = self.db.prepare(sql)?;
         let mut rows = select.query([])?;

@@ -30,6 +30,7 @@ mod record;
 mod report;
 mod schema;
 mod state;
+mod timers;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -50,6 +51,7 @@ pub use outcome::{Happened, MessageOutcome, UserOutcome};
 pub use plan::{Occasion, PlannedRun, RunId, RunInfo};
 pub use report::{MessagesReport, RunReport, StoppedReport};
 pub use state::{ReceiptKind, State};
+pub use timers::{HandedOver, Later, NewWait, Over, Reached, Timer, Wait};
 
 use crate::base::Instant;
 use crate::base::world::World;

@@ -37,15 +37,22 @@ pub enum Occasion {
     Due(Instant),
     /// A trigger event, with the value that `again per` looks at.
     Event { id: String, value: Option<String> },
+    /// A part of a follow-up in a run that is there: the members of one segment, whose timer sees to it that they are planned once.
+    Part(RunId),
 }
 
 impl Occasion {
     fn text(&self) -> String {
         match self {
             Occasion::Due(at) => Zone::UTC.show_rfc3339(*at),
-            Occasion::Event { id, .. } => format!("event {id}"),
+            Occasion::Event { id, .. } => event_occasion(id),
+            Occasion::Part(run) => format!("run {}", run.0),
         }
     }
+}
+
+pub(super) fn event_occasion(id: &str) -> String {
+    format!("event {id}")
 }
 
 /// What a plan was made from.
@@ -92,14 +99,33 @@ impl Writer {
     /// # Errors
     /// When a decision does not fit together, a follow-up has no run, or the ledger cannot be written.
     pub fn plan_runs(&mut self, decisions: &[(&Decision, RunInfo)]) -> Result<Vec<PlannedRun>, LedgerError> {
+        let now = decisions.iter().map(|(_, info)| info.now).max().unwrap_or_else(|| self.world.now());
+        self.plan_with(decisions, Vec::new(), Vec::new(), now)
+    }
+
+    /// Plans runs along with other changes of the decider, which come before them.
+    pub(super) fn plan_with(
+        &mut self,
+        decisions: &[(&Decision, RunInfo)],
+        bulk: Vec<Bulk>,
+        records: Vec<Record>,
+        now: Instant,
+    ) -> Result<Vec<PlannedRun>, LedgerError> {
         let (mut next_run, mut next_segment) = (self.next_id("run")?, self.next_id("segment")?);
         let mut runs = Vec::new();
-        let mut frozen = Frozen::default();
-        let mut now = None;
+        let mut frozen = Frozen { records, bulk };
+        // Of one occasion that is in the list twice, the first counts.
+        let mut new: HashMap<(&str, String), i64> = HashMap::new();
         for (decision, info) in decisions {
             let name = &info.program.campaign(decision.campaign).declared.name;
             let step = i64::try_from(decision.step).map_err(|_| unfit("steps"))?;
-            let run = match self.run_of(name, &info.occasion.text(), step)? {
+            let occasion = info.occasion.text();
+            let found = match (&info.occasion, new.get(&(name.as_str(), occasion.clone()))) {
+                (Occasion::Part(run), _) => Some((run.0, false)),
+                (Occasion::Due(_) | Occasion::Event { .. }, Some(run)) => Some((*run, true)),
+                (Occasion::Due(_) | Occasion::Event { .. }, None) => self.run_of(name, &occasion, step)?,
+            };
+            let run = match found {
                 Some((run, true)) => {
                     runs.push(PlannedRun { run: RunId(run), before: true });
                     continue;
@@ -113,11 +139,13 @@ impl Writer {
                     next_run - 1
                 }
             };
+            if step == 0 {
+                new.insert((name, occasion), run);
+            }
             frozen.freeze(decision, info, run, &mut next_segment, self.world.as_ref())?;
             runs.push(PlannedRun { run: RunId(run), before: false });
-            now = now.max(Some(info.now));
         }
-        if let Some(now) = now {
+        if !frozen.records.is_empty() {
             self.commit("plan", now, &frozen.bulk, &frozen.records)?;
         }
         Ok(runs)
@@ -145,6 +173,7 @@ struct Of<'a> {
     program: &'a Program,
     run: i64,
     step: i64,
+    follows: bool,
 }
 
 impl Frozen {
@@ -218,9 +247,12 @@ impl Frozen {
             stopped,
             arms,
         })));
+        let follows = campaign.steps.iter().any(|s| s.from == decision.step);
+        // The follow-up of a segment comes after its last hand-over: at a slow pace it is short, so that nobody waits long for the others.
+        let most = campaign.pace.filter(|_| follows).map_or(usize::MAX, |pace| pace.max(1) as usize);
         for group in &decision.messages {
-            for places in cut(group) {
-                let of = Of { program, run, step };
+            for places in cut(group, most) {
+                let of = Of { program, run, step, follows };
                 self.segment(&of, group, &places, *next_segment, world)?;
                 *next_segment += 1;
             }
@@ -266,6 +298,7 @@ impl Frozen {
             users: self.keep(encode::users(&users)),
             addresses: self.keep(encode::strings(&addresses, salt(world))),
             contents: self.keep(contents),
+            follows: of.follows,
         };
         self.records.push(Record::Segment(Box::new(record)));
         Ok(())
@@ -311,16 +344,16 @@ fn check(decision: &Decision) -> Result<(), LedgerError> {
 }
 
 /// Cuts a group into segments, as places in its columns: what is sent one by one every 4,096; what is sent as a list by text, and each
-/// text in equal shares.
-fn cut(group: &MessageGroup) -> Vec<Vec<usize>> {
+/// text in equal shares. No segment has more than `most`.
+fn cut(group: &MessageGroup, most: usize) -> Vec<Vec<usize>> {
     let endpoint = pack::endpoint(&group.channel.platform, &group.channel.endpoint);
     let all: Vec<usize> = (0..group.users.len()).collect();
     match endpoint.map(|e| e.hand_over) {
         Some(HandOver::List { max, .. }) => {
-            let most = max.and_then(|m| usize::try_from(m).ok()).unwrap_or(MOST_LIST).clamp(1, MOST_LIST);
-            by_text(group, all).iter().flat_map(|places| equal_shares(places, most)).collect()
+            let share = max.and_then(|m| usize::try_from(m).ok()).unwrap_or(MOST_LIST).clamp(1, MOST_LIST.min(most));
+            by_text(group, all).iter().flat_map(|places| equal_shares(places, share)).collect()
         }
-        Some(HandOver::Single { .. }) | None => all.chunks(MOST_SINGLE).map(<[usize]>::to_vec).collect(),
+        Some(HandOver::Single { .. }) | None => all.chunks(MOST_SINGLE.min(most)).map(<[usize]>::to_vec).collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::error::LedgerError;
-use super::record::{Answered, Claimed, Learned, Planned, Record, Segment};
+use super::record::{Answered, Claimed, Learned, Planned, Record, Segment, Timed};
 use super::state::State;
 use super::{bulk, encode};
 use crate::base::UserNo;
@@ -60,6 +60,23 @@ impl Tables<'_> {
                 "run unfinished",
             ),
             Record::Erased { segment, addresses, contents } => self.erased(*segment, addresses, contents),
+            Record::Armed(a) => self.run(
+                "INSERT INTO wait (wait, campaign, user_no, event, armed, due, vals) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                params![a.wait, a.campaign, a.user, a.event, a.armed, a.due, a.values],
+            ),
+            Record::WaitOver { wait, why: _ } => {
+                self.run("DELETE FROM bulk WHERE digest = (SELECT vals FROM wait WHERE wait = ?)", params![wait])?;
+                self.guarded("DELETE FROM wait WHERE wait = ?", params![wait], "wait going on")
+            }
+            Record::Timed(timed) => self.timed(timed),
+            Record::TimerOver { segment, step, why: _ } => {
+                self.guarded("DELETE FROM timer WHERE segment = ? AND step = ?", params![segment, step], "timer running")
+            }
+            Record::Fed { source, position } => self.run(
+                "INSERT INTO feed (source, position) VALUES (?, ?)
+                 ON CONFLICT (source) DO UPDATE SET position = max(feed.position, excluded.position)",
+                params![source, position],
+            ),
         }
     }
 
@@ -83,6 +100,7 @@ impl Tables<'_> {
         )
     }
 
+    /// A run or a follow-up. A follow-up is planned in parts, one a timer: who is in a part was not matched before.
     fn planned(&self, p: &Planned, at: i64) -> Done {
         if p.step == 0 {
             self.run(
@@ -92,7 +110,9 @@ impl Tables<'_> {
         }
         self.run(
             "INSERT INTO step (run, step, name, due, planned_at, zone, program, snapshot, seed, purpose, users, not_matched,
-                choose_unknown, pace, rising, quiet_from, quiet_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                choose_unknown, pace, rising, quiet_from, quiet_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (run, step) DO UPDATE SET not_matched = step.not_matched - (excluded.users - excluded.not_matched),
+                choose_unknown = step.choose_unknown + excluded.choose_unknown, finished_at = NULL",
             params![
                 p.run,
                 p.step,
@@ -114,15 +134,22 @@ impl Tables<'_> {
             ],
         )?;
         for (tag, users) in &p.unknown_because {
-            self.run("INSERT INTO unknown_because (run, step, tag, users) VALUES (?, ?, ?, ?)", params![p.run, p.step, tag, users])?;
+            self.run(
+                "INSERT INTO unknown_because (run, step, tag, users) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (run, step, tag) DO UPDATE SET users = unknown_because.users + excluded.users",
+                params![p.run, p.step, tag, users],
+            )?;
         }
-        for (place, s) in (0i64..).zip(&p.stopped) {
+        let next = |sql| self.db.prepare_cached(sql)?.query_row(params![p.run, p.step], |row| row.get::<_, i64>(0));
+        let first = next("SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?")?;
+        for (place, s) in (first..).zip(&p.stopped) {
             self.run(
                 "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 params![p.run, p.step, place, s.reason, s.detail, s.users, s.members],
             )?;
         }
-        for (place, a) in (0i64..).zip(&p.arms) {
+        let first = next("SELECT coalesce(max(place) + 1, 0) FROM arm WHERE run = ? AND step = ?")?;
+        for (place, a) in (first..).zip(&p.arms) {
             self.run(
                 "INSERT INTO arm (run, step, place, arm, users, members) VALUES (?, ?, ?, ?, ?, ?)",
                 params![p.run, p.step, place, a.arm, a.users, a.members],
@@ -131,11 +158,21 @@ impl Tables<'_> {
         if p.scheduled { self.handled(&p.campaign, p.due) } else { Ok(()) }
     }
 
+    fn timed(&self, t: &Timed) -> Done {
+        self.guarded("UPDATE segment SET follows = 0 WHERE segment = ? AND follows = 1", params![t.segment], "segment without timers")?;
+        t.timers.iter().try_for_each(|(step, due)| {
+            self.run(
+                "INSERT INTO timer (segment, step, due, handed_over) VALUES (?, ?, ?, ?)",
+                params![t.segment, step, due, t.handed_over.unwrap_or(*due)],
+            )
+        })
+    }
+
     fn segment(&self, s: &Segment) -> Done {
         self.run(
             "INSERT INTO segment (segment, run, step, leg, attempt, arm, template, account, platform, endpoint, priority, not_before,
-                expires, day, size, users, addresses, contents, claimed, rest)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+                expires, day, size, users, addresses, contents, follows, claimed, rest)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
             params![
                 s.segment,
                 s.run,
@@ -154,7 +191,8 @@ impl Tables<'_> {
                 s.size,
                 s.users,
                 s.addresses,
-                s.contents
+                s.contents,
+                s.follows
             ],
         )
     }

@@ -65,6 +65,23 @@ pub(super) enum Record {
         addresses: Digest,
         contents: Digest,
     },
+    /// A campaign waits after an event.
+    Armed(Box<Armed>),
+    WaitOver {
+        wait: i64,
+        why: String,
+    },
+    Timed(Timed),
+    TimerOver {
+        segment: i64,
+        step: String,
+        why: String,
+    },
+    /// What arrived up to here is dealt with.
+    Fed {
+        source: String,
+        position: i64,
+    },
 }
 
 /// A run, or a follow-up of it, was planned.
@@ -135,6 +152,9 @@ pub(super) struct Segment {
     pub users: Digest,
     pub addresses: Digest,
     pub contents: Digest,
+    /// Whether a follow-up may come after it.
+    #[serde(default)]
+    pub follows: bool,
 }
 
 /// The next members of a segment were taken for a hand-over.
@@ -194,4 +214,26 @@ pub(super) struct Learned {
     /// When it happened.
     pub when: i64,
     pub source: String,
+}
+
+/// A trigger event whose campaign waits until `due`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Armed {
+    pub wait: i64,
+    pub campaign: String,
+    pub user: u32,
+    pub event: String,
+    pub armed: i64,
+    pub due: i64,
+    /// The event's fields.
+    pub values: Digest,
+}
+
+/// A segment came to its end, and these follow-ups come after it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Timed {
+    pub segment: i64,
+    pub handed_over: Option<i64>,
+    /// Name and due instant.
+    pub timers: Vec<(String, i64)>,
 }

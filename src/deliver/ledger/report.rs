@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::Ledger;
 use super::error::LedgerError;
 use super::plan::RunId;
 use super::state::{ReceiptKind, State};
+use super::{Ledger, MessageKey};
 use crate::base::{Instant, UserNo, Zone};
 use crate::eval::{MessageLog, OwnMessage, Receipt};
 use crate::program::expr::OwnEvent;
 use crate::program::pack::{self, Observed};
+use crate::program::typed::Channel;
 
 /// A run, or a follow-up in it, in numbers: from everyone to what became of each message.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -196,7 +197,7 @@ impl Ledger {
                 arm: labels.arm.clone(),
                 template: labels.template.clone(),
                 channel: labels.channel.clone(),
-                receipts: own_receipts(state, claimed, answered, &receipts, labels),
+                receipts: own_receipts(state, claimed, answered, &receipts, &labels.observed),
             });
         }
         self.mark_opt_outs(&mut messages)?;
@@ -209,8 +210,6 @@ impl Ledger {
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map([], |row| {
             let text = |i: usize| row.get::<_, String>(i).map(Arc::from);
-            let endpoint = pack::endpoint(&row.get::<_, String>(6)?, &row.get::<_, String>(7)?);
-            let observed = |event| endpoint.is_some_and(|e| e.evidence.of(event) == Observed::User);
             Ok((
                 row.get(0)?,
                 Labels {
@@ -219,11 +218,30 @@ impl Ledger {
                     arm: row.get::<_, Option<String>>(3)?.map(Arc::from),
                     template: text(4)?,
                     channel: text(5)?,
-                    observed: OwnEvent::ALL.map(|(event, _)| observed(event)),
+                    observed: observed(&row.get::<_, String>(6)?, &row.get::<_, String>(7)?),
                 },
             ))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What is known of one message that was claimed; `None` where none was.
+    pub(super) fn receipts(&self, key: &MessageKey, channel: &Channel) -> Result<Option<(State, [Receipt; 7])>, LedgerError> {
+        let of = params![key.run.0, key.step, key.leg, key.user.0, key.attempt];
+        let sql = "SELECT max(b.state, coalesce(m.state, 0)), b.claimed_at, b.state_at FROM msg m JOIN batch b USING (batch)
+            WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
+        let found = self.db.prepare_cached(sql)?.query_row(of, |row| Ok((row.get(0)?, Instant(row.get(1)?), Instant(row.get(2)?))));
+        let Some((state, claimed, answered)) = found.optional()? else { return Ok(None) };
+        let state = State::of_code(state).unwrap_or(State::Unknown);
+        let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
+        let mut select = self.db.prepare_cached(sql)?;
+        let mut receipts = Vec::new();
+        for row in select.query_map(of, |row| Ok((row.get::<_, String>(0)?, Instant(row.get(1)?))))? {
+            let (kind, at) = row?;
+            receipts.extend(ReceiptKind::named(&kind).map(|kind| (kind, at)));
+        }
+        let observed = observed(&channel.platform, &channel.endpoint);
+        Ok(Some((state, own_receipts(state, claimed, answered, &receipts, &observed))))
     }
 
     /// An opt-out is laid at the door of the user's latest message before it.
@@ -239,6 +257,12 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Whether an endpoint says of each user whether something happened, in the order of [`OwnEvent::ALL`].
+fn observed(platform: &str, endpoint: &str) -> [bool; 7] {
+    let endpoint = pack::endpoint(platform, endpoint);
+    OwnEvent::ALL.map(|(event, _)| endpoint.is_some_and(|e| e.evidence.of(event) == Observed::User))
 }
 
 fn head(row: &Row) -> rusqlite::Result<RunReport> {
@@ -317,7 +341,13 @@ impl Evidence<'_> {
 
 /// What is known of each outcome. That something did not happen is known only of a message that did not arrive, or that did, on a channel
 /// that says so of each user.
-fn own_receipts(state: State, claimed: Instant, answered: Instant, receipts: &[(ReceiptKind, Instant)], labels: &Labels) -> [Receipt; 7] {
+fn own_receipts(
+    state: State,
+    claimed: Instant,
+    answered: Instant,
+    receipts: &[(ReceiptKind, Instant)],
+    observed: &[bool; 7],
+) -> [Receipt; 7] {
     let when = |kind| receipts.iter().find(|(k, _)| *k == kind).map(|(_, at)| *at);
     let arrived = match state {
         State::Delivered => Some(true),
@@ -327,7 +357,7 @@ fn own_receipts(state: State, claimed: Instant, answered: Instant, receipts: &[(
     OwnEvent::ALL.map(|(event, _)| {
         let absent = || match arrived {
             Some(false) => Receipt::No,
-            Some(true) if labels.observed[event as usize] => Receipt::No,
+            Some(true) if observed[event as usize] => Receipt::No,
             _ => Receipt::Unknown,
         };
         let said = |kind| when(kind).map_or_else(absent, Receipt::Yes);

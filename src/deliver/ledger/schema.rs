@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -74,8 +74,22 @@ CREATE TABLE quota (holder TEXT NOT NULL, starts INTEGER NOT NULL, used INTEGER 
 CREATE TABLE opt_out (user_no INTEGER PRIMARY KEY, at INTEGER NOT NULL, source TEXT NOT NULL);
 ";
 
+/// What is to happen later.
+const V2: &str = "
+CREATE TABLE wait (wait INTEGER PRIMARY KEY, campaign TEXT NOT NULL, user_no INTEGER NOT NULL, event TEXT NOT NULL, armed INTEGER NOT NULL,
+    due INTEGER NOT NULL, vals TEXT NOT NULL, UNIQUE (campaign, event));
+CREATE INDEX wait_due ON wait (due);
+CREATE INDEX wait_user ON wait (campaign, user_no);
+ALTER TABLE segment ADD COLUMN follows INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX segment_follows ON segment (segment) WHERE follows = 1;
+CREATE TABLE timer (segment INTEGER NOT NULL, step TEXT NOT NULL, due INTEGER NOT NULL, handed_over INTEGER NOT NULL,
+    PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE INDEX timer_due ON timer (due);
+CREATE TABLE feed (source TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+";
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 18] = [
+pub(super) const PROJECTIONS: [(&str, &str); 21] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -94,6 +108,9 @@ pub(super) const PROJECTIONS: [(&str, &str); 18] = [
     ("quota", "holder, starts"),
     ("opt_out", "user_no"),
     ("meta", "name"),
+    ("wait", "wait"),
+    ("timer", "segment, step"),
+    ("feed", "source"),
 ];
 
 /// The version of a ledger; 0 for a file without one.

@@ -1,0 +1,303 @@
+//! What is to happen later: waits of trigger events, follow-ups of what was handed over, and how far the arrival of events has come.
+//!
+//! All of it is rows, so that a process that dies forgets nothing. A wait keeps who, which event, since when and until when; a follow-up
+//! has one timer a segment. Both end in the same transaction as the plan that they lead to: whatever is killed when, each is decided once.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::bulk::{self, Bulk};
+use super::error::LedgerError;
+use super::evidence::MessageKey;
+use super::plan::{PlannedRun, RunId, RunInfo, salt};
+use super::record::{Armed, Record, Timed};
+use super::state::State;
+use super::{Ledger, Writer, encode};
+use crate::base::{Instant, UserNo};
+use crate::decide::decision::Decision;
+use crate::eval::Receipt;
+use crate::program::typed::Channel;
+
+/// A trigger event whose campaign waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewWait {
+    pub campaign: String,
+    pub user: UserNo,
+    /// The event's id: of one campaign and event there is one wait.
+    pub event: String,
+    /// When the event was.
+    pub armed: Instant,
+    pub due: Instant,
+    /// The event's fields, as the engine writes them.
+    pub values: String,
+}
+
+/// A wait that is in the ledger, under its number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wait {
+    pub number: i64,
+    pub wait: NewWait,
+}
+
+/// A follow-up that is to be decided for the members of a segment.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Timer {
+    pub due: Instant,
+    pub segment: i64,
+    /// The follow-up's name.
+    pub step: String,
+    pub run: RunId,
+    pub campaign: String,
+    /// Of the step whose messages the segment holds.
+    pub from: i64,
+    /// The last hand-over of the segment.
+    pub handed_over: Instant,
+}
+
+/// A segment of which everything is handed over or ended, and that follow-ups may come after.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HandedOver {
+    pub segment: i64,
+    pub campaign: String,
+    pub step: i64,
+    /// The last hand-over; `None` when nothing of it was.
+    pub last: Option<Instant>,
+}
+
+/// One member of a segment when a follow-up asks.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reached {
+    pub user: UserNo,
+    pub state: State,
+    /// In the order of [`crate::program::expr::OwnEvent::ALL`].
+    pub receipts: [Receipt; 7],
+}
+
+/// Why a wait or a timer ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Over {
+    /// It led to a decision, which is planned in the same transaction.
+    Decided,
+    /// The event of `unless` came.
+    Unless,
+    /// A later event took its place.
+    Restarted,
+    /// The user does not match; nothing is planned for nobody.
+    NotMatched,
+    /// The program has no such campaign or step any more.
+    Withdrawn,
+}
+
+impl Over {
+    pub fn name(self) -> &'static str {
+        match self {
+            Over::Decided => "decided",
+            Over::Unless => "unless",
+            Over::Restarted => "restarted",
+            Over::NotMatched => "not_matched",
+            Over::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// What changes besides runs in a transaction of the decider.
+#[derive(Clone, Default, Debug)]
+pub struct Later {
+    pub waits: Vec<NewWait>,
+    pub waits_over: Vec<(i64, Over)>,
+    /// Segments, the last hand-over of each, and the name and due instant of each of its follow-ups.
+    pub timed: Vec<(HandedOver, Vec<(String, Instant)>)>,
+    pub timers_over: Vec<(Timer, Over)>,
+    /// How far arrivals are dealt with, by the name of where they come from.
+    pub fed: Vec<(String, i64)>,
+}
+
+impl Later {
+    pub fn is_empty(&self) -> bool {
+        let Later { waits, waits_over, timed, timers_over, fed } = self;
+        waits.is_empty() && waits_over.is_empty() && timed.is_empty() && timers_over.is_empty() && fed.is_empty()
+    }
+}
+
+const WAIT: &str = "SELECT wait, campaign, user_no, event, armed, due, vals FROM wait";
+
+impl Ledger {
+    fn wait_of(&self, row: &Row) -> Result<Wait, LedgerError> {
+        let digest: String = row.get(6)?;
+        let values = encode::read_strings(&bulk::load(&self.db, &digest)?).and_then(|all| all.first().map(ToString::to_string));
+        let wait = NewWait {
+            campaign: row.get(1)?,
+            user: UserNo(row.get(2)?),
+            event: row.get(3)?,
+            armed: Instant(row.get(4)?),
+            due: Instant(row.get(5)?),
+            values: values.ok_or_else(|| bulk::damaged(&digest))?,
+        };
+        Ok(Wait { number: row.get(0)?, wait })
+    }
+
+    /// The waits that end up to an instant, the earliest first, at most so many.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or is damaged; so for all of these.
+    pub fn waits_due(&self, until: Instant, most: usize) -> Result<Vec<Wait>, LedgerError> {
+        let mut select = self.db.prepare_cached(&format!("{WAIT} WHERE due <= ? ORDER BY due, armed, wait LIMIT ?"))?;
+        let mut rows = select.query(params![until.0, i64::try_from(most).unwrap_or(i64::MAX)])?;
+        let mut waits = Vec::new();
+        while let Some(row) = rows.next()? {
+            waits.push(self.wait_of(row)?);
+        }
+        Ok(waits)
+    }
+
+    /// The number and the end of the wait of a user in a campaign that ends last, if one is going on.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn waiting(&self, campaign: &str, user: UserNo) -> Result<Option<(i64, Instant)>, LedgerError> {
+        let sql = "SELECT wait, due FROM wait WHERE campaign = ? AND user_no = ? ORDER BY due DESC, wait DESC LIMIT 1";
+        let found = self.db.prepare_cached(sql)?.query_row(params![campaign, user.0], |row| Ok((row.get(0)?, Instant(row.get(1)?))));
+        Ok(found.optional()?)
+    }
+
+    /// Whether an event led to a wait that is going on, or to a run.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn knows_event(&self, campaign: &str, event: &str) -> Result<bool, LedgerError> {
+        let waits = self.db.prepare_cached("SELECT 1 FROM wait WHERE campaign = ? AND event = ?")?.exists(params![campaign, event])?;
+        let sql = "SELECT 1 FROM run WHERE campaign = ? AND occasion = ?";
+        Ok(waits || self.db.prepare_cached(sql)?.exists(params![campaign, super::plan::event_occasion(event)])?)
+    }
+
+    /// How many waits there are, and the end of the next.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn waits(&self) -> Result<(i64, Option<Instant>), LedgerError> {
+        let count = self.db.prepare_cached("SELECT count(*) FROM wait")?.query_row([], |row| row.get(0))?;
+        Ok((count, self.next_wait()?))
+    }
+
+    /// When the next wait ends.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn next_wait(&self) -> Result<Option<Instant>, LedgerError> {
+        Ok(self.db.prepare_cached("SELECT min(due) FROM wait")?.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(Instant))
+    }
+
+    /// When the next follow-up is due.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn next_timer(&self) -> Result<Option<Instant>, LedgerError> {
+        Ok(self.db.prepare_cached("SELECT min(due) FROM timer")?.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(Instant))
+    }
+
+    /// The follow-ups that are due up to an instant, the earliest first.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn timers_due(&self, until: Instant) -> Result<Vec<Timer>, LedgerError> {
+        let sql = "SELECT t.due, t.segment, t.step, s.run, r.campaign, s.step, t.handed_over
+            FROM timer t JOIN segment s USING (segment) JOIN run r USING (run) WHERE t.due <= ? ORDER BY t.due, t.segment, t.step";
+        let mut select = self.db.prepare_cached(sql)?;
+        let rows = select.query_map([until.0], |row| {
+            Ok(Timer {
+                due: Instant(row.get(0)?),
+                segment: row.get(1)?,
+                step: row.get(2)?,
+                run: RunId(row.get(3)?),
+                campaign: row.get(4)?,
+                from: row.get(5)?,
+                handed_over: Instant(row.get(6)?),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Segments that follow-ups may come after and that have come to their end: their timers can be set now.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn handed_over(&self) -> Result<Vec<HandedOver>, LedgerError> {
+        let sql = "SELECT s.segment, r.campaign, s.step, max(b.claimed_at)
+            FROM segment s JOIN run r USING (run) LEFT JOIN batch b USING (segment)
+            WHERE s.follows = 1 AND (s.claimed = s.size OR s.rest <> 0)
+                AND NOT EXISTS (SELECT 1 FROM batch o WHERE o.segment = s.segment AND o.state = 20)
+            GROUP BY s.segment ORDER BY s.segment";
+        let mut select = self.db.prepare_cached(sql)?;
+        let rows = select.query_map([], |row| {
+            let last = row.get::<_, Option<i64>>(3)?.map(Instant);
+            Ok(HandedOver { segment: row.get(0)?, campaign: row.get(1)?, step: row.get(2)?, last })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What is known of each member of a segment that was claimed.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn reached(&self, segment: i64) -> Result<Vec<Reached>, LedgerError> {
+        let sql = "SELECT users, run, step, leg, attempt, account, platform, endpoint FROM segment WHERE segment = ?";
+        let (users, key, channel) = self.db.prepare_cached(sql)?.query_row([segment], |row| {
+            let key = MessageKey { run: RunId(row.get(1)?), step: row.get(2)?, leg: row.get(3)?, user: UserNo(0), attempt: row.get(4)? };
+            let channel = Channel { account: row.get(5)?, platform: row.get(6)?, endpoint: row.get(7)? };
+            Ok((row.get::<_, String>(0)?, key, channel))
+        })?;
+        let users = encode::read_users(&bulk::load(&self.db, &users)?).ok_or_else(|| bulk::damaged(&users))?;
+        let mut reached = Vec::with_capacity(users.len());
+        for user in users {
+            let key = MessageKey { user, ..key };
+            if let Some((state, receipts)) = self.receipts(&key, &channel)? {
+                reached.push(Reached { user, state, receipts });
+            }
+        }
+        Ok(reached)
+    }
+
+    /// How far the arrivals of a source are dealt with.
+    ///
+    /// # Errors
+    /// As [`Self::waits_due`].
+    pub fn fed(&self, source: &str) -> Result<Option<i64>, LedgerError> {
+        let sql = "SELECT position FROM feed WHERE source = ?";
+        Ok(self.db.prepare_cached(sql)?.query_row([source], |row| row.get(0)).optional()?)
+    }
+}
+
+impl Writer {
+    /// Plans runs that are due together, and ends and begins waits and timers: all of it or nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::plan_runs`]; when a wait or timer is over already.
+    pub fn plan_later(&mut self, decisions: &[(&Decision, RunInfo)], later: &Later, now: Instant) -> Result<Vec<PlannedRun>, LedgerError> {
+        let mut bulk = Vec::new();
+        let mut records = Vec::new();
+        records.extend(later.waits_over.iter().map(|(wait, why)| Record::WaitOver { wait: *wait, why: why.name().into() }));
+        for (number, wait) in (self.next_id("wait")?..).zip(&later.waits) {
+            let values = Bulk::new(encode::strings(&[&wait.values], salt(self.world.as_ref())));
+            records.push(Record::Armed(Box::new(Armed {
+                wait: number,
+                campaign: wait.campaign.clone(),
+                user: wait.user.0,
+                event: wait.event.clone(),
+                armed: wait.armed.0,
+                due: wait.due.0,
+                values: values.digest.clone(),
+            })));
+            bulk.push(values);
+        }
+        records.extend(later.timed.iter().map(|(segment, timers)| {
+            let timers = timers.iter().map(|(step, due)| (step.clone(), due.0)).collect();
+            Record::Timed(Timed { segment: segment.segment, handed_over: segment.last.map(|at| at.0), timers })
+        }));
+        records.extend(later.timers_over.iter().map(|(timer, why)| Record::TimerOver {
+            segment: timer.segment,
+            step: timer.step.clone(),
+            why: why.name().into(),
+        }));
+        records.extend(later.fed.iter().map(|(source, position)| Record::Fed { source: source.clone(), position: *position }));
+        self.plan_with(decisions, bulk, records, now)
+    }
+}
