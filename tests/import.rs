@@ -108,7 +108,7 @@ fn the_first_import_creates_users_and_later_ones_update_them() {
     let report = desk.tags(&schema(), &first).unwrap();
     assert_eq!((report.rows, report.new_users, &report.ignored[..]), (2, 2, &["extra".to_string()][..]));
     let s = desk.snapshot();
-    let value = |s: &Snapshot, name: &str, row| s.tag(name).unwrap().value(row);
+    let value = |s: &Snapshot, name: &str, row| s.tag(name).unwrap().unwrap().value(row);
     assert_eq!(value(&s, "region", 0), Some(Value::Enum(0)));
     assert_eq!(value(&s, "total", 0), Some(Value::Money(123_450)));
     assert_eq!(value(&s, "rate", 0), Some(Value::Ratio(0.3)));
@@ -241,7 +241,7 @@ fn events_are_appended_in_order_and_not_twice() {
     assert!(again[0].contains("was imported at 1970-01-01T00:00:00.000007Z already"), "{again:?}");
     desk.events(&schema(), &desk.file("f.csv", "at,id,amount\n2026-01-01 12:00,u2,7\n")).unwrap();
     let s = desk.snapshot();
-    let purchases = s.event("purchase").unwrap();
+    let purchases = s.event("purchase").unwrap().unwrap();
     let of = |id: &str| -> Vec<_> {
         let rows = purchases.rows_of(s.user_no(id).unwrap());
         rows.map(|r| (Zone::SHANGHAI.show(purchases.at(r)), purchases.value(r, 0), purchases.value(r, 1))).collect()
@@ -275,12 +275,12 @@ fn a_changed_declaration_moves_what_is_stored() {
     wider.tags[1].ty = Type::INT;
     desk.tags(&wider, &desk.file("b.csv", "id,region,age\nu1,Guangzhou,1000\n")).unwrap();
     let s = desk.snapshot();
-    assert_eq!([0, 1].map(|r| s.tag("region").unwrap().value(r)), [Some(Value::Enum(0)), Some(Value::Enum(1))]);
+    assert_eq!([0, 1].map(|r| s.tag("region").unwrap().unwrap().value(r)), [Some(Value::Enum(0)), Some(Value::Enum(1))]);
     let mut other = schema();
     other.tags[0].ty = Type::Bool;
     let refused = errors(desk.tags(&other, &desk.file("c.csv", "id,region\nu1,true\n")));
     assert!(refused[0].contains("`region` is stored as enum"), "{refused:?}");
-    let narrower = s.tag("age").unwrap().in_type("age", &schema().tags[1].ty);
+    let narrower = s.tag("age").unwrap().unwrap().in_type("age", &schema().tags[1].ty);
     assert!(narrower.unwrap_err().to_string().contains("which 1 stored value(s) do not fit"));
     desk.tags(&other, &desk.file("d.csv", "id,region\nu1,true\nu2,false\n")).unwrap();
 }
@@ -415,7 +415,7 @@ tag total_charges number
     for (line, user) in text.lines().skip(1).zip(0..) {
         let (id, rest) = line.split_once(',').unwrap();
         assert_eq!(s.user_no(id), Some(UserNo(user)));
-        let churn = match s.tag("churn").unwrap().value(user as usize) {
+        let churn = match s.tag("churn").unwrap().unwrap().value(user as usize) {
             Some(Value::Enum(0)) => "No",
             Some(Value::Enum(1)) => "Yes",
             _ => "",
@@ -436,7 +436,7 @@ fn real_purchases_are_imported() {
     writer.commit().unwrap();
     assert_eq!((report.rows, report.new_users), (69_659, 23_570));
     let s = desk.snapshot();
-    let table = s.event("purchase").unwrap();
+    let table = s.event("purchase").unwrap().unwrap();
     assert_eq!((table.len(), table.users_with_events().count()), (69_659, 23_570));
     let first = table.rows_of(s.user_no("00001").unwrap()).next().unwrap();
     assert_eq!((Zone::SHANGHAI.show(table.at(first)), table.value(first, 1)), ("1997-01-01 00:00".into(), Some(Value::Money(1177))));

@@ -28,7 +28,7 @@ fn one_seed_one_sample() {
     assert_ne!(a.digest(), c.digest());
     let (_, more) = make(&dir.path().join("d"), 700, 1);
     for tag in &schema().tags {
-        let (few, many) = (a.tag(&tag.name).unwrap(), more.tag(&tag.name).unwrap());
+        let (few, many) = (a.tag(&tag.name).unwrap().unwrap(), more.tag(&tag.name).unwrap().unwrap());
         assert!((0..500).all(|row| few.value(row) == many.value(row)), "{}", tag.name);
     }
 }
@@ -39,12 +39,12 @@ fn tags_agree_with_events() {
     let (made, s) = make(dir.path(), 3000, 7);
     assert_eq!(*s.schema(), schema());
     assert_eq!((made.users, s.user_count(), s.user_id(UserNo(0))), (3000, 3000, Some("u0000001")));
-    let table = |name: &str| s.event(name).unwrap();
+    let table = |name: &str| s.event(name).unwrap().unwrap();
     for (event, count) in &made.events {
         assert_eq!(table(event).len() as u64, *count);
         assert!(*count > 1000, "{event}: {count}");
     }
-    let tag = |name: &str, user: UserNo| s.tag(name).unwrap().value(user.index());
+    let tag = |name: &str, user: UserNo| s.tag(name).unwrap().unwrap().value(user.index());
     for user in (0..3000).map(UserNo) {
         let rows: Vec<_> = table("purchase").rows_of(user).collect();
         let amount = |row| if let Some(Value::Money(m)) = table("purchase").value(row, 0) { m } else { panic!("no amount") };
@@ -61,7 +61,7 @@ fn tags_agree_with_events() {
     let shanghai =
         |u: UserNo| tag("region", u) == Some(Value::Enum(1)) && matches!(tag("coupon_rate", u), Some(Value::Ratio(r)) if r > 0.3);
     assert!((20..600).contains(&(0..3000).map(UserNo).filter(|u| shanghai(*u)).count()));
-    let unknown = schema().tags.iter().filter(|t| s.tag(&t.name).unwrap().data.known() < 3000).count();
+    let unknown = schema().tags.iter().filter(|t| s.tag(&t.name).unwrap().unwrap().data.known() < 3000).count();
     assert!(unknown >= 12);
 }
 

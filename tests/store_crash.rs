@@ -250,13 +250,16 @@ fn damage_is_told_by_file() {
     let desk = Desk::new();
     let dir = desk.path("store");
     let manifest = fs::read_to_string(dir.join("manifest.json")).unwrap();
-    let open = || Store::open(&dir, Faulty::new(Fault::None)).and_then(|s| s.snapshot()).err().map(|e| e.en()).unwrap_or_default();
+    let open = || Store::open(&dir, Faulty::new(Fault::None)).and_then(|s| s.snapshot()?.load()).err().map(|e| e.en()).unwrap_or_default();
     for (text, part) in [
         ("".to_string(), "is damaged: it is not valid JSON (line 1, column 0)"),
         (manifest[..manifest.len() / 2].into(), "is damaged: it is not valid JSON"),
         ("{\"name\": \"other\"}".into(), "is a folder with other files and not a store"),
-        (manifest.replace("\"version\": 1", "\"version\": 2"), "is of store version 2, this tagcast knows up to 1: use a newer tagcast"),
-        (manifest.replace("\"version\": 1", "\"version\": 0"), "is of store version 0, this tagcast reads version 1: import the sources"),
+        (manifest.replace("\"version\": 2", "\"version\": 3"), "is of store version 3, this tagcast knows up to 2: use a newer tagcast"),
+        (
+            manifest.replace("\"version\": 2", "\"version\": 0"),
+            "is of store version 0, this tagcast reads versions 1 to 2: import the sources",
+        ),
         (manifest.replace("tags/age", "../age"), "it names a file outside the store"),
         (manifest.replace("\"first\": 0", "\"first\": 5"), "user numbers have a gap at 0"),
         (manifest.replace("tags/age", "tags/gone"), "the manifest names it but it is not there"),

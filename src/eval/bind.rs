@@ -86,7 +86,7 @@ impl<'a> Bound<'a> {
 
     fn bind_tag(&mut self, id: TagId) -> Result<(), EvalError> {
         let Some(tag) = self.scope.program.schema.tags.get(id.index()) else { return Ok(()) };
-        let Some(column) = self.scope.snapshot.tag(&tag.name) else { return Ok(()) };
+        let Some(column) = self.scope.snapshot.tag(&tag.name)? else { return Ok(()) };
         let data = readable(column, &tag.name, &tag.ty)?;
         let fresh = match (tag.fresh, &column.written) {
             (None, _) => None,
@@ -110,7 +110,7 @@ impl<'a> Bound<'a> {
             EventSource::Declared(id) => id,
         };
         let Some(schema) = self.scope.program.schema.events.get(id.index()) else { return Ok(Events::None) };
-        Ok(match self.scope.snapshot.event(&schema.name) {
+        Ok(match self.scope.snapshot.event(&schema.name)? {
             None => Events::None,
             Some(table) if same_rows(&table.schema, schema) => Events::Table(Cow::Borrowed(table)),
             Some(table) => Events::Table(Cow::Owned(table.in_schema(schema)?)),

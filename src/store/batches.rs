@@ -8,7 +8,7 @@
 //! The metadata of a column says its declared type, enum members included, as JSON under `tagcast.type`.
 
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, Int64Array, LargeStringArray, ListArray, RecordBatch, StructArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch, StructArray, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,20 +43,17 @@ pub(super) fn field(name: &str, ty: &Type) -> Field {
 
 pub(super) fn of_ids(segment: &IdSegment) -> Result<RecordBatch, ArrowError> {
     let schema = ArrowSchema::new(vec![Field::new("id", DataType::LargeUtf8, false)]);
-    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(segment.ids.clone())])
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(segment.ids.to_array()?)])
 }
 
 pub(super) fn of_slots(segment: &IdSegment) -> Result<RecordBatch, ArrowError> {
     let schema = ArrowSchema::new(vec![Field::new("slot", DataType::UInt32, false)]);
-    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(segment.slots.clone())])
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(UInt32Array::new(segment.slots.clone(), None))])
 }
 
-/// `None` when the batches are not of that form.
-pub(super) fn to_ids(first: u32, ids: &RecordBatch, slots: &RecordBatch) -> Option<IdSegment> {
-    let ids = ids.column_by_name("id")?.as_any().downcast_ref::<LargeStringArray>()?.clone();
-    let slots = slots.column_by_name("slot")?.as_any().downcast_ref::<UInt32Array>()?.clone();
-    let whole = ids.null_count() == 0 && slots.null_count() == 0 && slots.len().is_power_of_two() && slots.len() > ids.len();
-    whole.then_some(IdSegment { first, ids, slots })
+/// The slots of an index; `None` when the batch is not of that form.
+pub(super) fn to_slots(index: &RecordBatch) -> Option<&UInt32Array> {
+    index.column_by_name("slot")?.as_any().downcast_ref::<UInt32Array>().filter(|slots| slots.null_count() == 0)
 }
 
 pub(super) fn of_column(name: &str, column: &Column) -> Result<RecordBatch, ArrowError> {

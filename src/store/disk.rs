@@ -15,15 +15,19 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::column::ColumnData;
 use super::error::{StoreError, words};
-use super::manifest::{self, EventEntry, Manifest, TagEntry, UsersEntry};
-use super::snapshot::Snapshot;
-use super::users::Users;
+use super::file::Part;
+use super::lazy::Lazy;
+use super::manifest::{self, EventEntry, Manifest, SegmentEntry, TagEntry, UsersEntry};
+use super::snapshot::{EventPart, SegmentPart, Snapshot, TagPart};
+use super::users::{IdSegment, Ids, Users};
 use super::writer::Writer;
-use super::{EventTable, batches, file};
+use super::{EventSegment, EventTable, batches, blocks, file};
 use crate::base::world::World;
+use crate::base::{EventSchema, TagSchema};
 
 pub(super) const LOCK: &str = "lock";
 /// How often a reader starts again when a writer removed a file under its hands.
@@ -34,6 +38,8 @@ const READ_TRIES: usize = 5;
 pub struct Store {
     dir: PathBuf,
     world: Arc<dyn World>,
+    /// The last snapshot and the manifest that it was made from, so that the next one opens only what is new.
+    last: Arc<Mutex<Option<(Manifest, Arc<Snapshot>)>>>,
 }
 
 impl Store {
@@ -42,7 +48,7 @@ impl Store {
     /// # Errors
     /// When there is none, it is of another version, or its manifest is damaged.
     pub fn open(dir: impl Into<PathBuf>, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let store = Store { dir: dir.into(), world };
+        let store = Store { dir: dir.into(), world, last: Arc::default() };
         store.manifest()?;
         Ok(store)
     }
@@ -62,7 +68,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`], and when the folder holds other files or cannot be written.
     pub fn create_or_open(dir: impl Into<PathBuf>, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let store = Store { dir: dir.into(), world };
+        let store = Store { dir: dir.into(), world, last: Arc::default() };
         match store.manifest() {
             Err(StoreError::NoStore(_)) => {
                 if store.holds_other_files()? {
@@ -90,25 +96,34 @@ impl Store {
         &self.world
     }
 
-    /// What is in force now.
+    /// What is in force now. Its files are open from here on: what a writer replaces later is still there for those who hold the snapshot.
     ///
     /// # Errors
     /// When a file is missing, damaged or of another version.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let mut last = self.manifest()?;
-        for _ in 1..READ_TRIES {
-            match open_snapshot(&self.dir, &last) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manifest = self.manifest()?;
+        for _ in 0..READ_TRIES {
+            let before = match &*last {
+                Some((known, snapshot)) if *known == manifest => return Ok(snapshot.clone()),
+                other => other.as_ref().map(|(_, snapshot)| &**snapshot),
+            };
+            match open_snapshot(&self.dir, &manifest, before) {
                 Err(StoreError::Io { file, error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                     let now = self.manifest()?;
-                    if now == last {
+                    if now == manifest {
                         return Err(missing(file));
                     }
-                    last = now;
+                    manifest = now; // A writer was faster.
                 }
-                result => return result.map(Arc::new),
+                result => {
+                    let snapshot = Arc::new(result?);
+                    *last = Some((manifest, snapshot.clone()));
+                    return Ok(snapshot);
+                }
             }
         }
-        open_snapshot(&self.dir, &last).map(Arc::new)
+        open_snapshot(&self.dir, &manifest, None).map(Arc::new)
     }
 
     /// The one who may change the store; there is at most one at a time, over all processes.
@@ -124,8 +139,9 @@ impl Store {
     /// # Errors
     /// The first file that is missing or damaged.
     pub fn verify(&self) -> Result<(), StoreError> {
-        self.snapshot()?;
-        self.manifest()?.files().try_for_each(|entry| file::verify(&self.dir, entry))
+        let manifest = self.manifest()?;
+        open_snapshot(&self.dir, &manifest, None)?.load()?;
+        manifest.files().try_for_each(|entry| file::verify(&self.dir, entry))
     }
 
     /// What was imported, oldest first.
@@ -173,47 +189,87 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
     }
 }
 
-/// Opens everything that a manifest names.
-pub(super) fn open_snapshot(dir: &Path, manifest: &Manifest) -> Result<Snapshot, StoreError> {
+/// Opens everything that a manifest names; parts that `before` has open already are taken over.
+pub(super) fn open_snapshot(dir: &Path, manifest: &Manifest, before: Option<&Snapshot>) -> Result<Snapshot, StoreError> {
     let schema = manifest.schema();
-    let tags =
-        manifest.tags.iter().zip(&schema.tags).map(|(entry, tag)| open_tag(dir, entry, tag.fresh.is_some())).collect::<Result<_, _>>()?;
-    let events = manifest.events.iter().map(|entry| open_events(dir, entry)).collect::<Result<_, _>>()?;
-    Ok(Snapshot { users: open_users(dir, &manifest.users)?, schema, tags, events, digest: manifest.digest() })
+    let (users, user_files) = (open_users(dir, &manifest.users, before)?, manifest.users.clone());
+    let tag = |(entry, tag): (&TagEntry, &TagSchema)| open_tag(dir, entry, tag.fresh.is_some(), before);
+    let tags = manifest.tags.iter().zip(&schema.tags).map(tag).collect::<Result<_, _>>()?;
+    let events = manifest.events.iter().map(|entry| open_events(dir, entry, before)).collect::<Result<_, _>>()?;
+    Ok(Snapshot { users, schema, tags, events, digest: manifest.digest(), user_files })
 }
 
-fn other_form(dir: &Path, file: &str) -> StoreError {
-    StoreError::Damaged { file: dir.join(file), what: words!("it is not of the form that the manifest says", "形式与清单不符") }
-}
-
-pub(super) fn open_users(dir: &Path, entries: &[UsersEntry]) -> Result<Users, StoreError> {
+pub(super) fn open_users(dir: &Path, entries: &[UsersEntry], before: Option<&Snapshot>) -> Result<Users, StoreError> {
     let open = |entry: &UsersEntry| {
-        let (ids, index) = (file::open(dir, &entry.ids)?, file::open(dir, &entry.index)?);
-        match (&ids[..], &index[..]) {
-            ([ids], [index]) if ids.num_rows() == entry.rows as usize => batches::to_ids(entry.first, ids, index),
-            _ => None,
+        let known = before.and_then(|b| b.user_files.iter().zip(&b.users.segments).find(|(e, _)| *e == entry));
+        if let Some((_, segment)) = known {
+            return Ok(segment.clone());
         }
-        .ok_or_else(|| other_form(dir, &entry.ids.file))
+        let (ids, index) = (Part::open(dir, &entry.ids)?, Part::open(dir, &entry.index)?);
+        let (rows, offsets, bytes) = ids.texts()?;
+        let texts = Ids::new(rows, offsets, bytes).ok_or_else(|| ids.other_form())?;
+        let segment = match &index.batches()?[..] {
+            [batch] => batches::to_slots(batch).and_then(|slots| IdSegment::new(entry.first, entry.rows, texts, slots)),
+            _ => None,
+        };
+        segment.map(Arc::new).ok_or_else(|| index.other_form())
     };
     Ok(Users { segments: entries.iter().map(open).collect::<Result<_, _>>()? })
 }
 
-fn open_tag(dir: &Path, entry: &TagEntry, fresh: bool) -> Result<super::Column, StoreError> {
-    let batches = file::open(dir, &entry.data)?;
-    match &batches[..] {
-        [batch] if batch.num_rows() as u64 == entry.rows => batches::to_column(batch, &entry.schema.ty.to_type(), fresh),
-        _ => None,
+fn open_tag(dir: &Path, entry: &TagEntry, fresh: bool, before: Option<&Snapshot>) -> Result<TagPart, StoreError> {
+    let known = before.and_then(|b| b.tags.iter().find(|t| t.entry.as_ref() == Some(entry)));
+    if let Some(part) = known {
+        return Ok(part.clone());
     }
-    .ok_or_else(|| other_form(dir, &entry.data.file))
+    let (ty, rows) = (entry.schema.ty.to_type(), entry.rows);
+    let form = ColumnData::data_type_of(&ty);
+    let file = Part::open(dir, &entry.data)?;
+    let column = Lazy::new(move || {
+        let column = match &file.batches()?[..] {
+            [batch] if batch.num_rows() as u64 == rows => batches::to_column(batch, &ty, fresh),
+            _ => None,
+        };
+        column.ok_or_else(|| file.other_form())
+    });
+    let file = entry.stats.as_ref().map(|entry| Part::open(dir, entry)).transpose()?;
+    let stats = Lazy::new(move || {
+        let Some(file) = &file else { return Ok(None) };
+        let stats = match &file.whole()?[..] {
+            [batch] => usize::try_from(rows).ok().and_then(|rows| blocks::to_stats(batch, &form, rows)),
+            _ => None,
+        };
+        stats.map(Some).ok_or_else(|| file.other_form())
+    });
+    Ok(TagPart { entry: Some(entry.clone()), column: Arc::new(column), stats: Arc::new(stats) })
 }
 
-fn open_events(dir: &Path, entry: &EventEntry) -> Result<EventTable, StoreError> {
+fn open_events(dir: &Path, entry: &EventEntry, before: Option<&Snapshot>) -> Result<EventPart, StoreError> {
     let schema = entry.schema.to_event();
-    let mut segments = Vec::new();
-    for segment in &entry.segments {
-        let parts: Option<Vec<_>> = file::open(dir, &segment.data)?.iter().map(|b| batches::to_segment(b, &schema).map(Arc::new)).collect();
-        let parts = parts.filter(|p| p.iter().map(|s| s.len() as u64).sum::<u64>() == segment.rows);
-        segments.extend(parts.ok_or_else(|| other_form(dir, &segment.data.file))?);
+    let segments: Vec<SegmentPart> =
+        entry.segments.iter().map(|segment| open_segment(dir, segment, &schema, before)).collect::<Result<_, _>>()?;
+    let parts = segments.clone();
+    let table = Lazy::new(move || {
+        let mut segments = Vec::new();
+        for part in &parts {
+            segments.extend(part.batches.get()?.iter().cloned());
+        }
+        Ok(EventTable { schema: schema.clone(), segments })
+    });
+    Ok(EventPart { table: Arc::new(table), segments })
+}
+
+fn open_segment(dir: &Path, entry: &SegmentEntry, schema: &EventSchema, before: Option<&Snapshot>) -> Result<SegmentPart, StoreError> {
+    let mut known = before.iter().flat_map(|b| &b.events).flat_map(|e| &e.segments);
+    if let Some(part) = known.find(|part| part.entry == *entry && part.schema == *schema) {
+        return Ok(part.clone());
     }
-    Ok(EventTable { schema, segments })
+    let file = Part::open(dir, &entry.data)?;
+    let (rows, of) = (entry.rows, schema.clone());
+    let batches = Lazy::new(move || {
+        let segments: Option<Vec<_>> = file.batches()?.iter().map(|b| batches::to_segment(b, &of).map(Arc::new)).collect();
+        let whole = |s: &Vec<Arc<EventSegment>>| s.iter().map(|s| s.len() as u64).sum::<u64>() == rows;
+        segments.filter(whole).ok_or_else(|| file.other_form())
+    });
+    Ok(SegmentPart { entry: entry.clone(), schema: schema.clone(), batches: Arc::new(batches) })
 }

@@ -79,8 +79,8 @@ impl StoreError {
                 file.display()
             ),
             StoreError::OtherVersion { file, found, known } => words!(
-                "`{}` is of store version {found}, this tagcast reads version {known}: import the sources into a new store; nothing was changed",
-                "`{}` 的数据仓版本是 {found}，此 tagcast 读取版本 {known}：请把源数据重新导入新的数据仓；未作任何改动",
+                "`{}` is of store version {found}, this tagcast reads versions 1 to {known}: import the sources into a new store; nothing was changed",
+                "`{}` 的数据仓版本是 {found}，此 tagcast 读取版本 1 到 {known}：请把源数据重新导入新的数据仓；未作任何改动",
                 file.display()
             ),
             StoreError::Damaged { file, what } => Words {

@@ -87,8 +87,8 @@ impl Export<'_> {
         let schema = self.snapshot.schema();
         let column = |name: &String| {
             let id = schema.tag_named(name);
-            let found = id.and_then(|id| Some((schema.tags.get(id.index())?, self.snapshot.tag_at(id)?)));
-            match found {
+            let column = id.map_or(Ok(None), |id| self.snapshot.tag_at(id))?;
+            match id.and_then(|id| schema.tags.get(id.index())).zip(column) {
                 None => Err(StoreError::Import(words!(
                     "the store has no tag `{name}`: `tagcast tags list` shows them all",
                     "数据仓中没有标签 `{name}`：可用 `tagcast tags list` 查看"

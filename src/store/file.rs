@@ -1,27 +1,26 @@
-//! Arrow IPC files: written uncompressed with 64-byte alignment, opened by mapping them into memory without decoding.
+//! Arrow IPC files: written uncompressed with 64-byte alignment, so that what is in memory is what is in the file.
 //!
-//! A file is never changed once it is named by a manifest. At open its length must be the manifest's, and so must the checksum
-//! of everything outside the arrays; the arrays' own structure is validated by Arrow. Damage inside plain numbers is found by
-//! [`verify`], which reads the whole file.
+//! A file is never changed once it is named by a manifest. When it is opened its length must be the manifest's; when its arrays are first
+//! asked for, so must the checksum of everything outside them, and Arrow validates their structure (for text and lists that
+//! reads them, for plain numbers it does not). Damage inside plain numbers is found by [`verify`], which reads the whole file.
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow_ipc::{Block, MetadataVersion, root_as_footer};
-use arrow_schema::{ArrowError, SchemaRef};
-use memmap2::Mmap;
+use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::digest::Checksum;
 use super::error::{StoreError, words};
 use super::manifest::FileEntry;
+use super::mapped::OpenFile;
 
 /// Length of the footer's length and the closing magic.
 const TRAILER: usize = 10;
@@ -108,7 +107,7 @@ impl NewFile {
             file.sync_all()
         };
         durable().map_err(|e| StoreError::write(path, e))?;
-        let frame = Mapped::open(path)?.frame()?;
+        let frame = Contents::of(&OpenFile::open(path)?)?.frame()?;
         Ok(FileEntry { file: name.into(), bytes, checksum, frame })
     }
 }
@@ -129,29 +128,19 @@ struct Placed {
     body: Range<usize>,
 }
 
-/// A file in memory, not yet decoded.
-struct Mapped<'a> {
-    path: &'a Path,
+/// The bytes of a file, not yet decoded.
+struct Contents<'a> {
+    file: &'a OpenFile,
     bytes: Buffer,
 }
 
-impl<'a> Mapped<'a> {
-    fn open(path: &'a Path) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(|e| StoreError::read(path, e))?;
-        let length = file.metadata().map_err(|e| StoreError::read(path, e))?.len();
-        if length == 0 {
-            return Ok(Mapped { path, bytes: Buffer::from(Vec::<u8>::new()) }); // An empty file cannot be mapped.
-        }
-        // SAFETY: files of a store are read-only and never rewritten or truncated; nobody else has business in the folder.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| StoreError::read(path, e))?;
-        let (start, len) = (NonNull::from(&*map).cast::<u8>(), map.len());
-        // SAFETY: `start` is valid for `len` bytes as long as the map lives, and the buffer owns the map.
-        let bytes = unsafe { Buffer::from_custom_allocation(start, len, Arc::new(map)) };
-        Ok(Mapped { path, bytes })
+impl<'a> Contents<'a> {
+    fn of(file: &'a OpenFile) -> Result<Self, StoreError> {
+        Ok(Contents { file, bytes: file.contents()? })
     }
 
     fn damaged(&self, what: super::Words) -> StoreError {
-        StoreError::Damaged { file: self.path.into(), what }
+        self.file.damaged(what)
     }
 
     fn not_arrow(&self) -> StoreError {
@@ -193,50 +182,123 @@ impl<'a> Mapped<'a> {
         Ok(sum.finish())
     }
 
+    /// Compares every byte with the manifest.
+    fn verify(&self, entry: &FileEntry) -> Result<(), StoreError> {
+        let mut sum = Checksum::default();
+        sum.update(&self.bytes);
+        if sum.finish() == entry.checksum { Ok(()) } else { Err(self.damaged(words!("its contents were changed", "内容被改动"))) }
+    }
+
+    fn schema(&self) -> Result<SchemaRef, StoreError> {
+        let footer = root_as_footer(self.bytes.get(self.footer()?).unwrap_or_default()).map_err(|_| self.not_arrow())?;
+        let schema = try_fb_to_schema(footer.schema().ok_or_else(|| self.not_arrow())?);
+        Ok(Arc::new(schema.map_err(|e| self.invalid(&e))?))
+    }
+
+    /// [`Part::texts`]; `None` when the file is of another form.
+    fn texts(&self) -> Result<Option<(usize, Buffer, Buffer)>, StoreError> {
+        let schema = self.schema()?;
+        let [field] = &schema.fields()[..] else { return Ok(None) };
+        let blocks = self.blocks()?;
+        let [Placed { meta, body, .. }] = &blocks[..] else { return Ok(None) };
+        if *field.data_type() != DataType::LargeUtf8 {
+            return Ok(None);
+        }
+        // Before the message stand a marker and its length.
+        let message = self.bytes.get(meta.start + 8..meta.end).and_then(|m| root_as_message(m).ok());
+        let Some(batch) = message.and_then(|m| m.header_as_record_batch()).filter(|b| b.compression().is_none()) else { return Ok(None) };
+        let Some(buffers) = batch.buffers().filter(|b| b.len() == 3) else { return Ok(None) };
+        let slice = |n: usize| {
+            let (offset, length) = (usize::try_from(buffers.get(n).offset()).ok()?, usize::try_from(buffers.get(n).length()).ok()?);
+            let start = body.start.checked_add(offset)?;
+            (start.checked_add(length)? <= body.end).then(|| self.bytes.slice_with_length(start, length))
+        };
+        let rows = usize::try_from(batch.length()).ok();
+        Ok(rows.zip(slice(1)).zip(slice(2)).map(|((rows, offsets), bytes)| (rows, offsets, bytes)))
+    }
+
+    fn invalid(&self, e: &ArrowError) -> StoreError {
+        self.damaged(words!("its contents are not valid ({e})", "内容无效（{e}）"))
+    }
+
     /// The batches. Only for files whose frame is known to be of our writing.
     fn decode(&self) -> Result<Vec<RecordBatch>, StoreError> {
-        let invalid = |e: ArrowError| self.damaged(words!("its contents are not valid ({e})", "内容无效（{e}）"));
-        let footer = root_as_footer(self.bytes.get(self.footer()?).unwrap_or_default()).map_err(|_| self.not_arrow())?;
-        let schema = try_fb_to_schema(footer.schema().ok_or_else(|| self.not_arrow())?).map_err(invalid)?;
-        let decoder = FileDecoder::new(Arc::new(schema), footer.version());
+        let decoder = FileDecoder::new(self.schema()?, MetadataVersion::V5);
         self.blocks()?
             .iter()
             .map(|Placed { block, meta, body }| {
                 let bytes = self.bytes.slice_with_length(meta.start, body.end - meta.start);
-                decoder.read_record_batch(block, &bytes).map_err(invalid)?.ok_or_else(|| self.not_arrow())
+                decoder.read_record_batch(block, &bytes).map_err(|e| self.invalid(&e))?.ok_or_else(|| self.not_arrow())
             })
             .collect()
     }
 }
 
-/// Maps a file of the store and gives its batches, after checking it against the manifest.
-pub(super) fn open(dir: &Path, entry: &FileEntry) -> Result<Vec<RecordBatch>, StoreError> {
-    let path = dir.join(&entry.file);
-    let mapped = Mapped::open(&path)?;
-    if mapped.bytes.len() as u64 != entry.bytes {
-        let found = mapped.bytes.len();
-        return Err(mapped.damaged(words!(
-            "it is {found} bytes long where the manifest says {}",
-            "长度为 {found} 字节，清单中写的是 {} 字节",
-            entry.bytes
-        )));
-    }
-    if mapped.frame()? != entry.frame {
-        return Err(mapped.damaged(words!("its header or footer was changed", "文件头或文件尾被改动")));
-    }
-    mapped.decode()
+/// A file that a manifest names: open and of the right length, its arrays not yet looked at.
+#[derive(Debug)]
+pub(super) struct Part {
+    file: OpenFile,
+    entry: FileEntry,
 }
 
-/// Maps a file that this process has just written and knows to be whole.
+impl Part {
+    pub fn open(dir: &Path, entry: &FileEntry) -> Result<Self, StoreError> {
+        let file = OpenFile::open(&dir.join(&entry.file))?;
+        if file.len() != entry.bytes {
+            let found = file.len();
+            return Err(file.damaged(words!(
+                "it is {found} bytes long where the manifest says {}",
+                "长度为 {found} 字节，清单中写的是 {} 字节",
+                entry.bytes
+            )));
+        }
+        Ok(Part { file, entry: entry.clone() })
+    }
+
+    fn framed(&self) -> Result<Contents<'_>, StoreError> {
+        let contents = Contents::of(&self.file)?;
+        if contents.frame()? != self.entry.frame {
+            return Err(contents.damaged(words!("its header or footer was changed", "文件头或文件尾被改动")));
+        }
+        Ok(contents)
+    }
+
+    /// The batches, after the frame was checked.
+    pub fn batches(&self) -> Result<Vec<RecordBatch>, StoreError> {
+        self.framed()?.decode()
+    }
+
+    /// The batches, after every byte was compared with the checksum: for small files that decisions stand on.
+    pub fn whole(&self) -> Result<Vec<RecordBatch>, StoreError> {
+        let contents = Contents::of(&self.file)?;
+        contents.verify(&self.entry)?;
+        contents.decode()
+    }
+
+    /// The one column of a file with one batch, of texts without nulls: how many rows, offsets and bytes as they lie, so that
+    /// millions of them are opened without being read.
+    pub fn texts(&self) -> Result<(usize, Buffer, Buffer), StoreError> {
+        let contents = self.framed()?;
+        contents.texts()?.ok_or_else(|| self.other_form())
+    }
+
+    /// What to say when the file does not hold what the manifest says.
+    pub fn other_form(&self) -> StoreError {
+        self.file.damaged(words!("it is not of the form that the manifest says", "形式与清单不符"))
+    }
+}
+
+/// The batches of a file of the store.
+pub(super) fn open(dir: &Path, entry: &FileEntry) -> Result<Vec<RecordBatch>, StoreError> {
+    Part::open(dir, entry)?.batches()
+}
+
+/// The batches of a file that this process has just written and knows to be whole.
 pub(super) fn open_own(path: &Path) -> Result<Vec<RecordBatch>, StoreError> {
-    Mapped::open(path)?.decode()
+    Contents::of(&OpenFile::open(path)?)?.decode()
 }
 
 /// Reads all of a file and compares it with the manifest.
 pub(super) fn verify(dir: &Path, entry: &FileEntry) -> Result<(), StoreError> {
-    let path = dir.join(&entry.file);
-    let mapped = Mapped::open(&path)?;
-    let mut sum = Checksum::default();
-    sum.update(&mapped.bytes);
-    if sum.finish() == entry.checksum { Ok(()) } else { Err(mapped.damaged(words!("its contents were changed", "内容被改动"))) }
+    Contents::of(&OpenFile::open(&dir.join(&entry.file))?)?.verify(entry)
 }

@@ -11,7 +11,9 @@ use crate::base::Schema;
 pub(super) const FILE: &str = "manifest.json";
 const FORMAT: &str = "tagcast store";
 /// The layout that this program reads and writes.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
+/// The first layout, without statistics beside the columns; it is read, and becomes the present one by the next change.
+const OLDEST: u64 = 1;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +57,9 @@ pub(super) struct TagEntry {
     pub schema: TagSchemaFile,
     pub rows: u64,
     pub data: FileEntry,
+    /// What its blocks hold; `None` when it was imported by version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stats: Option<FileEntry>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -116,12 +121,13 @@ impl Manifest {
             return Err(StoreError::NotAStore(file.parent().unwrap_or(file).into()));
         }
         match json.get("version").and_then(|v| v.as_u64()) {
-            Some(VERSION) => {}
+            Some(OLDEST..=VERSION) => {}
             Some(found) => return Err(StoreError::OtherVersion { file: file.into(), found, known: VERSION }),
             None => return Err(damaged(words!("it names no version", "没有写明版本"))),
         }
-        let manifest: Manifest = serde_json::from_value(json)
+        let mut manifest: Manifest = serde_json::from_value(json)
             .map_err(|e| damaged(words!("it does not have the expected form ({e})", "结构不符合预期（{e}）")))?;
+        manifest.version = VERSION;
         match manifest.first_flaw() {
             Some(what) => Err(damaged(what)),
             None => Ok(manifest),
@@ -159,7 +165,8 @@ impl Manifest {
     pub fn files(&self) -> impl Iterator<Item = &FileEntry> {
         let users = self.users.iter().flat_map(|u| [&u.ids, &u.index]);
         let segments = self.events.iter().flat_map(|e| &e.segments).map(|s| &s.data);
-        users.chain(self.tags.iter().map(|t| &t.data)).chain(segments)
+        let tags = self.tags.iter().flat_map(|t| std::iter::once(&t.data).chain(&t.stats));
+        users.chain(tags).chain(segments)
     }
 
     pub fn schema(&self) -> Schema {

@@ -5,6 +5,7 @@
 
 mod adapt;
 mod batches;
+mod blocks;
 mod build;
 pub mod column;
 pub mod declare;
@@ -15,7 +16,9 @@ pub mod event_table;
 pub mod export;
 mod file;
 pub mod import;
+mod lazy;
 mod manifest;
+pub mod mapped;
 mod merge;
 pub mod sample;
 mod schema_file;
@@ -24,6 +27,7 @@ pub mod stats;
 mod users;
 mod writer;
 
+pub use blocks::{BLOCK_ROWS, BlockStats, ColumnStats, Extent};
 pub use build::{ColumnBuilder, Pick, gather};
 pub use column::{Column, ColumnData};
 pub use disk::Store;

@@ -1,13 +1,20 @@
 //! A read view that does not move: the users, tags and events of one moment.
+//!
+//! Opening a snapshot opens its files and reads nothing of them but the manifest. A column, a column's statistics, the events of a kind are made
+//! ready by the first one who asks for them; what was ready in the snapshot before, and has not changed, stays ready in the next.
 
 use arrow_array::{Int64Array, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use std::sync::Arc;
 
+use super::blocks::{BlockStats, ColumnStats};
 use super::build::ColumnBuilder;
 use super::column::Column;
+use super::error::StoreError;
 use super::event_table::{EventSegment, EventTable};
-use super::users::{NewUsers, Users};
+use super::lazy::Lazy;
+use super::manifest::{SegmentEntry, TagEntry, UsersEntry};
+use super::users::{IdSegment, NewUsers, Users};
 use super::{digest, users};
 use crate::base::{EventId, EventSchema, Instant, Schema, TagId, TagSchema, UserNo, Value};
 
@@ -17,10 +24,38 @@ pub struct Snapshot {
     pub(super) users: Users,
     pub(super) schema: Schema,
     /// One a tag of the schema.
-    pub(super) tags: Vec<Column>,
+    pub(super) tags: Vec<TagPart>,
     /// One an event of the schema.
-    pub(super) events: Vec<EventTable>,
+    pub(super) events: Vec<EventPart>,
     pub(super) digest: String,
+    /// The entries that the segments of `users` were opened from.
+    pub(super) user_files: Vec<UsersEntry>,
+}
+
+/// A tag: its column and what is known of the column.
+#[derive(Clone, Debug)]
+pub(super) struct TagPart {
+    /// What it was opened from; `None` in memory.
+    pub entry: Option<TagEntry>,
+    pub column: Arc<Lazy<Column>>,
+    /// `None` in a store of the version that kept none.
+    pub stats: Arc<Lazy<Option<ColumnStats>>>,
+}
+
+/// The events of a kind, and the files that they are in.
+#[derive(Clone, Debug)]
+pub(super) struct EventPart {
+    pub table: Arc<Lazy<EventTable>>,
+    pub segments: Vec<SegmentPart>,
+}
+
+/// The batches of an event file.
+#[derive(Clone, Debug)]
+pub(super) struct SegmentPart {
+    pub entry: SegmentEntry,
+    /// What its batches were read by.
+    pub schema: EventSchema,
+    pub batches: Arc<Lazy<Vec<Arc<EventSegment>>>>,
 }
 
 impl Snapshot {
@@ -52,26 +87,88 @@ impl Snapshot {
     }
 
     /// The column at a position of [`Self::schema`].
-    pub fn tag_at(&self, tag: TagId) -> Option<&Column> {
-        self.tags.get(tag.index())
+    ///
+    /// # Errors
+    /// When its file is damaged.
+    pub fn tag_at(&self, tag: TagId) -> Result<Option<&Column>, StoreError> {
+        self.tags.get(tag.index()).map(|t| t.column.get()).transpose()
     }
 
     /// The events at a position of [`Self::schema`].
-    pub fn event_at(&self, event: EventId) -> Option<&EventTable> {
-        self.events.get(event.index())
+    ///
+    /// # Errors
+    /// When one of their files is damaged.
+    pub fn event_at(&self, event: EventId) -> Result<Option<&EventTable>, StoreError> {
+        self.events.get(event.index()).map(|e| e.table.get()).transpose()
     }
 
-    pub fn tag(&self, name: &str) -> Option<&Column> {
-        self.tags.get(self.schema.tag_named(name)?.index())
+    /// # Errors
+    /// When its file is damaged.
+    pub fn tag(&self, name: &str) -> Result<Option<&Column>, StoreError> {
+        self.schema.tag_named(name).map_or(Ok(None), |id| self.tag_at(id))
     }
 
-    pub fn event(&self, name: &str) -> Option<&EventTable> {
-        self.events.get(self.schema.event_named(name)?.index())
+    /// # Errors
+    /// When one of their files is damaged.
+    pub fn event(&self, name: &str) -> Result<Option<&EventTable>, StoreError> {
+        self.schema.event_named(name).map_or(Ok(None), |id| self.event_at(id))
+    }
+
+    /// What the blocks of a tag's column hold, and how its values are spread; `None` when there is no such tag, or it was imported when
+    /// none of this was kept. Of a column in memory they are counted when first asked for.
+    ///
+    /// # Errors
+    /// When the file that holds them is damaged.
+    pub fn column_stats(&self, name: &str) -> Result<Option<&ColumnStats>, StoreError> {
+        let Some(part) = self.schema.tag_named(name).and_then(|id| self.tags.get(id.index())) else { return Ok(None) };
+        Ok(part.stats.get()?.as_ref())
+    }
+
+    /// One a block of [`super::BLOCK_ROWS`] rows of a tag's column, as [`Self::column_stats`] has them.
+    ///
+    /// # Errors
+    /// As [`Self::column_stats`].
+    pub fn block_stats(&self, name: &str) -> Result<Option<&[BlockStats]>, StoreError> {
+        Ok(self.column_stats(name)?.map(ColumnStats::blocks))
+    }
+
+    /// Identifies the contents of a tag's column on disk: the same text, the same values. `None` in memory.
+    pub fn tag_version(&self, name: &str) -> Option<&str> {
+        let part = self.tags.get(self.schema.tag_named(name)?.index())?;
+        Some(&part.entry.as_ref()?.data.checksum)
+    }
+
+    /// Makes everything ready that others make ready when they need it.
+    ///
+    /// # Errors
+    /// The first file that is damaged.
+    pub fn load(&self) -> Result<(), StoreError> {
+        for tag in &self.tags {
+            tag.column.get()?;
+            tag.stats.get()?;
+        }
+        self.events.iter().try_for_each(|event| event.table.get().map(drop))
     }
 
     /// Changes whenever users, schema or values do; the same content gives the same digest.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+}
+
+impl TagPart {
+    /// A column in memory.
+    pub fn of(column: Column) -> Self {
+        let column = Arc::new(Lazy::ready(column));
+        let counted = column.clone();
+        TagPart { entry: None, column, stats: Arc::new(Lazy::new(move || Ok(Some(ColumnStats::of(&counted.get()?.data))))) }
+    }
+}
+
+impl EventPart {
+    /// Events in memory.
+    pub fn of(table: EventTable) -> Self {
+        EventPart { table: Arc::new(Lazy::ready(table)), segments: Vec::new() }
     }
 }
 
@@ -156,10 +253,12 @@ impl SnapshotBuilder {
     }
 
     pub fn build(self) -> Snapshot {
-        let segments = if self.users.len() == 0 { Vec::new() } else { vec![self.users.finish()] };
+        let segments: Vec<Arc<IdSegment>> = if self.users.len() == 0 { Vec::new() } else { vec![Arc::new(self.users.finish())] };
         let users = Users { segments };
         let digest = digest::of_memory(&users, &self.schema, &self.tags, &self.events);
-        Snapshot { users, schema: self.schema, tags: self.tags, events: self.events, digest }
+        let tags = self.tags.into_iter().map(TagPart::of).collect();
+        let events = self.events.into_iter().map(EventPart::of).collect();
+        Snapshot { users, schema: self.schema, tags, events, digest, user_files: Vec::new() }
     }
 }
 
@@ -200,11 +299,11 @@ mod tests {
         b.event(purchase, vec![(u2, Instant(3), vec![Some(Value::Money(9))]), (u1, Instant(9), vec![])]);
         let s = b.build();
         assert_eq!((s.user_count(), s.user_no("u2"), s.user_id(u1)), (2, Some(u2), Some("u1")));
-        let interests = s.tag("interests").unwrap();
+        let interests = s.tag("interests").unwrap().unwrap();
         assert_eq!((interests.value(0), interests.value(1)), (Some(both), None));
-        let risk = s.tag("risk").unwrap();
+        let risk = s.tag("risk").unwrap().unwrap();
         assert_eq!((risk.value(0), risk.value(1), risk.written_at(1)), (None, Some(Value::Ratio(0.3)), Some(Instant(7))));
-        let events = s.event("purchase").unwrap();
+        let events = s.event("purchase").unwrap().unwrap();
         let amounts: Vec<_> = events.rows_of(u2).map(|r| (events.at(r).0, events.value(r, 0))).collect();
         assert_eq!(amounts, [(1, None), (3, Some(Value::Money(9))), (5, Some(Value::Money(3)))]);
         assert_eq!(events.users_with_events().collect::<Vec<_>>(), [u1, u2]);

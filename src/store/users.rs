@@ -2,9 +2,13 @@
 //!
 //! Ids come in segments, each a range of numbers with its own hash index: an open-addressed table of slots, a slot being
 //! the row in the segment plus one, or 0 when empty. Segments are immutable; new users form a new one.
+//!
+//! Opening reads nothing of them: ids lie in the mapped file, and each is checked when it is looked at.
 
-use arrow_array::{Array, LargeStringArray, UInt32Array};
-use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_array::{LargeStringArray, UInt32Array};
+use arrow_buffer::{ArrowNativeType, Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::ArrowError;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::base::UserNo;
@@ -15,16 +19,58 @@ pub const MAX_USERS: u32 = u32::MAX;
 /// The users of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
-    pub(super) segments: Vec<IdSegment>,
+    pub(super) segments: Vec<Arc<IdSegment>>,
 }
 
 /// Users `first`, `first + 1`, … in order.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct IdSegment {
     pub first: u32,
-    pub ids: LargeStringArray,
+    pub ids: Ids,
     /// A power of two in length.
-    pub slots: UInt32Array,
+    pub slots: ScalarBuffer<u32>,
+}
+
+/// Texts as they lie in a file; nothing is known of them but where they would be.
+#[derive(Debug)]
+pub(super) struct Ids {
+    /// One more than there are ids.
+    offsets: ScalarBuffer<i64>,
+    bytes: Buffer,
+}
+
+impl Ids {
+    /// `None` when there are not that many offsets.
+    pub fn new(rows: usize, offsets: Buffer, bytes: Buffer) -> Option<Self> {
+        Some(Ids { offsets: scalars(offsets, rows.checked_add(1)?)?, bytes })
+    }
+
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// `None` past the end, and where a damaged file has no text.
+    pub fn get(&self, row: usize) -> Option<&str> {
+        let (from, to) = (*self.offsets.get(row)?, *self.offsets.get(row + 1)?);
+        let bytes = self.bytes.get(usize::try_from(from).ok()?..usize::try_from(to).ok()?)?;
+        std::str::from_utf8(bytes).ok()
+    }
+
+    /// The same as an array, after all of it was checked.
+    pub fn to_array(&self) -> Result<LargeStringArray, ArrowError> {
+        let wrong = || ArrowError::InvalidArgumentError("ids overlap".into());
+        if self.offsets.first() != Some(&0) || self.offsets.windows(2).any(|pair| pair[0] > pair[1]) {
+            return Err(wrong());
+        }
+        LargeStringArray::try_new(OffsetBuffer::new(self.offsets.clone()), self.bytes.clone(), None)
+    }
+}
+
+/// The first numbers of a buffer; `None` when it is too short or does not lie where numbers may.
+fn scalars<T: ArrowNativeType>(buffer: Buffer, len: usize) -> Option<ScalarBuffer<T>> {
+    let bytes = len.checked_mul(size_of::<T>())?;
+    let sound = bytes <= buffer.len() && buffer.as_ptr().align_offset(align_of::<T>()) == 0;
+    sound.then(|| ScalarBuffer::new(buffer, 0, len))
 }
 
 impl Users {
@@ -39,8 +85,7 @@ impl Users {
     pub fn id(&self, user: UserNo) -> Option<&str> {
         let after = self.segments.partition_point(|s| s.first <= user.0);
         let segment = self.segments.get(after.checked_sub(1)?)?;
-        let row = (user.0 - segment.first) as usize;
-        (row < segment.ids.len()).then(|| segment.ids.value(row))
+        segment.ids.get((user.0 - segment.first) as usize)
     }
 
     pub fn number(&self, id: &str) -> Option<UserNo> {
@@ -50,11 +95,17 @@ impl Users {
 }
 
 impl IdSegment {
+    /// A segment of so many users; `None` when ids and slots do not fit together.
+    pub fn new(first: u32, rows: u32, ids: Ids, slots: &UInt32Array) -> Option<Self> {
+        let slots = slots.values().clone();
+        let whole = ids.len() == rows as usize && slots.len().is_power_of_two() && slots.len() > ids.len();
+        whole.then_some(IdSegment { first, ids, slots })
+    }
+
     fn find(&self, hash: u64, id: &str) -> Option<UserNo> {
-        let slots = self.slots.values();
-        for slot in probe(hash, slots.len()) {
-            let row = slots.get(slot)?.checked_sub(1)?;
-            if (row as usize) < self.ids.len() && self.ids.value(row as usize) == id {
+        for slot in probe(hash, self.slots.len()) {
+            let row = self.slots.get(slot)?.checked_sub(1)?;
+            if self.ids.get(row as usize) == Some(id) {
                 return Some(UserNo(self.first + row));
             }
         }
@@ -136,12 +187,8 @@ impl NewUsers {
     }
 
     pub fn finish(self) -> IdSegment {
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
-        IdSegment {
-            first: self.first,
-            ids: LargeStringArray::new(offsets, Buffer::from_vec(self.bytes), None),
-            slots: UInt32Array::from(self.slots),
-        }
+        let ids = Ids { offsets: self.offsets.into(), bytes: Buffer::from_vec(self.bytes) };
+        IdSegment { first: self.first, ids, slots: self.slots.into() }
     }
 }
 
@@ -155,11 +202,11 @@ mod tests {
         let numbers: Vec<_> = (0..1000).map(|i| new.get_or_add(&format!("u{i}")).unwrap().0).collect();
         assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
         assert_eq!(new.get_or_add("u7"), Some(UserNo(7)));
-        let mut users = Users { segments: vec![new.finish()] };
+        let mut users = Users { segments: vec![Arc::new(new.finish())] };
         let mut more = NewUsers::after(users.len());
         assert_eq!(more.get_or_add(""), Some(UserNo(1000)));
         assert_eq!(more.get_or_add("用户"), Some(UserNo(1001)));
-        users.segments.push(more.finish());
+        users.segments.push(Arc::new(more.finish()));
         assert_eq!(users.len(), 1002);
         for i in 0..1000 {
             assert_eq!(users.number(&format!("u{i}")), Some(UserNo(i)));

@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::column::Column;
+use super::blocks::{self, ColumnStats};
+use super::column::{Column, ColumnData};
 use super::disk::{LOCK, open_snapshot, open_users, read_manifest};
-use super::error::StoreError;
+use super::error::{StoreError, words};
 use super::event_table::EventSegment;
 use super::file::{self, NewFile};
 use super::manifest::{self, EventEntry, FileEntry, ImportEntry, Manifest, SegmentEntry, TagEntry, UsersEntry};
@@ -71,7 +72,7 @@ impl Writer {
     /// # Errors
     /// When a file is missing or damaged.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        open_snapshot(&self.dir, &self.next)
+        open_snapshot(&self.dir, &self.next, None)
     }
 
     /// Users, tags and events after the commit.
@@ -109,9 +110,12 @@ impl Writer {
         let count = merge::how_many_to_merge(&rows);
         if count > 0 {
             let old = self.next.users.split_off(self.next.users.len() - count);
-            let users: Users = open_users(&self.dir, &old)?;
+            let users: Users = open_users(&self.dir, &old, None)?;
             let mut merged = NewUsers::after(self.next.user_count());
-            for id in users.segments.iter().flat_map(|s| s.ids.iter().flatten()) {
+            for (row, entry) in
+                users.segments.iter().zip(&old).flat_map(|(s, entry)| (0..s.ids.len()).map(move |row| (s.ids.get(row), entry)))
+            {
+                let id = row.ok_or_else(|| damaged_id(&self.dir, entry))?;
                 merged.get_or_add(id).ok_or(StoreError::TooManyUsers)?;
             }
             let entry = self.put_ids(&merged.finish())?;
@@ -124,7 +128,7 @@ impl Writer {
         let number = self.take_number();
         let ids = self.put("users", &format!("{number}.ids.arrow"), &[batches::of_ids(segment)])?;
         let index = self.put("users", &format!("{number}.index.arrow"), &[batches::of_slots(segment)])?;
-        let rows = arrow_array::Array::len(&segment.ids) as u32;
+        let rows = segment.ids.len() as u32;
         Ok(UsersEntry { first: segment.first, rows, ids, index })
     }
 
@@ -133,11 +137,13 @@ impl Writer {
     /// # Errors
     /// Those of the file system.
     pub fn put_tag(&mut self, tag: &TagSchema, sensitive_by: Option<&str>, column: &Column) -> Result<(), StoreError> {
-        let name = format!("{}.{}.arrow", stem(&tag.name), self.take_number());
-        let data = self.put("tags", &name, &[batches::of_column(&tag.name, column)])?;
+        let name = format!("{}.{}", stem(&tag.name), self.take_number());
+        let data = self.put("tags", &format!("{name}.arrow"), &[batches::of_column(&tag.name, column)])?;
+        let stats = blocks::of_stats(&ColumnStats::of(&column.data), &ColumnData::data_type_of(&column.ty));
+        let stats = Some(self.put("tags", &format!("{name}.stats.arrow"), &[stats])?);
         let mut schema = TagSchemaFile::of(tag, &Schema::default());
         schema.sensitive_by = sensitive_by.map(String::from);
-        let entry = TagEntry { schema, rows: column.len() as u64, data };
+        let entry = TagEntry { schema, rows: column.len() as u64, data, stats };
         match self.next.tags.iter_mut().find(|t| t.schema.name == tag.name) {
             Some(old) => *old = entry,
             None => self.next.tags.push(entry),
@@ -328,6 +334,10 @@ impl Drop for Writer {
             let _ = fs::remove_file(path); // What stays is removed by the next writer.
         }
     }
+}
+
+fn damaged_id(dir: &Path, entry: &UsersEntry) -> StoreError {
+    StoreError::Damaged { file: dir.join(&entry.ids.file), what: words!("an id in it is not text", "其中有的编号不是文本") }
 }
 
 fn lock(dir: &Path) -> Result<File, StoreError> {

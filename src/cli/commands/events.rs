@@ -68,7 +68,7 @@ fn list(cx: &Context) -> Result<u8, Failure> {
     let only_stored = snapshot.schema().events.iter().filter(|e| declared(&project, &e.name).is_none());
     let (mut text, mut rows) = (String::new(), Vec::new());
     for event in project.program.schema.events.iter().chain(only_stored) {
-        let (count, users) = snapshot.event(&event.name).map_or((0, 0), |t| (t.len(), t.users_with_events().count()));
+        let (count, users) = snapshot.event(&event.name)?.map_or((0, 0), |t| (t.len(), t.users_with_events().count()));
         let line = declare::event(event);
         match cx.lang() {
             crate::diag::Lang::En => {

@@ -161,8 +161,9 @@ fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
     let zone = project.program.policy.zone;
     let (mut text, mut rows) = (String::new(), Vec::new());
     for tag in schema.tags.iter().filter(|t| !t.derived && (args.tags.is_empty() || args.tags.contains(&t.name))) {
-        let stats = snapshot.tag(&tag.name).map(|column| Stats::of(column, snapshot.user_count()));
-        let ty = snapshot.tag(&tag.name).map_or(&tag.ty, |c| &c.ty);
+        let column = snapshot.tag(&tag.name)?;
+        let stats = column.map(|column| Stats::of(column, snapshot.user_count()));
+        let ty = column.map_or(&tag.ty, |c| &c.ty);
         let imported = imports.iter().rfind(|i| i.into == TAGS && i.columns.contains(&tag.name));
         let stale = imported.and_then(|i| overdue(tag, i, now));
         match format {

@@ -233,7 +233,7 @@ mod tests {
                 writer.commit().unwrap();
             }
             let s = store.snapshot().unwrap();
-            let table = s.event("e").unwrap();
+            let table = s.event("e").unwrap().unwrap();
             prop_assert_eq!(table.len(), expected.len());
             for user in 0..5 {
                 let id = format!("u{user}");
@@ -260,7 +260,7 @@ mod tests {
             let import = EventImport { file: &file, id: "id", at: "at", reading: Reading::default(), again: false, source };
             import.run(&mut writer, &event, std::iter::empty(), &mut |_| {}).unwrap();
             writer.commit().unwrap();
-            store.snapshot().unwrap().event("e").unwrap().len()
+            store.snapshot().unwrap().event("e").unwrap().unwrap().len()
         };
         assert_eq!(count("id,at\na,2026-01-01\nb,2026-01-01\n", Some("x")), 2);
         assert_eq!(count("id,at\na,2026-01-01\n", None), 3);

@@ -62,7 +62,7 @@ impl TagImport<'_> {
         let now = writer.world().now();
         for (position, tag) in loaded.filled.iter().enumerate() {
             let new: Vec<&ColumnData> = loaded.chunks.iter().filter_map(|c| c.get(position)).collect();
-            let column = place(tag, snapshot.tag(&tag.name), &new, &picks, now)?;
+            let column = place(tag, snapshot.tag(&tag.name)?, &new, &picks, now)?;
             writer.put_tag(tag, tags.needs_consent(tag), &column)?;
         }
         let columns: Vec<String> = loaded.filled.iter().map(|t| t.name.clone()).collect();
@@ -163,7 +163,7 @@ impl TagImport<'_> {
                 self.file.display()
             )));
         }
-        if let Some(tag) = tags.always().find(|t| !header.contains(&t.name) && snapshot.tag(&t.name).is_none()) {
+        if let Some(tag) = tags.always().find(|t| !header.contains(&t.name) && snapshot.schema().tag_named(&t.name).is_none()) {
             return Err(ImportError::import(words!(
                 "`{0}` has no column `{1}`, which is declared `always`: add the column, or remove `always`",
                 "`{0}` 中没有声明为 `always` 的列 `{1}`：请加上该列，或去掉 `always`",
@@ -355,7 +355,7 @@ mod tests {
             world.advance_to(Instant(9));
             import("id,n\nz,26\nc,3\nf,\n");
             let s = store.snapshot().unwrap();
-            let column = s.tag("n").unwrap();
+            let column = s.tag("n").unwrap().unwrap();
             let values: Vec<_> = (0..8).map(|row| (column.value(row), column.written_at(row).map(|at| at.0))).collect();
             let int = |i, at| (Some(Value::Int(i)), Some(at));
             let expected = [int(1, 5), int(2, 5), int(3, 9), int(4, 5), int(5, 5), (None, None), int(7, 5), int(26, 9)];
