@@ -5,13 +5,19 @@
 pub mod agenda;
 pub mod config;
 pub mod data;
+pub mod decider;
+pub mod event_values;
 pub mod failure;
+pub mod follow_ups;
 pub mod memory;
+pub mod past;
 pub mod planning;
 pub mod project;
 pub mod running;
 pub mod saved_plan;
+pub mod store_events;
 pub mod testing;
+pub mod triggers;
 pub mod why;
 
 pub use config::Config;

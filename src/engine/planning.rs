@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::agenda::{self, Position, Standing};
 use super::data::Data;
-use super::running::unsupported;
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, Instant};
@@ -131,9 +130,6 @@ impl Plan {
                 (Standing::Triggered, Lang::Zh) => "等待事件;若事件现在发生在所有人身上:".into(),
             };
             let _ = writeln!(out, "  {when}");
-            if let Some(why) = unsupported(campaign) {
-                let _ = writeln!(out, "  {}", why.get(lang));
-            }
             if let Some(funnel) = funnel {
                 out.push_str(&funnel.show(lang));
             }

@@ -1,27 +1,29 @@
 //! Plan, apply and carry out: everything that is due up to an instant, in the order of the clock.
 //!
-//! Due instants come one after another. At each, all campaigns that are due are decided together and written to the ledger; then what
-//! may be handed over is handed over. Nothing here remembers anything: a run that is killed and started again asks the ledger.
+//! Due instants come one after another: what is due is decided and written to the ledger; then what may be handed over is handed over, and
+//! what comes after a hand-over gets its timer. Nothing here remembers anything: a run that is killed and started again asks the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::agenda::{self, Standing};
 use super::data::Data;
-use super::planning::{decide_group, position};
-use super::{Failure, Project};
+use super::decider::{Arrived, Decider, Done};
+use super::planning::position;
+use super::{Failure, Project, store_events};
 use crate::base::world::{ClockWorld, World};
 use crate::base::{CampaignId, Instant};
-use crate::decide::ForbiddenWords;
-use crate::deliver::carry_out::{CarryOut, Progress};
+use crate::deliver::carry_out::{Carried, CarryOut, Progress};
 use crate::deliver::channel::Channels;
-use crate::deliver::ledger::{Ledger, LiveCampaign, LiveProgram, Occasion, RunId, RunInfo, RunReport, Writer};
+use crate::deliver::ledger::{Ledger, LiveCampaign, LiveProgram, RunId, RunReport, Writer};
 use crate::diag::Msg;
-use crate::msg;
-use crate::program::typed::{Campaign, Schedule};
-use crate::schedule::{calendar, hand_over};
+use crate::program::typed::Schedule;
+use crate::schedule::calendar;
 use crate::store::Store;
+
+/// Events that are looked at in one transaction.
+const MOST_EVENTS: usize = 1_000;
 
 /// How one campaign came out of a run.
 pub struct Ended {
@@ -30,8 +32,10 @@ pub struct Ended {
     pub runs: Vec<RunReport>,
     /// Due instants that nobody was there for in time.
     pub missed: Vec<Instant>,
-    /// When it is due next.
+    /// When it is due next; of a campaign that waits for events, when its next wait ends.
     pub next: Option<Instant>,
+    /// Users whose event it waits after.
+    pub waits: i64,
     /// It was carried out in an earlier run, and nothing is left.
     pub over: bool,
     /// Why it was not carried out, or not to the end; what was sent the ledger knows.
@@ -51,8 +55,8 @@ pub struct Report {
 /// # Errors
 /// A ledger that is in use or cannot be written, data that does not fit. A channel's failure stops its campaign and is reported there.
 pub fn run(
-    project: &Project,
-    mut data: Data,
+    project: Arc<Project>,
+    data: Data,
     store: &Path,
     until: Option<Instant>,
     world: &Arc<dyn World>,
@@ -62,93 +66,139 @@ pub fn run(
     let until = until.unwrap_or(now).max(now);
     let clock = Arc::new(ClockWorld::new(world.clone(), now));
     let world: Arc<dyn World> = clock.clone();
-    let zone = project.program.policy.zone;
-    let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
     let mut ledger = Ledger::open(&Store::ledger_path_in(store), world.clone())?;
     let channels = Channels::sandbox(&project.outbox(store), world.clone())?;
+    let campaigns = project.campaigns();
+    make_live(&project, &campaigns, now, None, &mut ledger)?;
+    let mut imported = Imported::load(&project, &data, until, &ledger)?;
+    let users = data.snapshot.users().clone();
+    let mut decider = Decider::new(project.clone(), data, &campaigns, &ledger, world.clone())?;
+    let mut carry = CarryOut::new(&mut ledger, channels, users, world.clone());
 
-    let mut campaigns: Vec<Ended> = Vec::new();
-    for id in project.campaigns() {
-        let stopped = unsupported(project.program.campaign(id));
-        campaigns.push(Ended { campaign: id, runs: Vec::new(), missed: Vec::new(), next: None, over: false, stopped });
-    }
-    let active: Vec<CampaignId> = campaigns.iter().filter(|c| c.stopped.is_none()).map(|c| c.campaign).collect();
-    make_live(project, &active, now, None, &mut ledger)?;
-
-    let mut planned: BTreeMap<CampaignId, Vec<RunId>> = BTreeMap::new();
-    let mut missed: BTreeMap<CampaignId, Vec<Instant>> = BTreeMap::new();
+    let mut done = Done::default();
     let mut unknown = 0;
-    let mut carry = CarryOut::new(&mut ledger, channels, data.snapshot.users().clone(), world.clone());
-    // What an earlier run left: unknown hand-overs are settled and planned ones continued before anything new is planned.
-    unknown += carry.up_to(now, progress)?.unknown;
-    while !world.stopping() {
-        let mut next: Option<(Instant, Vec<CampaignId>)> = None;
-        for id in &active {
-            let campaign = project.program.campaign(*id);
-            let place = position(carry.ledger(), &campaign.declared.name)?;
-            let Standing::Next(at) = agenda::standing(campaign, place, zone, now) else { continue };
-            if at > until {
-                continue;
-            }
-            match &mut next {
-                Some((first, group)) if *first == at => group.push(*id),
-                Some((first, _)) if *first < at => {}
-                _ => next = Some((at, vec![*id])),
-            }
+    let mut at = now;
+    let last = loop {
+        // What an earlier instant left comes first: it is handed over before anything new is decided.
+        let carried = hand_over(&mut carry, &mut decider, at, &mut unknown, progress)?;
+        let mut turn = imported.arrive(at, &mut decider, now, carry.ledger_mut())?;
+        turn.and(decider.up_to(at, now, carry.ledger_mut())?);
+        let decided = !turn.is_nothing();
+        done.and(turn);
+        if carried.interrupted || world.stopping() {
+            break carried;
         }
-        let Some((due, group)) = next else { break };
-        unknown += carry.up_to(due.max(now), progress)?.unknown;
-        clock.advance_to(due);
-        data.own = carry.ledger().message_log()?;
-        let mut in_time = Vec::new();
-        for id in group {
-            let campaign = project.program.campaign(id);
-            if hand_over(&project.program, campaign, due).missed(now) {
-                carry.ledger_mut().record_missed(&campaign.declared.name, due, world.now())?;
-                missed.entry(id).or_default().push(due);
-            } else {
-                in_time.push(id);
-            }
-        }
-        let decisions = decide_group(project, &data, &in_time, due, carry.ledger(), &words)?;
-        let digest = project.digest();
-        let info = RunInfo {
-            program: &project.program,
-            program_digest: &digest,
-            snapshot_digest: data.snapshot.digest(),
-            seed: project.config.seed,
-            occasion: Occasion::Due(due),
-            now: world.now(),
-        };
-        let together: Vec<_> = decisions.iter().map(|d| (d, info.clone())).collect();
-        let runs = carry.ledger_mut().plan_runs(&together)?;
-        for (decision, run) in decisions.iter().zip(runs) {
-            planned.entry(decision.campaign).or_default().push(run.run);
-        }
-        unknown += carry.up_to(due.max(now), progress)?.unknown;
-    }
-    let last = carry.up_to(until, progress)?;
-    unknown += last.unknown;
-    clock.advance_to(until);
-    carry.ledger_mut().finish(world.now())?;
-
-    for ended in &mut campaigns {
-        let campaign = project.program.campaign(ended.campaign);
-        if ended.stopped.is_some() {
+        if decided {
             continue;
         }
-        for run in planned.remove(&ended.campaign).unwrap_or_default() {
-            ended.runs.extend(carry.ledger().report(run)?);
+        let next = decider.next(carry.ledger(), now)?.into_iter().chain(imported.next()).chain(carried.next).min();
+        match next.filter(|next| *next <= until) {
+            Some(next) => at = at.max(next),
+            None if at < until => at = until,
+            None => break carried,
         }
-        ended.missed = missed.remove(&ended.campaign).unwrap_or_default();
-        let name = &campaign.declared.name;
-        ended.stopped = carry.stopped().get(name).or_else(|| carry.held(name)).cloned();
-        match agenda::standing(campaign, position(carry.ledger(), &campaign.declared.name)?, zone, until) {
-            Standing::Next(at) => ended.next = Some(at),
-            Standing::Over | Standing::Triggered => ended.over = ended.runs.is_empty() && ended.missed.is_empty(),
-        }
+        clock.advance_to(at);
+    };
+    carry.ledger_mut().finish(world.now())?;
+
+    let mut planned: BTreeMap<CampaignId, BTreeSet<RunId>> = BTreeMap::new();
+    for (campaign, run) in done.runs {
+        planned.entry(campaign).or_default().insert(run);
     }
-    Ok(Report { campaigns, interrupted: last.interrupted || world.stopping(), unknown })
+    let mut ended = Vec::new();
+    for id in campaigns {
+        let campaign = project.program.campaign(id);
+        let name = &campaign.declared.name;
+        let mut runs = Vec::new();
+        for run in planned.remove(&id).unwrap_or_default() {
+            runs.extend(carry.ledger().report(run)?);
+        }
+        let missed: Vec<Instant> = done.missed.iter().filter(|(missed, _)| *missed == id).map(|(_, at)| *at).collect();
+        let standing = agenda::standing(campaign, position(carry.ledger(), name)?, project.program.policy.zone, until);
+        let (waits, wait_ends) = carry.ledger().waits(name)?;
+        ended.push(Ended {
+            campaign: id,
+            over: standing == Standing::Over && runs.is_empty() && missed.is_empty(),
+            next: match standing {
+                Standing::Next(at) => Some(at),
+                Standing::Over => None,
+                Standing::Triggered => wait_ends,
+            },
+            waits,
+            runs,
+            missed,
+            stopped: carry.stopped().get(name).cloned(),
+        });
+    }
+    Ok(Report { campaigns: ended, interrupted: last.interrupted || world.stopping(), unknown })
+}
+
+/// Hands over what may be by then, and sets the timers of what comes after it.
+fn hand_over(
+    carry: &mut CarryOut,
+    decider: &mut Decider,
+    at: Instant,
+    unknown: &mut usize,
+    progress: &mut dyn Progress,
+) -> Result<Carried, Failure> {
+    let carried = carry.up_to(at, progress)?;
+    *unknown += carried.unknown;
+    if carried.refused > 0 || carried.expired > 0 {
+        decider.forget();
+    }
+    decider.set_timers(at, carry.ledger_mut())?;
+    Ok(carried)
+}
+
+/// Events of the store that campaigns wait for, those ahead of the clock.
+struct Imported {
+    ahead: VecDeque<Arrived>,
+    /// Of each campaign that waits for events: up to when it has seen them.
+    seen: BTreeMap<CampaignId, Instant>,
+}
+
+impl Imported {
+    /// A campaign sees the events since it became live, each once.
+    fn load(project: &Project, data: &Data, until: Instant, ledger: &Ledger) -> Result<Self, Failure> {
+        let program = &project.program;
+        let mut seen = BTreeMap::new();
+        let mut kinds = BTreeSet::new();
+        for id in project.campaigns() {
+            let campaign = program.campaign(id);
+            let Some(event) = super::decider::awaited(campaign) else { continue };
+            let name = &campaign.declared.name;
+            let before = ledger.live(name)?.since.map(|since| Instant(since.0.saturating_sub(1)));
+            seen.insert(id, ledger.fed(&store_events::source(name))?.map(Instant).or(before).unwrap_or(data.now));
+            kinds.insert(event);
+        }
+        let after = seen.values().min().copied().unwrap_or(until);
+        Ok(Imported { ahead: store_events::between(program, &data.snapshot, &kinds, after, until)?.into(), seen })
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.ahead.front().map(|a| a.at)
+    }
+
+    /// Lets the events up to an instant arrive.
+    fn arrive(&mut self, at: Instant, decider: &mut Decider, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
+        let mut done = Done::default();
+        while self.next().is_some_and(|next| next <= at) {
+            // All of one instant go together, so that no place between them has to be kept.
+            let mut some: Vec<Arrived> = Vec::new();
+            while let Some(next) = self.ahead.front().filter(|a| a.at <= at) {
+                if some.len() >= MOST_EVENTS && some.last().is_some_and(|last| last.at < next.at) {
+                    break;
+                }
+                some.extend(self.ahead.pop_front());
+            }
+            let Some(through) = some.last().map(|a| a.at) else { break };
+            let program = &decider.project().clone().program;
+            let fed = self.seen.keys().map(|id| (store_events::source(&program.campaign(*id).declared.name), through.0)).collect();
+            let skip = |id: CampaignId, one: &Arrived| self.seen.get(&id).is_some_and(|seen| one.at <= *seen);
+            done.and(decider.arrive(&some, fed, &skip, now, ledger)?);
+        }
+        Ok(done)
+    }
 }
 
 /// Makes campaigns live: the instant of a one-off campaign is fixed the first time, and never computed again.
@@ -178,22 +228,4 @@ pub fn make_live(
         })
         .collect();
     Ok(ledger.make_live(&LiveProgram { digest: &digest, sources: &sources, campaigns: &live, plan }, now)?)
-}
-
-/// What `run` cannot carry out yet, by name.
-pub fn unsupported(campaign: &Campaign) -> Option<Msg> {
-    let name = &campaign.declared.name;
-    if matches!(campaign.schedule, Schedule::Trigger(_)) {
-        return Some(msg!(
-            "`{name}` waits for events with `on`: carrying that out is not supported yet (`tagcast test` runs it)",
-            "`{name}` 通过 `触发` 等待事件:尚不支持执行(`tagcast test` 可以运行)"
-        ));
-    }
-    if !campaign.steps.is_empty() {
-        return Some(msg!(
-            "`{name}` has follow-ups with `after`: carrying them out is not supported yet (`tagcast test` runs them)",
-            "`{name}` 含有 `之后` 跟进步骤:尚不支持执行(`tagcast test` 可以运行)"
-        ));
-    }
-    None
 }

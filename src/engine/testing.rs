@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::memory::{Memory, Sent};
-use super::{Failure, Project};
+use super::triggers::{self, Arming};
+use super::{Failure, Project, follow_ups};
 use crate::base::world::World;
-use crate::base::{Bitmap, Calendar, CampaignId, Elapsed, Instant, TimeOfDay, UserNo, Value};
+use crate::base::{Bitmap, CampaignId, Elapsed, Instant, UserNo, Value};
 use crate::decide::decision::Decision;
 use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all};
 use crate::diag::{Lang, Msg, Span};
-use crate::eval::{self, MessageLog, Scope, StepOutcomes, Tables};
+use crate::eval::{self, MessageLog, Receipt, Scope, StepOutcomes, Tables};
 use crate::msg;
 use crate::program::expr::{EventPattern, EventSource};
-use crate::program::typed::{Again, Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
+use crate::program::typed::{Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
 use crate::schedule::calendar;
 use crate::store::{Snapshot, SnapshotBuilder};
 
@@ -151,32 +152,31 @@ impl Bench<'_> {
         }
     }
 
-    /// Waits of a trigger. A second event during a wait starts none, unless `again always`; with `from last` it starts the wait anew.
+    /// Waits of a trigger.
     fn arm(&mut self, id: CampaignId, campaign: &Campaign, trigger: &Trigger) {
         let EventSource::Declared(kind) = trigger.event.source else { return };
         let zone = self.zone();
         let mut events: Vec<usize> =
             (0..self.test.events.len()).filter(|i| self.test.events[*i].event == kind && self.test.events[*i].at >= self.started).collect();
         events.sort_by_key(|i| self.test.events[*i].at);
-        let mut pending: BTreeMap<usize, (Instant, (Instant, u64))> = BTreeMap::new();
+        // The end of each user's last wait, and its place on the agenda.
+        let mut pending: BTreeMap<usize, (Instant, u64)> = BTreeMap::new();
         for i in events {
             let event = &self.test.events[i];
             if !self.fits(&trigger.event, &event.values, event.at) {
                 continue;
             }
-            let due = trigger.wait.map_or(event.at, |wait| wait.after(event.at, zone));
-            if let Some((end, key)) = pending.get(&event.user).copied()
-                && event.at <= end
-                && trigger.wait.is_some()
-            {
-                if trigger.from_last {
-                    self.agenda.remove(&key);
-                } else if !matches!(campaign.again, Some(Again::Always)) {
-                    continue;
+            let key = pending.get(&event.user).copied();
+            let due = match triggers::arming(campaign, trigger, zone, event.at, key.map(|(end, _)| end)) {
+                Arming::Starts(due) => due,
+                Arming::Restarts(due) => {
+                    key.map(|key| self.agenda.remove(&key));
+                    due
                 }
-            }
+                Arming::Ignored => continue,
+            };
             self.put(due, Due::Wait { campaign: id, user: event.user, event: i, armed: event.at });
-            pending.insert(event.user, (due, (due, self.order)));
+            pending.insert(event.user, (due, self.order));
         }
     }
 
@@ -222,20 +222,14 @@ impl Bench<'_> {
     fn wait_over(&mut self, id: CampaignId, user: usize, event: usize, armed: Instant, at: Instant) -> Result<(), Failure> {
         let campaign = self.program.campaign(id);
         let Schedule::Trigger(trigger) = &campaign.schedule else { return Ok(()) };
-        let test = self.test;
-        if let Some(unless) = &trigger.unless
-            && let EventSource::Declared(kind) = unless.source
-        {
-            let mut meanwhile = test.events.iter().filter(|e| e.event == kind && e.user == user && armed < e.at && e.at <= at);
-            if meanwhile.any(|e| self.fits(unless, &e.values, at)) {
-                return Ok(());
-            }
-        }
-        let values = &test.events[event].values;
+        let values = &self.test.events[event].values;
         let only = Bitmap::from_users(self.snapshot.user_count(), [UserNo(user as u32)]);
         let own = self.memory.log(at);
         let (decision, again_value) = {
             let scope = self.scope(at, &own, Some(values), None);
+            if triggers::came_meanwhile(&scope, trigger, armed, UserNo(user as u32))? {
+                return Ok(());
+            }
             let input = DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words).for_only(0, &only);
             (decide_all(&[input], &self.memory)?, again_value(&scope, campaign))
         };
@@ -246,13 +240,10 @@ impl Bench<'_> {
     fn step_due(&mut self, id: CampaignId, step: usize, users: &Bitmap, handed_over: Instant, at: Instant) -> Result<(), Failure> {
         let campaign = self.program.campaign(id);
         let own = self.memory.log(at);
-        let mut outcomes = StepOutcomes::default();
         let from = campaign.steps.get(step - 1).map_or(0, |s| s.from);
-        for user in users.iter() {
-            // Nobody tells a test of receipts; what it knows is whether the goal was reached.
-            let converted = campaign.goal.as_ref().map(|goal| self.did(&goal.event, user, handed_over, at));
-            outcomes.known.insert((from, user), [None, None, None, converted]);
-        }
+        // Nobody tells a test of receipts; what it knows is whether the goal was reached.
+        let reached: Vec<_> = users.iter().map(|user| (user, [Receipt::Unknown; 7])).collect();
+        let outcomes = follow_ups::outcomes(&self.scope(at, &own, None, None), campaign, from, handed_over, &reached)?;
         let decision = {
             let scope = self.scope(at, &own, None, Some(&outcomes));
             let input = DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words).for_only(step, users);
@@ -260,13 +251,6 @@ impl Bench<'_> {
         };
         decision.into_iter().for_each(|d| self.record(d, None));
         Ok(())
-    }
-
-    fn did(&self, pattern: &EventPattern, user: UserNo, after: Instant, until: Instant) -> bool {
-        let EventSource::Declared(kind) = pattern.source else { return false };
-        let user = user.index();
-        let mut events = self.test.events.iter().filter(|e| e.event == kind && e.user == user && after < e.at && e.at <= until);
-        events.any(|e| self.fits(pattern, &e.values, until))
     }
 
     /// Keeps a decision, its messages, and the timers of the follow-ups that come after it.
@@ -296,11 +280,7 @@ impl Bench<'_> {
         }
         if !reached.is_empty() {
             for (i, step) in campaign.steps.iter().enumerate().filter(|(_, s)| s.from == decision.step) {
-                let zone = self.zone();
-                let mut at = step.delay.after(last, zone);
-                if let Some(time) = step.at {
-                    at = next_at(zone, at, time);
-                }
+                let at = follow_ups::due(step, self.zone(), last);
                 self.put(at, Due::Step { campaign: decision.campaign, step: i + 1, users: reached.clone(), handed_over: last });
             }
         }
@@ -430,11 +410,4 @@ impl Bench<'_> {
         }
         Ok(Msg { en: en.join("\n"), zh: zh.join("\n") })
     }
-}
-
-/// The first such time of day at or after an instant.
-fn next_at(zone: crate::base::Zone, at: Instant, time: TimeOfDay) -> Instant {
-    let today = zone.date(at);
-    let candidate = zone.instant(today, time);
-    if candidate >= at { candidate } else { zone.instant(today.checked_add(Calendar::days(1)).unwrap_or(today), time) }
 }

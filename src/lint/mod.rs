@@ -6,7 +6,7 @@
 pub mod registry;
 mod rules;
 mod suppress;
-mod walk;
+pub mod walk;
 
 use crate::base::Instant;
 use crate::diag::{Code, Findings, Sources};

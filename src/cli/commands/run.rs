@@ -1,6 +1,8 @@
 //! `tagcast run`: plan, apply and carry out what is due.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ use crate::engine::data::Data;
 use crate::engine::running::{self, Ended, Report};
 use crate::engine::{Failure, Project, project};
 use crate::msg;
+use crate::program::typed::Schedule;
 
 pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
@@ -29,7 +32,8 @@ pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
     let until = args.until.as_deref().map(|text| until(text, now, project.program.policy.zone)).transpose()?;
     let data = Data::gather(&project, snapshot, &store, now, &cx.world())?;
     let mut bar = Bar::new(&cx);
-    let report = running::run(&project, data, &store, until, &cx.world(), &mut bar)?;
+    let project = Arc::new(project);
+    let report = running::run(project.clone(), data, &store, until, &cx.world(), &mut bar)?;
     drop(bar);
     let lang = cx.lang_of(&project);
     match format {
@@ -87,8 +91,9 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
         let campaign = project.program.campaign(ended.campaign);
         let title = campaign.title.as_ref().map_or(String::new(), |t| format!("  {t}"));
         let _ = writeln!(out, "{}{title}", campaign.declared.name);
-        for run in &ended.runs {
-            show_run(run, project, lang, &mut out);
+        match campaign.schedule {
+            Schedule::Trigger(_) => show_events(ended, lang, &mut out),
+            Schedule::Once(_) | Schedule::Every(_) => ended.runs.iter().for_each(|run| show_run(run, project, lang, &mut out)),
         }
         for due in &ended.missed {
             let due = zone.show(*due);
@@ -124,9 +129,13 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
 }
 
 fn show_next(ended: &Ended, zone: Zone, now: Instant, simulated: bool, lang: Lang, out: &mut String) {
+    let zh = lang == Lang::Zh;
+    if ended.waits > 0 {
+        let n = group_digits(ended.waits.unsigned_abs());
+        let _ = writeln!(out, "  {}", if zh { format!("正在等待:{n} 个用户") } else { format!("waiting after an event: {n} users") });
+    }
     let Some(next) = ended.next else { return };
     let shown = zone.show(next);
-    let zh = lang == Lang::Zh;
     let _ = writeln!(out, "  {}", if zh { format!("下次到期:{shown}") } else { format!("due next: {shown}") });
     if ended.runs.is_empty() && !simulated && next > now {
         let until = shown.replace(' ', "T");
@@ -146,7 +155,8 @@ fn show_run(run: &RunReport, project: &Project, lang: Lang, out: &mut String) {
     let zh = lang == Lang::Zh;
     let word = |en: &'static str, cn: &'static str| if zh { cn } else { en };
     let due = project.program.policy.zone.show(run.due_at);
-    let _ = writeln!(out, "  {}", if zh { format!("{due} 到期") } else { format!("due {due}") });
+    let step = if run.step > 0 { format!("{}  ", run.name) } else { String::new() };
+    let _ = writeln!(out, "  {step}{}", if zh { format!("{due} 到期") } else { format!("due {due}") });
     let mut line = |depth: usize, n: i64, text: &str| {
         let _ = writeln!(out, "{}{:>12}  {text}", "  ".repeat(depth), group_digits(n.unsigned_abs()));
     };
@@ -170,6 +180,38 @@ fn show_run(run: &RunReport, project: &Project, lang: Lang, out: &mut String) {
     }
 }
 
+/// A campaign that waits for events has a run for each: they are shown together, step by step.
+fn show_events(ended: &Ended, lang: Lang, out: &mut String) {
+    let zh = lang == Lang::Zh;
+    let mut steps: BTreeMap<(i64, &str), Vec<&RunReport>> = BTreeMap::new();
+    for run in &ended.runs {
+        steps.entry((run.step, &run.name)).or_default().push(run);
+    }
+    for ((step, name), runs) in steps {
+        let n = group_digits(runs.len() as u64);
+        let title = match (step, zh) {
+            (0, false) => format!("{n} events"),
+            (0, true) => format!("{n} 个事件"),
+            (_, false) => format!("{name} after {n} of them"),
+            (_, true) => format!("其中 {n} 个之后的 {name}"),
+        };
+        let _ = writeln!(out, "  {title}");
+        let mut lines: BTreeMap<String, i64> = BTreeMap::new();
+        for stopped in runs.iter().flat_map(|run| &run.stopped) {
+            let detail = stopped.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
+            *lines.entry(format!("{}{detail}", stopped.reason)).or_default() += stopped.users;
+        }
+        for messages in runs.iter().flat_map(|run| &run.messages) {
+            for (state, n) in &messages.states {
+                *lines.entry(format!("{} by {}", state.name(), messages.channel)).or_default() += n;
+            }
+        }
+        for (text, n) in lines {
+            let _ = writeln!(out, "  {:>12}  {text}", group_digits(n.unsigned_abs()));
+        }
+    }
+}
+
 fn as_json(report: &Report, project: &Project) -> Value {
     let zone = project.program.policy.zone;
     let campaigns = report.campaigns.iter().map(|c| {
@@ -178,6 +220,7 @@ fn as_json(report: &Report, project: &Project) -> Value {
             "runs": c.runs,
             "missed": c.missed.iter().map(|at| zone.show_rfc3339(*at)).collect::<Vec<_>>(),
             "next": c.next.map(|at| zone.show_rfc3339(at)),
+            "waits": c.waits,
             "stopped": c.stopped.as_ref().map(|m| m.en.clone()),
         })
     });

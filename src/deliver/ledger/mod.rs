@@ -51,7 +51,7 @@ pub use outcome::{Happened, MessageOutcome, UserOutcome};
 pub use plan::{Occasion, PlannedRun, RunId, RunInfo};
 pub use report::{MessagesReport, RunReport, StoppedReport};
 pub use state::{ReceiptKind, State};
-pub use timers::{HandedOver, Later, NewWait, Over, Reached, Timer, Wait};
+pub use timers::{HandedOver, Later, Names, NewWait, Over, Reached, Timer, Wait};
 
 use crate::base::Instant;
 use crate::base::world::World;

@@ -82,6 +82,17 @@ impl Ledger {
         let mut select = self.db.prepare_cached(sql)?;
         Ok(select.query_row(params![step, campaign, occasion], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
+
+    /// The number of a follow-up in a run: what it is called decides, for a changed program may count otherwise.
+    fn number_of_step(&self, run: i64, name: &str, wanted: i64) -> Result<i64, LedgerError> {
+        let sql = "SELECT step FROM step WHERE run = ? AND step > 0 AND name = ?";
+        if let Some(known) = self.db.prepare_cached(sql)?.query_row(params![run, name], |row| row.get(0)).optional()? {
+            return Ok(known);
+        }
+        let taken = self.db.prepare_cached("SELECT 1 FROM step WHERE run = ? AND step = ?")?.exists(params![run, wanted])?;
+        let last: i64 = self.db.prepare_cached("SELECT max(step) FROM step WHERE run = ?")?.query_row([run], |row| row.get(0))?;
+        Ok(if taken { last + 1 } else { wanted })
+    }
 }
 
 impl Writer {
@@ -120,6 +131,10 @@ impl Writer {
             let name = &info.program.campaign(decision.campaign).declared.name;
             let step = i64::try_from(decision.step).map_err(|_| unfit("steps"))?;
             let occasion = info.occasion.text();
+            let step = match &info.occasion {
+                Occasion::Part(run) => self.number_of_step(run.0, &step_name(decision, info)?, step)?,
+                Occasion::Due(_) | Occasion::Event { .. } => step,
+            };
             let found = match (&info.occasion, new.get(&(name.as_str(), occasion.clone()))) {
                 (Occasion::Part(run), _) => Some((run.0, false)),
                 (Occasion::Due(_) | Occasion::Event { .. }, Some(run)) => Some((*run, true)),
@@ -142,13 +157,22 @@ impl Writer {
             if step == 0 {
                 new.insert((name, occasion), run);
             }
-            frozen.freeze(decision, info, run, &mut next_segment, self.world.as_ref())?;
+            frozen.freeze(decision, info, (run, step), &mut next_segment, self.world.as_ref())?;
             runs.push(PlannedRun { run: RunId(run), before: false });
         }
         if !frozen.records.is_empty() {
             self.commit("plan", now, &frozen.bulk, &frozen.records)?;
         }
         Ok(runs)
+    }
+}
+
+/// The campaign's name for its first message, else the follow-up's.
+fn step_name(decision: &Decision, info: &RunInfo) -> Result<String, LedgerError> {
+    let campaign = info.program.campaign(decision.campaign);
+    match decision.step.checked_sub(1) {
+        None => Ok(campaign.declared.name.clone()),
+        Some(i) => Ok(campaign.steps.get(i).ok_or_else(|| unfit("steps"))?.name.clone()),
     }
 }
 
@@ -188,18 +212,14 @@ impl Frozen {
         &mut self,
         decision: &Decision,
         info: &RunInfo,
-        run: i64,
+        (run, step): (i64, i64),
         next_segment: &mut i64,
         world: &dyn World,
     ) -> Result<(), LedgerError> {
         check(decision)?;
         let program = info.program;
         let campaign = program.campaign(decision.campaign);
-        let name = match decision.step.checked_sub(1) {
-            None => &campaign.declared.name,
-            Some(i) => &campaign.steps.get(i).ok_or_else(|| unfit("steps"))?.name,
-        };
-        let step = count(decision.step);
+        let name = step_name(decision, info)?;
         let before = [("unknown", &decision.unknown), ("below_top", &decision.below_top), ("not_sampled", &decision.not_sampled)];
         let mut stopped = Vec::new();
         for (reason, users) in before.into_iter().filter(|(_, users)| !users.is_empty()) {
@@ -226,7 +246,7 @@ impl Frozen {
             value: if let Occasion::Event { value, .. } = &info.occasion { value.clone() } else { None },
             scheduled,
             step,
-            name: name.clone(),
+            name,
             due: decision.due.0,
             zone: program.policy.zone.name().into(),
             program: info.program_digest.into(),

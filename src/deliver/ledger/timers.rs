@@ -47,8 +47,6 @@ pub struct Timer {
     pub step: String,
     pub run: RunId,
     pub campaign: String,
-    /// Of the step whose messages the segment holds.
-    pub from: i64,
     /// The last hand-over of the segment.
     pub handed_over: Instant,
 }
@@ -58,7 +56,8 @@ pub struct Timer {
 pub struct HandedOver {
     pub segment: i64,
     pub campaign: String,
-    pub step: i64,
+    /// `None` for the campaign's first message, else the follow-up's name.
+    pub step: Option<String>,
     /// The last hand-over; `None` when nothing of it was.
     pub last: Option<Instant>,
 }
@@ -118,12 +117,24 @@ impl Later {
     }
 }
 
+/// Campaigns by name: another program may have its own in the same ledger.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Names(String);
+
+impl Names {
+    pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        Names(serde_json::Value::from(names.into_iter().collect::<Vec<_>>()).to_string())
+    }
+}
+
+const OF_NAMES: &str = "campaign IN (SELECT value FROM json_each(?))";
+const TIMERS: &str = "timer t JOIN segment s USING (segment) JOIN run r USING (run)";
 const WAIT: &str = "SELECT wait, campaign, user_no, event, armed, due, vals FROM wait";
 
 impl Ledger {
     fn wait_of(&self, row: &Row) -> Result<Wait, LedgerError> {
         let digest: String = row.get(6)?;
-        let values = encode::read_strings(&bulk::load(&self.db, &digest)?).and_then(|all| all.first().map(ToString::to_string));
+        let values = encode::read_strings(&bulk::load(&self.db, &digest)?).and_then(|all| all.get(1).map(ToString::to_string));
         let wait = NewWait {
             campaign: row.get(1)?,
             user: UserNo(row.get(2)?),
@@ -135,13 +146,14 @@ impl Ledger {
         Ok(Wait { number: row.get(0)?, wait })
     }
 
-    /// The waits that end up to an instant, the earliest first, at most so many.
+    /// The waits of some campaigns that end up to an instant, the earliest first, at most so many.
     ///
     /// # Errors
     /// When the ledger cannot be read or is damaged; so for all of these.
-    pub fn waits_due(&self, until: Instant, most: usize) -> Result<Vec<Wait>, LedgerError> {
-        let mut select = self.db.prepare_cached(&format!("{WAIT} WHERE due <= ? ORDER BY due, armed, wait LIMIT ?"))?;
-        let mut rows = select.query(params![until.0, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    pub fn waits_due(&self, of: &Names, until: Instant, most: usize) -> Result<Vec<Wait>, LedgerError> {
+        let sql = format!("{WAIT} WHERE due <= ? AND {OF_NAMES} ORDER BY due, armed, wait LIMIT ?");
+        let mut select = self.db.prepare_cached(&sql)?;
+        let mut rows = select.query(params![until.0, of.0, i64::try_from(most).unwrap_or(i64::MAX)])?;
         let mut waits = Vec::new();
         while let Some(row) = rows.next()? {
             waits.push(self.wait_of(row)?);
@@ -169,48 +181,46 @@ impl Ledger {
         Ok(waits || self.db.prepare_cached(sql)?.exists(params![campaign, super::plan::event_occasion(event)])?)
     }
 
-    /// How many waits there are, and the end of the next.
+    /// How many waits of a campaign there are, and the end of the next.
     ///
     /// # Errors
     /// As [`Self::waits_due`].
-    pub fn waits(&self) -> Result<(i64, Option<Instant>), LedgerError> {
-        let count = self.db.prepare_cached("SELECT count(*) FROM wait")?.query_row([], |row| row.get(0))?;
-        Ok((count, self.next_wait()?))
+    pub fn waits(&self, campaign: &str) -> Result<(i64, Option<Instant>), LedgerError> {
+        let mut select = self.db.prepare_cached("SELECT count(*), min(due) FROM wait WHERE campaign = ?")?;
+        Ok(select.query_row([campaign], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(Instant))))?)
     }
 
-    /// When the next wait ends.
+    /// When the next wait or follow-up of some campaigns is due.
     ///
     /// # Errors
     /// As [`Self::waits_due`].
-    pub fn next_wait(&self) -> Result<Option<Instant>, LedgerError> {
-        Ok(self.db.prepare_cached("SELECT min(due) FROM wait")?.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(Instant))
+    pub fn next_later(&self, of: &Names) -> Result<Option<Instant>, LedgerError> {
+        // In the order of the index, the first row is the answer.
+        let wait = format!("SELECT due FROM wait WHERE {OF_NAMES} ORDER BY due LIMIT 1");
+        let wait: Option<i64> = self.db.prepare_cached(&wait)?.query_row([&of.0], |row| row.get(0)).optional()?;
+        let timer = format!("SELECT t.due FROM {TIMERS} WHERE {OF_NAMES} ORDER BY t.due LIMIT 1");
+        let timer: Option<i64> = self.db.prepare_cached(&timer)?.query_row([&of.0], |row| row.get(0)).optional()?;
+        Ok(wait.into_iter().chain(timer).min().map(Instant))
     }
 
-    /// When the next follow-up is due.
+    /// The follow-ups of some campaigns that are due up to an instant, the earliest first.
     ///
     /// # Errors
     /// As [`Self::waits_due`].
-    pub fn next_timer(&self) -> Result<Option<Instant>, LedgerError> {
-        Ok(self.db.prepare_cached("SELECT min(due) FROM timer")?.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(Instant))
-    }
-
-    /// The follow-ups that are due up to an instant, the earliest first.
-    ///
-    /// # Errors
-    /// As [`Self::waits_due`].
-    pub fn timers_due(&self, until: Instant) -> Result<Vec<Timer>, LedgerError> {
-        let sql = "SELECT t.due, t.segment, t.step, s.run, r.campaign, s.step, t.handed_over
-            FROM timer t JOIN segment s USING (segment) JOIN run r USING (run) WHERE t.due <= ? ORDER BY t.due, t.segment, t.step";
-        let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([until.0], |row| {
+    pub fn timers_due(&self, of: &Names, until: Instant) -> Result<Vec<Timer>, LedgerError> {
+        let sql = format!(
+            "SELECT t.due, t.segment, t.step, s.run, r.campaign, t.handed_over FROM {TIMERS}
+             WHERE t.due <= ? AND {OF_NAMES} ORDER BY t.due, t.segment, t.step"
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let rows = select.query_map(params![until.0, of.0], |row| {
             Ok(Timer {
                 due: Instant(row.get(0)?),
                 segment: row.get(1)?,
                 step: row.get(2)?,
                 run: RunId(row.get(3)?),
                 campaign: row.get(4)?,
-                from: row.get(5)?,
-                handed_over: Instant(row.get(6)?),
+                handed_over: Instant(row.get(5)?),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -221,8 +231,8 @@ impl Ledger {
     /// # Errors
     /// As [`Self::waits_due`].
     pub fn handed_over(&self) -> Result<Vec<HandedOver>, LedgerError> {
-        let sql = "SELECT s.segment, r.campaign, s.step, max(b.claimed_at)
-            FROM segment s JOIN run r USING (run) LEFT JOIN batch b USING (segment)
+        let sql = "SELECT s.segment, r.campaign, CASE s.step WHEN 0 THEN NULL ELSE t.name END, max(b.claimed_at)
+            FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) LEFT JOIN batch b USING (segment)
             WHERE s.follows = 1 AND (s.claimed = s.size OR s.rest <> 0)
                 AND NOT EXISTS (SELECT 1 FROM batch o WHERE o.segment = s.segment AND o.state = 20)
             GROUP BY s.segment ORDER BY s.segment";
@@ -276,7 +286,8 @@ impl Writer {
         let mut records = Vec::new();
         records.extend(later.waits_over.iter().map(|(wait, why)| Record::WaitOver { wait: *wait, why: why.name().into() }));
         for (number, wait) in (self.next_id("wait")?..).zip(&later.waits) {
-            let values = Bulk::new(encode::strings(&[&wait.values], salt(self.world.as_ref())));
+            // With its number, so that no two waits share what is removed when one of them ends.
+            let values = Bulk::new(encode::strings(&[&number.to_string(), &wait.values], salt(self.world.as_ref())));
             records.push(Record::Armed(Box::new(Armed {
                 wait: number,
                 campaign: wait.campaign.clone(),

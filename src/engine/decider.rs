@@ -1,0 +1,575 @@
+//! What is due is decided and planned: campaigns by the calendar, waits that are over, follow-ups, and events as they arrive. The clock may
+//! be the wall's or a simulated one; nothing is remembered but what the ledger can tell again.
+//!
+//! Whatever a decision is for ends in the same transaction that plans it, so that a process killed at any instant decides each thing once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::agenda::{self, Position, Standing};
+use super::data::Data;
+use super::past::Past;
+use super::triggers::{self, Arming};
+use super::{Failure, Project, event_values, follow_ups};
+use crate::base::world::World;
+use crate::base::{Bitmap, CampaignId, EventId, Instant, UserNo, Value, Zone};
+use crate::decide::decision::{Decision, Gate};
+use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all};
+use crate::deliver::ledger::{Later, Ledger, Names, NewWait, Occasion, Over, RunId, RunInfo, State, Timer, Wait, Writer};
+use crate::eval::{self, Scope, StepOutcomes};
+use crate::lint::walk;
+use crate::program::expr::{EventSource, ExprKind};
+use crate::program::typed::{Campaign, Program, Schedule, Trigger};
+use crate::schedule::hand_over;
+
+/// Waits that are decided in one go.
+const MOST_WAITS: usize = 1_000;
+/// Decisions that are planned in one transaction, and messages: whichever comes first.
+const MOST_DECISIONS: usize = 500;
+const MOST_MESSAGES: usize = 50_000;
+
+/// An event that came in, from a file or over the network.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Arrived {
+    /// No other event has it; the same event has it again.
+    pub id: String,
+    pub event: EventId,
+    pub user: UserNo,
+    pub at: Instant,
+    /// By field of the program's schema.
+    pub values: Vec<Option<Value>>,
+}
+
+/// What came of a turn.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Done {
+    /// Runs in which something was planned.
+    pub runs: Vec<(CampaignId, RunId)>,
+    /// Calendar instants for which nobody was there in time.
+    pub missed: Vec<(CampaignId, Instant)>,
+    /// Events that were looked at.
+    pub events: usize,
+    /// Waits, follow-ups and calendar instants that were dealt with.
+    pub dealt: usize,
+}
+
+impl Done {
+    pub fn is_nothing(&self) -> bool {
+        self.runs.is_empty() && self.missed.is_empty() && self.events == 0 && self.dealt == 0
+    }
+
+    pub fn and(&mut self, other: Done) {
+        self.runs.extend(other.runs);
+        self.missed.extend(other.missed);
+        self.events += other.events;
+        self.dealt += other.dealt;
+    }
+}
+
+/// Something that is to be decided at one instant.
+enum Asked {
+    Scheduled(CampaignId),
+    /// A trigger event whose wait is over, or that needs none.
+    Event {
+        campaign: CampaignId,
+        /// `None`: it never was in the ledger.
+        number: Option<i64>,
+        wait: NewWait,
+        values: Vec<Option<Value>>,
+    },
+    FollowUp(Box<FollowUp>),
+}
+
+/// A follow-up for the members of one segment.
+struct FollowUp {
+    campaign: CampaignId,
+    /// Its number in the program; the first follow-up is 1.
+    step: usize,
+    timer: Timer,
+    reached: Bitmap,
+    outcomes: StepOutcomes,
+    /// Nobody knows whether these were sent anything.
+    unknown: Bitmap,
+}
+
+/// What is decided and not yet planned.
+#[derive(Default)]
+struct Batch {
+    decisions: Vec<(Decision, Occasion)>,
+    later: Later,
+    messages: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.decisions.len() >= MOST_DECISIONS || self.messages >= MOST_MESSAGES
+    }
+}
+
+pub struct Decider {
+    project: Arc<Project>,
+    digest: String,
+    data: Data,
+    words: ForbiddenWords,
+    /// Those that are carried out, with how far each has come on the calendar.
+    campaigns: BTreeMap<CampaignId, Position>,
+    names: Names,
+    past: Past,
+    /// Whether any condition asks about the program's own messages: then they are read before each turn.
+    asks_own: bool,
+    world: Arc<dyn World>,
+}
+
+impl Decider {
+    /// For campaigns that are live.
+    ///
+    /// # Errors
+    /// A ledger or files that cannot be read.
+    pub fn new(
+        project: Arc<Project>,
+        data: Data,
+        campaigns: &[CampaignId],
+        ledger: &Ledger,
+        world: Arc<dyn World>,
+    ) -> Result<Self, Failure> {
+        let program = &project.program;
+        let words = ForbiddenWords::load(program, &project.folder, world.as_ref())?;
+        let mut positions = BTreeMap::new();
+        for id in campaigns {
+            positions.insert(*id, super::planning::position(ledger, &program.campaign(*id).declared.name)?);
+        }
+        let names = Names::of(campaigns.iter().map(|id| program.campaign(*id).declared.name.as_str()));
+        let asks_own = asks_own(program);
+        let digest = project.digest();
+        Ok(Decider { project, digest, data, words, campaigns: positions, names, past: Past::default(), asks_own, world })
+    }
+
+    pub fn project(&self) -> &Arc<Project> {
+        &self.project
+    }
+
+    /// Evaluates on another state of the store from now on.
+    pub fn set_data(&mut self, data: Data) {
+        self.data = data;
+    }
+
+    /// Slots were given back, or users opted out: the past is read anew.
+    pub fn forget(&mut self) {
+        self.past.forget();
+    }
+
+    fn program(&self) -> &Program {
+        &self.project.program
+    }
+
+    fn zone(&self) -> Zone {
+        self.program().policy.zone
+    }
+
+    /// When something is due next, as of `now`.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub fn next(&self, ledger: &Ledger, now: Instant) -> Result<Option<Instant>, Failure> {
+        let calendar = self.campaigns.keys().filter_map(|id| self.next_on_calendar(*id, now)).min();
+        Ok(ledger.next_later(&self.names)?.into_iter().chain(calendar).min())
+    }
+
+    /// When a campaign is due next on the calendar.
+    pub fn next_on_calendar(&self, id: CampaignId, now: Instant) -> Option<Instant> {
+        match agenda::standing(self.program().campaign(id), *self.campaigns.get(&id)?, self.zone(), now) {
+            Standing::Next(at) => Some(at),
+            Standing::Over | Standing::Triggered => None,
+        }
+    }
+
+    /// The campaigns that wait for events, and on which kind.
+    pub fn triggers(&self) -> Vec<(CampaignId, EventId)> {
+        self.campaigns.keys().filter_map(|id| Some((*id, awaited(self.program().campaign(*id))?))).collect()
+    }
+
+    /// Looks at events that arrived: those that a campaign waits after get a wait, those without `wait` are decided at once. `fed` says how
+    /// far the arrivals have been dealt with after this. Campaigns for which `skip` is true leave an event alone.
+    ///
+    /// # Errors
+    /// Data that does not fit, a ledger that cannot be written.
+    pub fn arrive(
+        &mut self,
+        arrived: &[Arrived],
+        fed: Vec<(String, i64)>,
+        skip: &dyn Fn(CampaignId, &Arrived) -> bool,
+        now: Instant,
+        ledger: &mut Writer,
+    ) -> Result<Done, Failure> {
+        self.refresh_own(ledger)?;
+        let mut batch = Batch::default();
+        let mut done = Done { events: arrived.len(), ..Done::default() };
+        let triggers = self.triggers();
+        let mut ready: BTreeMap<Instant, Vec<Asked>> = BTreeMap::new();
+        for one in arrived {
+            for (id, _) in triggers.iter().filter(|(_, event)| *event == one.event) {
+                if !skip(*id, one) {
+                    ready.entry(one.at).or_default().extend(self.arm(*id, one, &mut batch.later, ledger)?);
+                }
+            }
+        }
+        for (at, asked) in ready.into_iter().filter(|(_, asked)| !asked.is_empty()) {
+            self.decide(at, asked, now, &mut batch, ledger)?;
+            if batch.is_full() {
+                self.plan(&mut batch, now, ledger, &mut done)?;
+            }
+        }
+        batch.later.fed = fed;
+        self.plan(&mut batch, now, ledger, &mut done)?;
+        Ok(done)
+    }
+
+    /// What an event means for one campaign: a wait in `later`, something to be decided at once, or nothing.
+    fn arm(&self, id: CampaignId, one: &Arrived, later: &mut Later, ledger: &Ledger) -> Result<Option<Asked>, Failure> {
+        let campaign = self.program().campaign(id);
+        let Some((trigger, event)) = trigger(campaign) else { return Ok(None) };
+        let name = &campaign.declared.name;
+        let scope = Scope { now: one.at, ..self.data.scope(self.program()) };
+        if !eval::row_fits(&scope, &trigger.event, &one.values)? || ledger.knows_event(name, &one.id)? {
+            return Ok(None);
+        }
+        let of_user = |w: &NewWait| w.user == one.user && w.campaign == *name;
+        if later.waits.iter().any(|w| w.event == one.id && w.campaign == *name) {
+            return Ok(None);
+        }
+        let here = later.waits.iter().filter(|w| of_user(w)).map(|w| w.due).max();
+        let stored = if trigger.wait.is_some() { ledger.waiting(name, one.user)? } else { None };
+        let stored = stored.filter(|(number, _)| !later.waits_over.iter().any(|(over, _)| over == number));
+        let pending = here.into_iter().chain(stored.map(|(_, due)| due)).max();
+        let wait = |due| NewWait {
+            campaign: name.clone(),
+            user: one.user,
+            event: one.id.clone(),
+            armed: one.at,
+            due,
+            values: event_values::write(self.program().schema.event(event), &one.values),
+        };
+        match triggers::arming(campaign, trigger, self.zone(), one.at, pending) {
+            Arming::Starts(due) if trigger.wait.is_none() => {
+                return Ok(Some(Asked::Event { campaign: id, number: None, wait: wait(due), values: one.values.clone() }));
+            }
+            Arming::Starts(due) => later.waits.push(wait(due)),
+            Arming::Restarts(due) => {
+                later.waits.retain(|w| !of_user(w));
+                later.waits_over.extend(stored.map(|(number, _)| (number, Over::Restarted)));
+                later.waits.push(wait(due));
+            }
+            Arming::Ignored => {}
+        }
+        Ok(None)
+    }
+
+    /// Sets the timers of follow-ups for what has been handed over.
+    ///
+    /// # Errors
+    /// A ledger that cannot be written.
+    pub fn set_timers(&mut self, now: Instant, ledger: &mut Writer) -> Result<(), Failure> {
+        let mut later = Later::default();
+        for segment in ledger.handed_over()? {
+            let Some(campaign) = self.carried_out(&segment.campaign).map(|id| self.program().campaign(id)) else { continue };
+            let from = match &segment.step {
+                None => Some(0),
+                Some(name) => campaign.steps.iter().position(|s| s.name == *name).map(|i| i + 1),
+            };
+            let after = campaign.steps.iter().filter(|s| Some(s.from) == from);
+            let timers = match segment.last {
+                Some(last) => after.map(|s| (s.name.clone(), follow_ups::due(s, self.zone(), last))).collect(),
+                None => Vec::new(),
+            };
+            later.timed.push((segment, timers));
+        }
+        if !later.is_empty() {
+            ledger.plan_later(&[], &later, now)?;
+        }
+        Ok(())
+    }
+
+    /// Decides and plans all that is due up to `at`, in the order of the clock. What is beyond its deadline at `now` is missed.
+    ///
+    /// # Errors
+    /// Data that does not fit, a ledger that cannot be written.
+    pub fn up_to(&mut self, at: Instant, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
+        let mut done = Done::default();
+        while !self.world.stopping() {
+            let turn = self.turn(at, now, ledger)?;
+            if turn.is_nothing() {
+                break;
+            }
+            done.and(turn);
+        }
+        Ok(done)
+    }
+
+    /// The next calendar instant or follow-up with the waits that end before it.
+    fn turn(&mut self, at: Instant, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
+        let due: BTreeMap<CampaignId, Instant> =
+            self.campaigns.keys().filter_map(|id| Some((*id, self.next_on_calendar(*id, now)?))).filter(|(_, due)| *due <= at).collect();
+        let timers = ledger.timers_due(&self.names, at)?;
+        let bound = due.values().copied().chain(timers.iter().map(|t| t.due)).min().unwrap_or(at);
+        let waits = ledger.waits_due(&self.names, bound, MOST_WAITS)?;
+        let all_waits = waits.len() < MOST_WAITS;
+        let mut done = Done::default();
+        if due.is_empty() && timers.is_empty() && waits.is_empty() {
+            return Ok(done);
+        }
+        self.refresh_own(ledger)?;
+        let mut batch = Batch::default();
+        let mut asked: BTreeMap<Instant, Vec<Asked>> = BTreeMap::new();
+        for wait in waits {
+            done.dealt += 1;
+            let due = wait.wait.due;
+            asked.entry(due).or_default().extend(self.wait_over(wait, &mut batch.later));
+        }
+        // More waits may come before the calendar's turn.
+        if all_waits {
+            for (id, due) in due.into_iter().filter(|(_, due)| *due == bound) {
+                done.dealt += 1;
+                let campaign = self.program().campaign(id);
+                if hand_over(self.program(), campaign, due).missed(now) {
+                    ledger.record_missed(&campaign.declared.name, due, self.world.now())?;
+                    self.handled(id, due);
+                    done.missed.push((id, due));
+                } else {
+                    asked.entry(due).or_default().push(Asked::Scheduled(id));
+                }
+            }
+            for timer in timers.into_iter().filter(|t| t.due == bound) {
+                done.dealt += 1;
+                asked.entry(bound).or_default().extend(self.follow_up(timer, &mut batch.later, ledger)?);
+            }
+        }
+        for (at, asked) in asked {
+            self.decide(at, asked, now, &mut batch, ledger)?;
+            if batch.is_full() {
+                self.plan(&mut batch, now, ledger, &mut done)?;
+            }
+        }
+        self.plan(&mut batch, now, ledger, &mut done)?;
+        Ok(done)
+    }
+
+    /// The number of a campaign that is carried out here.
+    fn carried_out(&self, name: &str) -> Option<CampaignId> {
+        self.program().campaign_named(name).filter(|id| self.campaigns.contains_key(id))
+    }
+
+    fn handled(&mut self, id: CampaignId, due: Instant) {
+        if let Some(position) = self.campaigns.get_mut(&id) {
+            position.handled = position.handled.max(Some(due));
+        }
+    }
+
+    /// A wait whose time has come; ended in `later` when its campaign waits for no events any more.
+    fn wait_over(&self, Wait { number, wait }: Wait, later: &mut Later) -> Option<Asked> {
+        let found = self.carried_out(&wait.campaign).and_then(|id| Some((id, trigger(self.program().campaign(id))?.1)));
+        match found {
+            Some((campaign, event)) => {
+                let values = event_values::read(self.program().schema.event(event), &wait.values);
+                Some(Asked::Event { campaign, number: Some(number), wait, values })
+            }
+            None => {
+                later.waits_over.push((number, Over::Withdrawn));
+                None
+            }
+        }
+    }
+
+    /// A follow-up whose time has come, with what is known of the messages before it.
+    fn follow_up(&self, timer: Timer, later: &mut Later, ledger: &Ledger) -> Result<Option<Asked>, Failure> {
+        let program = self.program();
+        let found = self.carried_out(&timer.campaign).and_then(|id| {
+            let at = program.campaign(id).steps.iter().position(|s| s.name == timer.step)?;
+            Some((id, at))
+        });
+        let Some((campaign, index)) = found else {
+            later.timers_over.push((timer, Over::Withdrawn));
+            return Ok(None);
+        };
+        let all = ledger.reached(timer.segment)?;
+        let users = self.data.snapshot.user_count();
+        let of = |which: fn(State) -> bool| Bitmap::from_users(users, all.iter().filter(|r| which(r.state)).map(|r| r.user));
+        let reached = of(|state| state.sent() == Some(true));
+        let unknown = of(|state| state.sent().is_none());
+        if reached.is_empty() && unknown.is_empty() {
+            later.timers_over.push((timer, Over::NotMatched));
+            return Ok(None);
+        }
+        let scope = Scope { now: timer.due, ..self.data.scope(program) };
+        let receipts: Vec<_> = all.iter().filter(|r| reached.contains(r.user)).map(|r| (r.user, r.receipts)).collect();
+        let typed = program.campaign(campaign);
+        let from = typed.steps.get(index).map_or(0, |s| s.from);
+        let outcomes = follow_ups::outcomes(&scope, typed, from, timer.handed_over, &receipts)?;
+        Ok(Some(Asked::FollowUp(Box::new(FollowUp { campaign, step: index + 1, timer, reached, outcomes, unknown }))))
+    }
+
+    /// Decides what is due at one instant together.
+    fn decide(&mut self, due: Instant, asked: Vec<Asked>, now: Instant, batch: &mut Batch, ledger: &Ledger) -> Result<(), Failure> {
+        let project = self.project.clone();
+        let program = &project.program;
+        let users = self.data.snapshot.user_count();
+        let missed = |id: CampaignId| hand_over(program, program.campaign(id), due).missed(now);
+        let base = Scope { now: due, ..self.data.scope(program) };
+        // What is asked, with the users it is about, its scope, and how its decision comes into the ledger.
+        let mut open: Vec<(CampaignId, usize, Option<Bitmap>, Scope, Occasion, Option<Bitmap>)> = Vec::new();
+        let mut decided: Vec<(Decision, Occasion)> = Vec::new();
+        for one in &asked {
+            match one {
+                Asked::Scheduled(id) => open.push((*id, 0, None, base, Occasion::Due(due), None)),
+                Asked::Event { campaign: id, number, wait, values } => {
+                    let campaign = program.campaign(*id);
+                    let Some((trigger, _)) = trigger(campaign) else { continue };
+                    let scope = Scope { trigger: Some(values), ..base };
+                    let late = missed(*id);
+                    let over = if wait.user.index() >= users || eval::holds(&scope, &campaign.when, wait.user)? == Some(false) {
+                        Over::NotMatched
+                    } else if !late && triggers::came_meanwhile(&scope, trigger, wait.armed, wait.user)? {
+                        Over::Unless
+                    } else {
+                        Over::Decided
+                    };
+                    batch.later.waits_over.extend(number.map(|number| (number, over)));
+                    if over != Over::Decided {
+                        continue;
+                    }
+                    let occasion = Occasion::Event { id: wait.event.clone(), value: again_value(&scope, campaign) };
+                    let only = Bitmap::from_users(users, [wait.user]);
+                    if late {
+                        decided.push((stopped(*id, 0, due, users, Gate::Missed, &only), occasion));
+                    } else {
+                        open.push((*id, 0, Some(only), scope, occasion, None));
+                    }
+                }
+                Asked::FollowUp(f) => {
+                    batch.later.timers_over.push((f.timer.clone(), Over::Decided));
+                    let occasion = Occasion::Part(f.timer.run);
+                    if missed(f.campaign) {
+                        let all = f.reached.or(&f.unknown);
+                        decided.push((stopped(f.campaign, f.step, due, users, Gate::Missed, &all), occasion));
+                    } else {
+                        let scope = Scope { outcomes: Some(&f.outcomes), ..base };
+                        open.push((f.campaign, f.step, Some(f.reached.clone()), scope, occasion, Some(f.unknown.clone())));
+                    }
+                }
+            }
+        }
+        let inputs: Vec<DecideInput> = open
+            .iter()
+            .map(|(id, step, only, scope, _, _)| {
+                let input = DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words);
+                only.as_ref().map_or(input, |only| input.for_only(*step, only))
+            })
+            .collect();
+        let about: Option<Bitmap> = open.iter().map(|o| o.2.clone()).reduce(|a, b| Some(a?.or(&b?))).flatten();
+        let decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
+        drop(inputs);
+        for (mut decision, (_, _, _, _, occasion, unknown)) in decisions.into_iter().zip(open) {
+            if let Some(unknown) = unknown.filter(|u| !u.is_empty()) {
+                decision.not_matched = decision.not_matched.minus(&unknown);
+                decision.stopped.push((Gate::OutcomeUnknown, unknown));
+            }
+            decided.push((decision, occasion));
+        }
+        for (decision, occasion) in decided {
+            if let Occasion::Due(due) = occasion {
+                self.handled(decision.campaign, due);
+            }
+            let value = if let Occasion::Event { value, .. } = &occasion { value.as_deref() } else { None };
+            self.past.add(program, program.policy.zone, &decision, value);
+            batch.messages += decision.planned();
+            batch.decisions.push((decision, occasion));
+        }
+        Ok(())
+    }
+
+    /// Makes a batch durable.
+    fn plan(&mut self, batch: &mut Batch, now: Instant, ledger: &mut Writer, done: &mut Done) -> Result<(), Failure> {
+        let Batch { decisions, later, .. } = std::mem::take(batch);
+        if decisions.is_empty() && later.is_empty() {
+            return Ok(());
+        }
+        let now = now.max(self.world.now());
+        let info = |occasion: &Occasion| RunInfo {
+            program: &self.project.program,
+            program_digest: &self.digest,
+            snapshot_digest: self.data.snapshot.digest(),
+            seed: self.project.config.seed,
+            occasion: occasion.clone(),
+            now,
+        };
+        let together: Vec<_> = decisions.iter().map(|(decision, occasion)| (decision, info(occasion))).collect();
+        let runs = ledger.plan_later(&together, &later, now)?;
+        self.past.committed();
+        for ((decision, _), run) in decisions.iter().zip(runs) {
+            if !run.before {
+                done.runs.push((decision.campaign, run.run));
+            }
+        }
+        Ok(())
+    }
+
+    fn refresh_own(&mut self, ledger: &Ledger) -> Result<(), Failure> {
+        if self.asks_own {
+            self.data.own = ledger.message_log()?;
+        }
+        Ok(())
+    }
+}
+
+/// The trigger of a campaign and the declared event that it waits for.
+fn trigger(campaign: &Campaign) -> Option<(&Trigger, EventId)> {
+    match &campaign.schedule {
+        Schedule::Trigger(trigger) => match trigger.event.source {
+            EventSource::Declared(event) => Some((trigger, event)),
+            EventSource::Own(_) => None,
+        },
+        Schedule::Once(_) | Schedule::Every(_) => None,
+    }
+}
+
+/// The kind of event that a campaign waits for.
+pub fn awaited(campaign: &Campaign) -> Option<EventId> {
+    trigger(campaign).map(|(_, event)| event)
+}
+
+/// Users stopped before anything was asked; the others are not concerned.
+fn stopped(campaign: CampaignId, step: usize, due: Instant, users: usize, gate: Gate, who: &Bitmap) -> Decision {
+    let none = Bitmap::none(users);
+    Decision {
+        campaign,
+        step,
+        due,
+        users,
+        not_matched: Bitmap::all(users).minus(who),
+        unknown: none.clone(),
+        unknown_because: Vec::new(),
+        below_top: none.clone(),
+        not_sampled: none,
+        stopped: vec![(gate, who.clone())],
+        arms: Vec::new(),
+        choose_unknown: 0,
+        messages: Vec::new(),
+    }
+}
+
+/// Whether the program asks anywhere about its own messages.
+fn asks_own(program: &Program) -> bool {
+    let own = |source: &EventSource| matches!(source, EventSource::Own(_));
+    let unless = program.campaigns.iter().any(|c| match &c.schedule {
+        Schedule::Trigger(t) => t.unless.as_ref().is_some_and(|u| own(&u.source)),
+        Schedule::Once(_) | Schedule::Every(_) => false,
+    });
+    let mut asks = unless || program.campaigns.iter().any(|c| c.goal.as_ref().is_some_and(|g| own(&g.event.source)));
+    for root in walk::roots(program) {
+        walk::each(root, &mut |expr| {
+            if let ExprKind::Event(query) = &expr.kind {
+                asks |= own(&query.pattern.source) || query.then.as_ref().is_some_and(|t| own(&t.next.source));
+            }
+        });
+    }
+    asks
+}

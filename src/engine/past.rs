@@ -1,0 +1,173 @@
+//! The past as the decider remembers it: read from the ledger once, then kept by adding what it decides itself, so that an event costs
+//! no look through the ledger.
+//!
+//! What gives a slot back (a refusal, an expiry) is seen after [`Past::forget`]. Until then the past is too strict, never too mild.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
+use crate::decide::decision::Decision;
+use crate::decide::history::{CapScope, Counted, History};
+use crate::deliver::ledger::{Ledger, LedgerError};
+use crate::program::typed::{Channel, Program, Purpose};
+
+#[derive(Default)]
+pub struct Past(RefCell<Maps>);
+
+#[derive(Default)]
+struct Maps {
+    opted_out: Option<Bitmap>,
+    /// By campaign.
+    last: BTreeMap<String, BTreeMap<UserNo, Instant>>,
+    values: BTreeMap<String, BTreeMap<UserNo, Vec<String>>>,
+    counted: BTreeMap<(CapScope, Date, Date), BTreeMap<UserNo, Counted>>,
+    /// What the ledger does not hold yet.
+    added: Vec<Added>,
+}
+
+/// The messages of a decision.
+struct Added {
+    campaign: String,
+    purpose: Purpose,
+    first_step: bool,
+    due: Instant,
+    again_value: Option<String>,
+    groups: Vec<(Channel, Date, Vec<UserNo>)>,
+}
+
+impl Added {
+    fn users(&self) -> impl Iterator<Item = UserNo> + '_ {
+        self.groups.iter().flat_map(|(_, _, users)| users.iter().copied())
+    }
+
+    fn to_last(&self, last: &mut BTreeMap<UserNo, Instant>) {
+        for user in self.users().filter(|_| self.first_step) {
+            let at = last.entry(user).or_insert(self.due);
+            *at = (*at).max(self.due);
+        }
+    }
+
+    fn to_values(&self, values: &mut BTreeMap<UserNo, Vec<String>>) {
+        let Some(value) = self.again_value.as_ref().filter(|_| self.first_step) else { return };
+        self.users().for_each(|user| values.entry(user).or_default().push(value.clone()));
+    }
+
+    fn to_counted(&self, (scope, from, to): &(CapScope, Date, Date), counted: &mut BTreeMap<UserNo, Counted>) {
+        for (channel, day, users) in &self.groups {
+            if from <= day && day <= to && scope.covers(&self.campaign, self.purpose, channel) {
+                for user in users {
+                    let counted = counted.entry(*user).or_default();
+                    counted.messages = counted.messages.saturating_add(1);
+                    counted.latest_campaign.clone_from(&self.campaign);
+                }
+            }
+        }
+    }
+}
+
+/// Periods that are kept: those of the last days and of all caps. More than this means that days have passed.
+const MOST_PERIODS: usize = 64;
+
+impl Past {
+    /// Reads everything anew when it is asked for next. What was added must be in the ledger by then.
+    pub fn forget(&mut self) {
+        *self.0.get_mut() = Maps::default();
+    }
+
+    /// What was added is in the ledger now.
+    pub fn committed(&mut self) {
+        self.0.get_mut().added.clear();
+    }
+
+    /// What `ledger` and memory know of some users, or of all.
+    pub fn view<'a>(&'a self, ledger: &'a Ledger, among: Option<&'a Bitmap>) -> View<'a> {
+        View { past: self, ledger, among }
+    }
+
+    /// Keeps what was decided and is going to be planned.
+    pub fn add(&mut self, program: &Program, zone: Zone, decision: &Decision, again_value: Option<&str>) {
+        let campaign = program.campaign(decision.campaign);
+        let added = Added {
+            campaign: campaign.declared.name.clone(),
+            purpose: campaign.purpose,
+            first_step: decision.step == 0,
+            due: decision.due,
+            again_value: again_value.map(str::to_owned),
+            groups: decision.messages.iter().map(|g| (g.channel.clone(), zone.date(g.not_before), g.users.clone())).collect(),
+        };
+        let maps = self.0.get_mut();
+        if let Some(last) = maps.last.get_mut(&added.campaign) {
+            added.to_last(last);
+        }
+        if let Some(values) = maps.values.get_mut(&added.campaign) {
+            added.to_values(values);
+        }
+        for (key, counted) in &mut maps.counted {
+            added.to_counted(key, counted);
+        }
+        maps.added.push(added);
+    }
+}
+
+pub struct View<'a> {
+    past: &'a Past,
+    ledger: &'a Ledger,
+    /// Who is asked about.
+    among: Option<&'a Bitmap>,
+}
+
+impl View<'_> {
+    fn of<V: Clone>(&self, all: &BTreeMap<UserNo, V>) -> BTreeMap<UserNo, V> {
+        match self.among {
+            Some(users) => users.iter().filter_map(|user| Some((user, all.get(&user)?.clone()))).collect(),
+            None => all.clone(),
+        }
+    }
+}
+
+impl History for View<'_> {
+    type Error = LedgerError;
+
+    fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
+        let mut maps = self.past.0.borrow_mut();
+        let known = maps.opted_out.take().filter(|known| known.len() >= users);
+        let map = known.map_or_else(|| self.ledger.opted_out(users), Ok)?;
+        maps.opted_out = Some(map.clone());
+        Ok(map)
+    }
+
+    fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
+        let maps = &mut *self.past.0.borrow_mut();
+        if !maps.last.contains_key(campaign) {
+            let mut last = self.ledger.last_planned(campaign)?;
+            maps.added.iter().filter(|a| a.campaign == campaign).for_each(|a| a.to_last(&mut last));
+            maps.last.insert(campaign.into(), last);
+        }
+        Ok(maps.last.get(campaign).map(|all| self.of(all)).unwrap_or_default())
+    }
+
+    fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
+        let maps = &mut *self.past.0.borrow_mut();
+        if !maps.values.contains_key(campaign) {
+            let mut values = self.ledger.reached_values(campaign)?;
+            maps.added.iter().filter(|a| a.campaign == campaign).for_each(|a| a.to_values(&mut values));
+            maps.values.insert(campaign.into(), values);
+        }
+        Ok(maps.values.get(campaign).map(|all| self.of(all)).unwrap_or_default())
+    }
+
+    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
+        let maps = &mut *self.past.0.borrow_mut();
+        let key = (scope.clone(), from, to);
+        if !maps.counted.contains_key(&key) {
+            if maps.counted.len() >= MOST_PERIODS {
+                maps.counted.clear();
+            }
+            let mut counted = self.ledger.counted(scope, from, to)?;
+            maps.added.iter().for_each(|a| a.to_counted(&key, &mut counted));
+            maps.counted.insert(key.clone(), counted);
+        }
+        Ok(maps.counted.get(&key).map(|all| self.of(all)).unwrap_or_default())
+    }
+}

@@ -1,0 +1,59 @@
+//! What an event starts: whether its campaign waits, whether the wait came to nothing, and what is asked when it is over. The same for
+//! `test` blocks, rehearsals and real events.
+
+use crate::base::Zone;
+use crate::base::{Instant, Type, UserNo};
+use crate::eval::{self, EvalError, Scope};
+use crate::program::expr::{Aggregate, EventPattern, EventQuery, Expr, ExprKind, Length, Window};
+use crate::program::typed::{Again, Campaign, Trigger};
+
+/// What an event does to the wait of its user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arming {
+    /// A wait begins that ends then; without `wait` at once.
+    Starts(Instant),
+    /// The wait that is going on ends then.
+    Restarts(Instant),
+    /// A wait is going on: the event starts none.
+    Ignored,
+}
+
+/// A second event during a wait starts none unless `again always`; with `from last` it starts the wait anew.
+pub fn arming(campaign: &Campaign, trigger: &Trigger, zone: Zone, at: Instant, pending: Option<Instant>) -> Arming {
+    let Some(wait) = trigger.wait else { return Arming::Starts(at) };
+    let due = wait.after(at, zone);
+    match pending {
+        Some(end) if at <= end && trigger.from_last => {
+            if due > end {
+                Arming::Restarts(due)
+            } else {
+                Arming::Ignored
+            }
+        }
+        Some(end) if at <= end && !matches!(campaign.again, Some(Again::Always)) => Arming::Ignored,
+        _ => Arming::Starts(due),
+    }
+}
+
+/// Whether the event of `unless` came between the trigger and the end of the wait, which is `now` of the scope. What is not known did not.
+///
+/// # Errors
+/// Those of evaluation.
+pub fn came_meanwhile(scope: &Scope, trigger: &Trigger, armed: Instant, user: UserNo) -> Result<bool, EvalError> {
+    match &trigger.unless {
+        Some(unless) => Ok(eval::holds(scope, &did_after(unless, armed, scope.now), user)? == Some(true)),
+        None => Ok(false),
+    }
+}
+
+/// Whether such an event was after one instant and not after the other, which must be `now` when it is asked.
+pub fn did_after(pattern: &EventPattern, after: Instant, now: Instant) -> Expr {
+    let query = EventQuery {
+        what: Aggregate::Did,
+        pattern: pattern.clone(),
+        field: None,
+        then: None,
+        window: Window::Last(Length::Elapsed(now.since(after))),
+    };
+    Expr { ty: Type::Bool, span: pattern.span, optional: true, kind: ExprKind::Event(Box::new(query)) }
+}
