@@ -28,7 +28,7 @@ pub fn between(
     let mut out = Vec::new();
     for event in kinds {
         let schema = program.schema.event(*event);
-        let Some(table) = snapshot.event(&schema.name) else { continue };
+        let Some(table) = snapshot.event(&schema.name)? else { continue };
         let table = table.in_schema(schema)?;
         for user in table.users_with_events() {
             for row in table.rows_of(user) {
