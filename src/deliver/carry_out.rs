@@ -4,7 +4,8 @@
 //! may be handed over by then has been, or its campaign is stopped with a reason. A campaign whose channel fails stops alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::ops::DerefMut;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::channel::{Answer, Channel, Channels, Reply, Then, Verdict};
 use super::ledger::{Ledger, LedgerError, Limit, Taken, Writer};
@@ -45,8 +46,38 @@ pub struct Carried {
     pub next: Option<Instant>,
 }
 
-pub struct CarryOut<'a> {
-    ledger: &'a mut Writer,
+/// Where the writing side of the ledger is had from: one's own, or one that is shared and held for one transaction at a time.
+pub trait Desk {
+    type Held<'h>: DerefMut<Target = Writer>
+    where
+        Self: 'h;
+
+    fn writer(&mut self) -> Self::Held<'_>;
+}
+
+impl Desk for &mut Writer {
+    type Held<'h>
+        = &'h mut Writer
+    where
+        Self: 'h;
+
+    fn writer(&mut self) -> &mut Writer {
+        self
+    }
+}
+
+/// Shared by the threads of one process.
+impl Desk for Arc<Mutex<Writer>> {
+    type Held<'h> = MutexGuard<'h, Writer>;
+
+    fn writer(&mut self) -> MutexGuard<'_, Writer> {
+        // Who panicked while holding it has not changed the file: transactions end or never were.
+        self.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub struct CarryOut<D: Desk> {
+    desk: D,
     channels: Channels,
     users: Users,
     world: Arc<dyn World>,
@@ -70,12 +101,22 @@ struct Tried {
     wait: Elapsed,
 }
 
-impl<'a> CarryOut<'a> {
+impl CarryOut<&mut Writer> {
+    pub fn ledger(&self) -> &Ledger {
+        self.desk
+    }
+
+    pub fn ledger_mut(&mut self) -> &mut Writer {
+        self.desk
+    }
+}
+
+impl<D: Desk> CarryOut<D> {
     /// `users` gives user ids to channels that show them.
-    pub fn new(ledger: &'a mut Writer, channels: Channels, users: Users, world: Arc<dyn World>) -> Self {
+    pub fn new(desk: D, channels: Channels, users: Users, world: Arc<dyn World>) -> Self {
         let time = world.now();
         CarryOut {
-            ledger,
+            desk,
             channels,
             users,
             world,
@@ -88,12 +129,14 @@ impl<'a> CarryOut<'a> {
         }
     }
 
-    pub fn ledger(&self) -> &Ledger {
-        self.ledger
+    /// Shows these users' ids from now on.
+    pub fn set_users(&mut self, users: Users) {
+        self.users = users;
     }
 
-    pub fn ledger_mut(&mut self) -> &mut Writer {
-        self.ledger
+    /// Tries again what stopped because of its channel.
+    pub fn try_stopped(&mut self) {
+        self.stopped.clear();
     }
 
     /// Channels (account, endpoint) that take nothing until then, and why.
@@ -140,10 +183,11 @@ impl<'a> CarryOut<'a> {
             }
             let now = self.now();
             let again = self.settle(&mut carried, progress)?;
-            carried.expired += self.ledger.expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
+            carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
             waiting.retain(|_, end| *end > now);
             let except: BTreeSet<String> = waiting.keys().chain(self.stopped.keys()).cloned().collect();
-            match self.ledger.due(now, &except)? {
+            let due = self.desk.writer().due(now, &except)?;
+            match due {
                 Some(due) => {
                     let campaign = due.campaign().to_owned();
                     if let Some(end) = due.quiet_until(now) {
@@ -164,7 +208,8 @@ impl<'a> CarryOut<'a> {
                     self.held.remove(&campaign);
                     let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, now));
                     let most = self.channels.of(&name).most();
-                    match self.ledger.claim(due, most, pace.as_slice(), now)? {
+                    let taken = self.desk.writer().claim(due, most, pace.as_slice(), now)?;
+                    match taken {
                         Taken::NotBefore(end) => {
                             waiting.insert(campaign, end);
                         }
@@ -173,14 +218,16 @@ impl<'a> CarryOut<'a> {
                             let batch = claim.batch(&self.users);
                             let number = claim.number();
                             let reply = self.channels.of(&batch.channel).send(&batch);
-                            self.ledger.answer(claim, &reply.answer, self.now())?;
+                            let now = self.now();
+                            self.desk.writer().answer(claim, &reply.answer, now)?;
                             progress.handed_over(&campaign, batch.messages.len());
                             self.take_note(&mut carried, number, &campaign, &batch.channel, &reply, batch.messages.len());
                         }
                     }
                 }
                 None => {
-                    let next = waiting.values().copied().chain(self.ledger.next_due(now)?).chain(again).min();
+                    let due = self.desk.writer().next_due(now)?;
+                    let next = waiting.values().copied().chain(due).chain(again).min();
                     carried.next = next;
                     match next {
                         Some(next) if next <= until => self.time = self.time.max(next),
@@ -191,16 +238,19 @@ impl<'a> CarryOut<'a> {
         }
         if !carried.interrupted {
             self.time = self.time.max(until);
-            carried.expired += self.ledger.expire(self.now())?.iter().map(|(_, n)| n).sum::<i64>();
+            let now = self.now();
+            carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
         }
-        self.ledger.finish(self.now())?;
+        let now = self.now();
+        self.desk.writer().finish(now)?;
         Ok(carried)
     }
 
     /// Settles unknown hand-overs where the channel recognises a repeat: the same bytes under the same key. Gives when the next one is due.
     fn settle(&mut self, carried: &mut Carried, progress: &mut dyn Progress) -> Result<Option<Instant>, LedgerError> {
         let mut next = None;
-        for stuck in self.ledger.stuck()? {
+        let stuck = self.desk.writer().stuck()?;
+        for stuck in stuck {
             let now = self.now();
             let channel = self.channels.of(&stuck.channel);
             // The claim of a process that is gone may still be on its way to a platform; where that cannot be, its time does not matter.
@@ -221,13 +271,15 @@ impl<'a> CarryOut<'a> {
                 next = [next, Some(from)].into_iter().flatten().min();
                 continue;
             }
-            let Some(unsettled) = self.ledger.unsettled(stuck.batch)? else {
+            let unsettled = self.desk.writer().unsettled(stuck.batch)?;
+            let Some(unsettled) = unsettled else {
                 self.tried.insert(stuck.batch, Tried { next: Instant(i64::MAX), wait: REPEAT_AFTER });
                 continue;
             };
             let batch = unsettled.batch(&self.users);
             let reply = channel.send(&batch);
-            self.ledger.settle(unsettled, &reply.answer, self.now())?;
+            let now = self.now();
+            self.desk.writer().settle(unsettled, &reply.answer, now)?;
             progress.handed_over(&batch.campaign, batch.messages.len());
             self.take_note(carried, stuck.batch, &batch.campaign, &batch.channel, &reply, batch.messages.len());
             next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();

@@ -135,7 +135,7 @@ pub fn run(
 
 /// Hands over what may be by then, and sets the timers of what comes after it.
 fn hand_over(
-    carry: &mut CarryOut,
+    carry: &mut CarryOut<&mut Writer>,
     decider: &mut Decider,
     at: Instant,
     unknown: &mut usize,
