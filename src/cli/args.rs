@@ -27,6 +27,9 @@ pub struct Global {
     /// The program: a folder, or one of its files
     #[arg(long, global = true, value_name = "PATH", default_value = ".", hide_default_value = true)]
     pub program: PathBuf,
+    /// Read the store's files into memory instead of mapping them: for folders on a network [env: TAGCAST_NO_MMAP]
+    #[arg(long, global = true)]
+    pub no_mmap: bool,
     /// What the clock says: a date, or with time, seconds, RFC 3339 zone [default: now]
     #[arg(long, global = true, value_name = "INSTANT")]
     pub now: Option<String>,

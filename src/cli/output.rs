@@ -14,6 +14,7 @@ use crate::engine::data::{self, Rejected};
 use crate::engine::{Config, Failure, Project, ProjectOptions, project};
 use crate::msg;
 use crate::store::Snapshot;
+use crate::store::mapped::{self, Access};
 use crate::syntax::keyword;
 
 /// What every command needs: the global options, settled.
@@ -24,12 +25,19 @@ pub struct Context {
     pub config: Config,
 }
 
+/// How the store's files are read: as `--no-mmap` says, or `TAGCAST_NO_MMAP` with anything but nothing or `0` in it.
+fn access(global: &Global) -> Access {
+    let told = global.no_mmap || std::env::var_os("TAGCAST_NO_MMAP").is_some_and(|v| !v.is_empty() && v != "0");
+    if told { Access::ReadIntoMemory } else { Access::Map }
+}
+
 impl Context {
     /// # Errors
     /// A program path that is not there, or a wrong `tagcast.toml`; with the language to say it in.
     pub fn new(global: Global) -> Result<Self, (Lang, Failure)> {
         let lang = global.lang.map_or(Lang::En, Lang::from);
         let at = |f: Failure| (lang, f);
+        mapped::configure(access(&global), lang == Lang::Zh);
         let folder = project::folder_of(&global.program).map_err(at)?;
         let config = Config::load(&folder).map_err(at)?;
         Ok(Context { global, world: Arc::new(RealWorld::new()), folder, config })

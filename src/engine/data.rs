@@ -99,7 +99,9 @@ impl Data {
     /// # Errors
     /// A store whose types do not fit the program's.
     pub fn audience(&self, program: &Program, condition: &Expr) -> Result<Audience, Failure> {
-        Ok(eval::audience(&self.scope(program), condition)?)
+        let audience = eval::audience(&self.scope(program), condition)?;
+        self.snapshot.intact()?;
+        Ok(audience)
     }
 
     /// # Errors

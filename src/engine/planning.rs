@@ -91,7 +91,9 @@ pub fn decide_group<H: History>(
     scope.now = due;
     let inputs: Vec<DecideInput> =
         campaigns.iter().map(|id| DecideInput::scheduled(*id, due, &scope, project.config.seed, words)).collect();
-    Ok(decide_all(&inputs, history)?)
+    let decisions = decide_all(&inputs, history)?;
+    data.snapshot.intact()?;
+    Ok(decisions)
 }
 
 /// What the ledger remembers of a campaign's schedule.

@@ -205,11 +205,12 @@ pub(super) fn open_users(dir: &Path, entries: &[UsersEntry], before: Option<&Sna
         if let Some((_, segment)) = known {
             return Ok(segment.clone());
         }
-        let (ids, index) = (Part::open(dir, &entry.ids)?, Part::open(dir, &entry.index)?);
+        let (ids, index) = (Arc::new(Part::open(dir, &entry.ids)?), Arc::new(Part::open(dir, &entry.index)?));
         let (rows, offsets, bytes) = ids.texts()?;
         let texts = Ids::new(rows, offsets, bytes).ok_or_else(|| ids.other_form())?;
         let segment = match &index.batches()?[..] {
-            [batch] => batches::to_slots(batch).and_then(|slots| IdSegment::new(entry.first, entry.rows, texts, slots)),
+            [batch] => batches::to_slots(batch)
+                .and_then(|slots| IdSegment::new(entry.first, entry.rows, texts, slots, vec![ids.clone(), index.clone()])),
             _ => None,
         };
         segment.map(Arc::new).ok_or_else(|| index.other_form())
@@ -224,24 +225,25 @@ fn open_tag(dir: &Path, entry: &TagEntry, fresh: bool, before: Option<&Snapshot>
     }
     let (ty, rows) = (entry.schema.ty.to_type(), entry.rows);
     let form = ColumnData::data_type_of(&ty);
-    let file = Part::open(dir, &entry.data)?;
+    let file = Arc::new(Part::open(dir, &entry.data)?);
+    let data = file.clone();
     let column = Lazy::new(move || {
-        let column = match &file.batches()?[..] {
+        let column = match &data.batches()?[..] {
             [batch] if batch.num_rows() as u64 == rows => batches::to_column(batch, &ty, fresh),
             _ => None,
         };
-        column.ok_or_else(|| file.other_form())
+        column.ok_or_else(|| data.other_form())
     });
-    let file = entry.stats.as_ref().map(|entry| Part::open(dir, entry)).transpose()?;
+    let side = entry.stats.as_ref().map(|entry| Part::open(dir, entry)).transpose()?;
     let stats = Lazy::new(move || {
-        let Some(file) = &file else { return Ok(None) };
-        let stats = match &file.whole()?[..] {
+        let Some(side) = &side else { return Ok(None) };
+        let stats = match &side.whole()?[..] {
             [batch] => usize::try_from(rows).ok().and_then(|rows| blocks::to_stats(batch, &form, rows)),
             _ => None,
         };
-        stats.map(Some).ok_or_else(|| file.other_form())
+        stats.map(Some).ok_or_else(|| side.other_form())
     });
-    Ok(TagPart { entry: Some(entry.clone()), column: Arc::new(column), stats: Arc::new(stats) })
+    Ok(TagPart { entry: Some(entry.clone()), file: Some(file), column: Arc::new(column), stats: Arc::new(stats) })
 }
 
 fn open_events(dir: &Path, entry: &EventEntry, before: Option<&Snapshot>) -> Result<EventPart, StoreError> {
@@ -264,12 +266,12 @@ fn open_segment(dir: &Path, entry: &SegmentEntry, schema: &EventSchema, before: 
     if let Some(part) = known.find(|part| part.entry == *entry && part.schema == *schema) {
         return Ok(part.clone());
     }
-    let file = Part::open(dir, &entry.data)?;
-    let (rows, of) = (entry.rows, schema.clone());
+    let file = Arc::new(Part::open(dir, &entry.data)?);
+    let (data, rows, of) = (file.clone(), entry.rows, schema.clone());
     let batches = Lazy::new(move || {
-        let segments: Option<Vec<_>> = file.batches()?.iter().map(|b| batches::to_segment(b, &of).map(Arc::new)).collect();
+        let segments: Option<Vec<_>> = data.batches()?.iter().map(|b| batches::to_segment(b, &of).map(Arc::new)).collect();
         let whole = |s: &Vec<Arc<EventSegment>>| s.iter().map(|s| s.len() as u64).sum::<u64>() == rows;
-        segments.filter(whole).ok_or_else(|| file.other_form())
+        segments.filter(whole).ok_or_else(|| data.other_form())
     });
-    Ok(SegmentPart { entry: entry.clone(), schema: schema.clone(), batches: Arc::new(batches) })
+    Ok(SegmentPart { entry: entry.clone(), file, schema: schema.clone(), batches: Arc::new(batches) })
 }

@@ -22,8 +22,10 @@ use super::error::{StoreError, words};
 use super::manifest::FileEntry;
 use super::mapped::OpenFile;
 
+/// What an Arrow file ends with.
+const MAGIC: &[u8] = b"ARROW1";
 /// Length of the footer's length and the closing magic.
-const TRAILER: usize = 10;
+const TRAILER: usize = 4 + MAGIC.len();
 
 fn options() -> Result<IpcWriteOptions, ArrowError> {
     IpcWriteOptions::try_new(64, false, MetadataVersion::V5)
@@ -273,6 +275,16 @@ impl Part {
         let contents = Contents::of(&self.file)?;
         contents.verify(&self.entry)?;
         contents.decode()
+    }
+
+    /// Whether the end of the file is still there: one that was cut off inside its last page reads as zeros, without a signal.
+    pub fn intact(&self) -> Result<(), StoreError> {
+        match self.file.mapped() {
+            Some(bytes) if !bytes.ends_with(MAGIC) => {
+                Err(self.file.damaged(words!("another program cut it off while it was being read", "读取期间被别的程序截短")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The one column of a file with one batch, of texts without nulls: how many rows, offsets and bytes as they lie, so that

@@ -21,6 +21,10 @@ impl<T> Lazy<T> {
         Lazy { made: OnceLock::from(made), make: Box::new(|| Err(StoreError::Stopped)) }
     }
 
+    pub fn is_ready(&self) -> bool {
+        self.made.get().is_some()
+    }
+
     pub fn get(&self) -> Result<&T, StoreError> {
         if let Some(made) = self.made.get() {
             return Ok(made);

@@ -1,12 +1,13 @@
 //! `manifest.json`: which immutable files make up the store now. Replacing it is the commit.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use super::digest;
 use super::error::{StoreError, words};
 use super::schema_file::{EventSchemaFile, TagSchemaFile, schema_of};
-use crate::base::Schema;
+use crate::base::{Elapsed, Instant, Schema};
 
 pub(super) const FILE: &str = "manifest.json";
 const FORMAT: &str = "tagcast store";
@@ -14,6 +15,10 @@ const FORMAT: &str = "tagcast store";
 pub(super) const VERSION: u64 = 2;
 /// The first layout, without statistics beside the columns; it is read, and becomes the present one by the next change.
 const OLDEST: u64 = 1;
+/// A replaced file is removed by the second change after that, if this much time has passed: so another process that has read the
+/// manifest finds the files that it names, on a slow disk and on a network too.
+const KEPT_CHANGES: u64 = 2;
+const KEPT_FOR: Elapsed = Elapsed::seconds(60);
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +33,23 @@ pub(super) struct Manifest {
     /// What was imported from where, so that the same file is not counted twice.
     #[serde(default)]
     pub imports: Vec<ImportEntry>,
+    /// How many changes led here.
+    #[serde(default)]
+    pub generation: u64,
+    /// Files that were replaced, oldest first, kept for those who read an earlier manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
+}
+
+/// A file that is no longer in force.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retired {
+    pub file: String,
+    /// The change that replaced it.
+    pub generation: u64,
+    /// When, in microseconds since 1970 in UTC.
+    pub at: i64,
 }
 
 /// An immutable file, relative to the store's folder.
@@ -108,7 +130,24 @@ impl Manifest {
             tags: Vec::new(),
             events: Vec::new(),
             imports: Vec::new(),
+            generation: 0,
+            retired: Vec::new(),
         }
+    }
+
+    /// Makes this the change after `before`: its files that are not in force any more are kept for a while, and those of earlier
+    /// changes are let go.
+    pub fn follow(&mut self, before: &Manifest, now: Instant) {
+        self.generation = before.generation.saturating_add(1);
+        let kept = |r: &Retired| {
+            let (changes, age) = (self.generation.saturating_sub(r.generation), now.0.abs_diff(r.at));
+            changes < KEPT_CHANGES || age < KEPT_FOR.0.unsigned_abs()
+        };
+        let mut retired: Vec<Retired> = before.retired.iter().filter(|r| kept(r)).cloned().collect();
+        let in_force: BTreeSet<&str> = self.files().map(|f| f.file.as_str()).collect();
+        let replaced = before.files().filter(|f| !in_force.contains(f.file.as_str()));
+        retired.extend(replaced.map(|f| Retired { file: f.file.clone(), generation: self.generation, at: now.0 }));
+        self.retired = retired;
     }
 
     /// Reads the bytes of a manifest that stands in `file`.
@@ -175,6 +214,11 @@ impl Manifest {
 
     pub fn user_count(&self) -> usize {
         self.users.last().map_or(0, |u| u.first as usize + u.rows as usize)
+    }
+
+    /// Whether a file of this name belongs to the store, in force or kept.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.files().map(|f| f.file.as_str()).chain(self.retired.iter().map(|r| r.file.as_str())).collect()
     }
 
     /// The digest of the snapshot that it stands for.

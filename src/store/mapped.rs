@@ -86,6 +86,14 @@ impl OpenFile {
         }
     }
 
+    /// The bytes as they lie in the mapping; `None` when the file is not mapped.
+    pub fn mapped(&self) -> Option<&[u8]> {
+        match &self.held {
+            Held::Mapped(buffer) => Some(buffer),
+            Held::Open(_) => None,
+        }
+    }
+
     pub fn damaged(&self, what: super::Words) -> StoreError {
         StoreError::Damaged { file: self.path.clone(), what }
     }

@@ -12,6 +12,7 @@ use super::build::ColumnBuilder;
 use super::column::Column;
 use super::error::StoreError;
 use super::event_table::{EventSegment, EventTable};
+use super::file::Part;
 use super::lazy::Lazy;
 use super::manifest::{SegmentEntry, TagEntry, UsersEntry};
 use super::users::{IdSegment, NewUsers, Users};
@@ -37,6 +38,7 @@ pub struct Snapshot {
 pub(super) struct TagPart {
     /// What it was opened from; `None` in memory.
     pub entry: Option<TagEntry>,
+    pub file: Option<Arc<Part>>,
     pub column: Arc<Lazy<Column>>,
     /// `None` in a store of the version that kept none.
     pub stats: Arc<Lazy<Option<ColumnStats>>>,
@@ -53,6 +55,7 @@ pub(super) struct EventPart {
 #[derive(Clone, Debug)]
 pub(super) struct SegmentPart {
     pub entry: SegmentEntry,
+    pub file: Arc<Part>,
     /// What its batches were read by.
     pub schema: EventSchema,
     pub batches: Arc<Lazy<Vec<Arc<EventSegment>>>>,
@@ -150,6 +153,17 @@ impl Snapshot {
         self.events.iter().try_for_each(|event| event.table.get().map(drop))
     }
 
+    /// Whether the files that were read up to now are still whole: asked before a result is given, as a mapped file that another program
+    /// cuts off may read as zeros at its end. (One that loses whole pages ends the process: [`super::mapped`].)
+    ///
+    /// # Errors
+    /// The first file that is not.
+    pub fn intact(&self) -> Result<(), StoreError> {
+        let columns = self.tags.iter().filter(|t| t.column.is_ready()).filter_map(|t| t.file.as_ref());
+        let events = self.events.iter().flat_map(|e| &e.segments).filter(|s| s.batches.is_ready()).map(|s| &s.file);
+        self.users.segments.iter().flat_map(|s| &s.files).chain(columns).chain(events).try_for_each(|file| file.intact())
+    }
+
     /// Changes whenever users, schema or values do; the same content gives the same digest.
     pub fn digest(&self) -> &str {
         &self.digest
@@ -161,7 +175,7 @@ impl TagPart {
     pub fn of(column: Column) -> Self {
         let column = Arc::new(Lazy::ready(column));
         let counted = column.clone();
-        TagPart { entry: None, column, stats: Arc::new(Lazy::new(move || Ok(Some(ColumnStats::of(&counted.get()?.data))))) }
+        TagPart { entry: None, file: None, column, stats: Arc::new(Lazy::new(move || Ok(Some(ColumnStats::of(&counted.get()?.data))))) }
     }
 }
 

@@ -11,6 +11,7 @@ use arrow_schema::ArrowError;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::file::Part;
 use crate::base::UserNo;
 
 /// More users than numbers: the last number is kept free so that a count always fits 32 bits.
@@ -29,6 +30,8 @@ pub(super) struct IdSegment {
     pub ids: Ids,
     /// A power of two in length.
     pub slots: ScalarBuffer<u32>,
+    /// What they lie in; empty in memory.
+    pub files: Vec<Arc<Part>>,
 }
 
 /// Texts as they lie in a file; nothing is known of them but where they would be.
@@ -95,11 +98,11 @@ impl Users {
 }
 
 impl IdSegment {
-    /// A segment of so many users; `None` when ids and slots do not fit together.
-    pub fn new(first: u32, rows: u32, ids: Ids, slots: &UInt32Array) -> Option<Self> {
+    /// A segment of so many users in some files; `None` when ids and slots do not fit together.
+    pub fn new(first: u32, rows: u32, ids: Ids, slots: &UInt32Array, files: Vec<Arc<Part>>) -> Option<Self> {
         let slots = slots.values().clone();
         let whole = ids.len() == rows as usize && slots.len().is_power_of_two() && slots.len() > ids.len();
-        whole.then_some(IdSegment { first, ids, slots })
+        whole.then_some(IdSegment { first, ids, slots, files })
     }
 
     fn find(&self, hash: u64, id: &str) -> Option<UserNo> {
@@ -188,7 +191,7 @@ impl NewUsers {
 
     pub fn finish(self) -> IdSegment {
         let ids = Ids { offsets: self.offsets.into(), bytes: Buffer::from_vec(self.bytes) };
-        IdSegment { first: self.first, ids, slots: self.slots.into() }
+        IdSegment { first: self.first, ids, slots: self.slots.into(), files: Vec::new() }
     }
 }
 

@@ -300,6 +300,7 @@ impl Writer {
                 sync_folder(folder)?;
             }
         }
+        self.next.follow(&self.manifest, self.world.now());
         let (new, path) = (self.dir.join(NEW_MANIFEST), self.dir.join(manifest::FILE));
         self.about_to(NEW_MANIFEST)?;
         let write = || -> io::Result<()> {
@@ -318,9 +319,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes files that no manifest names: left over by a crash, or replaced. Who has them open keeps them.
+    /// Removes files that the manifest does not name: left over by a crash, or replaced long enough ago. Who has them open keeps them.
     fn remove_orphans(&self) -> Result<(), StoreError> {
-        let named: BTreeSet<PathBuf> = self.manifest.files().map(|f| self.dir.join(&f.file)).collect();
+        let named: BTreeSet<PathBuf> = self.manifest.names().into_iter().map(|f| self.dir.join(f)).collect();
         for folder in FOLDERS {
             remove_unnamed(&self.dir.join(folder), &named)?;
         }
