@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tagcast::base::value::group_digits;
 use tagcast::program::pack::{
-    self, Amount, AmountWord, Contact, Counted, Endpoint, Fact, HandOver, Holder, Key, LimitOf, Observed, Part, Per, Quota, Recall, Shape,
-    Unit,
+    self, Amount, AmountWord, Contact, Counted, Endpoint, Fact, HandOver, Holder, Key, LimitOf, Observed, Part, Per, Quota, Reaction,
+    Recall, Shape, Unit, Wait,
 };
 use tagcast::program::typed::Purpose;
 
@@ -39,6 +39,7 @@ fn page() -> String {
     endpoints(&mut out);
     shapes(&mut out);
     fields(&mut out);
+    errors(&mut out);
     former(&mut out);
     sources(&mut out);
     out
@@ -195,6 +196,38 @@ fn fields(out: &mut String) {
             let _ = writeln!(out, "| `{}` | `{}` | {most} | {} |", p.platform, t.name, t.takes.words().en);
         }
     }
+}
+
+fn errors(out: &mut String) {
+    out.push_str(
+        "## What errors mean\n\nThe first row that fits holds, those that name an endpoint before the others. `*` stands for any text. A code that no row knows may have been\n\
+         taken: the message is unknown.\n\n| platform | codes | on | what follows | meaning |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for p in pack::platforms() {
+        for e in &p.errors {
+            let codes: Vec<String> = e.codes.iter().map(|c| format!("`{c}`")).collect();
+            let wait = match e.wait {
+                None => String::new(),
+                Some(Wait::For(d)) => format!(" {d}"),
+                Some(Wait::NextDay) => " until the next day".into(),
+                Some(Wait::NextWeek) => " until the next week".into(),
+                Some(Wait::NextMonth) => " until the next month".into(),
+            };
+            let does = match e.does {
+                Reaction::Ok => "accepted".to_string(),
+                Reaction::Retry => format!("wait{wait}, the second time stop the account"),
+                Reaction::Token => "a new token, once".into(),
+                Reaction::Wait => format!("wait{wait}"),
+                Reaction::DropUser if e.for_now => "refuse this user for now".into(),
+                Reaction::DropUser => "refuse this user".into(),
+                Reaction::Fix => "refuse the message".into(),
+                Reaction::Stop => "stop the account".into(),
+                Reaction::Lookup => "unknown".into(),
+            };
+            let _ = writeln!(out, "| `{}` | {} | {} | {does} | {} |", p.platform, codes.join(" "), e.on.join(", "), e.say.en);
+        }
+    }
+    out.push('\n');
 }
 
 fn former(out: &mut String) {

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::channel::{Answer, Channel, Channels, Reply, Then, Verdict};
+use super::channel::{Answer, Batch, Channel, Channels, Reply, Then, Verdict};
 use super::ledger::{Ledger, LedgerError, Limit, Taken, Writer};
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
@@ -19,6 +20,8 @@ use crate::store::Users;
 
 /// An unknown hand-over of this process is not repeated sooner; each time it waits twice as long.
 const REPEAT_AFTER: Elapsed = Elapsed::minutes(1);
+/// A request begins so soon after its claim or not at all: whoever settles the claims of a process that is gone relies on it.
+const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Told of every batch.
 pub trait Progress {
@@ -208,6 +211,7 @@ impl<D: Desk> CarryOut<D> {
                     self.held.remove(&campaign);
                     let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, now));
                     let most = self.channels.of(&name).most();
+                    let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
                     let taken = self.desk.writer().claim(due, most, pace.as_slice(), now)?;
                     match taken {
                         Taken::NotBefore(end) => {
@@ -215,7 +219,7 @@ impl<D: Desk> CarryOut<D> {
                         }
                         Taken::AllStruck => {}
                         Taken::Claim(claim) => {
-                            let batch = claim.batch(&self.users);
+                            let batch = Batch { begin_by: Some(begin_by), ..claim.batch(&self.users) };
                             let number = claim.number();
                             let reply = self.channels.of(&batch.channel).send(&batch);
                             let now = self.now();

@@ -69,6 +69,8 @@ pub struct Batch {
     pub zone: Zone,
     /// When it was claimed.
     pub at: Instant,
+    /// A request that has not begun by then is not begun: what was claimed leaves soon or not at all.
+    pub begin_by: Option<std::time::Instant>,
     pub messages: Vec<Message>,
 }
 

@@ -8,3 +8,4 @@ pub mod carry_out;
 pub mod channel;
 pub mod channels;
 pub mod ledger;
+pub mod wire;

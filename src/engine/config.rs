@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
+use crate::deliver::wire::account::Settings;
+use crate::deliver::wire::secret::Secret;
+use crate::diag::Msg;
 use crate::msg;
 
 pub const FILE_NAME: &str = "tagcast.toml";
@@ -27,7 +30,83 @@ pub struct Config {
     pub events: Vec<EventsSource>,
     /// Bindings of accounts to platforms.
     #[serde(default)]
-    pub accounts: BTreeMap<String, toml::Value>,
+    pub accounts: BTreeMap<String, AccountConfig>,
+}
+
+/// `[accounts.NAME]`: a real account. Secrets are named here, never written: each is in a variable of the environment or in a file that
+/// only its owner may read.
+#[derive(Deserialize, Debug, Clone, Default)]
+#[serde(deny_unknown_fields)]
+pub struct AccountConfig {
+    /// The account's own name, unless said.
+    pub platform: Option<String>,
+    pub app_id: Option<String>,
+    pub secret_env: Option<String>,
+    pub secret_file: Option<PathBuf>,
+    pub base_url: Option<String>,
+    pub agent_id: Option<i64>,
+    pub open_kfid: Option<String>,
+    pub sender: Option<String>,
+    pub cover: Option<String>,
+    /// A PEM file.
+    pub platform_key: Option<PathBuf>,
+    pub open_id: Option<String>,
+    pub refresh_token_env: Option<String>,
+    pub refresh_token_file: Option<PathBuf>,
+    #[serde(default)]
+    pub keeps_keys: bool,
+    pub callback_token_env: Option<String>,
+    pub callback_token_file: Option<PathBuf>,
+    pub callback_key_env: Option<String>,
+    pub callback_key_file: Option<PathBuf>,
+    pub together: Option<usize>,
+}
+
+impl AccountConfig {
+    /// The settings of the account, its secrets read; files are relative to the folder.
+    ///
+    /// # Errors
+    /// A secret that is not there, is given twice, or that others may read.
+    pub fn settings(&self, name: &str, folder: &Path) -> Result<Settings, Failure> {
+        let at = |why: Msg| {
+            let Msg { en, zh } = why;
+            Failure::new(msg!("`[accounts.{name}]` in `tagcast.toml`: {en}", "tagcast.toml 的 `[accounts.{name}]`：{zh}"))
+        };
+        let secret = |what: &str, env: &Option<String>, file: &Option<PathBuf>| match (env, file) {
+            (Some(_), Some(_)) => Err(msg!(
+                "`{what}_env` and `{what}_file` are both given: leave one",
+                "同时写了 `{what}_env` 和 `{what}_file`：请只保留一个"
+            )),
+            (Some(env), None) => Secret::from_env(env).map(Some),
+            (None, Some(file)) => Secret::from_file(&folder.join(file)).map(Some),
+            (None, None) => Ok(None),
+        };
+        let platform_key = match &self.platform_key {
+            None => None,
+            Some(file) => {
+                let path = folder.join(file);
+                Some(std::fs::read_to_string(&path).map_err(|e| Failure::io(&path, &e))?)
+            }
+        };
+        Ok(Settings {
+            name: name.into(),
+            platform: self.platform.clone().unwrap_or_else(|| name.into()),
+            app_id: self.app_id.clone(),
+            secret: secret("secret", &self.secret_env, &self.secret_file).map_err(at)?,
+            base_url: self.base_url.clone(),
+            agent_id: self.agent_id,
+            open_kfid: self.open_kfid.clone(),
+            sender: self.sender.clone(),
+            cover: self.cover.clone(),
+            platform_key,
+            open_id: self.open_id.clone(),
+            refresh_token: secret("refresh_token", &self.refresh_token_env, &self.refresh_token_file).map_err(at)?,
+            keeps_keys: self.keeps_keys,
+            callback_token: secret("callback_token", &self.callback_token_env, &self.callback_token_file).map_err(at)?,
+            callback_key: secret("callback_key", &self.callback_key_env, &self.callback_key_file).map_err(at)?,
+            together: self.together,
+        })
+    }
 }
 
 /// `[[tags]]`: a file of users.
@@ -62,22 +141,14 @@ impl Config {
         };
         let config: Config = toml::from_str(&text).map_err(|e| {
             let shown = path.display();
-            let reason = e.message();
+            let mut reason = e.message().to_string();
+            if reason.contains("unknown field `secret`") {
+                reason.push_str("; a secret does not belong here: name a variable with `secret_env` or a file with `secret_file`");
+            }
             let line = e.span().map_or(1, |s| text.get(..s.start).unwrap_or("").matches('\n').count() + 1);
             Failure::new(msg!("{shown}:{line}: {reason}", "{shown}:{line}:{reason}"))
                 .help(msg!("docs/operations.md lists every key", "docs/operations.md 列出了所有可用的键"))
         })?;
-        if let Some(account) = config.accounts.keys().next() {
-            return Err(Failure::new(msg!(
-                "{}: binding the account `{account}` to a real channel is not supported yet",
-                "{}:尚不支持把账号 `{account}` 绑定到真实渠道",
-                path.display()
-            ))
-            .help(msg!(
-                "remove `[accounts.{account}]`: unbound channels write to `sandbox.file`",
-                "请删除 `[accounts.{account}]`:未绑定的渠道写入 `sandbox.file`"
-            )));
-        }
         Ok(config)
     }
 }
@@ -96,6 +167,32 @@ mod tests {
     fn says_what_is_wrong_and_where() {
         assert_eq!(load("seed = 7\n[[tags]]\nfile = \"u.csv\"\nid = \"user_id\"").map(|c| (c.seed, c.tags.len())), Ok((7, 1)));
         assert!(load("\nsed = 7").unwrap_err().contains("tagcast.toml:2: unknown field `sed`"));
-        assert!(load("[accounts.rose]\napp = 1").unwrap_err().contains("`rose` to a real channel is not supported yet"));
+        assert!(load("[accounts.rose]\nsecret = \"x\"").unwrap_err().contains("unknown field `secret`"));
+    }
+
+    #[test]
+    fn secrets_come_from_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |text: &str| std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
+        let settings = || {
+            let config = Config::load(dir.path()).unwrap();
+            config.accounts["rose"].settings("rose", dir.path()).map_err(|f| f.message.en)
+        };
+        file("[accounts.rose]\nplatform = \"service_account\"\nsecret_env = \"TAGCAST_NO_SUCH_VARIABLE\"");
+        assert!(settings().unwrap_err().contains("`TAGCAST_NO_SUCH_VARIABLE` is not set"));
+        file("[accounts.rose]\nsecret_env = \"A\"\nsecret_file = \"b\"");
+        assert!(settings().unwrap_err().contains("both given"));
+        file("[accounts.rose]\nplatform = \"service_account\"\napp_id = \"wx1\"\nsecret_file = \"key\"");
+        std::fs::write(dir.path().join("key"), "hunter2\n").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(dir.path().join("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+            assert!(settings().unwrap_err().contains("chmod 600"));
+            std::fs::set_permissions(dir.path().join("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let found = settings().unwrap();
+        assert_eq!((found.platform.as_str(), found.app_id.as_deref()), ("service_account", Some("wx1")));
+        assert!(!format!("{found:?}").contains("hunter2"));
     }
 }

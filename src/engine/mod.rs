@@ -3,6 +3,7 @@
 //! Only this floor knows how the others follow one another. It prints nothing: commands and REPL do.
 
 pub mod agenda;
+pub mod binding;
 pub mod config;
 pub mod data;
 pub mod decider;

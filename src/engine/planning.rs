@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::agenda::{self, Position, Standing};
 use super::data::Data;
-use super::{Failure, Project};
+use super::{Failure, Project, binding};
 use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, Instant};
 use crate::decide::decision::Decision;
@@ -132,6 +132,9 @@ impl Plan {
                 (Standing::Triggered, Lang::Zh) => "等待事件;若事件现在发生在所有人身上:".into(),
             };
             let _ = writeln!(out, "  {when}");
+            if let Some(open) = binding::unbound(project, campaign) {
+                let _ = writeln!(out, "  {}", open.get(lang));
+            }
             if let Some(funnel) = funnel {
                 out.push_str(&funnel.show(lang));
             }
@@ -167,7 +170,7 @@ impl Plan {
                 Standing::Triggered => "triggered",
             };
             let funnel = funnel.map(|f| f.json());
-            json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "funnel": funnel})
+            json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "unbound": binding::unbound(project, campaign).map(|m| m.en), "funnel": funnel})
         });
         json!({"now": zone.show_rfc3339(self.now), "program": project.digest(), "campaigns": campaigns.collect::<Vec<_>>()})
     }

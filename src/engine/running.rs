@@ -11,7 +11,7 @@ use super::agenda::{self, Standing};
 use super::data::Data;
 use super::decider::{Arrived, Decider, Done};
 use super::planning::position;
-use super::{Failure, Project, store_events};
+use super::{Failure, Project, binding, store_events};
 use crate::base::world::{ClockWorld, World};
 use crate::base::{CampaignId, Instant};
 use crate::deliver::carry_out::{Carried, CarryOut, Progress};
@@ -48,6 +48,8 @@ pub struct Report {
     pub interrupted: bool,
     /// Messages handed over without an answer.
     pub unknown: usize,
+    /// The clock was simulated, so that accounts that are bound were not used.
+    pub rehearsal: bool,
 }
 
 /// Carries out the project's campaigns up to `until`; an `until` after now passes on a simulated clock.
@@ -63,11 +65,14 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
     let now = data.now;
+    let rehearsal = until.is_some() || project.now.is_some();
     let until = until.unwrap_or(now).max(now);
     let clock = Arc::new(ClockWorld::new(world.clone(), now));
-    let world: Arc<dyn World> = clock.clone();
+    let (real, world): (_, Arc<dyn World>) = (world, clock.clone());
     let mut ledger = Ledger::open(&Store::ledger_path_in(store), world.clone())?;
-    let channels = Channels::sandbox(&project.outbox(store), world.clone())?;
+    // What a simulated clock carries out is a rehearsal: nobody hears of it.
+    let channels =
+        if rehearsal { Channels::sandbox(&project.outbox(store), world.clone())? } else { binding::channels(&project, store, real)? };
     let campaigns = project.campaigns();
     make_live(&project, &campaigns, now, None, &mut ledger)?;
     let mut imported = Imported::load(&project, &data, until, &ledger)?;
@@ -127,10 +132,11 @@ pub fn run(
             waits,
             runs,
             missed,
-            stopped: carry.stopped().get(name).cloned(),
+            stopped: carry.stopped().get(name).or_else(|| carry.held(name)).cloned(),
         });
     }
-    Ok(Report { campaigns: ended, interrupted: last.interrupted || world.stopping(), unknown })
+    let rehearsal = rehearsal && !project.config.accounts.is_empty();
+    Ok(Report { campaigns: ended, interrupted: last.interrupted || world.stopping(), unknown, rehearsal })
 }
 
 /// Hands over what may be by then, and sets the timers of what comes after it.

@@ -113,6 +113,13 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
     if report.campaigns.is_empty() {
         out.push_str(if zh { "没有活动\n" } else { "no campaigns\n" });
     }
+    if report.rehearsal {
+        out.push_str(if zh {
+            "模拟时钟下的演练：未使用已绑定的账号，消息写入文件\n"
+        } else {
+            "a rehearsal on a simulated clock: accounts that are bound were not used, messages became lines of a file\n"
+        });
+    }
     if report.unknown > 0 {
         let n = report.unknown;
         let _ = writeln!(
@@ -224,5 +231,5 @@ fn as_json(report: &Report, project: &Project) -> Value {
             "stopped": c.stopped.as_ref().map(|m| m.en.clone()),
         })
     });
-    json!({"campaigns": campaigns.collect::<Vec<_>>(), "unknown": report.unknown, "interrupted": report.interrupted})
+    json!({"campaigns": campaigns.collect::<Vec<_>>(), "unknown": report.unknown, "interrupted": report.interrupted, "rehearsal": report.rehearsal})
 }

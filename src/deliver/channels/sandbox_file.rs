@@ -350,6 +350,7 @@ mod tests {
             channel: Name { account: "rose".into(), platform: "service_account".into(), endpoint: "mass".into() },
             zone: Zone::SHANGHAI,
             at: Zone::SHANGHAI.parse_instant("2026-11-11 10:00").unwrap(),
+            begin_by: None,
             messages: users.map(message).collect(),
         }
     }

@@ -109,6 +109,7 @@ impl Held {
             channel: self.segment.channel(),
             zone: self.segment.zone,
             at: self.claimed_at,
+            begin_by: None,
             messages: self.members.iter().map(message).collect(),
         }
     }

@@ -20,6 +20,9 @@ pub struct Pack {
     /// The types that fields of typed shapes can have.
     #[serde(default)]
     pub field_types: Vec<FieldType>,
+    /// What the platform's errors mean; the first that fits holds.
+    #[serde(default)]
+    pub errors: Vec<ErrorRule>,
     #[serde(rename = "endpoint")]
     pub endpoints: Vec<Endpoint>,
 }
@@ -57,6 +60,84 @@ pub struct Endpoint {
     pub former: Vec<Former>,
     /// What the sources did not settle: not to be relied on.
     pub unverified: Vec<Fact>,
+}
+
+/// What an error of a platform means for the sender.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRule {
+    /// As the platform writes them; `*_OVER` is any that ends so, `http 429` an HTTP status.
+    pub codes: Vec<String>,
+    /// Endpoints that it is about, `token` for the request of a token; empty: all.
+    #[serde(default)]
+    pub on: Vec<String>,
+    pub does: Reaction,
+    /// Of `wait` and `retry`: how long.
+    #[serde(default)]
+    pub wait: Option<Wait>,
+    /// Of `drop_user`: until the user does something, not for ever.
+    #[serde(default)]
+    pub for_now: bool,
+    /// What it means, and what a person should do if one is needed.
+    pub say: Words,
+}
+
+/// What a sender does about an error.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reaction {
+    /// It was taken before.
+    Ok,
+    /// Nothing was sent; it may work a little later, once.
+    Retry,
+    /// A new token, then the same request once more.
+    Token,
+    /// Nothing was sent, and nothing will be before some time has passed.
+    Wait,
+    /// This user cannot be reached.
+    DropUser,
+    /// The message is wrong.
+    Fix,
+    /// The account needs a person.
+    Stop,
+    /// It may have been sent.
+    Lookup,
+}
+
+/// Until when to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Twice as long each time that it happens again.
+    For(Elapsed),
+    /// Of the platform's calendar.
+    NextDay,
+    NextWeek,
+    NextMonth,
+}
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        match text.as_str() {
+            "next day" => Ok(Wait::NextDay),
+            "next week" => Ok(Wait::NextWeek),
+            "next month" => Ok(Wait::NextMonth),
+            length => parse_elapsed(length).map(Wait::For).ok_or_else(|| {
+                de::Error::custom(format!("`{text}` is neither a length of time nor `next day`, `next week`, `next month`"))
+            }),
+        }
+    }
+}
+
+impl ErrorRule {
+    fn fits(&self, code: &str) -> bool {
+        self.codes.iter().any(|c| match (c.strip_prefix('*'), c.strip_suffix('*')) {
+            (Some(end), None) => code.ends_with(end),
+            (None, Some(start)) => code.starts_with(start),
+            (Some(_), Some(_)) => code.contains(c.trim_matches('*')),
+            (None, None) => c == code,
+        })
+    }
 }
 
 /// A few words in both languages.
@@ -380,6 +461,13 @@ impl Words {
 impl Pack {
     pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|e| e.name == name)
+    }
+
+    /// What an error means at an endpoint (or at `token`); those that name the endpoint go before those for all.
+    pub fn error(&self, endpoint: &str, code: &str) -> Option<&ErrorRule> {
+        let mut fitting = self.errors.iter().filter(|e| e.fits(code));
+        let general = fitting.clone().find(|e| e.on.is_empty());
+        fitting.find(|e| e.on.iter().any(|on| on == endpoint)).or(general)
     }
 
     /// The type of a field of a shape, by the field's name: `thing4` is a `thing`.

@@ -95,3 +95,25 @@ fn former_limits_are_recognised() {
     assert!(group.former_limit(3, CapPeriod::Month).is_none());
     assert!(endpoint("service_account", "chat").unwrap().former_limit(20, CapPeriod::RollingDays(2)).is_some());
 }
+
+#[test]
+fn every_error_says_what_to_do() {
+    for pack in platforms() {
+        for rule in &pack.errors {
+            let at = format!("{} {:?}", pack.platform, rule.codes);
+            assert!(!rule.codes.is_empty() && !rule.say.en.is_empty() && !rule.say.zh.is_empty(), "{at}");
+            assert!(rule.on.iter().all(|on| on == "token" || pack.endpoint(on).is_some()), "{at}: an endpoint that is not there");
+            assert_eq!(rule.wait.is_some(), matches!(rule.does, Reaction::Wait | Reaction::Retry), "{at}: how long");
+            assert!(!rule.for_now || rule.does == Reaction::DropUser, "{at}: for now");
+        }
+    }
+    let does = |platform_name: &str, endpoint: &str, code: &str| platform(platform_name).unwrap().error(endpoint, code).map(|e| e.does);
+    assert_eq!(does("service_account", "mass", "45065"), Some(Reaction::Ok));
+    assert_eq!(does("service_account", "template", "45065"), None);
+    assert_eq!(does("service_account", "token", "40001"), Some(Reaction::Stop));
+    assert_eq!(does("service_account", "chat", "40001"), Some(Reaction::Token));
+    assert_eq!(does("alipay", "single", "MSG_SINGLE_SD_OVER"), Some(Reaction::DropUser));
+    assert_eq!(does("alipay", "broadcast", "MSG_BATCH_SD_OVER"), Some(Reaction::Wait));
+    assert_eq!(does("alipay", "single", "isv.app-cert-expired"), Some(Reaction::Stop));
+    assert_eq!(does("douyin", "message", "31"), None);
+}

@@ -1,0 +1,16 @@
+//! Real channels against platforms that behave as theirs do: what is handed over, how each failure ends, and what the platform itself says
+//! that it accepted. Failure modes are numbered as the channel reference numbers them, cases as the delivery design does.
+
+mod platforms;
+
+#[path = "support/delivery.rs"]
+mod delivery;
+
+#[path = "channels/bench.rs"]
+mod bench;
+#[path = "channels/config.rs"]
+mod config;
+#[path = "channels/service_account.rs"]
+mod service_account;
+#[path = "channels/webhook.rs"]
+mod webhook;

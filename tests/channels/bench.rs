@@ -1,0 +1,128 @@
+//! Accounts, batches and worlds for the tests of channels.
+
+use std::sync::Arc;
+
+use tagcast::base::world::{SimulatedWorld, World};
+use tagcast::base::{Instant, UserNo, Zone};
+use tagcast::decide::decision::Rendered;
+use tagcast::deliver::channel::{Answer, Batch, Channel, Message, Reply, Then, Verdict};
+use tagcast::deliver::channels;
+use tagcast::deliver::ledger::RunId;
+use tagcast::deliver::wire::account::Settings;
+use tagcast::deliver::wire::http::Http;
+use tagcast::deliver::wire::secret::Secret;
+use tagcast::program::typed::Channel as Name;
+
+pub const APP: &str = "wx1";
+pub const SECRET: &str = "s3cret-of-the-account";
+
+pub struct Account {
+    pub world: Arc<SimulatedWorld>,
+    settings: Settings,
+}
+
+impl Account {
+    pub fn new(platform: &str, url: &str) -> Self {
+        let settings = Settings {
+            name: platform.into(),
+            platform: platform.into(),
+            app_id: Some(APP.into()),
+            secret: Some(Secret::new(SECRET)),
+            base_url: Some(url.into()),
+            ..Settings::default()
+        };
+        Account { world: Arc::new(SimulatedWorld::at(now())), settings }
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    pub fn world_now(&self) -> Instant {
+        self.world.now()
+    }
+
+    pub fn channel(&self, endpoint: &str) -> Arc<dyn Channel> {
+        let world: Arc<dyn World> = self.world.clone();
+        let all = channels::of_account(self.settings.clone(), &Http::new().unwrap(), &world).unwrap();
+        all.into_iter().find(|(name, _)| *name == endpoint).unwrap().1
+    }
+}
+
+pub fn now() -> Instant {
+    Zone::SHANGHAI.parse_instant("2026-11-11 10:00").unwrap()
+}
+
+pub fn content(parts: &[(&str, &str)]) -> Arc<Rendered> {
+    Arc::new(Rendered { parts: parts.iter().map(|(n, t)| ((*n).to_string(), (*t).to_string())).collect() })
+}
+
+/// Openids `o0`, `o1`, ….
+pub fn openids(n: usize) -> Vec<String> {
+    (0..n).map(|i| format!("o{i}")).collect()
+}
+
+/// A batch of one text, with the key that its number makes.
+pub fn batch(number: u32, addresses: &[String], content: &Arc<Rendered>) -> Batch {
+    let message = |(i, address): (usize, &String)| Message {
+        key: format!("{:032x}", (u64::from(number) << 32) + i as u64),
+        user: UserNo(i as u32),
+        user_id: format!("u{i}").into(),
+        address: address.as_str().into(),
+        content: content.clone(),
+    };
+    Batch {
+        key: format!("b{number:031x}"),
+        run: RunId(1),
+        campaign: "c".into(),
+        step: "c".into(),
+        arm: None,
+        template: "t".into(),
+        channel: Name { account: "x".into(), platform: "x".into(), endpoint: "x".into() },
+        zone: Zone::SHANGHAI,
+        at: now(),
+        begin_by: None,
+        messages: addresses.iter().enumerate().map(message).collect(),
+    }
+}
+
+/// What became of each message, in a letter: Accepted, Waiting, Refused, Unknown, Not sent.
+pub fn letters(reply: &Reply) -> String {
+    let letter = |v: &Verdict| match v {
+        Verdict::Accepted { .. } => 'a',
+        Verdict::Waiting { .. } => 'w',
+        Verdict::Refused { .. } => 'r',
+        Verdict::Unknown { .. } => 'u',
+        Verdict::NotSent { .. } => 'n',
+    };
+    match &reply.answer {
+        Answer::Taken(verdicts) => verdicts.iter().map(letter).collect(),
+        Answer::Refused { .. } => "R".into(),
+        Answer::Unknown { .. } => "U".into(),
+        Answer::NotSent { .. } => "N".into(),
+    }
+}
+
+pub fn verdicts(reply: &Reply) -> &[Verdict] {
+    match &reply.answer {
+        Answer::Taken(verdicts) => verdicts,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Until when the channel waits, as its platform's clock shows it.
+pub fn waits(reply: &Reply) -> Option<String> {
+    match &reply.then {
+        Then::Wait { until, .. } => Some(Zone::SHANGHAI.show(*until)),
+        Then::GoOn | Then::Stop { .. } => None,
+    }
+}
+
+/// What a person is asked to do.
+pub fn stops(reply: &Reply) -> Option<&str> {
+    match &reply.then {
+        Then::Stop { why } => Some(&why.en),
+        Then::GoOn | Then::Wait { .. } => None,
+    }
+}
