@@ -31,5 +31,6 @@ pub mod plan;
 pub mod program;
 pub mod repl;
 pub mod schedule;
+pub mod serve;
 pub mod store;
 pub mod syntax;

@@ -20,11 +20,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("deliver", &["base", "diag", "store", "program", "eval", "schedule", "decide"]),
     ("engine", &["base", "diag", "store", "syntax", "program", "lint", "plan", "eval", "schedule", "decide", "deliver"]),
     ("repl", &["base", "diag", "store", "syntax", "program", "plan", "engine"]),
+    ("serve", &["base", "diag", "store", "program", "eval", "deliver", "engine"]),
     (
         "cli",
         &[
             "base", "diag", "store", "syntax", "program", "format", "lint", "plan", "eval", "schedule", "decide", "deliver", "engine",
-            "repl",
+            "repl", "serve",
         ],
     ),
 ];

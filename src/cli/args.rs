@@ -124,6 +124,11 @@ pub enum Command {
         after_help = "Examples:\n  tagcast run examples/first.campaign\n  tagcast run --now 2027-11-11T09:00 --until 2027-11-12     on a simulated clock\n\nFormats: human, json"
     )]
     Run(RunArgs),
+    /// Carry out what is due as it becomes due, and take events, tag changes and callbacks over HTTP
+    #[command(
+        after_help = "Examples:\n  tagcast serve\n  TAGCAST_TOKEN=… tagcast serve campaigns/ --listen 127.0.0.1:7420\n  tagcast serve --no-http --format json\n\nStops cleanly on SIGTERM and Ctrl-C; started again, it goes on with every wait. Formats: human, json"
+    )]
+    Serve(ServeArgs),
     /// Why a user got a campaign's message, or did not
     #[command(after_help = "Example:\n  tagcast why u00042 spring_sale\n\nFormats: human, json")]
     Why(WhyArgs),
@@ -274,6 +279,15 @@ pub struct RunArgs {
     /// Go on up to then, on a simulated clock: an instant, or a time of day
     #[arg(long, value_name = "INSTANT")]
     pub until: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// A folder or a file [default: the program]
+    pub path: Option<PathBuf>,
+    /// Take nothing in: the scheduler alone
+    #[arg(long)]
+    pub no_http: bool,
 }
 
 #[derive(Args, Debug)]

@@ -45,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Plan(a) => commands::plan::run(&cx, &a),
         Command::Apply(a) => commands::apply::run(&cx, &a),
         Command::Run(a) => commands::run::run(&cx, &a),
+        Command::Serve(a) => commands::serve::run(&cx, &a),
         Command::Why(a) => commands::why::run(&cx, &a),
         Command::Test(a) => commands::test::run(&cx, &a),
         Command::Repl => commands::repl::run(&cx),

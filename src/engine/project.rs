@@ -219,6 +219,16 @@ fn collect_where(folder: &Path, depth: usize, enter: &dyn Fn(&Path) -> bool, out
     Ok(())
 }
 
+/// The `.campaign` files of the program in a folder, in the order of their names.
+///
+/// # Errors
+/// A folder that cannot be read, or far too many files.
+pub fn source_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut out = Vec::new();
+    collect(folder, &mut out)?;
+    Ok(out)
+}
+
 /// Every `.campaign` file below a folder, those of other programs too.
 ///
 /// # Errors

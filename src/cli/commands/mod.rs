@@ -12,6 +12,7 @@ pub mod query;
 pub mod repl;
 pub mod run;
 pub mod sample_data;
+pub mod serve;
 pub mod sync;
 pub mod tags;
 pub mod test;

@@ -277,6 +277,23 @@ impl Ledger {
 }
 
 impl Writer {
+    /// Ends the waits and follow-ups of campaigns that are no more.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn withdraw_later(&mut self, campaigns: &[String], now: Instant) -> Result<(), LedgerError> {
+        let of = Names::of(campaigns.iter().map(String::as_str));
+        let mut later = Later::default();
+        let mut select = self.db.prepare_cached(&format!("SELECT wait FROM wait WHERE {OF_NAMES} ORDER BY wait"))?;
+        for wait in select.query_map([&of.0], |row| row.get(0))? {
+            later.waits_over.push((wait?, Over::Withdrawn));
+        }
+        drop(select);
+        let timers = self.timers_due(&of, Instant(i64::MAX))?;
+        later.timers_over.extend(timers.into_iter().map(|timer| (timer, Over::Withdrawn)));
+        if later.is_empty() { Ok(()) } else { self.plan_later(&[], &later, now).map(drop) }
+    }
+
     /// Plans runs that are due together, and ends and begins waits and timers: all of it or nothing.
     ///
     /// # Errors

@@ -1,0 +1,116 @@
+//! Tagcast as a service: the scheduler on the real clock, events and callbacks over HTTP, metrics.
+//!
+//! Three things go on at once. The [`scheduler`] decides: it waits for the next due instant, the end of the next wait, the next event, and plans
+//! what follows. The [`sender`] hands over what is planned, so that a slow platform holds up no decision. [`http`] takes events, tag changes and
+//! callbacks in, makes them durable and rings the scheduler's bell. They share the ledger's writer, a transaction at a time, and nothing else
+//! that matters: whatever dies, the ledger says how to go on.
+
+pub mod bell;
+pub mod clock;
+pub mod metrics;
+pub mod scheduler;
+pub mod sender;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::base::world::World;
+use crate::deliver::ledger::{Ledger, Writer};
+use crate::diag::Msg;
+use crate::engine::Failure;
+use crate::msg;
+use crate::store::{Store, Users};
+
+use bell::Bell;
+use metrics::Metrics;
+use scheduler::Scheduler;
+use sender::Sender;
+
+/// What is served, and from where.
+pub struct Options {
+    /// A folder or a file.
+    pub program: PathBuf,
+    pub store: PathBuf,
+}
+
+/// What the operator of the service is told as it happens.
+pub trait Journal: Send + Sync {
+    fn say(&self, what: Msg);
+
+    /// Work was put off, and for how long.
+    fn trouble(&self, why: &Failure, wait: Duration);
+}
+
+/// What the threads of the service have in common.
+pub struct Office {
+    ledger: Arc<Mutex<Writer>>,
+    /// Rung when there may be something to decide.
+    pub decide: Bell,
+    /// Rung when there may be something to hand over.
+    pub hand_over: Bell,
+    pub metrics: Metrics,
+    pub world: Arc<dyn World>,
+    pub journal: Arc<dyn Journal>,
+    /// Slots were given back, or users opted out: what the scheduler remembers of the past is old.
+    past_is_old: AtomicBool,
+    /// Users that came in since the sender looked.
+    new_users: Mutex<Option<Users>>,
+}
+
+impl Office {
+    fn new(ledger: Writer, world: Arc<dyn World>, journal: Arc<dyn Journal>) -> Self {
+        Office {
+            ledger: Arc::new(Mutex::new(ledger)),
+            decide: Bell::default(),
+            hand_over: Bell::default(),
+            metrics: Metrics::default(),
+            world,
+            journal,
+            past_is_old: AtomicBool::new(false),
+            new_users: Mutex::new(None),
+        }
+    }
+
+    /// The ledger, for one transaction.
+    pub fn ledger(&self) -> MutexGuard<'_, Writer> {
+        held(&self.ledger)
+    }
+
+    /// The scheduler has to read the past anew.
+    pub fn forget_past(&self) {
+        self.past_is_old.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Who panicked while holding a lock of ours has left nothing half done: transactions end or never were.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves until the world asks to stop.
+///
+/// # Errors
+/// What keeps the service from starting: a program with errors, a ledger that another process writes to. Later troubles are told to the
+/// journal, and the service goes on as soon as they are over.
+pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>) -> Result<(), Failure> {
+    std::fs::create_dir_all(&options.store).map_err(|e| Failure::io(&options.store, &e))?;
+    let ledger = Ledger::open(&Store::ledger_path_in(&options.store), world.clone())?;
+    let office = Arc::new(Office::new(ledger, world, journal));
+    let mut scheduler = Scheduler::new(office.clone(), options)?;
+    let sender = Sender::new(office.clone(), &scheduler)?;
+    let n = scheduler.project().campaigns().len();
+    office.journal.say(msg!("serving {n} campaigns", "正在服务 {n} 个活动"));
+    thread::scope(|threads| {
+        let sending = thread::Builder::new().name("sender".into()).spawn_scoped(threads, || sender.run());
+        let sending = sending.map_err(|e| Failure::new(msg!("a thread could not be started: {e}", "无法启动线程：{e}")))?;
+        scheduler.run();
+        office.hand_over.ring();
+        sending.join().map_err(|_| Failure::new(msg!("the sender stopped unexpectedly; the ledger is whole", "发送线程意外停止；账本完好")))
+    })?;
+    office.journal.say(msg!("stopped on request; every wait goes on when it is started again", "已按要求停止；再次启动时所有等待会继续"));
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! The thread that decides. It waits for the next due instant or for the bell, lets events arrive, plans what follows, and takes over
+//! changed programs and imported data.
+//!
+//! A trouble (disk full, a ledger that cannot be written) puts the work off and is told to the journal; all that the scheduler remembers is
+//! made anew from the ledger when it goes on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant as Moment};
+
+use super::clock::Clock;
+use super::watch::Watch;
+use super::{Office, Options, held};
+use crate::base::Instant;
+use crate::diag::{Lang, Level, Msg};
+use crate::engine::data::Data;
+use crate::engine::decider::{Decider, Done};
+use crate::engine::running::make_live;
+use crate::engine::{Failure, Project, ProjectOptions};
+use crate::eval::{MessageLog, Tables};
+use crate::msg;
+use crate::store::{Snapshot, Store, Users};
+
+/// How long it waits at most, so that it notices a wish to stop, changed files and changed clocks.
+const TICK: Duration = Duration::from_millis(250);
+/// How often it looks for changed files and imports.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long work is put off after a trouble, at first and at most.
+const TROUBLE: Duration = Duration::from_secs(1);
+const MOST_TROUBLE: Duration = Duration::from_secs(30);
+
+pub struct Scheduler {
+    office: Arc<Office>,
+    options: Options,
+    store: Store,
+    project: Arc<Project>,
+    snapshot: Arc<Snapshot>,
+    /// `None` after a trouble: made anew from the ledger.
+    decider: Option<Decider>,
+    watch: Watch,
+    looked: Moment,
+    clock: Clock,
+    started: Moment,
+}
+
+impl Scheduler {
+    /// # Errors
+    /// A program with errors, a store that cannot be opened.
+    pub fn new(office: Arc<Office>, options: Options) -> Result<Self, Failure> {
+        let store = Store::create_or_open(&options.store, office.world.clone())?;
+        let snapshot = store.snapshot()?;
+        let watch = Watch::of(&crate::engine::project::folder_of(&options.program)?)?;
+        let project = load(&options, &office, &snapshot)?;
+        if project.has_errors() {
+            return Err(Failure::refused(errors(&project)).help(msg!("run `tagcast check`", "请运行 `tagcast check`")));
+        }
+        let started = Moment::now();
+        let clock = Clock::set(office.world.now(), Duration::ZERO);
+        let mut scheduler = Scheduler {
+            office,
+            options,
+            store,
+            project: Arc::new(project),
+            snapshot,
+            decider: None,
+            watch,
+            looked: started,
+            clock,
+            started,
+        };
+        scheduler.decider = Some(scheduler.make_decider()?);
+        Ok(scheduler)
+    }
+
+    pub fn project(&self) -> &Arc<Project> {
+        &self.project
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn users(&self) -> Users {
+        self.snapshot.users().clone()
+    }
+
+    /// Works until the world asks to stop.
+    pub fn run(&mut self) {
+        let office = self.office.clone();
+        let mut trouble = TROUBLE;
+        while !office.world.stopping() {
+            let rest = match self.step() {
+                Ok(rest) => {
+                    trouble = TROUBLE;
+                    rest
+                }
+                Err(failure) => {
+                    office.metrics.troubles.add(1);
+                    office.journal.trouble(&failure, trouble);
+                    self.decider = None;
+                    let wait = trouble;
+                    trouble = (trouble * 2).min(MOST_TROUBLE);
+                    self.rest(wait);
+                    continue;
+                }
+            };
+            office.decide.wait(rest.min(TICK));
+        }
+    }
+
+    /// Sleeps, but not through a wish to stop.
+    fn rest(&self, long: Duration) {
+        let until = Moment::now() + long;
+        while Moment::now() < until && !self.office.world.stopping() {
+            std::thread::sleep(TICK.min(until.saturating_duration_since(Moment::now())));
+        }
+    }
+
+    /// Does all that is to be done now; gives how long there is nothing to do.
+    fn step(&mut self) -> Result<Duration, Failure> {
+        if self.looked.elapsed() >= LOOK {
+            self.look()?;
+            self.looked = Moment::now();
+        }
+        let now = self.office.world.now();
+        if !self.clock_is_right(now) {
+            return Ok(TICK);
+        }
+        if self.decider.is_none() {
+            self.decider = Some(self.make_decider()?);
+        }
+        let Some(decider) = &mut self.decider else { return Ok(TICK) };
+        let office = &self.office;
+        if office.past_is_old.swap(false, Ordering::SeqCst) {
+            decider.forget();
+        }
+        let (done, next) = {
+            let mut ledger = office.ledger();
+            decider.set_timers(now, &mut ledger)?;
+            let done = decider.up_to(now, now, &mut ledger)?;
+            (done, decider.next(&ledger, now)?)
+        };
+        self.account(&done);
+        let rest = next.map_or(i64::MAX, |next| next.since(office.world.now()).0.max(0));
+        Ok(Duration::from_micros(u64::try_from(rest).unwrap_or(0)))
+    }
+
+    fn account(&self, done: &Done) {
+        let metrics = &self.office.metrics;
+        metrics.runs.add(done.runs.len());
+        metrics.missed.add(done.missed.len());
+        metrics.events_decided.add(done.events);
+        if !done.runs.is_empty() {
+            self.office.hand_over.ring();
+        }
+    }
+
+    /// Whether the wall clock can be believed.
+    fn clock_is_right(&self, now: Instant) -> bool {
+        let office = &self.office;
+        let jumped = self.clock.jumped(now, self.started.elapsed());
+        let before = office.metrics.clock_jumped.get() == 1;
+        office.metrics.clock_jumped.set(i64::from(jumped.is_some()));
+        match jumped {
+            Some(by) if !before => office.journal.say(msg!(
+                "the clock jumped by {by}: nothing is decided or sent until it is put right; if it is right now, start the service anew",
+                "时钟跳变了 {by}：在校正之前不会决定或发送任何消息；如果现在的时间正确，请重新启动服务"
+            )),
+            None if before => office.journal.say(msg!("the clock is right again", "时钟已恢复正常")),
+            Some(_) | None => {}
+        }
+        jumped.is_none()
+    }
+
+    /// Takes over a changed program and imported data.
+    fn look(&mut self) -> Result<(), Failure> {
+        let watch = Watch::of(&self.project.folder)?;
+        let snapshot = self.store.snapshot()?;
+        let imported = !Arc::ptr_eq(&snapshot, &self.snapshot);
+        let changed = watch != self.watch;
+        self.watch = watch;
+        if imported {
+            *held(&self.office.new_users) = Some(snapshot.users().clone());
+            self.snapshot = snapshot;
+        }
+        if changed {
+            self.reload()?;
+        } else if imported {
+            let data = self.data()?;
+            if let Some(decider) = &mut self.decider {
+                decider.set_data(data);
+            }
+        }
+        let waits = self.project.campaigns().into_iter().map(|id| &self.project.program.campaign(id).declared.name);
+        let ledger = self.office.ledger();
+        let waits: Result<i64, _> = waits.map(|name| Ok::<i64, Failure>(ledger.waits(name)?.0)).sum();
+        self.office.metrics.waits.set(waits?);
+        Ok(())
+    }
+
+    /// A program with errors is not taken over: the one before it goes on.
+    fn reload(&mut self) -> Result<(), Failure> {
+        let office = self.office.clone();
+        let project = match load(&self.options, &office, &self.snapshot) {
+            Ok(project) if !project.has_errors() => Arc::new(project),
+            refused => {
+                office.metrics.reloads_refused.add(1);
+                let why = refused.map_or_else(|failure| failure.message, |project| errors(&project));
+                let Msg { en, zh } = why;
+                office.journal.say(msg!(
+                    "the changed program is not taken over, the one before it goes on: {en}",
+                    "未采用修改后的程序，继续使用之前的程序：{zh}"
+                ));
+                return Ok(());
+            }
+        };
+        if project.digest() == self.project.digest() {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.project, project);
+        match self.make_decider() {
+            Ok(decider) => self.decider = Some(decider),
+            Err(failure) => {
+                // Words or lists that are not there: the program before it goes on.
+                self.project = before;
+                office.metrics.reloads_refused.add(1);
+                office.journal.trouble(&failure, Duration::ZERO);
+                return Ok(());
+            }
+        }
+        self.withdraw_gone(&before)?;
+        office.metrics.reloads.add(1);
+        let n = self.project.campaigns().len();
+        office.journal.say(msg!("took over the changed program: {n} campaigns", "已采用修改后的程序：{n} 个活动"));
+        Ok(())
+    }
+
+    /// Ends the waits and follow-ups of campaigns that the program had and has no more.
+    fn withdraw_gone(&self, before: &Project) -> Result<(), Failure> {
+        let name = |p: &Project, id| p.program.campaign(id).declared.name.clone();
+        let here: BTreeSet<String> = self.project.campaigns().into_iter().map(|id| name(&self.project, id)).collect();
+        let gone: Vec<String> = before.campaigns().into_iter().map(|id| name(before, id)).filter(|n| !here.contains(n)).collect();
+        let now = self.office.world.now();
+        Ok(self.office.ledger().withdraw_later(&gone, now)?)
+    }
+
+    fn make_decider(&self) -> Result<Decider, Failure> {
+        let data = self.data()?;
+        let campaigns = self.project.campaigns();
+        let mut ledger = self.office.ledger();
+        let now = self.office.world.now();
+        make_live(&self.project, &campaigns, now, None, &mut ledger)?;
+        self.office.metrics.campaigns.set(i64::try_from(campaigns.len()).unwrap_or(i64::MAX));
+        Decider::new(self.project.clone(), data, &campaigns, &ledger, self.office.world.clone())
+    }
+
+    fn data(&self) -> Result<Data, Failure> {
+        let (program, world, now) = (&self.project.program, self.office.world.as_ref(), self.office.world.now());
+        let tables = Tables::load(program, &self.project.folder, world, &self.snapshot, now)?;
+        // The decider reads the program's own messages itself, where they are asked about.
+        Ok(Data { snapshot: self.snapshot.clone(), tables, own: MessageLog::default(), now })
+    }
+}
+
+fn load(options: &Options, office: &Office, snapshot: &Snapshot) -> Result<Project, Failure> {
+    let wanted = ProjectOptions { now: None, store_schema: Some(snapshot.schema().clone()) };
+    Project::load(std::slice::from_ref(&options.program), &wanted, office.world.as_ref())
+}
+
+/// The first error of a program, and how many there are.
+fn errors(project: &Project) -> Msg {
+    let errors: Vec<_> = project.findings.iter().filter(|f| f.level == Level::Error).collect();
+    let n = errors.len();
+    let first = |lang: Lang| {
+        errors.first().map_or(String::new(), |f| {
+            let (line, _) = project.sources.line_column(f.span.file, f.span.start);
+            format!("{}:{line}: {}", project.sources.path(f.span.file).display(), f.message.get(lang))
+        })
+    };
+    let (en, zh) = (first(Lang::En), first(Lang::Zh));
+    msg!("the program has {n} errors; the first: {en}", "程序有 {n} 个错误；第一个：{zh}")
+}
