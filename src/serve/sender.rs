@@ -7,9 +7,8 @@ use std::time::{Duration, Instant as Moment};
 use super::scheduler::Scheduler;
 use super::{Office, held};
 use crate::deliver::carry_out::{Carried, CarryOut};
-use crate::deliver::channel::Channels;
 use crate::deliver::ledger::Writer;
-use crate::engine::Failure;
+use crate::engine::{Failure, binding};
 use crate::msg;
 
 /// How long it waits at most, so that it notices a wish to stop.
@@ -29,8 +28,7 @@ impl Sender {
     /// # Errors
     /// Channels that cannot be set up.
     pub fn new(office: Arc<Office>, scheduler: &Scheduler) -> Result<Self, Failure> {
-        let outbox = scheduler.project().outbox(scheduler.store().dir());
-        let channels = Channels::sandbox(&outbox, office.world.clone())?;
+        let channels = binding::channels(scheduler.project(), scheduler.store().dir(), &office.world)?;
         let carry = CarryOut::new(office.ledger.clone(), channels, scheduler.users(), office.world.clone());
         Ok(Sender { office, carry })
     }
