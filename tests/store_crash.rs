@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tagcast::base::world::World;
@@ -26,18 +26,19 @@ enum Fault {
 struct Faulty {
     fault: Fault,
     count: AtomicUsize,
+    clock: AtomicI64,
     seen: Mutex<Vec<String>>,
 }
 
 impl Faulty {
     fn new(fault: Fault) -> Arc<Self> {
-        Arc::new(Faulty { fault, count: AtomicUsize::new(0), seen: Mutex::new(Vec::new()) })
+        Arc::new(Faulty { fault, count: AtomicUsize::new(0), clock: AtomicI64::new(1), seen: Mutex::new(Vec::new()) })
     }
 }
 
 impl World for Faulty {
     fn now(&self) -> Instant {
-        Instant(1)
+        Instant(self.clock.load(Ordering::SeqCst))
     }
 
     fn unique(&self) -> u64 {
@@ -176,10 +177,12 @@ fn a_machine_that_dies_at_any_write_finds_the_old_or_the_new_state() {
     let world = Faulty::new(Fault::Copy { from: desk.path("store"), to: copies.clone() });
     desk.change(&Store::open(desk.path("store"), world.clone()).unwrap()).unwrap();
     let seen = world.seen.lock().unwrap().clone();
-    assert!(seen.len() > 12, "{seen:?}");
+    for kind in ["users/", ".ids.", ".index.", "tags/", ".stats.", "events/", "manifest.json.new", "manifest.json", "store folder"] {
+        assert!(seen.iter().any(|what| what.contains(kind)), "no write of {kind}: {seen:?}");
+    }
     let mut news = 0;
     for (number, what) in seen.iter().enumerate() {
-        for part in [|n| n, |n| n / 2, |_| 0] {
+        for part in [|n| n, |n: u64| n.saturating_sub(1), |n| n / 2, |_| 0] {
             let dir = desk.path("reboot");
             let _ = fs::remove_dir_all(&dir);
             copy(&copies.join(number.to_string()), &dir).unwrap();
@@ -231,6 +234,48 @@ fn a_write_that_fails_changes_nothing() {
             desk.change(&Store::open(&dir, Faulty::new(Fault::None)).unwrap()).unwrap();
             assert_eq!(digest(&dir), after);
         }
+    }
+}
+
+/// Many changes, with time between them, so that replaced files are removed too: the machine dies at any write of any of them,
+/// or after any of the removals.
+#[test]
+fn a_machine_that_dies_while_old_files_are_removed_finds_a_state_that_was_acknowledged() {
+    let desk = Desk::new();
+    let (dir, copies) = (desk.path("store"), desk.path("copies"));
+    let world = Faulty::new(Fault::Copy { from: dir.clone(), to: copies.clone() });
+    let mut acknowledged = vec![digest(&dir)];
+    for day in 0..4 {
+        world.clock.store(day * 86_400_000_000, Ordering::SeqCst);
+        let file = desk.path("day.csv");
+        fs::write(&file, format!("id,age,name\nu1,{day},\nn{day},1,x\n")).unwrap();
+        let mut writer = Store::open(&dir, world.clone()).unwrap().writer().unwrap();
+        let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
+        import.run(&mut writer, &schema(), &mut |_| {}).unwrap();
+        writer.commit().unwrap();
+        acknowledged.push(digest(&dir));
+    }
+    let manifest = |dir: &Path| fs::read_to_string(dir.join("manifest.json")).unwrap();
+    let old: Vec<String> = files(&dir).iter().map(|f| f.strip_prefix(&dir).unwrap().display().to_string()).collect();
+    assert!(manifest(&dir).contains("\"retired\"") && !old.iter().any(|f| f == "tags/age.2.arrow"), "{old:?}");
+    let writes = world.count.load(Ordering::SeqCst);
+    let mut found = Vec::new();
+    for number in 0..writes {
+        let reboot = desk.path("reboot");
+        let _ = fs::remove_dir_all(&reboot);
+        copy(&copies.join(number.to_string()), &reboot).unwrap();
+        tear(&reboot, |n| n / 3);
+        found.push(acknowledged.iter().position(|a| *a == digest(&reboot)).expect("a state that was acknowledged"));
+    }
+    assert!(found.is_sorted() && found.last() == Some(&4), "{found:?}");
+    // What is kept for other readers is not needed by the state itself, and may be gone in any order.
+    let json: serde_json::Value = serde_json::from_str(&manifest(&dir)).unwrap();
+    let retired: Vec<&str> = json["retired"].as_array().unwrap().iter().map(|r| r["file"].as_str().unwrap()).collect();
+    assert!(!retired.is_empty());
+    for file in retired {
+        fs::remove_file(dir.join(file)).unwrap();
+        assert_eq!(&digest(&dir), acknowledged.last().unwrap());
+        drop(Store::open(&dir, world.clone()).unwrap().writer().unwrap());
     }
 }
 
