@@ -9,7 +9,7 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Bitmap, Calendar, Date, Elapsed, EnumType, Instant, Place, Schema, TagSchema, TimeOfDay, Type, Value, Zone};
 use tagcast::store::export::Export;
 use tagcast::store::import::{Reading, TagImport};
-use tagcast::store::{Column, ColumnBuilder, Snapshot, SnapshotBuilder, Store, StoreError};
+use tagcast::store::{Column, ColumnBuilder, ColumnStats, Snapshot, SnapshotBuilder, Store, StoreError};
 
 fn world() -> Arc<SimulatedWorld> {
     Arc::new(SimulatedWorld::at(Instant(1_800_000_000_000_000)))
@@ -246,6 +246,9 @@ fn written_and_read(name: &str, ty: &Type, values: &[Option<Value>]) -> Vec<Opti
     writer.commit().unwrap();
     let snapshot = store.snapshot().unwrap();
     let column = snapshot.tag(name).unwrap().unwrap();
+    let stats = snapshot.column_stats(name).unwrap().unwrap();
+    assert_eq!(*stats, ColumnStats::of(&column.data));
+    assert_eq!(stats.known(), values.iter().flatten().count());
     assert_eq!((&column.ty, column.len(), column.is_valid(values.len())), (ty, values.len(), false));
     (0..values.len()).map(|row| column.value(row)).collect()
 }
