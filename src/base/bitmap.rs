@@ -2,6 +2,18 @@
 
 use super::UserNo;
 
+#[inline(always)]
+fn count(words: &[u64]) -> usize {
+    words.iter().map(|w| w.count_ones() as usize).sum()
+}
+
+/// One instruction a word, where a plain x86-64 takes a dozen.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "popcnt")]
+fn count_with_popcnt(words: &[u64]) -> usize {
+    count(words)
+}
+
 /// Bits in 64-bit words, user 0 in the lowest bit of the first word. Bits at and above `len` are always 0.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Bitmap {
@@ -71,7 +83,12 @@ impl Bitmap {
 
     /// How many users are in it.
     pub fn count(&self) -> usize {
-        self.words.iter().map(|w| w.count_ones() as usize).sum()
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("popcnt") {
+            // SAFETY: the feature was found at run time.
+            return unsafe { count_with_popcnt(&self.words) };
+        }
+        count(&self.words)
     }
 
     /// The users in it, in order of their numbers.

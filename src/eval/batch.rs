@@ -14,6 +14,7 @@ use super::column::Source;
 use super::lanes::{BLOCK, Bits, Data, Lanes, NONE, Scalar, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip};
 use super::messages::MessageLog;
 use super::ready::Ready;
+use super::tally::tally;
 use super::{Audience, events};
 use crate::base::{Bitmap, Place, Type, UserNo, Value, Zone};
 use crate::plan::kernel::{Binary, Unary, distance, int_to_float, mask, quotient};
@@ -38,26 +39,42 @@ pub struct Block<'b> {
     pub start: usize,
     pub len: usize,
     /// By [`CondId`]: what is known already, and for which rows.
-    conds: Vec<Option<(Bits, Truths)>>,
-    vals: Vec<Option<(Bits, Rc<Lanes<'b>>)>>,
+    conds: Vec<Slot<Truths>>,
+    vals: Vec<Slot<Option<Rc<Lanes<'b>>>>>,
+    /// How many blocks there were: what was written in another round is of another block.
+    round: u32,
 }
+
+/// What is known already of a node that several others share, and for which rows.
+#[derive(Clone)]
+struct Slot<T> {
+    round: u32,
+    have: Bits,
+    what: T,
+}
+
+/// Blocks that one core takes at a time.
+const STRETCH: usize = 16;
 
 /// A condition for every user, on all cores.
 pub fn audience(bound: &Bound, root: CondId) -> Audience {
     let users = bound.scope.snapshot.user_count();
-    let truths: Vec<Truths> = (0..users.div_ceil(BLOCK))
-        .into_par_iter()
-        .map_init(
-            || Block::new(bound, Frame::Users),
-            |block, number| {
-                block.reset(number * BLOCK, users);
+    let words = users.div_ceil(64);
+    let (mut yes, mut known) = (vec![0; words], vec![0; words]);
+    let stretches = yes.par_chunks_mut(STRETCH * WORDS).zip(known.par_chunks_mut(STRETCH * WORDS)).enumerate();
+    stretches.for_each_init(
+        || Block::new(bound, Frame::Users),
+        |block, (stretch, (yes, known))| {
+            for (number, (yes, known)) in yes.chunks_mut(WORDS).zip(known.chunks_mut(WORDS)).enumerate() {
+                block.reset((stretch * STRETCH + number) * BLOCK, users);
                 let all = block.all();
-                block.cond(root, &all)
-            },
-        )
-        .collect();
-    let words = |pick: fn(&Truths) -> Bits| Bitmap::from_words(truths.iter().flat_map(pick).collect(), users);
-    Audience { yes: words(|t| t.yes), known: words(Truths::known) }
+                let truths = block.cond(root, &all);
+                yes.iter_mut().zip(truths.yes).for_each(|(word, bits)| *word = bits);
+                known.iter_mut().zip(truths.known()).for_each(|(word, bits)| *word = bits);
+            }
+        },
+    );
+    Audience { yes: Bitmap::from_words(yes, users), known: Bitmap::from_words(known, users) }
 }
 
 /// A value for each of some users, in the order of their numbers.
@@ -96,16 +113,16 @@ pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
 
 impl<'b> Block<'b> {
     pub fn new(bound: &'b Bound<'b>, frame: Frame<'b>) -> Self {
-        let (conds, vals) = (vec![None; bound.plan.conds.len()], vec![None; bound.plan.vals.len()]);
-        Block { bound, frame, start: 0, len: 0, conds, vals }
+        let conds = vec![Slot { round: 0, have: NONE, what: Truths::UNKNOWN }; bound.plan.conds.len()];
+        let vals = vec![Slot { round: 0, have: NONE, what: None }; bound.plan.vals.len()];
+        Block { bound, frame, start: 0, len: 0, conds, vals, round: 1 }
     }
 
     /// The block of rows from `start` on, of `total` in all.
     pub fn reset(&mut self, start: usize, total: usize) {
         self.start = start;
         self.len = total.saturating_sub(start).min(BLOCK);
-        self.conds.fill(None);
-        self.vals.fill(None);
+        self.round += 1;
     }
 
     pub fn all(&self) -> Bits {
@@ -124,17 +141,20 @@ impl<'b> Block<'b> {
 
     /// The condition in the rows of `need`; what it says of other rows means nothing.
     pub fn cond(&mut self, id: CondId, need: &Bits) -> Truths {
+        if !self.bound.is_shared(id) {
+            return self.cond_new(id, need);
+        }
         let at = id.0 as usize;
         let mut need = *need;
-        if let Some(Some((have, truths))) = self.conds.get(at) {
-            if is_none(&minus(&need, have)) {
-                return *truths;
+        if let Some(slot) = self.conds.get(at).filter(|slot| slot.round == self.round) {
+            if is_none(&minus(&need, &slot.have)) {
+                return slot.what;
             }
-            need = or(&need, have);
+            need = or(&need, &slot.have);
         }
         let truths = self.cond_new(id, &need);
         if let Some(slot) = self.conds.get_mut(at) {
-            *slot = Some((need, truths));
+            *slot = Slot { round: self.round, have: need, what: truths };
         }
         truths
     }
@@ -169,9 +189,9 @@ impl<'b> Block<'b> {
                 let of = self.cond(*of, need);
                 Truths { yes: of.no, no: of.yes }
             }
-            Cond::All(parts) => {
+            Cond::All(_) => {
                 let mut all = Truths { yes: *need, no: NONE };
-                for part in parts {
+                for part in bound.order(id) {
                     let open = minus(need, &all.no);
                     if is_none(&open) {
                         break;
@@ -182,9 +202,9 @@ impl<'b> Block<'b> {
                 }
                 all
             }
-            Cond::Any(parts) => {
+            Cond::Any(_) => {
                 let mut any = Truths { yes: NONE, no: *need };
-                for part in parts {
+                for part in bound.order(id) {
                     let open = minus(need, &any.yes);
                     if is_none(&open) {
                         break;
@@ -305,7 +325,7 @@ impl<'b> Block<'b> {
     pub fn val(&mut self, id: ValId, need: &Bits) -> Rc<Lanes<'b>> {
         let at = id.0 as usize;
         let mut need = *need;
-        if let Some(Some((have, lanes))) = self.vals.get(at) {
+        if let Some(Slot { have, what: Some(lanes), .. }) = self.vals.get(at).filter(|slot| slot.round == self.round) {
             if is_none(&minus(&need, have)) {
                 return lanes.clone();
             }
@@ -319,7 +339,7 @@ impl<'b> Block<'b> {
             None => self.val_new(id, &need),
         };
         if let Some(slot) = self.vals.get_mut(at) {
-            *slot = Some((need, lanes.clone()));
+            *slot = Slot { round: self.round, have: need, what: Some(lanes.clone()) };
         }
         lanes
     }
@@ -400,7 +420,7 @@ impl<'b> Block<'b> {
                 binary(*op, &a, &b, need, self.zone())
             }
             ValKind::Event(_) => match (self.frame, bound.query_of(Node::Val(id))) {
-                (Frame::Users, Some(query)) => events::values(self, query, &val.ty, need),
+                (Frame::Users, Some(query)) => tally(self, query, need).unwrap_or_else(|| events::values(self, query, &val.ty, need)),
                 _ => Lanes::NOTHING,
             },
             ValKind::Named(_, of) => return self.val(*of, need),

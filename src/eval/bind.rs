@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::column::Source;
+use super::order::best_first;
 use super::point::{At, Point};
 use super::ready::Ready;
 use super::{Audience, EvalError, Scope, batch};
@@ -14,7 +15,7 @@ use crate::base::{Bitmap, EventSchema, TagId, Type, UserNo, Value};
 use crate::plan::Plan;
 use crate::plan::node::{Cond, CondId, Node, Pattern, Query, ValId, ValKind};
 use crate::program::expr::{EventSource, OwnEvent};
-use crate::store::{Column, ColumnData, EventTable};
+use crate::store::{Column, ColumnData, ColumnStats, EventTable};
 
 /// Everything that evaluating a plan needs.
 pub struct Bound<'a> {
@@ -23,12 +24,18 @@ pub struct Bound<'a> {
     tags: BTreeMap<TagId, Tag<'a>>,
     /// By [`CondId`].
     tests: Vec<Option<Ready<'a>>>,
+    /// By [`CondId`]: whether more than one node asks it.
+    shared: Vec<bool>,
+    /// By [`CondId`]: the parts of an `and` or `or`, best first.
+    orders: Vec<Vec<CondId>>,
     cond_queries: BTreeMap<CondId, BoundQuery<'a>>,
     val_queries: BTreeMap<ValId, BoundQuery<'a>>,
 }
 
 struct Tag<'a> {
     data: Cow<'a, ColumnData>,
+    /// Of the column as it is stored; none of one that was converted.
+    stats: Option<&'a ColumnStats>,
     fresh: Option<(&'a arrow_array::Int64Array, i64)>,
 }
 
@@ -59,6 +66,8 @@ impl<'a> Bound<'a> {
             plan,
             tags: BTreeMap::new(),
             tests: Vec::with_capacity(plan.conds.len()),
+            shared: shared(plan),
+            orders: Vec::new(),
             cond_queries: BTreeMap::new(),
             val_queries: BTreeMap::new(),
         };
@@ -81,6 +90,7 @@ impl<'a> Bound<'a> {
                 bound.val_queries.insert(ValId(number), query);
             }
         }
+        bound.orders = best_first(&bound);
         Ok(bound)
     }
 
@@ -94,7 +104,11 @@ impl<'a> Bound<'a> {
             (Some(_), None) if column.data.known() == 0 => None,
             (Some(_), None) => return Err(EvalError::NoTimes { tag: tag.name.clone() }),
         };
-        self.tags.insert(id, Tag { data, fresh });
+        let stats = match data {
+            Cow::Borrowed(_) => self.scope.snapshot.column_stats(&tag.name)?,
+            Cow::Owned(_) => None,
+        };
+        self.tags.insert(id, Tag { data, stats, fresh });
         Ok(())
     }
 
@@ -120,7 +134,22 @@ impl<'a> Bound<'a> {
     /// The column of a stored tag; `None` when the store does not have it.
     pub fn tag(&self, id: TagId) -> Option<Source<'_>> {
         let tag = self.tags.get(&id)?;
-        Some(Source { data: &tag.data, fresh: tag.fresh })
+        Some(Source { data: &tag.data, fresh: tag.fresh, blocks: tag.stats.map(ColumnStats::blocks) })
+    }
+
+    /// How a tag's values are spread, where that is known.
+    pub fn stats(&self, id: TagId) -> Option<&ColumnStats> {
+        self.tags.get(&id)?.stats
+    }
+
+    /// The parts of an `and` or `or` in the order in which to ask them.
+    pub fn order(&self, id: CondId) -> &[CondId] {
+        self.orders.get(id.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an answer is worth keeping, since another node will ask again.
+    pub fn is_shared(&self, id: CondId) -> bool {
+        self.shared.get(id.0 as usize).copied().unwrap_or(true)
     }
 
     pub fn test(&self, id: CondId) -> Option<&Ready<'a>> {
@@ -157,6 +186,20 @@ impl Bound<'_> {
     pub fn values(&self, users: &Bitmap) -> Vec<Option<Value>> {
         batch::values(self, users)
     }
+}
+
+/// Which conditions have more than one parent.
+fn shared(plan: &Plan) -> Vec<bool> {
+    let mut parents = vec![0u32; plan.conds.len()];
+    let parts = plan.conds.iter().flat_map(Cond::parts).chain(plan.vals.iter().flat_map(|v| v.kind.parts()));
+    for part in parts {
+        if let Node::Cond(id) = part
+            && let Some(n) = parents.get_mut(id.0 as usize)
+        {
+            *n += 1;
+        }
+    }
+    parents.into_iter().map(|n| n > 1).collect()
 }
 
 /// The column's values in the type `ty`.

@@ -13,10 +13,13 @@ mod error;
 mod events;
 mod lanes;
 pub mod messages;
+mod order;
 mod point;
 mod query;
 mod ready;
+mod scan;
 pub mod tables;
+mod tally;
 mod trace;
 pub mod value;
 
