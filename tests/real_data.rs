@@ -141,7 +141,6 @@ fn audiences_by_real_purchases() {
 }
 
 #[test]
-#[ignore = "one user of 23,570 differs: the mean of money is rounded to minor units before it is compared"]
 fn audiences_by_the_mean_of_real_purchases() {
     agree_on_purchases(|when| when.contains("avg("), 1);
 }

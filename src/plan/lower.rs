@@ -197,7 +197,7 @@ impl<'p> Lowering<'p> {
 
     fn compare(&mut self, op: CompareOp, left: &Expr, right: &Expr, span: Span) -> Result<CondId, Misfit> {
         let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
-        let cond = match (self.node(left)?, self.node(right)?) {
+        let cond = match (self.compared(left)?, self.compared(right)?) {
             (Node::Cond(a), Node::Cond(b)) if equality => self.builder.same(a, b),
             (Node::Val(a), Node::Val(b)) => {
                 let turned = match op {
@@ -215,7 +215,7 @@ impl<'p> Lowering<'p> {
                 } else if let Some(test) = of_constant(self, turned, b, a) {
                     self.builder.test(b, &test)
                 } else {
-                    let forms = (form(&left.ty), form(&right.ty));
+                    let forms = (form(&self.builder.val(a).ty), form(&self.builder.val(b).ty));
                     let comparable = matches!(forms, (Form::Int | Form::Float, Form::Int | Form::Float) | (Form::Text, Form::Text));
                     if !comparable {
                         return Err(Misfit::Shape(span));
@@ -234,8 +234,20 @@ impl<'p> Lowering<'p> {
         Ok(if op == CompareOp::Ne { self.builder.not(cond) } else { cond })
     }
 
+    /// A side of a comparison. A mean of money or of elapsed time is shown in whole units but compared as it is: ¥20.004 is more than ¥20.
+    fn compared(&mut self, e: &Expr) -> Result<Node, Misfit> {
+        match &e.kind {
+            ExprKind::Event(query) if query.what == Aggregate::Avg && matches!(e.ty, Type::Money | Type::Elapsed) => {
+                let query = ValKind::Event(Box::new(self.query(query, e.span)?));
+                Ok(Node::Val(self.builder.push_val(&Type::Number, query)))
+            }
+            _ => self.node(e),
+        }
+    }
+
     fn in_range(&mut self, of: &Expr, lo: &Expr, hi: &Expr, span: Span) -> Result<CondId, Misfit> {
-        let (of, lo, hi) = (self.val(of)?, self.val(lo)?, self.val(hi)?);
+        let Node::Val(of) = self.compared(of)? else { return Err(Misfit::Shape(span)) };
+        let (lo, hi) = (self.val(lo)?, self.val(hi)?);
         let form_of = form(&self.builder.val(of).ty);
         if let (Some(lo), Some(hi)) = (self.builder.constant(lo), self.builder.constant(hi)) {
             let test = test_in_range(form_of, lo, hi).ok_or(Misfit::Shape(span))?;

@@ -59,6 +59,21 @@ impl Oracle<'_> {
         }
     }
 
+    /// Both sides of a comparison; a mean of whole units is not rounded for it.
+    fn sides(&self, a: &Expr, b: &Expr, user: UserNo, row: Row) -> (Option<Value>, Option<Value>) {
+        let mean = |e: &Expr| {
+            matches!(&e.kind, ExprKind::Event(query) if query.what == Aggregate::Avg) && matches!(e.ty, Type::Money | Type::Elapsed)
+        };
+        if !mean(a) && !mean(b) {
+            return (self.eval(a, user, row), self.eval(b, user, row));
+        }
+        let side = |e: &Expr| match (&e.kind, mean(e)) {
+            (ExprKind::Event(query), true) => self.event(query, &Type::Number, user),
+            _ => self.eval(e, user, row).map(|v| Value::Int(whole(&v) as i64)),
+        };
+        (side(a), side(b))
+    }
+
     fn eval(&self, e: &Expr, user: UserNo, row: Row) -> Option<Value> {
         use ExprKind as K;
         let truth = |e: &Expr| self.truth(e, user, row);
@@ -112,7 +127,8 @@ impl Oracle<'_> {
                 (a, _) => a,
             },
             K::Compare { op, left, right } => {
-                let order = order(&value(left)?, &value(right)?);
+                let (left, right) = self.sides(left, right, user, row);
+                let order = order(&left?, &right?);
                 Some(match op {
                     CompareOp::Eq => order == Ordering::Equal,
                     CompareOp::Ne => order != Ordering::Equal,
@@ -123,7 +139,8 @@ impl Oracle<'_> {
                 })
             }
             K::InRange { of, lo, hi } => {
-                let (of, lo, hi) = (value(of)?, value(lo)?, value(hi)?);
+                let ((below, lo), (above, hi)) = (self.sides(of, lo, user, row), self.sides(of, hi, user, row));
+                let (of, lo, hi) = (below.and(above)?, lo?, hi?);
                 Some(order(&lo, &of) != Ordering::Greater && order(&of, &hi) != Ordering::Greater)
             }
             K::InList { of, list } => {
@@ -261,7 +278,7 @@ impl Oracle<'_> {
             },
             Aggregate::Avg if n == 0 => None,
             Aggregate::Avg => match ty {
-                Type::Number if matches!(values[0], Value::Int(_)) => number(wholes() as f64 / n as f64),
+                Type::Number if matches!(values[0], Value::Int(_) | Value::Money(_) | Value::Elapsed(_)) => number(wholes() as f64 / n as f64),
                 Type::Number => number(floats() / n as f64),
                 Type::Ratio => Some(Value::Ratio((floats() / n as f64) as f32)),
                 Type::Distance => Some(floats() / n as f64).filter(|f| f.is_finite()).map(Value::Distance),
