@@ -278,7 +278,9 @@ impl Oracle<'_> {
             },
             Aggregate::Avg if n == 0 => None,
             Aggregate::Avg => match ty {
-                Type::Number if matches!(values[0], Value::Int(_) | Value::Money(_) | Value::Elapsed(_)) => number(wholes() as f64 / n as f64),
+                Type::Number if matches!(values[0], Value::Int(_) | Value::Money(_) | Value::Elapsed(_)) => {
+                    number(wholes() as f64 / n as f64)
+                }
                 Type::Number => number(floats() / n as f64),
                 Type::Ratio => Some(Value::Ratio((floats() / n as f64) as f32)),
                 Type::Distance => Some(floats() / n as f64).filter(|f| f.is_finite()).map(Value::Distance),
