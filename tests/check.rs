@@ -172,6 +172,13 @@ fn types_of_expressions() {
         ("least(age, score)", "number?"),
         ("greatest(budget, 500)", "money"),
         ("if(vip, 10, 20)", "int 10..20?"),
+        // A text literal is as long as it is, whatever stands beside it.
+        ("if(vip, \"会员\", \"普通用户\")", "text(4)?"),
+        ("nickname ?? \"longer than ten\"", "text(15)"),
+        ("least(nickname, \"longer than ten\")", "text(15)?"),
+        ("nickname < \"longer than ten\"", "bool?"),
+        ("nickname in \"a\"..\"longer than ten\"", "bool?"),
+        ("\"a\" in [\"ab\", \"abc\"]", "bool"),
         ("if(age is known, age, 0)", "int 0..120"),
         ("if(member, region, '城市')", "text(9)?"),
         ("mask(phone)", "text(20)?"),

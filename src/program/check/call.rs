@@ -217,6 +217,7 @@ impl Exprs<'_> {
         for (i, arg) in args.iter().enumerate() {
             let e = match &lead {
                 Some(lead) if i == first => Some(lead.clone()),
+                Some(lead) if matches!(lead.ty, Type::Text { .. }) && text_literal(arg).is_some() => self.expr(arg, None, cx),
                 Some(lead) => self.expr(arg, Some(Want { ty: &lead.ty, from: Some(lead.span) }), cx),
                 None if i == first || is_literal(arg) => None,
                 None => self.expr(arg, None, cx),
@@ -294,8 +295,12 @@ impl Exprs<'_> {
             let other = self.expr(other, None, cx_other)?;
             return Some((self.as_text(lead), other));
         }
-        let want = Want { ty: &lead.ty, from: Some(lead.span) };
-        let other = self.expr(other, Some(want), cx_other)?;
+        let want = match &lead.ty {
+            // A text is as long as it is: "会员" beside "普通用户".
+            Type::Text { .. } if text_literal(other).is_some() => want,
+            ty => Some(Want { ty, from: Some(lead.span) }),
+        };
+        let other = self.expr(other, want, cx_other)?;
         self.unify(lead, other)
     }
 

@@ -2,7 +2,7 @@
 
 use super::ExprContext;
 use super::expr::{Exprs, Want, bare};
-use super::literal::{is_literal, quoted};
+use super::literal::{beside, is_literal, quoted};
 use crate::base::{Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
@@ -110,7 +110,8 @@ impl Exprs<'_> {
             self.unlikely_text(text, e.span, &texts);
             return None;
         }
-        self.expr(e, Some(Want { ty: &known.ty, from: Some(known.span) }), cx)
+        let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+        self.expr(e, Some(Want { ty: &beside(known, equality), from: Some(known.span) }), cx)
     }
 
     /// `interests == "beauty"`.

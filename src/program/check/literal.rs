@@ -21,6 +21,15 @@ fn instead(text: impl Into<String>) -> Instead {
     Instead { title: msg!("write `{text}`", "写作 `{text}`"), text }
 }
 
+/// The type that a literal takes which is compared with `e`. Only where it is to equal a stored text is it held to that text's length: a literal is as
+/// long as it happens to be, and what lies before or after a text may be longer than it.
+pub fn beside(e: &Expr, equality: bool) -> Type {
+    match &e.ty {
+        Type::Text { .. } if !equality || matches!(e.kind, ExprKind::Const(_)) => Type::TEXT,
+        ty => ty.clone(),
+    }
+}
+
 impl Exprs<'_> {
     pub fn literal(&mut self, kind: &LiteralKind, span: Span, want: Option<Want<'_>>) -> Option<Expr> {
         let ty = want.map(|w| w.ty);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::ExprContext;
 use super::expr::{Exprs, Want, bare, text_literal};
-use super::literal::quoted;
+use super::literal::{beside, quoted};
 use crate::base::{Date, Instant, TimeOfDay, Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
@@ -66,8 +66,9 @@ impl Exprs<'_> {
             );
             return None;
         }
+        let ty = beside(&of, false);
         let mut end = |e: &ast::Expr| {
-            let typed = self.expr(e, Some(Want { ty: &of.ty, from: Some(of.span) }), cx)?;
+            let typed = self.expr(e, Some(Want { ty: &ty, from: Some(of.span) }), cx)?;
             if types::same_kind(&typed.ty, &of.ty) || (types::is_number(&typed.ty) && types::is_number(&of.ty)) {
                 return Some(typed);
             }
@@ -145,7 +146,8 @@ impl Exprs<'_> {
             self.report(Finding::new(&catalog::EMPTY_RANGE, list, msg!("an empty list matches nothing", "空列表什么也不匹配")));
             return None;
         }
-        let ty = if let Type::Set(of) = &of.ty { of } else { &of.ty };
+        let ty = if let Type::Set(of) = &of.ty { (**of).clone() } else { beside(of, true) };
+        let ty = &ty;
         // A long list of a large enum: members are found by hash.
         let codes: HashMap<&str, u16> = match ty {
             Type::Enum(e) if items.len() > 32 => e.members.iter().zip(0u16..).map(|(m, code)| (m.as_str(), code)).collect(),
