@@ -7,8 +7,11 @@
 mod platforms;
 
 use platforms::Server;
+use platforms::alipay::Alipay;
+use platforms::douyin::Douyin;
 use platforms::webhook::Receiver;
 use platforms::wechat::WeChat;
+use platforms::wecom::WeCom;
 
 const APP: &str = "wx1";
 const SECRET: &str = "s3cret";
@@ -19,9 +22,12 @@ fn main() {
     let server = match args.first().map(String::as_str) {
         Some("service_account") => Server::on_port(WeChat::new(APP, SECRET), port),
         Some("subscription_account") => Server::on_port(WeChat::subscription(APP, SECRET), port),
+        Some("wecom") => Server::on_port(WeCom::new(APP, SECRET), port),
+        Some("alipay") => Server::on_port(Alipay::new(APP), port),
+        Some("douyin") => Server::on_port(Douyin::new(APP), port),
         Some("webhook") => Server::on_port(Receiver::new(SECRET), port),
         _ => {
-            eprintln!("which platform? service_account, subscription_account, webhook [--port 8080]");
+            eprintln!("which platform? service_account, subscription_account, wecom, alipay, douyin, webhook [--port 8080]");
             std::process::exit(2);
         }
     };

@@ -6,11 +6,17 @@ mod platforms;
 #[path = "support/delivery.rs"]
 mod delivery;
 
+#[path = "channels/alipay.rs"]
+mod alipay;
 #[path = "channels/bench.rs"]
 mod bench;
 #[path = "channels/config.rs"]
 mod config;
+#[path = "channels/douyin.rs"]
+mod douyin;
 #[path = "channels/service_account.rs"]
 mod service_account;
 #[path = "channels/webhook.rs"]
 mod webhook;
+#[path = "channels/wecom.rs"]
+mod wecom;

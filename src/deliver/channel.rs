@@ -51,6 +51,15 @@ pub trait Channel: Send + Sync {
         let _ = (id, content);
         Recalled::Cannot { reason: "this channel takes nothing back".into() }
     }
+
+    /// Reminds the people who have to confirm what was accepted under one of the platform's ids.
+    ///
+    /// # Errors
+    /// Where nobody has to, or the platform takes no more reminders.
+    fn remind(&self, id: &str) -> Result<(), String> {
+        let _ = id;
+        Err("nobody has to confirm on this channel".into())
+    }
 }
 
 /// Messages that are handed over together. A repeat is the same, byte for byte.
@@ -197,6 +206,8 @@ pub struct Counts {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Recalled {
     Done,
+    /// What people had not confirmed yet is stopped; what they had sent stays.
+    Unsent,
     Cannot {
         reason: String,
     },

@@ -48,6 +48,7 @@ pub struct AccountConfig {
     pub open_kfid: Option<String>,
     pub sender: Option<String>,
     pub cover: Option<String>,
+    pub card: Option<String>,
     /// A PEM file.
     pub platform_key: Option<PathBuf>,
     pub open_id: Option<String>,
@@ -98,6 +99,7 @@ impl AccountConfig {
             open_kfid: self.open_kfid.clone(),
             sender: self.sender.clone(),
             cover: self.cover.clone(),
+            card: self.card.clone(),
             platform_key,
             open_id: self.open_id.clone(),
             refresh_token: secret("refresh_token", &self.refresh_token_env, &self.refresh_token_file).map_err(at)?,

@@ -4,7 +4,10 @@
 //! `cargo run --example platform -- service_account --port 8080`.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod alipay;
+pub mod douyin;
 pub mod wechat;
+pub mod wecom;
 
 pub mod webhook;
 

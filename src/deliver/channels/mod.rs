@@ -1,11 +1,14 @@
 //! The channels there are, one file a platform family.
 
+mod alipay;
+mod douyin;
 mod one_by_one;
 mod parts;
 mod sandbox_file;
 mod tencent;
 mod webhook;
 mod wechat;
+mod wecom;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,13 +16,15 @@ use std::sync::Arc;
 
 pub use sandbox_file::{Does, Fault, SandboxFile};
 
-use super::channel::Channel;
+use super::channel::{Answer, Batch, Channel, Reply, Then};
 use super::wire::account::{Account, Settings};
 use super::wire::http::Http;
+use crate::base::Elapsed;
 use crate::base::world::World;
 
 use crate::diag::Msg;
 use crate::msg;
+use crate::program::pack::Endpoint;
 
 /// Why a channel cannot be set up.
 #[derive(Debug)]
@@ -52,18 +57,41 @@ pub fn of_account(
             need("secret_env", settings.secret.is_some())?;
             wechat::ADDRESS
         }
+        "wecom" => {
+            need("app_id", settings.app_id.is_some())?;
+            need("secret_env", settings.secret.is_some())?;
+            wecom::ADDRESS
+        }
+        "alipay" => {
+            need("app_id", settings.app_id.is_some())?;
+            need("secret_env", settings.secret.is_some())?;
+            alipay::ADDRESS
+        }
+        "douyin" => {
+            need("app_id", settings.app_id.is_some())?;
+            need("open_id", settings.open_id.is_some())?;
+            need("refresh_token_env", settings.refresh_token.is_some())?;
+            douyin::ADDRESS
+        }
         "webhook" => {
             need("base_url", settings.base_url.is_some())?;
             need("secret_env", settings.secret.is_some())?;
             ""
         }
-        other => return Err(refuse(msg!("`{other}` has no adapter yet", "尚无 `{other}` 的适配器"))),
+        other => return Err(refuse(msg!("no platform is named `{other}`", "没有名为 `{other}` 的平台"))),
     };
     let account = Account::new(settings, address, http.clone(), world.clone()).map_err(refuse)?;
+    let signing = if platform == "alipay" { Some(alipay::Signing::of(&account).map_err(refuse)?) } else { None };
     let mut channels: Vec<(&'static str, Arc<dyn Channel>)> = Vec::new();
     for endpoint in &account.pack.endpoints {
         let channel: Option<Arc<dyn Channel>> = match platform.as_str() {
+            "alipay" => signing.as_ref().map(|signing| Arc::new(alipay::Alipay::of(&account, signing, endpoint)) as Arc<dyn Channel>),
+            "douyin" => Some(Arc::new(douyin::Douyin::of(&account, endpoint))),
             "webhook" => Some(Arc::new(webhook::Webhook::of(&account, endpoint))),
+            "wecom" => Some(match wecom::WeCom::of(&account, endpoint) {
+                Ok(channel) => Arc::new(channel),
+                Err(lacks) => Arc::new(Lacking { name: name.clone(), endpoint, what: lacks }),
+            }),
             _ => wechat::WeChat::of(&account, endpoint).map(|c| Arc::new(c) as Arc<dyn Channel>),
         };
         channels.extend(channel.map(|c| (endpoint.name.as_str(), c)));
@@ -94,3 +122,34 @@ impl fmt::Display for ChannelError {
 }
 
 impl std::error::Error for ChannelError {}
+
+/// An endpoint of an account that is bound, but not for it: it asks for what is missing instead of sending elsewhere.
+struct Lacking {
+    name: String,
+    endpoint: &'static Endpoint,
+    what: &'static str,
+}
+
+impl Channel for Lacking {
+    fn endpoint(&self) -> &Endpoint {
+        self.endpoint
+    }
+
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
+    fn settles_after(&self) -> Elapsed {
+        Elapsed(0)
+    }
+
+    fn send(&self, _: &Batch) -> Reply {
+        let Lacking { name, endpoint, what } = self;
+        let endpoint = &endpoint.name;
+        let why = msg!(
+            "`{name}.{endpoint}` needs `{what}` in `[accounts.{name}]` of `tagcast.toml`",
+            "`{name}.{endpoint}` 需要在 tagcast.toml 的 `[accounts.{name}]` 中写 `{what}`"
+        );
+        Reply { answer: Answer::NotSent { reason: format!("`{what}` is missing") }, then: Then::Stop { why } }
+    }
+}

@@ -35,6 +35,8 @@ pub struct Settings {
     pub sender: Option<String>,
     /// The media id of the cover of articles without an image.
     pub cover: Option<String>,
+    /// The template of Douyin's mini program cards.
+    pub card: Option<String>,
     /// The platform's public key, for its answers.
     pub platform_key: Option<String>,
     /// The account at the platform: Douyin's `open_id`.
