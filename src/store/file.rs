@@ -97,20 +97,19 @@ impl NewFile {
         done.out.flush().map_err(|e| StoreError::write(path, e))
     }
 
-    /// Ends the file, makes it durable and read-only, and says what the manifest must know of it.
-    pub fn finish(self, path: &Path, name: &str) -> Result<FileEntry, StoreError> {
+    /// Ends the file, makes it read-only, and says what the manifest must know of it. It is not durable yet.
+    pub fn finish(self, path: &Path, name: &str) -> Result<(FileEntry, File), StoreError> {
         let done = self.writer.into_inner().map_err(|e| failed(path, e))?;
         let (bytes, checksum) = (done.bytes, done.sum.finish());
         let file = done.out.into_inner().map_err(|e| StoreError::write(path, e.into_error()))?;
-        let durable = || -> io::Result<()> {
+        let make_read_only = || -> io::Result<()> {
             let mut permissions = file.metadata()?.permissions();
             permissions.set_readonly(true);
-            file.set_permissions(permissions)?;
-            file.sync_all()
+            file.set_permissions(permissions)
         };
-        durable().map_err(|e| StoreError::write(path, e))?;
+        make_read_only().map_err(|e| StoreError::write(path, e))?;
         let frame = Contents::of(&OpenFile::open(path)?)?.frame()?;
-        Ok(FileEntry { file: name.into(), bytes, checksum, frame })
+        Ok((FileEntry { file: name.into(), bytes, checksum, frame }, file))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod column;
 pub mod declare;
 mod digest;
 mod disk;
+mod durable;
 mod error;
 pub mod event_table;
 pub mod export;

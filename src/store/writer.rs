@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::blocks::{self, ColumnStats};
 use super::column::{Column, ColumnData};
 use super::disk::{LOCK, open_snapshot, open_users, read_manifest};
+use super::durable::{Waiting, sync_folder};
 use super::error::{StoreError, words};
 use super::event_table::EventSegment;
 use super::file::{self, NewFile};
@@ -44,13 +45,23 @@ pub struct Writer {
     next: Manifest,
     /// Files written since the last commit.
     written: Vec<PathBuf>,
+    /// Those of them that are not durable yet.
+    waiting: Waiting,
 }
 
 impl Writer {
     pub(super) fn open(dir: &Path, world: Arc<dyn World>) -> Result<Self, StoreError> {
         let lock = lock(dir)?;
         let manifest = read_manifest(dir)?;
-        let writer = Writer { dir: dir.into(), world, _lock: lock, next: manifest.clone(), manifest, written: Vec::new() };
+        let writer = Writer {
+            dir: dir.into(),
+            world,
+            _lock: lock,
+            next: manifest.clone(),
+            manifest,
+            written: Vec::new(),
+            waiting: Waiting::default(),
+        };
         writer.remove_orphans()?;
         Ok(writer)
     }
@@ -62,7 +73,15 @@ impl Writer {
             Err(StoreError::NoStore(_)) => Manifest::new(),
             other => other?, // Another process was faster.
         };
-        let mut writer = Writer { dir: dir.into(), world, _lock: lock, next: manifest.clone(), manifest, written: Vec::new() };
+        let mut writer = Writer {
+            dir: dir.into(),
+            world,
+            _lock: lock,
+            next: manifest.clone(),
+            manifest,
+            written: Vec::new(),
+            waiting: Waiting::default(),
+        };
         writer.commit()?;
         Ok(writer)
     }
@@ -235,8 +254,14 @@ impl Writer {
             let batch = batches::of_segment(event, &segment).map_err(|e| StoreError::write(&path, io::Error::other(e)))?;
             out.write(&path, &batch)
         })?;
-        self.about_to(&name)?;
-        out.finish(&path, &name)
+        self.end(out, &name, &path)
+    }
+
+    /// Ends a new file; it is made durable with others.
+    fn end(&mut self, file: NewFile, name: &str, path: &Path) -> Result<FileEntry, StoreError> {
+        let (entry, file) = file.finish(path, name)?;
+        self.waiting.add(&*self.world, name, path, file)?;
+        Ok(entry)
     }
 
     /// The number of the next file.
@@ -277,8 +302,8 @@ impl Writer {
             };
             file.write(&path, batch)?;
         }
-        self.about_to(&name)?;
-        out.ok_or_else(|| StoreError::write(&path, io::ErrorKind::InvalidInput.into()))?.finish(&path, &name)
+        let out = out.ok_or_else(|| StoreError::write(&path, io::ErrorKind::InvalidInput.into()))?;
+        self.end(out, &name, &path)
     }
 
     /// A file for rows that are read but not yet placed; gone after the commit.
@@ -294,6 +319,7 @@ impl Writer {
     /// # Errors
     /// Those of the file system.
     pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.waiting.make_durable(&*self.world)?;
         let folders: BTreeSet<&Path> = self.written.iter().filter_map(|p| p.parent()).collect();
         for folder in folders {
             for folder in folder.ancestors().take_while(|f| f.starts_with(&self.dir)) {
@@ -355,14 +381,6 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy(path)),
         Err(TryLockError::Error(e)) => Err(StoreError::write(&path, e)),
     }
-}
-
-/// Makes the names in a folder durable. Where folders cannot be opened as files (Windows) the system does it alone.
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| StoreError::write(folder, e))?;
-    }
-    Ok(())
 }
 
 fn remove_unnamed(folder: &Path, named: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
