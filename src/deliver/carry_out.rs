@@ -217,7 +217,7 @@ impl<D: Desk> CarryOut<D> {
                         Taken::NotBefore(end) => {
                             waiting.insert(campaign, end);
                         }
-                        Taken::AllStruck => {}
+                        Taken::AllStruck | Taken::Overtaken => {}
                         Taken::Claim(claim) => {
                             let batch = Batch { begin_by: Some(begin_by), ..claim.batch(&self.users) };
                             let number = claim.number();

@@ -1,7 +1,10 @@
-//! The chain of records, and the proof that the tables are what the records made of them.
+//! The chains of records, one a writer, and the proof that the tables are what the records made of them.
+
+use std::collections::BTreeMap;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
 
 use super::bulk::digest;
 use super::error::LedgerError;
@@ -12,12 +15,14 @@ use crate::base::Instant;
 use crate::diag::Msg;
 use crate::msg;
 
-/// There is one writer; with several each has its own chain.
-pub(super) const WRITER: &str = "main";
+/// The chain of the process that carries campaigns out.
+pub(super) const MAIN: &str = "main";
+/// The chain of people at the command line.
+pub(super) const CONSOLE: &str = "console";
 /// Problems that a verification names before it stops looking.
 const MAX_PROBLEMS: usize = 20;
 
-/// A place in the chain.
+/// A place in a chain.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Link {
     pub n: i64,
@@ -28,44 +33,79 @@ pub(super) struct Link {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
     pub records: u64,
-    /// Digest of the last record: two copies with the same one have the same history.
-    pub head: String,
+    /// The end of each writer's chain: two copies with the same ones have the same history.
+    pub heads: Vec<Head>,
     /// Empty: everything is as it was written.
     pub problems: Vec<Msg>,
 }
 
-fn chained(prev: &str, writer: &str, n: i64, at: i64, kind: &str, payload: &str) -> String {
-    digest(format!("{prev}\n{writer}\n{n}\n{at}\n{kind}\n{payload}").as_bytes())
+/// The end of a writer's chain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Head {
+    pub writer: String,
+    pub records: i64,
+    pub digest: String,
 }
 
-/// The end of the chain.
-pub(super) fn last(db: &Connection) -> Result<Link, LedgerError> {
-    let mut select = db.prepare_cached("SELECT n, digest FROM audit ORDER BY n DESC LIMIT 1")?;
-    let found = select.query_row([], |row| Ok(Link { n: row.get(0)?, digest: row.get(1)? })).optional()?;
+/// A record as it lies in the table.
+struct Line {
+    seq: i64,
+    writer: String,
+    n: i64,
+    at: i64,
+    kind: String,
+    payload: String,
+    prev: String,
+    digest: String,
+}
+
+impl Line {
+    fn of_row(row: &Row) -> rusqlite::Result<Line> {
+        Ok(Line {
+            seq: row.get(0)?,
+            writer: row.get(1)?,
+            n: row.get(2)?,
+            at: row.get(3)?,
+            kind: row.get(4)?,
+            payload: row.get(5)?,
+            prev: row.get(6)?,
+            digest: row.get(7)?,
+        })
+    }
+
+    /// What the digest must be. A record's place among those of all writers is said where it is not its place in its own chain.
+    fn expected(&self) -> String {
+        let Line { seq, writer, n, at, kind, payload, prev, digest: _ } = self;
+        let place = if seq == n { n.to_string() } else { format!("{n} {seq}") };
+        digest(format!("{prev}\n{writer}\n{place}\n{at}\n{kind}\n{payload}").as_bytes())
+    }
+}
+
+/// The end of a writer's chain.
+pub(super) fn last(db: &Connection, writer: &str) -> Result<Link, LedgerError> {
+    let mut select = db.prepare_cached("SELECT n, digest FROM audit WHERE writer = ? ORDER BY n DESC LIMIT 1")?;
+    let found = select.query_row([writer], |row| Ok(Link { n: row.get(0)?, digest: row.get(1)? })).optional()?;
     Ok(found.unwrap_or(Link { n: 0, digest: String::new() }))
 }
 
-pub(super) fn digest_of(db: &Connection, n: i64) -> Result<Option<String>, LedgerError> {
-    Ok(db.query_row("SELECT digest FROM audit WHERE n = ?", [n], |row| row.get(0)).optional()?)
+pub(super) fn digest_of(db: &Connection, writer: &str, n: i64) -> Result<Option<String>, LedgerError> {
+    let mut select = db.prepare_cached("SELECT digest FROM audit WHERE writer = ? AND n = ?")?;
+    Ok(select.query_row(params![writer, n], |row| row.get(0)).optional()?)
 }
 
-/// Adds the records of a transaction as one link.
-pub(super) fn append(db: &Connection, at: Instant, kind: &str, records: &[Record]) -> Result<Link, LedgerError> {
-    let prev = last(db)?;
+/// Adds the records of a transaction as one link to a writer's chain.
+pub(super) fn append(db: &Connection, writer: &str, at: Instant, kind: &str, records: &[Record]) -> Result<Link, LedgerError> {
+    let before = last(db, writer)?;
     let payload =
         serde_json::to_string(records).map_err(|e| LedgerError::Damaged(msg!("a record has no text: {e}", "记录无法写成文本：{e}")))?;
-    let n = prev.n + 1;
-    let digest = chained(&prev.digest, WRITER, n, at.0, kind, &payload);
-    db.prepare_cached("INSERT INTO audit (n, writer, at, kind, payload, prev, digest) VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(params![
-        n,
-        WRITER,
-        at.0,
-        kind,
-        payload,
-        prev.digest,
-        digest
-    ])?;
-    Ok(Link { n, digest })
+    let seq: i64 = db.prepare_cached("SELECT coalesce(max(seq), 0) + 1 FROM audit")?.query_row([], |row| row.get(0))?;
+    let (writer, kind) = (writer.to_owned(), kind.to_owned());
+    let mut line = Line { seq, writer, n: before.n + 1, at: at.0, kind, payload, prev: before.digest, digest: String::new() };
+    line.digest = line.expected();
+    let sql = "INSERT INTO audit (seq, writer, n, at, kind, payload, prev, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let Line { seq, writer, n, at, kind, payload, prev, digest } = &line;
+    db.prepare_cached(sql)?.execute(params![seq, writer, n, at, kind, payload, prev, digest])?;
+    Ok(Link { n: line.n, digest: line.digest })
 }
 
 impl Ledger {
@@ -80,12 +120,12 @@ impl Ledger {
         let again = Connection::open_in_memory()?;
         schema::create_tables(&again)?;
         let tables = Tables { db: &again, bulk: &tx };
-        let head = check_chain(&tx, &tables, &mut problems)?;
+        let (records, heads) = check_chains(&tx, &tables, &mut problems)?;
         check_bulk(&tx, &mut problems)?;
         for (table, key) in schema::PROJECTIONS {
             compare(table, key, &tx, &again, &mut problems)?;
         }
-        Ok(Verified { records: head.n.unsigned_abs(), head: head.digest, problems: problems.0 })
+        Ok(Verified { records, heads, problems: problems.0 })
     }
 }
 
@@ -100,53 +140,44 @@ impl Problems {
     }
 }
 
-/// Follows the chain and carries its records out on the empty `tables`.
-fn check_chain(db: &Connection, tables: &Tables, problems: &mut Problems) -> Result<Link, LedgerError> {
-    let mut select = db.prepare("SELECT n, writer, at, kind, payload, prev, digest FROM audit ORDER BY n")?;
+/// Follows the chains and carries their records out, in the order in which they were written, on the empty `tables`.
+fn check_chains(db: &Connection, tables: &Tables, problems: &mut Problems) -> Result<(u64, Vec<Head>), LedgerError> {
+    let mut select = db.prepare("SELECT seq, writer, n, at, kind, payload, prev, digest FROM audit ORDER BY seq")?;
     let mut rows = select.query([])?;
-    let mut before = Link { n: 0, digest: String::new() };
+    let mut chains: BTreeMap<String, Link> = BTreeMap::new();
+    let (mut records, mut before) = (0, String::from("the first"));
     while let Some(row) = rows.next()? {
-        let (n, link, payload, at) = match read_link(row) {
-            Ok(read) => read,
-            Err(_) => {
-                problems.add(msg!("a record after number {0} cannot be read", "第 {0} 条之后的记录无法读取", before.n));
-                continue;
-            }
+        records += 1;
+        let Ok(line) = Line::of_row(row) else {
+            problems.add(msg!("a record after {before} cannot be read", "{before} 之后的记录无法读取"));
+            continue;
         };
-        if n != before.n + 1 {
-            problems.add(msg!("records {0} to {1} are missing", "缺少第 {0} 至第 {1} 条记录", before.n + 1, n - 1));
+        let Line { writer, n, .. } = &line;
+        let name = if writer == MAIN { n.to_string() } else { format!("{n} of {writer}") };
+        let last = chains.get(writer).cloned().unwrap_or(Link { n: 0, digest: String::new() });
+        if *n != last.n + 1 {
+            problems.add(msg!("records {0} to {1} of `{writer}` are missing", "`{writer}` 缺少第 {0} 至第 {1} 条记录", last.n + 1, n - 1));
         }
-        if link.prev != before.digest || link.digest != link.expected {
-            problems.add(msg!("record {n} is not what was written", "第 {n} 条记录与写入时不符"));
+        if line.prev != last.digest || line.digest != line.expected() {
+            problems.add(msg!("record {name} is not what was written", "第 {name} 条记录与写入时不符"));
         }
-        before = Link { n, digest: link.digest };
-        match serde_json::from_str::<Vec<Record>>(&payload) {
+        match serde_json::from_str::<Vec<Record>>(&line.payload) {
             Ok(records) => {
-                if let Some(error) = records.iter().find_map(|r| tables.apply(r, at).err()) {
+                if let Some(error) = records.iter().find_map(|r| tables.apply(r, line.at).err()) {
                     let said = error.message();
                     problems.add(Msg {
-                        en: format!("record {n} does not follow from those before it: {}", said.en),
-                        zh: format!("第 {n} 条记录与之前的记录不相符：{}", said.zh),
+                        en: format!("record {name} does not follow from those before it: {}", said.en),
+                        zh: format!("第 {name} 条记录与之前的记录不相符：{}", said.zh),
                     });
                 }
             }
-            Err(e) => problems.add(msg!("record {n} cannot be read: {e}", "第 {n} 条记录无法读取：{e}")),
+            Err(e) => problems.add(msg!("record {name} cannot be read: {e}", "第 {name} 条记录无法读取：{e}")),
         }
+        chains.insert(writer.clone(), Link { n: *n, digest: line.digest });
+        before = name;
     }
-    Ok(before)
-}
-
-struct Read {
-    prev: String,
-    digest: String,
-    expected: String,
-}
-
-fn read_link(row: &Row) -> rusqlite::Result<(i64, Read, String, i64)> {
-    let (n, writer, at, kind): (i64, String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-    let (payload, prev, digest): (String, String, String) = (row.get(4)?, row.get(5)?, row.get(6)?);
-    let expected = chained(&prev, &writer, n, at, &kind, &payload);
-    Ok((n, Read { prev, digest, expected }, payload, at))
+    let heads = chains.into_iter().map(|(writer, link)| Head { writer, records: link.n, digest: link.digest }).collect();
+    Ok((records, heads))
 }
 
 /// Each column has the digest that it is kept under, and each that a table names is there.

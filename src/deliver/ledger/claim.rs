@@ -32,6 +32,8 @@ pub enum Taken {
     AllStruck,
     /// A limit is used up until then.
     NotBefore(Instant),
+    /// It was taken back, held back or changed by someone else in the meantime.
+    Overtaken,
 }
 
 /// Messages that may be handed over, once. Dropped without an answer they are unknown.
@@ -281,10 +283,14 @@ impl Writer {
         let of = members.len();
         let held = Held { segment, batch: number, key: key.clone(), claimed_at: now, members, of, least: None };
         let batch =
-            (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request: held.request(), worker: audit::WRITER.into() });
+            (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request: held.request(), worker: audit::MAIN.into() });
         let nobody = batch.is_none();
         let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, batch, spent }));
-        self.commit_fenced("claim", now, &[], &[claimed])?;
+        match self.commit_fenced("claim", now, &[], &[claimed]) {
+            Ok(()) => {}
+            Err(LedgerError::Overtaken(_)) => return Ok(Taken::Overtaken),
+            Err(error) => return Err(error),
+        }
         Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held: Box::new(held) }) })
     }
 
@@ -302,16 +308,6 @@ impl Writer {
     /// When the ledger cannot be written: it stays unknown.
     pub fn settle(&mut self, unsettled: Unsettled, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
         self.record_answer(unsettled.held, answer, false, now)
-    }
-
-    /// Records what a person found out of an unknown hand-over. What the platform still says later is worth more.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written, or the batch is not unknown.
-    pub fn settle_by_hand(&mut self, batch: i64, sent: bool, who: &str, now: Instant) -> Result<(), LedgerError> {
-        let state = if sent { State::SaidSent } else { State::SaidNotSent };
-        let answered = Answered { batch, state, reason: Some(who.into()), ids: None, accepted: Vec::new(), not_sent: Vec::new() };
-        self.commit("settle", now, &[], &[Record::Answered(Box::new(answered))])
     }
 
     fn record_answer(&mut self, held: Held, answer: &Answer, first: bool, now: Instant) -> Result<(), LedgerError> {
@@ -398,15 +394,6 @@ impl Writer {
     /// When the ledger cannot be written.
     pub fn expire(&mut self, now: Instant) -> Result<Vec<(String, i64)>, LedgerError> {
         self.end("expire", "s.expires < ?1", &[&now.0], State::Expired, now)
-    }
-
-    /// Takes back what is not yet handed over of a run; gives how many messages.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written.
-    pub fn withdraw(&mut self, run: RunId, now: Instant) -> Result<i64, LedgerError> {
-        let ended = self.end("withdraw", "s.run = ?1", &[&run.0], State::Withdrawn, now)?;
-        Ok(ended.iter().map(|(_, n)| n).sum())
     }
 
     fn end(

@@ -114,13 +114,14 @@ impl Limit {
 
 impl Ledger {
     /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. Campaigns
-    /// in `except` are left alone.
+    /// in `except` are left alone, and what people hold back.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn due(&self, now: Instant, except: &BTreeSet<String>) -> Result<Option<Due>, LedgerError> {
         let sql = format!(
-            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1
+            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1 AND NOT EXISTS (SELECT 1 FROM hold h
+                WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = s.account) OR (h.scope = 'campaign' AND h.name = r.campaign))
              ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.leg, s.segment",
             hour = Elapsed::hours(1).0
         );

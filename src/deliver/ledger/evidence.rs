@@ -7,9 +7,9 @@ use rusqlite::params;
 use super::bulk::{self, Bulk};
 use super::error::LedgerError;
 use super::plan::{RunId, salt};
-use super::record::{Learned, Record};
-use super::state::ReceiptKind;
-use super::{Ledger, Writer, encode};
+use super::record::{Answered, Learned, Record};
+use super::state::{ReceiptKind, State};
+use super::{Ledger, console::Console, encode};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
 
@@ -41,7 +41,7 @@ impl Ledger {
     }
 }
 
-impl Writer {
+impl Console {
     /// Keeps what became known, in any order and any number of times: the end is the same. Gives how many of the messages are known.
     ///
     /// # Errors
@@ -66,6 +66,16 @@ impl Writer {
             self.commit("learn", now, &[], &records)?;
         }
         Ok(records.len())
+    }
+
+    /// Records what a person found out of an unknown hand-over. What the platform still says later is worth more.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written, or the batch is not unknown.
+    pub fn settle_by_hand(&mut self, batch: i64, sent: bool, who: &str, now: Instant) -> Result<(), LedgerError> {
+        let state = if sent { State::SaidSent } else { State::SaidNotSent };
+        let answered = Answered { batch, state, reason: Some(who.into()), ids: None, accepted: Vec::new(), not_sent: Vec::new() };
+        self.commit("settle", now, &[], &[Record::Answered(Box::new(answered))])
     }
 
     /// These users want no messages. What is planned for them and not yet claimed is struck when its turn comes.

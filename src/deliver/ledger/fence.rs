@@ -68,7 +68,7 @@ impl Fence {
     /// Whether the ledger lacks what the fence knows.
     pub fn stops(&self, ledger: &str, db: &Connection, last: i64) -> Result<bool, LedgerError> {
         let Some(mark) = &self.mark else { return Ok(false) };
-        Ok(mark.ledger != ledger || mark.link.n > last || audit::digest_of(db, mark.link.n)?.as_ref() != Some(&mark.link.digest))
+        Ok(mark.ledger != ledger || mark.link.n > last || audit::digest_of(db, audit::MAIN, mark.link.n)?.as_ref() != Some(&mark.link.digest))
     }
 
     pub fn error(&self, ledger: &Path) -> LedgerError {
@@ -79,6 +79,22 @@ impl Fence {
     pub fn raise(&mut self, ledger: &str, link: &Link) -> Result<(), LedgerError> {
         let mark = Mark { ledger: ledger.into(), link: link.clone() };
         self.write(&mark).map_err(|e| LedgerError::io(&self.path, e))?;
+        self.mark = Some(mark);
+        Ok(())
+    }
+
+    /// Puts the mark back to `link`, on a person's word.
+    pub fn put_back(&mut self, ledger: &str, link: &Link) -> Result<(), LedgerError> {
+        let mark = Mark { ledger: ledger.into(), link: link.clone() };
+        let new = self.path.with_extension("highwater.new");
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&mark.to_slot())?;
+            file.sync_all()?;
+            std::fs::rename(&new, &self.path)?;
+            self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        };
+        write().map_err(|e| LedgerError::io(&self.path, e))?;
         self.mark = Some(mark);
         Ok(())
     }

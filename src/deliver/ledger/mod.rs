@@ -10,46 +10,52 @@
 //! from ([`project`]), so that [`Ledger::verify`] can make the tables again and compare. What is long (users, addresses, texts) lies in
 //! [`bulk`] under its digest.
 //!
-//! [`Ledger`] is what one can ask; [`Writer`] what one can do. There is one writer at a time over all processes. What may follow what is
-//! in the types: only a [`Due`] segment can be claimed, only a [`Claim`] or an [`Unsettled`] batch can be answered, each once.
+//! [`Ledger`] is what one can ask; [`Console`] what a person may do beside the process that carries campaigns out; [`Writer`] what that
+//! process does. There is one writer at a time over all processes. What may follow what is in the types: only a [`Due`] segment can be claimed, only a [`Claim`] or an [`Unsettled`] batch can be answered, each once.
 
 mod audit;
 mod bulk;
 mod claim;
+mod console;
 mod due;
 mod encode;
 mod error;
 mod evidence;
 mod fence;
 mod history;
+mod holds;
 mod live;
 mod outcome;
 mod plan;
 mod project;
 mod record;
 mod report;
+mod restore;
 mod schema;
 mod state;
 mod timers;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
-pub use audit::Verified;
+pub use audit::{Head, Verified};
 pub use claim::{Claim, Stuck, Taken, Unsettled};
+pub use console::Console;
 pub use due::{Due, Limit};
 pub use error::LedgerError;
 pub use evidence::{MessageKey, News};
+pub use holds::{Hold, Scope};
 pub use live::{Applied, Live, LiveCampaign, LiveProgram, Missed, StoredProgram};
 pub use outcome::{Happened, MessageOutcome, UserOutcome};
 pub use plan::{Occasion, PlannedRun, RunId, RunInfo};
 pub use report::{MessagesReport, RunReport, StoppedReport};
+pub use restore::Restored;
 pub use state::{ReceiptKind, State};
 pub use timers::{HandedOver, Later, Names, NewWait, Over, Reached, Timer, Wait};
 
@@ -58,7 +64,6 @@ use crate::base::world::World;
 use crate::msg;
 use bulk::Bulk;
 use fence::Fence;
-use project::Tables;
 use record::Record;
 
 /// How long a reader or a writer waits for the other's short work on the file.
@@ -79,18 +84,23 @@ pub struct Ledger {
 
 /// The writing side. While it lives no other process can have one; the claims of one that is gone are settled, never taken over.
 pub struct Writer {
-    ledger: Ledger,
-    world: Arc<dyn World>,
+    console: Console,
     fence: Fence,
     /// Held until the writer is dropped.
     _lock: File,
 }
 
 impl Deref for Writer {
-    type Target = Ledger;
+    type Target = Console;
 
-    fn deref(&self) -> &Ledger {
-        &self.ledger
+    fn deref(&self) -> &Console {
+        &self.console
+    }
+}
+
+impl DerefMut for Writer {
+    fn deref_mut(&mut self) -> &mut Console {
+        &mut self.console
     }
 }
 
@@ -101,15 +111,19 @@ impl Ledger {
     /// When another process has it open for writing, when it is damaged, of a later version, would lose commits, or is older than the
     /// hand-overs that were made with it.
     pub fn open(path: &Path, world: Arc<dyn World>) -> Result<Writer, LedgerError> {
+        let writer = Ledger::open_behind_fence(path, world)?;
+        let stops = writer.fence.stops(&writer.id, &writer.db, audit::last(&writer.db, audit::MAIN)?.n)?;
+        if stops { Err(writer.fence.error(path)) } else { writer.begin() }
+    }
+
+    /// Opens the ledger for writing although it may be older than the hand-overs that were made with it.
+    fn open_behind_fence(path: &Path, world: Arc<dyn World>) -> Result<Writer, LedgerError> {
         let lock = lock(&path.with_extension("lock"))?;
         let fence = Fence::at(path.with_extension("highwater"))?;
         if !path.exists() && fence.is_raised() {
             return Err(fence.error(path));
         }
-        // One thread at a time: the types see to it.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(path, flags)?;
-        db.busy_timeout(BUSY)?;
+        let mut db = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
         let version = schema::version(&db)?;
         schema::check_version(version, path)?;
         if version == 0 && db.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))? {
@@ -121,20 +135,16 @@ impl Ledger {
             world.about_to_write("migrate").map_err(|e| LedgerError::io(path, e))?;
             schema::migrate(&mut db, path)?;
         }
-        db.set_prepared_statement_cache_capacity(STATEMENTS);
         let id = schema::meta(&db, "ledger")?;
         let made = id.is_none();
         let id = id.unwrap_or_else(|| format!("{:016x}{:016x}", world.unique(), world.unique()));
-        let mut writer = Writer { ledger: Ledger { db, path: path.into(), id }, world, fence, _lock: lock };
+        let ledger = Ledger { db, path: path.into(), id };
+        let mut writer = Writer { console: Console::new(ledger, world, audit::MAIN), fence, _lock: lock };
         if made {
             let created = Record::Created { ledger: writer.id.clone() };
-            writer.commit("create", writer.world.now(), &[], &[created])?;
+            let now = writer.world.now();
+            writer.commit("create", now, &[], &[created])?;
         }
-        let last = audit::last(&writer.db)?;
-        if writer.fence.stops(&writer.ledger.id, &writer.ledger.db, last.n)? {
-            return Err(writer.fence.error(path));
-        }
-        writer.take_in_orphans(writer.world.now())?;
         Ok(writer)
     }
 
@@ -167,28 +177,19 @@ impl Ledger {
 }
 
 impl Writer {
-    /// The one door for changes: the records and their columns become durable together, or not at all.
-    fn commit(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<(), LedgerError> {
-        self.commit_link(kind, at, bulk, records).map(drop)
+    /// Takes in what processes that are gone have left.
+    fn begin(mut self) -> Result<Writer, LedgerError> {
+        let now = self.world.now();
+        self.take_in_orphans(now)?;
+        Ok(self)
     }
 
-    /// Like [`Self::commit`], and no copy of the ledger that lacks this change can be written to any more.
+    /// Like [`Console::commit`], and no copy of the ledger that lacks this change can be written to any more.
     fn commit_fenced(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<(), LedgerError> {
-        let link = self.commit_link(kind, at, bulk, records)?;
+        let link = self.console.commit_link(kind, at, bulk, records)?;
         self.world.about_to_write("highwater").map_err(|e| LedgerError::io(self.fence.path(), e))?;
-        self.fence.raise(&self.ledger.id, &link)
-    }
-
-    fn commit_link(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<audit::Link, LedgerError> {
-        let Ledger { db, path, .. } = &mut self.ledger;
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        bulk.iter().try_for_each(|b| b.put(&tx))?;
-        let tables = Tables { db: &tx, bulk: &tx };
-        records.iter().try_for_each(|record| tables.apply(record, at.0))?;
-        let link = audit::append(&tx, at, kind, records)?;
-        self.world.about_to_write(kind).map_err(|e| LedgerError::io(path, e))?;
-        tx.commit()?;
-        Ok(link)
+        let Writer { console, fence, .. } = self;
+        fence.raise(&console.id, &link)
     }
 
     /// The next free number of a table.
@@ -196,6 +197,14 @@ impl Writer {
         let sql = format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}");
         Ok(self.db.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
     }
+}
+
+/// Connects for writing. One thread at a time: the types see to it.
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, LedgerError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(db)
 }
 
 /// Takes the writer's lock. A process that ends may hold it for a moment longer, so it is asked for more than once.

@@ -60,6 +60,15 @@ impl Tables<'_> {
                 "run unfinished",
             ),
             Record::Erased { segment, addresses, contents } => self.erased(*segment, addresses, contents),
+            Record::Held { scope, name, cancelled, who } => self.run(
+                "INSERT INTO hold (scope, name, cancelled, at, who) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT (scope, name) DO UPDATE SET cancelled = max(hold.cancelled, excluded.cancelled)",
+                params![scope, name, i64::from(*cancelled), at, who],
+            ),
+            Record::Released { scope, name, who: _ } => {
+                self.guarded("DELETE FROM hold WHERE scope = ? AND name = ?", params![scope, name], "hold in force")
+            }
+            Record::Restored { who: _ } => Ok(()),
             Record::Armed(a) => self.run(
                 "INSERT INTO wait (wait, campaign, user_no, event, armed, due, vals) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 params![a.wait, a.campaign, a.user, a.event, a.armed, a.due, a.values],
@@ -199,7 +208,9 @@ impl Tables<'_> {
 
     fn claimed(&self, c: &Claimed, at: i64) -> Done {
         self.guarded(
-            "UPDATE segment SET claimed = claimed + ?1 WHERE segment = ?2 AND claimed = ?3 AND rest = 0 AND claimed + ?1 <= size",
+            "UPDATE segment SET claimed = claimed + ?1 WHERE segment = ?2 AND claimed = ?3 AND rest = 0 AND claimed + ?1 <= size
+                AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = segment.account)
+                    OR (h.scope = 'campaign' AND h.name = (SELECT campaign FROM run WHERE run.run = segment.run)))",
             params![c.size, c.segment, c.first],
             "segment unclaimed",
         )?;

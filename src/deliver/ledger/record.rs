@@ -77,6 +77,23 @@ pub(super) enum Record {
         step: String,
         why: String,
     },
+    /// A person holds something back.
+    Held {
+        scope: String,
+        name: String,
+        /// What was planned of it is withdrawn, too.
+        cancelled: bool,
+        who: String,
+    },
+    Released {
+        scope: String,
+        name: String,
+        who: String,
+    },
+    /// A person says that the ledger, although an old copy, is to be gone on with.
+    Restored {
+        who: String,
+    },
     /// What arrived up to here is dealt with.
     Fed {
         source: String,

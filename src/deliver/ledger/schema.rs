@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -88,8 +88,19 @@ CREATE INDEX timer_due ON timer (due);
 CREATE TABLE feed (source TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
+/// A chain of records for each writer; what people hold back.
+const V3: &str = "
+ALTER TABLE audit RENAME TO audit_before;
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, writer TEXT NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
+    payload TEXT NOT NULL, prev TEXT NOT NULL, digest TEXT NOT NULL, UNIQUE (writer, n));
+INSERT INTO audit SELECT n, writer, n, at, kind, payload, prev, digest FROM audit_before;
+DROP TABLE audit_before;
+CREATE TABLE hold (scope TEXT NOT NULL, name TEXT NOT NULL, cancelled INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL,
+    PRIMARY KEY (scope, name)) WITHOUT ROWID;
+";
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 21] = [
+pub(super) const PROJECTIONS: [(&str, &str); 22] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -111,6 +122,7 @@ pub(super) const PROJECTIONS: [(&str, &str); 21] = [
     ("wait", "wait"),
     ("timer", "segment, step"),
     ("feed", "source"),
+    ("hold", "scope, name"),
 ];
 
 /// The version of a ledger; 0 for a file without one.

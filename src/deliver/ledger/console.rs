@@ -1,0 +1,76 @@
+//! What a person may do beside the process that carries campaigns out: hold back, take back, settle. It needs no lock, takes effect in the
+//! next transaction of that process, and has a chain of records of its own.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::audit::{self, Link};
+use super::bulk::Bulk;
+use super::error::LedgerError;
+use super::project::Tables;
+use super::record::Record;
+use super::{Ledger, connect, schema};
+use crate::base::Instant;
+use crate::base::world::World;
+
+/// The writing side of a person. The process that carries out has it, too, as a part of its own.
+pub struct Console {
+    ledger: Ledger,
+    pub(super) world: Arc<dyn World>,
+    /// Whose chain its records go to.
+    chain: &'static str,
+}
+
+impl Deref for Console {
+    type Target = Ledger;
+
+    fn deref(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+impl Console {
+    pub(super) fn new(ledger: Ledger, world: Arc<dyn World>, chain: &'static str) -> Console {
+        Console { ledger, world, chain }
+    }
+
+    /// Opens a ledger that is there, whoever else writes to it; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it is damaged, of another version, or would lose commits.
+    pub fn open(path: &Path, world: Arc<dyn World>) -> Result<Option<Console>, LedgerError> {
+        let Some(found) = Ledger::open_existing(path)? else { return Ok(None) };
+        let id = found.id.clone();
+        drop(found);
+        let db = connect(path, OpenFlags::empty())?;
+        let version = schema::version(&db)?;
+        if version != schema::VERSION {
+            // Only the process that carries out brings a ledger to a new version.
+            drop(Ledger::open(path, world.clone())?);
+        }
+        schema::make_durable(&db)?;
+        schema::require_durable(&db, path)?;
+        Ok(Some(Console::new(Ledger { db, path: path.into(), id }, world, audit::CONSOLE)))
+    }
+
+    /// The one door for changes: the records and their columns become durable together, or not at all.
+    pub(super) fn commit(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<(), LedgerError> {
+        self.commit_link(kind, at, bulk, records).map(drop)
+    }
+
+    pub(super) fn commit_link(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<Link, LedgerError> {
+        let Ledger { db, path, .. } = &mut self.ledger;
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let put = |db: &Connection| bulk.iter().try_for_each(|b| b.put(db));
+        put(&tx)?;
+        let tables = Tables { db: &tx, bulk: &tx };
+        records.iter().try_for_each(|record| tables.apply(record, at.0))?;
+        let link = audit::append(&tx, self.chain, at, kind, records)?;
+        self.world.about_to_write(kind).map_err(|e| LedgerError::io(path, e))?;
+        tx.commit()?;
+        Ok(link)
+    }
+}
