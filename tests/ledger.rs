@@ -193,7 +193,7 @@ fn the_last_slot_goes_by_priority_then_name() {
         let names = ["low", "high", "also_low"];
         let inputs = order.map(|i| DecideInput::scheduled(place.program.campaign_named(names[i]).unwrap(), at(DUE), &scope, 7, &words));
         let mut ledger = place.open();
-        let decisions = decide_all(&inputs, &*ledger).unwrap();
+        let decisions = decide_all(&inputs, &ledger).unwrap();
         let wanted = place.wanted("low");
         let info = wanted.info();
         let together: Vec<_> = decisions.iter().map(|d| (d, info.clone())).collect();

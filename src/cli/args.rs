@@ -132,6 +132,35 @@ pub enum Command {
     /// Why a user got a campaign's message, or did not
     #[command(after_help = "Example:\n  tagcast why u00042 spring_sale\n\nFormats: human, json")]
     Why(WhyArgs),
+    /// How things stand: what is open, held back, unknown; quotas left, time to finish
+    #[command(
+        after_help = "Examples:\n  tagcast status\n  tagcast status --format json\n\nExit code 1 when a person has something to do. Formats: human, json"
+    )]
+    Status,
+    /// Hand over nothing more of a campaign, an account or all, until resumed
+    #[command(
+        after_help = "Examples:\n  tagcast pause spring_sale\n  tagcast pause --account rose --by li\n  tagcast pause --all\n\nTakes effect before the next hand-over of a process that is at work. Formats: human, json"
+    )]
+    Pause(HoldArgs),
+    /// End a pause or a cancellation
+    #[command(after_help = "Examples:\n  tagcast resume spring_sale\n  tagcast resume --all\n\nFormats: human, json")]
+    Resume(HoldArgs),
+    /// Pause, and withdraw what is planned and not handed over
+    #[command(after_help = "Examples:\n  tagcast cancel spring_sale --by li\n  tagcast cancel --account rose\n\nFormats: human, json")]
+    Cancel(HoldArgs),
+    /// Take a run back: what is not sent never leaves, what is sent where the channel can
+    #[command(
+        after_help = "Examples:\n  tagcast recall 7 --by li\n  tagcast recall 7 --format json          what became of each user's message\n\n`tagcast status` shows the numbers of runs. Exit code 1 when something stays with a user. Formats: human, json"
+    )]
+    Recall(RecallArgs),
+    /// List hand-overs that nobody knows about, settle one, or go on with an old copy of the ledger
+    #[command(
+        after_help = "Examples:\n  tagcast resolve                                list them\n  tagcast resolve 12 --sent --by li              the platform's console shows it\n  tagcast resolve 12 --not-sent --by li          it does not; nothing is sent again by this\n  tagcast resolve --after-restore --by li        the ledger is an old copy: give up what was due\n\nExit code 1 while any are left. Formats: human, json"
+    )]
+    Resolve(ResolveArgs),
+    /// Prove that the ledger is what was written
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Run the tests that the program contains
     Test(TestArgs),
     /// Explore: conditions, counts, why
@@ -296,6 +325,59 @@ pub struct WhyArgs {
     pub user: String,
     /// The campaign's name
     pub campaign: String,
+}
+
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("scope").required(true).args(["campaign", "account", "all"])))]
+pub struct HoldArgs {
+    /// The campaign's name
+    pub campaign: Option<String>,
+    /// All campaigns, as far as they use this account
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+    /// Everything
+    #[arg(long)]
+    pub all: bool,
+    /// Who says so, for the record [default: the user of this machine]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct RecallArgs {
+    /// The run's number
+    pub run: i64,
+    /// Who says so, for the record [default: the user of this machine]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct ResolveArgs {
+    /// The number of an unknown hand-over
+    #[arg(requires = "said", conflicts_with = "after_restore")]
+    pub number: Option<i64>,
+    /// It was sent
+    #[arg(long, group = "said", requires = "number", requires = "by")]
+    pub sent: bool,
+    /// It was not sent; who resends it takes the risk knowingly
+    #[arg(long, group = "said", requires = "number", requires = "by")]
+    pub not_sent: bool,
+    /// Go on with a ledger that is older than the hand-overs made with it
+    #[arg(long, requires = "by")]
+    pub after_restore: bool,
+    /// Who found out, for the record
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum AuditCommand {
+    /// Follow every chain of records, make the tables again and compare; name what is not as it was written
+    #[command(
+        after_help = "Examples:\n  tagcast audit verify\n  tagcast audit verify --format json\n\nExit code 1 when something was changed. Formats: human, json"
+    )]
+    Verify,
 }
 
 #[derive(Args, Debug)]

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{AuditCommand, Cli, Command};
 use output::Context;
 
 /// Runs the command line that the process was started with.
@@ -47,6 +47,13 @@ pub fn main() -> ExitCode {
         Command::Run(a) => commands::run::run(&cx, &a),
         Command::Serve(a) => commands::serve::run(&cx, &a),
         Command::Why(a) => commands::why::run(&cx, &a),
+        Command::Status => commands::status::run(&cx),
+        Command::Pause(a) => commands::hold::pause(&cx, &a),
+        Command::Resume(a) => commands::hold::resume(&cx, &a),
+        Command::Cancel(a) => commands::hold::cancel(&cx, &a),
+        Command::Recall(a) => commands::recall::run(&cx, &a),
+        Command::Resolve(a) => commands::resolve::run(&cx, &a),
+        Command::Audit(AuditCommand::Verify) => commands::audit::verify(&cx),
         Command::Test(a) => commands::test::run(&cx, &a),
         Command::Repl => commands::repl::run(&cx),
         Command::Explain(a) => commands::explain::run(&cx, &a),

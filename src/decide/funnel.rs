@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::decision::{Decision, MessageGroup, Rendered};
-use super::load::Load;
+use super::load::{Load, about};
 use crate::base::value::group_digits;
 use crate::base::{Bitmap, Elapsed, Instant, UserNo, Zone};
 use crate::diag::Lang;
@@ -276,19 +276,6 @@ impl ByChannel {
         }
         out
     }
-}
-
-/// In the unit that people would use.
-fn about(length: Elapsed, zh: bool) -> String {
-    let seconds = length.0 / Elapsed::seconds(1).0;
-    let (n, en, cn) = match seconds {
-        s if s < 120 => (s.max(1), "s", "秒"),
-        s if s < 7200 => ((s + 59) / 60, "min", "分钟"),
-        s if s < 172_800 => ((s + 3599) / 3600, "h", "小时"),
-        s => ((s + 86_399) / 86_400, " days", "天"),
-    };
-    let n = group_digits(n.unsigned_abs());
-    if zh { format!("{n}{cn}") } else { format!("{n}{en}") }
 }
 
 fn one_line(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! What messages cost on a channel: calls or jobs, and the time that rate, quotas and pace make them take.
 
 use crate::base::Elapsed;
+use crate::base::value::group_digits;
 use crate::program::pack::{self, Amount, AmountWord, Counted, Endpoint, HandOver, Holder, Per};
 use crate::program::typed::Channel;
 
@@ -30,6 +31,19 @@ impl Load {
         let by_pace = pace.map_or(Elapsed(0), |n| steadily(messages, u64::from(n), Per::Minute));
         Load { calls, lists, takes: by_pack.max(by_pace) }
     }
+}
+
+/// In the unit that people would use.
+pub fn about(length: Elapsed, zh: bool) -> String {
+    let seconds = length.0 / Elapsed::seconds(1).0;
+    let (n, en, cn) = match seconds {
+        s if s < 120 => (s.max(1), "s", "秒"),
+        s if s < 7200 => ((s + 59) / 60, "min", "分钟"),
+        s if s < 172_800 => ((s + 3599) / 3600, "h", "小时"),
+        s => ((s + 86_399) / 86_400, " days", "天"),
+    };
+    let n = group_digits(n.unsigned_abs());
+    if zh { format!("{n}{cn}") } else { format!("{n}{en}") }
 }
 
 fn takes(endpoint: &Endpoint, messages: u64, calls: u64) -> Elapsed {

@@ -17,7 +17,7 @@ mod gates;
 mod groups;
 pub mod history;
 mod lists;
-mod load;
+pub mod load;
 pub mod lottery;
 mod reach;
 pub mod render;

@@ -3,13 +3,14 @@
 //! The clock may be simulated: [`CarryOut::up_to`] works through the time up to an instant, waiting for nothing. When it returns, all that
 //! may be handed over by then has been, or its campaign is stopped with a reason. A campaign whose channel fails stops alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::channel::{Answer, Batch, Channel, Channels, Reply, Then, Verdict};
-use super::ledger::{Ledger, LedgerError, Limit, Taken, Writer};
+use super::ledger::{Except, Ledger, LedgerError, Limit, Taken, Writer};
+use super::quota;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
 use crate::diag::Msg;
@@ -179,6 +180,8 @@ impl<D: Desk> CarryOut<D> {
         let mut carried = Carried::default();
         // Campaigns that wait for their pace or for the end of quiet hours.
         let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
+        // Channels, by account and endpoint, that wait for their next window.
+        let mut full: BTreeMap<(String, String), Instant> = BTreeMap::new();
         loop {
             if self.world.stopping() {
                 carried.interrupted = true;
@@ -188,7 +191,9 @@ impl<D: Desk> CarryOut<D> {
             let again = self.settle(&mut carried, progress)?;
             carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
             waiting.retain(|_, end| *end > now);
-            let except: BTreeSet<String> = waiting.keys().chain(self.stopped.keys()).cloned().collect();
+            full.retain(|_, end| *end > now);
+            let campaigns = waiting.keys().chain(self.stopped.keys()).cloned().collect();
+            let except = Except { campaigns, channels: full.keys().cloned().collect() };
             let due = self.desk.writer().due(now, &except)?;
             match due {
                 Some(due) => {
@@ -210,12 +215,18 @@ impl<D: Desk> CarryOut<D> {
                     }
                     self.held.remove(&campaign);
                     let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, now));
-                    let most = self.channels.of(&name).most();
+                    let channel = self.channels.of(&name);
+                    let most = channel.most();
+                    let mut limits = quota::limits(channel.endpoint(), &name, now);
+                    limits.extend(pace.clone());
                     let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
-                    let taken = self.desk.writer().claim(due, most, pace.as_slice(), now)?;
+                    let taken = self.desk.writer().claim(due, most, &limits, now)?;
                     match taken {
-                        Taken::NotBefore(end) => {
-                            waiting.insert(campaign, end);
+                        Taken::UsedUp(limit) if pace.as_ref() == Some(&limit) => {
+                            waiting.insert(campaign, limit.ends);
+                        }
+                        Taken::UsedUp(limit) => {
+                            full.insert((name.account, name.endpoint), limit.ends);
                         }
                         Taken::AllStruck | Taken::Overtaken => {}
                         Taken::Claim(claim) => {
@@ -231,7 +242,7 @@ impl<D: Desk> CarryOut<D> {
                 }
                 None => {
                     let due = self.desk.writer().next_due(now)?;
-                    let next = waiting.values().copied().chain(due).chain(again).min();
+                    let next = waiting.values().chain(full.values()).copied().chain(due).chain(again).min();
                     carried.next = next;
                     match next {
                         Some(next) if next <= until => self.time = self.time.max(next),

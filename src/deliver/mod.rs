@@ -8,4 +8,5 @@ pub mod carry_out;
 pub mod channel;
 pub mod channels;
 pub mod ledger;
+pub mod quota;
 pub mod wire;

@@ -3,7 +3,7 @@
 //!
 //! Whatever a decision is for ends in the same transaction that plans it, so that a process killed at any instant decides each thing once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::agenda::{self, Position, Standing};
@@ -15,7 +15,9 @@ use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::{Decision, Gate};
 use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all};
-use crate::deliver::ledger::{Later, Ledger, Names, NewWait, Occasion, Over, RunId, RunInfo, State, Timer, Wait, Writer};
+use crate::deliver::ledger::{
+    Hold, Later, Ledger, Names, NewWait, Occasion, Over, RunId, RunInfo, Scope as Held, State, Timer, Wait, Writer,
+};
 use crate::eval::{self, Scope, StepOutcomes};
 use crate::lint::walk;
 use crate::program::expr::{EventSource, ExprKind};
@@ -114,10 +116,21 @@ pub struct Decider {
     /// Those that are carried out, with how far each has come on the calendar.
     campaigns: BTreeMap<CampaignId, Position>,
     names: Names,
+    /// Those that a person has cancelled: nothing is planned for them.
+    cancelled: BTreeSet<String>,
     past: Past,
     /// Whether any condition asks about the program's own messages: then they are read before each turn.
     asks_own: bool,
     world: Arc<dyn World>,
+}
+
+/// The campaigns that a person has cancelled.
+fn cancelled(ledger: &Ledger) -> Result<BTreeSet<String>, Failure> {
+    let name = |hold: Hold| match hold.scope {
+        Held::Campaign(name) if hold.cancelled => Some(name),
+        _ => None,
+    };
+    Ok(ledger.holds()?.into_iter().filter_map(name).collect())
 }
 
 impl Decider {
@@ -141,7 +154,18 @@ impl Decider {
         let names = Names::of(campaigns.iter().map(|id| program.campaign(*id).declared.name.as_str()));
         let asks_own = asks_own(program);
         let digest = project.digest();
-        Ok(Decider { project, digest, data, words, campaigns: positions, names, past: Past::default(), asks_own, world })
+        Ok(Decider {
+            project,
+            digest,
+            data,
+            words,
+            campaigns: positions,
+            names,
+            cancelled: cancelled(ledger)?,
+            past: Past::default(),
+            asks_own,
+            world,
+        })
     }
 
     pub fn project(&self) -> &Arc<Project> {
@@ -177,7 +201,11 @@ impl Decider {
 
     /// When a campaign is due next on the calendar.
     pub fn next_on_calendar(&self, id: CampaignId, now: Instant) -> Option<Instant> {
-        match agenda::standing(self.program().campaign(id), *self.campaigns.get(&id)?, self.zone(), now) {
+        let campaign = self.program().campaign(id);
+        if self.cancelled.contains(&campaign.declared.name) {
+            return None;
+        }
+        match agenda::standing(campaign, *self.campaigns.get(&id)?, self.zone(), now) {
             Standing::Next(at) => Some(at),
             Standing::Over | Standing::Triggered => None,
         }
@@ -201,6 +229,7 @@ impl Decider {
         now: Instant,
         ledger: &mut Writer,
     ) -> Result<Done, Failure> {
+        self.cancelled = cancelled(ledger)?;
         self.refresh_own(ledger)?;
         let mut batch = Batch::default();
         let mut done = Done { events: arrived.len(), ..Done::default() };
@@ -229,6 +258,9 @@ impl Decider {
         let campaign = self.program().campaign(id);
         let Some((trigger, event)) = trigger(campaign) else { return Ok(None) };
         let name = &campaign.declared.name;
+        if self.cancelled.contains(name) {
+            return Ok(None);
+        }
         let scope = Scope { now: one.at, ..self.data.scope(self.program()) };
         if !eval::row_fits(&scope, &trigger.event, &one.values)? || ledger.knows_event(name, &one.id)? {
             return Ok(None);
@@ -295,6 +327,7 @@ impl Decider {
     /// Data that does not fit, a ledger that cannot be written.
     pub fn up_to(&mut self, at: Instant, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
         let mut done = Done::default();
+        self.cancelled = cancelled(ledger)?;
         while !self.world.stopping() {
             let turn = self.turn(at, now, ledger)?;
             if turn.is_nothing() {

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::ChannelError;
 use crate::base::Elapsed;
 use crate::base::world::World;
-use crate::deliver::channel::{Answer, Batch, Channel, Message, Refusal, Reply, Verdict};
+use crate::decide::decision::Rendered;
+use crate::deliver::channel::{Answer, Batch, Channel, Message, Recalled, Refusal, Reply, Verdict};
 use crate::program::pack::{self, Endpoint};
 
 /// Most lines that are written and synced together.
@@ -169,6 +170,21 @@ impl Channel for SandboxFile {
     /// A process that is gone writes no more.
     fn settles_after(&self) -> Elapsed {
         Elapsed(0)
+    }
+
+    /// Says so in a file beside the messages: a line of JSON with the id, once each time it is asked.
+    fn recall(&self, id: &str, _: &Rendered) -> Recalled {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(".recalled");
+        let write = || {
+            let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+            file.write_all(format!("{}\n", serde_json::json!({"id": id})).as_bytes())?;
+            file.sync_data()
+        };
+        match write() {
+            Ok(()) => Recalled::Done,
+            Err(e) => Recalled::Cannot { reason: e.to_string() },
+        }
     }
 
     fn send(&self, batch: &Batch) -> Reply {
@@ -328,7 +344,6 @@ mod tests {
     use super::*;
     use crate::base::world::SimulatedWorld;
     use crate::base::{Instant, UserNo, Zone};
-    use crate::decide::decision::Rendered;
     use crate::deliver::ledger::RunId;
     use crate::program::typed::Channel as Name;
 

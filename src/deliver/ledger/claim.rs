@@ -30,8 +30,8 @@ pub enum Taken {
     Claim(Claim),
     /// All members had opted out since the plan.
     AllStruck,
-    /// A limit is used up until then.
-    NotBefore(Instant),
+    /// This limit is used up until its window ends.
+    UsedUp(Limit),
     /// It was taken back, held back or changed by someone else in the meantime.
     Overtaken,
 }
@@ -236,6 +236,16 @@ impl Ledger {
         Ok(members.collect())
     }
 
+    /// Who is in a part of a segment, and what each gets.
+    pub(super) fn users_and_contents(
+        &self,
+        of: &record::Segment,
+        first: i64,
+        size: i64,
+    ) -> Result<impl Iterator<Item = (UserNo, Arc<Rendered>)>, LedgerError> {
+        Ok(self.members(of, first, size)?.into_iter().map(|m| (m.user, m.content)))
+    }
+
     /// Those of the members who want no messages (and others with numbers between theirs).
     fn opted_out_among(&self, members: &[Member]) -> Result<BTreeSet<u32>, LedgerError> {
         let numbers = members.iter().map(|m| m.user.0);
@@ -264,9 +274,9 @@ impl Writer {
         for limit in limits {
             let free = limit.most - self.used(limit)?;
             if free <= 0 {
-                return Ok(Taken::NotBefore(limit.ends));
+                return Ok(Taken::UsedUp(limit.clone()));
             }
-            size = size.min(free);
+            size = size.min(free.saturating_mul(limit.unit));
         }
         let first = segment.claimed;
         let all = self.members(&segment.of, first, size)?;
@@ -276,7 +286,7 @@ impl Writer {
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
-        let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: sent };
+        let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: l.units(sent) };
         let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
         let id = segment.of.segment;
         members.iter_mut().enumerate().for_each(|(n, member)| member.nth = n);

@@ -93,32 +93,54 @@ impl Due {
     }
 }
 
-/// So many messages in a window of time.
+/// So many units in a window of time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limit {
     /// Whose they are: a campaign's, an account's.
     pub holder: String,
     pub most: i64,
+    /// Messages that make one: 1 where messages are counted, more where calls are.
+    pub unit: i64,
     pub starts: Instant,
     pub ends: Instant,
 }
 
 impl Limit {
+    /// What so many messages take of it.
+    pub fn units(&self, messages: i64) -> i64 {
+        messages / self.unit + i64::from(messages % self.unit > 0)
+    }
+
     /// The window of a minute, on the clock, that `now` is in.
     pub fn a_minute(holder: String, most: i64, now: Instant) -> Limit {
         let minute = Elapsed::minutes(1);
         let starts = Instant(now.0 - now.0.rem_euclid(minute.0));
-        Limit { holder, most, starts, ends: starts.plus(minute) }
+        Limit { holder, most, unit: 1, starts, ends: starts.plus(minute) }
+    }
+}
+
+/// What is left alone for a while.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Except {
+    pub campaigns: BTreeSet<String>,
+    /// By account and endpoint.
+    pub channels: BTreeSet<(String, String)>,
+}
+
+impl Except {
+    fn covers(&self, segment: &Open) -> bool {
+        self.campaigns.contains(&segment.campaign)
+            || (!self.channels.is_empty() && self.channels.contains(&(segment.of.account.clone(), segment.of.endpoint.clone())))
     }
 }
 
 impl Ledger {
-    /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. Campaigns
-    /// in `except` are left alone, and what people hold back.
+    /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. What is
+    /// in `except` is left alone, and what people hold back.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn due(&self, now: Instant, except: &BTreeSet<String>) -> Result<Option<Due>, LedgerError> {
+    pub fn due(&self, now: Instant, except: &Except) -> Result<Option<Due>, LedgerError> {
         let sql = format!(
             "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1 AND NOT EXISTS (SELECT 1 FROM hold h
                 WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = s.account) OR (h.scope = 'campaign' AND h.name = r.campaign))
@@ -128,7 +150,7 @@ impl Ledger {
         let mut select = self.db.prepare_cached(&sql)?;
         for segment in select.query_map([now.0], Open::of_row)? {
             let segment = segment?;
-            if !except.contains(&segment.campaign) {
+            if !except.covers(&segment) {
                 return Ok(Some(Due { segment }));
             }
         }
@@ -145,7 +167,11 @@ impl Ledger {
         Ok(at.map(Instant))
     }
 
-    pub(super) fn used(&self, limit: &Limit) -> Result<i64, LedgerError> {
+    /// Units of a limit that are used up.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn used(&self, limit: &Limit) -> Result<i64, LedgerError> {
         let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
         let used = self.db.prepare_cached(sql)?.query_row(params![limit.holder, limit.starts.0], |row| row.get(0)).optional()?;
         Ok(used.unwrap_or(0))

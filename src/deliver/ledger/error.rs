@@ -59,8 +59,8 @@ impl LedgerError {
                 file.display()
             ),
             LedgerError::Fenced { ledger, fence } => msg!(
-                "`{0}` is older than the hand-overs that were made with it (`{1}` is ahead of it), so messages could be sent twice: put the newest copy back; if there is none, look at what was sent after it, remove `{1}`, and run again",
-                "`{0}` 比用它完成的发送更旧（`{1}` 更新），可能会重复发送：请放回最新的副本；若没有，请核对其后已发送的消息，删除 `{1}` 后重新运行",
+                "`{0}` is older than the hand-overs that were made with it (`{1}` is ahead of it), so messages could be sent twice: put the newest copy back; if there is none, `tagcast resolve --after-restore --by NAME` gives up what was due and goes on",
+                "`{0}` 比用它完成的发送更旧（`{1}` 更新），可能会重复发送：请放回最新的副本；若没有，`tagcast resolve --after-restore --by 姓名` 会放弃已到期的部分并继续",
                 ledger.display(),
                 fence.display()
             ),

@@ -68,7 +68,9 @@ impl Fence {
     /// Whether the ledger lacks what the fence knows.
     pub fn stops(&self, ledger: &str, db: &Connection, last: i64) -> Result<bool, LedgerError> {
         let Some(mark) = &self.mark else { return Ok(false) };
-        Ok(mark.ledger != ledger || mark.link.n > last || audit::digest_of(db, audit::MAIN, mark.link.n)?.as_ref() != Some(&mark.link.digest))
+        Ok(mark.ledger != ledger
+            || mark.link.n > last
+            || audit::digest_of(db, audit::MAIN, mark.link.n)?.as_ref() != Some(&mark.link.digest))
     }
 
     pub fn error(&self, ledger: &Path) -> LedgerError {

@@ -32,6 +32,8 @@ mod record;
 mod report;
 mod restore;
 mod schema;
+mod sent;
+mod standing;
 mod state;
 mod timers;
 
@@ -47,7 +49,7 @@ use rusqlite::{Connection, OpenFlags};
 pub use audit::{Head, Verified};
 pub use claim::{Claim, Stuck, Taken, Unsettled};
 pub use console::Console;
-pub use due::{Due, Limit};
+pub use due::{Due, Except, Limit};
 pub use error::LedgerError;
 pub use evidence::{MessageKey, News};
 pub use holds::{Hold, Scope};
@@ -56,6 +58,8 @@ pub use outcome::{Happened, MessageOutcome, UserOutcome};
 pub use plan::{Occasion, PlannedRun, RunId, RunInfo};
 pub use report::{MessagesReport, RunReport, StoppedReport};
 pub use restore::Restored;
+pub use sent::Sent;
+pub use standing::Backlog;
 pub use state::{ReceiptKind, State};
 pub use timers::{HandedOver, Later, Names, NewWait, Over, Reached, Timer, Wait};
 

@@ -1,0 +1,47 @@
+//! `tagcast audit verify`: the proof that the ledger is what was written.
+
+use serde_json::json;
+
+use crate::base::value::group_digits;
+use crate::cli::args::Format;
+use crate::cli::output::{Context, print_json, print_out};
+use crate::deliver::ledger::Ledger;
+use crate::diag::Lang;
+use crate::engine::Failure;
+use crate::msg;
+use crate::store::Store;
+
+pub fn verify(cx: &Context) -> Result<u8, Failure> {
+    let format = cx.format(&[Format::Human, Format::Json])?;
+    let Some(ledger) = Ledger::open_existing(&Store::ledger_path_in(&cx.store_dir()))? else { return Err(super::hold::no_ledger()) };
+    let verified = ledger.verify()?;
+    let whole = verified.problems.is_empty();
+    let lang = cx.lang();
+    match format {
+        Format::Json => print_json(&json!({
+            "whole": whole,
+            "records": verified.records,
+            "heads": verified.heads,
+            "problems": verified.problems.iter().map(|p| p.get(lang)).collect::<Vec<_>>(),
+        }))?,
+        _ => {
+            let mut out: String = verified.problems.iter().map(|p| format!("{}\n", p.get(lang))).collect();
+            for head in &verified.heads {
+                let (writer, n, digest) = (&head.writer, group_digits(head.records.unsigned_abs()), head.digest.get(..16).unwrap_or(""));
+                out += &match lang {
+                    Lang::En => format!("{writer}: {n} records, the last {digest}\n"),
+                    Lang::Zh => format!("{writer}:{n} 条记录,最后一条 {digest}\n"),
+                };
+            }
+            print_out(&out)?;
+        }
+    }
+    if whole {
+        cx.say(&msg!("every record and row is as it was written", "所有记录与数据行均与写入时一致"));
+        return Ok(0);
+    }
+    Err(Failure::refused(msg!("the ledger is not what was written", "账本与写入时不一致")).help(msg!(
+        "put the newest copy back; until then send nothing with it (`tagcast pause --all`)",
+        "请放回最新的副本;在此之前不要用它发送(`tagcast pause --all`)"
+    )))
+}

@@ -1,0 +1,124 @@
+//! `tagcast pause`, `resume`, `cancel`: what a person holds back, beside a process that is at work. They need no program that checks.
+
+use serde_json::json;
+
+use crate::cli::args::{Format, HoldArgs};
+use crate::cli::output::{Context, print_json};
+use crate::deliver::ledger::{Console, Scope};
+use crate::diag::Msg;
+use crate::engine::Failure;
+use crate::msg;
+use crate::program::pack::PLATFORMS;
+use crate::store::Store;
+
+pub fn pause(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
+    let (mut console, scope, format) = open(cx, args)?;
+    let n = console.pause(&scope, &who(args.by.as_deref()), cx.world().now())?;
+    let what = text(&scope);
+    let (en, zh) = (&what.en, &what.zh);
+    report(
+        cx,
+        format,
+        &scope,
+        "paused",
+        n,
+        &msg!(
+            "paused {en}: {n} planned messages wait for `tagcast resume`, or for their deadline",
+            "已暂停{zh}:{n} 条计划的消息等待 `tagcast resume`,或直至其最晚期限"
+        ),
+    )
+}
+
+pub fn resume(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
+    let (mut console, scope, format) = open(cx, args)?;
+    let what = text(&scope);
+    let (en, zh) = (&what.en, &what.zh);
+    if !console.resume(&scope, &who(args.by.as_deref()), cx.world().now())? {
+        return Err(Failure::refused(msg!("{en} is not paused or cancelled", "{zh}未被暂停或取消"))
+            .help(msg!("`tagcast status` lists what is held back", "`tagcast status` 会列出被暂停和取消的内容")));
+    }
+    report(cx, format, &scope, "resumed", 0, &msg!("resumed {en}", "已恢复{zh}"))
+}
+
+pub fn cancel(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
+    let (mut console, scope, format) = open(cx, args)?;
+    let n = console.cancel(&scope, &who(args.by.as_deref()), cx.world().now())?;
+    let what = text(&scope);
+    let (en, zh) = (&what.en, &what.zh);
+    report(
+        cx,
+        format,
+        &scope,
+        "cancelled",
+        n,
+        &msg!(
+            "cancelled {en}: {n} planned messages will not be handed over; `tagcast resume` lets it be planned again",
+            "已取消{zh}:{n} 条计划的消息不会发送;`tagcast resume` 可使其重新参与计划"
+        ),
+    )
+}
+
+/// The ledger, beside whoever is at work with it.
+pub fn console(cx: &Context) -> Result<Console, Failure> {
+    Console::open(&Store::ledger_path_in(&cx.store_dir()), cx.world())?.ok_or_else(no_ledger)
+}
+
+pub fn no_ledger() -> Failure {
+    Failure::refused(msg!("nothing was ever planned with this store", "此数据仓从未计划过任何活动"))
+        .help(msg!("name another store with --store, or the program with --program", "请用 --store 指定数据仓,或用 --program 指定程序"))
+}
+
+/// Who says so, for the record.
+pub fn who(by: Option<&str>) -> String {
+    let login = || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    by.map(str::to_owned).or_else(login).unwrap_or_else(|| "unknown".into())
+}
+
+fn open(cx: &Context, args: &HoldArgs) -> Result<(Console, Scope, Format), Failure> {
+    let format = cx.format(&[Format::Human, Format::Json])?;
+    let console = console(cx)?;
+    let scope = match (&args.campaign, &args.account) {
+        (Some(name), _) => {
+            known(name, &console.campaigns()?, &msg!("campaign", "活动"))?;
+            Scope::Campaign(name.clone())
+        }
+        (None, Some(name)) => {
+            let mut accounts = console.accounts()?;
+            accounts.extend(cx.config.accounts.keys().cloned());
+            accounts.extend(PLATFORMS.map(str::to_owned));
+            known(name, &accounts, &msg!("account", "账号"))?;
+            Scope::Account(name.clone())
+        }
+        (None, None) => Scope::All,
+    };
+    Ok((console, scope, format))
+}
+
+/// Refuses a name that nobody has, with the one that was probably meant.
+fn known(name: &str, names: &[String], what: &Msg) -> Result<(), Failure> {
+    if names.iter().any(|n| n == name) {
+        return Ok(());
+    }
+    let (en, zh) = (&what.en, &what.zh);
+    let failure = Failure::refused(msg!("the ledger knows no {en} `{name}`", "账本中没有{zh} `{name}`"));
+    Err(match names.iter().min_by_key(|n| strsim::damerau_levenshtein(n, name)) {
+        Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`?")),
+        None => failure,
+    })
+}
+
+fn text(scope: &Scope) -> Msg {
+    match scope {
+        Scope::All => msg!("everything", "全部"),
+        Scope::Campaign(name) => msg!("campaign `{name}`", "活动 `{name}`"),
+        Scope::Account(name) => msg!("account `{name}`", "账号 `{name}`"),
+    }
+}
+
+fn report(cx: &Context, format: Format, scope: &Scope, did: &str, messages: i64, said: &Msg) -> Result<u8, Failure> {
+    match format {
+        Format::Json => print_json(&json!({"did": did, "of": scope, "messages": messages}))?,
+        _ => cx.say(said),
+    }
+    Ok(0)
+}

@@ -1,0 +1,30 @@
+//! `tagcast recall`: takes a run back.
+
+use std::sync::Arc;
+
+use super::hold::{console, who};
+use crate::base::world::{ClockWorld, World};
+use crate::cli::args::{Format, RecallArgs};
+use crate::cli::output::{Context, print_json, print_out};
+use crate::deliver::channel::Channels;
+use crate::deliver::ledger::RunId;
+use crate::engine::{Failure, recalling};
+use crate::msg;
+
+pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
+    let format = cx.format(&[Format::Human, Format::Json])?;
+    let mut console = console(cx)?;
+    let (project, snapshot) = cx.load_data(&[])?;
+    let world: Arc<dyn World> = Arc::new(ClockWorld::new(cx.world(), cx.now(&project)));
+    let channels = Channels::sandbox(&project.outbox(&cx.store_dir()), world.clone())?;
+    let number = args.run;
+    let Some(report) = recalling::recall(RunId(number), &mut console, &channels, &who(args.by.as_deref()), &world)? else {
+        return Err(Failure::refused(msg!("there is no run {number}", "没有编号为 {number} 的运行"))
+            .help(msg!("`tagcast status` shows the numbers of runs", "`tagcast status` 会显示运行的编号")));
+    };
+    match format {
+        Format::Json => print_json(&report.json(snapshot.users(), project.program.policy.zone, world.as_ref()))?,
+        _ => print_out(&report.show(cx.lang_of(&project)))?,
+    }
+    Ok(u8::from(!report.is_complete()))
+}

@@ -1,0 +1,167 @@
+//! Taking a run back: what is not sent never leaves, what is sent is taken back where the channel can, and of the rest it is said why not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::base::world::World;
+use crate::base::{UserNo, Zone};
+use crate::deliver::channel::{Channels, Recalled};
+use crate::deliver::ledger::{Console, News, ReceiptKind, RunId, Sent, State};
+use crate::diag::Lang;
+use crate::store::Users;
+
+/// News that are kept in one transaction.
+const AT_ONCE: usize = 1_000;
+
+/// What became of a message that was handed over.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Outcome {
+    Recalled,
+    /// It was never taken, or is gone already.
+    NothingThere(State),
+    Cannot(String),
+    /// It may be asked again.
+    Unknown(String),
+}
+
+impl Outcome {
+    fn name(&self) -> &'static str {
+        match self {
+            Outcome::Recalled => "recalled",
+            Outcome::NothingThere(_) => "nothing_there",
+            Outcome::Cannot(_) => "cannot",
+            Outcome::Unknown(_) => "unknown",
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Outcome::Recalled => None,
+            Outcome::NothingThere(state) => Some(state.name()),
+            Outcome::Cannot(reason) | Outcome::Unknown(reason) => Some(reason),
+        }
+    }
+}
+
+/// What came of taking a run back.
+pub struct Report {
+    pub run: RunId,
+    /// Messages that had not been handed over and will not be.
+    pub withdrawn: i64,
+    pub users: Vec<(UserNo, Outcome)>,
+}
+
+/// Takes a run back; `None` when there is no such run.
+///
+/// # Errors
+/// A ledger that cannot be written.
+pub fn recall(
+    run: RunId,
+    console: &mut Console,
+    channels: &Channels,
+    who: &str,
+    world: &Arc<dyn World>,
+) -> Result<Option<Report>, Failure> {
+    let withdrawn = console.withdraw(run, world.now())?;
+    let Some(sent) = console.sent(run)? else { return Ok(None) };
+    let mut report = Report { run, withdrawn, users: Vec::with_capacity(sent.len()) };
+    // What went out as one is taken back as one.
+    let mut asked: BTreeMap<(String, Arc<str>), Outcome> = BTreeMap::new();
+    let mut news = Vec::new();
+    for message in &sent {
+        let outcome = match takeable(message) {
+            Err(outcome) => outcome,
+            Ok(()) => asked
+                .entry((message.channel.to_string(), message.id.clone()))
+                .or_insert_with(|| match channels.of(&message.channel).recall(&message.id, &message.content) {
+                    Recalled::Done => Outcome::Recalled,
+                    Recalled::Cannot { reason } => Outcome::Cannot(reason),
+                    Recalled::Unknown { reason } => Outcome::Unknown(reason),
+                })
+                .clone(),
+        };
+        if outcome == Outcome::Recalled {
+            news.push(News { message: message.key, kind: ReceiptKind::Recalled, when: world.now(), source: format!("recalled by {who}") });
+            if news.len() >= AT_ONCE {
+                console.learn(&std::mem::take(&mut news), world.now())?;
+            }
+        }
+        report.users.push((message.key.user, outcome));
+    }
+    console.learn(&news, world.now())?;
+    Ok(Some(report))
+}
+
+/// Whether there is anything that a channel could take back.
+fn takeable(message: &Sent) -> Result<(), Outcome> {
+    match message.state {
+        State::Accepted | State::Waiting | State::Delivered | State::SaidSent if !message.id.is_empty() => Ok(()),
+        State::Accepted | State::Waiting | State::Delivered | State::SaidSent => {
+            Err(Outcome::Cannot("the platform gave no id for it".into()))
+        }
+        State::Claimed | State::Unknown => Err(Outcome::Unknown("nobody knows whether it was sent".into())),
+        State::Recalled => Err(Outcome::Recalled),
+        State::Planned
+        | State::Struck
+        | State::Expired
+        | State::Withdrawn
+        | State::SaidNotSent
+        | State::NotSent
+        | State::Refused
+        | State::Rejected
+        | State::Failed => Err(Outcome::NothingThere(message.state)),
+    }
+}
+
+impl Report {
+    /// Nothing is left with a user that could not be taken back.
+    pub fn is_complete(&self) -> bool {
+        self.users.iter().all(|(_, outcome)| matches!(outcome, Outcome::Recalled | Outcome::NothingThere(_)))
+    }
+
+    /// How many came out how.
+    fn counts(&self) -> BTreeMap<&Outcome, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, outcome) in &self.users {
+            *counts.entry(outcome).or_default() += 1;
+        }
+        counts
+    }
+
+    pub fn show(&self, lang: Lang) -> String {
+        let zh = lang == Lang::Zh;
+        let mut out = if zh {
+            format!("运行 {}:{} 条未发送的消息已撤下\n", self.run.0, self.withdrawn)
+        } else {
+            format!("run {}: {} messages that were not sent are withdrawn\n", self.run.0, self.withdrawn)
+        };
+        for (outcome, n) in self.counts() {
+            out.push_str(&match (outcome, zh) {
+                (Outcome::Recalled, false) => format!("  {n} taken back\n"),
+                (Outcome::Recalled, true) => format!("  {n} 条已撤回\n"),
+                (Outcome::NothingThere(state), false) => format!("  {n} never reached anyone ({})\n", state.name()),
+                (Outcome::NothingThere(state), true) => format!("  {n} 条未曾到达({})\n", state.name()),
+                (Outcome::Cannot(reason), false) => format!("  {n} cannot be taken back: {reason}\n"),
+                (Outcome::Cannot(reason), true) => format!("  {n} 条无法撤回:{reason}\n"),
+                (Outcome::Unknown(reason), false) => format!("  {n} unknown: {reason}; ask again later\n"),
+                (Outcome::Unknown(reason), true) => format!("  {n} 条未知:{reason};请稍后再试\n"),
+            });
+        }
+        out
+    }
+
+    pub fn json(&self, users: &Users, zone: Zone, world: &dyn World) -> Value {
+        let id = |user: UserNo| users.id(user).map_or_else(|| user.to_string(), |id| id.to_string());
+        json!({
+            "run": self.run,
+            "at": zone.show_rfc3339(world.now()),
+            "withdrawn": self.withdrawn,
+            "users": self.users.iter().map(|(user, outcome)| {
+                json!({"user": id(*user), "outcome": outcome.name(), "reason": outcome.reason()})
+            }).collect::<Vec<_>>(),
+        })
+    }
+}

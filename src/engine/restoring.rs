@@ -1,0 +1,50 @@
+//! Going on with an old copy of the ledger: what was due by now is given up, for it may have been sent after the copy was made.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::agenda::{self, Standing};
+use super::planning::position;
+use super::{Failure, Project, store_events};
+use crate::base::world::World;
+use crate::deliver::ledger::{Later, Ledger, Restored};
+
+/// What was given up.
+pub struct GivenUp {
+    pub ledger: Restored,
+    /// Due instants that are recorded as missed: by campaign, how many.
+    pub missed: Vec<(String, usize)>,
+}
+
+/// Takes the fence away; `None` when the ledger is not behind it.
+///
+/// # Errors
+/// A ledger that cannot be written, or is in use.
+pub fn go_on(ledger: &Path, project: &Project, who: &str, world: &Arc<dyn World>) -> Result<Option<GivenUp>, Failure> {
+    let now = world.now();
+    let Some((mut writer, restored)) = Ledger::restore(ledger, who, world.clone())? else { return Ok(None) };
+    let mut missed = Vec::new();
+    let mut fed = Vec::new();
+    for id in project.campaigns() {
+        let campaign = project.program.campaign(id);
+        let name = &campaign.declared.name;
+        if writer.live(name)?.since.is_none() {
+            continue;
+        }
+        let mut n = 0;
+        while let Standing::Next(at) = agenda::standing(campaign, position(&writer, name)?, project.program.policy.zone, now) {
+            if at > now {
+                break;
+            }
+            writer.record_missed(name, at, now)?;
+            n += 1;
+        }
+        if n > 0 {
+            missed.push((name.clone(), n));
+        }
+        // Events up to now may have been answered.
+        fed.push((store_events::source(name), now.0));
+    }
+    writer.plan_later(&[], &Later { fed, ..Later::default() }, now)?;
+    Ok(Some(GivenUp { ledger: restored, missed }))
+}

@@ -1,0 +1,196 @@
+//! The commands that a person operates campaigns with: status, pause, resume, cancel, recall, resolve, audit; what they print, their exit
+//! codes, and that they work beside a process that is at work.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::run;
+
+const CAMPAIGNS: &str = "tag region enum(\"Shanghai\", \"Beijing\") base
+template T \"满300减50\"
+campaign now { when everyone send template T at 2026-11-20 10:00 pace 10 per minute deadline 3h }
+campaign other { when region == \"Shanghai\" send template T at 2026-11-20 10:00 pace 10 per minute deadline 3h }
+";
+
+/// A program with forty users, carried out up to a time.
+fn place(until: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: Vec<String> = (0..40).map(|i| format!("u{i:02},{}", if i % 2 == 0 { "Shanghai" } else { "Beijing" })).collect();
+    std::fs::write(dir.path().join("users.csv"), format!("id,region\n{}\n", rows.join("\n"))).unwrap();
+    std::fs::write(dir.path().join("tagcast.toml"), "[[tags]]\nfile = \"users.csv\"\nid = \"id\"\n").unwrap();
+    std::fs::write(dir.path().join("a.campaign"), CAMPAIGNS).unwrap();
+    go(dir.path(), until);
+    dir
+}
+
+fn go(dir: &Path, until: &str) {
+    let (_, out, err) = run(dir, &["run", "--now", "2026-11-20T09:59", "--until", until]);
+    assert!(out.contains("now"), "{out}{err}");
+}
+
+fn sent(dir: &Path, campaign: &str) -> usize {
+    let text = std::fs::read_to_string(dir.join(".tagcast/outbox.jsonl")).unwrap_or_default();
+    text.lines().filter(|l| l.contains(&format!("\"campaign\":\"{campaign}\""))).count()
+}
+
+fn json(dir: &Path, args: &[&str]) -> (i32, Value) {
+    let (code, out, err) = run(dir, &[args, &["--format", "json"]].concat());
+    (code, serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}")))
+}
+
+#[test]
+fn a_pause_holds_one_campaign_and_a_resume_lets_it_go_on() {
+    let dir = place("10:00");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (10, 10));
+    let (code, out, err) = run(dir.path(), &["pause", "now", "--by", "li"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(err.contains("paused campaign `now`: 30 planned messages wait"), "{err}");
+    let (code, status) = json(dir.path(), &["status", "--now", "2026-11-20T10:00:30"]);
+    assert_eq!(code, 0);
+    assert_eq!(status["holds"][0]["of"], serde_json::json!({"scope": "campaign", "name": "now"}));
+    assert_eq!((status["holds"][0]["by"].as_str(), status["holds"][0]["cancelled"].as_bool()), (Some("li"), Some(false)));
+    let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:00:30"]);
+    for line in
+        ["paused: campaign `now`, by li", "run 1, due 2026-11-20 10:00: open; 40 messages: 30 planned, 10 accepted", "40 messages left"]
+    {
+        assert!(out.contains(line), "{line}\n{out}");
+    }
+    go(dir.path(), "10:10");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (10, 20));
+    assert_eq!(run(dir.path(), &["resume", "now"]).0, 0);
+    let (code, _, err) = run(dir.path(), &["resume", "now"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("campaign `now` is not paused or cancelled"), "{err}");
+    go(dir.path(), "10:20");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (40, 20));
+    assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
+}
+
+#[test]
+fn everything_or_an_account_is_held_and_a_cancellation_withdraws() {
+    let dir = place("10:00");
+    assert_eq!(run(dir.path(), &["pause", "--all"]).0, 0);
+    go(dir.path(), "10:05");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (10, 10));
+    assert_eq!(run(dir.path(), &["resume", "--all"]).0, 0);
+    let (code, paused) = json(dir.path(), &["pause", "--account", "sandbox"]);
+    assert_eq!((code, paused["messages"].as_i64()), (0, Some(40)));
+    go(dir.path(), "10:06");
+    assert_eq!(sent(dir.path(), "now"), 10);
+    run(dir.path(), &["resume", "--account", "sandbox"]);
+    let (code, cancelled) = json(dir.path(), &["cancel", "now", "--by", "li"]);
+    assert_eq!((code, cancelled["messages"].as_i64(), cancelled["did"].as_str()), (0, Some(30), Some("cancelled")));
+    go(dir.path(), "10:20");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (10, 20));
+    let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:30"]);
+    assert!(out.contains("cancelled: campaign `now`, by li") && out.contains("30 withdrawn, 10 accepted"), "{out}");
+    let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:30", "--lang", "zh"]);
+    assert!(out.contains("已取消:活动 `now`") && out.contains("没有持久化的认领就不发送"), "{out}");
+    let (code, verified) = json(dir.path(), &["audit", "verify"]);
+    assert_eq!((code, verified["whole"].as_bool(), verified["heads"].as_array().unwrap().len()), (0, Some(true), 2));
+}
+
+#[test]
+fn a_misspelt_name_is_refused_with_the_right_one() {
+    let dir = place("10:00");
+    let (code, _, err) = run(dir.path(), &["pause", "othr"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("the ledger knows no campaign `othr`") && err.contains("did you mean `other`?"), "{err}");
+    let (code, _, err) = run(dir.path(), &["cancel", "--account", "sandbux"]);
+    assert!(code == 1 && err.contains("did you mean `sandbox`?"), "{err}");
+    for wrong in
+        [&["pause"][..], &["pause", "now", "--all"], &["resolve", "3"], &["resolve", "3", "--sent"], &["resolve", "--after-restore"]]
+    {
+        assert_eq!(run(dir.path(), wrong).0, 2, "{wrong:?}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    std::fs::write(empty.path().join("a.campaign"), CAMPAIGNS).unwrap();
+    for (command, code) in [(&["pause", "--all"][..], 1), (&["audit", "verify"], 1), (&["resolve"], 1), (&["status"], 0)] {
+        let (found, _, err) = run(empty.path(), command);
+        assert!(found == code && err.contains("nothing was ever planned"), "{command:?}: {err}");
+    }
+}
+
+#[test]
+fn a_recall_takes_back_what_is_sent_and_what_is_not() {
+    let dir = place("10:00");
+    let (code, report) = json(dir.path(), &["recall", "1", "--by", "li", "--now", "2026-11-20T10:01"]);
+    assert_eq!((code, report["withdrawn"].as_i64(), report["users"].as_array().unwrap().len()), (0, Some(30), 10));
+    assert!(report["users"].as_array().unwrap().iter().all(|u| u["outcome"] == "recalled" && u["user"].as_str().unwrap().starts_with('u')));
+    assert_eq!(std::fs::read_to_string(dir.path().join(".tagcast/outbox.jsonl.recalled")).unwrap().lines().count(), 10);
+    go(dir.path(), "10:20");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (10, 20));
+    let (code, out, _) = run(dir.path(), &["recall", "1", "--now", "2026-11-20T10:30"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("run 1: 0 messages that were not sent are withdrawn") && out.contains("10 taken back"), "{out}");
+    assert_eq!(std::fs::read_to_string(dir.path().join(".tagcast/outbox.jsonl.recalled")).unwrap().lines().count(), 10);
+    let (code, _, err) = run(dir.path(), &["recall", "99"]);
+    assert!(code == 1 && err.contains("there is no run 99"), "{err}");
+    let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:30"]);
+    assert!(out.contains("30 withdrawn, 10 recalled"), "{out}");
+    assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
+}
+
+#[test]
+fn a_person_settles_what_nobody_knows() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(".tagcast")).unwrap();
+    std::fs::remove_dir(dir.path().join(".tagcast")).unwrap();
+    let rows: Vec<String> = (0..10).map(|i| format!("u{i:02},Shanghai")).collect();
+    std::fs::write(dir.path().join("users.csv"), format!("id,region\n{}\n", rows.join("\n"))).unwrap();
+    std::fs::write(dir.path().join("tagcast.toml"), "outbox = \"out.jsonl\"\n[[tags]]\nfile = \"users.csv\"\nid = \"id\"\n").unwrap();
+    std::fs::write(dir.path().join("out.jsonl.control"), "[[fault]]\ndo = \"hang_after\"\n").unwrap();
+    std::fs::write(dir.path().join("a.campaign"), CAMPAIGNS).unwrap();
+    go(dir.path(), "10:00");
+    let (code, list) = json(dir.path(), &["resolve"]);
+    assert_eq!((code, list["unknown"].as_array().unwrap().len()), (1, 2));
+    assert_eq!((list["unknown"][0]["number"].as_i64(), list["unknown"][0]["messages"].as_i64()), (Some(1), Some(10)));
+    let (code, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:01"]);
+    assert!(code == 1 && out.contains("unknown: handed over or not") && out.contains("number 1: 10 messages of"), "{out}");
+    let (code, _, err) = run(dir.path(), &["resolve", "1", "--sent", "--by", "li"]);
+    assert!(code == 0 && err.contains("10 messages count as sent, says li"), "{err}");
+    let (code, _, err) = run(dir.path(), &["resolve", "1", "--not-sent", "--by", "li"]);
+    assert!(code == 1 && err.contains("no unknown hand-over has the number 1"), "{err}");
+    assert_eq!(run(dir.path(), &["resolve", "2", "--not-sent", "--by", "li", "--lang", "zh"]).0, 0);
+    let (code, _, err) = run(dir.path(), &["resolve"]);
+    assert!(code == 0 && err.contains("nothing is unknown"), "{err}");
+    assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
+}
+
+/// Case 11, as a person meets it: an old copy is put back, and gone on with on a person's word; nobody gets anything twice.
+#[test]
+fn case_11_an_old_copy_is_gone_on_with_on_a_persons_word() {
+    let dir = place("10:00");
+    let ledger = dir.path().join(".tagcast/ledger.db");
+    let old = std::fs::read(&ledger).unwrap();
+    go(dir.path(), "10:01");
+    let before = (sent(dir.path(), "now"), sent(dir.path(), "other"));
+    std::fs::write(&ledger, &old).unwrap();
+    let (code, _, err) = run(dir.path(), &["run", "--now", "2026-11-20T10:02"]);
+    assert!(code == 2 && err.contains("tagcast resolve --after-restore"), "{err}");
+    let (code, status) = json(dir.path(), &["status", "--now", "2026-11-20T10:02"]);
+    assert_eq!((code, status["fenced"].as_bool()), (1, Some(true)));
+    let (code, given_up) = json(dir.path(), &["resolve", "--after-restore", "--by", "li", "--now", "2026-11-20T10:02"]);
+    assert_eq!((code, given_up["withdrawn"].as_i64()), (0, Some(40)));
+    let (code, _, err) = run(dir.path(), &["resolve", "--after-restore", "--by", "li", "--now", "2026-11-20T10:02"]);
+    assert!(code == 1 && err.contains("not behind"), "{err}");
+    go(dir.path(), "10:30");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), before);
+    assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
+}
+
+/// Case 13, as a person meets it.
+#[test]
+fn case_13_changed_byte_is_named_by_the_command() {
+    let dir = place("10:00");
+    let db = rusqlite::Connection::open(dir.path().join(".tagcast/ledger.db")).unwrap();
+    db.execute("UPDATE audit SET payload = replace(payload, '\"size\":10', '\"size\":11') WHERE kind = 'claim' AND n = (SELECT min(n) FROM audit WHERE kind = 'claim')", []).unwrap();
+    let n: i64 = db.query_row("SELECT min(n) FROM audit WHERE kind = 'claim'", [], |row| row.get(0)).unwrap();
+    drop(db);
+    let (code, out, err) = run(dir.path(), &["audit", "verify"]);
+    assert!(code == 1 && out.contains(&format!("record {n} is not what was written")), "{out}{err}");
+    let (code, found) = json(dir.path(), &["audit", "verify"]);
+    assert_eq!((code, found["whole"].as_bool()), (1, Some(false)));
+}
