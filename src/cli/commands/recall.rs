@@ -8,7 +8,7 @@ use crate::cli::args::{Format, RecallArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::deliver::channel::Channels;
 use crate::deliver::ledger::RunId;
-use crate::engine::{Failure, recalling};
+use crate::engine::{Failure, binding, recalling};
 use crate::msg;
 
 pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
@@ -16,7 +16,12 @@ pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
     let mut console = console(cx)?;
     let (project, snapshot) = cx.load_data(&[])?;
     let world: Arc<dyn World> = Arc::new(ClockWorld::new(cx.world(), cx.now(&project)));
-    let channels = Channels::sandbox(&project.outbox(&cx.store_dir()), world.clone())?;
+    let store = cx.store_dir();
+    // On a simulated clock the sandbox alone was used, and is asked.
+    let channels = match project.now {
+        Some(_) => Channels::sandbox(&project.outbox(&store), world.clone())?,
+        None => binding::channels(&project, &store, &cx.world())?,
+    };
     let number = args.run;
     let Some(report) = recalling::recall(RunId(number), &mut console, &channels, &who(args.by.as_deref()), &world)? else {
         return Err(Failure::refused(msg!("there is no run {number}", "没有编号为 {number} 的运行"))
