@@ -77,7 +77,7 @@ pub fn recall(
             Ok(()) => asked
                 .entry((message.channel.to_string(), message.id.clone()))
                 .or_insert_with(|| match channels.of(&message.channel).recall(&message.id, &message.content) {
-                    Recalled::Done => Outcome::Recalled,
+                    Recalled::Done | Recalled::Unsent => Outcome::Recalled,
                     Recalled::Cannot { reason } => Outcome::Cannot(reason),
                     Recalled::Unknown { reason } => Outcome::Unknown(reason),
                 })
