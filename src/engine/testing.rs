@@ -306,13 +306,19 @@ impl Bench<'_> {
                 let own = self.memory.log(at);
                 let scope = self.scope(at, &own, None, None);
                 let tags = eval::unknown_tags(&scope, &self.program.campaign(*campaign).when, number(*user))?;
-                if unknown.contains(number(*user)) && because.is_none_or(|tag| tags.contains(&tag)) {
-                    return Ok(None);
-                }
-                unmet(
-                    msg!("`{name}` is not unknown in `{campaign_shown}`", "`{name}` 在 `{campaign_shown}` 中并非未知"),
-                    self.why(*user, *campaign)?,
-                )
+                let is_unknown = unknown.contains(number(*user));
+                let message = match because.filter(|tag| !tags.contains(tag)) {
+                    Some(tag) if is_unknown => {
+                        let tag = &self.program.schema.tag(tag).name;
+                        msg!(
+                            "`{name}` is unknown in `{campaign_shown}`, but not because of `{tag}`",
+                            "`{name}` 在 `{campaign_shown}` 中未知，但不是因为 `{tag}`"
+                        )
+                    }
+                    None if is_unknown => return Ok(None),
+                    Some(_) | None => msg!("`{name}` is not unknown in `{campaign_shown}`", "`{name}` 在 `{campaign_shown}` 中并非未知"),
+                };
+                unmet(message, self.why(*user, *campaign)?)
             }
             ExpectKind::Receives { user, template, at, via } => {
                 let name = user_name(*user);
