@@ -281,3 +281,29 @@ fn values_that_cannot_be_are_no_panic() {
     }
     assert!(answered > 100, "{answered}");
 }
+
+/// A question is answered from the columns as they lie; nothing is sent that was decided by bytes that no import wrote.
+#[test]
+fn what_is_sent_stands_on_bytes_that_were_compared() {
+    let dir = desk(3000);
+    let campaign = "template hi \"hi\"\nwhen total > \u{a5}100 send template hi at 10:00\n";
+    fs::write(dir.path().join("hello.campaign"), campaign).unwrap();
+    let (code, out, err) = run(dir.path(), &["plan"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    for (part, named) in [("tags/total", true), ("users/1.ids", true), ("tags/likes", false)] {
+        let path = file_of(dir.path(), part);
+        let whole = fs::read(&path).unwrap();
+        let mut bytes = whole.clone();
+        bytes[arrays(&whole).start + 40] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(run(dir.path(), &["query", "total > \u{a5}100", "--count"]).0, 0);
+        for command in [&["plan"][..], &["run", "--now", "2026-06-01T10:00"]] {
+            let (code, out, err) = run(dir.path(), command);
+            assert_eq!(code, if named { 2 } else { 0 }, "{command:?} {part}\n{out}\n{err}");
+            assert_eq!(err.contains(part) && err.contains("its contents were changed"), named, "{command:?} {part}\n{out}\n{err}");
+        }
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &whole).unwrap();
+    }
+}

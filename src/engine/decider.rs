@@ -500,6 +500,7 @@ impl Decider {
         let about: Option<Bitmap> = open.iter().map(|o| o.2.clone()).reduce(|a, b| Some(a?.or(&b?))).flatten();
         let decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
         drop(inputs);
+        self.data.snapshot.sound()?;
         for (mut decision, (_, _, _, _, occasion, unknown)) in decisions.into_iter().zip(open) {
             if let Some(unknown) = unknown.filter(|u| !u.is_empty()) {
                 decision.not_matched = decision.not_matched.minus(&unknown);

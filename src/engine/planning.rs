@@ -92,7 +92,7 @@ pub fn decide_group<H: History>(
     let inputs: Vec<DecideInput> =
         campaigns.iter().map(|id| DecideInput::scheduled(*id, due, &scope, project.config.seed, words)).collect();
     let decisions = decide_all(&inputs, history)?;
-    data.snapshot.intact()?;
+    data.snapshot.sound()?;
     Ok(decisions)
 }
 

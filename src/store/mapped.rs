@@ -162,6 +162,9 @@ mod sigbus {
         }
     }; MAX_MAPPED];
 
+    /// Where the search for a free place begins: mostly free places follow the one that was taken last.
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+
     /// A place in the list; free again when it is dropped.
     pub struct Listed(&'static Slot);
 
@@ -187,7 +190,8 @@ mod sigbus {
     pub fn list(path: &Path) -> io::Result<Option<Listed>> {
         install()?;
         let free = |slot: &&Slot| slot.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        let Some(slot) = SLOTS.iter().find(free) else { return Ok(None) };
+        let from = NEXT.fetch_add(1, Ordering::Relaxed) % MAX_MAPPED;
+        let Some(slot) = SLOTS.iter().cycle().skip(from).take(MAX_MAPPED).find(free) else { return Ok(None) };
         let name = path.as_os_str().as_bytes();
         let name = name.get(name.len().saturating_sub(NAME_BYTES)..).unwrap_or_default();
         slot.name.iter().zip(name).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
