@@ -2,9 +2,13 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+
+const TOKEN: &str = "a token for tests, 32 characters";
 
 struct Service {
     child: Child,
@@ -14,7 +18,7 @@ impl Service {
     fn start(folder: &Path, args: &[&str]) -> Self {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
         let mut command = support::tagcast(folder);
-        command.arg("serve").args(args).stdout(Stdio::null()).stderr(log);
+        command.arg("serve").args(args).env("TAGCAST_TOKEN", TOKEN).stdout(Stdio::null()).stderr(log);
         Service { child: command.spawn().unwrap() }
     }
 
@@ -138,4 +142,126 @@ fn two_services_do_not_share_a_ledger() {
     assert_eq!(service.stop(), Some(0));
     let (code, _, err) = support::run(&folder, &["serve", "--no-http", "--now", "2026-11-11"]);
     assert_eq!((code, err.contains("real clock")), (2, true), "{err}");
+}
+
+// ------------------------------------------------------------------ HTTP
+
+/// Where a service says that it listens.
+fn address(folder: &Path) -> String {
+    until(folder, "address", || {
+        let log = log(folder);
+        let line = log.lines().rev().find(|l| l.contains("on http://"))?;
+        Some(line.split("http://").nth(1)?.trim().to_owned())
+    })
+}
+
+/// Status and body of a call.
+fn call(at: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(at).unwrap();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0), body.to_owned())
+}
+
+fn with_token(at: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    call(at, method, path, &[("authorization", &format!("Bearer {TOKEN}"))], body)
+}
+
+fn metric(at: &str, name: &str) -> i64 {
+    let (_, text) = with_token(at, "GET", "/metrics", "");
+    text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok()).unwrap_or(-1)
+}
+
+const SERVE: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+#[test]
+fn only_the_holder_of_the_token_is_let_in() {
+    let (_dir, folder) = folder("template t \"a\"");
+    let mut service = Service::start(&folder, &SERVE);
+    let at = address(&folder);
+    assert_eq!(call(&at, "GET", "/healthz", &[], ""), (200, "{\"status\":\"ok\"}".into()));
+    for path in ["/metrics", "/openapi.json"] {
+        let (status, body) = call(&at, "GET", path, &[], "");
+        assert_eq!((status, body.contains("Authorization: Bearer")), (401, true), "{body}");
+        assert_eq!(call(&at, "GET", path, &[("authorization", "Bearer wrong")], "").0, 401);
+        assert_eq!(with_token(&at, "GET", path, "").0, 200);
+    }
+    let (status, body) = call(&at, "GET", "/v1/nothing", &[("accept-language", "zh-CN")], "");
+    assert_eq!((status, body.contains("不存在")), (404, true), "{body}");
+    assert_eq!(call(&at, "POST", "/v1/callbacks/sandbox", &[], "").0, 403);
+    assert_eq!(with_token(&at, "POST", "/v1/callbacks/nobody", "").0, 404);
+    assert_eq!(with_token(&at, "POST", "/v1/callbacks/sandbox", &"x".repeat(9 << 20)).0, 413);
+    assert_eq!(service.stop(), Some(0), "{}", log(&folder));
+    // Not for everybody without a token, and not with one that could be guessed.
+    for (listen, token) in [("0.0.0.0:0", ""), ("127.0.0.1:0", "short")] {
+        let mut command = support::tagcast(&folder);
+        command.args(["serve", "--listen", listen]).env_remove("TAGCAST_TOKEN");
+        if !token.is_empty() {
+            command.env("TAGCAST_TOKEN", token);
+        }
+        let (code, _, err) = support::parts(command.output().unwrap());
+        assert_eq!((code, err.contains("token")), (2, true), "{err}");
+    }
+}
+
+/// Case 9 with the process killed in between: what was acknowledged is applied, once, however often it is told.
+#[test]
+fn callbacks_are_kept_and_count_once() {
+    let (_dir, folder) = folder(
+        "template first \"a\" template second \"b\"
+        campaign c { when everyone at now send template first  after 3s if delivered send template second }",
+    );
+    let mut service = Service::start(&folder, &SERVE);
+    let at = address(&folder);
+    until_sent(&folder, 3);
+    // The sandbox's id of a message is the number of its line.
+    let key = |user: &str| 1 + sent(&folder).iter().position(|m| *m == format!("first {user}")).unwrap();
+    let told = |user: &str, kind: &str| format!("{{\"id\":\"{}\",\"kind\":\"{kind}\"}}\n", key(user));
+    let tell = |at: &str, body: &str| with_token(at, "POST", "/v1/callbacks/sandbox", body);
+    assert_eq!(tell(&at, &told("u1", "delivered")), (200, "ok".into()));
+    assert_eq!(tell(&at, &told("u2", "failed")).0, 200);
+    service.kill();
+    let mut service = Service::start(&folder, &SERVE);
+    until(&folder, "second start", || (log(&folder).matches("on http://").count() == 2).then_some(()));
+    let at = address(&folder);
+    // Again, in another order, with one that nobody knows, and one that nobody can read.
+    let again = format!("{}{}{{\"id\":\"from before\",\"kind\":\"opened\"}}\n", told("u2", "failed"), told("u1", "delivered"));
+    assert_eq!(tell(&at, &again).0, 200);
+    let (status, why) = tell(&at, "{\"id\":\"x\",\"kind\":\"eaten\"}");
+    assert_eq!((status, why.contains("line 1: `eaten` is no kind of receipt")), (400, true), "{why}");
+    let all = until_sent(&folder, 4);
+    assert_eq!(all[3], "second u1");
+    until(&folder, "stray", || (metric(&at, "tagcast_strays ") == 1).then_some(()));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(sent(&folder).len(), 4);
+    assert_eq!(service.stop(), Some(0));
+    let (_, out, _) = support::run(&folder, &["why", "u2", "c", "--format", "json"]);
+    assert!(out.contains("failed"), "{out}");
+}
+
+/// An opt-out comes before the next hand-over, even of what is planned already.
+#[test]
+fn an_opt_out_is_heard_at_once() {
+    let (_dir, folder) = folder(
+        "template t \"a\"
+        campaign slow { when everyone at now pace 1 per minute deadline 2h send template t }
+        campaign later { when everyone every day at 0:00 again always send template t }",
+    );
+    let mut service = Service::start(&folder, &SERVE);
+    let at = address(&folder);
+    let first = until_sent(&folder, 1)[0].replace("t ", "");
+    let others: Vec<&str> = ["u1", "u2", "u3"].into_iter().filter(|u| *u != first).collect();
+    let body: String = others.iter().map(|u| format!("{{\"user\":\"{u}\",\"kind\":\"opted_out\"}}\n")).collect();
+    let start = Instant::now();
+    assert_eq!(with_token(&at, "POST", "/v1/callbacks/sandbox", &body).0, 200);
+    until(&folder, "opt-outs", || (metric(&at, "tagcast_opt_outs_total ") == 2).then_some(()));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(service.stop(), Some(0));
+    let (_, out, _) = support::run(&folder, &["plan", "--format", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(plan["campaigns"][1]["funnel"].to_string().contains("opted_out"), "{out}");
 }

@@ -1,5 +1,6 @@
 //! The command line, as clap sees it. What a command does stands in `commands/`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -314,8 +315,14 @@ pub struct RunArgs {
 pub struct ServeArgs {
     /// A folder or a file [default: the program]
     pub path: Option<PathBuf>,
+    /// Where to listen; only a loopback address may go without a token
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7420")]
+    pub listen: SocketAddr,
+    /// A file with the token that callers must bring, readable by its owner alone [default: the variable TAGCAST_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Take nothing in: the scheduler alone
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["listen", "token_file"])]
     pub no_http: bool,
 }
 

@@ -4,6 +4,7 @@
 //! [`channel`] says what a way to hand over must promise, [`channels`] holds them, [`carry_out`] does the work that the ledger holds.
 //! Nothing here reads a script: what is sent was frozen when it was planned.
 
+pub mod callback;
 pub mod carry_out;
 pub mod channel;
 pub mod channels;

@@ -89,11 +89,12 @@ pub struct Metrics {
     pub reloads_refused: Counter,
     pub troubles: Counter,
     pub requests: Counter,
-    pub connections: Gauge,
     pub campaigns: Gauge,
     pub campaigns_stopped: Gauge,
     pub waits: Gauge,
     pub clock_jumped: Gauge,
+    pub put_off: Gauge,
+    pub strays: Gauge,
     /// From the acknowledgement of an event to what it led to.
     pub decision: Histogram,
 }
@@ -125,11 +126,12 @@ impl Metrics {
         for (name, help, counter) in counters {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", counter.get());
         }
-        let gauges: [(&str, &str, &Gauge); 5] = [
-            ("tagcast_http_connections", "Open HTTP connections", &self.connections),
+        let gauges: [(&str, &str, &Gauge); 6] = [
             ("tagcast_campaigns", "Campaigns carried out", &self.campaigns),
             ("tagcast_campaigns_stopped", "Campaigns stopped because of their channel", &self.campaigns_stopped),
             ("tagcast_waits", "Users whose event a campaign waits after", &self.waits),
+            ("tagcast_strays", "Receipts for ids that nobody knows", &self.strays),
+            ("tagcast_work_put_off", "1 while work waits for a full disk or a locked ledger", &self.put_off),
             ("tagcast_clock_jumped", "1 while the wall clock is off and nothing is sent", &self.clock_jumped),
         ];
         for (name, help, gauge) in gauges {

@@ -7,6 +7,9 @@
 
 pub mod bell;
 pub mod clock;
+pub mod http;
+pub mod inbox;
+mod listener;
 pub mod metrics;
 pub mod scheduler;
 pub mod sender;
@@ -26,6 +29,7 @@ use crate::msg;
 use crate::store::{Store, Users};
 
 use bell::Bell;
+use http::{Listen, Server};
 use metrics::Metrics;
 use scheduler::Scheduler;
 use sender::Sender;
@@ -35,6 +39,8 @@ pub struct Options {
     /// A folder or a file.
     pub program: PathBuf,
     pub store: PathBuf,
+    /// `None`: nothing is taken in.
+    pub listen: Option<Listen>,
 }
 
 /// What the operator of the service is told as it happens.
@@ -100,16 +106,39 @@ pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>)
     std::fs::create_dir_all(&options.store).map_err(|e| Failure::io(&options.store, &e))?;
     let ledger = Ledger::open(&Store::ledger_path_in(&options.store), world.clone())?;
     let office = Arc::new(Office::new(ledger, world, journal));
-    let mut scheduler = Scheduler::new(office.clone(), options)?;
+    let Options { program, store, listen } = options;
+    let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
     let sender = Sender::new(office.clone(), &scheduler)?;
+    let (slot, calls) = inbox::open();
+    let server = listen.map(|listen| Server::bind(listen, office.clone(), scheduler.callbacks().clone(), slot)).transpose()?;
     let n = scheduler.project().campaigns().len();
-    office.journal.say(msg!("serving {n} campaigns", "正在服务 {n} 个活动"));
+    match server.as_ref().and_then(Server::address) {
+        Some(at) => office.journal.say(msg!("serving {n} campaigns on http://{at}", "正在服务 {n} 个活动：http://{at}")),
+        None => office.journal.say(msg!("serving {n} campaigns", "正在服务 {n} 个活动")),
+    }
     thread::scope(|threads| {
-        let sending = thread::Builder::new().name("sender".into()).spawn_scoped(threads, || sender.run());
-        let sending = sending.map_err(|e| Failure::new(msg!("a thread could not be started: {e}", "无法启动线程：{e}")))?;
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let spawned = thread::Builder::new().name(name.into()).spawn_scoped(threads, work);
+            spawned.map_err(|e| Failure::new(msg!("a thread could not be started: {e}", "无法启动线程：{e}")))
+        };
+        let mut working = vec![spawn("sender", Box::new(|| sender.run()))?];
+        if let Some(server) = server {
+            // The inbox ends when the server, who fills it, has ended.
+            let (keeping, serving) = (office.clone(), office.clone());
+            working.push(spawn("inbox", Box::new(move || inbox::run(&keeping, &calls)))?);
+            working.push(spawn(
+                "http",
+                Box::new(move || {
+                    if let Err(failure) = server.run() {
+                        serving.journal.trouble(&failure, Duration::ZERO);
+                    }
+                }),
+            )?);
+        }
         scheduler.run();
         office.hand_over.ring();
-        sending.join().map_err(|_| Failure::new(msg!("the sender stopped unexpectedly; the ledger is whole", "发送线程意外停止；账本完好")))
+        let stopped = || Failure::new(msg!("a thread stopped unexpectedly; the ledger is whole", "线程意外停止；账本完好"));
+        working.into_iter().try_for_each(|one| one.join().map_err(|_| stopped()))
     })?;
     office.journal.say(msg!("stopped on request; every wait goes on when it is started again", "已按要求停止；再次启动时所有等待会继续"));
     Ok(())

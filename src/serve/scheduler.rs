@@ -4,15 +4,18 @@
 //! A trouble (disk full, a ledger that cannot be written) puts the work off and is told to the journal; all that the scheduler remembers is
 //! made anew from the ledger when it goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Moment};
 
 use super::clock::Clock;
 use super::watch::Watch;
-use super::{Office, Options, held};
-use crate::base::Instant;
+use super::{Office, held};
+use crate::base::{Instant, Type, UserNo, Value};
+use crate::deliver::callback::{self, Callbacks, Incoming, Said, Saying};
+use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
 use crate::engine::data::Data;
 use crate::engine::decider::{Decider, Done};
@@ -30,14 +33,20 @@ const LOOK: Duration = Duration::from_secs(1);
 const TROUBLE: Duration = Duration::from_secs(1);
 const MOST_TROUBLE: Duration = Duration::from_secs(30);
 
+/// Callbacks that are applied before the ledger is asked for more.
+const MOST_CALLS: usize = 200;
+
 pub struct Scheduler {
     office: Arc<Office>,
-    options: Options,
+    /// A folder or a file.
+    program: PathBuf,
     store: Store,
     project: Arc<Project>,
     snapshot: Arc<Snapshot>,
     /// `None` after a trouble: made anew from the ledger.
     decider: Option<Decider>,
+    /// How each account's callbacks are read.
+    callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
     watch: Watch,
     looked: Moment,
     clock: Clock,
@@ -47,19 +56,21 @@ pub struct Scheduler {
 impl Scheduler {
     /// # Errors
     /// A program with errors, a store that cannot be opened.
-    pub fn new(office: Arc<Office>, options: Options) -> Result<Self, Failure> {
-        let store = Store::create_or_open(&options.store, office.world.clone())?;
+    pub fn new(office: Arc<Office>, program: PathBuf, store: &Path) -> Result<Self, Failure> {
+        let store = Store::create_or_open(store, office.world.clone())?;
         let snapshot = store.snapshot()?;
-        let watch = Watch::of(&crate::engine::project::folder_of(&options.program)?)?;
-        let project = load(&options, &office, &snapshot)?;
+        let watch = Watch::of(&crate::engine::project::folder_of(&program)?)?;
+        let project = load(&program, &office, &snapshot)?;
         if project.has_errors() {
             return Err(Failure::refused(errors(&project)).help(msg!("run `tagcast check`", "请运行 `tagcast check`")));
         }
+        let callbacks = callbacks(&project)?;
         let started = Moment::now();
         let clock = Clock::set(office.world.now(), Duration::ZERO);
         let mut scheduler = Scheduler {
             office,
-            options,
+            program,
+            callbacks,
             store,
             project: Arc::new(project),
             snapshot,
@@ -75,6 +86,10 @@ impl Scheduler {
 
     pub fn project(&self) -> &Arc<Project> {
         &self.project
+    }
+
+    pub fn callbacks(&self) -> &BTreeMap<String, Arc<dyn Callbacks>> {
+        &self.callbacks
     }
 
     pub fn store(&self) -> &Store {
@@ -93,10 +108,12 @@ impl Scheduler {
             let rest = match self.step() {
                 Ok(rest) => {
                     trouble = TROUBLE;
+                    office.metrics.put_off.set(0);
                     rest
                 }
                 Err(failure) => {
                     office.metrics.troubles.add(1);
+                    office.metrics.put_off.set(1);
                     office.journal.trouble(&failure, trouble);
                     self.decider = None;
                     let wait = trouble;
@@ -130,6 +147,7 @@ impl Scheduler {
         if self.decider.is_none() {
             self.decider = Some(self.make_decider()?);
         }
+        self.apply_calls()?;
         let Some(decider) = &mut self.decider else { return Ok(TICK) };
         let office = &self.office;
         if office.past_is_old.swap(false, Ordering::SeqCst) {
@@ -144,6 +162,67 @@ impl Scheduler {
         self.account(&done);
         let rest = next.map_or(i64::MAX, |next| next.since(office.world.now()).0.max(0));
         Ok(Duration::from_micros(u64::try_from(rest).unwrap_or(0)))
+    }
+
+    /// Applies what platforms have told, so that an opt-out holds from the next hand-over on.
+    fn apply_calls(&self) -> Result<(), Failure> {
+        let office = &self.office;
+        loop {
+            let calls = office.ledger().calls(MOST_CALLS)?;
+            for call in &calls {
+                let NewCall { account, at, query, signature, body } = &call.call;
+                let read = self.callbacks.get(account).map(|c| c.read(&Incoming { query, signature, body, at: *at }));
+                let told = match read {
+                    Some(Ok(said)) => Some(self.told(account, said)?),
+                    Some(Err(_)) | None => None,
+                };
+                if told.is_none() {
+                    let n = call.number;
+                    office
+                        .journal
+                        .say(msg!("callback {n} of `{account}` cannot be read; it is kept", "无法读取 `{account}` 的回调 {n}；已保留"));
+                }
+                let applied = office.ledger().apply(call, told.as_deref(), office.world.now())?;
+                office.metrics.opted_out.add(applied.opted_out);
+                if applied.opted_out + applied.learned > 0 {
+                    office.forget_past();
+                }
+            }
+            if calls.len() < MOST_CALLS {
+                break;
+            }
+        }
+        let learned = office.ledger().apply_strays(office.world.now())?;
+        if learned > 0 {
+            office.forget_past();
+        }
+        Ok(())
+    }
+
+    /// In the words of the ledger: users by their numbers. Whom nobody knows cannot be reached either.
+    fn told(&self, account: &str, said: Vec<Said>) -> Result<Vec<Told>, Failure> {
+        let mut told = Vec::new();
+        for Said { key, when, what } in said {
+            let what = match what {
+                Saying::Message { id, kind } => What::Message { id, kind },
+                Saying::List { id, all, counts } => What::List { id, all, counts },
+                Saying::OptedOut { user } => What::OptedOut(self.snapshot.user_no(&user).into_iter().collect()),
+                Saying::OptedOutAt { address } => What::OptedOut(self.users_at(account, &address)?),
+            };
+            told.push(Told { key, when, what });
+        }
+        Ok(told)
+    }
+
+    /// Whom an account reaches at an address.
+    fn users_at(&self, account: &str, address: &str) -> Result<Vec<UserNo>, Failure> {
+        let mut users = Vec::new();
+        for tag in self.project.program.schema.tags.iter().filter(|t| matches!(&t.ty, Type::Address(of) if **of == *account)) {
+            let Some(column) = self.snapshot.tag(&tag.name)? else { continue };
+            let is = |row: &usize| matches!(column.data.value(*row, &column.ty), Some(Value::Text(text)) if *text == *address);
+            users.extend((0..self.snapshot.user_count()).filter(is).filter_map(|row| u32::try_from(row).ok()).map(UserNo));
+        }
+        Ok(users)
     }
 
     fn account(&self, done: &Done) {
@@ -196,13 +275,14 @@ impl Scheduler {
         let ledger = self.office.ledger();
         let waits: Result<i64, _> = waits.map(|name| Ok::<i64, Failure>(ledger.waits(name)?.0)).sum();
         self.office.metrics.waits.set(waits?);
+        self.office.metrics.strays.set(ledger.strays()?);
         Ok(())
     }
 
     /// A program with errors is not taken over: the one before it goes on.
     fn reload(&mut self) -> Result<(), Failure> {
         let office = self.office.clone();
-        let project = match load(&self.options, &office, &self.snapshot) {
+        let project = match load(&self.program, &office, &self.snapshot) {
             Ok(project) if !project.has_errors() => Arc::new(project),
             refused => {
                 office.metrics.reloads_refused.add(1);
@@ -263,9 +343,22 @@ impl Scheduler {
     }
 }
 
-fn load(options: &Options, office: &Office, snapshot: &Snapshot) -> Result<Project, Failure> {
+/// How each account's callbacks are read; those of the sandbox whoever has the token may tell.
+fn callbacks(project: &Project) -> Result<BTreeMap<String, Arc<dyn Callbacks>>, Failure> {
+    let mut all = BTreeMap::from([("sandbox".to_owned(), callback::of_sandbox())]);
+    for (name, account) in &project.config.accounts {
+        let settings = account.settings(name, &project.folder)?;
+        let at = |why: Msg| {
+            Failure::new(Msg { en: format!("`[accounts.{name}]`: {}", why.en), zh: format!("`[accounts.{name}]`：{}", why.zh) })
+        };
+        all.extend(callback::of_account(&settings).map_err(at)?.map(|callbacks| (name.clone(), callbacks)));
+    }
+    Ok(all)
+}
+
+fn load(program: &Path, office: &Office, snapshot: &Snapshot) -> Result<Project, Failure> {
     let wanted = ProjectOptions { now: None, store_schema: Some(snapshot.schema().clone()) };
-    Project::load(std::slice::from_ref(&options.program), &wanted, office.world.as_ref())
+    Project::load(&[program.to_path_buf()], &wanted, office.world.as_ref())
 }
 
 /// The first error of a program, and how many there are.

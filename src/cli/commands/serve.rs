@@ -10,9 +10,11 @@ use crate::base::Zone;
 use crate::base::world::World;
 use crate::cli::args::{Format, ServeArgs};
 use crate::cli::output::Context;
+use crate::deliver::wire::secret::Secret;
 use crate::diag::{Lang, Msg};
 use crate::engine::Failure;
 use crate::msg;
+use crate::serve::http::Listen;
 use crate::serve::{Journal, Options, serve};
 
 pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
@@ -32,9 +34,22 @@ pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
         zone: project.program.policy.zone,
         world: cx.world(),
     };
-    let options = Options { program: cx.global.program.clone(), store: cx.store_dir() };
+    let listen = if args.no_http { None } else { Some(Listen::new(args.listen, token(args)?)?) };
+    let options = Options { program: cx.global.program.clone(), store: cx.store_dir(), listen };
     serve(options, cx.world(), Arc::new(journal))?;
     Ok(0)
+}
+
+/// The variable that holds the service's token.
+const TOKEN: &str = "TAGCAST_TOKEN";
+
+/// The token that callers must bring, from a file or the environment.
+fn token(args: &ServeArgs) -> Result<Option<Secret>, Failure> {
+    let found = match &args.token_file {
+        Some(file) => Some(Secret::from_file(file)),
+        None => std::env::var_os(TOKEN).map(|_| Secret::from_env(TOKEN)),
+    };
+    found.transpose().map_err(Failure::new)
 }
 
 /// Lines with the time before them.

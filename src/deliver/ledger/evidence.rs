@@ -35,7 +35,7 @@ pub struct News {
 }
 
 impl Ledger {
-    fn is_claimed(&self, key: &MessageKey) -> Result<bool, LedgerError> {
+    pub(super) fn is_claimed(&self, key: &MessageKey) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch IS NOT NULL";
         Ok(self.db.prepare_cached(sql)?.exists(params![key.run.0, key.step, key.leg, key.user.0, key.attempt])?)
     }

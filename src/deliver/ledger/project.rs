@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::error::LedgerError;
+use super::inbox::id_digest;
 use super::record::{Answered, Claimed, Learned, Planned, Record, Segment, Timed};
 use super::state::State;
 use super::{bulk, encode};
@@ -81,6 +82,26 @@ impl Tables<'_> {
             Record::TimerOver { segment, step, why: _ } => {
                 self.guarded("DELETE FROM timer WHERE segment = ? AND step = ?", params![segment, step], "timer running")
             }
+            Record::Received { n, account, at, body } => {
+                self.run("INSERT INTO inbox (inbox, account, at, body) VALUES (?, ?, ?, ?)", params![n, account, at, body])
+            }
+            Record::Applied { n, readable } => {
+                let sql = "UPDATE inbox SET applied_at = ?, readable = ? WHERE inbox = ? AND applied_at IS NULL";
+                self.guarded(sql, params![at, readable, n], "call not applied")?;
+                // What was understood is in other tables now; what was not is kept for a person.
+                let sql = "DELETE FROM bulk WHERE digest = (SELECT body FROM inbox WHERE inbox = ? AND readable = 1)";
+                self.run(sql, params![n])
+            }
+            Record::Told { key } => self.run("INSERT INTO told (key) VALUES (?) ON CONFLICT DO NOTHING", params![key]),
+            Record::Stray { id, news, when, source } => self.run(
+                "INSERT INTO stray (id, news, at, source) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                params![id, news, when, source],
+            ),
+            Record::StrayOver { id, news } => self.run("DELETE FROM stray WHERE id = ? AND news = ?", params![id, news]),
+            Record::Counted { batch, total, filtered, delivered, failed } => self.run(
+                "INSERT INTO counts (batch, total, filtered, delivered, failed) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                params![batch, total, filtered, delivered, failed],
+            ),
             Record::Fed { source, position } => self.run(
                 "INSERT INTO feed (source, position) VALUES (?, ?)
                  ON CONFLICT (source) DO UPDATE SET position = max(feed.position, excluded.position)",
@@ -256,6 +277,9 @@ impl Tables<'_> {
              SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4 FROM attempt WHERE batch = ?1",
             params![a.batch, at, a.state.code(), a.reason],
         )?;
+        if let Some(ids) = &a.ids {
+            self.platform_ids(a.batch, ids)?;
+        }
         if a.accepted.is_empty() && a.not_sent.is_empty() {
             return Ok(());
         }
@@ -269,6 +293,44 @@ impl Tables<'_> {
             } else if a.not_sent.binary_search(&place).is_ok() {
                 self.strengthen(run, step, leg, user.0, attempt, State::NotSent)?;
             }
+        }
+        Ok(())
+    }
+
+    /// By which ids the platform knows the members of a batch, or all of it by one.
+    fn platform_ids(&self, batch: i64, ids: &str) -> Done {
+        let ids = encode::read_strings(&bulk::load(self.bulk, ids)?).ok_or_else(|| bulk::damaged(ids))?;
+        let sql = "SELECT s.account, s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size, b.members
+            FROM batch b JOIN segment s USING (segment) WHERE b.batch = ?";
+        let mut select = self.db.prepare_cached(sql)?;
+        let (account, [run, step, leg, attempt], users, [first, size, claimed]): (String, [i64; 4], String, [i64; 3]) = select
+            .query_row([batch], |r| {
+                Ok((r.get(0)?, [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?], r.get(5)?, [r.get(6)?, r.get(7)?, r.get(8)?]))
+            })?;
+        let sql = "INSERT INTO platform_id (id, batch, user_no) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+        let mut insert = self.db.prepare_cached(sql)?;
+        if let [one, rest @ ..] = &ids[..]
+            && !rest.is_empty()
+            && rest.iter().all(|id| id == one)
+        {
+            insert.execute(params![id_digest(&account, one), batch, None::<u32>])?;
+            return Ok(());
+        }
+        let mut members = members(self.bulk, &users, first, size)?;
+        if claimed < size {
+            // Some of them had opted out before the claim.
+            let sql = "SELECT 1 FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
+            let mut select = self.db.prepare_cached(sql)?;
+            let mut kept = Vec::new();
+            for user in members {
+                if select.exists(params![run, step, leg, user.0, attempt, batch])? {
+                    kept.push(user);
+                }
+            }
+            members = kept;
+        }
+        for (user, id) in members.iter().zip(&ids).filter(|(_, id)| !id.is_empty()) {
+            insert.execute(params![id_digest(&account, id), batch, user.0])?;
         }
         Ok(())
     }

@@ -99,6 +99,40 @@ pub(super) enum Record {
         source: String,
         position: i64,
     },
+    /// A call of a platform was kept.
+    Received {
+        n: i64,
+        account: String,
+        at: i64,
+        body: Digest,
+    },
+    Applied {
+        n: i64,
+        readable: bool,
+    },
+    /// Something was told, and will not count again.
+    Told {
+        key: String,
+    },
+    /// Something was told of an id that nobody knows yet.
+    Stray {
+        id: String,
+        news: String,
+        when: i64,
+        source: String,
+    },
+    StrayOver {
+        id: String,
+        news: String,
+    },
+    /// A platform counted a list without names.
+    Counted {
+        batch: i64,
+        total: i64,
+        filtered: i64,
+        delivered: i64,
+        failed: i64,
+    },
 }
 
 /// A run, or a follow-up of it, was planned.

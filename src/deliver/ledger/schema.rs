@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -99,8 +99,21 @@ CREATE TABLE hold (scope TEXT NOT NULL, name TEXT NOT NULL, cancelled INTEGER NO
     PRIMARY KEY (scope, name)) WITHOUT ROWID;
 ";
 
+/// What platforms tell, and by which ids they know messages. (`user_no` is missing where an id is that of a whole list.)
+const V4: &str = "
+CREATE TABLE inbox (inbox INTEGER PRIMARY KEY, account TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL, applied_at INTEGER,
+    readable INTEGER);
+CREATE INDEX inbox_open ON inbox (inbox) WHERE applied_at IS NULL;
+CREATE TABLE told (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE platform_id (id TEXT PRIMARY KEY, batch INTEGER NOT NULL, user_no INTEGER) WITHOUT ROWID;
+CREATE TABLE stray (id TEXT NOT NULL, news TEXT NOT NULL, at INTEGER NOT NULL, source TEXT NOT NULL, PRIMARY KEY (id, news)) WITHOUT ROWID;
+CREATE TABLE counts (batch INTEGER PRIMARY KEY, total INTEGER NOT NULL, filtered INTEGER NOT NULL, delivered INTEGER NOT NULL,
+    failed INTEGER NOT NULL);
+CREATE INDEX step_open ON step (run, step) WHERE finished_at IS NULL;
+";
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 22] = [
+pub(super) const PROJECTIONS: [(&str, &str); 27] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -123,6 +136,11 @@ pub(super) const PROJECTIONS: [(&str, &str); 22] = [
     ("timer", "segment, step"),
     ("feed", "source"),
     ("hold", "scope, name"),
+    ("inbox", "inbox"),
+    ("told", "key"),
+    ("platform_id", "id"),
+    ("stray", "id, news"),
+    ("counts", "batch"),
 ];
 
 /// The version of a ledger; 0 for a file without one.

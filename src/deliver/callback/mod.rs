@@ -1,0 +1,144 @@
+//! What platforms tell over HTTP: who may tell it, and what it means. One file a family of platforms.
+//!
+//! A call is checked when it comes, kept as it is in the ledger's inbox, acknowledged, and read afterwards: a reader may be slow or wrong
+//! without anything being lost.
+
+mod lines;
+mod tencent;
+
+use std::sync::Arc;
+
+use super::channel::Counts;
+use super::ledger::ReceiptKind;
+use super::wire::account::Settings;
+use crate::base::Instant;
+use crate::diag::Msg;
+
+/// A call as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// After the `?`, not decoded.
+    pub query: &'a str,
+    /// The head `X-Tagcast-Signature`; empty where there is none.
+    pub signature: &'a str,
+    pub body: &'a str,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// Something that a platform says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// The same for the same thing, however often it is said.
+    pub key: String,
+    pub when: Instant,
+    pub what: Saying,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Saying {
+    /// Of one message, by the platform's id.
+    Message { id: String, kind: ReceiptKind },
+    /// Of a list, by the platform's id.
+    List { id: String, all: Option<ReceiptKind>, counts: Option<Counts> },
+    /// The user with this address at the account wants no messages.
+    OptedOutAt { address: String },
+    /// The user with this id in the store wants no messages.
+    OptedOut { user: String },
+}
+
+/// How an account's callbacks are understood.
+pub trait Callbacks: Send + Sync {
+    /// Whether the call comes from the platform. (The service's own token may open the door instead, where [`Self::by_token`] says so.)
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn check(&self, call: &Incoming) -> Result<(), Msg>;
+
+    /// Whether the service's token is enough.
+    fn by_token(&self) -> bool {
+        false
+    }
+
+    /// The answer to the platform's first call, which only asks whether anybody is there.
+    ///
+    /// # Errors
+    /// Why it gets none.
+    fn greet(&self, call: &Incoming) -> Result<String, Msg>;
+
+    /// The body that tells the platform that a call was taken.
+    fn thanks(&self) -> &'static str;
+
+    /// What a call says; what means nothing to us is left out.
+    ///
+    /// # Errors
+    /// Why nobody can read it.
+    fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg>;
+}
+
+/// How an account's callbacks are understood; `None` where its platform calls nobody back.
+///
+/// # Errors
+/// Settings that are wrong.
+pub fn of_account(settings: &Settings) -> Result<Option<Arc<dyn Callbacks>>, Msg> {
+    Ok(match settings.platform.as_str() {
+        "service_account" | "subscription_account" | "wecom" => {
+            tencent::Tencent::of(settings)?.map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
+        }
+        "webhook" => Some(Arc::new(lines::Lines::signed(settings.callback_token.clone().or(settings.secret.clone())))),
+        _ => None,
+    })
+}
+
+/// Of the sandbox: whoever has the service's token may play the platform.
+pub fn of_sandbox() -> Arc<dyn Callbacks> {
+    Arc::new(lines::Lines::signed(None))
+}
+
+/// A value of a query, decoded.
+fn query_value(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then(|| decoded(value))
+    })
+}
+
+/// `%2B` is `+`, and `+` is a blank.
+fn decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => {
+                let digits: Vec<u8> = bytes.by_ref().take(2).collect();
+                let value = std::str::from_utf8(&digits).ok().filter(|d| d.len() == 2).and_then(|d| u8::from_str_radix(d, 16).ok());
+                match value {
+                    Some(value) => out.push(value),
+                    None => {
+                        out.push(b'%');
+                        out.extend(digits);
+                    }
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries() {
+        let q = "signature=a%2Bb&nonce=1+2&echostr=%E4%BD%A0&empty&odd=%zz%4";
+        let of = |name| query_value(q, name);
+        assert_eq!(of("signature").as_deref(), Some("a+b"));
+        assert_eq!(of("nonce").as_deref(), Some("1 2"));
+        assert_eq!(of("echostr").as_deref(), Some("你"));
+        assert_eq!((of("empty").as_deref(), of("missing")), (Some(""), None));
+        assert_eq!(of("odd").as_deref(), Some("%zz%4"));
+    }
+}
