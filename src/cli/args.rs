@@ -203,6 +203,13 @@ pub enum TagsCommand {
     /// Import users and their tags from CSV, JSON Lines, Parquet or Arrow: all rows or none
     #[command(after_help = "Examples:\n  tagcast tags import users.csv --id user_id\n  tagcast tags import users.parquet --id id --infer")]
     Import(TagsImportArgs),
+    /// Set tags as they change: durable, and seen by every query, when the command has answered
+    #[command(
+        after_help = "Examples:\n  tagcast tags set u00042 city=Shanghai age=\n  echo '{\"user\": \"u00042\", \"tags\": {\"city\": \"Shanghai\", \"age\": null}}' | tagcast tags set\n\nFormats: human, jsonl (an answer a line)"
+    )]
+    Set(TagsSetArgs),
+    /// Fold the live changes into the columns; imports do so too
+    Compact,
     /// The tags that there are
     List,
     /// What the store knows of each tag: known, missing, values, age
@@ -227,6 +234,18 @@ pub struct TagsImportArgs {
 }
 
 #[derive(Args, Debug)]
+pub struct TagsSetArgs {
+    /// The user's id; without it JSON Lines are read from standard input
+    #[arg(requires = "values")]
+    pub user: Option<String>,
+    /// tag=value; tag= takes the value away
+    pub values: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct EventsAddArgs {}
+
+#[derive(Args, Debug)]
 pub struct TagsStatsArgs {
     /// Only these tags
     pub tags: Vec<String>,
@@ -240,6 +259,11 @@ pub enum EventsCommand {
     /// Import events from CSV, JSON Lines, Parquet or Arrow: all rows or none; they are added to those there
     #[command(after_help = "Example:\n  tagcast events import purchase purchases.csv --id user_id --at time")]
     Import(EventsImportArgs),
+    /// Add events as they happen, as JSON Lines from standard input; one whose id is known counts once
+    #[command(
+        after_help = "Example:\n  echo '{\"event\": \"purchase\", \"user\": \"u00042\", \"at\": \"2026-11-11 10:00\", \"id\": \"o-1\", \"amount\": 12.5}' | tagcast events add\n\nFormats: human, jsonl (an answer a line)"
+    )]
+    Add(EventsAddArgs),
     /// The events that there are
     List,
 }
@@ -263,6 +287,12 @@ pub struct EventsImportArgs {
     pub minor_units: bool,
 }
 
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    Live,
+    Manifest,
+}
+
 #[derive(Args, Debug)]
 pub struct QueryArgs {
     /// The condition, in the language
@@ -282,6 +312,9 @@ pub struct QueryArgs {
     /// Print the audience plan instead
     #[arg(long, group = "what")]
     pub explain: bool,
+    /// What to look at: everything, or the columns without the live changes after them
+    #[arg(long, value_enum, default_value = "live", value_name = "WHAT")]
+    pub at: At,
 }
 
 #[derive(Args, Debug)]

@@ -6,7 +6,9 @@
 //! users/<n>.index.arrow            id -> number, a hash table
 //! tags/<tag>.<n>.arrow             one column a file
 //! events/<event>/<n>.arrow         events clustered by user, merged by size
+//! live/<n>.db                      acknowledged changes that are not in the columns yet: [`super::live`]
 //! lock                             held by the one writer
+//! live.lock                        held by the one who appends live changes
 //! ledger.db                        of the floors above
 //! ```
 //!
@@ -21,6 +23,7 @@ use super::column::ColumnData;
 use super::error::{StoreError, words};
 use super::file::Part;
 use super::lazy::Lazy;
+use super::live::{Log, overlay};
 use super::manifest::{self, EventEntry, Manifest, SegmentEntry, TagEntry, UsersEntry};
 use super::snapshot::{EventPart, SegmentPart, Snapshot, TagPart};
 use super::users::{IdSegment, Ids, Users};
@@ -32,6 +35,8 @@ use crate::base::{EventSchema, TagSchema};
 pub(super) const LOCK: &str = "lock";
 /// How often a reader starts again when a writer removed a file under its hands.
 const READ_TRIES: usize = 5;
+/// The same for live changes, which are many and small.
+const LIVE_TRIES: usize = 100;
 
 /// A store in a folder.
 #[derive(Clone)]
@@ -39,8 +44,12 @@ pub struct Store {
     dir: PathBuf,
     world: Arc<dyn World>,
     /// The last snapshot and the manifest that it was made from, so that the next one opens only what is new.
-    last: Arc<Mutex<Option<(Manifest, Arc<Snapshot>)>>>,
+    last: Kept,
+    /// The same with the live changes laid over it.
+    live: Kept,
 }
+
+type Kept = Arc<Mutex<Option<(Manifest, Arc<Snapshot>)>>>;
 
 impl Store {
     /// Opens the store in `dir`.
@@ -48,7 +57,7 @@ impl Store {
     /// # Errors
     /// When there is none, it is of another version, or its manifest is damaged.
     pub fn open(dir: impl Into<PathBuf>, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let store = Store { dir: dir.into(), world, last: Arc::default() };
+        let store = Store { dir: dir.into(), world, last: Arc::default(), live: Arc::default() };
         store.manifest()?;
         Ok(store)
     }
@@ -68,7 +77,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`], and when the folder holds other files or cannot be written.
     pub fn create_or_open(dir: impl Into<PathBuf>, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let store = Store { dir: dir.into(), world, last: Arc::default() };
+        let store = Store { dir: dir.into(), world, last: Arc::default(), live: Arc::default() };
         match store.manifest() {
             Err(StoreError::NoStore(_)) => {
                 if store.holds_other_files()? {
@@ -96,16 +105,45 @@ impl Store {
         &self.world
     }
 
-    /// What is in force now. Its files are open from here on: what a writer replaces later is still there for those who hold the snapshot.
+    /// What is in force now, every live change that was acknowledged among it. Its files are open from here on: what a writer replaces later is
+    /// still there for those who hold the snapshot.
     ///
     /// # Errors
     /// When a file is missing, damaged or of another version.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        for _ in 0..LIVE_TRIES {
+            let (folded, base) = self.folded_snapshot()?;
+            let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+            // Changes are laid over the last snapshot where that stands on the same columns, so that each is laid once.
+            let from = match &*live {
+                Some((manifest, snapshot)) if *manifest == folded => snapshot.clone(),
+                _ => base,
+            };
+            let (rows, position) = Log::after(&self.dir, from.live_position())?;
+            if self.manifest()? != folded {
+                continue; // Changes were folded meanwhile, and their files may be gone; or users came in whom these columns do not know.
+            }
+            let snapshot = if rows.is_empty() { from } else { Arc::new(overlay(&from, &rows, position)) };
+            *live = Some((folded, snapshot.clone()));
+            return Ok(snapshot);
+        }
+        Err(StoreError::Busy(self.dir.join(LOCK)))
+    }
+
+    /// What the manifest names, without the live changes after it.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`].
+    pub fn manifest_snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        self.folded_snapshot().map(|(_, snapshot)| snapshot)
+    }
+
+    fn folded_snapshot(&self) -> Result<(Manifest, Arc<Snapshot>), StoreError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let mut manifest = self.manifest()?;
         for _ in 0..READ_TRIES {
             let before = match &*last {
-                Some((known, snapshot)) if *known == manifest => return Ok(snapshot.clone()),
+                Some((known, snapshot)) if *known == manifest => return Ok((manifest, snapshot.clone())),
                 other => other.as_ref().map(|(_, snapshot)| &**snapshot),
             };
             match open_snapshot(&self.dir, &manifest, before) {
@@ -118,12 +156,13 @@ impl Store {
                 }
                 result => {
                     let snapshot = Arc::new(result?);
-                    *last = Some((manifest, snapshot.clone()));
-                    return Ok(snapshot);
+                    *last = Some((manifest.clone(), snapshot.clone()));
+                    return Ok((manifest, snapshot));
                 }
             }
         }
-        open_snapshot(&self.dir, &manifest, None).map(Arc::new)
+        let snapshot = Arc::new(open_snapshot(&self.dir, &manifest, None)?);
+        Ok((manifest, snapshot))
     }
 
     /// The one who may change the store; there is at most one at a time, over all processes.
@@ -165,7 +204,7 @@ impl Store {
         };
         for entry in entries {
             let name = entry.map_err(|e| StoreError::read(&self.dir, e))?.file_name();
-            let ours = [LOCK, super::writer::NEW_MANIFEST].iter().any(|n| name == *n);
+            let ours = [LOCK, super::live::LOCK, super::writer::NEW_MANIFEST].iter().any(|n| name == *n);
             if !ours {
                 return Ok(true);
             }
@@ -196,7 +235,7 @@ pub(super) fn open_snapshot(dir: &Path, manifest: &Manifest, before: Option<&Sna
     let tag = |(entry, tag): (&TagEntry, &TagSchema)| open_tag(dir, entry, tag.fresh.is_some(), before);
     let tags = manifest.tags.iter().zip(&schema.tags).map(tag).collect::<Result<_, _>>()?;
     let events = manifest.events.iter().map(|entry| open_events(dir, entry, before)).collect::<Result<_, _>>()?;
-    Ok(Snapshot { users, schema, tags, events, digest: manifest.digest(), user_files })
+    Ok(Snapshot { users, schema, tags, events, digest: manifest.digest(), user_files, position: manifest.live })
 }
 
 pub(super) fn open_users(dir: &Path, entries: &[UsersEntry], before: Option<&Snapshot>) -> Result<Users, StoreError> {

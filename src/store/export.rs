@@ -193,7 +193,7 @@ pub fn plain(value: &Value, ty: &Type, zone: Zone) -> String {
     }
 }
 
-fn json(value: &Value, ty: &Type, zone: Zone) -> String {
+pub(super) fn json(value: &Value, ty: &Type, zone: Zone) -> String {
     match value {
         // JSON numbers are floats to most readers: past their exact range money stands as text.
         Value::Money(m) if m.unsigned_abs() >= EXACT_MINOR => quoted(&plain(value, ty, zone)),
@@ -211,7 +211,7 @@ fn json(value: &Value, ty: &Type, zone: Zone) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -33,12 +33,19 @@ pub(super) struct Manifest {
     /// What was imported from where, so that the same file is not counted twice.
     #[serde(default)]
     pub imports: Vec<ImportEntry>,
+    /// The live changes that columns and segments hold: all up to this position.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub live: u64,
     /// How many changes led here.
     #[serde(default)]
     pub generation: u64,
     /// Files that were replaced, oldest first, kept for those who read an earlier manifest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<Retired>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A file that is no longer in force.
@@ -130,6 +137,7 @@ impl Manifest {
             tags: Vec::new(),
             events: Vec::new(),
             imports: Vec::new(),
+            live: 0,
             generation: 0,
             retired: Vec::new(),
         }

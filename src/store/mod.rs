@@ -18,6 +18,7 @@ pub mod export;
 mod file;
 pub mod import;
 mod lazy;
+pub mod live;
 mod manifest;
 pub mod mapped;
 mod merge;

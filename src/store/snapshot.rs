@@ -30,6 +30,8 @@ pub struct Snapshot {
     /// One an event of the schema.
     pub(super) events: Vec<EventPart>,
     pub(super) digest: String,
+    /// The live changes that it holds: all up to this position.
+    pub(super) position: u64,
     /// The entries that the segments of `users` were opened from.
     pub(super) user_files: Vec<UsersEntry>,
 }
@@ -179,6 +181,11 @@ impl Snapshot {
         self.users.segments.iter().flat_map(|s| &s.files).chain(columns).chain(events).map(|file| &**file)
     }
 
+    /// The position of the last live change that it holds; 0 when there never was one.
+    pub fn live_position(&self) -> u64 {
+        self.position
+    }
+
     /// Changes whenever users, schema or values do; the same content gives the same digest.
     pub fn digest(&self) -> &str {
         &self.digest
@@ -287,7 +294,7 @@ impl SnapshotBuilder {
         let digest = digest::of_memory(&users, &self.schema, &self.tags, &self.events);
         let tags = self.tags.into_iter().map(TagPart::of).collect();
         let events = self.events.into_iter().map(EventPart::of).collect();
-        Snapshot { users, schema: self.schema, tags, events, digest, user_files: Vec::new() }
+        Snapshot { users, schema: self.schema, tags, events, digest, user_files: Vec::new(), position: 0 }
     }
 }
 

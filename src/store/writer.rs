@@ -19,7 +19,7 @@ use super::merge;
 use super::schema_file::{EventSchemaFile, TagSchemaFile};
 use super::snapshot::Snapshot;
 use super::users::{IdSegment, NewUsers};
-use super::{Users, adapt, batches};
+use super::{Users, adapt, batches, live};
 use crate::base::world::World;
 use crate::base::{EventSchema, Schema, TagSchema};
 
@@ -118,6 +118,18 @@ impl Writer {
         self.next.imports.push(entry);
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn live_position(&self) -> u64 {
+        self.next.live
+    }
+
+    pub(super) fn set_live_position(&mut self, position: u64) {
+        self.next.live = position;
+    }
+
     /// Adds users after those that are there.
     pub(super) fn add_users(&mut self, new: NewUsers) -> Result<(), StoreError> {
         if new.len() == 0 {
@@ -156,18 +168,32 @@ impl Writer {
     /// # Errors
     /// Those of the file system.
     pub fn put_tag(&mut self, tag: &TagSchema, sensitive_by: Option<&str>, column: &Column) -> Result<(), StoreError> {
-        let name = format!("{}.{}", stem(&tag.name), self.take_number());
-        let data = self.put("tags", &format!("{name}.arrow"), &[batches::of_column(&tag.name, column)])?;
-        let stats = blocks::of_stats(&ColumnStats::of(&column.data), &ColumnData::data_type_of(&column.ty));
-        let stats = Some(self.put("tags", &format!("{name}.stats.arrow"), &[stats])?);
         let mut schema = TagSchemaFile::of(tag, &Schema::default());
         schema.sensitive_by = sensitive_by.map(String::from);
-        let entry = TagEntry { schema, rows: column.len() as u64, data, stats };
+        let entry = self.tag_entry(schema, column)?;
         match self.next.tags.iter_mut().find(|t| t.schema.name == tag.name) {
             Some(old) => *old = entry,
             None => self.next.tags.push(entry),
         }
         Ok(())
+    }
+
+    /// Puts other values in the place of those of a tag that is there, and leaves its declaration as it is.
+    pub(super) fn put_column(&mut self, tag: &str, column: &Column) -> Result<(), StoreError> {
+        let Some(schema) = self.next.tags.iter().find(|t| t.schema.name == tag).map(|t| t.schema.clone()) else { return Ok(()) };
+        let entry = self.tag_entry(schema, column)?;
+        if let Some(old) = self.next.tags.iter_mut().find(|t| t.schema.name == tag) {
+            *old = entry;
+        }
+        Ok(())
+    }
+
+    fn tag_entry(&mut self, schema: TagSchemaFile, column: &Column) -> Result<TagEntry, StoreError> {
+        let name = format!("{}.{}", stem(&schema.name), self.take_number());
+        let data = self.put("tags", &format!("{name}.arrow"), &[batches::of_column(&schema.name, column)])?;
+        let stats = blocks::of_stats(&ColumnStats::of(&column.data), &ColumnData::data_type_of(&column.ty));
+        let stats = Some(self.put("tags", &format!("{name}.stats.arrow"), &[stats])?);
+        Ok(TagEntry { schema, rows: column.len() as u64, data, stats })
     }
 
     /// Adds events that are sorted by user and time, as one file of several batches. With a `source`, they replace what that source gave before.
@@ -341,7 +367,9 @@ impl Writer {
         self.manifest = self.next.clone();
         self.about_to("store folder")?;
         sync_folder(&self.dir)?;
-        let _ = self.remove_orphans(); // The change is made; what stays is removed by the next writer.
+        // The change is made; what stays is removed by the next writer.
+        let _ = self.remove_orphans();
+        let _ = live::collect(&self.dir, self.manifest.live);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::live;
 use super::loading::{self, Bar};
 use crate::base::EventSchema;
 use crate::base::value::group_digits;
@@ -17,6 +18,7 @@ use crate::store::{Store, declare};
 pub fn run(cx: &Context, command: &EventsCommand) -> Result<u8, Failure> {
     match command {
         EventsCommand::Import(args) => import(cx, args),
+        EventsCommand::Add(args) => live::add(cx, args),
         EventsCommand::List => list(cx),
     }
 }

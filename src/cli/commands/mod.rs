@@ -9,6 +9,8 @@ pub mod explain;
 pub mod fmt;
 pub mod hold;
 pub mod loading;
+pub mod live;
+mod loading;
 pub mod plan;
 pub mod query;
 pub mod recall;

@@ -2,17 +2,20 @@
 
 use serde_json::json;
 
-use crate::cli::args::{Format, QueryArgs};
+use crate::cli::args::{At, Format, QueryArgs};
 use crate::cli::output::{Context, print_out};
 use crate::engine::Failure;
 use crate::engine::data::{self, Counts, Data};
 use crate::msg;
-use crate::store::export;
+use crate::store::{Store, export};
 
 pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
     let store = cx.store_dir();
-    let (project, snapshot) = cx.load_data(&[])?;
+    let (project, mut snapshot) = cx.load_data(&[])?;
+    if args.at == At::Manifest && Store::exists(&store) {
+        snapshot = Store::open(&store, cx.world())?.manifest_snapshot()?;
+    }
     cx.require_sound(&project)?;
     let (condition, _) = match data::condition(&project, &args.condition) {
         Ok(checked) => checked,
@@ -42,10 +45,13 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
     } else {
         let counts = Counts::of(&audience);
         match format {
-            Format::Json => print_out(&format!(
-                "{}\n",
-                json!({"users": counts.users, "true": counts.yes, "false": counts.no, "unknown": counts.unknown})
-            ))?,
+            Format::Json => {
+                let mut out = json!({"users": counts.users, "true": counts.yes, "false": counts.no, "unknown": counts.unknown});
+                if data.snapshot.live_position() > 0 {
+                    out["live"] = json!(data.snapshot.live_position());
+                }
+                print_out(&format!("{out}\n"))?;
+            }
             _ => print_out(&counts.line(cx.lang_of(&project)))?,
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
+use super::live;
 use super::loading::{self, Bar};
 use crate::base::value::{Shown, group_digits};
 use crate::base::{Elapsed, Instant, Schema, TagSchema, Type, Value, Zone};
@@ -24,6 +25,8 @@ const SHOWN_VALUES: usize = 5;
 pub fn run(cx: &Context, command: &TagsCommand) -> Result<u8, Failure> {
     match command {
         TagsCommand::Import(args) => import(cx, args),
+        TagsCommand::Set(args) => live::set(cx, args),
+        TagsCommand::Compact => live::compact(cx),
         TagsCommand::List => list(cx),
         TagsCommand::Stats(args) => stats(cx, args),
     }

@@ -68,6 +68,7 @@ impl EventImport<'_> {
                 before.at
             )));
         }
+        writer.fold_live()?;
         let loaded = self.load(chunk_rows, writer, event, always, tell)?;
         let new_users = loaded.new.len() as u64;
         writer.add_users(loaded.new)?;

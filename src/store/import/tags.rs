@@ -52,6 +52,7 @@ impl TagImport<'_> {
         program: &Schema,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Report, ImportError> {
+        writer.fold_live()?;
         let snapshot = writer.snapshot()?;
         let tags = Declared::of(program, snapshot.schema());
         let print = Fingerprint::of(self.file, &declare::tags(program))?;
@@ -203,7 +204,7 @@ impl<'a> Declared<'a> {
     }
 
     /// The name of the tag that a sensitive one names.
-    fn needs_consent(&self, tag: &TagSchema) -> Option<&'a str> {
+    pub fn needs_consent(&self, tag: &TagSchema) -> Option<&'a str> {
         let schema = if self.program.tag_named(&tag.name).is_some() { self.program } else { self.stored };
         schema.tags.get(tag.sensitive_by?.index()).map(|t| t.name.as_str())
     }

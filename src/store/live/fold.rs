@@ -1,0 +1,61 @@
+//! Live changes become columns and segments: by every import, by `tags compact`, and when many have gathered.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::log::{self, Log, Row};
+use super::overlay::{patched, said, segment};
+use crate::store::{StoreError, Writer};
+
+impl Writer {
+    /// Puts what was said up to now into the columns of the next commit. Gives the number of changes.
+    ///
+    /// # Errors
+    /// When log or columns cannot be read, or files not be written.
+    pub fn fold_live(&mut self) -> Result<usize, StoreError> {
+        let (rows, position) = Log::after(self.dir(), self.live_position())?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let snapshot = self.snapshot()?;
+        let (mut tags, mut events): (BTreeMap<&str, Vec<&Row>>, BTreeMap<&str, Vec<&Row>>) = Default::default();
+        for row in &rows {
+            let of = if row.is_event { &mut events } else { &mut tags };
+            of.entry(row.name.as_str()).or_default().push(row);
+        }
+        for (name, rows) in tags {
+            let Some(tag) = snapshot.schema().tag_named(name).and_then(|id| snapshot.schema().tags.get(id.index())) else { continue };
+            if let Some(column) = snapshot.tag(name)? {
+                self.put_column(name, &patched(column, tag, &said(tag, &rows)))?;
+            }
+        }
+        for (name, rows) in events {
+            let Some(event) = snapshot.schema().event_named(name).and_then(|id| snapshot.schema().events.get(id.index())) else { continue };
+            self.put_events(event, None, &[vec![Arc::new(segment(event, &rows))]])?;
+        }
+        self.set_live_position(position);
+        Ok(rows.len())
+    }
+}
+
+/// Removes the files whose changes are all folded, but for the last two, which know the ids of events.
+pub fn collect(dir: &Path, position: u64) -> Result<(), StoreError> {
+    let files = log::files(dir)?;
+    for (i, (_, path)) in files.iter().enumerate() {
+        let folded = files.get(i + 1).is_some_and(|(next, _)| *next <= position + 1);
+        if !folded || i + 2 >= files.len() {
+            continue;
+        }
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            match fs::remove_file(&name) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::write(path, e)),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}

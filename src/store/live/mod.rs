@@ -1,0 +1,29 @@
+//! Changes as they happen: durable before they are acknowledged, seen by every snapshot after that, folded into the columns later.
+//!
+//! ```text
+//! a change ──► LiveWriter ──► live/<n>.db ──► acknowledged
+//!                  (group commit)   │
+//!        snapshot = columns of the manifest + what came after its position
+//!                                   │ Writer::fold_live, by an import or `tags compact`
+//!                                   ▼
+//!                      columns and segments of the next manifest
+//! ```
+//!
+//! A change has a position that only rises. The manifest says up to which position the columns hold everything; a reader lays the rest over
+//! them ([`overlay`]). Files of rows that are folded go when the manifest that holds them is durable, all but the last two, which keep the ids of
+//! events so that one that is sent again is known. Users get their numbers from the store's writer before a change of theirs is logged, so a
+//! number never moves.
+
+mod change;
+mod fold;
+mod log;
+mod overlay;
+mod writer;
+
+pub use change::{Change, FUTURE};
+pub use writer::{Acknowledged, LiveError, LiveWriter, Ticket};
+
+pub(super) use fold::collect;
+pub(super) use log::Log;
+pub(super) use overlay::overlay;
+pub(super) use writer::LOCK;
