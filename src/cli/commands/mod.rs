@@ -10,7 +10,6 @@ pub mod fmt;
 pub mod hold;
 pub mod live;
 pub mod loading;
-mod loading;
 pub mod plan;
 pub mod query;
 pub mod recall;
