@@ -216,7 +216,7 @@ fn case_50_folding_and_restarting_in_any_order_keeps_everything() {
                     writer.commit().unwrap();
                 }
                 1 => {
-                    live = None;
+                    drop(live.take());
                     store = place.store();
                     live = Some(place.live(&store));
                 }
@@ -292,7 +292,7 @@ fn case_53_an_id_is_known_for_an_hour_and_across_files() {
     let place = Place::new();
     let store = place.store();
     let live = place.live(&store);
-    let mut send = |minutes: i64, id: &str| {
+    let send = |minutes: i64, id: &str| {
         place.world.advance_to(Instant(place.world.now().0 + minutes * 60_000_000));
         live.submit(vec![view("u1", 5, id)]).wait().unwrap().new
     };
