@@ -86,7 +86,8 @@ fn every_command_helps_with_an_example_and_knows_chinese() {
     let commands: Vec<&str> = help
         .split_once("Commands:\n")
         .and_then(|(_, rest)| rest.split_once("\n\n"))
-        .map(|(list, _)| list.lines().filter_map(|l| l.split_whitespace().next()).collect())
+        // What a command does may go on in the next line, further in.
+        .map(|(list, _)| list.lines().filter(|l| !l.starts_with("   ")).filter_map(|l| l.split_whitespace().next()).collect())
         .unwrap();
     assert!(commands.len() >= 15, "{commands:?}");
     for command in commands {
@@ -107,6 +108,8 @@ fn json_is_json_wherever_it_is_offered() {
         &["check", "--now", "2026-04-01"][..],
         &["check", "--format", "sarif"],
         &["query", "region == \"Shanghai\"", "--count"],
+        &["query", "everyone", "--ids"],
+        &["query", "everyone", "--out", "ids.csv"],
         &["plan", "--now", NOW],
         &["run", "--now", NOW],
         &["why", "u3", "spring", "--now", NOW],
@@ -122,6 +125,31 @@ fn json_is_json_wherever_it_is_offered() {
         assert!(code == 0, "{args:?}: {err}");
         serde_json::from_str::<serde_json::Value>(&out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}"));
     }
+    // What is refused is told in JSON too.
+    fs::write(d.join("bad.csv"), "id,spent\nu1,much\n").unwrap();
+    for args in [&["query", "regoin == 1"][..], &["tags", "import", "bad.csv", "--id", "id"], &["check", "broken.campaign"]] {
+        if args[0] == "check" {
+            fs::write(d.join("broken.campaign"), "audience a = nothing_here\n").unwrap();
+        }
+        let (out, _) = expect(d, &[args, &["--format", "json"]].concat(), 1);
+        serde_json::from_str::<serde_json::Value>(&out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}"));
+    }
+    // A format that a command does not have is refused before anything happens.
+    for args in [
+        &["fmt"][..],
+        &["test"],
+        &["sync"],
+        &["repl"],
+        &["explain"],
+        &["apply", "p.json"],
+        &["sample-data", "s"],
+        &["completions", "zsh"],
+        &["query", "everyone", "--explain"],
+    ] {
+        let (_, err) = expect(d, &[args, &["--format", "json"]].concat(), 2);
+        assert!(err.contains("has no format `json`"), "{args:?}: {err}");
+    }
+    assert!(!d.join("s").exists());
 }
 
 // ------------------------------------------------------------------ bad input

@@ -3,9 +3,11 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use ::tagcast::base::Instant;
 use ::tagcast::base::world::SimulatedWorld;
@@ -140,4 +142,96 @@ fn a_pipe_is_answered_line_by_line() {
     let (code, out, err) = parts(child.wait_with_output().unwrap());
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("true 343") && out.contains("enum of 5 members, can be missing") && !out.contains('\u{1b}'), "{out}");
+}
+
+// ------------------------------------------------------------------ at a terminal
+
+/// A session at a pseudo-terminal of `script`: keys are pressed, then the screen has to show what is named. `None` where there is no such program.
+fn at_a_terminal(dir: &Path, state: &Path, term: &str, steps: &[(&str, &str)]) -> Option<String> {
+    let command = format!("{} repl --program first.campaign", env!("CARGO_BIN_EXE_tagcast"));
+    let mut child = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(dir)
+        .envs([("XDG_STATE_HOME", state.as_os_str()), ("TERM", term.as_ref())])
+        .env_remove("NO_COLOR")
+        .env_remove("LANG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(n @ 1..) = screen.read(&mut bytes) {
+            if tell.send(bytes[..n].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut shown = Vec::new();
+    let mut seen = 0;
+    for (pressed, wanted) in [("", "tagcast> ")].iter().chain(steps) {
+        keys.write_all(pressed.as_bytes()).unwrap();
+        keys.flush().unwrap();
+        loop {
+            // Some of a character may be still to come: then it is looked for once more.
+            if let Some(at) = String::from_utf8_lossy(&shown[seen..]).find(wanted) {
+                seen = (seen + at + wanted.len()).min(shown.len());
+                break;
+            }
+            match told.recv_timeout(Duration::from_secs(60)) {
+                Ok(more) => shown.extend(more),
+                Err(_) => panic!("`{wanted}` does not come after {pressed:?}: {}", String::from_utf8_lossy(&shown)),
+            }
+        }
+    }
+    drop(keys);
+    while let Ok(more) = told.recv_timeout(Duration::from_secs(60)) {
+        shown.extend(more);
+    }
+    child.wait().unwrap();
+    Some(String::from_utf8_lossy(&shown).into_owned())
+}
+
+/// Words are completed, coloured, and kept for the next session; Ctrl-C drops a line, an open parenthesis asks for the next one.
+#[test]
+fn a_terminal_completes_colours_and_remembers() {
+    let dir = folder();
+    let state = tempfile::tempdir().unwrap();
+    let steps = [
+        ("regi\t", "region"),
+        (" == \"Shanghai\" and coupon_rate > 0.3\r", "true 343 · false 1,555 · unknown 102"),
+        // A prompt ends with a new line's: then the keys are read one by one again.
+        ("", "tagcast> "),
+        ("nonsense", "nonsense"),
+        ("\u{3}", "\n"),
+        ("", "tagcast> "),
+        ("(region ==\r", "\n"),
+        ("\"Shanghai\")\r", "true "),
+        ("", "tagcast> "),
+        (" region is known\r", "true "),
+        ("", "tagcast> "),
+        (":quit\r", "\n"),
+    ];
+    let Some(screen) = at_a_terminal(dir.path(), state.path(), "xterm", &steps) else { return };
+    assert!(screen.contains("2,000 users"), "{screen}");
+    assert!(screen.contains("\u{1b}[1;34mand\u{1b}[0m"), "keywords are coloured: {screen}");
+    assert!(!screen.contains("unknown-name"), "a dropped line is not answered: {screen}");
+    let kept = fs::read_to_string(state.path().join("tagcast/history")).unwrap();
+    assert!(kept.contains("region == \"Shanghai\" and coupon_rate > 0.3"), "{kept}");
+    assert!(!kept.contains("is known"), "a line after a blank is not kept: {kept}");
+    // The next session finds it by Ctrl-R.
+    let steps = [("\u{12}coupon", "coupon_rate"), ("\r", "true 343 · false 1,555 · unknown 102"), ("", "tagcast> "), (":quit\r", "\n")];
+    at_a_terminal(dir.path(), state.path(), "xterm", &steps);
+}
+
+#[test]
+fn a_dumb_terminal_gets_plain_text() {
+    let dir = folder();
+    let state = tempfile::tempdir().unwrap();
+    let steps = [("coupon_rate > 0.3\r", "true "), ("", "tagcast> "), (":quit\r", "\n")];
+    let Some(screen) = at_a_terminal(dir.path(), state.path(), "dumb", &steps) else { return };
+    assert!(!screen.contains('\u{1b}'), "{screen}");
 }

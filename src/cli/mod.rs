@@ -24,6 +24,8 @@ pub fn main() -> ExitCode {
             let code = if error.use_stderr() { 2 } else { 0 };
             return match error.print() {
                 Ok(()) => ExitCode::from(code),
+                // The reader of the help has gone away, as with any result.
+                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(code),
                 Err(_) => ExitCode::from(2),
             };
         }
@@ -58,7 +60,7 @@ pub fn main() -> ExitCode {
         Command::Repl => commands::repl::run(&cx),
         Command::Explain(a) => commands::explain::run(&cx, &a),
         Command::SampleData(a) => commands::sample_data::run(&cx, &a),
-        Command::Completions(a) => commands::completions::run(&a),
+        Command::Completions(a) => commands::completions::run(&cx, &a),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -119,7 +119,7 @@ impl Context {
         match format {
             Format::Json => print_out(&render::render(RenderFormat::Json, &rejected.sources, &rejected.findings, &|_| lang, false)),
             _ => {
-                eprint!("{}", render::render(RenderFormat::Human, &rejected.sources, &rejected.findings, &|_| lang, self.color_err()));
+                print_err(&render::render(RenderFormat::Human, &rejected.sources, &rejected.findings, &|_| lang, self.color_err()));
                 Ok(())
             }
         }
@@ -155,7 +155,7 @@ impl Context {
 
     pub fn say(&self, message: &Msg) {
         if !self.global.quiet {
-            eprintln!("{}", message.get(self.lang()));
+            print_err(&format!("{}\n", message.get(self.lang())));
         }
     }
 
@@ -177,7 +177,7 @@ impl Context {
         if to_stdout {
             print_out(&text)?;
         } else {
-            eprint!("{text}");
+            print_err(&text);
         }
         Ok(findings.iter().map(|f| f.level).max())
     }
@@ -219,6 +219,11 @@ pub fn print_out(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Writes what is said beside the result. Where nobody can read it (`2>&1 | head -1`) the command goes on: its exit code tells.
+pub fn print_err(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Pretty JSON with a newline at the end.
 ///
 /// # Errors
@@ -233,8 +238,9 @@ pub fn print_failure(lang: Lang, color: bool, failure: &Failure) {
         Lang::Zh => ("错误", "提示"),
     };
     let paint = |code: &str, word: &str| if color { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_string() };
-    eprintln!("{}: {}", paint("1;31", error), failure.message.get(lang));
+    let mut text = format!("{}: {}\n", paint("1;31", error), failure.message.get(lang));
     for line in &failure.help {
-        eprintln!("{}: {}", paint("1;36", help), line.get(lang));
+        text.push_str(&format!("{}: {}\n", paint("1;36", help), line.get(lang)));
     }
+    print_err(&text);
 }

@@ -2,11 +2,12 @@
 
 use clap::CommandFactory;
 
-use crate::cli::args::{Cli, CompletionsArgs};
-use crate::cli::output::print_out;
+use crate::cli::args::{Cli, CompletionsArgs, Format};
+use crate::cli::output::{Context, print_out};
 use crate::engine::Failure;
 
-pub fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
+pub fn run(cx: &Context, args: &CompletionsArgs) -> Result<u8, Failure> {
+    cx.format(&[Format::Human])?;
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "tagcast", &mut script);
     print_out(&String::from_utf8_lossy(&script))?;

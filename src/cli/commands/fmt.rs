@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::FileId;
 use crate::cli::args::{FmtArgs, Format};
-use crate::cli::output::{Context, print_out};
+use crate::cli::output::{Context, print_err, print_out};
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Findings, Lang, Level, Sources};
 use crate::engine::{Failure, project};
@@ -73,7 +73,7 @@ fn formatted(cx: &Context, path: &Path, bytes: &[u8], keywords: Option<Lang>) ->
     let lang = cx.global.lang.map_or_else(|| keyword::language_of(text), Lang::from);
     if findings.has_errors() {
         let errors: Vec<_> = findings.sorted().into_iter().filter(|f| f.level == Level::Error).collect();
-        eprint!("{}", render::render(RenderFormat::Human, &sources, &errors, &|_| lang, cx.color_err()));
+        print_err(&render::render(RenderFormat::Human, &sources, &errors, &|_| lang, cx.color_err()));
         return None;
     }
     match format::format(&tree, text, &format::Options { keywords }) {
@@ -81,7 +81,7 @@ fn formatted(cx: &Context, path: &Path, bytes: &[u8], keywords: Option<Lang>) ->
         Err(error) => {
             let shown = path.display();
             let why = error.msg();
-            eprintln!("{shown}: {}", why.get(lang));
+            print_err(&format!("{shown}: {}\n", why.get(lang)));
             None
         }
     }

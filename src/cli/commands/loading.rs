@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::base::value::group_digits;
 use crate::cli::args::Format;
-use crate::cli::output::{Context, print_json};
+use crate::cli::output::{Context, print_err, print_json};
 use crate::diag::{Lang, Msg};
 use crate::engine::{Failure, Project, ProjectOptions};
 use crate::msg;
@@ -101,7 +101,7 @@ pub fn refuse(cx: &Context, error: ImportError, format: Format) -> Result<u8, Fa
     }
     for e in errors {
         let column = e.column.as_ref().map_or(String::new(), |c| format!("{c}: "));
-        eprintln!("{}:{}: {column}{}", file.display(), e.line, text(&e.why));
+        print_err(&format!("{}:{}: {column}{}\n", file.display(), e.line, text(&e.why)));
     }
     let more = *total - errors.len() as u64;
     if more > 0 {

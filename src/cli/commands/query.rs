@@ -10,7 +10,8 @@ use crate::msg;
 use crate::store::{Store, export};
 
 pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    // The plan is for people.
+    let format = cx.format(if args.explain { &[Format::Human] } else { &[Format::Human, Format::Json] })?;
     let store = cx.store_dir();
     let (project, mut snapshot) = cx.load_data(&[])?;
     if args.at == At::Manifest && Store::exists(&store) {
@@ -33,6 +34,9 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
     if args.ids {
         let mut ids: Vec<&str> = audience.yes.iter().filter_map(|u| data.snapshot.user_id(u)).collect();
         ids.sort_unstable();
+        if format == Format::Json {
+            return print_out(&format!("{}\n", json!(ids))).map(|()| 0);
+        }
         let mut text = ids.join("\n");
         if !ids.is_empty() {
             text.push('\n');
@@ -41,6 +45,9 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
     } else if let Some(file) = &args.out {
         let n = export::audience(&data.snapshot, &audience.yes, &args.columns, file, cx.world().as_ref())?;
         let shown = file.display();
+        if format == Format::Json {
+            return print_out(&format!("{}\n", json!({"file": shown.to_string(), "users": n}))).map(|()| 0);
+        }
         cx.say(&msg!("wrote {n} users to `{shown}`", "已将 {n} 个用户写入 `{shown}`"));
     } else {
         let counts = Counts::of(&audience);

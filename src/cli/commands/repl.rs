@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::cli::args::Format;
 use crate::cli::output::Context;
 use crate::diag::Lang;
 use crate::engine::Failure;
@@ -9,6 +10,7 @@ use crate::repl::editor;
 use crate::repl::session::{Options, Session};
 
 pub fn run(cx: &Context) -> Result<u8, Failure> {
+    cx.format(&[Format::Human])?;
     let mut session = Session::open(Options {
         program: cx.global.program.clone(),
         store: cx.store_dir(),
