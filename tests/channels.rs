@@ -12,6 +12,8 @@ mod alipay;
 mod bench;
 #[path = "channels/config.rs"]
 mod config;
+#[path = "channels/cuts.rs"]
+mod cuts;
 #[path = "channels/douyin.rs"]
 mod douyin;
 #[path = "channels/service_account.rs"]

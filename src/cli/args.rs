@@ -162,6 +162,11 @@ pub enum Command {
     /// Prove that the ledger is what was written
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// A campaign's messages as they will look: the longest, with defaults, with values missing, or one user's
+    #[command(
+        after_help = "Examples:\n  tagcast preview spring_sale\n  tagcast preview spring_sale --user u00042\n  tagcast preview spring_sale --html preview.html\n\nFormats: human, json"
+    )]
+    Preview(PreviewArgs),
     /// Run the tests that the program contains
     Test(TestArgs),
     /// Explore: conditions, counts, why
@@ -418,6 +423,18 @@ pub enum AuditCommand {
         after_help = "Examples:\n  tagcast audit verify\n  tagcast audit verify --format json\n\nExit code 1 when something was changed. Formats: human, json"
     )]
     Verify,
+}
+
+#[derive(Args, Debug)]
+pub struct PreviewArgs {
+    /// The campaign's name
+    pub campaign: String,
+    /// The message of this user
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// Write a page with phone bubbles instead
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -13,6 +13,7 @@ pub mod follow_ups;
 pub mod memory;
 pub mod past;
 pub mod planning;
+pub mod preview;
 pub mod project;
 pub mod recalling;
 pub mod restoring;

@@ -295,6 +295,42 @@ fn failure_mode_15_consents_and_windows() {
     assert_eq!(because(&reply), [Some(Refusal::ForNow)]);
 }
 
+/// What can be taken back is the page behind an article or a video; a second send of the same article shares the draft, not the job.
+#[test]
+fn failure_mode_17_what_a_recall_can_do() {
+    let server = server();
+    let mass = account(&server).channel("mass");
+    let article = content(&[("title", "双十一"), ("body", "满300减50"), ("image", "cover1")]);
+    let first = mass.send(&batch(1, &openids(3), &article));
+    let second = mass.send(&batch(2, &openids(3), &article));
+    let (first, second) = (verdicts(&first)[0].id().to_string(), verdicts(&second)[0].id().to_string());
+    assert_eq!(mass.recall(&first, &article), Recalled::Done);
+    let look = |id: &str| mass.look_up(&batch(1, &openids(3), &article), Some(id)).unwrap().all;
+    assert_eq!((look(&first), look(&second)), (Some(ReceiptKind::Recalled), None));
+    assert!(matches!(mass.recall(&first, &article), Recalled::Cannot { .. }), "only what was sent can be taken back");
+    let plain = mass.send(&batch(3, &openids(3), &text()));
+    assert!(matches!(mass.recall(verdicts(&plain)[0].id(), &text()), Recalled::Cannot { .. }));
+    server.fault("mass/delete", What::CutAfter, 1);
+    assert!(matches!(mass.recall(&second, &article), Recalled::Unknown { .. }));
+    assert!(matches!(account(&server).channel("chat").recall("1", &text()), Recalled::Cannot { .. }));
+}
+
+/// A review says no after the job was accepted: rejected, whatever its number, and never sent again by itself. Case 25, as far as the status
+/// can be asked for.
+#[test]
+fn failure_mode_19_a_review_after_acceptance() {
+    let server = server();
+    let mass = account(&server).channel("mass");
+    for verdict in ["err(20008)", "err(20431)"] {
+        server.with(|p: &mut WeChat| p.verdict = Some(verdict.into()));
+        let all = batch(1 + server.log().len() as u32, &openids(3), &text());
+        let reply = mass.send(&all);
+        assert_eq!(letters(&reply), "aaa", "accepted is not delivered");
+        assert_eq!(mass.look_up(&all, Some(verdicts(&reply)[0].id())).unwrap().all, Some(ReceiptKind::Rejected));
+    }
+    assert_eq!(server.requests("mass/send"), 2);
+}
+
 /// Case 27: one openid of another account refuses the list as a whole. It is found by asking, never by sending; the rest goes once more, and
 /// if that is refused too a person is asked.
 #[test]

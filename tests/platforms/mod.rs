@@ -146,7 +146,7 @@ struct Inside {
     platform: Box<dyn Platform>,
     log: Vec<Accepted>,
     faults: Vec<Fault>,
-    requests: Vec<String>,
+    requests: Vec<(String, Bytes)>,
     latency: Duration,
     callbacks: Option<(String, Calls)>,
     held: Vec<Callback>,
@@ -278,7 +278,12 @@ impl Server {
 
     /// Requests whose path contains this.
     pub fn requests(&self, path: &str) -> usize {
-        self.shared.lock().requests.iter().filter(|p| p.contains(path)).count()
+        self.shared.lock().requests.iter().filter(|(p, _)| p.contains(path)).count()
+    }
+
+    /// What was sent to paths that contain this.
+    pub fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
+        self.shared.lock().requests.iter().filter(|(p, _)| p.contains(path)).map(|(_, body)| body.to_vec()).collect()
     }
 
     /// The most requests that were under way at once.
@@ -336,7 +341,7 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
     let path = uri.path().to_string();
     let (fault, latency, _under_way) = {
         let mut inside = shared.lock();
-        inside.requests.push(path.clone());
+        inside.requests.push((path.clone(), body.clone()));
         inside.under_way += 1;
         inside.most_under_way = inside.most_under_way.max(inside.under_way);
         let fault = inside.faults.iter_mut().find(|f| f.times > 0 && path.contains(&f.path)).and_then(|f| {

@@ -11,6 +11,7 @@ pub mod hold;
 pub mod live;
 pub mod loading;
 pub mod plan;
+pub mod preview;
 pub mod query;
 pub mod recall;
 pub mod repl;
