@@ -28,7 +28,7 @@ struct Platforms {
 
 fn platforms() -> Platforms {
     let wechat = Server::start(WeChat::new(APP, SECRET));
-    wechat.with(|p: &mut WeChat| (0..OF).for_each(|i| drop(p.windows.insert(format!("o{i}"), (99, i64::MAX)))));
+    wechat.with(|p: &mut WeChat| p.windows.extend((0..OF).map(|i| (format!("o{i}"), (99, i64::MAX)))));
     Platforms { wechat, wecom: Server::start(WeCom::new(APP, SECRET)) }
 }
 
@@ -120,12 +120,12 @@ fn planned() -> Place {
 fn nobody_twice_and_nobody_lost_whenever_the_process_dies() {
     let place = planned();
     let whole = platforms();
-    let writes = work(&place, &whole, 100_000, "2026-11-11 10:00");
+    let writes = work(&place, &whole, 100_000, "2026-11-11 10:05");
     compare(&place, &whole, "undisturbed");
     for dies_after in 0..writes {
         let (place, platforms) = (planned(), platforms());
-        work(&place, &platforms, dies_after, DUE);
-        for until in ["2026-11-11 10:02", "2026-11-11 10:10", "2026-11-11 12:00"] {
+        work(&place, &platforms, dies_after, "2026-11-11 10:05");
+        for until in ["2026-11-11 10:07", "2026-11-11 10:15", "2026-11-11 12:00"] {
             work(&place, &platforms, 100_000, until);
         }
         compare(&place, &platforms, &format!("died after {dies_after} of {writes} writes"));
