@@ -84,6 +84,10 @@ fn commands_say_types_reasons_and_plans() {
     assert!(why.contains("no user"), "{why}");
     let plan = ask(&mut s, ":plan first");
     assert!(plan.contains("343  matched"), "{plan}");
+    for command in [":why", ":type", ":explain"] {
+        let answer = ask(&mut s, command);
+        assert!(answer.contains(&format!("write `{command} ")), "{answer}");
+    }
     assert!(ask(&mut s, ":explain region == \"Shanghai\"").contains("region"));
     let help = ask(&mut s, ":help");
     for (command, ..) in COMMANDS {

@@ -393,6 +393,118 @@ fn follow_ups_know_whether_the_goal_was_reached() {
 }
 
 #[test]
+fn a_repeated_event_and_what_it_does_to_the_wait() {
+    let on = |clause: &str, again: &str| format!("campaign c {{ on cart_add {clause} again {again} when everyone send template cart }}");
+    let twice = "now 2030-03-01 09:00
+  user u {}
+  event u cart_add { sku: \"a\", price: ¥1 } at 2030-03-01 10:00
+  event u cart_add { sku: \"a\", price: ¥1 } at 2030-03-01 10:20
+  event u cart_add { sku: \"b\", price: ¥1 } at 2030-03-01 11:00
+";
+    for (clause, again, expected) in [
+        ("wait 30min", "never", "expect c reaches 1 expect u receives template cart at 10:30"),
+        ("wait 30min from last", "never", "expect c reaches 1 expect u receives template cart at 10:50"),
+        ("wait 30min", "always", "expect c reaches 3 expect u receives template cart at 10:50"),
+        ("wait 30min", "per event.sku", "expect c reaches 2 expect u receives template cart at 11:30"),
+        ("", "always", "expect c reaches 3 expect u receives template cart at 10:20"),
+        ("", "never", "expect c reaches 1 expect u receives template cart at 10:00"),
+        ("", "per event.sku", "expect c reaches 2 expect u receives template cart at 11:00"),
+        ("", "after 30min", "expect c reaches 2 expect u receives template cart at 11:00"),
+        ("where sku == \"b\"", "always", "expect c reaches 1 expect u receives template cart at 11:00"),
+    ] {
+        holds(&on(clause, again), &format!("{twice}{}", expected.replace(" expect", "\nexpect")));
+    }
+}
+
+#[test]
+fn a_triggered_message_waits_for_the_end_of_quiet_hours() {
+    let c = "campaign c { on cart_add again always when everyone send template cart }
+policy { for marketing { quiet 22:00..8:00 } }";
+    holds(
+        c,
+        "now 2030-03-01 21:00
+  user early {}
+  user night {}
+  user border {}
+  event early cart_add { sku: \"a\", price: ¥1 } at 2030-03-01 21:59
+  event night cart_add { sku: \"a\", price: ¥1 } at 2030-03-01 23:30
+  event border cart_add { sku: \"a\", price: ¥1 } at 2030-03-02 08:00
+  expect early receives template cart at 21:59
+  expect night receives template cart at 2030-03-02 08:00
+  expect border receives template cart at 2030-03-02 08:00
+  expect c reaches 3",
+    );
+}
+
+#[test]
+fn a_series_of_steps_by_name_and_time_of_day() {
+    let c = "campaign series {
+  goal purchase within 48h
+  when vip
+  send template hello
+  at 2030-03-01 10:00
+  second: after 1 day at 9:00 send template bye
+  third: after 4h from second if not converted send template more
+  leave when did(cart_add, last 7 days)
+}";
+    holds(
+        c,
+        "now 2030-03-01 09:00 until 2030-03-05 09:00
+  user u { vip: true }
+  user gone { vip: true }
+  user buyer { vip: true }
+  event gone cart_add { sku: \"a\", price: ¥1 } at 2030-03-01 12:00
+  event buyer purchase { amount: ¥1 } at 2030-03-03 12:00
+  expect u receives template hello at 2030-03-01 10:00
+  expect u receives template bye at 2030-03-03 09:00
+  expect u receives template more at 2030-03-03 13:00
+  expect gone receives template hello
+  expect buyer receives template bye at 2030-03-03 09:00
+  expect series reaches 3",
+    );
+    fails(
+        c,
+        "now 2030-03-01 09:00 until 2030-03-05 09:00
+  user u { vip: true }
+  user gone { vip: true }
+  user buyer { vip: true }
+  event gone cart_add { sku: \"a\", price: ¥1 } at 2030-03-01 12:00
+  event buyer purchase { amount: ¥1 } at 2030-03-03 12:00",
+        &[
+            ("expect gone receives template bye", "does not receive"),
+            ("expect buyer receives template more", "does not receive"),
+            ("expect u receives template bye at 2030-03-02 10:00", "receives template bye at 2030-03-03 09:00"),
+        ],
+    );
+}
+
+#[test]
+fn weights_fallbacks_and_templates_with_values() {
+    let c = "tag wecom_id address(wecom) base
+campaign c {
+  when everyone
+  send template hello
+  via service_account.mass weight if(vip, 2, 0), wecom.kf weight 1
+  at 2030-03-01 10:00
+}
+campaign d { when everyone send template bye via service_account.mass, wecom.kf at 2030-03-01 11:00 }";
+    holds(
+        c,
+        "now 2030-03-01 09:00
+  user both { vip: true, openid: \"o1\", wecom_id: \"w1\" }
+  user plain { vip: false, openid: \"o2\", wecom_id: \"w2\" }
+  user one { vip: true, wecom_id: \"w3\" }
+  user none { vip: true }
+  expect both receives template hello via service_account.mass
+  expect plain receives template hello via wecom.kf
+  expect one receives template hello via wecom.kf
+  expect none receives nothing because unreachable
+  expect plain receives template bye via service_account.mass
+  expect one receives template bye via wecom.kf",
+    );
+}
+
+#[test]
 fn messages_of_the_test_are_events_for_later_campaigns() {
     let c = "campaign first { when vip send template hello at 2030-03-01 10:00 }
 campaign second { when did(sent where campaign == \"first\", last 7 days) send template bye at 2030-03-01 12:00 }";

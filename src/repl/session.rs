@@ -119,6 +119,11 @@ impl Session {
     }
 
     fn command(&mut self, word: &str, rest: &str) -> Result<String, Failure> {
+        // What a command needs stands in capitals, without brackets.
+        let needs = COMMANDS.iter().find(|(name, args, ..)| name.get(1..) == Some(word) && args.starts_with(|c: char| c.is_uppercase()));
+        if let Some((name, args, ..)) = needs.filter(|_| rest.is_empty()) {
+            return Err(Failure::refused(msg!("write `{name} {args}`", "请写 `{name} {args}`")));
+        }
         match word {
             "help" | "h" => Ok(self.help()),
             "tags" => Ok(self.tags(rest)),

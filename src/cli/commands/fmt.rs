@@ -46,7 +46,8 @@ pub fn run(cx: &Context, args: &FmtArgs) -> Result<u8, Failure> {
         return Ok(u8::from(would_change > 0));
     }
     if changed > 0 {
-        cx.say(&msg!("formatted {changed} files", "已格式化 {changed} 个文件"));
+        let files = if changed == 1 { "file" } else { "files" };
+        cx.say(&msg!("formatted {changed} {files}", "已格式化 {changed} 个文件"));
     }
     Ok(0)
 }
