@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::bind::Bound;
+use super::cache::{self, Atom};
 use super::column::Source;
 use super::lanes::{BLOCK, Bits, Data, Lanes, NONE, Scalar, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip};
 use super::messages::MessageLog;
@@ -40,6 +42,8 @@ pub struct Block<'b> {
     pub len: usize,
     /// By [`CondId`]: what is known already, and for which rows.
     conds: Vec<Slot<Truths>>,
+    /// Tests whose answers are kept.
+    atoms: &'b [Option<Arc<Atom>>],
     vals: Vec<Slot<Option<Rc<Lanes<'b>>>>>,
     /// How many blocks there were: what was written in another round is of another block.
     round: u32,
@@ -54,16 +58,17 @@ struct Slot<T> {
 }
 
 /// Blocks that one core takes at a time.
-const STRETCH: usize = 16;
+pub const STRETCH: usize = 16;
 
 /// A condition for every user, on all cores.
 pub fn audience(bound: &Bound, root: CondId) -> Audience {
     let users = bound.scope.snapshot.user_count();
+    let atoms = cache::atoms(bound);
     let words = users.div_ceil(64);
     let (mut yes, mut known) = (vec![0; words], vec![0; words]);
     let stretches = yes.par_chunks_mut(STRETCH * WORDS).zip(known.par_chunks_mut(STRETCH * WORDS)).enumerate();
     stretches.for_each_init(
-        || Block::new(bound, Frame::Users),
+        || Block { atoms: &atoms, ..Block::new(bound, Frame::Users) },
         |block, (stretch, (yes, known))| {
             for (number, (yes, known)) in yes.chunks_mut(WORDS).zip(known.chunks_mut(WORDS)).enumerate() {
                 block.reset((stretch * STRETCH + number) * BLOCK, users);
@@ -115,7 +120,7 @@ impl<'b> Block<'b> {
     pub fn new(bound: &'b Bound<'b>, frame: Frame<'b>) -> Self {
         let conds = vec![Slot { round: 0, have: NONE, what: Truths::UNKNOWN }; bound.plan.conds.len()];
         let vals = vec![Slot { round: 0, have: NONE, what: None }; bound.plan.vals.len()];
-        Block { bound, frame, start: 0, len: 0, conds, vals, round: 1 }
+        Block { bound, frame, start: 0, len: 0, conds, atoms: &[], vals, round: 1 }
     }
 
     /// The block of rows from `start` on, of `total` in all.
@@ -258,6 +263,9 @@ impl<'b> Block<'b> {
                 out
             }
             Cond::Test { of, .. } => {
+                if let Some(Some(atom)) = self.atoms.get(id.0 as usize) {
+                    return atom.truths(self.start);
+                }
                 let Some(test) = bound.test(id) else { return Truths::UNKNOWN };
                 match self.source(*of) {
                     Some(source) => source.test(test, self.start, self.len, need),

@@ -137,6 +137,15 @@ impl<'a> Bound<'a> {
         Some(Source { data: &tag.data, fresh: tag.fresh, blocks: tag.stats.map(ColumnStats::blocks) })
     }
 
+    /// What identifies the contents of a tag's column; `None` where nothing does, or where it was converted.
+    pub fn version(&self, id: TagId) -> Option<&str> {
+        let tag = self.tags.get(&id)?;
+        match tag.data {
+            Cow::Borrowed(_) => self.scope.snapshot.tag_version(&self.scope.program.schema.tags.get(id.index())?.name),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// How a tag's values are spread, where that is known.
     pub fn stats(&self, id: TagId) -> Option<&ColumnStats> {
         self.tags.get(&id)?.stats

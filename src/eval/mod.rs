@@ -8,6 +8,7 @@
 mod batch;
 mod bind;
 mod blame;
+mod cache;
 mod column;
 mod error;
 mod events;

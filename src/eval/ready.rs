@@ -6,6 +6,7 @@ use crate::plan::node::{End, Test};
 
 use super::lanes::{Scalar, SetRef};
 
+#[derive(Debug)]
 pub enum Ready<'p> {
     /// Both ends included.
     Int {

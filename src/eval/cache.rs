@@ -1,0 +1,171 @@
+//! Answers that are kept: for a test of a column, the users for whom it is true and those for whom it is false.
+//!
+//! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every question of an afternoon. A test is kept when it is
+//! asked a second time, under what the column holds and not where it lies, so that a kept answer can never be old; and the least used go first when
+//! [`BUDGET`] is full. Nothing that depends on the clock is kept but under the bounds that the clock gave.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::batch::STRETCH;
+use super::bind::Bound;
+use super::lanes::{BLOCK, Bits, NONE, Truths, WORDS, first};
+use crate::plan::node::{Cond, CondId, ValKind};
+
+/// Bytes of answers that are kept: at ten million users 2.5 MB each.
+const BUDGET: usize = 128 << 20;
+/// Tests that are remembered as asked once.
+const ASKED: usize = 10_000;
+/// Below so many users a column is as fast as its answers.
+const FEWEST: usize = 16 * BLOCK;
+
+/// The answers to one test, a bit a user.
+pub struct Atom {
+    yes: Vec<u64>,
+    no: Vec<u64>,
+}
+
+impl Atom {
+    /// The answers of a block.
+    pub fn truths(&self, start: usize) -> Truths {
+        let part = |words: &[u64]| {
+            let mut bits: Bits = NONE;
+            let from = words.get(start / 64..).unwrap_or_default();
+            match from.first_chunk::<WORDS>() {
+                Some(whole) => bits = *whole,
+                None => bits.iter_mut().zip(from).for_each(|(bits, word)| *bits = *word),
+            }
+            bits
+        };
+        Truths { yes: part(&self.yes), no: part(&self.no) }
+    }
+
+    fn bytes(&self) -> usize {
+        8 * (self.yes.len() + self.no.len())
+    }
+}
+
+/// What is kept of a plan's tests, by [`CondId`].
+pub type Atoms = Vec<Option<Arc<Atom>>>;
+
+#[derive(Default)]
+struct Cache {
+    kept: HashMap<String, (Arc<Atom>, u64)>,
+    asked: HashMap<String, u64>,
+    bytes: usize,
+    clock: u64,
+}
+
+static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
+
+/// The kept answers to a plan's tests; those that were asked before and are not kept yet are worked out now.
+pub fn atoms(bound: &Bound) -> Atoms {
+    let users = bound.scope.snapshot.user_count();
+    if users < FEWEST {
+        return Vec::new();
+    }
+    (0u32..).map(CondId).zip(&bound.plan.conds).map(|(id, cond)| atom(bound, id, cond, users)).collect()
+}
+
+fn atom(bound: &Bound, id: CondId, cond: &Cond, users: usize) -> Option<Arc<Atom>> {
+    let Cond::Test { of, .. } = cond else { return None };
+    let ValKind::Tag(tag) = bound.plan.val(*of).kind else { return None };
+    let (source, test) = (bound.tag(tag)?, bound.test(id)?);
+    // A value that grows old is missing by the clock.
+    if source.fresh.is_some() {
+        return None;
+    }
+    let key = format!("{} {users} {test:?}", bound.version(tag)?);
+    let ask = || CACHE.lock().unwrap_or_else(PoisonError::into_inner).ask(&key);
+    match ask() {
+        Asked::Kept(atom) => return Some(atom),
+        Asked::First => return None,
+        Asked::Again => {}
+    }
+    let words = users.div_ceil(64);
+    let (mut yes, mut no) = (vec![0; words], vec![0; words]);
+    yes.par_chunks_mut(STRETCH * WORDS).zip(no.par_chunks_mut(STRETCH * WORDS)).enumerate().for_each(|(stretch, (yes, no))| {
+        for (number, (yes, no)) in yes.chunks_mut(WORDS).zip(no.chunks_mut(WORDS)).enumerate() {
+            let start = (stretch * STRETCH + number) * BLOCK;
+            let len = (users - start).min(BLOCK);
+            let truths = source.test(test, start, len, &first(len));
+            yes.iter_mut().zip(truths.yes).for_each(|(word, bits)| *word = bits);
+            no.iter_mut().zip(truths.no).for_each(|(word, bits)| *word = bits);
+        }
+    });
+    let atom = Arc::new(Atom { yes, no });
+    CACHE.lock().unwrap_or_else(PoisonError::into_inner).keep(key, &atom);
+    Some(atom)
+}
+
+enum Asked {
+    First,
+    Again,
+    Kept(Arc<Atom>),
+}
+
+impl Cache {
+    fn ask(&mut self, key: &str) -> Asked {
+        self.clock += 1;
+        if let Some((atom, used)) = self.kept.get_mut(key) {
+            *used = self.clock;
+            return Asked::Kept(atom.clone());
+        }
+        if self.asked.remove(key).is_some() {
+            return Asked::Again;
+        }
+        if self.asked.len() >= ASKED {
+            self.asked.clear();
+        }
+        self.asked.insert(key.to_owned(), self.clock);
+        Asked::First
+    }
+
+    fn keep(&mut self, key: String, atom: &Arc<Atom>) {
+        if atom.bytes() > BUDGET {
+            return;
+        }
+        while self.bytes + atom.bytes() > BUDGET {
+            // Ties cannot be: the clock moves with every question.
+            let Some(oldest) = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone()) else { break };
+            if let Some((gone, _)) = self.kept.remove(&oldest) {
+                self.bytes -= gone.bytes();
+            }
+        }
+        self.clock += 1;
+        if let Some((before, _)) = self.kept.insert(key, (atom.clone(), self.clock)) {
+            self.bytes -= before.bytes();
+        }
+        self.bytes += atom.bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_used_go_first_and_the_budget_holds() {
+        let mut cache = Cache::default();
+        let atom = || Arc::new(Atom { yes: vec![1; 1 << 20], no: vec![0; 1 << 20] });
+        for i in 0..20 {
+            let key = format!("k{i}");
+            assert!(matches!(cache.ask(&key), Asked::First));
+            assert!(matches!(cache.ask(&key), Asked::Again));
+            cache.keep(key, &atom());
+            assert!(matches!(cache.ask("k0"), Asked::Kept(_)), "what is used stays");
+            assert!(cache.bytes <= BUDGET && cache.bytes == cache.kept.values().map(|(a, _)| a.bytes()).sum::<usize>());
+        }
+        assert!(!cache.kept.contains_key("k1") && cache.kept.contains_key("k19"));
+    }
+
+    #[test]
+    fn the_last_block_may_be_short() {
+        let atom = Atom { yes: vec![u64::MAX; WORDS + 3], no: vec![0; WORDS + 3] };
+        assert_eq!(atom.truths(0).yes, [u64::MAX; WORDS]);
+        assert_eq!(atom.truths(BLOCK).yes.iter().filter(|w| **w != 0).count(), 3);
+        assert_eq!(atom.truths(2 * BLOCK).yes, NONE);
+    }
+}
