@@ -130,7 +130,10 @@ fn nothing_but_the_question_decides_the_answer() {
         assert!(count > 0 && count < USERS, "{text}: {count}");
         answers.push(bench.ids(&first));
     }
-    let chinese = [("region == \"Shanghai\" 且 age > 30", "region == \"Shanghai\" and age > 30"), ("非 (age > 30 或 rate > 0.7)", "not (age > 30 or rate > 0.7)")];
+    let chinese = [
+        ("region == \"Shanghai\" 且 age > 30", "region == \"Shanghai\" and age > 30"),
+        ("非 (age > 30 或 rate > 0.7)", "not (age > 30 or rate > 0.7)"),
+    ];
     for (zh, en) in chinese {
         assert_eq!(bench.ask(zh), bench.ask(en), "{zh}");
     }
