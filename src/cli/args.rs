@@ -167,6 +167,11 @@ pub enum Command {
         after_help = "Examples:\n  tagcast preview spring_sale\n  tagcast preview spring_sale --user u00042\n  tagcast preview spring_sale --html preview.html\n\nFormats: human, json"
     )]
     Preview(PreviewArgs),
+    /// One real message to a named person, recorded as a test: outside runs and caps
+    #[command(
+        after_help = "Examples:\n  tagcast send-test spring_sale --to u00042\n  tagcast send-test spring_sale --to o6_bmjrPTlm6_2sgVt7hMZOPfL2M --via service_account.mass\n\nAn account that is not bound writes to the sandbox's file. Exit code 1 when the channel did not take it. Formats: human, json"
+    )]
+    SendTest(SendTestArgs),
     /// Run the tests that the program contains
     Test(TestArgs),
     /// Explore: conditions, counts, why
@@ -423,6 +428,27 @@ pub enum AuditCommand {
         after_help = "Examples:\n  tagcast audit verify\n  tagcast audit verify --format json\n\nExit code 1 when something was changed. Formats: human, json"
     )]
     Verify,
+}
+
+#[derive(Args, Debug)]
+pub struct SendTestArgs {
+    /// The campaign's name
+    pub campaign: String,
+    /// A user's id, or an address of the channel
+    #[arg(long, value_name = "USER|ADDRESS")]
+    pub to: String,
+    /// The channel, as the campaign names it [default: the first that reaches the user]
+    #[arg(long, value_name = "ACCOUNT.ENDPOINT")]
+    pub via: Option<String>,
+    /// Of a split [default: the first]
+    #[arg(long)]
+    pub arm: Option<String>,
+    /// A follow-up [default: the first message]
+    #[arg(long)]
+    pub step: Option<String>,
+    /// Who says so, for the record [default: the user of this machine]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -48,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Apply(a) => commands::apply::run(&cx, &a),
         Command::Run(a) => commands::run::run(&cx, &a),
         Command::Serve(a) => commands::serve::run(&cx, &a),
+        Command::SendTest(a) => commands::send_test::run(&cx, &a),
         Command::Preview(a) => commands::preview::run(&cx, &a),
         Command::Why(a) => commands::why::run(&cx, &a),
         Command::Status => commands::status::run(&cx),

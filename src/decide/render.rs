@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::ask;
 use super::decision::Rendered;
 use crate::base::value::{Shown, show_money};
-use crate::base::{Bitmap, Type, UserNo, Value, Zone};
+use crate::base::{Bitmap, TagId, Type, UserNo, Value, Zone};
 use crate::eval::{self, EvalError, Scope};
 use crate::plan;
 use crate::program::expr::{Expr, ExprKind, Function};
@@ -74,6 +74,15 @@ pub fn render(scope: &Scope, template: &Template, users: &Bitmap) -> Result<Text
 pub fn render_one(scope: &Scope, template: &Template, user: UserNo) -> Result<Option<Arc<Rendered>>, EvalError> {
     let users = ask::only(scope.snapshot.user_count().max(user.index() + 1), user);
     Ok(render(scope, template, &users)?.all.pop())
+}
+
+/// Where a user is reached by an account; `None` where he is not.
+///
+/// # Errors
+/// Those of evaluation.
+pub fn address_of(scope: &Scope, address: Option<TagId>, user: UserNo) -> Result<Option<Arc<str>>, EvalError> {
+    let users = ask::only(scope.snapshot.user_count().max(user.index() + 1), user);
+    Ok(ask::addresses(scope, address, &users)?.pop().flatten())
 }
 
 /// Users in whose messages a default (`??`) stands for a missing value. Where telling needs more than a look at a tag, only the first

@@ -39,6 +39,11 @@ pub trait Channel: Send + Sync {
 
     fn send(&self, batch: &Batch) -> Reply;
 
+    /// Hands over one message to one person to look at; a channel that takes only lists may have another way for that.
+    fn send_test(&self, batch: &Batch) -> Reply {
+        self.send(batch)
+    }
+
     /// Asks what the platform knows of a batch: of one whose answer was lost (`id` is `None`) whether it arrived, of one that was accepted
     /// (`id` is the platform's, of the job or of a message) what became of it. That nothing is found proves nothing.
     fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<Evidence, String> {

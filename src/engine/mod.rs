@@ -19,6 +19,7 @@ pub mod recalling;
 pub mod restoring;
 pub mod running;
 pub mod saved_plan;
+pub mod send_test;
 pub mod status;
 pub mod store_events;
 pub mod testing;

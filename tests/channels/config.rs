@@ -105,3 +105,36 @@ fn accounts_that_make_no_sense() {
     let plan = tagcast(dir.path(), &["plan", "--store", "other"]);
     assert!(shown(&plan).contains("`service_account` is not bound in `tagcast.toml`"), "{}", shown(&plan));
 }
+
+/// One real message to a named person: claimed and answered in the ledger, outside runs and caps, by the platform's preview.
+#[test]
+fn a_test_message_goes_to_one_person_and_counts_for_nobody() {
+    let server = Server::start(WeChat::new(APP, SECRET));
+    let dir = folder(&server.url);
+    let test = tagcast(dir.path(), &["send-test", "now_all", "--to", "u7", "--by", "li"]);
+    assert!(test.status.success() && shown(&test).contains("accepted by `service_account.mass`"), "{}", shown(&test));
+    let log = server.log();
+    assert_eq!((log.len(), log[0].endpoint, log[0].users.as_slice()), (1, "preview", &["o7".to_string()][..]));
+    // An address that is no user's, and one that the platform does not know.
+    assert!(tagcast(dir.path(), &["send-test", "now_all", "--to", "o-of-a-colleague"]).status.success());
+    let wrong = tagcast(dir.path(), &["send-test", "now_all", "--to", "x", "--format", "json"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(shown(&wrong).contains("\"state\": \"refused\"") || shown(&wrong).contains("\"state\":\"refused\""), "{}", shown(&wrong));
+    for (args, exit, says) in [
+        (&["send-test", "now_all", "--to", "u7", "--now", "2026-11-11"][..], 2, "leave out --now"),
+        (&["send-test", "now_all", "--to", "u7", "--arm", "b"], 1, "there are: now_all"),
+        (&["send-test", "now_all", "--to", "u7", "--via", "sandbox.file"], 1, "no channel of `now_all` reaches"),
+        (&["send-test", "now_al", "--to", "u7"], 1, "did you mean `now_all`"),
+    ] {
+        let output = tagcast(dir.path(), args);
+        assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", shown(&output));
+        assert!(shown(&output).contains(says), "{args:?}: {}", shown(&output));
+    }
+    // The campaign still reaches everyone, the test person too; and the ledger is whole.
+    let run = tagcast(dir.path(), &["run"]);
+    assert!(shown(&run).contains("50  accepted by service_account.mass"), "{}", shown(&run));
+    assert!(tagcast(dir.path(), &["audit", "verify"]).status.success());
+    let ledger = tagcast::deliver::ledger::Ledger::open_existing(&dir.path().join(".tagcast/ledger.db")).unwrap().unwrap();
+    let trials = ledger.trials().unwrap();
+    assert_eq!((trials.len(), trials[0].who.as_str(), trials[2].state.name()), (3, "li", "refused"));
+}

@@ -348,7 +348,7 @@ impl WeChat {
 
     // -------------------------------------------------------------- the rest
 
-    fn rest(&mut self, seen: &Seen) -> Result<Said, Said> {
+    fn rest(&mut self, seen: &Seen, log: &mut Vec<Accepted>) -> Result<Said, Said> {
         match seen.path.as_str() {
             "/cgi-bin/draft/add" => {
                 self.spend("draft")?;
@@ -384,6 +384,16 @@ impl WeChat {
                     Some(job) => Ok(Said::json(&json!({"msg_id": id, "msg_status": job.status}))),
                     None => Err(Said::error(40059, "invalid msg id rid: 35")),
                 }
+            }
+            "/cgi-bin/message/mass/preview" => {
+                let user = seen.text("touser").to_string();
+                if !self.follows(&user) {
+                    return Err(Said::error(40003, "invalid openid rid: 38"));
+                }
+                let (id, kind) = (self.id(), seen.text("msgtype").to_string());
+                let content = seen.json[&*kind].clone();
+                log.push(Accepted { endpoint: "preview", key: String::new(), users: vec![user], content, id: id.to_string() });
+                Ok(Said::json(&json!({"errcode": 0, "errmsg": "preview success", "msg_id": id})))
             }
             "/cgi-bin/message/mass/delete" => {
                 let id = seen.json["msg_id"].as_i64().unwrap_or(0);
@@ -444,7 +454,7 @@ impl Platform for WeChat {
             "/cgi-bin/message/template/send" => self.template(seen, false, log),
             "/cgi-bin/message/subscribe/bizsend" => self.template(seen, true, log),
             "/cgi-bin/message/custom/send" => self.chat(seen, log),
-            _ => self.rest(seen),
+            _ => self.rest(seen, log),
         });
         answer.unwrap_or_else(|refused| refused)
     }

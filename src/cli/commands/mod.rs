@@ -18,6 +18,7 @@ pub mod repl;
 pub mod resolve;
 pub mod run;
 pub mod sample_data;
+pub mod send_test;
 pub mod serve;
 pub mod status;
 pub mod sync;

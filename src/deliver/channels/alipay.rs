@@ -78,6 +78,13 @@ impl Channel for Alipay {
         if self.is_single() { self.single(batch) } else { self.broadcast(batch) }
     }
 
+    fn send_test(&self, batch: &Batch) -> Reply {
+        if self.is_single() {
+            return self.send(batch);
+        }
+        Answer::Refused { reason: "a broadcast goes to a group that acts from the next day on: there is no test of it".into() }.into()
+    }
+
     /// How far a broadcast has come; of single messages nothing can be asked.
     fn look_up(&self, _: &Batch, id: Option<&str>) -> Result<Evidence, String> {
         let Some(id) = id.filter(|_| !self.is_single()) else { return Ok(Evidence::default()) };

@@ -91,6 +91,25 @@ impl Channel for WeChat {
         }
     }
 
+    /// One person sees a mass send by the platform's preview.
+    fn send_test(&self, batch: &Batch) -> Reply {
+        let (Kind::Mass, Some(message)) = (self.kind, batch.messages.first()) else { return self.send(batch) };
+        let (account, endpoint, message, drafts) = (self.account.clone(), self.endpoint, message.clone(), self.drafts.clone());
+        let how = How { within: FOR_ONE, begin_by: None };
+        let asked = http::run(async move {
+            let (kind, payload) = match payload(&account, endpoint, &message.content, &drafts).await {
+                Ok(made) => made,
+                Err(meaning) => return meaning,
+            };
+            let mut body = json!({"touser": &*message.address, "msgtype": kind});
+            body[kind] = payload;
+            ask(&account, &endpoint.name, "/cgi-bin/message/mass/preview", &body, how).await
+        });
+        let meaning = asked.unwrap_or_else(|| Meaning::Unknown { reason: "no answer".into() });
+        let (verdict, then) = meaning.verdict(|body| text_of(body, "msg_id"));
+        Reply { answer: Answer::Taken(vec![verdict]), then }
+    }
+
     /// How far a mass send has come. Its counts come with the finish event only.
     fn look_up(&self, _: &Batch, id: Option<&str>) -> Result<Evidence, String> {
         let (Kind::Mass, Some(id)) = (self.kind, id) else { return Ok(Evidence::default()) };

@@ -37,6 +37,7 @@ mod sent;
 mod standing;
 mod state;
 mod timers;
+mod trial;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -64,6 +65,7 @@ pub use sent::Sent;
 pub use standing::Backlog;
 pub use state::{ReceiptKind, State};
 pub use timers::{HandedOver, Later, Names, NewWait, Over, Reached, Timer, Wait};
+pub use trial::{Trial, TrialSent};
 
 use crate::base::Instant;
 use crate::base::world::World;

@@ -70,6 +70,15 @@ impl Tables<'_> {
                 self.guarded("DELETE FROM hold WHERE scope = ? AND name = ?", params![scope, name], "hold in force")
             }
             Record::Restored { who: _ } => Ok(()),
+            Record::Tried(t) => self.run(
+                "INSERT INTO trial (trial, campaign, template, channel, user_no, key, who, at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                params![t.trial, t.campaign, t.template, t.channel, t.user, t.key, t.who, at, State::Claimed.code()],
+            ),
+            Record::TrialAnswered { trial, state, reason, id } => self.guarded(
+                "UPDATE trial SET state = ?, reason = ?, platform_id = ? WHERE trial = ? AND state = ?",
+                params![state.code(), reason, id, trial, State::Claimed.code()],
+                "test message claimed",
+            ),
             Record::Armed(a) => self.run(
                 "INSERT INTO wait (wait, campaign, user_no, event, armed, due, vals) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 params![a.wait, a.campaign, a.user, a.event, a.armed, a.due, a.values],

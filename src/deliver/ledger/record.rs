@@ -85,6 +85,14 @@ pub(super) enum Record {
         cancelled: bool,
         who: String,
     },
+    /// A test message was claimed.
+    Tried(Box<Tried>),
+    TrialAnswered {
+        trial: i64,
+        state: State,
+        reason: Option<String>,
+        id: String,
+    },
     Released {
         scope: String,
         name: String,
@@ -236,6 +244,18 @@ pub(super) struct Spent {
     pub holder: String,
     pub starts: i64,
     pub used: i64,
+}
+
+/// A test message, before it is handed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Tried {
+    pub trial: i64,
+    pub campaign: String,
+    pub template: String,
+    pub channel: String,
+    pub user: Option<u32>,
+    pub key: String,
+    pub who: String,
 }
 
 /// What a channel said of a batch.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -112,8 +112,14 @@ CREATE TABLE counts (batch INTEGER PRIMARY KEY, total INTEGER NOT NULL, filtered
 CREATE INDEX step_open ON step (run, step) WHERE finished_at IS NULL;
 ";
 
+/// Test messages.
+const V5: &str = "
+CREATE TABLE trial (trial INTEGER PRIMARY KEY, campaign TEXT NOT NULL, template TEXT NOT NULL, channel TEXT NOT NULL, user_no INTEGER,
+    key TEXT NOT NULL, who TEXT NOT NULL, at INTEGER NOT NULL, state INTEGER NOT NULL, reason TEXT, platform_id TEXT);
+";
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 27] = [
+pub(super) const PROJECTIONS: [(&str, &str); 28] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -141,6 +147,7 @@ pub(super) const PROJECTIONS: [(&str, &str); 27] = [
     ("platform_id", "id"),
     ("stray", "id, news"),
     ("counts", "batch"),
+    ("trial", "trial"),
 ];
 
 /// The version of a ledger; 0 for a file without one.
