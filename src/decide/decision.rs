@@ -94,6 +94,32 @@ impl Gate {
         }
     }
 
+    /// The gate of a name, with what the ledger keeps beside it.
+    pub fn named(name: &str, by: Option<&str>) -> Option<Gate> {
+        let by = by.map(str::to_owned);
+        Some(match name {
+            "opted_out" => Gate::OptedOut,
+            "no_consent" => Gate::NoConsent,
+            "excluded" => Gate::Excluded(by.unwrap_or_default()),
+            "duplicate_address" => Gate::DuplicateAddress,
+            "again" => Gate::Again,
+            "holdout" => Gate::Holdout,
+            "control" => Gate::Control,
+            "unreachable" => Gate::Unreachable,
+            "capped" => Gate::Capped(by),
+            "blocked_words" => Gate::BlockedWords,
+            "too_long" => Gate::TooLong,
+            "missing_content" => Gate::MissingContent,
+            "too_few_for_list" => Gate::TooFewForList,
+            "not_approved" => Gate::NotApproved,
+            "quota" => Gate::Quota,
+            "nothing" => Gate::Nothing,
+            "outcome_unknown" => Gate::OutcomeUnknown,
+            "missed" => Gate::Missed,
+            _ => return None,
+        })
+    }
+
     /// All names, in gate order; what a script may write after `because`.
     pub const NAMES: [&'static str; 18] = [
         "opted_out",
@@ -125,6 +151,19 @@ impl fmt::Display for Gate {
             gate => f.write_str(gate.name()),
         }
     }
+}
+
+/// Why a user got no message, as the ledger keeps it: in English by its name, which scripts use too, in Chinese in words.
+pub fn reason(name: &str, by: Option<&str>) -> Msg {
+    let en = by.map_or_else(|| name.to_owned(), |by| format!("{name}: {by}"));
+    let zh = match name {
+        "not_matched" => "不匹配".into(),
+        "unknown" => "未知".into(),
+        "below_top" => "未进入取前".into(),
+        "not_sampled" => "未被抽中".into(),
+        _ => Gate::named(name, by).map_or_else(|| en.clone(), |gate| gate.msg().zh),
+    };
+    Msg { en, zh }
 }
 
 /// The outcome of one campaign at one due instant. The user sets are disjoint and together everyone.
@@ -205,4 +244,22 @@ impl Contents {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Rendered {
     pub parts: Vec<(String, String)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_a_gate_with_words() {
+        for name in Gate::NAMES {
+            let gate = Gate::named(name, Some("c")).unwrap();
+            assert_eq!(gate.name(), name);
+            assert_ne!(reason(name, None).zh, name, "in Chinese");
+        }
+        assert_eq!(reason("capped", Some("spring")), msg!("capped: spring", "频控，名额已被 spring 占用"));
+        assert_eq!(reason("no_consent", None).en, "no_consent");
+        assert_eq!(reason("below_top", None).zh, "未进入取前");
+        assert_eq!(Gate::named("nowhere", None), None);
+    }
 }

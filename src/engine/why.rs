@@ -10,10 +10,11 @@ use super::planning::{self, Planned};
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{CampaignId, UserNo};
-use crate::decide::decision::Decision;
+use crate::decide::decision::{Decision, reason};
 use crate::deliver::ledger::{Happened, Ledger, UserOutcome};
-use crate::diag::Lang;
+use crate::diag::{Lang, Msg};
 use crate::eval::Trace;
+use crate::msg;
 use crate::store::Store;
 
 pub struct Why {
@@ -21,7 +22,7 @@ pub struct Why {
     /// What happened in each run that has been; the latest last.
     pub happened: Vec<UserOutcome>,
     /// What would happen at the campaign's next instant.
-    pub next: Option<(crate::base::Instant, String)>,
+    pub next: Option<(crate::base::Instant, Msg)>,
 }
 
 /// # Errors
@@ -46,9 +47,9 @@ pub fn why(
 }
 
 /// The one outcome of a user in a decision.
-pub fn outcome(decision: &Decision, user: UserNo) -> String {
+pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
     if let Some((gate, _)) = decision.stopped.iter().find(|(_, users)| users.contains(user)) {
-        return gate.to_string();
+        return Msg { en: gate.to_string(), zh: gate.msg().zh };
     }
     let sets = [
         ("not_matched", &decision.not_matched),
@@ -57,24 +58,30 @@ pub fn outcome(decision: &Decision, user: UserNo) -> String {
         ("not_sampled", &decision.not_sampled),
     ];
     if let Some((name, _)) = sets.into_iter().find(|(_, users)| users.contains(user)) {
-        return name.to_string();
+        return reason(name, None);
     }
     let group = decision.messages.iter().find(|g| g.users.contains(&user));
     group.map_or_else(
-        || "nothing".into(),
-        |g| format!("message by {}{}", g.channel, g.arm.as_ref().map_or(String::new(), |a| format!(", arm {a}"))),
+        || reason("nothing", None),
+        |g| {
+            let arm = g.arm.as_ref().map_or(msg!("", ""), |a| msg!(", arm {a}", "，分组 {a}"));
+            Msg { en: format!("message by {}{}", g.channel, arm.en), zh: format!("经 {} 的消息{}", g.channel, arm.zh) }
+        },
     )
 }
 
-fn happened_text(h: &Happened) -> String {
+fn happened_text(h: &Happened) -> Msg {
     match h {
         Happened::Message(m) => {
+            let state = m.state.msg();
             let reason = m.reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
-            format!("{}{reason}: template {} by {}", m.state.name(), m.template, m.channel)
+            Msg {
+                en: format!("{}{reason}: template {} by {}", state.en, m.template, m.channel),
+                zh: format!("{}{reason}：模板 {}，经 {}", state.zh, m.template, m.channel),
+            }
         }
-        Happened::NotMatched => "not_matched".into(),
-        Happened::Stopped { reason, detail: None } => reason.clone(),
-        Happened::Stopped { reason, detail: Some(detail) } => format!("{reason}: {detail}"),
+        Happened::NotMatched => reason("not_matched", None),
+        Happened::Stopped { reason: name, detail } => reason(name, detail.as_deref()),
     }
 }
 
@@ -85,13 +92,14 @@ impl Why {
         for h in &self.happened {
             let due = zone.show(h.due);
             let what = happened_text(&h.happened);
+            let what = what.get(lang);
             out.push_str(&match lang {
                 Lang::En => format!("run of {due}: {what}\n"),
                 Lang::Zh => format!("{due} 的运行:{what}\n"),
             });
         }
         if let Some((due, what)) = &self.next {
-            let due = zone.show(*due);
+            let (due, what) = (zone.show(*due), what.get(lang));
             out.push_str(&match lang {
                 Lang::En => format!("at {due} it would be: {what}\n"),
                 Lang::Zh => format!("到 {due} 时将是:{what}\n"),
@@ -104,8 +112,8 @@ impl Why {
         let zone = project.program.policy.zone;
         json!({
             "condition": trace_json(&self.trace, project),
-            "runs": self.happened.iter().map(|h| json!({"due": zone.show_rfc3339(h.due), "step": h.step, "arm": h.arm, "outcome": happened_text(&h.happened)})).collect::<Vec<_>>(),
-            "next": self.next.as_ref().map(|(due, what)| json!({"due": zone.show_rfc3339(*due), "outcome": what})),
+            "runs": self.happened.iter().map(|h| json!({"due": zone.show_rfc3339(h.due), "step": h.step, "arm": h.arm, "outcome": happened_text(&h.happened).en})).collect::<Vec<_>>(),
+            "next": self.next.as_ref().map(|(due, what)| json!({"due": zone.show_rfc3339(*due), "outcome": what.en})),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! `tagcast run`: plan, apply and carry out what is due.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,8 +11,9 @@ use crate::base::value::group_digits;
 use crate::base::{Instant, TimeOfDay, Zone};
 use crate::cli::args::{Format, RunArgs};
 use crate::cli::output::{Context, print_json, print_out};
+use crate::decide::decision::reason;
 use crate::deliver::carry_out::Progress;
-use crate::deliver::ledger::RunReport;
+use crate::deliver::ledger::{RunReport, State};
 use crate::diag::Lang;
 use crate::engine::data::Data;
 use crate::engine::running::{self, Ended, Report};
@@ -171,19 +172,28 @@ fn show_run(run: &RunReport, project: &Project, lang: Lang, out: &mut String) {
     line(1, run.not_matched, word("not matched", "不匹配"));
     let before = |reason: &str| ["unknown", "below_top", "not_sampled"].contains(&reason);
     for stopped in run.stopped.iter().filter(|s| before(&s.reason)) {
-        line(1, stopped.users, &stopped.reason.replace('_', " "));
+        let words = reason(&stopped.reason, None);
+        line(1, stopped.users, &if zh { words.zh } else { words.en.replace('_', " ") });
     }
     line(0, run.matched(), word("matched", "匹配"));
     for stopped in run.stopped.iter().filter(|s| !before(&s.reason)) {
-        let detail = stopped.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
-        line(1, stopped.users, &format!("{}{detail}", stopped.reason));
+        line(1, stopped.users, reason(&stopped.reason, stopped.detail.as_deref()).get(lang));
     }
     line(0, run.planned, word("messages", "消息"));
     for messages in &run.messages {
-        let arm = messages.arm.as_ref().map_or(String::new(), |a| format!(", arm {a}"));
+        let arm = messages.arm.as_ref().map_or(String::new(), |a| if zh { format!("，分组 {a}") } else { format!(", arm {a}") });
         for (state, n) in &messages.states {
-            line(1, *n, &format!("{} by {}{arm}", state.name(), messages.channel));
+            line(1, *n, &format!("{}{arm}", by_channel(*state, &messages.channel, lang)));
         }
+    }
+}
+
+/// `accepted by sandbox.file`.
+fn by_channel(state: State, channel: &impl Display, lang: Lang) -> String {
+    let words = state.msg();
+    match lang {
+        Lang::En => format!("{} by {channel}", words.en),
+        Lang::Zh => format!("{}：{channel}", words.zh),
     }
 }
 
@@ -205,12 +215,11 @@ fn show_events(ended: &Ended, lang: Lang, out: &mut String) {
         let _ = writeln!(out, "  {title}");
         let mut lines: BTreeMap<String, i64> = BTreeMap::new();
         for stopped in runs.iter().flat_map(|run| &run.stopped) {
-            let detail = stopped.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
-            *lines.entry(format!("{}{detail}", stopped.reason)).or_default() += stopped.users;
+            *lines.entry(reason(&stopped.reason, stopped.detail.as_deref()).get(lang).to_string()).or_default() += stopped.users;
         }
         for messages in runs.iter().flat_map(|run| &run.messages) {
             for (state, n) in &messages.states {
-                *lines.entry(format!("{} by {}", state.name(), messages.channel)).or_default() += n;
+                *lines.entry(by_channel(*state, &messages.channel, lang)).or_default() += n;
             }
         }
         for (text, n) in lines {

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::diag::Msg;
+
 /// What became of a planned message, from the weakest knowledge to the strongest. The numbers are what the ledger stores.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +45,29 @@ pub enum State {
 }
 
 impl State {
+    /// For people: in English by its name, in Chinese in words.
+    pub fn msg(self) -> Msg {
+        let zh = match self {
+            State::Planned => "已计划",
+            State::Struck => "已划去",
+            State::Expired => "已过期",
+            State::Withdrawn => "已撤下",
+            State::Claimed => "交付中",
+            State::Unknown => "结果未知",
+            State::SaidNotSent => "人工确认未发送",
+            State::SaidSent => "人工确认已发送",
+            State::NotSent => "未发出",
+            State::Refused => "被拒绝",
+            State::Accepted => "已接收",
+            State::Waiting => "待人工确认",
+            State::Rejected => "审核未通过",
+            State::Failed => "发送失败",
+            State::Delivered => "已送达",
+            State::Recalled => "已撤回",
+        };
+        Msg { en: self.name().into(), zh: zh.into() }
+    }
+
     pub const ALL: [State; 16] = [
         State::Planned,
         State::Struck,
