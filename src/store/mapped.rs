@@ -111,6 +111,8 @@ fn map(path: &Path, file: &File) -> io::Result<Option<Buffer>> {
     if file.metadata()?.len() == 0 {
         return Ok(None); // An empty file cannot be mapped.
     }
+    #[cfg(not(unix))]
+    let _ = path; // Elsewhere the system keeps a mapped file from being cut off.
     #[cfg(unix)]
     let Some(listed) = sigbus::list(path)? else { return Ok(None) };
     // SAFETY: files of a store are read-only and never rewritten (see above); one that is cut off ends the process.
