@@ -311,7 +311,7 @@ fn key(v: &Value) -> (i64, String) {
 
 fn rows() -> impl Strategy<Value = Vec<Vec<Option<Value>>>> {
     let row: Vec<_> = types().iter().map(|ty| prop::option::of(value(ty))).collect();
-    prop::collection::vec(row, 1..12)
+    prop::collection::vec(row, 1..60)
 }
 
 /// One tag a type, all of them public so that they can be exported.

@@ -44,7 +44,9 @@ pub(super) fn shown(cell: &Cell<'_>) -> String {
         Cell::Bool(b) => format!("`{b}`"),
         Cell::Int(i) => format!("`{i}`"),
         Cell::Float(f) => format!("`{f}`"),
-        Cell::Decimal(m, scale) => format!("`{}`", decimal(*m, *scale).map_or_else(|| format!("{m}e-{scale}"), |d| d.to_string())),
+        Cell::Decimal(m, scale) => {
+            format!("`{}`", decimal(*m, *scale).map_or_else(|| format!("{m}e{}", -i32::from(*scale)), |d| d.to_string()))
+        }
         Cell::Date(days) => format!("`{}`", Date(*days)),
         Cell::Time(us) => format!("`{}`", TimeOfDay(u32::try_from(us / 1_000_000).unwrap_or(0))),
         Cell::Instant(us) | Cell::Local(us) => format!("`{}`", Zone::UTC.show(Instant(*us))),

@@ -237,9 +237,11 @@ fn ungroup(text: &str) -> Option<String> {
 
 /// Floats for money carry the noise of sums: what is within a ten-thousandth of a minor unit is meant exactly.
 fn money_of_float(f: f64, digits: u8) -> Option<i64> {
-    let minor = f * 10f64.powi(i32::from(digits));
-    let near = minor.round();
-    ((minor - near).abs() < 1e-4 && near.abs() < EXACT_MINOR as f64).then(|| whole(near)).flatten()
+    let unit = 10f64.powi(i32::from(digits));
+    let near = (f * unit).round();
+    // Of large amounts the float nearest to two digits may lie further off than the noise that sums have.
+    let close = (f * unit - near).abs() < 1e-4 || near / unit == f;
+    (close && near.abs() < EXACT_MINOR as f64).then(|| whole(near)).flatten()
 }
 
 fn not_money(cell: &Cell<'_>, minor_units: bool) -> Words {
@@ -261,7 +263,10 @@ fn number_of(cell: &Cell<'_>) -> Option<f64> {
     let number = match cell {
         Cell::Int(i) => *i as f64,
         Cell::Float(f) => *f,
-        Cell::Decimal(m, scale) => decimal(*m, *scale)?.to_f64(),
+        Cell::Decimal(m, scale) => match decimal(*m, *scale) {
+            Some(d) => d.to_f64(),
+            None => format!("{m}e{}", -i32::from(*scale)).parse().ok()?, // More digits than decimals have here.
+        },
         Cell::Text(t) => {
             let t = t.trim();
             let numeric = t.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
@@ -459,6 +464,20 @@ mod tests {
 
     fn read(text: &str, ty: &Type) -> Result<Option<Value>, String> {
         Reading::default().value(&Cell::Text(text), ty).map_err(|w| w.en)
+    }
+
+    #[test]
+    fn numbers_past_the_range_of_ints_are_numbers() {
+        assert_eq!(number_of(&Cell::Decimal(16_407_945_664_939_362_000, 0)), Some(16_407_945_664_939_362_000.0));
+        assert_eq!(number_of(&Cell::Decimal(16_407_945_664_939_362_001, 2)), Some(164_079_456_649_393_620.01));
+    }
+
+    #[test]
+    fn floats_of_money_keep_their_cents() {
+        for minor in [1, 9950, 129_918_890_490_410, -888_199_982_029_370, EXACT_MINOR as i64 - 1] {
+            assert_eq!(money_of_float(minor as f64 / 100.0, 2), Some(minor));
+        }
+        assert_eq!((money_of_float(0.1 + 0.2, 2), money_of_float(0.305, 2), money_of_float(1e300, 2)), (Some(30), None, None));
     }
 
     #[test]
