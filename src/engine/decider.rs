@@ -23,6 +23,7 @@ use crate::lint::walk;
 use crate::program::expr::{EventSource, ExprKind};
 use crate::program::typed::{Campaign, Program, Schedule, Trigger};
 use crate::schedule::hand_over;
+use crate::store::Snapshot;
 
 /// Waits that are decided in one go.
 const MOST_WAITS: usize = 1_000;
@@ -175,6 +176,11 @@ impl Decider {
     /// Evaluates on another state of the store from now on.
     pub fn set_data(&mut self, data: Data) {
         self.data = data;
+    }
+
+    /// The same with another state of users, tags and events alone; lists and lookups stay.
+    pub fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        self.data.snapshot = snapshot;
     }
 
     /// Slots were given back, or users opted out: the past is read anew.

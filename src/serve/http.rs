@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 
 use super::Office;
 use super::inbox::Slot;
+use super::intake::{Intake, Kind};
 use super::listener::Limited;
 use crate::deliver::callback::{Callbacks, Incoming};
 use crate::deliver::ledger::NewCall;
@@ -53,10 +54,12 @@ pub enum Door {
 }
 
 /// Method, path, who may call.
-pub const ROUTES: [(&str, &str, Door); 5] = [
+pub const ROUTES: [(&str, &str, Door); 7] = [
     ("get", "/healthz", Door::Open),
     ("get", "/metrics", Door::Token),
     ("get", "/openapi.json", Door::Token),
+    ("post", "/v1/events", Door::Token),
+    ("post", "/v1/tags", Door::Token),
     ("get", "/v1/callbacks/{account}", Door::Platform),
     ("post", "/v1/callbacks/{account}", Door::Platform),
 ];
@@ -100,6 +103,7 @@ struct Hall {
     token: Option<Secret>,
     callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
     slot: Slot,
+    intake: Arc<Intake>,
 }
 
 pub struct Server {
@@ -112,14 +116,20 @@ impl Server {
     ///
     /// # Errors
     /// An address that is taken or not ours.
-    pub fn bind(listen: Listen, office: Arc<Office>, callbacks: BTreeMap<String, Arc<dyn Callbacks>>, slot: Slot) -> Result<Self, Failure> {
+    pub fn bind(
+        listen: Listen,
+        office: Arc<Office>,
+        callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
+        slot: Slot,
+        intake: Arc<Intake>,
+    ) -> Result<Self, Failure> {
         let at = listen.at;
         let bound = std::net::TcpListener::bind(at).and_then(|l| l.set_nonblocking(true).map(|()| l));
         let listener = bound.map_err(|e| {
             Failure::new(msg!("cannot listen on `{at}`: {e}", "无法监听 `{at}`：{e}"))
                 .help(msg!("choose another with `--listen 127.0.0.1:PORT`", "请用 `--listen 127.0.0.1:端口` 另选地址"))
         })?;
-        Ok(Server { listener, hall: Arc::new(Hall { office, token: listen.token, callbacks, slot }) })
+        Ok(Server { listener, hall: Arc::new(Hall { office, token: listen.token, callbacks, slot, intake }) })
     }
 
     /// Where it listens; the port is known even where 0 was asked for.
@@ -184,6 +194,8 @@ fn handler(method: &str, path: &str) -> MethodRouter<Arc<Hall>> {
     match (method, path) {
         (_, "/metrics") => get(metrics),
         (_, "/openapi.json") => get(openapi),
+        (_, "/v1/events") => post(events),
+        (_, "/v1/tags") => post(tags),
         ("get", "/v1/callbacks/{account}") => get(greet),
         (_, "/v1/callbacks/{account}") => post(callback),
         _ => get(health),
@@ -222,9 +234,12 @@ impl Hall {
 
 /// An error as callers read it, in the language that they ask for.
 fn refuse(status: StatusCode, headers: &HeaderMap, why: &Msg) -> Response {
+    (status, axum::Json(json!({"error": why.get(asked_for(headers))}))).into_response()
+}
+
+fn asked_for(headers: &HeaderMap) -> Lang {
     let zh = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().starts_with("zh"));
-    let why = why.get(if zh { Lang::Zh } else { Lang::En });
-    (status, axum::Json(json!({"error": why}))).into_response()
+    if zh { Lang::Zh } else { Lang::En }
 }
 
 async fn health(State(hall): State<Arc<Hall>>) -> Response {
@@ -243,6 +258,41 @@ async fn metrics(State(hall): State<Arc<Hall>>) -> Response {
 
 async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+async fn events(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Bytes) -> Response {
+    changes(&hall, &headers, body, Kind::Events).await
+}
+
+async fn tags(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Bytes) -> Response {
+    changes(&hall, &headers, body, Kind::Tags).await
+}
+
+/// Lines of changes: those that can be read are durable when this answers, the others are named with their line.
+async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Bytes, kind: Kind) -> Response {
+    let intake = hall.intake.clone();
+    // It waits for the disk.
+    let taken = tokio::task::spawn_blocking(move || intake.take(&body, kind)).await;
+    let metrics = &hall.office.metrics;
+    let (accepted, refused) = match kind {
+        Kind::Events => (&metrics.events, &metrics.events_refused),
+        Kind::Tags => (&metrics.tag_changes, &metrics.tag_changes_refused),
+    };
+    match taken {
+        Ok(Ok(taken)) => {
+            accepted.add(taken.new);
+            refused.add(taken.errors.len());
+            hall.office.decide.ring();
+            let lang = asked_for(headers);
+            let errors: Vec<_> = taken.errors.iter().map(|(line, why)| json!({"line": line, "error": why.get(lang)})).collect();
+            // Nothing of it was any good: whoever sent it should look.
+            let status = if taken.accepted == 0 && !errors.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+            let body = json!({"accepted": taken.accepted, "new": taken.new, "position": taken.position, "errors": errors});
+            (status, axum::Json(body)).into_response()
+        }
+        Ok(Err(why)) => refuse(StatusCode::SERVICE_UNAVAILABLE, headers, &why),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, headers, &msg!("nothing was kept: repeat the call", "未保存任何内容：请重发")),
+    }
 }
 
 /// The platform asks whether anybody is there.

@@ -9,6 +9,7 @@ pub mod bell;
 pub mod clock;
 pub mod http;
 pub mod inbox;
+pub mod intake;
 mod listener;
 pub mod metrics;
 pub mod scheduler;
@@ -110,7 +111,8 @@ pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>)
     let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
     let sender = Sender::new(office.clone(), &scheduler)?;
     let (slot, calls) = inbox::open();
-    let server = listen.map(|listen| Server::bind(listen, office.clone(), scheduler.callbacks().clone(), slot)).transpose()?;
+    let server =
+        listen.map(|listen| Server::bind(listen, office.clone(), scheduler.callbacks().clone(), slot, scheduler.intake()?)).transpose()?;
     let n = scheduler.project().campaigns().len();
     match server.as_ref().and_then(Server::address) {
         Some(at) => office.journal.say(msg!("serving {n} campaigns on http://{at}", "正在服务 {n} 个活动：http://{at}")),

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Moment};
 
 use super::clock::Clock;
+use super::intake::Intake;
 use super::watch::Watch;
 use super::{Office, held};
 use crate::base::{Instant, Type, UserNo, Value};
@@ -18,11 +19,12 @@ use crate::deliver::callback::{self, Callbacks, Incoming, Said, Saying};
 use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
 use crate::engine::data::Data;
-use crate::engine::decider::{Decider, Done};
+use crate::engine::decider::{Arrived, Decider, Done};
 use crate::engine::running::make_live;
-use crate::engine::{Failure, Project, ProjectOptions};
+use crate::engine::{Failure, Project, ProjectOptions, store_events};
 use crate::eval::{MessageLog, Tables};
 use crate::msg;
+use crate::store::live::LiveWriter;
 use crate::store::{Snapshot, Store, Users};
 
 /// How long it waits at most, so that it notices a wish to stop, changed files and changed clocks.
@@ -33,6 +35,12 @@ const LOOK: Duration = Duration::from_secs(1);
 const TROUBLE: Duration = Duration::from_secs(1);
 const MOST_TROUBLE: Duration = Duration::from_secs(30);
 
+/// Events that arrive in one go.
+const MOST_EVENTS: usize = 1_000;
+/// How often lists and lookups are read again when the store has changed.
+const READ_TABLES: Duration = Duration::from_secs(30);
+/// The name of the log of live changes in the ledger.
+const LIVE: &str = "live";
 /// Callbacks that are applied before the ledger is asked for more.
 const MOST_CALLS: usize = 200;
 
@@ -47,6 +55,10 @@ pub struct Scheduler {
     decider: Option<Decider>,
     /// How each account's callbacks are read.
     callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
+    /// Where events come in, if they do.
+    intake: Option<Arc<Intake>>,
+    /// When lists and tables were read.
+    tables_read: Moment,
     watch: Watch,
     looked: Moment,
     clock: Clock,
@@ -71,6 +83,8 @@ impl Scheduler {
             office,
             program,
             callbacks,
+            intake: None,
+            tables_read: started,
             store,
             project: Arc::new(project),
             snapshot,
@@ -90,6 +104,18 @@ impl Scheduler {
 
     pub fn callbacks(&self) -> &BTreeMap<String, Arc<dyn Callbacks>> {
         &self.callbacks
+    }
+
+    /// Opens the way in for events and tag changes.
+    ///
+    /// # Errors
+    /// A store that another process changes.
+    pub fn intake(&mut self) -> Result<Arc<Intake>, Failure> {
+        let schema = &self.project.program.schema;
+        let writer = LiveWriter::open(&self.store, schema.clone())?;
+        let intake = Arc::new(Intake::new(writer, schema, self.project.program.policy.zone, self.office.world.clone()));
+        self.intake = Some(intake.clone());
+        Ok(intake)
     }
 
     pub fn store(&self) -> &Store {
@@ -148,6 +174,7 @@ impl Scheduler {
             self.decider = Some(self.make_decider()?);
         }
         self.apply_calls()?;
+        let more = self.take_events(now)?;
         let Some(decider) = &mut self.decider else { return Ok(TICK) };
         let office = &self.office;
         if office.past_is_old.swap(false, Ordering::SeqCst) {
@@ -160,8 +187,55 @@ impl Scheduler {
             (done, decider.next(&ledger, now)?)
         };
         self.account(&done);
+        if more {
+            return Ok(Duration::ZERO);
+        }
         let rest = next.map_or(i64::MAX, |next| next.since(office.world.now()).0.max(0));
         Ok(Duration::from_micros(u64::try_from(rest).unwrap_or(0)))
+    }
+
+    /// Lets events arrive that were acknowledged since it looked; whether there are more.
+    fn take_events(&mut self, now: Instant) -> Result<bool, Failure> {
+        let after = self.office.ledger().fed(LIVE)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let (events, position) = self.store.live_events(&self.project.program.schema, after, MOST_EVENTS)?;
+        if position <= after {
+            return Ok(false);
+        }
+        // Taken after the events were read, so that it holds them all.
+        let snapshot = self.store.snapshot()?;
+        self.see(snapshot);
+        let Some(decider) = &mut self.decider else { return Ok(true) };
+        decider.set_snapshot(self.snapshot.clone());
+        let more = events.len() >= MOST_EVENTS;
+        let arrived: Vec<Arrived> = events
+            .into_iter()
+            .map(|e| Arrived {
+                id: e.id.unwrap_or_else(|| format!("live {}", e.position)),
+                event: e.event,
+                user: e.user,
+                at: e.at,
+                values: e.values,
+            })
+            .collect();
+        // What came this way, `run` must not take for an import that it has not seen.
+        let names = decider.triggers().into_iter().map(|(id, _)| store_events::source(&self.project.program.campaign(id).declared.name));
+        let fed = names.map(|name| (name, now.0)).chain([(LIVE.to_owned(), i64::try_from(position).unwrap_or(i64::MAX))]).collect();
+        let done = decider.arrive(&arrived, fed, &|_, _| false, now, &mut self.office.ledger())?;
+        self.account(&done);
+        if let Some(intake) = &self.intake {
+            for at in intake.decided(position) {
+                self.office.metrics.decision.add(at.elapsed(), 1);
+            }
+        }
+        Ok(more)
+    }
+
+    /// Evaluates on another state of the store from now on.
+    fn see(&mut self, snapshot: Arc<Snapshot>) {
+        if snapshot.user_count() > self.snapshot.user_count() {
+            *held(&self.office.new_users) = Some(snapshot.users().clone());
+        }
+        self.snapshot = snapshot;
     }
 
     /// Applies what platforms have told, so that an opt-out holds from the next hand-over on.
@@ -260,16 +334,18 @@ impl Scheduler {
         let changed = watch != self.watch;
         self.watch = watch;
         if imported {
-            *held(&self.office.new_users) = Some(snapshot.users().clone());
-            self.snapshot = snapshot;
+            self.see(snapshot);
         }
         if changed {
             self.reload()?;
-        } else if imported {
+        } else if imported && self.tables_read.elapsed() >= READ_TABLES {
             let data = self.data()?;
+            self.tables_read = Moment::now();
             if let Some(decider) = &mut self.decider {
                 decider.set_data(data);
             }
+        } else if let Some(decider) = self.decider.as_mut().filter(|_| imported) {
+            decider.set_snapshot(self.snapshot.clone());
         }
         let waits = self.project.campaigns().into_iter().map(|id| &self.project.program.campaign(id).declared.name);
         let ledger = self.office.ledger();
@@ -310,6 +386,9 @@ impl Scheduler {
             }
         }
         self.withdraw_gone(&before)?;
+        if let Some(intake) = &self.intake {
+            intake.declare(&self.project.program.schema, self.project.program.policy.zone);
+        }
         office.metrics.reloads.add(1);
         let n = self.project.campaigns().len();
         office.journal.say(msg!("took over the changed program: {n} campaigns", "已采用修改后的程序：{n} 个活动"));

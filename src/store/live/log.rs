@@ -105,14 +105,7 @@ impl Log {
                 let mut found = select.query([position])?;
                 while let Some(row) = found.next()? {
                     last = row.get(0)?;
-                    rows.push(Row {
-                        user: UserNo(row.get(1)?),
-                        name: row.get(2)?,
-                        is_event: row.get(3)?,
-                        at: Instant(row.get(4)?),
-                        id: row.get(5)?,
-                        body: row.get(6)?,
-                    });
+                    rows.push(row_of(row)?);
                 }
                 Ok(())
             };
@@ -120,6 +113,46 @@ impl Log {
         }
         Ok((rows, last))
     }
+}
+
+/// Calls `f` with the events after a position, in order, at most so many; gives the position up to which that is all of them.
+pub fn each_event(dir: &Path, position: u64, most: usize, f: &mut dyn FnMut(u64, Row)) -> Result<u64, StoreError> {
+    let files = files(dir)?;
+    let (mut last, mut left) = (position, most);
+    for (i, (_, path)) in files.iter().enumerate() {
+        if left == 0 || files.get(i + 1).is_some_and(|(next, _)| *next <= position + 1) {
+            continue;
+        }
+        let Some(db) = open_to_read(path)? else { continue };
+        let mut read = || -> rusqlite::Result<()> {
+            let mut select = db.prepare("SELECT n, user, name, is_event, at, id, body FROM change WHERE n > ? ORDER BY n")?;
+            let mut found = select.query([position])?;
+            while let Some(row) = found.next()? {
+                if left == 0 {
+                    break;
+                }
+                last = row.get(0)?;
+                if row.get(3)? {
+                    left -= 1;
+                    f(last, row_of(row)?);
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|e| failed(path, e))?;
+    }
+    Ok(last)
+}
+
+fn row_of(row: &rusqlite::Row) -> rusqlite::Result<Row> {
+    Ok(Row {
+        user: UserNo(row.get(1)?),
+        name: row.get(2)?,
+        is_event: row.get(3)?,
+        at: Instant(row.get(4)?),
+        id: row.get(5)?,
+        body: row.get(6)?,
+    })
 }
 
 /// `None` for a file that went away, or that nothing was written to yet.

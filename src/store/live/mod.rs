@@ -15,12 +15,14 @@
 //! number never moves.
 
 mod change;
+mod feed;
 mod fold;
 mod log;
 mod overlay;
 mod writer;
 
 pub use change::{Change, FUTURE};
+pub use feed::LiveEvent;
 pub use writer::{Acknowledged, LiveError, LiveWriter, Ticket};
 
 pub(super) use fold::collect;
