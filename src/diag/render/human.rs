@@ -1,27 +1,29 @@
 //! Source excerpts with labels, drawn by ariadne.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Source};
 
-use crate::diag::{Finding, Lang, Level, Sources};
+use crate::base::FileId;
+use crate::diag::{Finding, Lang, Level, Sources, Span};
 
 pub fn render(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -> Lang, color: bool) -> String {
     let mut cache = ariadne::FnCache::new(|path: &String| Err(format!("no source `{path}`")))
         .with_sources(sources.iter().map(|(id, f)| (key(sources, id), Source::from(f.text.clone()))).collect());
     let mut out = Vec::new();
+    let mut places = Places { sources, lines: BTreeMap::new() };
     for finding in findings {
         let lang = lang(finding);
         // ariadne writes a code before the word; `error[name]` reads better and can be searched for.
         let kind = format!("{}[{}]", word(finding.level, lang), finding.code.name);
-        let report = report(sources, finding, &kind, lang, color);
+        let report = report(&mut places, finding, &kind, lang, color);
         // Writing to memory cannot fail; a source that is missing would only leave the excerpt out.
         let mut one = Vec::new();
         let _ = report.write(&mut cache, &mut one);
         match lang {
             Lang::En => out.extend(one),
-            // The one word that ariadne writes itself.
-            Lang::Zh => out.extend(String::from_utf8_lossy(&one).replace("Help", "帮助").into_bytes()),
+            Lang::Zh => out.extend(in_chinese(&String::from_utf8_lossy(&one)).into_bytes()),
         }
         out.push(b'\n');
     }
@@ -54,17 +56,54 @@ fn paint(level: Level) -> Color {
     }
 }
 
-fn key(sources: &Sources, file: crate::base::FileId) -> String {
+fn key(sources: &Sources, file: FileId) -> String {
     sources.path(file).to_string_lossy().replace('\\', "/")
 }
 
-type Place = (String, std::ops::Range<usize>);
+type Place = (String, Range<usize>);
 
-fn report<'a>(sources: &Sources, finding: &Finding, kind: &'a str, lang: Lang, color: bool) -> Report<'a, Place> {
+/// Spans as ariadne wants them: by file name, in characters. (It can count in bytes, but not for a label in another file than the finding's.)
+struct Places<'a> {
+    sources: &'a Sources,
+    /// For each file that was asked for, where its lines begin: bytes and characters.
+    lines: BTreeMap<FileId, Vec<(usize, usize)>>,
+}
+
+impl Places<'_> {
+    fn of(&mut self, span: Span) -> Place {
+        let bytes = visible(self.sources, span);
+        (key(self.sources, span.file), self.characters(span.file, bytes.start)..self.characters(span.file, bytes.end))
+    }
+
+    /// How many characters stand before a byte.
+    fn characters(&mut self, file: FileId, byte: usize) -> usize {
+        let text = self.sources.text(file);
+        let lines = self.lines.entry(file).or_insert_with(|| {
+            let mut at = (0, 0);
+            let starts = text.split_inclusive('\n').map(|line| {
+                let start = at;
+                at = (at.0 + line.len(), at.1 + line.chars().count());
+                start
+            });
+            starts.collect()
+        });
+        let line = lines.partition_point(|(start, _)| *start <= byte).checked_sub(1);
+        let (start, before) = line.and_then(|i| lines.get(i)).copied().unwrap_or((0, 0));
+        before + text.get(start..byte).map_or(0, |part| part.chars().count())
+    }
+}
+
+/// The one word that ariadne writes itself; the lines that quote the program begin with a number and are left alone.
+fn in_chinese(report: &str) -> String {
+    let line = |line: &str| if line.trim_start().starts_with('│') { line.replacen("Help", "帮助", 1) } else { line.to_owned() };
+    report.split_inclusive('\n').map(line).collect()
+}
+
+fn report<'a>(places: &mut Places<'_>, finding: &Finding, kind: &'a str, lang: Lang, color: bool) -> Report<'a, Place> {
     let paint = paint(finding.level);
     let kind = ReportKind::Custom(kind, paint);
-    let place = |span: crate::diag::Span| (key(sources, span.file), visible(sources, span));
-    let config = Config::default().with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode).with_color(color).with_compact(false);
+    let mut place = |span: Span| places.of(span);
+    let config = Config::default().with_index_type(IndexType::Char).with_char_set(CharSet::Unicode).with_color(color).with_compact(false);
     let mut builder = Report::build(kind, place(finding.span)).with_config(config).with_message(finding.message.get(lang));
     let word = match lang {
         Lang::En => "here",
@@ -86,7 +125,7 @@ fn report<'a>(sources: &Sources, finding: &Finding, kind: &'a str, lang: Lang, c
 }
 
 /// An empty span shows as the character at it, so that there is something to point at.
-fn visible(sources: &Sources, span: crate::diag::Span) -> std::ops::Range<usize> {
+fn visible(sources: &Sources, span: Span) -> Range<usize> {
     let text = sources.text(span.file);
     let (start, end) = ((span.start as usize).min(text.len()), (span.end as usize).min(text.len()));
     if start < end {
@@ -129,4 +168,32 @@ fn without_escapes(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::catalog;
+    use crate::msg;
+
+    /// A label in another file is found there, whatever characters stand before it.
+    #[test]
+    fn labels_in_other_files() {
+        let mut sources = Sources::default();
+        let one = sources.add("一.campaign", "# 第一个文件\ntag 甲 int\n");
+        let two = sources.add("二.campaign", "template 模板 \"朋友们大家好\" # 一行\ntag 乙 int\ntag 甲 int # Help\n");
+        let span = |file: FileId| {
+            let start = sources.text(file).find("甲").unwrap_or_default() as u32;
+            Span { file, start, end: start + 3 }
+        };
+        let finding = Finding::new(&catalog::DUPLICATE_NAME, span(one), msg!("twice", "重复"))
+            .label(span(two), msg!("the other", "另一处"))
+            .help(msg!("rename one", "改名"));
+        for (lang, help) in [(Lang::En, "Help: rename one"), (Lang::Zh, "帮助: 改名")] {
+            let text = render(&sources, std::slice::from_ref(&finding), &|_| lang, false);
+            for wanted in ["一.campaign:2:5", "二.campaign:3:5", "tag 甲 int # Help", help] {
+                assert!(text.contains(wanted), "{wanted}: {text}");
+            }
+        }
+    }
 }
