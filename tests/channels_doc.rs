@@ -39,6 +39,7 @@ fn page() -> String {
     endpoints(&mut out);
     shapes(&mut out);
     fields(&mut out);
+    promises(&mut out);
     errors(&mut out);
     former(&mut out);
     sources(&mut out);
@@ -196,6 +197,59 @@ fn fields(out: &mut String) {
             let _ = writeln!(out, "| `{}` | `{}` | {most} | {} |", p.platform, t.name, t.takes.words().en);
         }
     }
+}
+
+const PARTS: &str = "## What parts become
+
+`image` and `video` are the ids that the platform gave when the material was uploaded (on Alipay, Douyin link cards and webhooks an address), `miniprogram` is
+`APPID/page?query`, `platform` the id of a template in the account's console. An article of a mass send is made in the draft box once a text; without an
+`image` it takes the account's `cover`. A text on Douyin answers a message: its address is `OPEN_ID CONVERSATION_ID MESSAGE_ID`, with spaces between.
+A broadcast on Alipay goes to a group that labels make; labels act a day late, so the campaign's `deadline` must be two days or more.
+
+";
+
+/// What `[accounts.NAME]` needs for a channel besides its platform.
+fn needs(platform: &str, endpoint: &str) -> &'static str {
+    match (platform, endpoint) {
+        ("service_account" | "subscription_account" | "wecom", "mass" | "template" | "notice" | "chat" | "article" | "group") => {
+            "`app_id` `secret_env`"
+        }
+        ("wecom", "app") => "`app_id` `secret_env` `agent_id`",
+        ("wecom", "kf") => "`app_id` `secret_env` `open_kfid`",
+        ("alipay", _) => "`app_id` `secret_env` (the private key), `platform_key` to check answers",
+        ("douyin", _) => "`app_id` `open_id` `refresh_token_env`",
+        ("webhook", _) => "`base_url` `secret_env`, `keeps_keys` where it does",
+        _ => "nothing",
+    }
+}
+
+fn promises(out: &mut String) {
+    out.push_str(
+        "## What is bound, and what it promises\n\nWhat `[accounts.NAME]` in `tagcast.toml` needs ([operations.md](operations.md#accounts)), and how a hand-over whose answer was lost is settled.\n\n\
+         | channel | needs | class | an unknown hand-over |\n| --- | --- | --- | --- |\n",
+    );
+    each(|name, p, e| {
+        let (class, settled) = match &e.key {
+            Key::Key { used, only_if_declared, .. } => (
+                "key",
+                format!(
+                    "is repeated with the same bytes under the same key{}{}",
+                    used.map_or(String::new(), |d| format!(" for {d}; then a person decides")),
+                    if *only_if_declared { ", where the receiver keeps keys" } else { "" }
+                ),
+            ),
+            Key::Content { used, .. } => ("content key", format!("is repeated with the same bytes for {used}; then a person decides")),
+            Key::Proof { by } if by == "get_groupmsg_list_v2" => (
+                "positive proof",
+                format!("is found by `{by}`, by a mark in its link; that it is not found proves nothing: a person decides"),
+            ),
+            Key::Proof { by } => ("positive proof", format!("is settled by `{by}`, if it comes; else a person decides")),
+            Key::None => ("none", "a person decides: `tagcast resolve`".into()),
+        };
+        let _ = writeln!(out, "| {name} | {} | {class} | {settled} |", needs(&p.platform, &e.name));
+    });
+    out.push('\n');
+    out.push_str(PARTS);
 }
 
 fn errors(out: &mut String) {

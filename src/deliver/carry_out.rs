@@ -21,6 +21,8 @@ use crate::store::Users;
 
 /// An unknown hand-over of this process is not repeated sooner; each time it waits twice as long.
 const REPEAT_AFTER: Elapsed = Elapsed::minutes(1);
+/// A lost hand-over is looked for so long after its claim; then a person decides.
+const LOOKED_FOR: Elapsed = Elapsed::hours(24);
 /// A request begins so soon after its claim or not at all: whoever settles the claims of a process that is gone relies on it.
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -279,7 +281,9 @@ impl<D: Desk> CarryOut<D> {
                 None => stuck.claimed_at.plus(channel.settles_after()),
             }
             .max(held);
-            if !may_repeat(channel, stuck.claimed_at, now.max(from)) {
+            let repeat = may_repeat(channel, stuck.claimed_at, now.max(from));
+            let look = channel.finds_lost() && now.max(from) < stuck.claimed_at.plus(LOOKED_FOR);
+            if !repeat && !look {
                 continue;
             }
             if from > now || self.world.stopping() {
@@ -292,7 +296,13 @@ impl<D: Desk> CarryOut<D> {
                 continue;
             };
             let batch = unsettled.batch(&self.users);
-            let reply = channel.send(&batch);
+            let reply = if repeat { Some(channel.send(&batch)) } else { found(channel, &batch) };
+            let Some(reply) = reply else {
+                // That it is not found proves nothing: it may come up later, or a person knows.
+                self.try_later(stuck.batch);
+                next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();
+                continue;
+            };
             let now = self.now();
             self.desk.writer().settle(unsettled, &reply.answer, now)?;
             progress.handed_over(&batch.campaign, batch.messages.len());
@@ -383,6 +393,16 @@ fn unreachable_now(channel: &Name, reason: &str) -> Msg {
         "`{channel}` could not be reached ({reason}): what is left stays planned; run again when it can be",
         "无法连接 `{channel}`（{reason}）：剩余消息保留在计划中，恢复后请重新运行"
     )
+}
+
+/// The answer that a lost hand-over had, where the platform has it.
+fn found(channel: &dyn Channel, batch: &Batch) -> Option<Reply> {
+    let id = channel.look_up(batch, None).ok()?.found?;
+    let verdict = match channel.endpoint().person {
+        Some(_) => Verdict::Waiting { id },
+        None => Verdict::Accepted { id },
+    };
+    Some(Answer::Taken(vec![verdict; batch.messages.len()]).into())
 }
 
 /// Whether a hand-over that may have arrived can be repeated without being doubled.

@@ -44,6 +44,11 @@ pub trait Channel: Send + Sync {
         self.send(batch)
     }
 
+    /// Whether [`Self::look_up`] can find a hand-over whose answer was lost.
+    fn finds_lost(&self) -> bool {
+        false
+    }
+
     /// Asks what the platform knows of a batch: of one whose answer was lost (`id` is `None`) whether it arrived, of one that was accepted
     /// (`id` is the platform's, of the job or of a message) what became of it. That nothing is found proves nothing.
     fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<Evidence, String> {

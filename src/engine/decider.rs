@@ -499,7 +499,8 @@ impl Decider {
         let inputs: Vec<DecideInput> = open
             .iter()
             .map(|(id, step, only, scope, _, _)| {
-                let input = DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words);
+                let input =
+                    DecideInput { bound: project.is_bound(), ..DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words) };
                 only.as_ref().map_or(input, |only| input.for_only(*step, only))
             })
             .collect();

@@ -89,8 +89,10 @@ pub fn decide_group<H: History>(
 ) -> Result<Vec<Decision>, Failure> {
     let mut scope = data.scope(&project.program);
     scope.now = due;
-    let inputs: Vec<DecideInput> =
-        campaigns.iter().map(|id| DecideInput::scheduled(*id, due, &scope, project.config.seed, words)).collect();
+    let inputs: Vec<DecideInput> = campaigns
+        .iter()
+        .map(|id| DecideInput { bound: project.is_bound(), ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words) })
+        .collect();
     let decisions = decide_all(&inputs, history)?;
     data.snapshot.sound()?;
     Ok(decisions)

@@ -118,6 +118,11 @@ impl Project {
         self.focus.as_ref().is_none_or(|set| set.contains(&file))
     }
 
+    /// Whether real accounts are bound, whose lists have a least size.
+    pub fn is_bound(&self) -> bool {
+        !self.config.accounts.is_empty()
+    }
+
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|f| f.level == Level::Error)
     }

@@ -256,6 +256,11 @@ impl Server {
         });
     }
 
+    /// Sets the platform's clock, in seconds.
+    pub fn clock_at(&self, seconds: i64) {
+        self.shared.ahead.store(seconds - wall_clock(), Ordering::SeqCst);
+    }
+
     /// Moves the platform's clock.
     pub fn advance(&self, by: Duration) {
         self.shared.ahead.fetch_add(i64::try_from(by.as_secs()).expect("a short time"), Ordering::SeqCst);

@@ -107,6 +107,10 @@ impl Channel for WeCom {
         }
     }
 
+    fn finds_lost(&self) -> bool {
+        self.kind == Kind::Group
+    }
+
     /// Of a group send: whether its task is there, by the mark in its link; and what each employee did.
     fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<Evidence, String> {
         if self.kind != Kind::Group {
