@@ -8,6 +8,7 @@ use super::args::{ColorWhen, Format, Global};
 use super::world::RealWorld;
 use crate::base::Instant;
 use crate::base::world::World;
+use crate::deliver::ledger::Place;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Level, Msg};
 use crate::engine::data::{self, Rejected};
@@ -81,6 +82,14 @@ impl Context {
             (None, Some(dir)) => self.folder.join(dir),
             (None, None) => self.folder.join(".tagcast"),
         }
+    }
+
+    /// Where the ledger is: in the store, unless `tagcast.toml` says otherwise.
+    ///
+    /// # Errors
+    /// A `[ledger]` that makes no sense.
+    pub fn ledger(&self) -> Result<Place, Failure> {
+        self.config.ledger(&self.store_dir())
     }
 
     /// The moment of the command: what `--now` says, else the wall clock.

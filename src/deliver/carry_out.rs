@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::channel::{Answer, Batch, Channel, Channels, Reply, Then, Verdict};
-use super::ledger::{Except, Ledger, LedgerError, Limit, Taken, Writer};
+use super::ledger::{Except, Ledger, LedgerError, Limit, Taken, Worker, Writer};
 use super::quota;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
@@ -69,6 +69,18 @@ impl Desk for &mut Writer {
 
     fn writer(&mut self) -> &mut Writer {
         self
+    }
+}
+
+/// One of several processes.
+impl Desk for &mut Worker {
+    type Held<'h>
+        = &'h mut Writer
+    where
+        Self: 'h;
+
+    fn writer(&mut self) -> &mut Writer {
+        self.writer_of_worker()
     }
 }
 
@@ -184,12 +196,14 @@ impl<D: Desk> CarryOut<D> {
         let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
         // Channels, by account and endpoint, that wait for their next window.
         let mut full: BTreeMap<(String, String), Instant> = BTreeMap::new();
+        self.desk.writer().renew_if_lost()?;
         loop {
             if self.world.stopping() {
                 carried.interrupted = true;
                 break;
             }
             let now = self.now();
+            self.desk.writer().take_over(now)?;
             let again = self.settle(&mut carried, progress)?;
             carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
             waiting.retain(|_, end| *end > now);
@@ -268,6 +282,10 @@ impl<D: Desk> CarryOut<D> {
         let mut next = None;
         let stuck = self.desk.writer().stuck()?;
         for stuck in stuck {
+            // Of a process that is at work: it will say what became of it.
+            if stuck.in_flight {
+                continue;
+            }
             let now = self.now();
             let channel = self.channels.of(&stuck.channel);
             // The claim of a process that is gone may still be on its way to a platform; where that cannot be, its time does not matter.
@@ -290,8 +308,12 @@ impl<D: Desk> CarryOut<D> {
                 next = [next, Some(from)].into_iter().flatten().min();
                 continue;
             }
+            if !self.desk.writer().look_after(stuck.batch)? {
+                continue;
+            }
             let unsettled = self.desk.writer().unsettled(stuck.batch)?;
             let Some(unsettled) = unsettled else {
+                self.desk.writer().leave(stuck.batch)?;
                 self.tried.insert(stuck.batch, Tried { next: Instant(i64::MAX), wait: REPEAT_AFTER });
                 continue;
             };
@@ -304,7 +326,9 @@ impl<D: Desk> CarryOut<D> {
                 continue;
             };
             let now = self.now();
-            self.desk.writer().settle(unsettled, &reply.answer, now)?;
+            let settled = self.desk.writer().settle(unsettled, &reply.answer, now);
+            self.desk.writer().leave(stuck.batch)?;
+            settled?;
             progress.handed_over(&batch.campaign, batch.messages.len());
             self.take_note(carried, stuck.batch, &batch.campaign, &batch.channel, &reply, batch.messages.len());
             next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();

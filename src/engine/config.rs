@@ -9,7 +9,9 @@ use super::Failure;
 use crate::deliver::wire::account::Settings;
 use crate::deliver::wire::secret::Secret;
 use crate::diag::Msg;
+use crate::deliver::ledger::Place;
 use crate::msg;
+use crate::store::Store;
 
 pub const FILE_NAME: &str = "tagcast.toml";
 
@@ -28,9 +30,54 @@ pub struct Config {
     pub tags: Vec<TagsSource>,
     #[serde(default)]
     pub events: Vec<EventsSource>,
+    #[serde(default)]
+    pub ledger: LedgerConfig,
     /// Bindings of accounts to platforms.
     #[serde(default)]
     pub accounts: BTreeMap<String, AccountConfig>,
+}
+
+/// `[ledger]`: where it is, when it is not a file in the store, and how long old runs are kept in full.
+#[derive(Deserialize, Debug, Clone, Default)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerConfig {
+    /// A PostgreSQL database; without a password.
+    pub url: Option<String>,
+    /// The variable of the environment that holds the URL, where it has a password.
+    pub url_env: Option<String>,
+}
+
+impl Config {
+    /// Where the ledger is: a file in the store, unless `[ledger]` says otherwise.
+    ///
+    /// # Errors
+    /// A URL that is given twice, holds a password, or is not there.
+    pub fn ledger(&self, store: &Path) -> Result<Place, Failure> {
+        let at = |why: Msg| {
+            let Msg { en, zh } = why;
+            Failure::new(msg!("`[ledger]` in `tagcast.toml`: {en}", "tagcast.toml 的 `[ledger]`：{zh}"))
+        };
+        let beside = store.to_path_buf();
+        match (&self.ledger.url, &self.ledger.url_env) {
+            (None, None) => Ok(Place::File(Store::ledger_path_in(store))),
+            (Some(_), Some(_)) => Err(at(msg!("`url` and `url_env` are both given: leave one", "同时写了 `url` 和 `url_env`：请只保留一个"))),
+            (Some(url), None) if has_password(url) => Err(at(msg!(
+                "a password does not belong here: put the whole URL into a variable of the environment and name it with `url_env`",
+                "密码不应写在这里：请把完整的 URL 放入环境变量，并用 `url_env` 指明变量名"
+            ))),
+            (Some(url), None) => Ok(Place::Server { url: url.clone(), beside }),
+            (None, Some(name)) => match std::env::var(name) {
+                Ok(url) if !url.is_empty() => Ok(Place::Server { url, beside }),
+                _ => Err(at(msg!("the variable `{name}` is not set", "环境变量 `{name}` 未设置"))),
+            },
+        }
+    }
+}
+
+/// `postgres://user:password@host/…` or `password=…`.
+fn has_password(url: &str) -> bool {
+    let user = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':')) || url.contains("password=")
 }
 
 /// `[accounts.NAME]`: a real account. Secrets are named here, never written: each is in a variable of the environment or in a file that
@@ -163,6 +210,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
         Config::load(dir.path()).map_err(|f| f.message.en)
+    }
+
+    #[test]
+    fn a_ledger_is_a_file_or_a_database() {
+        let place = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
+            Config::load(dir.path()).unwrap().ledger(Path::new("s")).map_err(|f| f.message.en)
+        };
+        assert_eq!(place(""), Ok(Place::File("s/ledger.db".into())));
+        let url = "postgres://tagcast@db/ledger";
+        assert_eq!(place(&format!("[ledger]\nurl = \"{url}\"")), Ok(Place::Server { url: url.into(), beside: "s".into() }));
+        assert!(place("[ledger]\nurl = \"postgres://tagcast:secret@db/ledger\"").unwrap_err().contains("`url_env`"));
+        assert!(place("[ledger]\nurl_env = \"TAGCAST_NO_SUCH_VARIABLE\"").unwrap_err().contains("is not set"));
+        assert!(place("[ledger]\nurl = \"a\"\nurl_env = \"b\"").unwrap_err().contains("both given"));
     }
 
     #[test]

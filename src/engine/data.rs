@@ -85,7 +85,7 @@ impl Data {
     /// Files that cannot be read, rows that do not fit, a ledger that cannot be opened.
     pub fn gather(project: &Project, snapshot: Arc<Snapshot>, store: &Path, now: Instant, world: &Arc<dyn World>) -> Result<Data, Failure> {
         let tables = Tables::load(&project.program, &project.folder, world.as_ref(), &snapshot, now)?;
-        let own = match Ledger::open_existing(&Store::ledger_path_in(store))? {
+        let own = match Ledger::open_existing(project.config.ledger(store)?)? {
             Some(ledger) => ledger.message_log()?,
             None => MessageLog::default(),
         };

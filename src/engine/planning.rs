@@ -18,7 +18,6 @@ use crate::decide::history::{History, NoHistory};
 use crate::decide::{DecideInput, ForbiddenWords, decide_all};
 use crate::deliver::ledger::Ledger;
 use crate::diag::Lang;
-use crate::store::Store;
 
 /// One campaign of a plan.
 pub struct Planned {
@@ -38,7 +37,7 @@ pub struct Plan {
 /// # Errors
 /// A store or ledger that cannot be read, data that does not fit the program.
 pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, world: &Arc<dyn World>) -> Result<Plan, Failure> {
-    let ledger = Ledger::open_existing(&Store::ledger_path_in(store))?;
+    let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
     let zone = project.program.policy.zone;
     let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
     let mut campaigns = Vec::new();

@@ -1,13 +1,12 @@
 //! Going on with an old copy of the ledger: what was due by now is given up, for it may have been sent after the copy was made.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::agenda::{self, Standing};
 use super::planning::position;
 use super::{Failure, Project, store_events};
 use crate::base::world::World;
-use crate::deliver::ledger::{Later, Ledger, Restored};
+use crate::deliver::ledger::{Later, Ledger, Place, Restored};
 
 /// What was given up.
 pub struct GivenUp {
@@ -20,7 +19,7 @@ pub struct GivenUp {
 ///
 /// # Errors
 /// A ledger that cannot be written, or is in use.
-pub fn go_on(ledger: &Path, project: &Project, who: &str, world: &Arc<dyn World>) -> Result<Option<GivenUp>, Failure> {
+pub fn go_on(ledger: &Place, project: &Project, who: &str, world: &Arc<dyn World>) -> Result<Option<GivenUp>, Failure> {
     let now = world.now();
     let Some((mut writer, restored)) = Ledger::restore(ledger, who, world.clone())? else { return Ok(None) };
     let mut missed = Vec::new();

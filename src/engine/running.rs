@@ -20,7 +20,6 @@ use crate::deliver::ledger::{Ledger, LiveCampaign, LiveProgram, RunId, RunReport
 use crate::diag::Msg;
 use crate::program::typed::Schedule;
 use crate::schedule::calendar;
-use crate::store::Store;
 
 /// Events that are looked at in one transaction.
 const MOST_EVENTS: usize = 1_000;
@@ -69,7 +68,7 @@ pub fn run(
     let until = until.unwrap_or(now).max(now);
     let clock = Arc::new(ClockWorld::new(world.clone(), now));
     let (real, world): (_, Arc<dyn World>) = (world, clock.clone());
-    let mut ledger = Ledger::open(&Store::ledger_path_in(store), world.clone())?;
+    let mut ledger = Ledger::open(project.config.ledger(store)?, world.clone())?;
     // What a simulated clock carries out is a rehearsal: nobody hears of it.
     let channels =
         if rehearsal { Channels::sandbox(&project.outbox(store), world.clone())? } else { binding::channels(&project, store, real)? };

@@ -13,7 +13,7 @@ use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, Elapsed, Instant};
 use crate::deliver::ledger::{Applied, Ledger};
 use crate::msg;
-use crate::store::{Snapshot, Store};
+use crate::store::Snapshot;
 
 /// A plan is too old after this.
 const VALID: Elapsed = Elapsed::hours(7 * 24);
@@ -141,7 +141,7 @@ impl SavedPlan {
             }
             ids.push(planned.campaign);
         }
-        let mut ledger = Ledger::open(&Store::ledger_path_in(store), world.clone())?;
+        let mut ledger = Ledger::open(project.config.ledger(store)?, world.clone())?;
         let planned_at = zone.parse_instant(&self.now).unwrap_or(now);
         match super::running::make_live(project, &ids, planned_at, Some(&self.id), &mut ledger)? {
             Applied::Now => Ok(ids),

@@ -1,7 +1,6 @@
 //! How things stand: what is held back, what is open and until when, what nobody knows, and what is promised.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -11,7 +10,7 @@ use super::{Failure, Project};
 use crate::base::value::group_digits;
 use crate::base::{Elapsed, Instant, Zone};
 use crate::decide::load::{Load, about};
-use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Missed, RunReport, Scope, State, Stuck};
+use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Missed, Place, RunReport, Scope, State, Stuck};
 use crate::deliver::quota;
 use crate::diag::Lang;
 use crate::program::pack;
@@ -60,7 +59,7 @@ impl Status {
     ///
     /// # Errors
     /// A ledger that cannot be read.
-    pub fn read(ledger: &Path, project: Option<&Project>, now: Instant) -> Result<Option<Status>, Failure> {
+    pub fn read(ledger: &Place, project: Option<&Project>, now: Instant) -> Result<Option<Status>, Failure> {
         let Some(ledger) = Ledger::open_existing(ledger)? else { return Ok(None) };
         let mut campaigns = Vec::new();
         for name in ledger.campaigns()? {
@@ -87,15 +86,18 @@ impl Status {
             }
             channels.push(Work { load: Load::of(&backlog.channel, &backlog.segments, None), quotas, backlog });
         }
+        let at_work = ledger.is_at_work()?;
+        let mut unknown = ledger.stuck()?;
+        unknown.retain(|stuck| !(at_work && stuck.in_flight));
         Ok(Some(Status {
             now,
             zone: project.map_or(Zone::SHANGHAI, |p| p.program.policy.zone),
-            at_work: ledger.is_at_work()?,
+            at_work,
             fenced: ledger.is_fenced()?,
             holds: ledger.holds()?,
             campaigns,
             runs,
-            unknown: ledger.stuck()?,
+            unknown,
             channels,
             missed: ledger.missed()?,
         }))
@@ -276,7 +278,7 @@ fn scope_text(scope: &Scope, zh: bool) -> String {
 
 /// A hand-over that nobody knows about, on one line.
 pub fn unknown_line(stuck: &Stuck, zone: Zone, zh: bool) -> String {
-    let Stuck { batch, run, campaign, channel, messages, claimed_at, reason } = stuck;
+    let Stuck { batch, run, campaign, channel, messages, claimed_at, in_flight: _, reason } = stuck;
     let (run, at) = (run.0, zone.show(*claimed_at));
     let reason = reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
     if zh {

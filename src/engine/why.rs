@@ -15,7 +15,6 @@ use crate::deliver::ledger::{Happened, Ledger, UserOutcome};
 use crate::diag::{Lang, Msg};
 use crate::eval::Trace;
 use crate::msg;
-use crate::store::Store;
 
 pub struct Why {
     pub trace: Trace,
@@ -36,7 +35,7 @@ pub fn why(
     world: &Arc<dyn World>,
 ) -> Result<Why, Failure> {
     let declared = &project.program.campaign(campaign).declared.name;
-    let happened = match Ledger::open_existing(&Store::ledger_path_in(store))? {
+    let happened = match Ledger::open_existing(project.config.ledger(store)?)? {
         Some(ledger) => ledger.outcomes(user, declared)?,
         None => Vec::new(),
     };

@@ -9,11 +9,10 @@ use crate::deliver::ledger::Ledger;
 use crate::diag::Lang;
 use crate::engine::Failure;
 use crate::msg;
-use crate::store::Store;
 
 pub fn verify(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
-    let Some(ledger) = Ledger::open_existing(&Store::ledger_path_in(&cx.store_dir()))? else { return Err(super::hold::no_ledger()) };
+    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else { return Err(super::hold::no_ledger()) };
     let verified = ledger.verify()?;
     let whole = verified.problems.is_empty();
     let lang = cx.lang();

@@ -9,7 +9,6 @@ use crate::diag::Msg;
 use crate::engine::Failure;
 use crate::msg;
 use crate::program::pack::PLATFORMS;
-use crate::store::Store;
 
 pub fn pause(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
     let (mut console, scope, format) = open(cx, args)?;
@@ -60,7 +59,7 @@ pub fn cancel(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
 
 /// The ledger, beside whoever is at work with it.
 pub fn console(cx: &Context) -> Result<Console, Failure> {
-    Console::open(&Store::ledger_path_in(&cx.store_dir()), cx.world())?.ok_or_else(no_ledger)
+    Console::open(cx.ledger()?, cx.world())?.ok_or_else(no_ledger)
 }
 
 pub fn no_ledger() -> Failure {

@@ -14,7 +14,6 @@ use crate::diag::Lang;
 use crate::engine::status::{unknown_json, unknown_line};
 use crate::engine::{Failure, ProjectOptions, restoring};
 use crate::msg;
-use crate::store::Store;
 
 pub fn run(cx: &Context, args: &ResolveArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
@@ -26,7 +25,7 @@ pub fn run(cx: &Context, args: &ResolveArgs) -> Result<u8, Failure> {
 }
 
 fn list(cx: &Context, format: Format) -> Result<u8, Failure> {
-    let Some(ledger) = Ledger::open_existing(&Store::ledger_path_in(&cx.store_dir()))? else { return Err(no_ledger()) };
+    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else { return Err(no_ledger()) };
     let unknown = ledger.stuck()?;
     let project = cx.project(&[], ProjectOptions::default()).ok();
     let zone = project.as_ref().map_or(Zone::SHANGHAI, |p| p.program.policy.zone);
@@ -63,7 +62,7 @@ fn settle(cx: &Context, number: i64, sent: bool, who: &str, format: Format) -> R
 fn after_restore(cx: &Context, who: &str, format: Format) -> Result<u8, Failure> {
     let project = cx.project(&[], ProjectOptions::default())?;
     let world: Arc<dyn World> = Arc::new(ClockWorld::new(cx.world(), cx.now(&project)));
-    let Some(given_up) = restoring::go_on(&Store::ledger_path_in(&cx.store_dir()), &project, who, &world)? else {
+    let Some(given_up) = restoring::go_on(&cx.ledger()?, &project, who, &world)? else {
         return Err(Failure::refused(msg!(
             "the ledger is not behind its hand-overs, nothing was changed",
             "账本并不落后于已完成的发送,未作任何改动"

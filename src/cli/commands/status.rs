@@ -7,7 +7,6 @@ use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::status::{PROMISE, Status};
 use crate::engine::{Failure, ProjectOptions};
 use crate::msg;
-use crate::store::Store;
 
 pub fn run(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
@@ -15,7 +14,7 @@ pub fn run(cx: &Context) -> Result<u8, Failure> {
     let project = cx.project(&[], ProjectOptions::default()).ok();
     let now = project.as_ref().map_or_else(|| cx.world().now(), |p| cx.now(p));
     let lang = project.as_ref().map_or(cx.lang(), |p| cx.lang_of(p));
-    let Some(status) = Status::read(&Store::ledger_path_in(&cx.store_dir()), project.as_ref(), now)? else {
+    let Some(status) = Status::read(&cx.ledger()?, project.as_ref(), now)? else {
         match format {
             Format::Json => print_json(&json!({"campaigns": [], "runs": [], "unknown": [], "promise": PROMISE}))?,
             _ => cx.say(&msg!("nothing was ever planned with this store", "此数据仓从未计划过任何活动")),

@@ -1,6 +1,6 @@
 //! Columns of a plan under their digests: written once, checked whenever they are read.
 
-use rusqlite::{Connection, OptionalExtension};
+use super::db::{self, Connection, OptionalExtension, params};
 
 use super::error::LedgerError;
 use crate::msg;
@@ -15,9 +15,9 @@ impl Bulk {
         Bulk { digest: digest(&data), data }
     }
 
-    pub fn put(&self, db: &Connection) -> rusqlite::Result<()> {
+    pub fn put(&self, db: &Connection) -> db::Result<()> {
         let mut insert = db.prepare_cached("INSERT INTO bulk (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
-        insert.execute((&self.digest, &self.data)).map(drop)
+        insert.execute(params![self.digest, self.data]).map(drop)
     }
 }
 

@@ -7,16 +7,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use super::db::{OptionalExtension, params, ToValue};
 
 use super::bulk::{self, Bulk};
-use super::due::{Due, Limit, OPEN, Open};
+use super::due::{Due, Except, Limit, OPEN, Open};
+
 use super::encode;
 use super::error::LedgerError;
+use super::place::Lock;
 use super::plan::{RunId, salt};
 use super::record::{self, Answered, Claimed, Learned, Record, Spent};
 use super::state::{ReceiptKind, State};
-use super::{Ledger, Writer, audit};
+use super::{Ledger, Writer, place};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::deliver::channel::{Answer, Batch, Message, Verdict};
@@ -87,6 +89,8 @@ pub struct Stuck {
     pub channel: Channel,
     pub messages: i64,
     pub claimed_at: Instant,
+    /// A process claimed it and has not said what came of it: if that is at work, it is handing it over.
+    pub in_flight: bool,
     /// What the channel said last.
     pub reason: Option<String>,
 }
@@ -162,10 +166,10 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn stuck(&self) -> Result<Vec<Stuck>, LedgerError> {
         let sql = "SELECT b.batch, s.run, r.campaign, s.account, s.platform, s.endpoint, b.members, b.claimed_at,
-                (SELECT reason FROM attempt a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1)
+                (SELECT reason FROM attempt a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1), b.state
             FROM batch b JOIN segment s USING (segment) JOIN run r USING (run) WHERE b.state IN (20, 21) ORDER BY b.batch";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([], |row| {
+        let rows = select.query_map((), |row| {
             Ok(Stuck {
                 batch: row.get(0)?,
                 run: RunId(row.get(1)?),
@@ -174,6 +178,7 @@ impl Ledger {
                 messages: row.get(6)?,
                 claimed_at: Instant(row.get(7)?),
                 reason: row.get(8)?,
+                in_flight: row.get::<i64>(9)? == State::Claimed.code(),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -187,7 +192,7 @@ impl Ledger {
         let sql = "SELECT segment, first, size, key, request, claimed_at FROM batch WHERE state IN (20, 21) AND batch = ?";
         let found = self.db.prepare_cached(sql)?.query_row([batch], |r| {
             let numbers: [i64; 4] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(5)?];
-            Ok((numbers, r.get::<_, String>(3)?, r.get::<_, String>(4)?))
+            Ok((numbers, r.get::<String>(3)?, r.get::<String>(4)?))
         });
         let Some(([segment, first, size, claimed_at], key, request)) = found.optional()? else { return Ok(None) };
         let segment = self.db.prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?.query_row([segment], Open::of_row)?;
@@ -198,7 +203,7 @@ impl Ledger {
         for member in members.drain(..) {
             let of = &segment.of;
             let key = params![of.run, of.step, of.leg, member.user.0, of.attempt, batch];
-            if let Some(state) = select.query_row(key, |row| row.get::<_, i64>(0)).optional()? {
+            if let Some(state) = select.query_row(key, |row| row.get::<i64>(0)).optional()? {
                 kept.push(Member { nth: kept.len(), ..member });
                 states.push(State::of_code(state).unwrap_or(State::Planned));
             }
@@ -286,14 +291,14 @@ impl Writer {
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
-        let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: l.units(sent) };
+        let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: l.units(sent), most: Some(l.most) };
         let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
         let id = segment.of.segment;
         members.iter_mut().enumerate().for_each(|(n, member)| member.nth = n);
         let of = members.len();
         let held = Held { segment, batch: number, key: key.clone(), claimed_at: now, members, of, least: None };
         let batch =
-            (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request: held.request(), worker: audit::MAIN.into() });
+            (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request: held.request(), worker: self.chain.clone() });
         let nobody = batch.is_none();
         let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, batch, spent }));
         match self.commit_fenced("claim", now, &[], &[claimed]) {
@@ -403,14 +408,14 @@ impl Writer {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn expire(&mut self, now: Instant) -> Result<Vec<(String, i64)>, LedgerError> {
-        self.end("expire", "s.expires < ?1", &[&now.0], State::Expired, now)
+        self.end("expire", "s.expires < ?1", params![now.0], State::Expired, now)
     }
 
     fn end(
         &mut self,
         kind: &'static str,
         which: &str,
-        params: &[&dyn rusqlite::ToSql],
+        params: &[&dyn ToValue],
         state: State,
         now: Instant,
     ) -> Result<Vec<(String, i64)>, LedgerError> {
@@ -419,12 +424,17 @@ impl Writer {
              WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
-        let rows = select.query_map(params, |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = select.query_map(params, |row| Ok((row.get::<i64>(0)?, row.get(1)?, row.get(2)?)))?;
         let ended: Vec<(i64, String, i64)> = rows.collect::<Result<_, _>>()?;
         drop(select);
         if !ended.is_empty() {
             let records: Vec<Record> = ended.iter().map(|(segment, ..)| Record::Ended { segment: *segment, state }).collect();
-            self.commit(kind, now, &[], &records)?;
+            match self.commit(kind, now, &[], &records) {
+                Ok(()) => {}
+                // Another worker does the same at this moment.
+                Err(LedgerError::Overtaken(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
         }
         Ok(ended.into_iter().map(|(_, campaign, n)| (campaign, n)).collect())
     }
@@ -438,19 +448,105 @@ impl Writer {
                 SELECT 1 FROM segment s WHERE s.run = t.run AND s.step = t.step AND ((s.rest = 0 AND s.claimed < s.size)
                     OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.state IN (20, 21)))) ORDER BY run, step";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([], |row| Ok(Record::Finished { run: row.get(0)?, step: row.get(1)? }))?;
+        let rows = select.query_map((), |row| Ok(Record::Finished { run: row.get(0)?, step: row.get(1)? }))?;
         let records: Vec<Record> = rows.collect::<Result<_, _>>()?;
         drop(select);
-        if records.is_empty() { Ok(()) } else { self.commit("finish", now, &[], &records) }
+        if records.is_empty() {
+            return Ok(());
+        }
+        match self.commit("finish", now, &[], &records) {
+            Err(LedgerError::Overtaken(_)) => Ok(()),
+            other => other,
+        }
     }
 
-    /// What a process claimed that is gone is unknown. Called when the ledger is opened, while there can be no claim of this process.
-    pub(super) fn take_in_orphans(&mut self, now: Instant) -> Result<(), LedgerError> {
-        let mut select = self.db.prepare_cached("SELECT batch FROM batch WHERE state = 20 ORDER BY batch")?;
-        let rows = select.query_map([], |row| Ok(Record::Orphaned { batch: row.get(0)? }))?;
+    /// What a process claimed that is gone is unknown. `begins`: this process has claimed nothing yet, so what bears its name is another's.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub(super) fn take_in_orphans(&mut self, now: Instant, begins: bool) -> Result<(), LedgerError> {
+        let own = self.chain.clone();
+        let mut select = self.db.prepare_cached("SELECT DISTINCT worker FROM batch WHERE state = 20 ORDER BY worker")?;
+        let workers = select.query_map((), |row| row.get::<String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        drop(select);
+        for worker in workers {
+            if worker == own {
+                if begins {
+                    self.orphan(&worker, now)?;
+                }
+            } else if place::try_seat(&self.db, place::seat_of(&worker))? {
+                // Its seat is free: it is gone. While it is held here, nobody takes it and its name.
+                let done = self.orphan(&worker, now);
+                place::leave_seat(&self.db, place::seat_of(&worker))?;
+                done?;
+            }
+        }
+        Ok(())
+    }
+
+    fn orphan(&mut self, worker: &str, now: Instant) -> Result<(), LedgerError> {
+        let mut select = self.db.prepare_cached("SELECT batch FROM batch WHERE state = 20 AND worker = ? ORDER BY batch")?;
+        let rows = select.query_map([worker], |row| Ok(Record::Orphaned { batch: row.get(0)? }))?;
         let records: Vec<Record> = rows.collect::<Result<_, _>>()?;
         drop(select);
         if records.is_empty() { Ok(()) } else { self.commit("orphans", now, &[], &records) }
+    }
+
+    /// Takes in what other processes have left since this one began.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn take_over(&mut self, now: Instant) -> Result<(), LedgerError> {
+        match self.lock {
+            Lock::File { .. } => Ok(()),
+            Lock::Seat(_) => self.take_in_orphans(now, false),
+        }
+    }
+
+    /// The segment to be handed over next, as [`Ledger::due`] says; among several workers one that no other works on.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn due(&mut self, now: Instant, except: &Except) -> Result<Option<Due>, LedgerError> {
+        if matches!(self.lock, Lock::File { .. }) {
+            return self.console.due(now, except);
+        }
+        let before = self.segment.take();
+        let mut found = None;
+        for number in self.console.due_in_order(now, except)? {
+            let own = before == Some(number);
+            if !own && !place::try_hold(&self.db, number)? {
+                continue;
+            }
+            self.segment = Some(number);
+            // As it is now that nobody else works on it.
+            found = self.console.due_segment(number)?;
+            if found.is_some() {
+                break;
+            }
+            place::let_go(&self.db, number)?;
+            self.segment = None;
+        }
+        if let Some(before) = before.filter(|b| self.segment != Some(*b)) {
+            place::let_go(&self.db, before)?;
+        }
+        Ok(found)
+    }
+
+    /// Whether this process alone looks after an unknown batch now; ends with [`Self::leave`].
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn look_after(&mut self, batch: i64) -> Result<bool, LedgerError> {
+        Ok(place::try_hold(&self.db, -batch)?)
+    }
+
+    /// Lets others look after an unknown batch.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn leave(&mut self, batch: i64) -> Result<(), LedgerError> {
+        Ok(place::let_go(&self.db, -batch)?)
     }
 }
 

@@ -2,17 +2,16 @@
 //! next transaction of that process, and has a chain of records of its own.
 
 use std::ops::Deref;
-use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::audit::{self, Link};
 use super::bulk::Bulk;
 use super::error::LedgerError;
 use super::project::Tables;
 use super::record::Record;
-use super::{Ledger, connect, schema};
+use super::place::{Access, Place};
+use super::{Ledger, schema};
 use crate::base::Instant;
 use crate::base::world::World;
 
@@ -21,7 +20,7 @@ pub struct Console {
     ledger: Ledger,
     pub(super) world: Arc<dyn World>,
     /// Whose chain its records go to.
-    chain: &'static str,
+    pub(super) chain: String,
 }
 
 impl Deref for Console {
@@ -33,7 +32,7 @@ impl Deref for Console {
 }
 
 impl Console {
-    pub(super) fn new(ledger: Ledger, world: Arc<dyn World>, chain: &'static str) -> Console {
+    pub(super) fn new(ledger: Ledger, world: Arc<dyn World>, chain: String) -> Console {
         Console { ledger, world, chain }
     }
 
@@ -41,19 +40,19 @@ impl Console {
     ///
     /// # Errors
     /// When it is damaged, of another version, or would lose commits.
-    pub fn open(path: &Path, world: Arc<dyn World>) -> Result<Option<Console>, LedgerError> {
-        let Some(found) = Ledger::open_existing(path)? else { return Ok(None) };
-        let id = found.id.clone();
-        drop(found);
-        let db = connect(path, OpenFlags::empty())?;
-        let version = schema::version(&db)?;
-        if version != schema::VERSION {
+    pub fn open(place: impl Into<Place>, world: Arc<dyn World>) -> Result<Option<Console>, LedgerError> {
+        let place = place.into();
+        let Some(found) = Ledger::open_existing(&place)? else { return Ok(None) };
+        if schema::version(&found.db)? != schema::VERSION {
             // Only the process that carries out brings a ledger to a new version.
-            drop(Ledger::open(path, world.clone())?);
+            drop(Ledger::open(&place, world.clone())?);
         }
+        let (path, id) = (place.path(), found.id.clone());
+        drop(found);
+        let db = place.connect(Access::Write)?;
         schema::make_durable(&db)?;
-        schema::require_durable(&db, path)?;
-        Ok(Some(Console::new(Ledger { db, path: path.into(), id }, world, audit::CONSOLE)))
+        schema::require_durable(&db, &path)?;
+        Ok(Some(Console::new(Ledger { db, place, path, id }, world, audit::CONSOLE.into())))
     }
 
     /// The one door for changes: the records and their columns become durable together, or not at all.
@@ -62,13 +61,12 @@ impl Console {
     }
 
     pub(super) fn commit_link(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<Link, LedgerError> {
-        let Ledger { db, path, .. } = &mut self.ledger;
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let put = |db: &Connection| bulk.iter().try_for_each(|b| b.put(db));
-        put(&tx)?;
+        let Ledger { db, path, .. } = &self.ledger;
+        let tx = db.transaction()?;
+        bulk.iter().try_for_each(|b| b.put(&tx))?;
         let tables = Tables { db: &tx, bulk: &tx };
         records.iter().try_for_each(|record| tables.apply(record, at.0))?;
-        let link = audit::append(&tx, self.chain, at, kind, records)?;
+        let link = audit::append(&tx, &self.chain, at, kind, records)?;
         self.world.about_to_write(kind).map_err(|e| LedgerError::io(path, e))?;
         tx.commit()?;
         Ok(link)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension, Row, params};
+use super::db::{self, OptionalExtension, Row, params};
 
 use super::error::LedgerError;
 use super::{Ledger, record};
@@ -29,7 +29,7 @@ pub(super) const OPEN: &str =
     FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
 
 impl Open {
-    pub fn of_row(row: &Row) -> rusqlite::Result<Open> {
+    pub fn of_row(row: &Row) -> db::Result<Open> {
         let zone: String = row.get(21)?;
         Ok(Open {
             of: record::Segment {
@@ -58,7 +58,7 @@ impl Open {
             step: row.get(20)?,
             zone: Zone::named(&zone).unwrap_or(Zone::UTC),
             pace: row.get(22)?,
-            quiet: row.get::<_, Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| Quiet { from: TimeOfDay(from), to: TimeOfDay(to) }),
+            quiet: row.get::<Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| Quiet { from: TimeOfDay(from), to: TimeOfDay(to) }),
         })
     }
 
@@ -134,6 +134,16 @@ impl Except {
     }
 }
 
+/// Open segments that are due at `?1`, in their turn.
+fn in_turn() -> String {
+    format!(
+        "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1 AND NOT EXISTS (SELECT 1 FROM hold h
+            WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = s.account) OR (h.scope = 'campaign' AND h.name = r.campaign))
+         ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.leg, s.segment",
+        hour = Elapsed::hours(1).0
+    )
+}
+
 impl Ledger {
     /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. What is
     /// in `except` is left alone, and what people hold back.
@@ -141,12 +151,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn due(&self, now: Instant, except: &Except) -> Result<Option<Due>, LedgerError> {
-        let sql = format!(
-            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1 AND NOT EXISTS (SELECT 1 FROM hold h
-                WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = s.account) OR (h.scope = 'campaign' AND h.name = r.campaign))
-             ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.leg, s.segment",
-            hour = Elapsed::hours(1).0
-        );
+        let sql = in_turn();
         let mut select = self.db.prepare_cached(&sql)?;
         for segment in select.query_map([now.0], Open::of_row)? {
             let segment = segment?;
@@ -155,6 +160,20 @@ impl Ledger {
             }
         }
         Ok(None)
+    }
+
+    /// The numbers of all segments that may be handed over now, in their turn.
+    pub(super) fn due_in_order(&self, now: Instant, except: &Except) -> Result<Vec<i64>, LedgerError> {
+        let mut select = self.db.prepare_cached(&in_turn())?;
+        let open = select.query_map([now.0], Open::of_row)?.collect::<Result<Vec<_>, _>>()?;
+        Ok(open.iter().filter(|segment| !except.covers(segment)).map(|segment| segment.of.segment).collect())
+    }
+
+    /// A segment, if something of it is left.
+    pub(super) fn due_segment(&self, segment: i64) -> Result<Option<Due>, LedgerError> {
+        let sql = format!("{OPEN} WHERE s.segment = ? AND s.rest = 0 AND s.claimed < s.size");
+        let found = self.db.prepare_cached(&sql)?.query_row([segment], Open::of_row).optional()?;
+        Ok(found.map(|segment| Due { segment }))
     }
 
     /// When the next segment that is not due yet will be.

@@ -4,7 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use postgres::error::SqlState;
 use rusqlite::ErrorCode;
+
+use super::db;
 
 use crate::diag::Msg;
 use crate::msg;
@@ -25,7 +28,7 @@ pub enum LedgerError {
     /// The operating system refused.
     Io { file: PathBuf, error: io::Error },
     /// The database refused.
-    Sql(rusqlite::Error),
+    Sql(db::Error),
     /// A guarded change found the ledger in another state than it was read in.
     Overtaken(&'static str),
     /// What is to be planned does not fit together.
@@ -65,7 +68,12 @@ impl LedgerError {
                 fence.display()
             ),
             LedgerError::Io { file, error } => io_message(file, error),
-            LedgerError::Sql(error) => sql_message(error),
+            LedgerError::Sql(db::Error::Sqlite(error)) => sql_message(error),
+            LedgerError::Sql(db::Error::Postgres(error)) => server_message(error),
+            LedgerError::Sql(error @ (db::Error::NoRow | db::Error::Column(_))) => msg!(
+                "the ledger is damaged ({error}): `tagcast audit verify` names what was changed",
+                "账本已损坏（{error}）：`tagcast audit verify` 会指出被改动之处"
+            ),
             LedgerError::Overtaken(what) => msg!(
                 "the ledger was changed by someone else while this was done ({what}): run the command again, nothing was sent twice",
                 "执行期间账本被他人改动（{what}）：请重新运行，没有重复发送"
@@ -124,8 +132,39 @@ fn sql_message(error: &rusqlite::Error) -> Msg {
     }
 }
 
-impl From<rusqlite::Error> for LedgerError {
-    fn from(error: rusqlite::Error) -> Self {
+fn server_message(error: &postgres::Error) -> Msg {
+    let Some(said) = error.as_db_error() else {
+        return msg!(
+            "the ledger's database could not be reached ({error}): see that it is running and that `[ledger]` names it; what was claimed is listed as unknown and looked up, nothing is sent twice",
+            "无法连接账本的数据库（{error}）：请确认其正在运行且 `[ledger]` 配置正确；已认领的消息列为未知并会核实，不会重复发送"
+        );
+    };
+    let text = said.message();
+    match said.code() {
+        code if *code == SqlState::DISK_FULL => msg!(
+            "the disk of the ledger's database is full: free some space and run the command again; it goes on where it stopped",
+            "账本数据库的磁盘已满：请腾出空间后重新运行，将从中断处继续"
+        ),
+        code if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => msg!(
+            "the ledger's database refuses this user ({text}): check user and password of `[ledger]`",
+            "账本的数据库拒绝了此用户（{text}）：请检查 `[ledger]` 的用户名和密码"
+        ),
+        code if *code == SqlState::INSUFFICIENT_PRIVILEGE => msg!(
+            "the ledger's database does not let this user write ({text}): let it own a schema `tagcast`",
+            "账本的数据库不允许此用户写入（{text}）：请让其拥有 `tagcast` 模式"
+        ),
+        code => {
+            let code = code.code();
+            msg!(
+                "the ledger's database refused ({code}: {text}): run the command again; it goes on where it stopped",
+                "账本的数据库拒绝执行（{code}：{text}）：请重新运行，将从中断处继续"
+            )
+        }
+    }
+}
+
+impl From<db::Error> for LedgerError {
+    fn from(error: db::Error) -> Self {
         LedgerError::Sql(error)
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rusqlite::params;
+use super::db::params;
 
 use super::bulk::{self, Bulk};
 use super::error::LedgerError;
 use super::plan::{RunId, salt};
 use super::record::{Answered, Learned, Record};
 use super::state::{ReceiptKind, State};
-use super::{Ledger, console::Console, encode};
+use super::{Ledger, console::Console, encode, schema};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
 
@@ -102,7 +102,7 @@ impl Console {
         drop(select);
         let sql = "SELECT segment, users, addresses, contents FROM segment ORDER BY segment";
         let mut select = self.db.prepare(sql)?;
-        let mut rows = select.query([])?;
+        let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
             let (segment, digests): (i64, [String; 3]) = (row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]);
             if let Some((addresses, contents)) = self.without(user, &digests)? {
@@ -114,7 +114,7 @@ impl Console {
         drop(select);
         self.commit("erase", now, &columns, &records)?;
         // What the write-ahead log still holds of it goes too.
-        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        schema::forget_log(&self.db)?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use super::db::Connection;
 
 use super::audit::{self, Link};
 use super::bulk::digest;
@@ -28,7 +28,8 @@ struct Mark {
 
 impl Mark {
     fn to_slot(&self) -> Vec<u8> {
-        let text = format!("{} {} {}", self.ledger, self.link.n, self.link.digest);
+        let Link { writer, n, digest: head } = &self.link;
+        let text = format!("{} {n} {head} {writer}", self.ledger);
         let line = format!("{text} {}", &digest(text.as_bytes())[..16]);
         format!("{line:<width$}\n", width = SLOT - 1).into_bytes()
     }
@@ -39,9 +40,10 @@ impl Mark {
         if digest(text.as_bytes()).get(..16) != Some(check) {
             return None;
         }
-        let mut words = text.split(' ');
+        // A fence of an earlier version names no writer: there was one.
+        let mut words = text.splitn(4, ' ');
         let (ledger, n, head) = (words.next()?, words.next()?, words.next()?);
-        Some(Mark { ledger: ledger.into(), link: Link { n: n.parse().ok()?, digest: head.into() } })
+        Some(Mark { ledger: ledger.into(), link: Link { writer: words.next().unwrap_or(audit::MAIN).into(), n: n.parse().ok()?, digest: head.into() } })
     }
 }
 
@@ -66,11 +68,9 @@ impl Fence {
     }
 
     /// Whether the ledger lacks what the fence knows.
-    pub fn stops(&self, ledger: &str, db: &Connection, last: i64) -> Result<bool, LedgerError> {
+    pub fn stops(&self, ledger: &str, db: &Connection) -> Result<bool, LedgerError> {
         let Some(mark) = &self.mark else { return Ok(false) };
-        Ok(mark.ledger != ledger
-            || mark.link.n > last
-            || audit::digest_of(db, audit::MAIN, mark.link.n)?.as_ref() != Some(&mark.link.digest))
+        Ok(mark.ledger != ledger || audit::digest_of(db, &mark.link.writer, mark.link.n)?.as_ref() != Some(&mark.link.digest))
     }
 
     pub fn error(&self, ledger: &Path) -> LedgerError {
@@ -125,7 +125,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.highwater");
         let mut fence = Fence::at(path.clone()).unwrap();
-        let link = |n| Link { n, digest: "d".repeat(64) };
+        let link = |n| Link { writer: "main".into(), n, digest: "d".repeat(64) };
         for n in [3, 4] {
             fence.raise("abc", &link(n)).unwrap();
         }

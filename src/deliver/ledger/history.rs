@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, ToSql, params};
+use super::db::{OptionalExtension, ToValue, params};
 
 use super::error::LedgerError;
 use super::plan::purpose_name;
@@ -33,7 +33,7 @@ fn given_back() -> String {
 
 impl Ledger {
     /// Segments for which `which` holds, in the order of their hand-over.
-    fn past(&self, which: &str, params: &[&dyn ToSql]) -> Result<Vec<Past>, LedgerError> {
+    fn past(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<Past>, LedgerError> {
         let sql = format!(
             "SELECT s.segment, s.users, s.claimed, s.rest, r.campaign, t.due, r.value, s.run, s.step, s.leg, s.attempt
              FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE {which} ORDER BY s.not_before, t.planned_at, s.segment"
@@ -46,7 +46,7 @@ impl Ledger {
                 users: row.get(1)?,
                 claimed: row.get(2)?,
                 rest: row.get(3)?,
-                campaign: row.get::<_, String>(4)?.into(),
+                campaign: row.get::<String>(4)?.into(),
                 due: Instant(row.get(5)?),
                 value: row.get(6)?,
             })
@@ -114,7 +114,7 @@ impl History for Ledger {
     fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
         let mut select = self.db.prepare_cached("SELECT user_no FROM opt_out")?;
         let mut map = Bitmap::none(users);
-        for user in select.query_map([], |row| row.get(0))? {
+        for user in select.query_map((), |row| row.get(0))? {
             map.insert(UserNo(user?));
         }
         Ok(map)

@@ -1,6 +1,6 @@
 //! What people hold back: everything, a campaign, or an account. A claim reads it, so that a hold takes effect before the next hand-over.
 
-use rusqlite::params;
+use super::db::{params, ToValue};
 use serde::Serialize;
 
 use super::console::Console;
@@ -54,10 +54,10 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn holds(&self) -> Result<Vec<Hold>, LedgerError> {
         let mut select = self.db.prepare_cached("SELECT scope, name, cancelled, at, who FROM hold ORDER BY scope, name")?;
-        let rows = select.query_map([], |row| {
+        let rows = select.query_map((), |row| {
             Ok(Hold {
-                scope: Scope::of_parts(&row.get::<_, String>(0)?, row.get(1)?),
-                cancelled: row.get::<_, i64>(2)? != 0,
+                scope: Scope::of_parts(&row.get::<String>(0)?, row.get(1)?),
+                cancelled: row.get::<i64>(2)? != 0,
                 at: Instant(row.get(3)?),
                 who: row.get(4)?,
             })
@@ -146,7 +146,7 @@ impl Console {
     }
 
     /// Segments with messages that are not claimed, and how many.
-    fn open_where(&self, which: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<(i64, i64)>, LedgerError> {
+    fn open_where(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<(i64, i64)>, LedgerError> {
         let sql = format!(
             "SELECT s.segment, s.size - s.claimed FROM segment s JOIN run r USING (run)
              WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"

@@ -1,6 +1,6 @@
 //! What is live: which campaigns, of which program, since when; and how far each has come on the calendar.
 
-use rusqlite::{OptionalExtension, params};
+use super::db::{OptionalExtension, params};
 
 use super::bulk::{self, Bulk};
 use super::error::LedgerError;
@@ -72,8 +72,8 @@ impl Ledger {
         let sql = "SELECT fixed, since, program FROM live WHERE campaign = ?";
         let live = self.db.prepare_cached(sql)?.query_row([campaign], |row| {
             Ok(Live {
-                fixed: row.get::<_, Option<i64>>(0)?.map(Instant),
-                since: row.get::<_, Option<i64>>(1)?.map(Instant),
+                fixed: row.get::<Option<i64>>(0)?.map(Instant),
+                since: row.get::<Option<i64>>(1)?.map(Instant),
                 program: row.get(2)?,
                 handled: None,
             })
@@ -88,7 +88,7 @@ impl Ledger {
     /// As [`Self::live`].
     pub fn live_campaigns(&self) -> Result<Vec<String>, LedgerError> {
         let mut select = self.db.prepare_cached("SELECT campaign FROM live ORDER BY campaign")?;
-        let rows = select.query_map([], |row| row.get(0))?;
+        let rows = select.query_map((), |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -98,7 +98,7 @@ impl Ledger {
     /// As [`Self::live`], and when it is damaged.
     pub fn program(&self, digest: &str) -> Result<Option<StoredProgram>, LedgerError> {
         let sql = "SELECT sources, at FROM program WHERE digest = ?";
-        let found = self.db.prepare_cached(sql)?.query_row([digest], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).optional()?;
+        let found = self.db.prepare_cached(sql)?.query_row([digest], |row| Ok((row.get::<String>(0)?, row.get(1)?))).optional()?;
         let Some((sources, at)) = found else { return Ok(None) };
         let text = bulk::load(&self.db, &sources)?;
         let sources = serde_json::from_slice(&text).map_err(|_| bulk::damaged(&sources))?;
@@ -118,7 +118,7 @@ impl Ledger {
     /// As [`Self::live`].
     pub fn missed(&self) -> Result<Vec<Missed>, LedgerError> {
         let mut select = self.db.prepare_cached("SELECT campaign, due, at FROM missed ORDER BY due, campaign")?;
-        let rows = select.query_map([], |row| Ok(Missed { campaign: row.get(0)?, due: Instant(row.get(1)?), at: Instant(row.get(2)?) }))?;
+        let rows = select.query_map((), |row| Ok(Missed { campaign: row.get(0)?, due: Instant(row.get(1)?), at: Instant(row.get(2)?) }))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

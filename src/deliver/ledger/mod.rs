@@ -1,4 +1,5 @@
-//! The ledger: what is live, what was planned, what was claimed, what was answered. One SQLite file beside the store.
+//! The ledger: what is live, what was planned, what was claimed, what was answered. A SQLite file beside the store, or a PostgreSQL database
+//! that several workers share ([`place`]).
 //!
 //! | transaction | writes | a crash before its commit | a crash after it |
 //! | --- | --- | --- | --- |
@@ -17,6 +18,7 @@ mod audit;
 mod bulk;
 mod claim;
 mod console;
+mod db;
 mod due;
 mod encode;
 mod error;
@@ -27,6 +29,7 @@ mod holds;
 mod inbox;
 mod live;
 mod outcome;
+mod place;
 mod plan;
 mod project;
 mod record;
@@ -39,14 +42,9 @@ mod state;
 mod timers;
 mod trial;
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-use rusqlite::{Connection, OpenFlags};
 
 pub use audit::{Head, Verified};
 pub use claim::{Claim, Stuck, Taken, Unsettled};
@@ -57,7 +55,9 @@ pub use evidence::{MessageKey, News};
 pub use holds::{Hold, Scope};
 pub use inbox::{Applied as CallApplied, Call, NewCall, Told, What};
 pub use live::{Applied, Live, LiveCampaign, LiveProgram, Missed, StoredProgram};
+pub use db::Error as DbError;
 pub use outcome::{Happened, MessageOutcome, UserOutcome};
+pub use place::Place;
 pub use plan::{Occasion, PlannedRun, RunId, RunInfo};
 pub use report::{MessagesReport, RunReport, StoppedReport};
 pub use restore::Restored;
@@ -71,20 +71,16 @@ use crate::base::Instant;
 use crate::base::world::World;
 use crate::msg;
 use bulk::Bulk;
+use db::Connection;
 use fence::Fence;
+use place::{Access, Lock, Seat};
 use record::Record;
-
-/// How long a reader or a writer waits for the other's short work on the file.
-const BUSY: Duration = Duration::from_secs(10);
-/// How often the writer's lock is asked for, and how long between.
-const LOCK_TRIES: usize = 20;
-const LOCK_WAIT: Duration = Duration::from_millis(25);
-/// Prepared statements that are kept; there are about as many different ones.
-const STATEMENTS: usize = 64;
 
 /// The reading side.
 pub struct Ledger {
     db: Connection,
+    place: Place,
+    /// Names it to people, and what lies beside it is named after it.
     path: PathBuf,
     /// Its own name, part of every key that a platform sees.
     id: String,
@@ -95,7 +91,27 @@ pub struct Writer {
     console: Console,
     fence: Fence,
     /// Held until the writer is dropped.
-    _lock: File,
+    lock: Lock,
+    /// The segment that only this process claims from; in a file there is no other.
+    segment: Option<i64>,
+}
+
+/// One of several processes that hand over what the [`Writer`] has planned in one database.
+pub struct Worker(Writer);
+
+impl Worker {
+    /// For carrying out alone: a worker plans nothing.
+    pub(in crate::deliver) fn writer_of_worker(&mut self) -> &mut Writer {
+        &mut self.0
+    }
+}
+
+impl Deref for Worker {
+    type Target = Ledger;
+
+    fn deref(&self) -> &Ledger {
+        &self.0
+    }
 }
 
 impl Deref for Writer {
@@ -118,36 +134,51 @@ impl Ledger {
     /// # Errors
     /// When another process has it open for writing, when it is damaged, of a later version, would lose commits, or is older than the
     /// hand-overs that were made with it.
-    pub fn open(path: &Path, world: Arc<dyn World>) -> Result<Writer, LedgerError> {
-        let writer = Ledger::open_behind_fence(path, world)?;
-        let stops = writer.fence.stops(&writer.id, &writer.db, audit::last(&writer.db, audit::MAIN)?.n)?;
-        if stops { Err(writer.fence.error(path)) } else { writer.begin() }
+    pub fn open(place: impl Into<Place>, world: Arc<dyn World>) -> Result<Writer, LedgerError> {
+        Ledger::open_behind_fence(&place.into(), world, Seat::Decider)?.past_fence()?.begin()
+    }
+
+    /// Opens a ledger of a database to hand over what another process plans.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`]; a file has only one writer.
+    pub fn join(place: impl Into<Place>, world: Arc<dyn World>) -> Result<Worker, LedgerError> {
+        let place = place.into();
+        match place {
+            Place::File(path) => Err(LedgerError::Busy(path)),
+            Place::Server { .. } => Ok(Worker(Ledger::open_behind_fence(&place, world, Seat::Worker)?.past_fence()?.begin()?)),
+        }
     }
 
     /// Opens the ledger for writing although it may be older than the hand-overs that were made with it.
-    fn open_behind_fence(path: &Path, world: Arc<dyn World>) -> Result<Writer, LedgerError> {
-        let lock = lock(&path.with_extension("lock"))?;
+    fn open_behind_fence(place: &Place, world: Arc<dyn World>, seat: Seat) -> Result<Writer, LedgerError> {
+        let path = place.path();
+        let file_lock = place.lock_file()?;
         let fence = Fence::at(path.with_extension("highwater"))?;
-        if !path.exists() && fence.is_raised() {
-            return Err(fence.error(path));
+        if place.is_missing() && fence.is_raised() {
+            return Err(fence.error(&path));
         }
-        let mut db = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut db = place.connect(Access::Make)?;
+        let (chain, lock) = match file_lock {
+            Some(file) => (audit::MAIN.to_owned(), Lock::File { _held: file }),
+            None => place.take_seat(&db, seat)?,
+        };
         let version = schema::version(&db)?;
-        schema::check_version(version, path)?;
-        if version == 0 && db.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))? {
-            return Err(not_a_ledger(path));
+        schema::check_version(version, &path)?;
+        if version == 0 && schema::is_foreign(&db)? {
+            return Err(not_a_ledger(&path));
         }
         schema::make_durable(&db)?;
-        schema::require_durable(&db, path)?;
+        schema::require_durable(&db, &path)?;
         if version < schema::VERSION {
-            world.about_to_write("migrate").map_err(|e| LedgerError::io(path, e))?;
-            schema::migrate(&mut db, path)?;
+            world.about_to_write("migrate").map_err(|e| LedgerError::io(&path, e))?;
+            schema::migrate(&mut db, &path)?;
         }
         let id = schema::meta(&db, "ledger")?;
         let made = id.is_none();
         let id = id.unwrap_or_else(|| format!("{:016x}{:016x}", world.unique(), world.unique()));
-        let ledger = Ledger { db, path: path.into(), id };
-        let mut writer = Writer { console: Console::new(ledger, world, audit::MAIN), fence, _lock: lock };
+        let ledger = Ledger { db, place: place.clone(), path, id };
+        let mut writer = Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None };
         if made {
             let created = Record::Created { ledger: writer.id.clone() };
             let now = writer.world.now();
@@ -160,23 +191,20 @@ impl Ledger {
     ///
     /// # Errors
     /// When it is damaged or of a later version.
-    pub fn open_existing(path: &Path) -> Result<Option<Ledger>, LedgerError> {
-        if !path.exists() {
+    pub fn open_existing(place: impl Into<Place>) -> Result<Option<Ledger>, LedgerError> {
+        let place = place.into();
+        if place.is_missing() {
             return Ok(None);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags)?;
-        db.busy_timeout(BUSY)?;
+        let (path, db) = (place.path(), place.connect(Access::Read)?);
         let version = schema::version(&db)?;
-        schema::check_version(version, path)?;
+        schema::check_version(version, &path)?;
         if version == 0 {
             // Made a moment ago by a process that has not come further, or by another program.
-            let empty: bool = db.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
-            return if empty { Ok(None) } else { Err(not_a_ledger(path)) };
+            return if schema::is_foreign(&db)? { Err(not_a_ledger(&path)) } else { Ok(None) };
         }
-        db.set_prepared_statement_cache_capacity(STATEMENTS);
         let Some(id) = schema::meta(&db, "ledger")? else { return Ok(None) };
-        Ok(Some(Ledger { db, path: path.into(), id }))
+        Ok(Some(Ledger { db, place, path, id }))
     }
 
     pub fn path(&self) -> &Path {
@@ -185,11 +213,29 @@ impl Ledger {
 }
 
 impl Writer {
+    /// Refuses a ledger that is older than the hand-overs that were made with it.
+    fn past_fence(self) -> Result<Writer, LedgerError> {
+        if self.fence.stops(&self.id, &self.db)? { Err(self.fence.error(&self.path)) } else { Ok(self) }
+    }
+
     /// Takes in what processes that are gone have left.
     fn begin(mut self) -> Result<Writer, LedgerError> {
         let now = self.world.now();
-        self.take_in_orphans(now)?;
+        self.take_in_orphans(now, true)?;
         Ok(self)
+    }
+
+    /// Connects anew after the database was gone. What was claimed over the lost connection is unknown from then on.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn renew_if_lost(&mut self) -> Result<(), LedgerError> {
+        if self.db.is_lost() {
+            let seat = if matches!(self.lock, Lock::Seat(0)) { Seat::Decider } else { Seat::Worker };
+            let (place, world) = (self.place.clone(), self.world.clone());
+            *self = Ledger::open_behind_fence(&place, world, seat)?.past_fence()?.begin()?;
+        }
+        Ok(())
     }
 
     /// Like [`Console::commit`], and no copy of the ledger that lacks this change can be written to any more.
@@ -202,33 +248,8 @@ impl Writer {
 
     /// The next free number of a table.
     fn next_id(&self, table: &'static str) -> Result<i64, LedgerError> {
-        let sql = format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}");
-        Ok(self.db.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+        schema::next_id(&self.db, table).map_err(Into::into)
     }
-}
-
-/// Connects for writing. One thread at a time: the types see to it.
-fn connect(path: &Path, more: OpenFlags) -> Result<Connection, LedgerError> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more)?;
-    db.busy_timeout(BUSY)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(db)
-}
-
-/// Takes the writer's lock. A process that ends may hold it for a moment longer, so it is asked for more than once.
-fn lock(path: &Path) -> Result<File, LedgerError> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(|e| LedgerError::io(path, e))?;
-    for _ in 0..LOCK_TRIES {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
-                return Err(LedgerError::NotDurable { file: path.into(), setting: "no file locks".into() });
-            }
-            Err(TryLockError::Error(e)) => return Err(LedgerError::io(path, e)),
-        }
-    }
-    Err(LedgerError::Busy(path.into()))
 }
 
 fn not_a_ledger(path: &Path) -> LedgerError {

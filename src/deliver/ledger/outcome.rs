@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use super::db::{OptionalExtension, params};
 
 use super::error::LedgerError;
 use super::plan::RunId;
@@ -139,7 +139,7 @@ impl Ledger {
             WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
         let row = self.db.prepare_cached(sql)?.query_row(key, |row| {
             let states: [Option<i64>; 2] = [row.get(0)?, row.get(1)?];
-            Ok((states, row.get::<_, Option<i64>>(2)?, row.get::<_, Option<String>>(3)?, row.get::<_, i64>(5)?, row.get(6)?))
+            Ok((states, row.get::<Option<i64>>(2)?, row.get::<Option<String>>(3)?, row.get::<i64>(5)?, row.get(6)?))
         });
         let (states, claimed_at, ids, before, reason) = row?;
         let code = states.into_iter().flatten().max().unwrap_or(0);
@@ -153,7 +153,7 @@ impl Ledger {
         }
         let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? ORDER BY at, kind";
         let mut select = self.db.prepare_cached(sql)?;
-        for row in select.query_map(key, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
+        for row in select.query_map(key, |row| Ok((row.get::<String>(0)?, row.get(1)?)))? {
             let (kind, at) = row?;
             outcome.receipts.extend(ReceiptKind::named(&kind).map(|kind| (kind, Instant(at))));
         }

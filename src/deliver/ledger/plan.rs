@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use super::db::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::bulk::Bulk;
 use super::encode::{self, NO_SALT};
 use super::error::LedgerError;
 use super::record::{ArmMembers, Planned, Record, Segment, Stopped};
-use super::{Ledger, Writer};
+use super::{Ledger, Writer, schema};
 use crate::base::world::World;
 use crate::base::{Bitmap, Instant, UserNo, Zone};
 use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
@@ -122,7 +122,8 @@ impl Writer {
         records: Vec<Record>,
         now: Instant,
     ) -> Result<Vec<PlannedRun>, LedgerError> {
-        let (mut next_run, mut next_segment) = (self.next_id("run")?, self.next_id("segment")?);
+        let mut next_run = self.next_id("run")?;
+        let mut segments = Numbers { db: &self.db, next: None };
         let mut runs = Vec::new();
         let mut frozen = Frozen { records, bulk };
         // Of one occasion that is in the list twice, the first counts.
@@ -157,7 +158,7 @@ impl Writer {
             if step == 0 {
                 new.insert((name, occasion), run);
             }
-            frozen.freeze(decision, info, (run, step), &mut next_segment, self.world.as_ref())?;
+            frozen.freeze(decision, info, (run, step), &mut segments, self.world.as_ref())?;
             runs.push(PlannedRun { run: RunId(run), before: false });
         }
         if !frozen.records.is_empty() {
@@ -183,6 +184,23 @@ fn unfit(what: &str) -> LedgerError {
 /// As the ledger stores counts.
 fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Numbers of new segments. In a database other processes make some, too; in a file one follows the other.
+struct Numbers<'a> {
+    db: &'a Connection,
+    next: Option<i64>,
+}
+
+impl Numbers<'_> {
+    fn take(&mut self) -> Result<i64, LedgerError> {
+        let number = match (self.db, self.next) {
+            (Connection::Sqlite(_), Some(next)) => next,
+            _ => schema::next_id(self.db, "segment")?,
+        };
+        self.next = Some(number + 1);
+        Ok(number)
+    }
 }
 
 /// What the records of a plan are made of.
@@ -213,7 +231,7 @@ impl Frozen {
         decision: &Decision,
         info: &RunInfo,
         (run, step): (i64, i64),
-        next_segment: &mut i64,
+        segments: &mut Numbers,
         world: &dyn World,
     ) -> Result<(), LedgerError> {
         check(decision)?;
@@ -273,8 +291,8 @@ impl Frozen {
         for group in &decision.messages {
             for places in cut(group, most) {
                 let of = Of { program, run, step, follows };
-                self.segment(&of, group, &places, *next_segment, world)?;
-                *next_segment += 1;
+                let number = segments.take()?;
+                self.segment(&of, group, &places, number, world)?;
             }
         }
         if decision.messages.iter().all(|g| g.users.is_empty()) {

@@ -1,6 +1,6 @@
 //! Carries records out on the tables. A change that expects another state than it finds ends the transaction.
 
-use rusqlite::{Connection, params};
+use super::db::{Connection, params, ToValue};
 
 use super::error::LedgerError;
 use super::inbox::id_digest;
@@ -119,12 +119,12 @@ impl Tables<'_> {
         }
     }
 
-    fn run(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Done {
+    fn run(&self, sql: &str, params: &[&dyn ToValue]) -> Done {
         Ok(self.db.prepare_cached(sql)?.execute(params).map(drop)?)
     }
 
     /// Like [`Self::run`] for a change that must meet exactly one row.
-    fn guarded(&self, sql: &str, params: &[&dyn rusqlite::ToSql], what: &'static str) -> Done {
+    fn guarded(&self, sql: &str, params: &[&dyn ToValue], what: &'static str) -> Done {
         match self.db.prepare_cached(sql)?.execute(params)? {
             1 => Ok(()),
             _ => Err(LedgerError::Overtaken(what)),
@@ -179,7 +179,7 @@ impl Tables<'_> {
                 params![p.run, p.step, tag, users],
             )?;
         }
-        let next = |sql| self.db.prepare_cached(sql)?.query_row(params![p.run, p.step], |row| row.get::<_, i64>(0));
+        let next = |sql| self.db.prepare_cached(sql)?.query_row(params![p.run, p.step], |row| row.get::<i64>(0));
         let first = next("SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?")?;
         for (place, s) in (first..).zip(&p.stopped) {
             self.run(
@@ -257,20 +257,26 @@ impl Tables<'_> {
         let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) =
             select.query_row([c.segment], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
         let members = members(self.bulk, &users, c.first, c.size)?;
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO msg (run, step, leg, user_no, attempt, segment, place, batch, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?;
-        for (place, user) in (c.first..).zip(members) {
+        let rows = (c.first..).zip(members).map(|(place, user)| {
             let struck = c.struck.binary_search(&place).is_ok();
             let (batch, state) = if struck { (None, Some(State::Struck.code())) } else { (batch, None) };
-            insert.execute(params![run, step, leg, user.0, attempt, c.segment, place, batch, state])?;
-        }
+            [Some(run), Some(step), Some(leg), Some(i64::from(user.0)), Some(attempt), Some(c.segment), Some(place), batch, state]
+        });
+        self.db.insert_numbers("msg", ["run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state"], rows)?;
         for spent in &c.spent {
             self.run(
                 "INSERT INTO quota (holder, starts, used) VALUES (?, ?, ?)
                  ON CONFLICT (holder, starts) DO UPDATE SET used = quota.used + excluded.used",
                 params![spent.holder, spent.starts, spent.used],
             )?;
+            if let Some(most) = spent.most {
+                // Another worker may have used it up since it was looked at.
+                let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
+                let used: i64 = self.db.prepare_cached(sql)?.query_row(params![spent.holder, spent.starts], |row| row.get(0))?;
+                if used > most {
+                    return Err(LedgerError::Overtaken("quota left"));
+                }
+            }
         }
         Ok(())
     }
@@ -283,7 +289,7 @@ impl Tables<'_> {
         )?;
         self.run(
             "INSERT INTO attempt (batch, n, at, state, reason)
-             SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4 FROM attempt WHERE batch = ?1",
+             VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM attempt WHERE batch = ?1), ?2, ?3, ?4)",
             params![a.batch, at, a.state.code(), a.reason],
         )?;
         if let Some(ids) = &a.ids {

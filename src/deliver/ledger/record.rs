@@ -244,6 +244,9 @@ pub(super) struct Spent {
     pub holder: String,
     pub starts: i64,
     pub used: i64,
+    /// No more than so many are used up by it and all others together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<i64>,
 }
 
 /// A test message, before it is handed over.

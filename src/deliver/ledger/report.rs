@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Row, params};
+use super::db::{self, OptionalExtension, Row, params, ToValue};
 use serde::Serialize;
 
 use super::error::LedgerError;
@@ -100,7 +100,7 @@ impl Ledger {
         self.reports_where("t.run = ?1", params![run.0])
     }
 
-    fn reports_where(&self, which: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<RunReport>, LedgerError> {
+    fn reports_where(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<RunReport>, LedgerError> {
         let _snapshot = self.db.unchecked_transaction()?;
         let sql = format!(
             "SELECT t.run, r.campaign, t.step, t.name, t.due, t.planned_at, t.finished_at, t.zone, t.program, t.snapshot, t.seed, t.purpose,
@@ -128,9 +128,9 @@ impl Ledger {
         // Batches as a whole, then those messages of which more is known than of their batch.
         let group = "s.arm, s.template, s.account || '.' || s.endpoint";
         let queries = [
-            format!("SELECT {group}, s.rest, 0, sum(s.size - s.claimed) FROM segment s WHERE s.run = ? AND s.step = ? GROUP BY 1, 2, 3, 4"),
+            format!("SELECT {group}, s.rest, 0, CAST(sum(s.size - s.claimed) AS BIGINT) FROM segment s WHERE s.run = ? AND s.step = ? GROUP BY 1, 2, 3, 4"),
             format!(
-                "SELECT {group}, b.state, 0, sum(b.members) FROM batch b JOIN segment s USING (segment) WHERE s.run = ? AND s.step = ?
+                "SELECT {group}, b.state, 0, CAST(sum(b.members) AS BIGINT) FROM batch b JOIN segment s USING (segment) WHERE s.run = ? AND s.step = ?
                  GROUP BY 1, 2, 3, 4"
             ),
             format!(
@@ -172,18 +172,18 @@ impl Ledger {
             "SELECT m.user_no, m.segment, m.run, m.step, m.leg, m.attempt, max(b.state, coalesce(m.state, 0)), b.claimed_at, b.state_at
             FROM msg m JOIN batch b USING (batch) ORDER BY m.run, m.step, m.leg, m.user_no, m.attempt";
         let mut select = self.db.prepare_cached(sql)?;
-        let mut rows = select.query([])?;
+        let mut rows = select.query(())?;
         let mut evidence = self.db.prepare_cached(
             "SELECT run, step, leg, user_no, attempt, kind, at FROM evidence ORDER BY run, step, leg, user_no, attempt, kind",
         )?;
-        let mut evidence = Evidence { rows: evidence.query([])?, next: None };
+        let mut evidence = Evidence { rows: evidence.query(())?, next: None };
         evidence.advance()?;
         let mut messages = Vec::new();
         while let Some(row) = rows.next()? {
             let user: u32 = row.get(0)?;
             let key: Key = [row.get(2)?, row.get(3)?, row.get(4)?, i64::from(user), row.get(5)?];
             let receipts = evidence.of(key)?;
-            let Some(labels) = segments.get(&row.get::<_, i64>(1)?) else { continue };
+            let Some(labels) = segments.get(&row.get::<i64>(1)?) else { continue };
             let (state, claimed, answered) = (row.get(6)?, Instant(row.get(7)?), Instant(row.get(8)?));
             let state = State::of_code(state).unwrap_or(State::Unknown);
             if matches!(state, State::NotSent | State::SaidNotSent) {
@@ -208,17 +208,17 @@ impl Ledger {
         let sql = "SELECT s.segment, r.campaign, t.name, s.arm, s.template, s.account || '.' || s.endpoint, s.platform, s.endpoint
             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.claimed > 0";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([], |row| {
-            let text = |i: usize| row.get::<_, String>(i).map(Arc::from);
+        let rows = select.query_map((), |row| {
+            let text = |i: usize| row.get::<String>(i).map(Arc::from);
             Ok((
                 row.get(0)?,
                 Labels {
                     campaign: text(1)?,
                     step: text(2)?,
-                    arm: row.get::<_, Option<String>>(3)?.map(Arc::from),
+                    arm: row.get::<Option<String>>(3)?.map(Arc::from),
                     template: text(4)?,
                     channel: text(5)?,
-                    observed: observed(&row.get::<_, String>(6)?, &row.get::<_, String>(7)?),
+                    observed: observed(&row.get::<String>(6)?, &row.get::<String>(7)?),
                 },
             ))
         })?;
@@ -236,7 +236,7 @@ impl Ledger {
         let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
         let mut select = self.db.prepare_cached(sql)?;
         let mut receipts = Vec::new();
-        for row in select.query_map(of, |row| Ok((row.get::<_, String>(0)?, Instant(row.get(1)?))))? {
+        for row in select.query_map(of, |row| Ok((row.get::<String>(0)?, Instant(row.get(1)?))))? {
             let (kind, at) = row?;
             receipts.extend(ReceiptKind::named(&kind).map(|kind| (kind, at)));
         }
@@ -248,7 +248,7 @@ impl Ledger {
     fn mark_opt_outs(&self, messages: &mut [OwnMessage]) -> Result<(), LedgerError> {
         messages.sort_by_key(|m| (m.user, m.at));
         let mut select = self.db.prepare_cached("SELECT user_no, at FROM opt_out")?;
-        for row in select.query_map([], |row| Ok((UserNo(row.get(0)?), Instant(row.get(1)?))))? {
+        for row in select.query_map((), |row| Ok((UserNo(row.get(0)?), Instant(row.get(1)?))))? {
             let (user, at) = row?;
             let after = messages.partition_point(|m| (m.user, m.at) <= (user, at));
             if let Some(message) = after.checked_sub(1).and_then(|i| messages.get_mut(i)).filter(|m| m.user == user) {
@@ -265,7 +265,7 @@ fn observed(platform: &str, endpoint: &str) -> [bool; 7] {
     OwnEvent::ALL.map(|(event, _)| endpoint.is_some_and(|e| e.evidence.of(event) == Observed::User))
 }
 
-fn head(row: &Row) -> rusqlite::Result<RunReport> {
+fn head(row: &Row) -> db::Result<RunReport> {
     let zone: String = row.get(7)?;
     let zone = Zone::named(&zone).unwrap_or(Zone::UTC);
     let show = |at: i64| zone.show_rfc3339(Instant(at));
@@ -277,7 +277,7 @@ fn head(row: &Row) -> rusqlite::Result<RunReport> {
         name: row.get(3)?,
         due: show(row.get(4)?),
         planned_at: show(row.get(5)?),
-        finished_at: row.get::<_, Option<i64>>(6)?.map(show),
+        finished_at: row.get::<Option<i64>>(6)?.map(show),
         program: row.get(8)?,
         snapshot: row.get(9)?,
         seed: seed.parse().unwrap_or(0),
@@ -311,23 +311,23 @@ type Key = [i64; 5];
 
 /// Reads evidence along with the messages, both in the order of their keys.
 struct Evidence<'a> {
-    rows: rusqlite::Rows<'a>,
+    rows: db::Rows<'a>,
     next: Option<(Key, Option<ReceiptKind>, Instant)>,
 }
 
 impl Evidence<'_> {
-    fn advance(&mut self) -> rusqlite::Result<()> {
+    fn advance(&mut self) -> db::Result<()> {
         self.next = match self.rows.next()? {
             None => None,
             Some(row) => {
                 let key = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-                Some((key, ReceiptKind::named(&row.get::<_, String>(5)?), Instant(row.get(6)?)))
+                Some((key, ReceiptKind::named(&row.get::<String>(5)?), Instant(row.get(6)?)))
             }
         };
         Ok(())
     }
 
-    fn of(&mut self, key: Key) -> rusqlite::Result<Vec<(ReceiptKind, Instant)>> {
+    fn of(&mut self, key: Key) -> db::Result<Vec<(ReceiptKind, Instant)>> {
         let mut found = Vec::new();
         while let Some((at_key, kind, at)) = self.next.filter(|(k, ..)| *k <= key) {
             if at_key == key {

@@ -3,15 +3,15 @@
 //! Between the copy and now something may have been handed over that the copy does not know. So nothing that was due by now is handed over
 //! by it any more: what is planned is withdrawn, what waits is ended. It is safe and not complete; who was left out is in the report.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::params;
+use super::db::params;
 
 use super::error::LedgerError;
 use super::record::{Record, Timed};
 use super::state::State;
-use super::{Ledger, Writer, audit};
+use super::place::{Place, Seat};
+use super::{Ledger, Writer};
 use crate::base::Instant;
 use crate::base::world::World;
 
@@ -29,10 +29,10 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of [`Ledger::open`], but for the fence.
-    pub fn restore(path: &Path, who: &str, world: Arc<dyn World>) -> Result<Option<(Writer, Restored)>, LedgerError> {
+    pub fn restore(place: impl Into<Place>, who: &str, world: Arc<dyn World>) -> Result<Option<(Writer, Restored)>, LedgerError> {
         let now = world.now();
-        let writer = Ledger::open_behind_fence(path, world)?;
-        if !writer.fence.stops(&writer.id, &writer.db, audit::last(&writer.db, audit::MAIN)?.n)? {
+        let writer = Ledger::open_behind_fence(&place.into(), world, Seat::Decider)?;
+        if !writer.fence.stops(&writer.id, &writer.db)? {
             return Ok(None);
         }
         let mut writer = writer.begin()?;
@@ -50,7 +50,7 @@ impl Writer {
         let mut restored = Restored::default();
         let sql = "SELECT segment, size - claimed FROM segment WHERE rest = 0 AND claimed < size AND not_before <= ? ORDER BY segment";
         let mut select = self.db.prepare(sql)?;
-        for row in select.query_map([now.0], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))? {
+        for row in select.query_map([now.0], |row| Ok((row.get(0)?, row.get::<i64>(1)?)))? {
             let (segment, n) = row?;
             records.push(Record::Ended { segment, state: State::Withdrawn });
             restored.withdrawn += n;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension};
+use super::db::{self, Connection, OptionalExtension};
 
 use super::error::LedgerError;
 
@@ -150,24 +150,80 @@ pub(super) const PROJECTIONS: [(&str, &str); 28] = [
     ("trial", "trial"),
 ];
 
-/// The version of a ledger; 0 for a file without one.
-pub(super) fn version(db: &Connection) -> rusqlite::Result<i64> {
-    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+/// The version of a ledger; 0 where there is none.
+pub(super) fn version(db: &Connection) -> db::Result<i64> {
+    match db {
+        Connection::Sqlite(_) => db.query_row("PRAGMA user_version", (), |row| row.get(0)),
+        Connection::Postgres(_) if has_tables(db)? => db.query_row("SELECT n FROM version", (), |row| row.get(0)),
+        Connection::Postgres(_) => Ok(0),
+    }
+}
+
+/// Whether a server has the tables of a ledger.
+fn has_tables(db: &Connection) -> db::Result<bool> {
+    db.prepare("SELECT 1 FROM pg_tables WHERE schemaname = 'tagcast' AND tablename = 'version'")?.exists(())
+}
+
+/// Whether a database without a version has tables all the same: then it is another program's.
+pub(super) fn is_foreign(db: &Connection) -> db::Result<bool> {
+    match db {
+        Connection::Sqlite(_) => db.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", (), |row| row.get(0)),
+        // The ledger has a schema of its own.
+        Connection::Postgres(_) => Ok(false),
+    }
 }
 
 /// Brings a ledger to the present version.
 pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), LedgerError> {
-    let found = version(db)?;
+    let tx = db.transaction()?;
+    if let Connection::Postgres(_) = &*tx {
+        // One process at a time, and nothing of it twice.
+        tx.query_row("SELECT CAST(pg_advisory_xact_lock(29793, 1000) AS TEXT)", (), |_| Ok(()))?;
+        if !has_tables(&tx)? {
+            tx.execute_batch(SERVER)?;
+        }
+    }
+    let found = version(&tx)?;
     check_version(found, file)?;
     for (from, sql) in (0..).zip(MIGRATIONS) {
         if from >= found {
-            let tx = db.transaction()?;
-            tx.execute_batch(sql)?;
-            tx.pragma_update(None, "user_version", from + 1)?;
-            tx.commit()?;
+            match &*tx {
+                Connection::Sqlite(_) => tx.execute_batch(&format!("{sql} PRAGMA user_version = {};", from + 1))?,
+                Connection::Postgres(_) => tx.execute_batch(&format!("{} UPDATE version SET n = {};", of_server(sql), from + 1))?,
+            }
         }
     }
+    tx.commit()?;
     Ok(())
+}
+
+/// What a server needs besides the tables: what SQLite has built in, and numbers that no two workers get.
+const SERVER: &str = r#"
+CREATE SCHEMA IF NOT EXISTS tagcast;
+CREATE TABLE version (n BIGINT NOT NULL);
+INSERT INTO version VALUES (0);
+CREATE SEQUENCE ids_segment;
+CREATE SEQUENCE ids_batch;
+CREATE SEQUENCE ids_audit;
+CREATE FUNCTION max(BIGINT, BIGINT) RETURNS BIGINT IMMUTABLE STRICT LANGUAGE SQL AS 'SELECT greatest($1, $2)';
+CREATE FUNCTION min(BIGINT, BIGINT) RETURNS BIGINT IMMUTABLE STRICT LANGUAGE SQL AS 'SELECT least($1, $2)';
+CREATE FUNCTION json_each(TEXT) RETURNS TABLE (value TEXT) IMMUTABLE LANGUAGE SQL AS 'SELECT json_array_elements_text($1::json)';
+"#;
+
+/// The tables as PostgreSQL writes them; texts are in the order of their bytes, as in SQLite.
+fn of_server(sql: &str) -> String {
+    sql.replace("INTEGER", "BIGINT").replace(" TEXT", " TEXT COLLATE \"C\"").replace(" BLOB", " BYTEA").replace(" WITHOUT ROWID", "")
+}
+
+/// The next free number of a table. Of what several workers make it is given once and never again.
+pub(super) fn next_id(db: &Connection, table: &str) -> db::Result<i64> {
+    match (db, table) {
+        (Connection::Postgres(_), "segment") => db.query_row("SELECT nextval('ids_segment')", (), |row| row.get(0)),
+        (Connection::Postgres(_), "batch") => db.query_row("SELECT nextval('ids_batch')", (), |row| row.get(0)),
+        (Connection::Postgres(_), "audit") => db.query_row("SELECT nextval('ids_audit')", (), |row| row.get(0)),
+        (Connection::Sqlite(_), "audit") => db.query_row("SELECT coalesce(max(seq), 0) + 1 FROM audit", (), |row| row.get(0)),
+        _ => db.query_row(&format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}"), (), |row| row.get(0)),
+    }
 }
 
 /// # Errors
@@ -176,35 +232,65 @@ pub(super) fn check_version(found: i64, file: &Path) -> Result<(), LedgerError> 
     if (0..=VERSION).contains(&found) { Ok(()) } else { Err(LedgerError::OtherVersion { file: file.into(), found, known: VERSION }) }
 }
 
-/// Makes the tables in an empty database in memory, for comparing.
-pub(super) fn create_tables(db: &Connection) -> rusqlite::Result<()> {
-    MIGRATIONS.iter().try_for_each(|sql| db.execute_batch(sql))
+/// The tables in an empty database in memory, for comparing.
+pub(super) fn tables_in_memory() -> db::Result<Connection> {
+    let db = Connection::Sqlite(rusqlite::Connection::open_in_memory()?);
+    MIGRATIONS.iter().try_for_each(|sql| db.execute_batch(sql))?;
+    Ok(db)
 }
 
-/// Asks for a write-ahead log that is synced at each commit.
-pub(super) fn make_durable(db: &Connection) -> rusqlite::Result<()> {
-    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    db.pragma_update(None, "synchronous", "FULL")?;
-    // What is erased must not stay readable in the file.
-    db.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
+/// Asks for commits that are on the disk when they are confirmed.
+pub(super) fn make_durable(db: &Connection) -> db::Result<()> {
+    match db {
+        Connection::Sqlite(db) => {
+            db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+            db.pragma_update(None, "synchronous", "FULL")?;
+            // What is erased must not stay readable in the file.
+            Ok(db.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?)
+        }
+        // What the server or the role says is respected and checked: who turned it off meant it.
+        Connection::Postgres(_) => Ok(()),
+    }
 }
 
 /// # Errors
 /// When a commit would be confirmed before it is on the disk, whatever was asked for.
 pub(super) fn require_durable(db: &Connection, file: &Path) -> Result<(), LedgerError> {
     let refuse = |setting: String| Err(LedgerError::NotDurable { file: file.into(), setting });
-    let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        return refuse(format!("journal_mode = {mode}"));
+    let text = |sql: &str| db.query_row(sql, (), |row| row.get::<String>(0));
+    match db {
+        Connection::Sqlite(_) => {
+            let mode = text("PRAGMA journal_mode")?;
+            if !mode.eq_ignore_ascii_case("wal") {
+                return refuse(format!("journal_mode = {mode}"));
+            }
+            match db.query_row("PRAGMA synchronous", (), |row| row.get::<i64>(0))? {
+                2 | 3 => Ok(()),
+                other => refuse(format!("synchronous = {other}")),
+            }
+        }
+        Connection::Postgres(_) => {
+            for (setting, wanted) in [("synchronous_commit", &["on", "remote_apply"][..]), ("fsync", &["on"]), ("full_page_writes", &["on"])] {
+                let found = text(&format!("SHOW {setting}"))?;
+                if !wanted.contains(&found.as_str()) {
+                    return refuse(format!("{setting} = {found}"));
+                }
+            }
+            Ok(())
+        }
     }
-    match db.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))? {
-        2 | 3 => Ok(()),
-        other => refuse(format!("synchronous = {other}")),
+}
+
+/// Removes what the write-ahead log still holds of what was erased.
+pub(super) fn forget_log(db: &Connection) -> db::Result<()> {
+    match db {
+        Connection::Sqlite(_) => db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())),
+        Connection::Postgres(_) => Ok(()),
     }
 }
 
 /// A value of `meta`.
-pub(super) fn meta(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn meta(db: &Connection, name: &str) -> db::Result<Option<String>> {
     db.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()
 }
 
@@ -214,18 +300,19 @@ mod tests {
 
     /// Case 10 of the delivery design: a ledger that would lose commits is refused.
     #[test]
-    fn a_ledger_that_does_not_sync_is_refused() {
+    fn case_10_a_ledger_that_does_not_sync_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("ledger.db");
-        let db = Connection::open(&file).unwrap();
+        let db = Connection::Sqlite(rusqlite::Connection::open(&file).unwrap());
+        let pragma = |name: &str, value: &str| db.query_row(&format!("PRAGMA {name} = {value}"), (), |_| Ok(())).optional().unwrap();
         make_durable(&db).unwrap();
         require_durable(&db, &file).unwrap();
         for weaker in ["NORMAL", "OFF"] {
-            db.pragma_update(None, "synchronous", weaker).unwrap();
+            pragma("synchronous", weaker);
             assert!(matches!(require_durable(&db, &file), Err(LedgerError::NotDurable { .. })), "{weaker}");
         }
         make_durable(&db).unwrap();
-        db.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).unwrap();
+        pragma("journal_mode", "DELETE");
         assert!(matches!(require_durable(&db, &file), Err(LedgerError::NotDurable { .. })));
     }
 }

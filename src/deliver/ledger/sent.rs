@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use super::db::{OptionalExtension, params};
 
 use super::due::{OPEN, Open};
 use super::error::LedgerError;
@@ -37,7 +37,7 @@ impl Ledger {
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map([run.0], |row| {
             let numbers: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-            Ok((numbers, row.get::<_, Option<String>>(5)?))
+            Ok((numbers, row.get::<Option<String>>(5)?))
         })?;
         let batches = rows.collect::<Result<Vec<_>, _>>()?;
         drop(select);
@@ -55,7 +55,7 @@ impl Ledger {
                 let key = MessageKey { run, step: of.of.step, leg: of.of.leg, user, attempt: of.of.attempt };
                 let row = params![run.0, key.step, key.leg, user.0, key.attempt, batch];
                 // Those who were struck are in no batch.
-                let Some(own) = select.query_row(row, |row| row.get::<_, i64>(0)).optional()? else { continue };
+                let Some(own) = select.query_row(row, |row| row.get::<i64>(0)).optional()? else { continue };
                 let id = ids.get(nth).cloned().unwrap_or_default();
                 nth += 1;
                 let state = State::of_code(own.max(state)).unwrap_or(State::Unknown);

@@ -1,12 +1,10 @@
 //! How things stand: what is left to do by channel, who is at work, whether the ledger may be written to at all.
 
-use std::fs::{OpenOptions, TryLockError};
-
-use rusqlite::params;
+use super::db::params;
 
 use super::error::LedgerError;
 use super::fence::Fence;
-use super::{Ledger, RunId, audit};
+use super::{Ledger, RunId};
 use crate::program::typed::Channel;
 
 /// What is planned for a channel and not yet claimed.
@@ -32,11 +30,11 @@ impl Ledger {
         let sql = "SELECT account, platform, endpoint, size - claimed FROM segment WHERE rest = 0 AND claimed < size
             ORDER BY account, platform, endpoint, segment";
         let mut select = self.db.prepare_cached(sql)?;
-        let mut rows = select.query([])?;
+        let mut rows = select.query(())?;
         let mut found: Vec<Backlog> = Vec::new();
         while let Some(row) = rows.next()? {
             let channel = Channel { account: row.get(0)?, platform: row.get(1)?, endpoint: row.get(2)? };
-            let messages = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
+            let messages = usize::try_from(row.get::<i64>(3)?).unwrap_or(0);
             match found.last_mut().filter(|last| last.channel == channel) {
                 Some(last) => last.segments.push(messages),
                 None => found.push(Backlog { channel, segments: vec![messages] }),
@@ -63,7 +61,7 @@ impl Ledger {
 
     fn names(&self, sql: &str) -> Result<Vec<String>, LedgerError> {
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([], |row| row.get(0))?;
+        let rows = select.query_map((), |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -85,7 +83,7 @@ impl Ledger {
     /// As [`Self::backlog`].
     pub fn is_fenced(&self) -> Result<bool, LedgerError> {
         let fence = Fence::at(self.path.with_extension("highwater"))?;
-        fence.stops(&self.id, &self.db, audit::last(&self.db, audit::MAIN)?.n)
+        fence.stops(&self.id, &self.db)
     }
 
     /// Whether a process carries campaigns out with it now.
@@ -93,16 +91,6 @@ impl Ledger {
     /// # Errors
     /// As [`Self::backlog`].
     pub fn is_at_work(&self) -> Result<bool, LedgerError> {
-        let path = self.path.with_extension("lock");
-        let file = match OpenOptions::new().write(true).open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(LedgerError::io(&path, e)),
-        };
-        match file.try_lock() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(e)) => Err(LedgerError::io(&path, e)),
-        }
+        self.place.is_taken(&self.db)
     }
 }

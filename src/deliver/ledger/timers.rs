@@ -3,7 +3,7 @@
 //! All of it is rows, so that a process that dies forgets nothing. A wait keeps who, which event, since when and until when; a follow-up
 //! has one timer a segment. Both end in the same transaction as the plan that they lead to: whatever is killed when, each is decided once.
 
-use rusqlite::{OptionalExtension, Row, params};
+use super::db::{OptionalExtension, Row, params};
 
 use super::bulk::{self, Bulk};
 use super::error::LedgerError;
@@ -156,7 +156,7 @@ impl Ledger {
         let mut rows = select.query(params![until.0, of.0, i64::try_from(most).unwrap_or(i64::MAX)])?;
         let mut waits = Vec::new();
         while let Some(row) = rows.next()? {
-            waits.push(self.wait_of(row)?);
+            waits.push(self.wait_of(&row)?);
         }
         Ok(waits)
     }
@@ -187,7 +187,7 @@ impl Ledger {
     /// As [`Self::waits_due`].
     pub fn waits(&self, campaign: &str) -> Result<(i64, Option<Instant>), LedgerError> {
         let mut select = self.db.prepare_cached("SELECT count(*), min(due) FROM wait WHERE campaign = ?")?;
-        Ok(select.query_row([campaign], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(Instant))))?)
+        Ok(select.query_row([campaign], |row| Ok((row.get(0)?, row.get::<Option<i64>>(1)?.map(Instant))))?)
     }
 
     /// When the next wait or follow-up of some campaigns is due.
@@ -237,8 +237,8 @@ impl Ledger {
                 AND NOT EXISTS (SELECT 1 FROM batch o WHERE o.segment = s.segment AND o.state = 20)
             GROUP BY s.segment ORDER BY s.segment";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([], |row| {
-            let last = row.get::<_, Option<i64>>(3)?.map(Instant);
+        let rows = select.query_map((), |row| {
+            let last = row.get::<Option<i64>>(3)?.map(Instant);
             Ok(HandedOver { segment: row.get(0)?, campaign: row.get(1)?, step: row.get(2)?, last })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -253,7 +253,7 @@ impl Ledger {
         let (users, key, channel) = self.db.prepare_cached(sql)?.query_row([segment], |row| {
             let key = MessageKey { run: RunId(row.get(1)?), step: row.get(2)?, leg: row.get(3)?, user: UserNo(0), attempt: row.get(4)? };
             let channel = Channel { account: row.get(5)?, platform: row.get(6)?, endpoint: row.get(7)? };
-            Ok((row.get::<_, String>(0)?, key, channel))
+            Ok((row.get::<String>(0)?, key, channel))
         })?;
         let users = encode::read_users(&bulk::load(&self.db, &users)?).ok_or_else(|| bulk::damaged(&users))?;
         let mut reached = Vec::with_capacity(users.len());
