@@ -107,7 +107,7 @@ fn start() -> Instant {
 }
 
 #[test]
-fn a_process_that_dies_at_any_write_is_made_good_by_the_next() {
+fn case_01_a_process_that_dies_at_any_write_is_made_good_by_the_next() {
     let expected = expected();
     let whole = tempfile::tempdir().unwrap();
     let world = Dying::after(start(), 10_000);
@@ -141,7 +141,7 @@ fn a_killed_process_is_made_good_by_the_next() {
 /// A disk that is full at any size leaves a ledger that goes on where it stopped once there is room.
 #[cfg(unix)]
 #[test]
-fn a_full_disk_stops_and_loses_nothing() {
+fn case_12_a_full_disk_stops_and_loses_nothing() {
     let expected = expected();
     let mut stopped = 0;
     for blocks in (0..900).step_by(60) {

@@ -133,6 +133,11 @@ pub enum Command {
     /// Why a user got a campaign's message, or did not
     #[command(after_help = "Example:\n  tagcast why u00042 spring_sale\n\nFormats: human, json")]
     Why(WhyArgs),
+    /// Hand over what another process plans, on a ledger in PostgreSQL, until told to stop
+    #[command(
+        after_help = "Examples:\n  tagcast work\n  tagcast work --once          until nothing is due now\n\n`[ledger] url` in tagcast.toml names the database; `serve` or `run` plans. Formats: human"
+    )]
+    Work(WorkArgs),
     /// How things stand: what is open, held back, unknown; quotas left, time to finish
     #[command(
         after_help = "Examples:\n  tagcast status\n  tagcast status --format json\n\nExit code 1 when a person has something to do. Formats: human, json"
@@ -391,6 +396,13 @@ pub struct HoldArgs {
     /// Who says so, for the record [default: the user of this machine]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct WorkArgs {
+    /// End when nothing is due
+    #[arg(long)]
+    pub once: bool,
 }
 
 #[derive(Args, Debug)]

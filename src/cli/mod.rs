@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::SendTest(a) => commands::send_test::run(&cx, &a),
         Command::Preview(a) => commands::preview::run(&cx, &a),
         Command::Why(a) => commands::why::run(&cx, &a),
+        Command::Work(a) => commands::work::run(&cx, &a),
         Command::Status => commands::status::run(&cx),
         Command::Pause(a) => commands::hold::pause(&cx, &a),
         Command::Resume(a) => commands::hold::resume(&cx, &a),

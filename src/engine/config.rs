@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
+use crate::deliver::ledger::Place;
 use crate::deliver::wire::account::Settings;
 use crate::deliver::wire::secret::Secret;
 use crate::diag::Msg;
-use crate::deliver::ledger::Place;
 use crate::msg;
 use crate::store::Store;
 
@@ -60,7 +60,9 @@ impl Config {
         let beside = store.to_path_buf();
         match (&self.ledger.url, &self.ledger.url_env) {
             (None, None) => Ok(Place::File(Store::ledger_path_in(store))),
-            (Some(_), Some(_)) => Err(at(msg!("`url` and `url_env` are both given: leave one", "同时写了 `url` 和 `url_env`：请只保留一个"))),
+            (Some(_), Some(_)) => {
+                Err(at(msg!("`url` and `url_env` are both given: leave one", "同时写了 `url` 和 `url_env`：请只保留一个")))
+            }
             (Some(url), None) if has_password(url) => Err(at(msg!(
                 "a password does not belong here: put the whole URL into a variable of the environment and name it with `url_env`",
                 "密码不应写在这里：请把完整的 URL 放入环境变量，并用 `url_env` 指明变量名"

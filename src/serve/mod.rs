@@ -23,11 +23,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::base::world::World;
-use crate::deliver::ledger::{Ledger, Writer};
+use crate::deliver::ledger::{Ledger, Place, Writer};
 use crate::diag::Msg;
 use crate::engine::Failure;
 use crate::msg;
-use crate::store::{Store, Users};
+use crate::store::Users;
 
 use bell::Bell;
 use http::{Listen, Server};
@@ -40,6 +40,7 @@ pub struct Options {
     /// A folder or a file.
     pub program: PathBuf,
     pub store: PathBuf,
+    pub ledger: Place,
     /// `None`: nothing is taken in.
     pub listen: Option<Listen>,
 }
@@ -105,9 +106,8 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 /// journal, and the service goes on as soon as they are over.
 pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>) -> Result<(), Failure> {
     std::fs::create_dir_all(&options.store).map_err(|e| Failure::io(&options.store, &e))?;
-    let ledger = Ledger::open(&Store::ledger_path_in(&options.store), world.clone())?;
-    let office = Arc::new(Office::new(ledger, world, journal));
-    let Options { program, store, listen } = options;
+    let Options { program, store, ledger, listen } = options;
+    let office = Arc::new(Office::new(Ledger::open(ledger, world.clone())?, world, journal));
     let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
     let sender = Sender::new(office.clone(), &scheduler)?;
     let (slot, calls) = inbox::open();

@@ -1,6 +1,9 @@
 //! Programs, decisions and worlds for tests of the ledger and of carrying out.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#[path = "postgres.rs"]
+pub mod postgres;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use tagcast::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered
 use tagcast::deliver::carry_out::{Carried, CarryOut};
 use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
+use tagcast::deliver::ledger;
 use tagcast::deliver::ledger::{Happened, Ledger, Occasion, RunInfo, State, Writer};
 use tagcast::diag::{Findings, Sources};
 use tagcast::program::check::{CheckOptions, check};
@@ -223,15 +227,30 @@ pub fn campaigns() -> Program {
     )
 }
 
+/// The tests in `tests/on_server.rs` have their ledgers in a database.
+pub fn on_server() -> bool {
+    module_path!().starts_with("on_server")
+}
+
 /// A folder with a ledger and a sandbox file.
 pub struct Place {
     pub dir: tempfile::TempDir,
     pub program: Program,
+    /// Where the ledger is a database.
+    pub url: Option<String>,
 }
 
 impl Place {
     pub fn new() -> Place {
-        Place { dir: tempfile::tempdir().unwrap(), program: campaigns() }
+        Place { dir: tempfile::tempdir().unwrap(), program: campaigns(), url: on_server().then(postgres::database).flatten() }
+    }
+
+    /// Where the ledger is.
+    pub fn at(&self) -> ledger::Place {
+        match &self.url {
+            None => (&self.ledger()).into(),
+            Some(url) => ledger::Place::Server { url: url.clone(), beside: self.dir.path().into() },
+        }
     }
 
     pub fn ledger(&self) -> PathBuf {
@@ -243,7 +262,7 @@ impl Place {
     }
 
     pub fn open(&self) -> Writer {
-        Ledger::open(&self.ledger(), world()).unwrap()
+        Ledger::open(self.at(), world()).unwrap()
     }
 
     pub fn wanted(&self, campaign: &'static str) -> Wanted<'_> {

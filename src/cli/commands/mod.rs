@@ -25,3 +25,4 @@ pub mod sync;
 pub mod tags;
 pub mod test;
 pub mod why;
+pub mod work;

@@ -35,7 +35,7 @@ pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
         world: cx.world(),
     };
     let listen = if args.no_http { None } else { Some(Listen::new(args.listen, token(args)?)?) };
-    let options = Options { program: cx.global.program.clone(), store: cx.store_dir(), listen };
+    let options = Options { program: cx.global.program.clone(), store: cx.store_dir(), ledger: cx.ledger()?, listen };
     serve(options, cx.world(), Arc::new(journal))?;
     Ok(0)
 }

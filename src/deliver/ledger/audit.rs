@@ -198,8 +198,8 @@ fn check_bulk(db: &Connection, problems: &mut Problems) -> Result<(), LedgerErro
     let named = "SELECT members AS digest FROM stopped UNION SELECT members FROM arm UNION SELECT users FROM segment
         UNION SELECT addresses FROM segment UNION SELECT contents FROM segment UNION SELECT sources FROM program
         UNION SELECT ids FROM batch WHERE ids IS NOT NULL UNION SELECT vals FROM wait
-        UNION SELECT body FROM inbox WHERE readable IS NOT 1";
-    let sql = format!("SELECT digest FROM ({named}) WHERE digest NOT IN (SELECT digest FROM bulk)");
+        UNION SELECT body FROM inbox WHERE coalesce(readable, 0) <> 1";
+    let sql = format!("SELECT digest FROM ({named}) AS named WHERE digest NOT IN (SELECT digest FROM bulk)");
     for missing in db.prepare(&sql)?.query_map((), |row| row.get::<String>(0))? {
         let missing = missing?;
         let short = missing.get(..12).unwrap_or(&missing);

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::db::{OptionalExtension, params, ToValue};
+use super::db::{OptionalExtension, ToValue, params};
 
 use super::bulk::{self, Bulk};
 use super::due::{Due, Except, Limit, OPEN, Open};

@@ -4,13 +4,12 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-
 use super::audit::{self, Link};
 use super::bulk::Bulk;
 use super::error::LedgerError;
+use super::place::{Access, Place};
 use super::project::Tables;
 use super::record::Record;
-use super::place::{Access, Place};
 use super::{Ledger, schema};
 use crate::base::Instant;
 use crate::base::world::World;

@@ -16,7 +16,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 /// A database that is open, for one thread at a time.
 pub(super) enum Connection {
     Sqlite(rusqlite::Connection),
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 pub(super) struct Server {
@@ -115,6 +115,12 @@ macro_rules! whole_numbers {
     )*};
 }
 whole_numbers!(i64, i32, u32);
+
+impl FromValue for usize {
+    fn of(value: Value) -> Option<Self> {
+        if let Value::Int(n) = value { usize::try_from(n).ok() } else { None }
+    }
+}
 
 impl ToValue for bool {
     fn value(&self) -> Value<'_> {
@@ -355,9 +361,7 @@ impl Statement<'_> {
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         match self {
             Statement::Sqlite(statement) => {
-                params.with(|values| {
-                    values.iter().enumerate().try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value))
-                })?;
+                params.with(|values| values.iter().enumerate().try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value)))?;
                 Ok(Rows::Sqlite(statement.raw_query()))
             }
             Statement::Postgres { server, statement } => {
@@ -389,9 +393,7 @@ impl Statement<'_> {
     pub fn execute(&mut self, params: impl Params) -> Result<usize> {
         match self {
             Statement::Sqlite(statement) => {
-                params.with(|values| {
-                    values.iter().enumerate().try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value))
-                })?;
+                params.with(|values| values.iter().enumerate().try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value)))?;
                 Ok(statement.raw_execute()?)
             }
             Statement::Postgres { server, statement } => {
@@ -422,7 +424,7 @@ impl Connection {
     pub fn to_server(url: &str) -> Result<Connection> {
         let client = postgres::Client::connect(url, postgres::NoTls)?;
         let server = Server { client: RefCell::new(client), statements: RefCell::default(), closed: Cell::new(false) };
-        Ok(Connection::Postgres(server))
+        Ok(Connection::Postgres(Box::new(server)))
     }
 
     /// Whether the connection is gone, and with it all that was held by it.

@@ -43,7 +43,10 @@ impl Mark {
         // A fence of an earlier version names no writer: there was one.
         let mut words = text.splitn(4, ' ');
         let (ledger, n, head) = (words.next()?, words.next()?, words.next()?);
-        Some(Mark { ledger: ledger.into(), link: Link { writer: words.next().unwrap_or(audit::MAIN).into(), n: n.parse().ok()?, digest: head.into() } })
+        Some(Mark {
+            ledger: ledger.into(),
+            link: Link { writer: words.next().unwrap_or(audit::MAIN).into(), n: n.parse().ok()?, digest: head.into() },
+        })
     }
 }
 

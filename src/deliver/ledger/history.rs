@@ -148,8 +148,8 @@ impl History for Ledger {
         let mut counted: Dense<(u32, Arc<str>)> = Dense::default();
         let (account, endpoint) = scope.channel.as_ref().map(|c| (&c.account, &c.endpoint)).unzip();
         let past = self.past(
-            "s.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR r.campaign = ?3) AND (?4 IS NULL OR (s.account = ?4 AND s.endpoint = ?5))
-                AND (?6 IS NULL OR t.purpose = ?6)",
+            "s.day BETWEEN ?1 AND ?2 AND (CAST(?3 AS TEXT) IS NULL OR r.campaign = ?3) AND (CAST(?4 AS TEXT) IS NULL OR (s.account = ?4 AND s.endpoint = ?5))
+                AND (CAST(?6 AS TEXT) IS NULL OR t.purpose = ?6)",
             params![from.0, to.0, scope.campaign, account, endpoint, scope.purpose.map(purpose_name)],
         )?;
         for past in past {

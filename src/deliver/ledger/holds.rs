@@ -1,6 +1,6 @@
 //! What people hold back: everything, a campaign, or an account. A claim reads it, so that a hold takes effect before the next hand-over.
 
-use super::db::{params, ToValue};
+use super::db::{ToValue, params};
 use serde::Serialize;
 
 use super::console::Console;

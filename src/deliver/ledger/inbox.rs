@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::OptionalExtension;
+use super::db::{self, OptionalExtension};
 
 use super::bulk::{self, Bulk};
 use super::error::LedgerError;
@@ -99,7 +99,7 @@ impl Ledger {
     /// # Errors
     /// As [`Self::calls`].
     pub fn strays(&self) -> Result<i64, LedgerError> {
-        Ok(self.db.prepare_cached("SELECT count(*) FROM stray")?.query_row([], |row| row.get(0))?)
+        Ok(self.db.prepare_cached("SELECT count(*) FROM stray")?.query_row((), |row| row.get(0))?)
     }
 
     /// What a platform counted of a list, if it has said.
@@ -111,7 +111,7 @@ impl Ledger {
             "SELECT c.total, c.filtered, c.delivered, c.failed FROM counts c JOIN batch b USING (batch) JOIN segment s USING (segment)
             WHERE s.run = ? ORDER BY c.batch";
         let mut select = self.db.prepare_cached(sql)?;
-        let n = |row: &rusqlite::Row, i| row.get::<_, i64>(i).map(i64::unsigned_abs);
+        let n = |row: &db::Row, i| row.get::<i64>(i).map(i64::unsigned_abs);
         let rows = select
             .query_map([run.0], |row| Ok(Counts { total: n(row, 0)?, filtered: n(row, 1)?, delivered: n(row, 2)?, failed: n(row, 3)? }))?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -120,7 +120,7 @@ impl Ledger {
     /// The batch that a platform knows under an id, and its member if the id is one message's.
     fn batch_of(&self, id: &str) -> Result<Option<(i64, Option<UserNo>)>, LedgerError> {
         let sql = "SELECT batch, user_no FROM platform_id WHERE id = ?";
-        let found = self.db.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<u32>>(1)?.map(UserNo))));
+        let found = self.db.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get::<Option<u32>>(1)?.map(UserNo))));
         Ok(found.optional()?)
     }
 
@@ -130,7 +130,7 @@ impl Ledger {
             WHERE b.batch = ?";
         let (key, users, first, size) = self.db.prepare_cached(sql)?.query_row([batch], |row| {
             let key = MessageKey { run: RunId(row.get(0)?), step: row.get(1)?, leg: row.get(2)?, user: UserNo(0), attempt: row.get(3)? };
-            Ok((key, row.get::<_, String>(4)?, row.get::<_, usize>(5)?, row.get::<_, usize>(6)?))
+            Ok((key, row.get::<String>(4)?, row.get::<usize>(5)?, row.get::<usize>(6)?))
         })?;
         let users = match user {
             Some(user) => vec![user],
@@ -212,14 +212,14 @@ impl Writer {
         let sql =
             "SELECT s.id, s.news, s.at, s.source, p.batch, p.user_no FROM stray s JOIN platform_id p USING (id) ORDER BY s.id, s.news";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([], |row| {
+        let rows = select.query_map((), |row| {
             Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, String>(1)?,
+                row.get::<String>(0)?,
+                row.get::<String>(1)?,
                 Instant(row.get(2)?),
-                row.get::<_, String>(3)?,
+                row.get::<String>(3)?,
                 row.get(4)?,
-                row.get::<_, Option<u32>>(5)?.map(UserNo),
+                row.get::<Option<u32>>(5)?.map(UserNo),
             ))
         })?;
         let found: Vec<_> = rows.collect::<Result<_, _>>()?;

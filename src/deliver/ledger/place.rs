@@ -75,7 +75,9 @@ pub(super) enum Seat {
 
 /// What keeps others from the same seat. It belongs to the process or to its connection, never to a time.
 pub(super) enum Lock {
-    File { _held: File },
+    File {
+        _held: File,
+    },
     /// The decider's is 0.
     Seat(i64),
 }
@@ -212,8 +214,6 @@ pub(super) fn try_hold(db: &Connection, what: i64) -> db::Result<bool> {
 pub(super) fn let_go(db: &Connection, what: i64) -> db::Result<()> {
     match db {
         Connection::Sqlite(_) => Ok(()),
-        Connection::Postgres(_) => {
-            db.query_row("SELECT pg_advisory_unlock(CAST(? AS BIGINT))", [what], |row| row.get::<bool>(0)).map(drop)
-        }
+        Connection::Postgres(_) => db.query_row("SELECT pg_advisory_unlock(CAST(? AS BIGINT))", [what], |row| row.get::<bool>(0)).map(drop),
     }
 }

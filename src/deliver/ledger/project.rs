@@ -1,6 +1,6 @@
 //! Carries records out on the tables. A change that expects another state than it finds ends the transaction.
 
-use super::db::{Connection, params, ToValue};
+use super::db::{Connection, ToValue, params};
 
 use super::error::LedgerError;
 use super::inbox::id_digest;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::db::{self, OptionalExtension, Row, params, ToValue};
+use super::db::{self, OptionalExtension, Row, ToValue, params};
 use serde::Serialize;
 
 use super::error::LedgerError;
@@ -89,7 +89,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn reports(&self, campaign: Option<&str>) -> Result<Vec<RunReport>, LedgerError> {
-        self.reports_where("?1 IS NULL OR r.campaign = ?1", params![campaign])
+        self.reports_where("CAST(?1 AS TEXT) IS NULL OR r.campaign = ?1", params![campaign])
     }
 
     /// One run with its follow-ups.

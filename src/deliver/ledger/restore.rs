@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::db::params;
 
 use super::error::LedgerError;
+use super::place::{Place, Seat};
 use super::record::{Record, Timed};
 use super::state::State;
-use super::place::{Place, Seat};
 use super::{Ledger, Writer};
 use crate::base::Instant;
 use crate::base::world::World;

@@ -270,7 +270,9 @@ pub(super) fn require_durable(db: &Connection, file: &Path) -> Result<(), Ledger
             }
         }
         Connection::Postgres(_) => {
-            for (setting, wanted) in [("synchronous_commit", &["on", "remote_apply"][..]), ("fsync", &["on"]), ("full_page_writes", &["on"])] {
+            for (setting, wanted) in
+                [("synchronous_commit", &["on", "remote_apply"][..]), ("fsync", &["on"]), ("full_page_writes", &["on"])]
+            {
                 let found = text(&format!("SHOW {setting}"))?;
                 if !wanted.contains(&found.as_str()) {
                     return refuse(format!("{setting} = {found}"));

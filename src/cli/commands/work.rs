@@ -1,0 +1,55 @@
+//! `tagcast work`: hands over what another process plans, on a ledger that several share.
+
+use std::time::{Duration, Instant as Moment};
+
+use crate::cli::args::{Format, WorkArgs};
+use crate::cli::output::Context;
+use crate::deliver::carry_out::CarryOut;
+use crate::deliver::ledger::{Ledger, Place};
+use crate::engine::{Failure, binding};
+use crate::msg;
+
+/// How long it rests when nothing is due: what a person holds back or a plan adds is seen within this time.
+const REST: Duration = Duration::from_millis(500);
+/// How often it tries a channel again that stopped its campaigns.
+const TRY_STOPPED: Duration = Duration::from_secs(60);
+/// How long it rests when the database cannot be reached.
+const TROUBLE: Duration = Duration::from_secs(5);
+
+pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
+    cx.format(&[Format::Human])?;
+    let place = cx.ledger()?;
+    if matches!(place, Place::File(_)) {
+        return Err(Failure::new(msg!("a ledger in a file has one writer", "文件形式的账本只能有一个写入者")).help(msg!(
+            "name a PostgreSQL database with `[ledger] url` in tagcast.toml",
+            "请在 tagcast.toml 中用 `[ledger] url` 指定 PostgreSQL 数据库"
+        )));
+    }
+    let (project, snapshot) = cx.load_data(&[])?;
+    cx.require_sound(&project)?;
+    let world = cx.world();
+    let channels = binding::channels(&project, &cx.store_dir(), &world)?;
+    let mut worker = Ledger::join(&place, world.clone())?;
+    let mut carry = CarryOut::new(&mut worker, channels, snapshot.users().clone(), world.clone());
+    let (mut handed_over, mut tried) = (0, Moment::now());
+    while !world.stopping() {
+        match carry.up_to(world.now(), &mut ()) {
+            Ok(carried) => handed_over += carried.accepted,
+            Err(error) if args.once => return Err(error.into()),
+            Err(error) => {
+                cx.say(&error.message());
+                std::thread::sleep(TROUBLE);
+            }
+        }
+        if args.once {
+            break;
+        }
+        if tried.elapsed() >= TRY_STOPPED {
+            carry.try_stopped();
+            tried = Moment::now();
+        }
+        std::thread::sleep(REST);
+    }
+    cx.say(&msg!("{handed_over} messages were accepted", "{handed_over} 条消息已被接受"));
+    Ok(0)
+}

@@ -1,0 +1,271 @@
+//! Several workers at one PostgreSQL ledger: what one has, no other takes; what a dead one had is unknown and settled; quotas and pauses hold
+//! for all of them together.
+
+#[path = "support/delivery.rs"]
+mod delivery;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use delivery::{DUE, OF, Place, Wanted, at, ids, postgres, users, verified, world};
+use tagcast::base::Elapsed;
+use tagcast::base::world::{SimulatedWorld, World};
+use tagcast::deliver::carry_out::CarryOut;
+use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Reply, Verdict};
+use tagcast::deliver::ledger::{Console, Ledger, LedgerError, Scope, State, Taken};
+use tagcast::program::pack::{self, Endpoint};
+
+/// A platform that keeps keys, and counts what it sees. Some workers die in the middle of a call.
+#[derive(Default)]
+struct Platform {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Accepted messages by key.
+    accepted: BTreeMap<String, usize>,
+    calls: usize,
+    by_minute: BTreeMap<i64, usize>,
+}
+
+/// How one worker reaches it.
+struct Line {
+    platform: Arc<Platform>,
+    /// Dies at this call of its own, before or after the platform has accepted.
+    dies: Option<(usize, bool)>,
+    calls: Mutex<usize>,
+    most: usize,
+}
+
+impl Line {
+    fn to(platform: &Arc<Platform>, dies: Option<(usize, bool)>, most: usize) -> Arc<Line> {
+        Arc::new(Line { platform: platform.clone(), dies, calls: Mutex::new(0), most })
+    }
+}
+
+impl Channel for Line {
+    fn endpoint(&self) -> &Endpoint {
+        pack::endpoint("sandbox", "file").unwrap()
+    }
+
+    fn most(&self) -> usize {
+        self.most
+    }
+
+    fn settles_after(&self) -> Elapsed {
+        Elapsed(0)
+    }
+
+    fn send(&self, batch: &Batch) -> Reply {
+        let call = {
+            let mut calls = self.calls.lock().unwrap();
+            *calls += 1;
+            *calls
+        };
+        let dies = self.dies.filter(|(n, _)| *n == call);
+        if dies.is_some_and(|(_, after)| !after) {
+            panic!("killed before the request");
+        }
+        {
+            let mut seen = self.platform.seen.lock().unwrap();
+            seen.calls += 1;
+            for message in &batch.messages {
+                if seen.accepted.insert(message.key.clone(), 1).is_none() {
+                    *seen.by_minute.entry(batch.at.0 / 60_000_000).or_default() += 1;
+                }
+            }
+        }
+        assert!(dies.is_none(), "killed after the request");
+        let taken = batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() });
+        Answer::Taken(taken.collect()).into()
+    }
+}
+
+/// `None` when PostgreSQL is not installed.
+fn place() -> Option<Place> {
+    Some(Place { url: Some(postgres::database()?), ..Place::new() })
+}
+
+/// Carries out what is due with a worker of its own thread; whether it came through.
+fn work(place: &Place, line: Arc<Line>, until: &'static str) -> thread::JoinHandle<()> {
+    let place = place.at();
+    thread::spawn(move || {
+        let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
+        let mut worker = Ledger::join(place, world.clone()).unwrap();
+        CarryOut::new(&mut worker, Channels::all_by(line), ids(&users(OF)), world).up_to(at(until), &mut ()).unwrap();
+    })
+}
+
+#[test]
+fn four_workers_and_one_is_killed() {
+    for after in [false, true] {
+        let Some(place) = place() else { return };
+        let mut decider = place.open();
+        let a = Wanted { of: 40_000, ..place.wanted("a") };
+        let b = Wanted { of: 40_000, ..place.wanted("b") };
+        decider.plan_runs(&[(&a.to(0..30_000), a.info()), (&b.to(0..10_000), b.info())]).unwrap();
+        let platform = Arc::new(Platform::default());
+        let lines: Vec<_> = (0..4).map(|n| Line::to(&platform, (n == 2).then_some((2, after)), 512)).collect();
+        let threads: Vec<_> = lines.iter().map(|line| work(&place, line.clone(), DUE)).collect();
+        let died = threads.into_iter().map(|t| t.join().is_err()).filter(|died| *died).count();
+        assert_eq!(died, 1, "one worker is killed");
+        // Whoever comes next settles what it left.
+        work(&place, Line::to(&platform, None, 512), DUE).join().unwrap();
+        let seen = platform.seen.lock().unwrap();
+        assert_eq!(seen.accepted.len(), 40_000, "nothing lost");
+        let batches = postgres::number(place.url.as_ref().unwrap(), "SELECT count(*) FROM tagcast.batch");
+        assert_eq!(seen.calls as i64, batches + i64::from(after), "nothing is handed over twice but what was unknown");
+        let reports = decider.reports(None).unwrap();
+        assert!(reports.iter().all(|r| r.in_state(State::Accepted) == r.planned && r.finished_at.is_some()), "{reports:?}");
+        assert!(decider.stuck().unwrap().is_empty());
+        let verified = decider.verify().unwrap();
+        assert_eq!(verified.problems, []);
+        assert!(verified.heads.len() >= 4, "a chain for each writer: {:?}", verified.heads);
+    }
+}
+
+/// Case 13, its last part: four writers, four chains.
+#[test]
+fn case_13_changed_byte_is_named_among_four_chains() {
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let a = Wanted { of: 20_000, ..place.wanted("a") };
+    decider.plan_run(&a.to(0..20_000), &a.info()).unwrap();
+    let platform = Arc::new(Platform::default());
+    let threads: Vec<_> = (0..3).map(|_| work(&place, Line::to(&platform, None, 256), DUE)).collect();
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    verified(&decider);
+    let url = place.url.as_ref().unwrap();
+    let writers = postgres::number(url, "SELECT count(DISTINCT writer) FROM tagcast.audit");
+    assert!(writers >= 3, "{writers}");
+    let n = postgres::number(url, "SELECT max(n) FROM tagcast.audit WHERE writer = 'worker 1' AND kind = 'claim'");
+    postgres::execute(url, &format!("UPDATE tagcast.audit SET payload = payload || ' ' WHERE writer = 'worker 1' AND n = {n}"));
+    let problems = decider.verify().unwrap().problems;
+    assert!(problems.iter().any(|p| p.en == format!("record {n} of worker 1 is not what was written")), "{problems:?}");
+}
+
+/// Case 16: four workers share one quota of 60 a minute, also when one of them is killed.
+#[test]
+fn case_16_a_quota_is_shared() {
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let program = delivery::program(
+        "template T \"满300减50\" campaign slow { when everyone send template T at 2026-11-11 10:00 pace 60 per minute }",
+    );
+    let slow = Wanted { program: &program, campaign: "slow", due: at(DUE), of: OF };
+    decider.plan_run(&slow.to(0..300), &slow.info()).unwrap();
+    let platform = Arc::new(Platform::default());
+    for (minute, until) in ["2026-11-11 10:00", "2026-11-11 10:01", "2026-11-11 10:02", "2026-11-11 10:04"].into_iter().enumerate() {
+        let lines = (0..4).map(|n| Line::to(&platform, (minute == 1 && n == 0).then_some((1, true)), 7));
+        let threads: Vec<_> = lines.map(|line| work(&place, line, until)).collect();
+        threads.into_iter().for_each(|t| drop(t.join()));
+    }
+    work(&place, Line::to(&platform, None, 7), "2026-11-11 10:05").join().unwrap();
+    let seen = platform.seen.lock().unwrap();
+    assert!(seen.by_minute.values().all(|n| *n <= 60), "{:?}", seen.by_minute);
+    assert_eq!(seen.accepted.len(), 300);
+    verified(&decider);
+}
+
+#[test]
+fn case_10_a_database_that_does_not_sync_is_refused() {
+    let Some(place) = place() else { return };
+    let url = place.url.clone().unwrap();
+    let (_, name) = url.rsplit_once("dbname=").unwrap();
+    postgres::execute(&url, &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
+    let Err(LedgerError::NotDurable { setting, .. }) = Ledger::open(place.at(), world()) else { panic!("it is refused") };
+    assert_eq!(setting, "synchronous_commit = off");
+}
+
+/// One decider; whoever loses its connection, and with it its lock, writes nothing more by it.
+#[test]
+fn case_15_a_decider_without_its_lock_writes_nothing() {
+    let Some(place) = place() else { return };
+    let mut first = place.open();
+    assert!(matches!(Ledger::open(place.at(), world()), Err(LedgerError::Busy(_))));
+    postgres::cut(place.url.as_ref().unwrap());
+    let mut second = place.open();
+    let a = place.wanted("a");
+    let error = first.plan_run(&a.to(0..10), &a.info()).unwrap_err();
+    assert!(error.message().en.contains("could not be reached") || error.message().en.contains("57P01"), "{error}");
+    assert!(matches!(first.renew_if_lost(), Err(LedgerError::Busy(_))));
+    second.plan_run(&a.to(0..10), &a.info()).unwrap();
+    assert_eq!(second.reports(None).unwrap().len(), 1);
+    verified(&second);
+}
+
+/// The database was gone for a moment: the process connects anew and goes on, and what was under way is settled.
+#[test]
+fn a_lost_connection_is_made_anew() {
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let a = place.wanted("a");
+    decider.plan_run(&a.to(0..100), &a.info()).unwrap();
+    postgres::cut(place.url.as_ref().unwrap());
+    let platform = Arc::new(Platform::default());
+    let mut carry = CarryOut::new(&mut decider, Channels::all_by(Line::to(&platform, None, 10)), ids(&users(OF)), world());
+    let _ = carry.up_to(at(DUE), &mut ());
+    carry.up_to(at(DUE), &mut ()).unwrap();
+    assert_eq!(platform.seen.lock().unwrap().accepted.len(), 100);
+    verified(&decider);
+}
+
+/// A person beside them pauses: no worker claims anything more.
+#[test]
+fn a_pause_holds_for_all_workers() {
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let a = place.wanted("a");
+    decider.plan_run(&a.to(0..100), &a.info()).unwrap();
+    let mut console = Console::open(place.at(), world()).unwrap().unwrap();
+    assert_eq!(console.pause(&Scope::Campaign("a".into()), "li", at(DUE)).unwrap(), 100);
+    let platform = Arc::new(Platform::default());
+    let run =
+        || (0..3).map(|_| work(&place, Line::to(&platform, None, 10), DUE)).collect::<Vec<_>>().into_iter().for_each(|t| t.join().unwrap());
+    run();
+    assert_eq!(platform.seen.lock().unwrap().calls, 0);
+    assert!(console.resume(&Scope::Campaign("a".into()), "li", at(DUE)).unwrap());
+    run();
+    assert_eq!(platform.seen.lock().unwrap().accepted.len(), 100);
+    let Ok(Some(reading)) = Ledger::open_existing(place.at()) else { panic!("a ledger") };
+    assert!(reading.is_at_work().unwrap() && !reading.is_fenced().unwrap());
+    verified(&decider);
+}
+
+/// Case 11: a database that was put back from an old copy is behind the file that each process keeps.
+#[test]
+fn case_11_an_old_database_is_fenced() {
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let a = place.wanted("a");
+    decider.plan_run(&a.to(0..10), &a.info()).unwrap();
+    let platform = Arc::new(Platform::default());
+    CarryOut::new(&mut decider, Channels::all_by(Line::to(&platform, None, 5)), ids(&users(OF)), world()).up_to(at(DUE), &mut ()).unwrap();
+    drop(decider);
+    postgres::execute(
+        place.url.as_ref().unwrap(),
+        "DELETE FROM tagcast.audit WHERE seq >= (SELECT min(seq) FROM tagcast.audit WHERE kind = 'claim')",
+    );
+    assert!(matches!(Ledger::open(place.at(), world()), Err(LedgerError::Fenced { .. })));
+    assert!(matches!(Ledger::join(place.at(), world()), Err(LedgerError::Fenced { .. })));
+}
+
+#[test]
+fn claims_of_others_are_left_alone() {
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let a = place.wanted("a");
+    decider.plan_run(&a.to(0..10), &a.info()).unwrap();
+    let due = decider.due(at(DUE), &Default::default()).unwrap().unwrap();
+    let Taken::Claim(claim) = decider.claim(due, 5, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    // While the decider lives, its claim is its own, and the rest of its segment, too.
+    let platform = Arc::new(Platform::default());
+    work(&place, Line::to(&platform, None, 5), DUE).join().unwrap();
+    assert_eq!(platform.seen.lock().unwrap().calls, 0);
+    drop(claim);
+    drop(decider);
+    work(&place, Line::to(&platform, None, 5), DUE).join().unwrap();
+    assert_eq!(platform.seen.lock().unwrap().accepted.len(), 10);
+}
