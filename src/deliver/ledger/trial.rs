@@ -1,7 +1,7 @@
 //! Test messages: one real message to a named person, outside runs and caps. It is claimed before it is handed over like any other, so that
 //! nothing leaves without a trace.
 
-use rusqlite::params;
+use super::db::params;
 use serde::Serialize;
 
 use super::console::Console;
@@ -43,7 +43,7 @@ impl Ledger {
     pub fn trials(&self) -> Result<Vec<TrialSent>, LedgerError> {
         let sql = "SELECT trial, campaign, template, channel, at, who, state, reason FROM trial ORDER BY trial";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map([], |row| {
+        let rows = select.query_map((), |row| {
             Ok(TrialSent {
                 number: row.get(0)?,
                 campaign: row.get(1)?,
