@@ -17,7 +17,6 @@ use crate::deliver::ledger::{Console, Ledger, RunId, State};
 use crate::diag::Msg;
 use crate::msg;
 use crate::program::typed::{Channel, Send};
-use crate::store::Store;
 
 /// A request begins so soon after its claim or not at all.
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
@@ -89,7 +88,7 @@ pub fn send_test(project: &Project, data: &Data, store: &Path, wanted: &Wanted, 
         )));
     };
     let content = content(data, project, send, user)?;
-    let mut console = console(store, world)?;
+    let mut console = console(project, store, world)?;
     if let Some(user) = user
         && console.opted_out(data.snapshot.user_count())?.contains(user)
     {
@@ -155,8 +154,8 @@ fn content(data: &Data, project: &Project, send: &Send, user: Option<UserNo>) ->
 }
 
 /// The ledger beside whoever is at work with it; made where there is none.
-fn console(store: &Path, world: &Arc<dyn World>) -> Result<Console, Failure> {
-    let path = Store::ledger_path_in(store);
+fn console(project: &Project, store: &Path, world: &Arc<dyn World>) -> Result<Console, Failure> {
+    let path = project.config.ledger(store)?;
     if let Some(console) = Console::open(&path, world.clone())? {
         return Ok(console);
     }
