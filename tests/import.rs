@@ -29,8 +29,11 @@ impl Desk {
 
     fn tags(&self, schema: &Schema, file: &Path) -> Result<Report, ImportError> {
         let mut writer = self.store.writer().unwrap();
-        let report =
-            TagImport { file, id: "id", reading: Reading::default(), source: None, only: None }.run(&mut writer, schema, &mut |_| {})?;
+        let report = TagImport { file, id: "id", reading: Reading::default(), source: None, only: None, replace: false }.run(
+            &mut writer,
+            schema,
+            &mut |_| {},
+        )?;
         writer.commit()?;
         Ok(report)
     }
@@ -216,6 +219,32 @@ fn bad_json_lines_are_told_by_line() {
 }
 
 #[test]
+fn a_file_replaces_whole_columns_and_no_others() {
+    let desk = Desk::new();
+    desk.tags(&schema(), &desk.file("a.csv", "id,region,age\nu1,Beijing,30\nu2,Shanghai,40\nu3,Beijing,50\n")).unwrap();
+    let replace = |schema: &Schema, text: &str| -> Result<Report, ImportError> {
+        let (file, only) = (desk.file("b.csv", text), ["age".to_string()]);
+        let mut writer = desk.store.writer().unwrap();
+        let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: Some(&only), replace: true };
+        let report = import.run(&mut writer, schema, &mut |_| {})?;
+        writer.commit()?;
+        Ok(report)
+    };
+    let values = |name: &str| {
+        let (snapshot, mut values) = (desk.snapshot(), Vec::new());
+        (0..4).for_each(|row| values.push(snapshot.tag(name).unwrap().unwrap().value(row)));
+        values
+    };
+    let mut everyone = schema();
+    everyone.tags[1].always = true;
+    let refused = errors(replace(&everyone, "id,age\nu3,1\nu1,2\n"));
+    assert!(refused[0].contains("lacks 1 user(s) of the store, who would lose `age`"), "{refused:?}");
+    assert_eq!(replace(&schema(), "id,age,region\nu3,51,Shanghai\nu4,60,Shanghai\nu1,31,x\n").unwrap().columns, ["age"]);
+    assert_eq!(values("age"), [Some(Value::Int(31)), None, Some(Value::Int(51)), Some(Value::Int(60))]);
+    assert_eq!(values("region"), [Some(Value::Enum(1)), Some(Value::Enum(0)), Some(Value::Enum(1)), None]);
+}
+
+#[test]
 fn always_is_kept() {
     let desk = Desk::new();
     let mut schema = schema();
@@ -309,7 +338,7 @@ fn a_wish_to_stop_ends_an_import_and_changes_nothing() {
     let store = Store::open(desk.store.dir(), Arc::new(Stopping)).unwrap();
     let mut writer = store.writer().unwrap();
     let mut told = Vec::new();
-    let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
+    let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
     let stopped = import.run(&mut writer, &schema(), &mut |p| told.push(p.rows)).unwrap_err();
     assert_eq!(stopped.to_string(), "stopped before the end: nothing was changed");
     assert_eq!(told, [16_384]);
@@ -339,7 +368,7 @@ fn damaged_binary_files_are_refused_or_read() {
                 bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= flip);
                 let file = other.file(name, &bytes);
                 let mut writer = other.store.writer().unwrap();
-                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
+                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
                 refused += usize::from(import.run(&mut writer, &schema(), &mut |_| {}).is_err());
             }
         }
@@ -405,7 +434,7 @@ tag total_charges number
     let desk = Desk::new();
     let schema = Schema { tags: inferred.tags, events: Vec::new() };
     let mut writer = desk.store.writer().unwrap();
-    let report = TagImport { file: &file, id: "user_id", reading: Reading::default(), source: None, only: None }
+    let report = TagImport { file: &file, id: "user_id", reading: Reading::default(), source: None, only: None, replace: false }
         .run(&mut writer, &schema, &mut |_| {})
         .unwrap();
     writer.commit().unwrap();

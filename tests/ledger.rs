@@ -79,7 +79,7 @@ fn case_04_an_import_moves_nobody() {
 }
 
 fn import_tags(writer: &mut tagcast::store::Writer, file: &Path) {
-    let import = TagImport { file, id: "id", reading: Reading::default(), source: None, only: None };
+    let import = TagImport { file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
     import.run(writer, &program("tag age int base").schema, &mut |_| ()).unwrap();
     writer.commit().unwrap();
 }

@@ -347,7 +347,7 @@ proptest! {
             prop_assert_eq!(export.write(&file, &*world()).unwrap(), rows.len());
             let store = Store::create_or_open(dir.path().join(format), world()).unwrap();
             let mut writer = store.writer().unwrap();
-            let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
+            let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
             if let Err(e) = import.run(&mut writer, &schema, &mut |_| {}) {
                 prop_assert!(false, "{format}: {e:?}");
             }

@@ -91,7 +91,11 @@ fn schema() -> Schema {
 /// Imports one file of tags and one of events, in one change.
 fn change(store: &Store, tags: &Path, events: &Path) -> Result<(), ImportError> {
     let mut writer = store.writer()?;
-    TagImport { file: tags, id: "id", reading: Reading::default(), source: None, only: None }.run(&mut writer, &schema(), &mut |_| {})?;
+    TagImport { file: tags, id: "id", reading: Reading::default(), source: None, only: None, replace: false }.run(
+        &mut writer,
+        &schema(),
+        &mut |_| {},
+    )?;
     let import = EventImport { file: events, id: "id", at: "at", reading: Reading::default(), again: true, source: None };
     import.run(&mut writer, &schema().events[0], std::iter::empty(), &mut |_| {})?;
     Ok(writer.commit()?)
@@ -250,7 +254,7 @@ fn a_machine_that_dies_while_old_files_are_removed_finds_a_state_that_was_acknow
         let file = desk.path("day.csv");
         fs::write(&file, format!("id,age,name\nu1,{day},\nn{day},1,x\n")).unwrap();
         let mut writer = Store::open(&dir, world.clone()).unwrap().writer().unwrap();
-        let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
+        let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
         import.run(&mut writer, &schema(), &mut |_| {}).unwrap();
         writer.commit().unwrap();
         acknowledged.push(digest(&dir));

@@ -216,7 +216,9 @@ pub struct FmtArgs {
 #[derive(Subcommand, Debug)]
 pub enum TagsCommand {
     /// Import users and their tags from CSV, JSON Lines, Parquet or Arrow: all rows or none
-    #[command(after_help = "Examples:\n  tagcast tags import users.csv --id user_id\n  tagcast tags import users.parquet --id id --infer")]
+    #[command(
+        after_help = "Examples:\n  tagcast tags import users.csv --id user_id\n  tagcast tags import users.parquet --id id --infer\n  tagcast tags import scores.csv --id id --only churn_risk --replace"
+    )]
     Import(TagsImportArgs),
     /// Set tags as they change: durable, and seen by every query, when the command has answered
     #[command(
@@ -240,9 +242,15 @@ pub struct TagsImportArgs {
     /// Write tags.campaign for columns that are not declared
     #[arg(long)]
     pub infer: bool,
-    /// Only these columns
+    /// Read only these columns
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Users who are not in the file lose their values of the tags that it fills
+    #[arg(long)]
+    pub replace: bool,
+    /// Users who are not in the file keep their values (the default)
+    #[arg(long, conflicts_with = "replace")]
+    pub upsert: bool,
     /// Numbers for money count fen and not yuan
     #[arg(long)]
     pub minor_units: bool,

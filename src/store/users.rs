@@ -8,6 +8,7 @@
 use arrow_array::{LargeStringArray, UInt32Array};
 use arrow_buffer::{ArrowNativeType, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
+use std::ops::Range;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,6 +17,9 @@ use crate::base::UserNo;
 
 /// More users than numbers: the last number is kept free so that a count always fits 32 bits.
 pub const MAX_USERS: u32 = u32::MAX;
+
+/// Ids that are looked up beside each other.
+const LOOKED_UP_AT_ONCE: usize = 64;
 
 /// The users of a snapshot.
 #[derive(Clone, Debug, Default)]
@@ -54,9 +58,16 @@ impl Ids {
 
     /// `None` past the end, and where a damaged file has no text.
     pub fn get(&self, row: usize) -> Option<&str> {
-        let (from, to) = (*self.offsets.get(row)?, *self.offsets.get(row + 1)?);
-        let bytes = self.bytes.get(usize::try_from(from).ok()?..usize::try_from(to).ok()?)?;
-        std::str::from_utf8(bytes).ok()
+        std::str::from_utf8(self.bytes_of(row)?).ok()
+    }
+
+    fn bytes_of(&self, row: usize) -> Option<&[u8]> {
+        self.bytes.get(self.range(row)?)
+    }
+
+    fn range(&self, row: usize) -> Option<Range<usize>> {
+        let (from, to) = (*self.offsets.get(row)?, *self.offsets.get(row.checked_add(1)?)?);
+        Some(usize::try_from(from).ok()?..usize::try_from(to).ok()?)
     }
 
     /// The same as an array, after all of it was checked.
@@ -95,6 +106,43 @@ impl Users {
         let hash = xxh3_64(id.as_bytes());
         self.segments.iter().find_map(|s| s.find(hash, id))
     }
+
+    /// The numbers of many ids. Those that stand in the order of their numbers are found without the index, as is usual when a
+    /// file is imported again; the others some at a time, so that the memory is asked for many of them at once.
+    pub fn numbers(&self, ids: &[Option<&str>]) -> Vec<Option<UserNo>> {
+        let mut numbers = Vec::with_capacity(ids.len());
+        if self.is_empty() {
+            numbers.resize(ids.len(), None);
+            return numbers;
+        }
+        let mut expected = UserNo(0);
+        for some in ids.chunks(LOOKED_UP_AT_ONCE) {
+            let ordered = some.iter().take_while(|id| {
+                let found = id.is_some() && self.id(expected) == **id;
+                if found {
+                    numbers.push(Some(expected));
+                    expected.0 += 1;
+                }
+                found
+            });
+            let rest = some.get(ordered.count()..).unwrap_or_default();
+            let hashes: Vec<u64> = rest.iter().map(|id| id.map_or(0, |id| xxh3_64(id.as_bytes()))).collect();
+            let from = numbers.len();
+            numbers.resize(from + rest.len(), None);
+            for segment in &self.segments {
+                let guesses = segment.guesses(&hashes);
+                for (((id, hash), guess), number) in rest.iter().zip(&hashes).zip(guesses).zip(&mut numbers[from..]) {
+                    if let (Some(id), None) = (id, &number) {
+                        *number = guess.check(segment, id).or_else(|| segment.find(*hash, id));
+                    }
+                }
+            }
+            if let Some(Some(last)) = numbers.last() {
+                expected = UserNo(last.0.saturating_add(1));
+            }
+        }
+        numbers
+    }
 }
 
 impl IdSegment {
@@ -105,14 +153,35 @@ impl IdSegment {
         whole.then_some(IdSegment { first, ids, slots, files })
     }
 
+    /// Where each id would be if no other stood in its way. Each step is done for all before the next one.
+    fn guesses(&self, hashes: &[u64]) -> Vec<Guess> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let rows: Vec<u32> = hashes.iter().map(|hash| self.slots.get(*hash as usize & mask).copied().unwrap_or(0)).collect();
+        let bytes = |row: u32| self.ids.range(row.checked_sub(1)? as usize);
+        rows.into_iter().map(|row| Guess { row, bytes: bytes(row).unwrap_or(0..0) }).collect()
+    }
+
     fn find(&self, hash: u64, id: &str) -> Option<UserNo> {
         for slot in probe(hash, self.slots.len()) {
             let row = self.slots.get(slot)?.checked_sub(1)?;
-            if self.ids.get(row as usize) == Some(id) {
+            if self.ids.bytes_of(row as usize) == Some(id.as_bytes()) {
                 return Some(UserNo(self.first + row));
             }
         }
         None
+    }
+}
+
+/// A row plus one, or zero, and where its id stands.
+struct Guess {
+    row: u32,
+    bytes: Range<usize>,
+}
+
+impl Guess {
+    fn check(self, segment: &IdSegment, id: &str) -> Option<UserNo> {
+        let row = self.row.checked_sub(1)?;
+        (segment.ids.bytes.get(self.bytes)? == id.as_bytes()).then_some(UserNo(segment.first + row))
     }
 }
 
@@ -217,6 +286,14 @@ mod tests {
         assert_eq!(users.number("用户"), Some(UserNo(1001)));
         assert_eq!(users.id(UserNo(1001)), Some("用户"));
         assert_eq!(users.id(UserNo(999)), Some("u999"));
+        let ids: Vec<String> = (0..1000).chain([7, 500, 501, 502, 3, 1001]).map(|i| format!("u{i}")).collect();
+        let mut asked: Vec<Option<&str>> =
+            ids.iter().map(|id| Some(id.as_str())).chain([None, Some("用户"), Some(""), Some("x")]).collect();
+        for _ in 0..7 {
+            let one_by_one: Vec<_> = asked.iter().map(|id| id.and_then(|id| users.number(id))).collect();
+            assert_eq!(users.numbers(&asked), one_by_one);
+            asked.rotate_right(331);
+        }
         assert_eq!((users.number("nobody"), users.id(UserNo(1002))), (None, None));
     }
 }

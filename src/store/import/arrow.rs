@@ -9,7 +9,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::{FileReader, StreamReader};
-use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::cell::Cell as Quiet;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -21,7 +21,7 @@ use super::cell::Cell;
 use super::source::{Bad, MAX_COLUMNS, Rows};
 use crate::store::{StoreError, words};
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// Record batches as rows.
 pub(super) struct BatchRows {
@@ -39,12 +39,18 @@ pub(super) struct BatchRows {
 
 /// Opens an Arrow file or stream.
 pub(super) fn open(path: &Path) -> Result<BatchRows, StoreError> {
+    let (schema, batches) = batches(path)?;
+    BatchRows::new(path, &schema, batches, None)
+}
+
+/// The batches of an Arrow file or stream.
+pub(super) fn batches(path: &Path) -> Result<(SchemaRef, Batches), StoreError> {
     let read = |e| StoreError::read(path, e);
     let mut file = File::open(path).map_err(read)?;
     let mut magic = Vec::new();
     file.by_ref().take(6).read_to_end(&mut magic).map_err(read)?;
     let file = BufReader::new(File::open(path).map_err(read)?);
-    let opened = guarded(path, || {
+    guarded(path, || {
         Ok(if magic == b"ARROW1" {
             let reader = FileReader::try_new(file, None)?;
             (reader.schema(), Box::new(reader) as Batches)
@@ -52,8 +58,7 @@ pub(super) fn open(path: &Path) -> Result<BatchRows, StoreError> {
             let reader = StreamReader::try_new(file, None)?;
             (reader.schema(), Box::new(reader) as Batches)
         })
-    })?;
-    BatchRows::new(path, &opened.0, opened.1, None)
+    })
 }
 
 thread_local! {
@@ -88,17 +93,18 @@ pub(super) fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowErro
     )))
 }
 
+/// The names of the columns, unless there are too many.
+pub(super) fn names(path: &Path, schema: &Schema) -> Result<Vec<String>, StoreError> {
+    if schema.fields().len() > MAX_COLUMNS {
+        return Err(StoreError::Import(words!("`{0}` has more than {MAX_COLUMNS} columns", "`{0}` 超过 {MAX_COLUMNS} 列", path.display())));
+    }
+    Ok(schema.fields().iter().map(|f| f.name().clone()).collect())
+}
+
 impl BatchRows {
     pub fn new(path: &Path, schema: &Schema, batches: Batches, rows: Option<u64>) -> Result<Self, StoreError> {
         let bytes = std::fs::metadata(path).map_err(|e| StoreError::read(path, e))?.len();
-        let columns: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
-        if columns.len() > MAX_COLUMNS {
-            return Err(StoreError::Import(words!(
-                "`{0}` has more than {MAX_COLUMNS} columns",
-                "`{0}` 超过 {MAX_COLUMNS} 列",
-                path.display()
-            )));
-        }
+        let columns = names(path, schema)?;
         let bytes_a_row = rows.map_or(0, |n| bytes / n.max(1));
         Ok(BatchRows { path: path.into(), columns, batches, batch: None, at: 0, line: 0, bytes: 0, bytes_a_row })
     }
@@ -142,7 +148,7 @@ impl Rows for BatchRows {
 }
 
 /// One value of an array as a cell; missing past the end.
-fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
+pub(super) fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
     if row >= array.len() || array.is_null(row) {
         return Cell::Missing;
     }

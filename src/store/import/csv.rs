@@ -1,11 +1,11 @@
 //! CSV and TSV: UTF-8, with or without a byte order mark, the first row naming the columns.
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
-use std::cell::Cell as Shared;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cell::Cell;
 use super::source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, Rows, not_utf8, row_too_long};
@@ -15,7 +15,7 @@ pub(super) struct Csv {
     path: PathBuf,
     reader: Reader<Budgeted>,
     /// What the reader may still take before the row must have ended.
-    budget: Rc<Shared<u64>>,
+    budget: Arc<AtomicU64>,
     columns: Vec<String>,
     record: ByteRecord,
 }
@@ -23,15 +23,15 @@ pub(super) struct Csv {
 /// A file that refuses to give more than its budget, so that a lost quote does not pull all of it into memory.
 struct Budgeted {
     file: File,
-    budget: Rc<Shared<u64>>,
+    budget: Arc<AtomicU64>,
 }
 
 const OVER_BUDGET: io::ErrorKind = io::ErrorKind::FileTooLarge;
 
 impl Read for Budgeted {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.budget.get().checked_sub(into.len() as u64).ok_or(OVER_BUDGET)?;
-        self.budget.set(left);
+        let left = self.budget.load(Ordering::Relaxed).checked_sub(into.len() as u64).ok_or(OVER_BUDGET)?;
+        self.budget.store(left, Ordering::Relaxed);
         self.file.read(into)
     }
 }
@@ -39,7 +39,7 @@ impl Read for Budgeted {
 impl Csv {
     pub fn open(path: &Path, separator: u8) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(|e| StoreError::read(path, e))?;
-        let budget = Rc::new(Shared::new(MAX_ROW_BYTES));
+        let budget = Arc::new(AtomicU64::new(MAX_ROW_BYTES));
         let input = Budgeted { file, budget: budget.clone() };
         let reader =
             ReaderBuilder::new().delimiter(separator).flexible(true).has_headers(false).buffer_capacity(1 << 16).from_reader(input);
@@ -83,7 +83,7 @@ impl Csv {
     }
 
     fn read(&mut self) -> Result<bool, csv::Error> {
-        self.budget.set(MAX_ROW_BYTES);
+        self.budget.store(MAX_ROW_BYTES, Ordering::Relaxed);
         self.reader.read_byte_record(&mut self.record)
     }
 

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::source;
-use super::table::{Field, Table};
-use super::{Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, no_column};
+use super::blocks::Blocks;
+use super::table::{Block, Field, Header, Role, Wanted};
+use super::{BLOCK_ROWS, Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, Words, no_column};
 use crate::base::{EventSchema, TagSchema};
 use crate::store::file::{self, NewFile};
 use crate::store::merge::{self, Arrivals};
@@ -15,7 +15,7 @@ use crate::store::users::NewUsers;
 use crate::store::{EventSegment, StoreError, Writer, batches, declare, words};
 
 /// Events that are sorted in memory before they go to the spill file.
-const CHUNK_ROWS: usize = 1 << 20;
+const RUN_ROWS: usize = 1 << 20;
 
 /// What to import and how to read it.
 #[derive(Clone, Debug)]
@@ -45,12 +45,13 @@ impl EventImport<'_> {
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Report, ImportError> {
         let always = always.map(|t| t.name.as_str()).next();
-        self.run_in_chunks(CHUNK_ROWS, writer, event, always, tell)
+        self.run_in_blocks(BLOCK_ROWS, RUN_ROWS, writer, event, always, tell)
     }
 
-    fn run_in_chunks(
+    fn run_in_blocks(
         &self,
-        chunk_rows: usize,
+        block_rows: usize,
+        run_rows: usize,
         writer: &mut Writer,
         event: &EventSchema,
         always: Option<&str>,
@@ -69,7 +70,7 @@ impl EventImport<'_> {
             )));
         }
         writer.fold_live()?;
-        let loaded = self.load(chunk_rows, writer, event, always, tell)?;
+        let loaded = self.load(block_rows, run_rows, writer, event, always, tell)?;
         let new_users = loaded.new.len() as u64;
         writer.add_users(loaded.new)?;
         writer.put_events(event, self.source, &loaded.runs)?;
@@ -80,89 +81,85 @@ impl EventImport<'_> {
 
     fn load(
         &self,
-        chunk_rows: usize,
+        block_rows: usize,
+        run_rows: usize,
         writer: &mut Writer,
         event: &EventSchema,
         always: Option<&str>,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Loaded, ImportError> {
         let snapshot = writer.snapshot()?;
-        let mut source = source::open(self.file)?;
-        let header = source.columns().to_vec();
-        let mut table = Table::new(self.id, Some(self.at), event.fields.iter().map(|f| Field::new(&f.name, &f.ty)).collect());
-        header.iter().enumerate().for_each(|(i, name)| table.add_column(i, name));
-        if !header.is_empty() {
-            self.check_columns(&table, event, &header)?;
-        }
+        let (mut blocks, wanted) = Blocks::open(self.file, block_rows, |header| {
+            let fields = event.fields.iter().map(|f| Field { name: &f.name, ty: &f.ty, required: (!f.optional).then(|| missing(&f.name)) });
+            let wanted = Wanted::new(self.id, Some(self.at), fields.collect(), &self.reading);
+            if !header.is_empty() {
+                self.check_columns(&Header::of(header, &wanted), event)?;
+            }
+            Ok(wanted)
+        })?;
         let world = writer.world().clone();
         let (mut errors, mut steps) = (Errors::new(), Steps::new(&*world, self.file, tell));
         let mut new = NewUsers::after(snapshot.user_count());
-        let (mut users, mut at) = (Vec::new(), Vec::new());
-        let mut spill = Spill { file: None };
-        let mut rows = 0;
-        while let Some(row) = table.read(&mut *source, &self.reading, &mut errors)? {
-            rows += 1;
-            steps.row(source.bytes_read())?;
-            let Some(id) = row.id else { continue };
-            for (field, _) in event.fields.iter().zip(&table.fields).filter(|(f, column)| !f.optional && !column.given) {
-                let name = &field.name;
-                errors.add(
-                    row.line,
-                    Some(name),
-                    words!(
-                        "`{name}` is missing: give a value, or declare the field `optional`",
-                        "缺少 `{name}`：请给出值，或把该字段声明为 `optional`"
-                    ),
-                );
+        let (mut arrivals, mut spill) = (Arrivals::default(), Spill { file: None });
+        blocks.for_each(&wanted, |block| {
+            steps.block(&block)?;
+            let Block { lines, ids, at, columns, errors: mut found, .. } = block;
+            let mut users = Vec::with_capacity(lines.len());
+            for (row, id) in ids.known_to(snapshot.users()).enumerate() {
+                users.push(match (id, always) {
+                    (None, _) => 0, // Told already.
+                    (Some((_, Some(user))), _) => user.0,
+                    (Some((id, None)), None) => new.get_or_add(id).ok_or(StoreError::TooManyUsers)?.0,
+                    (Some((_, None)), Some(tag)) => {
+                        found.add(row, Some(self.id), unknown_user(tag));
+                        0
+                    }
+                });
             }
-            match row.at {
-                Some(Ok(instant)) => at.push(instant.0),
-                Some(Err(why)) => errors.add(row.line, Some(self.at), why),
-                None => {
-                    errors.add(row.line, Some(self.at), words!("the instant is missing: every event needs one", "缺少时间：每个事件都要有"))
-                }
-            }
-            let known = id.as_ref().ok().and_then(|id| snapshot.user_no(id));
-            match (id, known, always) {
-                (Err(why), ..) => errors.add(row.line, Some(self.id), why),
-                (Ok(_), Some(user), _) => users.push(user.0),
-                (Ok(id), None, None) => users.push(new.get_or_add(&id).ok_or(StoreError::TooManyUsers)?.0),
-                (Ok(_), None, Some(tag)) => errors.add(
-                    row.line,
-                    Some(self.id),
-                    words!(
-                        "the store does not know this user, and no user may be without `{tag}` (declared `always`): import the tags first",
-                        "数据仓中没有该用户，而 `{tag}` 声明为 `always`，用户不能没有它：请先导入标签"
-                    ),
-                ),
-            }
+            errors.take(&lines, found);
             if errors.total > 0 {
-                table.take(); // Nothing will be imported: keep looking for errors, keep no values.
-                (users, at) = (Vec::new(), Vec::new());
-            } else if table.rows == chunk_rows {
-                let arrivals = Arrivals { users: std::mem::take(&mut users), at: std::mem::take(&mut at), columns: table.take() };
-                spill.add(writer, event, merge::sort(event, &arrivals))?;
+                arrivals = Arrivals::default(); // Nothing will be imported: keep looking for errors, keep no values.
+                return Ok(());
             }
-        }
-        self.check_columns(&table, event, source.columns())?;
-        errors.check(self.file, rows)?;
-        let last = merge::sort(event, &Arrivals { users, at, columns: table.take() });
-        let filled = table.fields.iter().filter(|f| f.seen).map(|f| f.name.to_string()).collect();
-        Ok(Loaded { rows, new, runs: spill.finish(event, last)?, filled, ignored: table.ignored })
+            arrivals.add(users, at, columns);
+            if arrivals.len() >= run_rows {
+                spill.add(writer, event, merge::sort(event, &std::mem::take(&mut arrivals)))?;
+            }
+            Ok(())
+        })?;
+        let header = blocks.header();
+        self.check_columns(header, event)?;
+        errors.check(self.file, steps.rows)?;
+        let last = merge::sort(event, &arrivals);
+        let filled = event.fields.iter().enumerate().filter(|(i, _)| header.has(Role::Field(*i))).map(|(_, f)| f.name.clone()).collect();
+        Ok(Loaded { rows: steps.rows, new, runs: spill.finish(event, last)?, filled, ignored: header.ignored() })
     }
 
-    fn check_columns(&self, table: &Table<'_>, event: &EventSchema, columns: &[String]) -> Result<(), ImportError> {
-        if !table.seen_id {
-            return Err(no_column(self.file, self.id, ("user id", "用户编号"), columns));
+    fn check_columns(&self, header: &Header, event: &EventSchema) -> Result<(), ImportError> {
+        if !header.has(Role::Id) {
+            return Err(no_column(self.file, self.id, ("user id", "用户编号"), header.names()));
         }
-        if !table.seen_at {
-            return Err(no_column(self.file, self.at, ("instant", "时间"), columns));
+        if !header.has(Role::At) {
+            return Err(no_column(self.file, self.at, ("instant", "时间"), header.names()));
         }
-        match event.fields.iter().zip(&table.fields).find(|(f, column)| !f.optional && !column.seen) {
-            Some((field, _)) => Err(no_column(self.file, &field.name, ("field of the event", "事件字段"), columns)),
+        match event.fields.iter().enumerate().find(|(i, f)| !f.optional && !header.has(Role::Field(*i))) {
+            Some((_, field)) => Err(no_column(self.file, &field.name, ("field of the event", "事件字段"), header.names())),
             None => Ok(()),
         }
     }
+}
+
+/// What is said of an event without a field that all have.
+fn missing(name: &str) -> Words {
+    words!("`{name}` is missing: give a value, or declare the field `optional`", "缺少 `{name}`：请给出值，或把该字段声明为 `optional`")
+}
+
+/// What is said of a user that the store does not know, where all users must have a tag.
+fn unknown_user(tag: &str) -> Words {
+    words!(
+        "the store does not know this user, and no user may be without `{tag}` (declared `always`): import the tags first",
+        "数据仓中没有该用户，而 `{tag}` 声明为 `always`，用户不能没有它：请先导入标签"
+    )
 }
 
 /// A whole file, read and found good.
@@ -213,9 +210,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whatever the chunks, the imports and the merges between them: the same events in the same order.
+        /// Whatever the blocks, the runs, the imports and the merges between them: the same events in the same order.
         #[test]
-        fn events_are_sorted_however_they_come(files in prop::collection::vec(prop::collection::vec((0u8..5, 0u8..4), 0..20), 1..6), chunk_rows in 1usize..9) {
+        fn events_are_sorted_however_they_come(files in prop::collection::vec(prop::collection::vec((0u8..5, 0u8..4), 0..20), 1..6), block_rows in 1usize..9, run_rows in 1usize..20) {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::create_or_open(dir.path().join("s"), Arc::new(SimulatedWorld::at(Instant(5)))).unwrap();
             let event = EventSchema { name: "e".into(), fields: vec![FieldSchema { name: "n".into(), ty: Type::INT, optional: false }] };
@@ -230,7 +227,7 @@ mod tests {
                 std::fs::write(&file, text).unwrap();
                 let mut writer = store.writer().unwrap();
                 let import = EventImport { file: &file, id: "id", at: "at", reading: Reading::default(), again: true, source: None };
-                import.run_in_chunks(chunk_rows, &mut writer, &event, None, &mut |_| {}).unwrap();
+                import.run_in_blocks(block_rows, run_rows, &mut writer, &event, None, &mut |_| {}).unwrap();
                 writer.commit().unwrap();
             }
             let s = store.snapshot().unwrap();

@@ -1,11 +1,13 @@
 //! Filling a store from files: CSV, JSON Lines, Parquet, Arrow. All of a file or, when one row is bad, nothing.
 //!
-//! Rows are read one after the other ([`source`]) and their cells as values of the declared types ([`reading`]). What is read
-//! waits in a file of its own until all of it is known to be good ([`tags`], [`events`]); memory holds the user ids, a few
-//! numbers a row, and one column at a time.
+//! A file is read a block of rows at a time, ahead of what is done with them ([`blocks`]): text row by row ([`source`]), its cells as
+//! values of the declared types ([`reading`]); arrays of typed files as a whole ([`convert`]). What is read waits in a file of its own
+//! until all of it is known to be good ([`tags`], [`events`]); memory holds the user ids, a few numbers a row, and a few columns at a time.
 
 mod arrow;
+mod blocks;
 mod cell;
+mod convert;
 mod csv;
 pub mod events;
 pub mod infer;
@@ -28,12 +30,13 @@ use crate::base::{Instant, Zone};
 pub use events::EventImport;
 pub use reading::Reading;
 pub use source::Format;
+use table::{Block, RowErrors};
 pub use tags::TagImport;
 
 /// Row errors that are kept in full; the rest is counted.
 pub const MAX_SHOWN_ERRORS: usize = 1000;
-/// Rows between two looks at the clock of progress and at the wish to stop.
-const ROWS_A_STEP: u64 = 16_384;
+/// Rows that are read at once; between two of them progress is told and the wish to stop heard.
+const BLOCK_ROWS: usize = 16_384;
 /// Bytes of a user id.
 pub const MAX_ID_BYTES: usize = 256;
 
@@ -130,11 +133,13 @@ impl Errors {
         Errors { shown: Vec::new(), total: 0 }
     }
 
-    fn add(&mut self, line: u64, column: Option<&str>, why: Words) {
-        self.total += 1;
-        if self.shown.len() < MAX_SHOWN_ERRORS {
-            self.shown.push(RowError { line, column: column.map(String::from), why });
-        }
+    /// Takes the errors of a block.
+    fn take(&mut self, lines: &[u64], mut errors: RowErrors) {
+        self.total += errors.total;
+        errors.shown.sort_by_key(|(row, ..)| *row); // Stable: what is said of one row stays in order.
+        let free = MAX_SHOWN_ERRORS.saturating_sub(self.shown.len());
+        let shown = errors.shown.into_iter().take(free);
+        self.shown.extend(shown.map(|(row, column, why)| RowError { line: lines.get(row).copied().unwrap_or(0), column, why }));
     }
 
     /// Ends the import if there was any.
@@ -160,15 +165,10 @@ impl<'a> Steps<'a> {
         Steps { world, total_bytes, rows: 0, tell }
     }
 
-    fn row(&mut self, bytes: u64) -> Result<(), StoreError> {
-        self.rows += 1;
-        if self.rows.is_multiple_of(ROWS_A_STEP) {
-            (self.tell)(Progress { rows: self.rows, bytes, total_bytes: self.total_bytes });
-            if self.world.stopping() {
-                return Err(StoreError::Stopped);
-            }
-        }
-        Ok(())
+    fn block(&mut self, block: &Block) -> Result<(), StoreError> {
+        self.rows += block.lines.len() as u64;
+        (self.tell)(Progress { rows: self.rows, bytes: block.bytes, total_bytes: self.total_bytes });
+        if self.world.stopping() { Err(StoreError::Stopped) } else { Ok(()) }
     }
 }
 
@@ -180,6 +180,12 @@ fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
         }
         other => cell::plain_text(other).ok_or_else(|| words!("the user id is not text or a number", "用户编号既不是文本也不是数字"))?,
     };
+    check_id(&text)?;
+    Ok(text)
+}
+
+/// Whether a text can be a user's id.
+fn check_id(text: &str) -> Result<(), Words> {
     if text.len() > MAX_ID_BYTES {
         return Err(words!("the user id has {0} bytes, more than {MAX_ID_BYTES}", "用户编号有 {0} 字节，超过 {MAX_ID_BYTES}", text.len()));
     }
@@ -189,7 +195,7 @@ fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
             "用户编号前后有空格或含有控制字符：请去掉"
         ));
     }
-    Ok(text)
+    Ok(())
 }
 
 /// What is said when the file lacks a column that was asked for.

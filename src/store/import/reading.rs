@@ -109,8 +109,13 @@ impl Reading {
         Ok(int)
     }
 
+    /// Digits after the point of numbers for money.
+    pub(super) fn money_digits(&self) -> u8 {
+        if self.minor_units { 0 } else { MONEY_DIGITS }
+    }
+
     fn money(&self, cell: &Cell<'_>) -> Result<i64, Words> {
-        let digits = if self.minor_units { 0 } else { MONEY_DIGITS };
+        let digits = self.money_digits();
         let amount = match cell {
             Cell::Int(i) => Some(Decimal::int(*i)),
             Cell::Decimal(m, scale) => decimal(*m, *scale),
@@ -236,7 +241,7 @@ fn ungroup(text: &str) -> Option<String> {
 }
 
 /// Floats for money carry the noise of sums: what is within a ten-thousandth of a minor unit is meant exactly.
-fn money_of_float(f: f64, digits: u8) -> Option<i64> {
+pub(super) fn money_of_float(f: f64, digits: u8) -> Option<i64> {
     let unit = 10f64.powi(i32::from(digits));
     let near = (f * unit).round();
     // Of large amounts the float nearest to two digits may lie further off than the noise that sums have.

@@ -64,8 +64,19 @@ impl Format {
     }
 }
 
-/// Opens a file in the format that its name says, unless its first bytes say otherwise.
-pub(super) fn open(path: &Path) -> Result<Box<dyn Rows>, StoreError> {
+/// Opens a file to be read row by row.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Rows + Send>, StoreError> {
+    Ok(match format_of(path)? {
+        Format::Csv => Box::new(csv::Csv::open(path, b',')?),
+        Format::Tsv => Box::new(csv::Csv::open(path, b'\t')?),
+        Format::JsonLines => Box::new(jsonl::JsonLines::open(path)?),
+        Format::Parquet => Box::new(parquet::open(path)?),
+        Format::Arrow => Box::new(arrow::open(path)?),
+    })
+}
+
+/// The format that a file's name says, unless its first bytes say otherwise.
+pub(super) fn format_of(path: &Path) -> Result<Format, StoreError> {
     if path.is_dir() {
         return Err(StoreError::Import(words!("`{0}` is a folder: name one file", "`{0}` 是文件夹：请指定一个文件", path.display())));
     }
@@ -93,13 +104,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Rows>, StoreError> {
     if let Some((en, zh, do_en, do_zh)) = other {
         return Err(StoreError::Import(words!("`{0}` is {en}: {do_en}", "`{0}` 是{zh}：{do_zh}", path.display())));
     }
-    Ok(match named {
-        Format::Csv => Box::new(csv::Csv::open(path, b',')?),
-        Format::Tsv => Box::new(csv::Csv::open(path, b'\t')?),
-        Format::JsonLines => Box::new(jsonl::JsonLines::open(path)?),
-        Format::Parquet => Box::new(parquet::open(path)?),
-        Format::Arrow => Box::new(arrow::open(path)?),
-    })
+    Ok(named)
 }
 
 /// What a file whose bytes are not UTF-8 ends in: all of it, as the other lines would be wrong in silence.

@@ -1,157 +1,273 @@
-//! Rows of a file as columns of declared types, with the user id and, for events, the instant beside them.
+//! Rows of a file as columns of declared types, a block at a time, with the user id and, for events, the instant beside them.
+//!
+//! [`Wanted`] says what the columns of a file are to fill and is the same for all blocks; a [`Block`] is what some rows gave.
 
 use std::collections::HashMap;
 
 use super::cell::Cell;
 use super::reading::Reading;
 use super::source::{Bad, Rows};
-use super::{Errors, id_of};
-use crate::base::{Instant, Type};
-use crate::store::{ColumnBuilder, ColumnData, StoreError, Words, words};
+use super::{MAX_SHOWN_ERRORS, id_of};
+use crate::base::{Instant, Type, UserNo};
+use crate::store::{ColumnBuilder, ColumnData, StoreError, Users, Words, words};
 
 /// A declared tag or field that a column of the file may fill.
 pub(super) struct Field<'a> {
     pub name: &'a str,
     pub ty: &'a Type,
-    builder: ColumnBuilder,
-    /// Whether the row that is being read gave a value, good or bad.
-    pub given: bool,
-    /// Whether any row had such a column.
-    pub seen: bool,
-}
-
-impl<'a> Field<'a> {
-    pub fn new(name: &'a str, ty: &'a Type) -> Self {
-        Field { name, ty, builder: ColumnBuilder::new(ty), given: false, seen: false }
-    }
+    /// What to say where a row has no value, if every row must have one.
+    pub required: Option<Words>,
 }
 
 /// What a column of the file is for.
-#[derive(Clone, Copy, PartialEq)]
-enum Slot {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
     Id,
     At,
     Field(usize),
     Ignored,
 }
 
-/// The columns that are being filled.
-pub(super) struct Table<'a> {
-    id: &'a str,
-    at: Option<&'a str>,
+/// What the columns of a file are to fill.
+pub(super) struct Wanted<'a> {
+    pub id: &'a str,
+    /// The column of the instant, for events.
+    pub at: Option<&'a str>,
     pub fields: Vec<Field<'a>>,
+    pub how: &'a Reading,
     by_name: HashMap<&'a str, usize>,
-    /// One a column of the file, as far as they are known.
-    slots: Vec<Slot>,
-    pub ignored: Vec<String>,
-    pub seen_id: bool,
-    pub seen_at: bool,
-    /// Rows in the builders.
-    pub rows: usize,
 }
 
-/// What a row says beside its fields.
-pub(super) struct Row {
-    pub line: u64,
-    pub id: Option<Result<String, Words>>,
-    pub at: Option<Result<Instant, Words>>,
-}
-
-impl<'a> Table<'a> {
-    /// `at` names the column of the instant, for events.
-    pub fn new(id: &'a str, at: Option<&'a str>, fields: Vec<Field<'a>>) -> Self {
+impl<'a> Wanted<'a> {
+    pub fn new(id: &'a str, at: Option<&'a str>, fields: Vec<Field<'a>>, how: &'a Reading) -> Self {
         let by_name = fields.iter().enumerate().map(|(i, f)| (f.name, i)).collect();
-        Table { id, at, fields, by_name, slots: Vec::new(), ignored: Vec::new(), seen_id: false, seen_at: false, rows: 0 }
+        Wanted { id, at, fields, how, by_name }
     }
 
-    /// Says what the column at `position` is for; columns come in order of their positions.
-    pub fn add_column(&mut self, position: usize, name: &str) {
-        if self.slots.len() > position {
-            return;
+    fn role(&self, name: &str) -> Role {
+        match self.by_name.get(name) {
+            _ if name == self.id => Role::Id,
+            _ if Some(name) == self.at => Role::At,
+            Some(i) => Role::Field(*i),
+            None => Role::Ignored,
         }
-        let slot = match self.by_name.get(name) {
-            _ if name == self.id => Slot::Id,
-            _ if Some(name) == self.at => Slot::At,
-            Some(i) => Slot::Field(*i),
-            None => Slot::Ignored,
-        };
-        match slot {
-            Slot::Id => self.seen_id = true,
-            Slot::At => self.seen_at = true,
-            Slot::Field(i) => self.fields[i].seen = true,
-            Slot::Ignored if !name.is_empty() => self.ignored.push(name.into()),
-            Slot::Ignored => {}
-        }
-        self.slots.push(slot);
     }
 
-    /// Reads the next row into the builders and its errors into `errors`; `None` at the end. A row that cannot be read at all has no id.
-    /// The fields' `given` tells of this row until the next one is read.
-    pub fn read(&mut self, source: &mut dyn Rows, how: &Reading, errors: &mut Errors) -> Result<Option<Row>, StoreError> {
-        self.fields.iter_mut().for_each(|f| f.given = false);
+    /// The instant in a cell.
+    pub fn instant(&self, cell: &Cell<'_>) -> Result<Instant, Words> {
+        if self.how.is_missing(cell, &Type::Instant) {
+            return Err(words!("the instant is missing: every event needs one", "缺少时间：每个事件都要有"));
+        }
+        self.how.instant(cell).ok_or_else(|| super::cell::expected(cell, &Type::Instant))
+    }
+}
+
+/// The columns of a file and what each is for. Formats that name their columns in each row add to the end as they go.
+#[derive(Default)]
+pub(super) struct Header {
+    names: Vec<String>,
+    roles: Vec<Role>,
+}
+
+impl Header {
+    pub fn of(names: &[String], wanted: &Wanted<'_>) -> Self {
+        let mut header = Header::default();
+        names.iter().for_each(|name| header.add(name, wanted));
+        header
+    }
+
+    pub fn add(&mut self, name: &str, wanted: &Wanted<'_>) {
+        self.names.push(name.into());
+        self.roles.push(wanted.role(name));
+    }
+
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Columns that nothing declares.
+    pub fn ignored(&self) -> Vec<String> {
+        let named = self.names.iter().zip(&self.roles).filter(|(name, role)| **role == Role::Ignored && !name.is_empty());
+        named.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// Ids by row, one after the other; a row may be without.
+#[derive(Default)]
+pub(super) struct Ids {
+    bytes: String,
+    /// Where each id ends; one that ends where it begins is none.
+    ends: Vec<usize>,
+}
+
+impl Ids {
+    pub fn push(&mut self, id: &str) {
+        self.bytes.push_str(id);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub fn push_int(&mut self, id: i64) {
+        use std::fmt::Write;
+        let _ = write!(self.bytes, "{id}"); // Writing to a string does not fail.
+        self.ends.push(self.bytes.len());
+    }
+
+    pub fn push_none(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| {
+            let id = self.bytes.get(std::mem::replace(&mut from, *end)..*end);
+            id.filter(|id| !id.is_empty())
+        })
+    }
+}
+
+impl Ids {
+    /// All of them in order, each with its number where it is one of `users`.
+    pub fn known_to<'a>(&'a self, users: &Users) -> impl Iterator<Item = Option<(&'a str, Option<UserNo>)>> {
+        let ids: Vec<Option<&str>> = self.iter().collect();
+        let numbers = users.numbers(&ids);
+        ids.into_iter().zip(numbers).map(|(id, number)| Some((id?, number)))
+    }
+}
+
+/// Errors of some rows, by row; those that are not shown are counted.
+#[derive(Default)]
+pub(super) struct RowErrors {
+    pub shown: Vec<(usize, Option<String>, Words)>,
+    pub total: u64,
+}
+
+impl RowErrors {
+    pub fn add(&mut self, row: usize, column: Option<&str>, why: Words) {
+        self.total += 1;
+        if self.shown.len() < MAX_SHOWN_ERRORS {
+            self.shown.push((row, column.map(String::from), why));
+        }
+    }
+
+    /// Adds what another look at the same rows has found.
+    pub fn join(&mut self, other: RowErrors) {
+        self.total += other.total;
+        self.shown.extend(other.shown);
+    }
+}
+
+/// What some rows that follow each other gave.
+#[derive(Default)]
+pub(super) struct Block {
+    /// The line of each row, or its number.
+    pub lines: Vec<u64>,
+    pub ids: Ids,
+    /// Instants, for events.
+    pub at: Vec<i64>,
+    /// One a field.
+    pub columns: Vec<ColumnData>,
+    pub errors: RowErrors,
+    /// Bytes of the file that were read so far, or an estimate.
+    pub bytes: u64,
+}
+
+/// Reads the next rows, at most so many; `None` at the end.
+pub(super) fn read_rows(
+    rows: &mut dyn Rows,
+    max_rows: usize,
+    header: &mut Header,
+    wanted: &Wanted<'_>,
+) -> Result<Option<Block>, StoreError> {
+    let mut block = Block::default();
+    let mut builders: Vec<ColumnBuilder> = wanted.fields.iter().map(|f| ColumnBuilder::new(f.ty)).collect();
+    let mut given = vec![false; wanted.fields.len()];
+    let mut bad: Vec<(String, Words)> = Vec::new();
+    while block.lines.len() < max_rows {
+        let row = block.lines.len();
+        given.fill(false);
         let (mut id, mut at) = (None, None);
-        let mut bad: Vec<(String, Words)> = Vec::new();
-        let read = source.next_row(&mut |position, name, cell| {
-            self.add_column(position, name);
-            match self.slots.get(position) {
-                Some(Slot::Id) => id = Some(id_of(&cell)),
-                Some(Slot::At) => at = Some(how.instant(&cell).ok_or_else(|| not_instant(how, &cell))),
-                Some(Slot::Field(i)) => {
-                    let field = &mut self.fields[*i];
-                    if field.given {
-                        return; // Parquet and Arrow may have two columns of one name: the first with a value counts.
+        let read = rows.next_row(&mut |position, name, cell| {
+            if header.roles.len() <= position {
+                header.add(name, wanted);
+            }
+            match header.roles.get(position) {
+                Some(Role::Id) => id = Some(id_of(&cell)),
+                Some(Role::At) => at = Some(wanted.instant(&cell)),
+                Some(Role::Field(i)) => {
+                    let (Some(field), Some(builder), Some(given)) = (wanted.fields.get(*i), builders.get_mut(*i), given.get_mut(*i)) else {
+                        return;
+                    };
+                    if *given {
+                        return; // A file may have two columns of one name: the first with a value counts.
                     }
-                    let value = how.value(&cell, field.ty).unwrap_or_else(|why| {
-                        field.given = true;
+                    let value = wanted.how.value(&cell, field.ty).unwrap_or_else(|why| {
+                        *given = true;
                         bad.push((name.into(), why));
                         None
                     });
-                    field.given |= value.is_some();
-                    if field.given {
-                        field.builder.push(value.as_ref());
+                    *given |= value.is_some();
+                    if *given {
+                        builder.push(value.as_ref());
                     }
                 }
-                Some(Slot::Ignored) | None => {}
+                Some(Role::Ignored) | None => {}
             }
         });
-        let line = match read {
-            Ok(None) => return Ok(None),
-            Ok(Some(line)) => line,
+        let errors = &mut block.errors;
+        let readable = match read {
+            Ok(None) => break,
+            Ok(Some(line)) => {
+                block.lines.push(line);
+                true
+            }
             Err(Bad::File(e)) => return Err(e),
             Err(Bad::Row { line, why }) => {
-                errors.add(line, None, why);
-                (id, at) = (None, None);
+                block.lines.push(line);
+                errors.add(row, None, why);
                 bad.clear();
-                self.fill_row();
-                return Ok(Some(Row { line, id, at }));
+                false
             }
         };
-        for (column, why) in bad {
-            errors.add(line, Some(&column), why);
+        for (column, why) in bad.drain(..) {
+            errors.add(row, Some(&column), why);
         }
-        self.fill_row();
-        let id = id.or_else(|| Some(id_of(&Cell::Missing)));
-        Ok(Some(Row { line, id, at }))
-    }
-
-    /// Completes the row with missing values.
-    fn fill_row(&mut self) {
-        for field in self.fields.iter_mut().filter(|f| !f.given) {
-            field.builder.push(None);
+        for ((field, builder), _) in wanted.fields.iter().zip(&mut builders).zip(&given).filter(|(_, given)| !**given) {
+            builder.push(None);
+            if let (Some(why), true) = (&field.required, readable) {
+                errors.add(row, Some(field.name), why.clone());
+            }
         }
-        self.rows += 1;
+        if let Some(name) = wanted.at {
+            match at.unwrap_or_else(|| wanted.instant(&Cell::Missing)) {
+                Ok(at) => block.at.push(at.0),
+                Err(why) => {
+                    block.at.push(0); // Nothing will be imported.
+                    if readable {
+                        errors.add(row, Some(name), why);
+                    }
+                }
+            }
+        }
+        match id.unwrap_or_else(|| id_of(&Cell::Missing)) {
+            Ok(id) if readable => block.ids.push(&id),
+            other => {
+                block.ids.push_none();
+                if let (Err(why), true) = (other, readable) {
+                    errors.add(row, Some(wanted.id), why);
+                }
+            }
+        }
     }
-
-    /// The columns so far; the next ones begin anew.
-    pub fn take(&mut self) -> Vec<ColumnData> {
-        self.rows = 0;
-        self.fields.iter_mut().map(|f| std::mem::replace(&mut f.builder, ColumnBuilder::new(f.ty)).finish()).collect()
-    }
-}
-
-fn not_instant(how: &Reading, cell: &Cell<'_>) -> Words {
-    match how.value(cell, &Type::Instant) {
-        Err(why) => why,
-        Ok(_) => words!("the instant is missing: every event needs one", "缺少时间：每个事件都要有"),
-    }
+    block.columns = builders.into_iter().map(ColumnBuilder::finish).collect();
+    block.bytes = rows.bytes_read();
+    Ok((!block.lines.is_empty()).then_some(block))
 }

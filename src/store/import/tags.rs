@@ -2,24 +2,26 @@
 //!
 //! The first import creates the users. Later ones update the users in the file and create those that are new: each column of
 //! the file replaces these users' values (an empty cell takes the value away); users and tags that are not in the file keep theirs.
+//! With [`TagImport::replace`] the file is all there is for the tags that it fills.
 
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{Schema as ArrowSchema, SchemaRef};
+use rayon::prelude::*;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::source;
-use super::table::{Field, Table};
-use super::{Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, TAGS, no_column};
+use super::blocks::Blocks;
+use super::table::{Block, Field, Role, Wanted};
+use super::{BLOCK_ROWS, Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, TAGS, Words, no_column};
 use crate::base::{Instant, Schema, TagSchema, UserNo};
 use crate::store::build::{Pick, gather};
 use crate::store::file::{self, NewFile};
 use crate::store::users::NewUsers;
 use crate::store::{Column, ColumnData, Snapshot, StoreError, Writer, batches, declare, words};
 
-/// Rows that are kept in memory before they go to the spill file.
-const CHUNK_ROWS: usize = 1 << 16;
+/// Columns that are placed beside each other: what the last step of an import keeps in memory.
+const AT_ONCE: usize = 2;
 /// Stands for "no row" where a row is kept for each user.
 const NO_ROW: u32 = u32::MAX;
 
@@ -34,6 +36,8 @@ pub struct TagImport<'a> {
     pub source: Option<&'a str>,
     /// Only these columns; all that are declared unless said.
     pub only: Option<&'a [String]>,
+    /// Whether the file is all there is for the tags that it fills: users that are not in it lose their values of these.
+    pub replace: bool,
 }
 
 impl TagImport<'_> {
@@ -42,12 +46,12 @@ impl TagImport<'_> {
     /// # Errors
     /// [`ImportError::Rows`] when rows are bad; otherwise why the file or the store cannot be used.
     pub fn run(&self, writer: &mut Writer, program: &Schema, tell: &mut dyn FnMut(Progress)) -> Result<Report, ImportError> {
-        self.run_in_chunks(CHUNK_ROWS, writer, program, tell)
+        self.run_in_blocks(BLOCK_ROWS, writer, program, tell)
     }
 
-    fn run_in_chunks(
+    fn run_in_blocks(
         &self,
-        chunk_rows: usize,
+        block_rows: usize,
         writer: &mut Writer,
         program: &Schema,
         tell: &mut dyn FnMut(Progress),
@@ -56,15 +60,27 @@ impl TagImport<'_> {
         let snapshot = writer.snapshot()?;
         let tags = Declared::of(program, snapshot.schema());
         let print = Fingerprint::of(self.file, &declare::tags(program))?;
-        let loaded = self.load(chunk_rows, writer, &snapshot, &tags, tell)?;
+        let loaded = self.load(block_rows, writer, &snapshot, &tags, tell)?;
+        if self.replace {
+            self.keeps_always(&loaded)?;
+        }
         let new_users = loaded.new.len() as u64;
         writer.add_users(loaded.new)?;
-        let picks = picks_of(writer.user_count(), snapshot.user_count(), &loaded.row_of_user, chunk_rows as u32);
+        let lengths = loaded.chunks.iter().map(|c| c.first().map_or(0, ColumnData::len));
+        let keep = if self.replace { 0 } else { snapshot.user_count() };
+        let picks = picks_of(writer.user_count(), keep, &loaded.row_of_user, lengths);
         let now = writer.world().now();
-        for (position, tag) in loaded.filled.iter().enumerate() {
+        let place_at = |position: usize, tag: &TagSchema| {
             let new: Vec<&ColumnData> = loaded.chunks.iter().filter_map(|c| c.get(position)).collect();
-            let column = place(tag, snapshot.tag(&tag.name)?, &new, &picks, now)?;
-            writer.put_tag(tag, tags.needs_consent(tag), &column)?;
+            place(tag, snapshot.tag(&tag.name)?, &new, &picks, now)
+        };
+        let positions: Vec<usize> = (0..loaded.filled.len()).collect();
+        for some in positions.chunks(AT_ONCE) {
+            let columns: Vec<Result<Column, StoreError>> = some.par_iter().map(|i| place_at(*i, loaded.filled[*i])).collect();
+            for (i, column) in some.iter().zip(columns) {
+                let tag = loaded.filled[*i];
+                writer.put_tag(tag, tags.needs_consent(tag), &column?)?;
+            }
         }
         let columns: Vec<String> = loaded.filled.iter().map(|t| t.name.clone()).collect();
         let rows = loaded.rows;
@@ -75,85 +91,80 @@ impl TagImport<'_> {
     /// Reads all rows, checks them, and says which user each belongs to.
     fn load<'a>(
         &self,
-        chunk_rows: usize,
+        block_rows: usize,
         writer: &mut Writer,
         snapshot: &Snapshot,
         tags: &Declared<'a>,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Loaded<'a>, ImportError> {
-        let mut source = source::open(self.file)?;
-        let header = source.columns().to_vec();
-        if let (Some(only), false) = (self.only, header.is_empty())
-            && let Some(name) = only.iter().find(|name| !header.contains(name))
-        {
-            return Err(no_column(self.file, name, ("tag", "标签"), &header));
-        }
-        // Without a header any tag may still come up in some row.
-        let wanted = |name: &String| (header.is_empty() || header.contains(name)) && self.only.is_none_or(|only| only.contains(name));
-        let fillable: Vec<&TagSchema> = tags.all.iter().copied().filter(|t| !t.derived && wanted(&t.name)).collect();
-        let mut table = Table::new(self.id, None, fillable.iter().map(|t| Field::new(&t.name, &t.ty)).collect());
-        header.iter().enumerate().for_each(|(i, name)| table.add_column(i, name));
-        if !header.is_empty() {
-            self.check_header(&header, &table, tags, snapshot)?;
-        }
+        let mut fillable: Vec<&TagSchema> = Vec::new();
+        let (mut blocks, wanted) = Blocks::open(self.file, block_rows, |header| {
+            if let (Some(only), false) = (self.only, header.is_empty())
+                && let Some(name) = only.iter().find(|name| !header.contains(name))
+            {
+                return Err(no_column(self.file, name, ("tag", "标签"), header));
+            }
+            // Without a header any tag may still come up in some row.
+            let wanted = |name: &String| (header.is_empty() || header.contains(name)) && self.only.is_none_or(|only| only.contains(name));
+            fillable = tags.all.iter().copied().filter(|t| !t.derived && wanted(&t.name)).collect();
+            if !header.is_empty() {
+                self.check_header(header, fillable.is_empty(), tags, snapshot)?;
+            }
+            let fields = fillable.iter().map(|t| Field { name: &t.name, ty: &t.ty, required: t.always.then(|| missing(&t.name)) });
+            Ok(Wanted::new(self.id, None, fields.collect(), &self.reading))
+        })?;
         // Tags that a new user would lack whatever the rows say.
         let lacking: Vec<&str> = tags.always().map(|t| t.name.as_str()).filter(|n| !fillable.iter().any(|t| t.name == *n)).collect();
         let world = writer.world().clone();
         let (mut errors, mut steps) = (Errors::new(), Steps::new(&*world, self.file, tell));
         let (mut users, mut spill) = (UsersOfRows::new(snapshot), Spill::new(&fillable));
-        let mut rows = 0;
-        while let Some(row) = table.read(&mut *source, &self.reading, &mut errors)? {
-            rows += 1;
-            steps.row(source.bytes_read())?;
-            let user = match row.id {
-                Some(Ok(id)) => users.add(&id, row.line)?,
-                Some(Err(why)) => Err(why),
-                None => continue,
-            };
-            match user {
-                Err(why) => errors.add(row.line, Some(self.id), why),
-                Ok(is_new) => {
-                    let absent = fillable
-                        .iter()
-                        .zip(&table.fields)
-                        .filter(|(tag, field)| tag.always && !field.given)
-                        .map(|(tag, _)| tag.name.as_str());
-                    for name in absent.chain(lacking.iter().copied().filter(|_| is_new)) {
-                        errors.add(
-                            row.line,
-                            Some(name),
-                            words!(
-                                "`{name}` is declared `always` and missing here: give a value",
-                                "`{name}` 声明为 `always`，这里却没有值：请给出值"
-                            ),
-                        );
-                    }
+        blocks.for_each(&wanted, |block| {
+            steps.block(&block)?;
+            let Block { lines, ids, columns, errors: mut found, .. } = block;
+            for ((row, id), line) in ids.known_to(snapshot.users()).enumerate().zip(&lines) {
+                let Some((id, known)) = id else { continue };
+                match users.add(id, known, *line)? {
+                    Err(why) => found.add(row, Some(self.id), why),
+                    Ok(true) => lacking.iter().for_each(|name| found.add(row, Some(name), missing(name))),
+                    Ok(false) => {}
                 }
             }
-            if errors.total > 0 {
-                table.take(); // Nothing will be imported: keep looking for errors, keep no values.
-            } else if table.rows == chunk_rows {
-                spill.add(writer, &fillable, table.take())?;
-            }
+            errors.take(&lines, found);
+            // With errors nothing will be imported: look for more of them, keep no values.
+            if errors.total == 0 { spill.add(writer, columns).map_err(ImportError::from) } else { Ok(()) }
+        })?;
+        let header = blocks.header();
+        if !header.has(Role::Id) {
+            return Err(no_column(self.file, self.id, ("user id", "用户编号"), header.names()));
         }
-        if !table.seen_id {
-            return Err(no_column(self.file, self.id, ("user id", "用户编号"), source.columns()));
+        errors.check(self.file, steps.rows)?;
+        let seen: Vec<bool> = (0..fillable.len()).map(|i| header.has(Role::Field(i))).collect();
+        if !seen.contains(&true) {
+            return Err(self.no_tags(header.names()));
         }
-        errors.check(self.file, rows)?;
-        if table.fields.iter().all(|f| !f.seen) {
-            return Err(self.no_tags(source.columns()));
-        }
-        let last = table.take();
-        let seen: Vec<bool> = table.fields.iter().map(|f| f.seen).collect();
         let only_seen = |all: Vec<ColumnData>| all.into_iter().zip(&seen).filter(|(_, seen)| **seen).map(|(c, _)| c).collect();
-        let chunks = spill.finish(&fillable, last)?.into_iter().map(only_seen).collect();
+        let chunks = spill.finish(&fillable)?.into_iter().map(only_seen).collect();
         let filled = fillable.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(t, _)| *t).collect();
-        Ok(Loaded { rows, new: users.new, row_of_user: users.row_of_user, filled, chunks, ignored: table.ignored })
+        Ok(Loaded { rows: steps.rows, new: users.new, row_of_user: users.row_of_user, filled, chunks, ignored: header.ignored() })
+    }
+
+    /// Refuses to replace a column that everyone has by one that leaves somebody out.
+    fn keeps_always(&self, loaded: &Loaded<'_>) -> Result<(), ImportError> {
+        let without = loaded.row_of_user.iter().filter(|row| **row == NO_ROW).count();
+        match loaded.filled.iter().find(|tag| tag.always) {
+            Some(tag) if without > 0 => Err(ImportError::import(words!(
+                "`{0}` lacks {without} user(s) of the store, who would lose `{1}`, which is declared `always`: add them, or import without `--replace`",
+                "`{0}` 缺少数据仓中的 {without} 个用户，他们会失去声明为 `always` 的 `{1}`：请补上这些用户，或不带 `--replace` 导入",
+                self.file.display(),
+                tag.name
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// What the names of the columns alone make impossible.
-    fn check_header(&self, header: &[String], table: &Table<'_>, tags: &Declared<'_>, snapshot: &Snapshot) -> Result<(), ImportError> {
-        if !table.seen_id {
+    fn check_header(&self, header: &[String], no_tags: bool, tags: &Declared<'_>, snapshot: &Snapshot) -> Result<(), ImportError> {
+        if !header.iter().any(|name| name == self.id) {
             return Err(no_column(self.file, self.id, ("user id", "用户编号"), header));
         }
         if let Some(tag) = tags.all.iter().find(|t| t.derived && header.contains(&t.name)) {
@@ -172,7 +183,7 @@ impl TagImport<'_> {
                 tag.name
             )));
         }
-        if table.fields.is_empty() { Err(self.no_tags(header)) } else { Ok(()) }
+        if no_tags { Err(self.no_tags(header)) } else { Ok(()) }
     }
 
     fn no_tags(&self, columns: &[String]) -> ImportError {
@@ -184,6 +195,11 @@ impl TagImport<'_> {
             names.join(", ")
         ))
     }
+}
+
+/// What is said of a user without a value of a tag that everyone has.
+fn missing(name: &str) -> Words {
+    words!("`{name}` is declared `always` and missing here: give a value", "`{name}` 声明为 `always`，这里却没有值：请给出值")
 }
 
 /// The tags that a column may fill: first the program's, then those that only the store has.
@@ -223,23 +239,22 @@ struct Loaded<'a> {
 }
 
 /// Which user each row is about.
-struct UsersOfRows<'a> {
-    snapshot: &'a Snapshot,
+struct UsersOfRows {
     new: NewUsers,
     row_of_user: Vec<u32>,
     /// By row.
     lines: Vec<u32>,
 }
 
-impl<'a> UsersOfRows<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
+impl UsersOfRows {
+    fn new(snapshot: &Snapshot) -> Self {
         let count = snapshot.user_count();
-        UsersOfRows { snapshot, new: NewUsers::after(count), row_of_user: vec![NO_ROW; count], lines: Vec::new() }
+        UsersOfRows { new: NewUsers::after(count), row_of_user: vec![NO_ROW; count], lines: Vec::new() }
     }
 
     /// Notes the user of the next row; says whether the store has not seen the user before, or why there cannot be such a row.
-    fn add(&mut self, id: &str, line: u64) -> Result<Result<bool, super::Words>, StoreError> {
-        let (user, is_new): (UserNo, bool) = match self.snapshot.user_no(id) {
+    fn add(&mut self, id: &str, known: Option<UserNo>, line: u64) -> Result<Result<bool, Words>, StoreError> {
+        let (user, is_new): (UserNo, bool) = match known {
             Some(user) => (user, false),
             None => (self.new.get_or_add(id).ok_or(StoreError::TooManyUsers)?, true),
         };
@@ -271,8 +286,8 @@ impl Spill {
         Spill { schema: Arc::new(ArrowSchema::new(fields)), file: None }
     }
 
-    fn add(&mut self, writer: &mut Writer, tags: &[&TagSchema], chunk: Vec<ColumnData>) -> Result<(), StoreError> {
-        if tags.is_empty() {
+    fn add(&mut self, writer: &mut Writer, chunk: Vec<ColumnData>) -> Result<(), StoreError> {
+        if chunk.is_empty() {
             return Ok(());
         }
         let (path, out) = match &mut self.file {
@@ -284,28 +299,36 @@ impl Spill {
         out.write(path, &batch)
     }
 
-    /// All chunks, the last one included.
-    fn finish(self, tags: &[&TagSchema], last: Vec<ColumnData>) -> Result<Vec<Vec<ColumnData>>, StoreError> {
-        let mut chunks = Vec::new();
-        if let Some((path, out)) = self.file {
-            out.close(&path)?;
-            for batch in file::open_own(&path)? {
-                let columns = batch.columns().iter().zip(tags).filter_map(|(array, tag)| ColumnData::from_array(array, &tag.ty));
-                chunks.push(columns.collect());
-            }
-        }
-        chunks.push(last);
-        Ok(chunks)
+    /// All chunks.
+    fn finish(self, tags: &[&TagSchema]) -> Result<Vec<Vec<ColumnData>>, StoreError> {
+        let Some((path, out)) = self.file else { return Ok(Vec::new()) };
+        out.close(&path)?;
+        let columns = |batch: RecordBatch| {
+            batch.columns().iter().zip(tags).filter_map(|(array, tag)| ColumnData::from_array(array, &tag.ty)).collect()
+        };
+        Ok(file::open_own(&path)?.into_iter().map(columns).collect())
     }
 }
 
-/// Where each user's value comes from: part 0 is the stored column, part `n + 1` is chunk `n`.
-fn picks_of(users: usize, stored: usize, row_of_user: &[u32], chunk_rows: u32) -> Vec<Pick> {
-    let pick = |user: usize| match row_of_user.get(user) {
-        Some(row) if *row != NO_ROW => Some((1 + row / chunk_rows, row % chunk_rows)),
-        _ => (user < stored).then_some((0, user as u32)),
+/// Where each user's value comes from: part 0 is the stored column, whose first so many users keep theirs, part `n + 1` is chunk `n`, of so many rows.
+fn picks_of(users: usize, keep: usize, row_of_user: &[u32], chunks: impl Iterator<Item = usize>) -> Vec<Pick> {
+    let mut starts = vec![0u32];
+    starts.extend(chunks.scan(0u32, |rows, n| {
+        *rows = rows.saturating_add(n as u32);
+        Some(*rows)
+    }));
+    let mut chunk = 0; // Most rows are in the same chunk as the one before.
+    let mut pick = |user: usize| match row_of_user.get(user) {
+        Some(row) if *row != NO_ROW => {
+            let is_in = |chunk: usize| matches!(starts.get(chunk..chunk + 2), Some([from, to]) if (*from..*to).contains(row));
+            if !is_in(chunk) {
+                chunk = starts.partition_point(|from| from <= row).saturating_sub(1);
+            }
+            Some((1 + chunk as u32, row - starts.get(chunk).copied().unwrap_or(0)))
+        }
+        _ => (user < keep).then_some((0, user as u32)),
     };
-    (0..users).map(pick).collect()
+    (0..users).map(&mut pick).collect()
 }
 
 /// The new column of a tag.
@@ -341,15 +364,15 @@ mod tests {
         let mut tag = crate::store::sample::schema().tags.remove(0);
         (tag.name, tag.ty, tag.fresh) = ("n".into(), Type::INT, Some(Elapsed::hours(1)));
         let schema = Schema { tags: vec![tag], events: Vec::new() };
-        for chunk_rows in [1, 2, 3, 7, 100] {
+        for block_rows in [1, 2, 3, 7, 100] {
             let world = Arc::new(SimulatedWorld::at(Instant(5)));
-            let store = Store::create_or_open(dir.path().join(chunk_rows.to_string()), world.clone()).unwrap();
+            let store = Store::create_or_open(dir.path().join(block_rows.to_string()), world.clone()).unwrap();
             let import = |text: &str| {
                 let file = dir.path().join("in.csv");
                 std::fs::write(&file, text).unwrap();
                 let mut writer = store.writer().unwrap();
-                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None };
-                import.run_in_chunks(chunk_rows, &mut writer, &schema, &mut |_| {}).unwrap();
+                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+                import.run_in_blocks(block_rows, &mut writer, &schema, &mut |_| {}).unwrap();
                 writer.commit().unwrap();
             };
             import("id,n\na,1\nb,2\nc,\nd,4\ne,5\nf,6\ng,7\n");
@@ -360,7 +383,7 @@ mod tests {
             let values: Vec<_> = (0..8).map(|row| (column.value(row), column.written_at(row).map(|at| at.0))).collect();
             let int = |i, at| (Some(Value::Int(i)), Some(at));
             let expected = [int(1, 5), int(2, 5), int(3, 9), int(4, 5), int(5, 5), (None, None), int(7, 5), int(26, 9)];
-            assert_eq!(values, expected, "{chunk_rows}");
+            assert_eq!(values, expected, "{block_rows}");
         }
     }
 }

@@ -137,11 +137,9 @@ pub fn segment(schema: &EventSchema, rows: &[&Row]) -> EventSegment {
             column.push(value.as_ref());
         }
     }
-    let arrivals = Arrivals {
-        users: rows.iter().map(|r| r.user.0).collect(),
-        at: rows.iter().map(|r| r.at.0).collect(),
-        columns: columns.into_iter().map(ColumnBuilder::finish).collect(),
-    };
+    let mut arrivals = Arrivals::default();
+    let (users, at) = rows.iter().map(|r| (r.user.0, r.at.0)).unzip();
+    arrivals.add(users, at, columns.into_iter().map(ColumnBuilder::finish).collect());
     merge::sort(schema, &arrivals)
 }
 

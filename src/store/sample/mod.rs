@@ -186,11 +186,12 @@ impl<'a> Gathered<'a> {
 
     fn sort(&mut self) {
         let columns = std::mem::replace(&mut self.columns, builders(self.schema));
-        let arrivals = Arrivals {
-            users: std::mem::take(&mut self.users),
-            at: std::mem::take(&mut self.at),
-            columns: columns.into_iter().map(ColumnBuilder::finish).collect(),
-        };
+        let mut arrivals = Arrivals::default();
+        arrivals.add(
+            std::mem::take(&mut self.users),
+            std::mem::take(&mut self.at),
+            columns.into_iter().map(ColumnBuilder::finish).collect(),
+        );
         self.done.push(Arc::new(merge::sort(self.schema, &arrivals)));
     }
 
