@@ -9,11 +9,11 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use questions::{Bench, QUESTIONS};
-use tagcast::base::{UserNo, Value};
-use tagcast::eval::Bound;
-use tagcast::plan;
+use tagcast::base::UserNo;
+use tagcast::eval::{Change, RuleSet};
+use tagcast::program::expr::Expr;
 
-const RULES: usize = 100;
+const RULES: [usize; 3] = [100, 1_000, 10_000];
 
 fn audiences(c: &mut Criterion) {
     let bench = Bench::open();
@@ -29,30 +29,47 @@ fn audiences(c: &mut Criterion) {
     group.finish();
 }
 
-/// A hundred rules for one user after another: what a trigger pays. The figure is for all of them.
+/// Rules for one user after another: what a trigger pays. A figure is for all rules of a user.
 fn one_user(c: &mut Criterion) {
     let bench = Bench::open();
     let scope = bench.data.scope(&bench.project.program);
-    let plans: Vec<_> = (0..RULES)
-        .map(|i| {
-            let (region, share, age) = (["Shanghai", "Beijing", "Zhejiang", "Sichuan"][i % 4], i % 10, 20 + i % 50);
-            let text = format!("(region == \"{region}\" and coupon_rate > 0.{share}) or (age > {age} and churn_risk <= 0.{share}5)");
-            plan::lower(&bench.project.program, &bench.condition(&text)).expect("a plan")
-        })
-        .collect();
-    let bound: Vec<_> = plans.iter().map(|plan| Bound::new(&scope, plan).expect("the store fits")).collect();
+    let rules: Vec<Expr> = (0..*RULES.last().expect("some")).map(|i| rule(&bench, i)).collect();
     let users = bench.data.snapshot.user_count() as u32;
     let mut user = 0u32;
+    // Far from the user before, so that nothing of its row is near.
+    let mut next = || {
+        user = user.wrapping_add(2_654_435_761) % users;
+        UserNo(user)
+    };
     let mut group = c.benchmark_group("one_user");
-    group.throughput(Throughput::Elements(RULES as u64));
-    group.bench_function("100_rules", |b| {
-        b.iter(|| {
-            // Far from the user before, so that nothing of its row is near.
-            user = user.wrapping_add(2_654_435_761) % users;
-            bound.iter().filter(|rule| rule.value(UserNo(user)) == Some(Value::Bool(true))).count()
-        })
-    });
+    for count in RULES {
+        let set = RuleSet::new(&bench.project.program, &rules[..count]).expect("rules");
+        let bound = set.bind(&scope).expect("the store fits");
+        let mut asker = bound.asker();
+        let mut ask = |rules: &mut dyn Iterator<Item = usize>| {
+            let mut holding = 0;
+            asker.ask(next(), rules, |_, truth| holding += usize::from(truth == Some(true)));
+            holding
+        };
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count}_rules"), |b| b.iter(|| ask(&mut (0..count))));
+        // What an event pays: only the rules that ask for it.
+        let purchase = bench.project.program.schema.event_named("purchase").expect("declared");
+        let affected = set.affected_by(Change::Event(purchase));
+        group.throughput(Throughput::Elements(affected.len() as u64));
+        group.bench_function(format!("purchase_of_{count}_rules"), |b| b.iter(|| ask(&mut affected.iter().copied())));
+    }
     group.finish();
+}
+
+/// No two the same; one in twenty asks for purchases.
+fn rule(bench: &Bench, i: usize) -> Expr {
+    let (region, age) = (["Shanghai", "Beijing", "Zhejiang", "Sichuan"][i % 4], 20 + i % 50);
+    let (share, risk) = (i * 7919 % 10_000, i * 104_729 % 10_000);
+    bench.condition(&match i % 20 {
+        0 => format!("region == \"{region}\" and count(purchase, last 30 days) >= {} and churn_risk > 0.{risk:04}", 1 + i / 20 % 5),
+        _ => format!("(region == \"{region}\" and coupon_rate > 0.{share:04}) or (age > {age} and churn_risk <= 0.{risk:04})"),
+    })
 }
 
 criterion_group!(benches, audiences, one_user);

@@ -21,7 +21,8 @@ use crate::store::{Column, ColumnData, ColumnStats, EventTable};
 pub struct Bound<'a> {
     pub scope: Scope<'a>,
     pub plan: &'a Plan,
-    tags: BTreeMap<TagId, Tag<'a>>,
+    /// By [`TagId`]; none where the plan does not read the tag or the store does not have it.
+    tags: Vec<Option<Tag<'a>>>,
     /// By [`CondId`].
     tests: Vec<Option<Ready<'a>>>,
     /// By [`CondId`]: whether more than one node asks it.
@@ -64,7 +65,7 @@ impl<'a> Bound<'a> {
         let mut bound = Bound {
             scope: *scope,
             plan,
-            tags: BTreeMap::new(),
+            tags: scope.program.schema.tags.iter().map(|_| None).collect(),
             tests: Vec::with_capacity(plan.conds.len()),
             shared: shared(plan),
             orders: Vec::new(),
@@ -108,7 +109,9 @@ impl<'a> Bound<'a> {
             Cow::Borrowed(_) => self.scope.snapshot.column_stats(&tag.name)?,
             Cow::Owned(_) => None,
         };
-        self.tags.insert(id, Tag { data, stats, fresh });
+        if let Some(slot) = self.tags.get_mut(id.index()) {
+            *slot = Some(Tag { data, stats, fresh });
+        }
         Ok(())
     }
 
@@ -133,13 +136,13 @@ impl<'a> Bound<'a> {
 
     /// The column of a stored tag; `None` when the store does not have it.
     pub fn tag(&self, id: TagId) -> Option<Source<'_>> {
-        let tag = self.tags.get(&id)?;
+        let tag = self.tags.get(id.index())?.as_ref()?;
         Some(Source { data: &tag.data, fresh: tag.fresh, blocks: tag.stats.map(ColumnStats::blocks) })
     }
 
     /// What identifies the contents of a tag's column; `None` where nothing does, or where it was converted.
     pub fn version(&self, id: TagId) -> Option<&str> {
-        let tag = self.tags.get(&id)?;
+        let tag = self.tags.get(id.index())?.as_ref()?;
         match tag.data {
             Cow::Borrowed(_) => self.scope.snapshot.tag_version(&self.scope.program.schema.tags.get(id.index())?.name),
             Cow::Owned(_) => None,
@@ -148,7 +151,7 @@ impl<'a> Bound<'a> {
 
     /// How a tag's values are spread, where that is known.
     pub fn stats(&self, id: TagId) -> Option<&ColumnStats> {
-        self.tags.get(&id)?.stats
+        self.tags.get(id.index())?.as_ref()?.stats
     }
 
     /// The parts of an `and` or `or` in the order in which to ask them.

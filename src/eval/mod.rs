@@ -3,6 +3,7 @@
 //! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of 64-bit words and reads columns in loops ([`mod@column`]);
 //! [`point`] works on one user. Both ask the same [`kernel`](crate::plan::kernel) what operators do and the same [`query`] what a user's events
 //! amount to; [`events`] finds those of a block. Lists and lookups are in [`tables`], the program's own messages in [`messages`].
+//! Many conditions for one user, and which of them a change can affect, are [`rules`].
 //! A third evaluator, which shares nothing with these two, stands in the tests.
 
 mod batch;
@@ -18,6 +19,7 @@ mod order;
 mod point;
 mod query;
 mod ready;
+mod rules;
 mod scan;
 pub mod tables;
 mod tally;
@@ -27,6 +29,7 @@ pub mod value;
 pub use bind::Bound;
 pub use error::EvalError;
 pub use messages::{MessageLog, OwnMessage, Receipt};
+pub use rules::{Asker, BoundRules, Change, RuleSet};
 pub use tables::{TableError, Tables};
 pub use trace::Trace;
 

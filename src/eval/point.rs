@@ -30,36 +30,50 @@ pub struct Point<'b> {
     at: At<'b>,
     conds: Vec<Memo<bool>>,
     vals: Vec<Memo<Scalar<'b>>>,
+    round: u32,
 }
 
-/// Not asked yet, or the answer.
-type Memo<T> = Option<Option<T>>;
+/// An answer, and in which round it was given: what was said in another round is about somebody else.
+type Memo<T> = (u32, Option<T>);
 
 impl<'b> Point<'b> {
     pub fn new(bound: &'b Bound<'b>, at: At<'b>) -> Self {
-        Point { bound, at, conds: vec![None; bound.plan.conds.len()], vals: vec![None; bound.plan.vals.len()] }
+        Point { bound, at, conds: vec![(0, None); bound.plan.conds.len()], vals: vec![(0, None); bound.plan.vals.len()], round: 1 }
+    }
+
+    /// Turns to somebody else.
+    pub fn reset(&mut self, at: At<'b>) {
+        self.at = at;
+        self.round = match self.round.checked_add(1) {
+            Some(round) => round,
+            None => {
+                self.conds.fill((0, None));
+                self.vals.fill((0, None));
+                1
+            }
+        };
     }
 
     /// A condition; `None` is unknown.
     pub fn cond(&mut self, id: CondId) -> Option<bool> {
-        if let Some(Some(done)) = self.conds.get(id.0 as usize) {
+        if let Some((_, done)) = self.conds.get(id.0 as usize).filter(|(round, _)| *round == self.round) {
             return *done;
         }
         let truth = self.cond_new(id);
         if let Some(memo) = self.conds.get_mut(id.0 as usize) {
-            *memo = Some(truth);
+            *memo = (self.round, truth);
         }
         truth
     }
 
     /// A value; `None` is missing.
     pub fn val(&mut self, id: ValId) -> Option<Scalar<'b>> {
-        if let Some(Some(done)) = self.vals.get(id.0 as usize) {
+        if let Some((_, done)) = self.vals.get(id.0 as usize).filter(|(round, _)| *round == self.round) {
             return done.clone();
         }
         let value = self.val_new(id);
         if let Some(memo) = self.vals.get_mut(id.0 as usize) {
-            *memo = Some(value.clone());
+            *memo = (self.round, value.clone());
         }
         value
     }

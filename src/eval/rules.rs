@@ -1,0 +1,136 @@
+//! Many conditions of one program for one user at a time: what an event or a changed tag asks of all campaigns.
+//!
+//! The rules share one plan, so that what several of them ask is answered once a user. An index says which rules a change can affect;
+//! the others need not be asked. The clock can change the answer of a rule with a window without any change: whoever waits for that asks again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bind::Bound;
+use super::point::{At, Point};
+use super::{EvalError, Scope};
+use crate::base::{EventId, TagId, UserNo};
+use crate::plan::node::{Cond, CondId, Node, Query, ValKind};
+use crate::plan::{Lowering, Plan};
+use crate::program::expr::{EventSource, Expr};
+use crate::program::typed::Program;
+
+/// What changed for a user.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Change {
+    Tag(TagId),
+    Event(EventId),
+    /// What is known of the program's own messages: handed over, delivered, opened, converted.
+    Message,
+}
+
+/// Conditions with their index; a rule is named by its position.
+#[derive(Debug)]
+pub struct RuleSet {
+    plan: Plan,
+    roots: Vec<CondId>,
+    by_change: BTreeMap<Change, Vec<usize>>,
+}
+
+impl RuleSet {
+    /// # Errors
+    /// A condition that is nested too deep.
+    pub fn new<'e>(program: &Program, rules: impl IntoIterator<Item = &'e Expr>) -> Result<RuleSet, EvalError> {
+        let mut lowering = Lowering::new(program);
+        let mut roots = Vec::new();
+        for rule in rules {
+            match lowering.node(rule)? {
+                Node::Cond(root) => roots.push(root),
+                Node::Val(_) => return Err(EvalError::Internal(rule.span)),
+            }
+        }
+        let plan = lowering.finish(Node::Cond(roots.first().copied().unwrap_or(CondId(0))));
+        let reads = reads(&plan);
+        let mut by_change: BTreeMap<Change, Vec<usize>> = BTreeMap::new();
+        for (number, root) in roots.iter().enumerate() {
+            for change in reads.get(&Node::Cond(*root)).into_iter().flatten() {
+                by_change.entry(*change).or_default().push(number);
+            }
+        }
+        Ok(RuleSet { plan, roots, by_change })
+    }
+
+    pub fn len(&self) -> usize {
+        self.roots.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// The rules whose answer a change can affect, in order.
+    pub fn affected_by(&self, change: Change) -> &[usize] {
+        self.by_change.get(&change).map_or(&[], Vec::as_slice)
+    }
+
+    /// # Errors
+    /// Stored values that do not fit the program's types.
+    pub fn bind<'a>(&'a self, scope: &Scope<'a>) -> Result<BoundRules<'a>, EvalError> {
+        Ok(BoundRules { bound: Bound::new(scope, &self.plan)?, roots: &self.roots })
+    }
+}
+
+/// Rules at one moment.
+pub struct BoundRules<'a> {
+    bound: Bound<'a>,
+    roots: &'a [CondId],
+}
+
+impl BoundRules<'_> {
+    /// Something to ask for one user after the other.
+    pub fn asker(&self) -> Asker<'_> {
+        Asker { point: Point::new(&self.bound, At::User(UserNo(0))), roots: self.roots }
+    }
+}
+
+/// Asks rules for one user at a time, with the memory that this takes.
+pub struct Asker<'b> {
+    point: Point<'b>,
+    roots: &'b [CondId],
+}
+
+impl Asker<'_> {
+    /// Whether each of some rules holds for a user, in the order given; `None` is unknown, as is a rule that there is not.
+    pub fn ask(&mut self, user: UserNo, rules: impl IntoIterator<Item = usize>, mut tell: impl FnMut(usize, Option<bool>)) {
+        self.point.reset(At::User(user));
+        for rule in rules {
+            let truth = self.roots.get(rule).and_then(|root| self.point.cond(*root));
+            tell(rule, truth);
+        }
+    }
+}
+
+/// For each condition and value what its answer depends on.
+fn reads(plan: &Plan) -> BTreeMap<Node, BTreeSet<Change>> {
+    let mut reads: BTreeMap<Node, BTreeSet<Change>> = BTreeMap::new();
+    for node in &plan.order {
+        let (query, own, parts) = match node {
+            Node::Cond(id) => {
+                let cond = plan.cond(*id);
+                (cond.query(), matches!(cond, Cond::StepOutcome { .. }).then_some(Change::Message), cond.parts())
+            }
+            Node::Val(id) => {
+                let kind = &plan.val(*id).kind;
+                (kind.query(), if let ValKind::Tag(tag) = kind { Some(Change::Tag(*tag)) } else { None }, kind.parts())
+            }
+        };
+        // Every node comes after those that it is made of.
+        let below = parts.iter().filter_map(|part| reads.get(part)).flatten().copied();
+        let all = query.into_iter().flat_map(of_query).chain(own).chain(below).collect();
+        reads.insert(*node, all);
+    }
+    reads
+}
+
+/// Filters look at rows of events alone.
+fn of_query(query: &Query) -> impl Iterator<Item = Change> {
+    let patterns = [Some(&query.pattern), query.then.as_ref().map(|then| &then.next)];
+    patterns.into_iter().flatten().map(|pattern| match pattern.source {
+        EventSource::Declared(event) => Change::Event(event),
+        EventSource::Own(_) => Change::Message,
+    })
+}
