@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::agenda::{self, Position, Standing};
 use super::data::Data;
+use super::own::asks_own;
 use super::past::Past;
 use super::triggers::{self, Arming};
 use super::{Failure, Project, event_values, follow_ups};
@@ -19,8 +20,7 @@ use crate::deliver::ledger::{
     Hold, Later, Ledger, Names, NewWait, Occasion, Over, RunId, RunInfo, Scope as Held, State, Timer, Wait, Writer,
 };
 use crate::eval::{self, Scope, StepOutcomes};
-use crate::lint::walk;
-use crate::program::expr::{EventSource, ExprKind};
+use crate::program::expr::EventSource;
 use crate::program::typed::{Campaign, Program, Schedule, Trigger};
 use crate::schedule::hand_over;
 use crate::store::Snapshot;
@@ -595,22 +595,4 @@ fn stopped(campaign: CampaignId, step: usize, due: Instant, users: usize, gate: 
         choose_unknown: 0,
         messages: Vec::new(),
     }
-}
-
-/// Whether the program asks anywhere about its own messages.
-fn asks_own(program: &Program) -> bool {
-    let own = |source: &EventSource| matches!(source, EventSource::Own(_));
-    let unless = program.campaigns.iter().any(|c| match &c.schedule {
-        Schedule::Trigger(t) => t.unless.as_ref().is_some_and(|u| own(&u.source)),
-        Schedule::Once(_) | Schedule::Every(_) => false,
-    });
-    let mut asks = unless || program.campaigns.iter().any(|c| c.goal.as_ref().is_some_and(|g| own(&g.event.source)));
-    for root in walk::roots(program) {
-        walk::each(root, &mut |expr| {
-            if let ExprKind::Event(query) = &expr.kind {
-                asks |= own(&query.pattern.source) || query.then.as_ref().is_some_and(|t| own(&t.next.source));
-            }
-        });
-    }
-    asks
 }

@@ -11,6 +11,7 @@ pub mod event_values;
 pub mod failure;
 pub mod follow_ups;
 pub mod memory;
+mod own;
 pub mod past;
 pub mod planning;
 pub mod preview;

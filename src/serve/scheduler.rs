@@ -37,6 +37,8 @@ const MOST_TROUBLE: Duration = Duration::from_secs(30);
 
 /// Events that arrive in one go.
 const MOST_EVENTS: usize = 1_000;
+/// How often waits are counted: of two million that takes a tenth of a second.
+const COUNT: Duration = Duration::from_secs(10);
 /// How often lists and lookups are read again when the store has changed.
 const READ_TABLES: Duration = Duration::from_secs(30);
 /// The name of the log of live changes in the ledger.
@@ -61,6 +63,8 @@ pub struct Scheduler {
     tables_read: Moment,
     watch: Watch,
     looked: Moment,
+    /// When waits and strays were counted.
+    counted: Moment,
     clock: Clock,
     started: Moment,
 }
@@ -91,6 +95,7 @@ impl Scheduler {
             decider: None,
             watch,
             looked: started,
+            counted: started,
             clock,
             started,
         };
@@ -347,6 +352,10 @@ impl Scheduler {
         } else if let Some(decider) = self.decider.as_mut().filter(|_| imported) {
             decider.set_snapshot(self.snapshot.clone());
         }
+        if self.counted.elapsed() < COUNT {
+            return Ok(());
+        }
+        self.counted = Moment::now();
         let waits = self.project.campaigns().into_iter().map(|id| &self.project.program.campaign(id).declared.name);
         let ledger = self.office.ledger();
         let waits: Result<i64, _> = waits.map(|name| Ok::<i64, Failure>(ledger.waits(name)?.0)).sum();

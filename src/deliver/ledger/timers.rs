@@ -127,7 +127,8 @@ impl Names {
     }
 }
 
-const OF_NAMES: &str = "campaign IN (SELECT value FROM json_each(?))";
+/// The plus keeps SQLite from looking campaign by campaign: the instant is what narrows.
+const OF_NAMES: &str = "+campaign IN (SELECT value FROM json_each(?))";
 const TIMERS: &str = "timer t JOIN segment s USING (segment) JOIN run r USING (run)";
 const WAIT: &str = "SELECT wait, campaign, user_no, event, armed, due, vals FROM wait";
 
