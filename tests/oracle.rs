@@ -300,6 +300,12 @@ proptest! {
     }
 }
 
+/// Once a range that begins with one mean and ends with another kind of value was compared unlike the comparisons that it stands for.
+#[test]
+fn seeds_that_failed_once() {
+    agree(4_341_408_626_722_764_055, 60, 4);
+}
+
 /// The facts after a change, all users' at once.
 fn changed(rng: &mut Rng, program: &Program, facts: &Facts, change: Change) -> Facts {
     let mut facts = facts.clone();

@@ -246,8 +246,9 @@ impl<'p> Lowering<'p> {
     }
 
     fn in_range(&mut self, of: &Expr, lo: &Expr, hi: &Expr, span: Span) -> Result<CondId, Misfit> {
-        let Node::Val(of) = self.compared(of)? else { return Err(Misfit::Shape(span)) };
-        let (lo, hi) = (self.val(lo)?, self.val(hi)?);
+        let (Node::Val(of), Node::Val(lo), Node::Val(hi)) = (self.compared(of)?, self.compared(lo)?, self.compared(hi)?) else {
+            return Err(Misfit::Shape(span));
+        };
         let form_of = form(&self.builder.val(of).ty);
         if let (Some(lo), Some(hi)) = (self.builder.constant(lo), self.builder.constant(hi)) {
             let test = test_in_range(form_of, lo, hi).ok_or(Misfit::Shape(span))?;

@@ -140,8 +140,8 @@ impl Oracle<'_> {
             }
             K::InRange { of, lo, hi } => {
                 let ((below, lo), (above, hi)) = (self.sides(of, lo, user, row), self.sides(of, hi, user, row));
-                let (of, lo, hi) = (below.and(above)?, lo?, hi?);
-                Some(order(&lo, &of) != Ordering::Greater && order(&of, &hi) != Ordering::Greater)
+                let (below, above, lo, hi) = (below?, above?, lo?, hi?);
+                Some(order(&lo, &below) != Ordering::Greater && order(&above, &hi) != Ordering::Greater)
             }
             K::InList { of, list } => {
                 let of = value(of)?;
