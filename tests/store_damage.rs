@@ -290,7 +290,7 @@ fn what_is_sent_stands_on_bytes_that_were_compared() {
     fs::write(dir.path().join("hello.campaign"), campaign).unwrap();
     let (code, out, err) = run(dir.path(), &["plan"]);
     assert_eq!(code, 0, "{out}\n{err}");
-    for (part, named) in [("tags/total", true), ("users/1.ids", true), ("tags/likes", false)] {
+    for (part, named) in [("tags/total", true), (".ids", true), ("tags/likes", false)] {
         let path = file_of(dir.path(), part);
         let whole = fs::read(&path).unwrap();
         let mut bytes = whole.clone();

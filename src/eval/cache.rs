@@ -60,6 +60,11 @@ struct Cache {
 
 static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
 
+/// Lets go of every kept answer, and of what was asked once.
+pub fn forget() {
+    *CACHE.lock().unwrap_or_else(PoisonError::into_inner) = Cache::default();
+}
+
 /// The kept answers to a plan's tests; those that were asked before and are not kept yet are worked out now.
 pub fn atoms(bound: &Bound) -> Atoms {
     let users = bound.scope.snapshot.user_count();

@@ -27,6 +27,7 @@ mod trace;
 pub mod value;
 
 pub use bind::Bound;
+pub use cache::forget;
 pub use error::EvalError;
 pub use messages::{MessageLog, OwnMessage, Receipt};
 pub use rules::{Asker, BoundRules, Change, RuleSet};

@@ -349,6 +349,8 @@ impl Writer {
             Answer::Taken(verdicts) => {
                 answered.reason = Some(format!("answered for {} of {} messages", verdicts.len(), held.members.len()));
             }
+            // That a repeat was refused says nothing of the first time either: it may have arrived, and its slot stays taken.
+            Answer::Refused { reason } if !first => answered.reason = Some(format!("repeat refused: {reason}")),
             Answer::Refused { reason } => {
                 answered.state = State::Refused;
                 answered.reason = Some(reason.clone());

@@ -48,7 +48,8 @@ pub fn collect(dir: &Path, position: u64) -> Result<(), StoreError> {
         if !folded || i + 2 >= files.len() {
             continue;
         }
-        for suffix in ["", "-wal", "-shm"] {
+        // The file itself last: what a crash leaves is found again by its name.
+        for suffix in ["-wal", "-shm", ""] {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
             match fs::remove_file(&name) {

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS change (
 ) STRICT;
 PRAGMA user_version = 1;";
 
-/// Bytes of log that SQLite may gather before it is moved into the file; done outside the acknowledgement.
+/// Pages of write-ahead log that SQLite gathers before it moves them into the file, which the change that comes then waits for.
 const CHECKPOINT_PAGES: i64 = 4_000;
 /// How long a reader waits for a moment in which the file can be read.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -232,7 +232,8 @@ impl Appender {
             let transaction = self.db.transaction()?;
             let mut new = Vec::with_capacity(rows.len());
             {
-                let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO change VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING")?;
                 let mut known = match &self.before {
                     Some(before) => Some(before.prepare_cached("SELECT 1 FROM change WHERE id = ?")?),
                     None => None,

@@ -22,9 +22,8 @@ pub const LOCK: &str = "live.lock";
 const GATHER: Duration = Duration::from_millis(2);
 /// Changes of one transaction.
 const MOST_CHANGES: usize = 10_000;
-/// A file is ended by the first of these.
+/// A file is ended after this time and by nothing else: the ids in it and in the one before are all that are known.
 const FILE_AGE: Elapsed = Elapsed::hours(1);
-const FILE_ROWS: u64 = 2_000_000;
 /// Changes that lie outside the columns before they are folded.
 const FOLD_ROWS: u64 = 200_000;
 /// How long a change of a new user waits for an import to end.
@@ -279,7 +278,7 @@ impl Desk {
     /// Begins a new file, folds what has gathered; whatever fails here is tried again later.
     fn tidy(&mut self) {
         let now = self.store.world().now();
-        if self.appender.rows >= FILE_ROWS || (self.appender.rows > 0 && now.since(self.appender.began) > FILE_AGE) {
+        if self.appender.rows > 0 && now.since(self.appender.began) > FILE_AGE {
             let _ = self.appender.rotate(self.store.dir(), now);
         }
         if self.folding.as_ref().is_some_and(JoinHandle::is_finished) {
