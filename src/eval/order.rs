@@ -1,6 +1,6 @@
 //! Which part of an `and` or `or` to ask first: the one that decides most rows for the bytes that it reads.
 //!
-//! What a column holds is known from its import ([`ColumnStats`](crate::store::ColumnStats)), so the share of rows that a test selects can be guessed
+//! What a column holds is known from its import ([`ColumnStats`]), so the share of rows that a test selects can be guessed
 //! before it runs. A guess changes only the time, never the answer: Kleene's operators do not care about order.
 
 use super::bind::Bound;

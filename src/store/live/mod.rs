@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A change has a position that only rises. The manifest says up to which position the columns hold everything; a reader lays the rest over
-//! them ([`overlay`]). Files of rows that are folded go when the manifest that holds them is durable, all but the last two, which keep the ids of
+//! them ([`mod@overlay`]). Files of rows that are folded go when the manifest that holds them is durable, all but the last two, which keep the ids of
 //! events so that one that is sent again is known. Users get their numbers from the store's writer before a change of theirs is logged, so a
 //! number never moves.
 
