@@ -137,6 +137,8 @@ fn machine_formats_hold_what_they_promise() {
     let schema = support::oracle().join("sarif-2.1.0.schema.json");
     match std::fs::read_to_string(&schema) {
         Ok(schema) => {
+            // One pattern of it holds a lone `]`, which only the lenient reading of regular expressions takes.
+            let schema = schema.replace("{2}]?$", r"{2}\\]?$");
             let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
             let errors: Vec<String> = validator.iter_errors(&sarif).map(|e| e.to_string()).collect();
             assert!(errors.is_empty(), "{errors:?}");
