@@ -1,5 +1,5 @@
-//! Random faults, one schedule a seed: processes that die at some write, channels that fail, hang or lose their answer, opt-outs, pauses and
-//! cancellations in between. Whatever happens: nobody gets anything twice, nobody is lost, and the audit holds.
+//! Random faults, one schedule a seed: processes that die at some write, disks that refuse some writes and then take them again, channels
+//! that fail, hang or lose their answer, opt-outs, pauses and cancellations in between. Whatever happens: nobody gets anything twice, nobody is lost, and the audit holds.
 //!
 //! 200 schedules here; `TAGCAST_SCHEDULES=10000` runs more, `TAGCAST_SCHEDULE=17` replays one.
 
@@ -7,10 +7,13 @@
 mod delivery;
 
 use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use delivery::{Dying, OF, Place, at, ids, outbox, users};
-use tagcast::base::world::World;
+use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::Channels;
@@ -40,13 +43,54 @@ impl Dice {
     }
 }
 
-/// Plans and carries out up to a time with a process that may die at any write.
-fn go(place: &Place, world: Arc<dyn World>, faults: Vec<Fault>, sizes: (u32, u32), until: Instant) -> Result<(), LedgerError> {
+/// A world in which some durable writes fail, and those after them do not.
+struct Flaky {
+    clock: SimulatedWorld,
+    writes: AtomicUsize,
+    fail: Range<usize>,
+}
+
+impl Flaky {
+    fn at(now: Instant, fail: Range<usize>) -> Arc<Flaky> {
+        Arc::new(Flaky { clock: SimulatedWorld::at(now), writes: AtomicUsize::new(0), fail })
+    }
+}
+
+impl World for Flaky {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn unique(&self) -> u64 {
+        self.clock.unique()
+    }
+
+    fn about_to_write(&self, _: &str) -> io::Result<()> {
+        let n = self.writes.fetch_add(1, Ordering::SeqCst);
+        if self.fail.contains(&n) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+/// Plans and carries out up to a time with a process that may die at any write, or tries again where a write failed.
+fn go(
+    place: &Place,
+    world: Arc<dyn World>,
+    faults: Vec<Fault>,
+    sizes: (u32, u32),
+    until: Instant,
+    tries: usize,
+) -> Result<(), LedgerError> {
     let mut ledger = Ledger::open(place.at(), world.clone())?;
     let (a, b) = (place.wanted("a"), place.wanted("b"));
     ledger.plan_runs(&[(&a.personal(0..sizes.0), a.info()), (&b.to(0..sizes.1), b.info())])?;
     let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&place.outbox(), world.clone(), faults)));
-    CarryOut::new(&mut ledger, channels, ids(&users(OF)), world).up_to(until, &mut ())?;
+    let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world);
+    for _ in 1..tries {
+        if carry.up_to(until, &mut ()).is_ok() {
+            break;
+        }
+    }
+    carry.up_to(until, &mut ())?;
     Ok(())
 }
 
@@ -69,9 +113,19 @@ fn schedule(seed: u64) {
     let sizes = (1 + dice.roll(40) as u32, 1 + dice.roll(40) as u32);
     let mut now = at("2026-11-11 10:00");
     for _ in 0..2 + dice.roll(6) {
-        let world = if dice.roll(2) == 0 { Dying::after(now, dice.roll(14)) } else { Dying::after(now, usize::MAX) };
+        let (world, tries): (Arc<dyn World>, _) = match dice.roll(4) {
+            0 | 1 => (Dying::after(now, dice.roll(14)), 1),
+            2 => (
+                Flaky::at(now, {
+                    let first = dice.roll(20);
+                    first..first + 1 + dice.roll(3)
+                }),
+                4,
+            ),
+            _ => (Dying::after(now, usize::MAX), 1),
+        };
         let faults = dice.faults();
-        let _ = go(&place, world, faults, sizes, now);
+        let _ = go(&place, world, faults, sizes, now, tries);
         let _ = meddle(&place, &mut dice, Dying::after(now, usize::MAX), now);
         now = Instant(now.0 + 1_000_000 * (1 + dice.roll(240) as i64));
     }
@@ -82,8 +136,8 @@ fn schedule(seed: u64) {
             console.resume(&scope, "li", now).unwrap();
         }
     }
-    go(&place, good(), Vec::new(), sizes, now).unwrap();
-    go(&place, good(), Vec::new(), sizes, now).unwrap();
+    go(&place, good(), Vec::new(), sizes, now, 1).unwrap();
+    go(&place, good(), Vec::new(), sizes, now, 1).unwrap();
     check(&place, sizes);
 }
 

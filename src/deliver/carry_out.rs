@@ -197,6 +197,7 @@ impl<D: Desk> CarryOut<D> {
         // Channels, by account and endpoint, that wait for their next window.
         let mut full: BTreeMap<(String, String), Instant> = BTreeMap::new();
         self.desk.writer().renew_if_lost()?;
+        self.desk.writer().take_in_late()?;
         loop {
             if self.world.stopping() {
                 carried.interrupted = true;
@@ -250,9 +251,10 @@ impl<D: Desk> CarryOut<D> {
                             let number = claim.number();
                             let reply = self.channels.of(&batch.channel).send(&batch);
                             let now = self.now();
-                            self.desk.writer().answer(claim, &reply.answer, now)?;
+                            let answered = self.desk.writer().answer(claim, &reply.answer, now);
                             progress.handed_over(&campaign, batch.messages.len());
                             self.take_note(&mut carried, number, &campaign, &batch.channel, &reply, batch.messages.len());
+                            answered?;
                         }
                     }
                 }
@@ -327,11 +329,12 @@ impl<D: Desk> CarryOut<D> {
             };
             let now = self.now();
             let settled = self.desk.writer().settle(unsettled, &reply.answer, now);
-            self.desk.writer().leave(stuck.batch)?;
-            settled?;
+            let left = self.desk.writer().leave(stuck.batch);
             progress.handed_over(&batch.campaign, batch.messages.len());
             self.take_note(carried, stuck.batch, &batch.campaign, &batch.channel, &reply, batch.messages.len());
             next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();
+            settled?;
+            left?;
         }
         Ok(next)
     }

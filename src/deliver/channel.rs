@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::channels::{ChannelError, SandboxFile};
 use super::ledger::{ReceiptKind, RunId};
 use crate::base::world::World;
@@ -118,7 +120,7 @@ impl From<Answer> for Reply {
 }
 
 /// What became of a hand-over.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// The platform answered for each message, in the order of the batch.
     Taken(Vec<Verdict>),
@@ -131,7 +133,7 @@ pub enum Answer {
 }
 
 /// What became of one message.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Verdict {
     /// With the platform's id, the first one if this is a repeat.
     Accepted { id: String },
@@ -164,7 +166,7 @@ impl Verdict {
 }
 
 /// What a refusal says of other messages to the same address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Refusal {
     /// Nothing: it is about this message.
     Message,

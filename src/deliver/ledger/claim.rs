@@ -1,4 +1,4 @@
-//! Claiming, answering, settling: how a message leaves.
+//! Claiming: how a message leaves.
 //!
 //! A claim is committed before anything is handed over, with all that is handed over: members, keys and a digest of the request. A claim
 //! whose answer never came is *unknown*; it is settled by handing over the same bytes under the same key, where the channel keeps keys,
@@ -9,19 +9,20 @@ use std::sync::Arc;
 
 use super::db::{OptionalExtension, ToValue, params};
 
-use super::bulk::{self, Bulk};
+use super::bulk;
 use super::due::{Due, Except, Limit, OPEN, Open};
 
 use super::encode;
 use super::error::LedgerError;
 use super::place::Lock;
-use super::plan::{RunId, salt};
-use super::record::{self, Answered, Claimed, Learned, Record, Spent};
-use super::state::{ReceiptKind, State};
+use super::plan::RunId;
+use super::record::{self, Claimed, Record, Spent};
+use super::spool::Late;
+use super::state::State;
 use super::{Ledger, Writer, place};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{Answer, Batch, Message, Verdict};
+use crate::deliver::channel::{Answer, Batch, Message};
 use crate::program::pack::{self, Endpoint};
 use crate::program::typed::Channel;
 use crate::store::Users;
@@ -42,41 +43,43 @@ pub enum Taken {
 #[derive(Debug)]
 #[must_use = "what is claimed must be handed over and answered"]
 pub struct Claim {
-    held: Box<Held>,
+    pub(super) held: Box<Held>,
 }
 
 /// A batch of which nobody knows whether it arrived.
 #[derive(Debug)]
 #[must_use = "an unknown hand-over must be settled or left to a person"]
 pub struct Unsettled {
-    held: Held,
+    pub(super) held: Held,
 }
 
 /// A batch and its members, as they were claimed.
 #[derive(Debug)]
-struct Held {
-    segment: Open,
-    batch: i64,
-    key: String,
-    claimed_at: Instant,
+pub(super) struct Held {
+    pub(super) segment: Open,
+    pub(super) batch: i64,
+    pub(super) key: String,
+    /// Digest of what was handed over the first time.
+    pub(super) request: String,
+    pub(super) claimed_at: Instant,
     /// Those that are handed over; of a repeat, those of which nothing is known.
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     /// How many were handed over the first time.
-    of: usize,
+    pub(super) of: usize,
     /// The least that is known of those that are not handed over again.
-    least: Option<State>,
+    pub(super) least: Option<State>,
 }
 
 #[derive(Clone, Debug)]
-struct Member {
+pub(super) struct Member {
     /// In the segment.
-    place: i64,
+    pub(super) place: i64,
     /// In the batch.
-    nth: usize,
-    user: UserNo,
-    key: String,
-    address: Arc<str>,
-    content: Arc<Rendered>,
+    pub(super) nth: usize,
+    pub(super) user: UserNo,
+    pub(super) key: String,
+    pub(super) address: Arc<str>,
+    pub(super) content: Arc<Rendered>,
 }
 
 /// An unknown hand-over, for those who look after it.
@@ -120,8 +123,13 @@ impl Held {
         }
     }
 
+    /// The places in the batch of those that are handed over.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.members.iter().map(|m| m.nth)
+    }
+
     /// Digest of what is handed over.
-    fn request(&self) -> String {
+    fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         let mut put = |text: &str| {
             hasher.update(&(text.len() as u64).to_le_bytes());
@@ -139,6 +147,25 @@ impl Held {
             });
         }
         hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// A batch that has no answer yet, as it was claimed.
+pub(super) struct Unanswered {
+    pub held: Held,
+    /// Claimed, or unknown since who claimed it is gone.
+    pub state: State,
+    /// What is known of each member.
+    states: Vec<State>,
+}
+
+impl Unanswered {
+    /// As far as it concerns some members.
+    pub fn only(mut self, places: &BTreeSet<usize>) -> Held {
+        let others = self.states.iter().enumerate().filter(|(nth, _)| !places.contains(nth)).map(|(_, s)| *s);
+        self.held.least = others.filter(|s| s.is_known()).min();
+        self.held.members.retain(|m| places.contains(&m.nth));
+        self.held
     }
 }
 
@@ -189,38 +216,39 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unsettled(&self, batch: i64) -> Result<Option<Unsettled>, LedgerError> {
-        let sql = "SELECT segment, first, size, key, request, claimed_at FROM batch WHERE state IN (20, 21) AND batch = ?";
+        let whole = |open: &Unanswered| open.held.digest() == open.held.request;
+        let Some(open) = self.without_answer(batch)?.filter(whole) else { return Ok(None) };
+        // A list is repeated as it was; of messages that went one by one only those of which nothing is known.
+        let channel = open.held.segment.channel();
+        let is_list = pack::endpoint(&channel.platform, &channel.endpoint).is_some_and(Endpoint::is_list);
+        let again = open.states.iter().enumerate().filter(|(_, s)| is_list || !s.is_known()).map(|(nth, _)| nth).collect();
+        let held = open.only(&again);
+        Ok((!held.members.is_empty()).then_some(Unsettled { held }))
+    }
+
+    /// A batch of which nobody has said what became of it.
+    pub(super) fn without_answer(&self, batch: i64) -> Result<Option<Unanswered>, LedgerError> {
+        let sql = "SELECT segment, first, size, claimed_at, state, key, request FROM batch WHERE state IN (20, 21) AND batch = ?";
         let found = self.db.prepare_cached(sql)?.query_row([batch], |r| {
-            let numbers: [i64; 4] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(5)?];
-            Ok((numbers, r.get::<String>(3)?, r.get::<String>(4)?))
+            let numbers: [i64; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
+            Ok((numbers, r.get::<String>(5)?, r.get::<String>(6)?))
         });
-        let Some(([segment, first, size, claimed_at], key, request)) = found.optional()? else { return Ok(None) };
+        let Some(([segment, first, size, claimed_at, state], key, request)) = found.optional()? else { return Ok(None) };
         let segment = self.db.prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?.query_row([segment], Open::of_row)?;
-        let mut members = self.members(&segment.of, first, size)?;
         let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
         let mut select = self.db.prepare_cached(sql)?;
-        let (mut kept, mut states) = (Vec::with_capacity(members.len()), Vec::with_capacity(members.len()));
-        for member in members.drain(..) {
+        let (mut members, mut states) = (Vec::new(), Vec::new());
+        for member in self.members(&segment.of, first, size)? {
             let of = &segment.of;
             let key = params![of.run, of.step, of.leg, member.user.0, of.attempt, batch];
             if let Some(state) = select.query_row(key, |row| row.get::<i64>(0)).optional()? {
-                kept.push(Member { nth: kept.len(), ..member });
+                members.push(Member { nth: members.len(), ..member });
                 states.push(State::of_code(state).unwrap_or(State::Planned));
             }
         }
-        let of = kept.len();
-        let mut held = Held { segment, batch, key, claimed_at: Instant(claimed_at), members: kept, of, least: None };
-        if held.request() != request {
-            return Ok(None);
-        }
-        // A list is repeated as it was; of messages that went one by one only those of which nothing is known.
-        let channel = held.segment.channel();
-        if !pack::endpoint(&channel.platform, &channel.endpoint).is_some_and(Endpoint::is_list) {
-            held.least = states.iter().copied().filter(|s| s.is_known()).min();
-            let mut open = states.iter().map(|s| !s.is_known());
-            held.members.retain(|_| open.next().unwrap_or(true));
-        }
-        Ok((!held.members.is_empty()).then_some(Unsettled { held }))
+        let of = members.len();
+        let held = Held { segment, batch, key, request, claimed_at: Instant(claimed_at), members, of, least: None };
+        Ok(Some(Unanswered { held, state: State::of_code(state).unwrap_or(State::Unknown), states }))
     }
 
     /// Members of a segment with all that is handed over.
@@ -275,6 +303,8 @@ impl Writer {
     /// When the ledger cannot be written: then nothing is claimed and nothing may be handed over.
     pub fn claim(&mut self, due: Due, most: usize, limits: &[Limit], now: Instant) -> Result<Taken, LedgerError> {
         let Due { segment } = due;
+        let Writer { console, ballast, .. } = self;
+        ballast.require(console.world.as_ref())?;
         let mut size = (segment.of.size - segment.claimed).min(i64::try_from(most).unwrap_or(i64::MAX));
         for limit in limits {
             let free = limit.most - self.used(limit)?;
@@ -296,113 +326,23 @@ impl Writer {
         let id = segment.of.segment;
         members.iter_mut().enumerate().for_each(|(n, member)| member.nth = n);
         let of = members.len();
-        let held = Held { segment, batch: number, key: key.clone(), claimed_at: now, members, of, least: None };
-        let batch =
-            (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request: held.request(), worker: self.chain.clone() });
+        let mut held = Held { segment, batch: number, key: key.clone(), request: String::new(), claimed_at: now, members, of, least: None };
+        held.request = held.digest();
+        let request = held.request.clone();
+        let batch = (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request, worker: self.chain.clone() });
         let nobody = batch.is_none();
         let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, batch, spent }));
         match self.commit_fenced("claim", now, &[], &[claimed]) {
             Ok(()) => {}
             Err(LedgerError::Overtaken(_)) => return Ok(Taken::Overtaken),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // It may have been committed all the same. Who claimed knows that nothing of it leaves.
+                let given_up = Answer::NotSent { reason: "given up: the claim could not be confirmed".into() };
+                self.keep_for_later(Late::of(&self.id, &held, &given_up, true, now));
+                return Err(error);
+            }
         }
         Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held: Box::new(held) }) })
-    }
-
-    /// Records what the channel said.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written: the hand-over is unknown then, and is settled at the next start.
-    pub fn answer(&mut self, claim: Claim, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
-        self.record_answer(*claim.held, answer, true, now)
-    }
-
-    /// Records what the channel said to a repeat.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written: it stays unknown.
-    pub fn settle(&mut self, unsettled: Unsettled, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
-        self.record_answer(unsettled.held, answer, false, now)
-    }
-
-    fn record_answer(&mut self, held: Held, answer: &Answer, first: bool, now: Instant) -> Result<(), LedgerError> {
-        let mut bulk = Vec::new();
-        let mut records = Vec::new();
-        let mut answered =
-            Answered { batch: held.batch, state: State::Unknown, reason: None, ids: None, accepted: Vec::new(), not_sent: Vec::new() };
-        match answer {
-            Answer::Taken(verdicts) if verdicts.len() == held.members.len() => {
-                read_verdicts(&held, verdicts, first, &mut answered, &mut records, now);
-                let ids: Vec<&str> = verdicts.iter().map(Verdict::id).collect();
-                if ids.iter().any(|id| !id.is_empty()) {
-                    let column = self.with_ids_before(&held, ids)?;
-                    answered.ids = Some(column.digest.clone());
-                    bulk.push(column);
-                }
-                let not_sent = |v: &Verdict| matches!(v, Verdict::NotSent { .. });
-                let again: Vec<&Member> = held.members.iter().zip(verdicts).filter(|(_, v)| not_sent(v)).map(|(m, _)| m).collect();
-                // That a repeat was not sent says nothing of the first time.
-                if first && !again.is_empty() {
-                    records.push(self.again(&held, &again, &mut bulk)?);
-                }
-            }
-            Answer::Taken(verdicts) => {
-                answered.reason = Some(format!("answered for {} of {} messages", verdicts.len(), held.members.len()));
-            }
-            // That a repeat was refused says nothing of the first time either: it may have arrived, and its slot stays taken.
-            Answer::Refused { reason } if !first => answered.reason = Some(format!("repeat refused: {reason}")),
-            Answer::Refused { reason } => {
-                answered.state = State::Refused;
-                answered.reason = Some(reason.clone());
-            }
-            Answer::Unknown { reason } => answered.reason = Some(reason.clone()),
-            // That a repeat was not sent says nothing of the first time.
-            Answer::NotSent { reason } if !first => answered.reason = Some(format!("not repeated: {reason}")),
-            Answer::NotSent { reason } => {
-                answered.state = State::NotSent;
-                answered.reason = Some(reason.clone());
-                records.push(self.again(&held, &held.members.iter().collect::<Vec<_>>(), &mut bulk)?);
-            }
-        }
-        records.insert(0, Record::Answered(Box::new(answered)));
-        self.commit("answer", now, &bulk, &records)
-    }
-
-    /// The ids that a platform gave for the members of a batch, with those of an answer before this one where it gives none.
-    fn with_ids_before(&self, held: &Held, ids: Vec<&str>) -> Result<Bulk, LedgerError> {
-        let sql = "SELECT ids FROM batch WHERE batch = ?";
-        let before: Option<String> = self.db.prepare_cached(sql)?.query_row([held.batch], |row| row.get(0))?;
-        let mut all: Vec<Arc<str>> = match before {
-            Some(digest) => encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?,
-            None => vec!["".into(); held.of],
-        };
-        for (member, id) in held.members.iter().zip(ids).filter(|(_, id)| !id.is_empty()) {
-            if let Some(slot) = all.get_mut(member.nth) {
-                *slot = id.into();
-            }
-        }
-        Ok(Bulk::new(encode::strings(&all, encode::NO_SALT)))
-    }
-
-    /// Members of a batch that were proved not to be sent, planned once more under the next attempt.
-    fn again(&self, held: &Held, members: &[&Member], bulk: &mut Vec<Bulk>) -> Result<Record, LedgerError> {
-        let users: Vec<UserNo> = members.iter().map(|m| m.user).collect();
-        let addresses: Vec<&Arc<str>> = members.iter().map(|m| &m.address).collect();
-        let contents: Vec<Arc<Rendered>> = members.iter().map(|m| m.content.clone()).collect();
-        let world = self.world.as_ref();
-        let columns = [encode::users(&users), encode::strings(&addresses, salt(world)), encode::contents(&contents, salt(world))];
-        let [users, addresses, contents] = columns.map(Bulk::new);
-        let record = record::Segment {
-            segment: self.next_id("segment")?,
-            attempt: held.segment.of.attempt + 1,
-            size: i64::try_from(members.len()).unwrap_or(i64::MAX),
-            users: users.digest.clone(),
-            addresses: addresses.digest.clone(),
-            contents: contents.digest.clone(),
-            ..held.segment.of.clone()
-        };
-        bulk.extend([users, addresses, contents]);
-        Ok(Record::Segment(Box::new(record)))
     }
 
     /// Ends all that may not be handed over any more because its deadline passed; gives the campaigns and how many messages.
@@ -549,46 +489,5 @@ impl Writer {
     /// When the ledger cannot be read.
     pub fn leave(&mut self, batch: i64) -> Result<(), LedgerError> {
         Ok(place::let_go(&self.db, -batch)?)
-    }
-}
-
-/// A batch is worth what its least certain message is; the others are strengthened one by one.
-fn read_verdicts(held: &Held, verdicts: &[Verdict], first: bool, answered: &mut Answered, records: &mut Vec<Record>, now: Instant) {
-    let state = |verdict: &Verdict| match verdict {
-        Verdict::Accepted { .. } => State::Accepted,
-        Verdict::Waiting { .. } => State::Waiting,
-        Verdict::Refused { .. } => State::Refused,
-        Verdict::Unknown { .. } => State::Unknown,
-        // That a repeat was not sent says nothing of the first time.
-        Verdict::NotSent { .. } if first => State::NotSent,
-        Verdict::NotSent { .. } => State::Unknown,
-    };
-    answered.state = verdicts.iter().map(state).chain(held.least).min().unwrap_or(State::Accepted);
-    answered.reason = verdicts.iter().filter(|v| state(v) == answered.state).find_map(Verdict::reason).map(str::to_string);
-    let of = &held.segment.of;
-    for (member, verdict) in held.members.iter().zip(verdicts) {
-        let kind = match state(verdict) {
-            same if same == answered.state => continue,
-            State::Accepted => {
-                answered.accepted.push(member.place);
-                continue;
-            }
-            State::Waiting => ReceiptKind::Waiting,
-            State::NotSent => {
-                answered.not_sent.push(member.place);
-                continue;
-            }
-            _ => ReceiptKind::Refused,
-        };
-        records.push(Record::Learned(Box::new(Learned {
-            run: of.run,
-            step: of.step,
-            leg: of.leg,
-            user: member.user.0,
-            attempt: of.attempt,
-            kind,
-            when: now.0,
-            source: verdict.reason().unwrap_or("answer").into(),
-        })));
     }
 }

@@ -40,6 +40,15 @@ impl LedgerError {
         LedgerError::Io { file: file.into(), error }
     }
 
+    /// Somebody has to make room.
+    pub(super) fn is_full_disk(&self) -> bool {
+        match self {
+            LedgerError::Io { error, .. } => matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
+            LedgerError::Sql(db::Error::Sqlite(error)) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            _ => false,
+        }
+    }
+
     pub fn message(&self) -> Msg {
         match self {
             LedgerError::Busy(file) => msg!(

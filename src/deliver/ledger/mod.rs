@@ -14,7 +14,9 @@
 //! [`Ledger`] is what one can ask; [`Console`] what a person may do beside the process that carries campaigns out; [`Writer`] what that
 //! process does. There is one writer at a time over all processes. What may follow what is in the types: only a [`Due`] segment can be claimed, only a [`Claim`] or an [`Unsettled`] batch can be answered, each once.
 
+mod answer;
 mod audit;
+mod ballast;
 mod bulk;
 mod claim;
 mod console;
@@ -37,6 +39,7 @@ mod report;
 mod restore;
 mod schema;
 mod sent;
+mod spool;
 mod standing;
 mod state;
 mod timers;
@@ -70,11 +73,13 @@ pub use trial::{Trial, TrialSent};
 use crate::base::Instant;
 use crate::base::world::World;
 use crate::msg;
+use ballast::Ballast;
 use bulk::Bulk;
 use db::Connection;
 use fence::Fence;
 use place::{Access, Lock, Seat};
 use record::Record;
+use spool::Spool;
 
 /// The reading side.
 pub struct Ledger {
@@ -94,6 +99,10 @@ pub struct Writer {
     lock: Lock,
     /// The segment that only this process claims from; in a file there is no other.
     segment: Option<i64>,
+    /// Answers that it could not be told.
+    spool: Spool,
+    /// Room for answers on a full disk.
+    ballast: Ballast,
 }
 
 /// One of several processes that hand over what the [`Writer`] has planned in one database.
@@ -178,7 +187,9 @@ impl Ledger {
         let made = id.is_none();
         let id = id.unwrap_or_else(|| format!("{:016x}{:016x}", world.unique(), world.unique()));
         let ledger = Ledger { db, place: place.clone(), path, id };
-        let mut writer = Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None };
+        let spool = Spool::at(ledger.path.with_extension("spool"));
+        let ballast = Ballast::at(matches!(place, Place::File(_)).then(|| ledger.path.with_extension("ballast")));
+        let mut writer = Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None, spool, ballast };
         if made {
             let created = Record::Created { ledger: writer.id.clone() };
             let now = writer.world.now();
@@ -220,6 +231,8 @@ impl Writer {
 
     /// Takes in what processes that are gone have left.
     fn begin(mut self) -> Result<Writer, LedgerError> {
+        // What is said of a claim comes before it is taken for unknown.
+        self.take_in_spool()?;
         let now = self.world.now();
         self.take_in_orphans(now, true)?;
         Ok(self)
@@ -233,7 +246,9 @@ impl Writer {
         if self.db.is_lost() {
             let seat = if matches!(self.lock, Lock::Seat(0)) { Seat::Decider } else { Seat::Worker };
             let (place, world) = (self.place.clone(), self.world.clone());
-            *self = Ledger::open_behind_fence(&place, world, seat)?.past_fence()?.begin()?;
+            let mut new = Ledger::open_behind_fence(&place, world, seat)?.past_fence()?;
+            new.spool.go_on_with(self.spool.hand_on());
+            *self = new.begin()?;
         }
         Ok(())
     }
