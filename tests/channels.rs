@@ -16,6 +16,8 @@ mod config;
 mod cuts;
 #[path = "channels/douyin.rs"]
 mod douyin;
+#[path = "channels/kill.rs"]
+mod kill;
 #[path = "channels/service_account.rs"]
 mod service_account;
 #[path = "channels/webhook.rs"]

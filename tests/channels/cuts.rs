@@ -21,14 +21,15 @@ use super::platforms::wechat::WeChat;
 use super::platforms::wecom::WeCom;
 use super::platforms::{Server, What};
 
-struct Platforms {
-    wechat: Server,
-    wecom: Server,
+pub struct Platforms {
+    pub wechat: Server,
+    pub wecom: Server,
 }
 
-fn platforms() -> Platforms {
+/// `users` may be written to by customer service.
+pub fn platforms(users: u32) -> Platforms {
     let wechat = Server::start(WeChat::new(APP, SECRET));
-    wechat.with(|p: &mut WeChat| p.windows.extend((0..OF).map(|i| (format!("o{i}"), (99, i64::MAX)))));
+    wechat.with(|p: &mut WeChat| p.windows.extend((0..users).map(|i| (format!("o{i}"), (99, i64::MAX)))));
     let wecom = Server::start(WeCom::new(APP, SECRET));
     // What is looked for is looked for around the time of its claim.
     wecom.clock_at(at(DUE).0 / 1_000_000);
@@ -37,24 +38,29 @@ fn platforms() -> Platforms {
 
 impl Platforms {
     fn channels(&self, world: &Arc<dyn World>) -> Channels {
-        let http = Http::new().unwrap();
-        let settings = |platform: &str, url: &str| Settings {
-            name: platform.into(),
-            platform: platform.into(),
-            app_id: Some(APP.into()),
-            secret: Some(Secret::new(SECRET)),
-            base_url: Some(url.into()),
-            together: Some(16),
-            ..Settings::default()
-        };
-        let mut all = Channels::sandbox(std::path::Path::new("/nowhere/outbox.jsonl"), world.clone()).unwrap();
-        for (platform, url) in [("service_account", &self.wechat.url), ("wecom", &self.wecom.url)] {
-            for (endpoint, channel) in channels::of_account(settings(platform, url), &http, world).unwrap() {
-                all = all.bind(platform, endpoint, channel);
-            }
-        }
-        all
+        channels_at([&self.wechat.url, &self.wecom.url], 16, world)
     }
+}
+
+/// The channels of two accounts, at WeChat and at WeCom.
+pub fn channels_at([wechat, wecom]: [&str; 2], together: usize, world: &Arc<dyn World>) -> Channels {
+    let http = Http::new().unwrap();
+    let settings = |platform: &str, url: &str| Settings {
+        name: platform.into(),
+        platform: platform.into(),
+        app_id: Some(APP.into()),
+        secret: Some(Secret::new(SECRET)),
+        base_url: Some(url.into()),
+        together: Some(together),
+        ..Settings::default()
+    };
+    let mut all = Channels::sandbox(std::path::Path::new("/nowhere/outbox.jsonl"), world.clone()).unwrap();
+    for (platform, url) in [("service_account", wechat), ("wecom", wecom)] {
+        for (endpoint, channel) in channels::of_account(settings(platform, url), &http, world).unwrap() {
+            all = all.bind(platform, endpoint, channel);
+        }
+    }
+    all
 }
 
 /// Users 0 to 99 by mass send, 100 to 199 by customer service messages, 200 to 299 by group send.
@@ -123,11 +129,11 @@ fn planned() -> Place {
 #[test]
 fn nobody_twice_and_nobody_lost_whenever_the_process_dies() {
     let place = planned();
-    let whole = platforms();
+    let whole = platforms(OF);
     let writes = work(&place, &whole, 100_000, "2026-11-11 10:05");
     compare(&place, &whole, "undisturbed");
     for dies_after in 0..writes {
-        let (place, platforms) = (planned(), platforms());
+        let (place, platforms) = (planned(), platforms(OF));
         work(&place, &platforms, dies_after, "2026-11-11 10:05");
         for until in ["2026-11-11 10:07", "2026-11-11 10:15", "2026-11-11 12:00"] {
             work(&place, &platforms, 100_000, until);
@@ -146,7 +152,7 @@ fn nobody_twice_and_nobody_lost_wherever_a_connection_is_cut() {
         random % n
     };
     for seed in 0..12 {
-        let (place, platforms) = (planned(), platforms());
+        let (place, platforms) = (planned(), platforms(OF));
         for path in ["mass/send", "custom/send", "add_msg_template", "token"] {
             let server = if path == "add_msg_template" { &platforms.wecom } else { &platforms.wechat };
             for _ in 0..=next(3) {
@@ -167,7 +173,7 @@ fn nobody_twice_and_nobody_lost_wherever_a_connection_is_cut() {
 /// Case 21: a repeat of a list is the same bytes. Case 23: after 23 hours there is none, and it is listed for a person.
 #[test]
 fn case_21_and_23_a_repeat_is_the_same_bytes_or_none_at_all() {
-    let (place, platforms) = (planned(), platforms());
+    let (place, platforms) = (planned(), platforms(OF));
     platforms.wechat.fault("mass/send", What::CutAfter, 2);
     work(&place, &platforms, 100_000, DUE);
     assert_eq!(state(&place.open(), 5, "a"), State::Unknown);

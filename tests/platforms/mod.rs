@@ -130,6 +130,17 @@ pub struct Fault {
     pub times: usize,
 }
 
+/// Something that happens to the customer in the middle of a request; the connection ends with it.
+pub struct Blow {
+    /// A part of the path.
+    pub path: String,
+    /// Requests let through first.
+    pub after: usize,
+    /// The platform has accepted the request by then; else it never looks at it.
+    pub accepted: bool,
+    pub falls: Box<dyn FnOnce() + Send>,
+}
+
 /// How callbacks go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Calls {
@@ -146,6 +157,7 @@ struct Inside {
     platform: Box<dyn Platform>,
     log: Vec<Accepted>,
     faults: Vec<Fault>,
+    blow: Option<Blow>,
     requests: Vec<(String, Bytes)>,
     latency: Duration,
     callbacks: Option<(String, Calls)>,
@@ -187,6 +199,7 @@ impl Server {
             platform: Box::new(platform),
             log: Vec::new(),
             faults: Vec::new(),
+            blow: None,
             requests: Vec::new(),
             latency: Duration::ZERO,
             callbacks: None,
@@ -235,6 +248,16 @@ impl Server {
 
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
+    }
+
+    /// Something happens in the middle of one of the next requests.
+    pub fn blow(&self, blow: Blow) {
+        self.shared.lock().blow = Some(blow);
+    }
+
+    /// Whether it has not happened yet.
+    pub fn blow_is_due(&self) -> bool {
+        self.shared.lock().blow.is_some()
     }
 
     pub fn latency(&self, latency: Duration) {
@@ -344,7 +367,7 @@ fn wall_clock() -> i64 {
 async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let now = wall_clock() + shared.ahead.load(Ordering::SeqCst);
     let path = uri.path().to_string();
-    let (fault, latency, _under_way) = {
+    let (fault, blow, latency, _under_way) = {
         let mut inside = shared.lock();
         inside.requests.push((path.clone(), body.clone()));
         inside.under_way += 1;
@@ -357,9 +380,27 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
             f.times -= 1;
             Some(f.what.clone())
         });
-        (fault, inside.latency, UnderWay(shared.clone()))
+        let blow = match inside.blow.take() {
+            Some(blow) if path.contains(&blow.path) && blow.after == 0 => Some(blow),
+            Some(blow) if path.contains(&blow.path) => {
+                inside.blow = Some(Blow { after: blow.after - 1, ..blow });
+                None
+            }
+            other => {
+                inside.blow = other;
+                None
+            }
+        };
+        (fault, blow, inside.latency, UnderWay(shared.clone()))
     };
     tokio::time::sleep(latency).await;
+    let blow = match blow {
+        Some(blow) if !blow.accepted => {
+            (blow.falls)();
+            cut()
+        }
+        other => other,
+    };
     match &fault {
         Some(What::CutBefore) => cut(),
         Some(What::HangBefore) => tokio::time::sleep(Duration::from_secs(600)).await,
@@ -390,6 +431,10 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
         let Inside { platform, log, callbacks, .. } = &mut *inside;
         (platform.answer(&seen, log), callbacks.clone())
     };
+    if let Some(blow) = blow {
+        (blow.falls)();
+        cut();
+    }
     let events = std::mem::take(&mut said.events);
     if let Some((url, how)) = callbacks {
         let shared = shared.clone();
