@@ -18,6 +18,8 @@ mod cuts;
 mod douyin;
 #[path = "channels/kill.rs"]
 mod kill;
+#[path = "channels/lists.rs"]
+mod lists;
 #[path = "channels/service_account.rs"]
 mod service_account;
 #[path = "channels/webhook.rs"]

@@ -31,7 +31,7 @@ use crate::store::Users;
 #[derive(Debug)]
 pub enum Taken {
     Claim(Claim),
-    /// All members had opted out since the plan.
+    /// So many had opted out since the plan that nobody is left, or too few for a list.
     AllStruck,
     /// This limit is used up until its window ends.
     UsedUp(Limit),
@@ -305,19 +305,32 @@ impl Writer {
         let Due { segment } = due;
         let Writer { console, ballast, .. } = self;
         ballast.require(console.world.as_ref())?;
-        let mut size = (segment.of.size - segment.claimed).min(i64::try_from(most).unwrap_or(i64::MAX));
+        let least = segment.least();
+        let rest = segment.of.size - segment.claimed;
+        let mut size = rest.min(i64::try_from(most).unwrap_or(i64::MAX));
         for limit in limits {
-            let free = limit.most - self.used(limit)?;
-            if free <= 0 {
+            let free = (limit.most - self.used(limit)?).saturating_mul(limit.unit);
+            // A list that is too short is not handed over, and is not left behind either.
+            if free < least.min(rest) {
                 return Ok(Taken::UsedUp(limit.clone()));
             }
-            size = size.min(free.saturating_mul(limit.unit));
+            size = size.min(free);
+        }
+        let left = rest - size;
+        if (1..least).contains(&left) && size - (least - left) >= least {
+            size -= least - left;
         }
         let first = segment.claimed;
         let all = self.members(&segment.of, first, size)?;
         let opted_out = self.opted_out_among(&all)?;
         let (struck, mut members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
-        let struck: Vec<i64> = struck.iter().map(|m| m.place).collect();
+        let places = |of: &[Member]| of.iter().map(|m| m.place).collect::<Vec<i64>>();
+        let too_few = (members.len() as u64) < least.unsigned_abs();
+        let short = if too_few { places(&members) } else { Vec::new() };
+        if too_few {
+            members.clear();
+        }
+        let struck = places(&struck);
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
@@ -331,7 +344,7 @@ impl Writer {
         let request = held.request.clone();
         let batch = (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request, worker: self.chain.clone() });
         let nobody = batch.is_none();
-        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, batch, spent }));
+        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, short, batch, spent }));
         match self.commit_fenced("claim", now, &[], &[claimed]) {
             Ok(()) => {}
             Err(LedgerError::Overtaken(_)) => return Ok(Taken::Overtaken),

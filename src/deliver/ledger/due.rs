@@ -7,6 +7,7 @@ use super::db::{self, OptionalExtension, Row, params};
 use super::error::LedgerError;
 use super::{Ledger, record};
 use crate::base::{Elapsed, Instant, TimeOfDay, Zone};
+use crate::program::pack::{self, HandOver};
 use crate::program::typed::{Channel, Quiet};
 use crate::schedule::quiet::end_of_quiet;
 
@@ -64,6 +65,14 @@ impl Open {
 
     pub fn channel(&self) -> Channel {
         Channel { account: self.of.account.clone(), platform: self.of.platform.clone(), endpoint: self.of.endpoint.clone() }
+    }
+
+    /// The fewest members that are handed over together.
+    pub fn least(&self) -> i64 {
+        match pack::endpoint(&self.of.platform, &self.of.endpoint).map(|e| e.hand_over) {
+            Some(HandOver::List { min, .. }) => i64::from(min.max(1)),
+            Some(HandOver::Single { .. }) | None => 1,
+        }
     }
 }
 

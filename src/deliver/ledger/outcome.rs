@@ -11,7 +11,7 @@ use super::plan::RunId;
 use super::state::{ReceiptKind, State};
 use super::{Ledger, bulk, encode};
 use crate::base::{Instant, UserNo, Zone};
-use crate::decide::decision::Rendered;
+use crate::decide::decision::{Gate, Rendered};
 use crate::program::typed::Channel;
 
 /// What a run, or a follow-up in it, did with a user.
@@ -139,13 +139,14 @@ impl Ledger {
             WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
         let row = self.db.prepare_cached(sql)?.query_row(key, |row| {
             let states: [Option<i64>; 2] = [row.get(0)?, row.get(1)?];
-            Ok((states, row.get::<Option<i64>>(2)?, row.get::<Option<String>>(3)?, row.get::<i64>(5)?, row.get(6)?))
+            Ok((states, row.get::<Option<i64>>(2)?, row.get::<Option<String>>(3)?, row.get::<i64>(5)?, row.get::<Option<String>>(6)?))
         });
         let (states, claimed_at, ids, before, reason) = row?;
         let code = states.into_iter().flatten().max().unwrap_or(0);
         outcome.state = State::of_code(code).unwrap_or(State::Unknown);
         outcome.claimed_at = claimed_at.map(Instant);
-        outcome.reason = reason;
+        // Claimed without a batch: those of a list who were left behind by opt-outs.
+        outcome.reason = reason.or_else(|| (outcome.state == State::Withdrawn).then(|| Gate::TooFewForList.name().into()));
         if let Some(digest) = ids {
             let ids = encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?;
             let id = usize::try_from(before).ok().and_then(|n| ids.get(n).cloned());

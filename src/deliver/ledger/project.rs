@@ -245,7 +245,7 @@ impl Tables<'_> {
             "segment unclaimed",
         )?;
         let batch = c.batch.as_ref().map(|b| b.batch);
-        let sent = c.size - i64::try_from(c.struck.len()).unwrap_or(0);
+        let sent = c.size - i64::try_from(c.struck.len() + c.short.len()).unwrap_or(0);
         if let Some(b) = &c.batch {
             self.run(
                 "INSERT INTO batch (batch, segment, first, size, members, key, request, worker, claimed_at, state, state_at)
@@ -258,8 +258,13 @@ impl Tables<'_> {
             select.query_row([c.segment], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
         let members = members(self.bulk, &users, c.first, c.size)?;
         let rows = (c.first..).zip(members).map(|(place, user)| {
-            let struck = c.struck.binary_search(&place).is_ok();
-            let (batch, state) = if struck { (None, Some(State::Struck.code())) } else { (batch, None) };
+            let (batch, state) = if c.struck.binary_search(&place).is_ok() {
+                (None, Some(State::Struck.code()))
+            } else if c.short.binary_search(&place).is_ok() {
+                (None, Some(State::Withdrawn.code()))
+            } else {
+                (batch, None)
+            };
             [Some(run), Some(step), Some(leg), Some(i64::from(user.0)), Some(attempt), Some(c.segment), Some(place), batch, state]
         });
         self.db.insert_numbers("msg", ["run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state"], rows)?;

@@ -224,7 +224,10 @@ pub(super) struct Claimed {
     pub size: i64,
     /// Places in the segment whose users opted out since the plan.
     pub struck: Vec<i64>,
-    /// `None` when all of them were struck.
+    /// Places of those whom these left behind, too few for a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub short: Vec<i64>,
+    /// `None` when nobody is left.
     pub batch: Option<Batch>,
     pub spent: Vec<Spent>,
 }
