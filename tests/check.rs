@@ -454,6 +454,26 @@ fn limits_hold() {
     assert!(finding(&format!("tag a enum({})", members(65_536))).starts_with("unknown-type: an enum has 1 to 65535 members"));
 }
 
+/// What a channel that takes lists cannot do is an error before anything is sent: a text for each user, an answer to one user's event, and
+/// a follow-up that would select nobody because the platform counts and does not name.
+#[test]
+fn case_29_what_a_list_channel_cannot_do() {
+    let head = "tag nickname text(10) base tag vip bool base tag openid address(service_account) base event cart_add { sku text(40) }
+         template named \"{nickname ?? '您好'},满300减50\" template t \"满300减50\" template again \"最后一天\"";
+    for (campaign, code) in [
+        ("when vip send template named via service_account.mass at 10:00", "too-many-texts"),
+        ("on cart_add again after 7 days send template t via service_account.mass", "list-channel-on-trigger"),
+        (
+            "when vip send template t via service_account.mass at 10:00 after 3 days if not delivered send template again",
+            "outcome-not-observable",
+        ),
+    ] {
+        let (_, findings) = findings_of(&format!("{head} campaign c {{ {campaign} }}"));
+        let errors: Vec<&str> = findings.iter().filter(|f| f.level == tagcast::diag::Level::Error).map(|f| f.code.name).collect();
+        assert_eq!(errors, [code], "{campaign}");
+    }
+}
+
 /// 1,000 files of 100 lines; the time limit is generous because it also holds for a debug build on a busy machine.
 #[test]
 fn large_programs_check_quickly() {

@@ -27,7 +27,8 @@ const TOGETHER: usize = 64;
 const START: &str = "2026-11-11 10:00";
 
 /// Campaign, users, platform, endpoint, what their addresses begin with: a key, nothing at all, positive proof.
-const PARTS: [(&str, std::ops::Range<u32>, &str, &str, &str); 3] = [
+type Part = (&'static str, std::ops::Range<u32>, &'static str, &'static str, &'static str);
+const PARTS: [Part; 3] = [
     ("keyed", 0..400, "service_account", "template", "o"),
     ("keyless", 400..800, "service_account", "chat", "o"),
     ("proved", 800..1_000, "wecom", "group", "wm"),
@@ -66,8 +67,8 @@ impl Point {
     }
 }
 
-fn decision(place: &Place, part: usize) -> Decision {
-    let (campaign, range, platform, endpoint, head) = PARTS[part].clone();
+fn decision(place: &Place, part: Part) -> Decision {
+    let (campaign, range, platform, endpoint, head) = part;
     let mut decision = Wanted { of: N, ..place.wanted(campaign) }.to(range);
     let group = &mut decision.messages[0];
     group.channel = Name { account: platform.into(), platform: platform.into(), endpoint: endpoint.into() };
@@ -84,8 +85,9 @@ fn planned() -> Place {
     let text = PARTS.map(|(name, ..)| format!("campaign {name} {{ when everyone send template T at {START} }}")).join("\n");
     let place = Place { program: program(&format!("template T \"满300减50\"\n{text}")), ..Place::new() };
     let mut ledger = place.open();
-    for part in 0..PARTS.len() {
-        ledger.plan_run(&decision(&place, part), &place.wanted(PARTS[part].0).info()).unwrap();
+    for part in PARTS {
+        let info = place.wanted(part.0);
+        ledger.plan_run(&decision(&place, part), &info.info()).unwrap();
     }
     drop(ledger);
     place
