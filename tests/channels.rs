@@ -22,6 +22,8 @@ mod kill;
 mod lists;
 #[path = "channels/service_account.rs"]
 mod service_account;
+#[path = "channels/trouble.rs"]
+mod trouble;
 #[path = "channels/webhook.rs"]
 mod webhook;
 #[path = "channels/wecom.rs"]

@@ -11,9 +11,9 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Refusal, Reply, Then, Verdict};
+use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Counts, Refusal, Reply, Then, Verdict};
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
-use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, News, ReceiptKind, State, Taken};
+use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, NewCall, News, ReceiptKind, State, Taken, Told, What, Writer};
 use tagcast::eval::Receipt;
 use tagcast::program::expr::OwnEvent;
 
@@ -353,4 +353,53 @@ fn an_account_that_needs_a_person_is_asked_once() {
     assert_eq!(stopped, ["wrong secret", "wrong secret"]);
     assert_eq!((state(&ledger, 1, "a"), state(&ledger, 1, "slow")), (State::Planned, State::Planned));
     assert_eq!((place.sent("a"), place.sent("slow")), (0, 0));
+}
+
+/// What platforms tell is kept as it came, applied once however often it is told, and kept for later where nobody knows the id yet.
+#[test]
+fn calls_are_kept_and_count_once() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let run = ledger.plan_run(&a.to(0..10), &a.info()).unwrap().run;
+    let id = |n: u32| format!("id {n}");
+    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
+    let Taken::Claim(claim) = ledger.claim(due, 100, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let counts = Counts { total: 10, filtered: 1, delivered: 8, failed: 1 };
+    let told = |key: &str, what: What| Told { key: key.into(), when: at(DUE), what };
+    let all = [
+        told("delivered 3", What::Message { id: id(3), kind: ReceiptKind::Delivered }),
+        told("delivered 3", What::Message { id: id(3), kind: ReceiptKind::Delivered }),
+        told("opened 4", What::Message { id: id(4), kind: ReceiptKind::Opened }),
+        told("counts", What::List { id: id(5), all: None, counts: Some(counts) }),
+        told("unsubscribe", What::OptedOut(vec![UserNo(9)])),
+        told("another's", What::Message { id: "of nobody".into(), kind: ReceiptKind::Failed }),
+    ];
+    let call = NewCall { account: "sandbox".into(), at: at(DUE), query: "q=1".into(), signature: "s".into(), body: "所有".into() };
+    let tell = |ledger: &mut Writer| {
+        ledger.receive(std::slice::from_ref(&call), at(DUE)).unwrap();
+        let [kept] = &ledger.calls(10).unwrap()[..] else { panic!("one call") };
+        assert_eq!(kept.call, call);
+        let applied = ledger.apply(kept, Some(&all), at(DUE)).unwrap();
+        assert!(ledger.calls(10).unwrap().is_empty());
+        (applied.learned, applied.opted_out, applied.repeated, applied.unknown)
+    };
+    // Before the answer nobody knows the ids.
+    assert_eq!(tell(&mut ledger), (0, 1, 1, 4));
+    let taken = Answer::Taken((0..10).map(|n| Verdict::Accepted { id: id(n) }).collect());
+    ledger.answer(claim, &taken, at(DUE)).unwrap();
+    assert_eq!(ledger.apply_strays(at(DUE)).unwrap(), 2);
+    assert_eq!(tell(&mut ledger), (0, 0, 6, 0));
+    assert_eq!(
+        (state(&ledger, 3, "a"), state(&ledger, 4, "a"), state(&ledger, 5, "a")),
+        (State::Delivered, State::Delivered, State::Accepted)
+    );
+    assert_eq!(ledger.counted_by_platform(run).unwrap(), [counts]);
+    assert_eq!((ledger.strays().unwrap(), ledger.opted_out(10).unwrap().count()), (1, 1));
+    // One that nobody can read stays.
+    ledger.receive(std::slice::from_ref(&call), at(DUE)).unwrap();
+    let kept = ledger.calls(10).unwrap().remove(0);
+    ledger.apply(&kept, None, at(DUE)).unwrap();
+    assert!(ledger.calls(10).unwrap().is_empty());
+    verified(&ledger);
 }

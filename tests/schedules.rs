@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use delivery::{Dying, OF, Place, at, ids, outbox, users};
+use delivery::{Dying, OF, Place, at, ids, on_server, outbox, users};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::deliver::carry_out::CarryOut;
@@ -173,7 +173,7 @@ fn case_01_random_faults_double_nothing_and_lose_nothing() {
     if let Some(seed) = number("TAGCAST_SCHEDULE") {
         return schedule(seed);
     }
-    for seed in 0..number("TAGCAST_SCHEDULES").unwrap_or(200) {
+    for seed in 0..number("TAGCAST_SCHEDULES").unwrap_or(if on_server() { 15 } else { 200 }) {
         let result = std::panic::catch_unwind(|| schedule(seed));
         assert!(result.is_ok(), "TAGCAST_SCHEDULE={seed} cargo test --test schedules");
     }

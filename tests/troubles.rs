@@ -304,16 +304,6 @@ fn server_place() -> Option<Place> {
     Some(Place { url: Some(postgres::database()?), ..Place::new() })
 }
 
-/// Nobody can connect to a database, or everybody again.
-fn lock_out(url: &str, out: bool) {
-    let (server, name) = url.rsplit_once("dbname=").unwrap();
-    postgres::execute(&format!("{server}dbname=postgres"), &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !out));
-    if out {
-        let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        postgres::execute(&format!("{server}dbname=postgres"), &sql);
-    }
-}
-
 /// Tries as the service does, again and again; some tries meet the dying connection.
 fn until_it_goes_well(carry: &mut CarryOut<&mut Writer>, until: Instant) {
     for _ in 0..5 {
@@ -335,7 +325,7 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
     let cut = url.clone();
     let channel = Keyless::new(move |call| {
         if call == 1 {
-            lock_out(&cut, true)
+            postgres::lock_out(&cut, true)
         }
     });
     let mut carry = carry(&mut ledger, &channel, world);
@@ -346,7 +336,7 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
         assert_eq!(channel.handed(), 40);
     }
     assert_eq!(std::fs::read_dir(place.dir.path().join("ledger.spool")).unwrap().count(), 1);
-    lock_out(&url, false);
+    postgres::lock_out(&url, false);
     // Another worker takes the claim for unknown in the meantime; the answer settles it all the same.
     let elsewhere = tempfile::tempdir().unwrap();
     let there = tagcast::deliver::ledger::Place::Server { url, beside: elsewhere.path().into() };
@@ -367,10 +357,10 @@ fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..20), &a.info()).unwrap();
     let cut = url.clone();
-    let channel = Keyless::new(move |_| lock_out(&cut, true));
+    let channel = Keyless::new(move |_| postgres::lock_out(&cut, true));
     assert!(carry(&mut ledger, &channel, world()).up_to(at(DUE), &mut ()).is_err());
     drop(ledger);
-    lock_out(&url, false);
+    postgres::lock_out(&url, false);
     let elsewhere = tempfile::tempdir().unwrap();
     let there = tagcast::deliver::ledger::Place::Server { url, beside: elsewhere.path().into() };
     let worker = Ledger::join(&there, world()).unwrap();

@@ -1,9 +1,16 @@
 //! The wall clock against the one that only goes forward: when they part by more than a minute, somebody moved the wall clock, and nobody
-//! knows which time is right. Then nothing is decided or sent until they agree again or the service is started anew.
+//! knows which time is right. Then nothing is decided or sent until they agree again or the process is started anew; and what is under way
+//! goes on by the steady clock, so that no quota begins anew and nothing is due too early.
 
-use std::time::Duration;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant as Moment};
 
+use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
+use crate::diag::Msg;
+use crate::msg;
 
 /// How far they may part.
 pub const MOST_APART: Elapsed = Elapsed::minutes(1);
@@ -28,13 +35,75 @@ impl Clock {
     }
 }
 
+/// A world whose clock does not jump: while the wall clock is off, time goes on as it would have.
+pub struct SteadyWorld {
+    inner: Arc<dyn World>,
+    clock: Clock,
+    started: Moment,
+}
+
+impl SteadyWorld {
+    pub fn over(inner: Arc<dyn World>) -> Arc<Self> {
+        let clock = Clock::set(inner.now(), Duration::ZERO);
+        Arc::new(SteadyWorld { inner, clock, started: Moment::now() })
+    }
+
+    /// By how much the wall clock is off, if that is too much.
+    pub fn jumped(&self) -> Option<Elapsed> {
+        self.clock.jumped(self.inner.now(), self.started.elapsed())
+    }
+}
+
+/// What people are told when the clock jumped.
+pub fn jumped(by: Elapsed) -> Msg {
+    msg!(
+        "the clock jumped by {by}: nothing is decided or sent until it is put right; if it is right now, start anew",
+        "时钟跳变了 {by}：在校正之前不会决定或发送任何消息；如果现在的时间正确，请重新启动"
+    )
+}
+
+pub fn right_again() -> Msg {
+    msg!("the clock is right again", "时钟已恢复正常")
+}
+
+impl World for SteadyWorld {
+    fn now(&self) -> Instant {
+        let (wall, steady) = (self.inner.now(), self.started.elapsed());
+        self.clock.jumped(wall, steady).map_or(wall, |by| wall.minus(by))
+    }
+
+    fn unique(&self) -> u64 {
+        self.inner.unique()
+    }
+
+    fn about_to_write(&self, what: &str) -> io::Result<()> {
+        self.inner.about_to_write(what)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.inner.read(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.inner.list(folder)
+    }
+
+    fn modified(&self, path: &Path) -> Option<Instant> {
+        self.inner.modified(path)
+    }
+
+    fn stopping(&self) -> bool {
+        self.inner.stopping()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Case 18 of the delivery design, its first half: the jump is noticed, either way, and so is its end.
+    /// A jump is noticed, either way, and so is its end.
     #[test]
-    fn an_hour_is_noticed() {
+    fn case_18_an_hour_is_noticed() {
         let start = Instant::from_seconds(1_000_000);
         let clock = Clock::set(start, Duration::from_secs(5));
         let steady = Duration::from_secs(65);
@@ -43,5 +112,29 @@ mod tests {
         assert_eq!(at(3600), Some(Elapsed::hours(1)));
         assert_eq!(at(-3600), Some(Elapsed(-Elapsed::hours(1).0)));
         assert_eq!(at(30), None);
+    }
+
+    #[test]
+    fn case_18_time_goes_on_while_the_wall_clock_is_off() {
+        use std::sync::atomic::{AtomicI64, Ordering};
+        struct Moved(AtomicI64);
+        impl World for Moved {
+            fn now(&self) -> Instant {
+                Instant(self.0.load(Ordering::SeqCst))
+            }
+            fn unique(&self) -> u64 {
+                0
+            }
+        }
+        let wall = Arc::new(Moved(AtomicI64::new(1_000_000_000_000)));
+        let world = SteadyWorld::over(wall.clone());
+        let start = world.now();
+        for off in [Elapsed::hours(1), Elapsed(-Elapsed::hours(1).0)] {
+            wall.0.store(start.plus(off).0, Ordering::SeqCst);
+            assert!(world.jumped().is_some());
+            assert!(world.now().since(start).0.abs() < Elapsed::minutes(1).0, "{:?}", world.now().since(start));
+        }
+        wall.0.store(start.plus(Elapsed::seconds(30)).0, Ordering::SeqCst);
+        assert_eq!((world.jumped(), world.now()), (None, start.plus(Elapsed::seconds(30))));
     }
 }

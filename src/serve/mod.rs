@@ -30,6 +30,7 @@ use crate::msg;
 use crate::store::Users;
 
 use bell::Bell;
+use clock::SteadyWorld;
 use http::{Listen, Server};
 use metrics::Metrics;
 use scheduler::Scheduler;
@@ -62,6 +63,8 @@ pub struct Office {
     pub hand_over: Bell,
     pub metrics: Metrics,
     pub world: Arc<dyn World>,
+    /// The same, asked whether its clock can be believed.
+    pub clock: Arc<SteadyWorld>,
     pub journal: Arc<dyn Journal>,
     /// Slots were given back, or users opted out: what the scheduler remembers of the past is old.
     past_is_old: AtomicBool,
@@ -70,13 +73,14 @@ pub struct Office {
 }
 
 impl Office {
-    fn new(ledger: Writer, world: Arc<dyn World>, journal: Arc<dyn Journal>) -> Self {
+    fn new(ledger: Writer, world: Arc<SteadyWorld>, journal: Arc<dyn Journal>) -> Self {
         Office {
             ledger: Arc::new(Mutex::new(ledger)),
             decide: Bell::default(),
             hand_over: Bell::default(),
             metrics: Metrics::default(),
-            world,
+            world: world.clone(),
+            clock: world,
             journal,
             past_is_old: AtomicBool::new(false),
             new_users: Mutex::new(None),
@@ -107,6 +111,7 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>) -> Result<(), Failure> {
     std::fs::create_dir_all(&options.store).map_err(|e| Failure::io(&options.store, &e))?;
     let Options { program, store, ledger, listen } = options;
+    let world = SteadyWorld::over(world);
     let office = Arc::new(Office::new(Ledger::open(ledger, world.clone())?, world, journal));
     let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
     let sender = Sender::new(office.clone(), &scheduler)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Moment};
 
-use super::clock::Clock;
+use super::clock;
 use super::intake::Intake;
 use super::watch::Watch;
 use super::{Office, held};
@@ -65,8 +65,6 @@ pub struct Scheduler {
     looked: Moment,
     /// When waits and strays were counted.
     counted: Moment,
-    clock: Clock,
-    started: Moment,
 }
 
 impl Scheduler {
@@ -82,7 +80,6 @@ impl Scheduler {
         }
         let callbacks = callbacks(&project)?;
         let started = Moment::now();
-        let clock = Clock::set(office.world.now(), Duration::ZERO);
         let mut scheduler = Scheduler {
             office,
             program,
@@ -96,8 +93,6 @@ impl Scheduler {
             watch,
             looked: started,
             counted: started,
-            clock,
-            started,
         };
         scheduler.decider = Some(scheduler.make_decider()?);
         Ok(scheduler)
@@ -171,10 +166,10 @@ impl Scheduler {
             self.look()?;
             self.looked = Moment::now();
         }
-        let now = self.office.world.now();
-        if !self.clock_is_right(now) {
+        if !self.clock_is_right() {
             return Ok(TICK);
         }
+        let now = self.office.world.now();
         if self.decider.is_none() {
             self.decider = Some(self.make_decider()?);
         }
@@ -315,17 +310,14 @@ impl Scheduler {
     }
 
     /// Whether the wall clock can be believed.
-    fn clock_is_right(&self, now: Instant) -> bool {
+    fn clock_is_right(&self) -> bool {
         let office = &self.office;
-        let jumped = self.clock.jumped(now, self.started.elapsed());
+        let jumped = office.clock.jumped();
         let before = office.metrics.clock_jumped.get() == 1;
         office.metrics.clock_jumped.set(i64::from(jumped.is_some()));
         match jumped {
-            Some(by) if !before => office.journal.say(msg!(
-                "the clock jumped by {by}: nothing is decided or sent until it is put right; if it is right now, start the service anew",
-                "时钟跳变了 {by}：在校正之前不会决定或发送任何消息；如果现在的时间正确，请重新启动服务"
-            )),
-            None if before => office.journal.say(msg!("the clock is right again", "时钟已恢复正常")),
+            Some(by) if !before => office.journal.say(clock::jumped(by)),
+            None if before => office.journal.say(clock::right_again()),
             Some(_) | None => {}
         }
         jumped.is_none()

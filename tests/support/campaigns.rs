@@ -1,6 +1,9 @@
 //! A program, a store in memory and a ledger, for tests that let time pass.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#[path = "postgres.rs"]
+pub mod postgres;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{EventSchema, FieldSchema, Instant, TagSchema, Type, Value, Zone};
-use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, News, State};
+use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, News, Place, State};
 use tagcast::engine::data::Data;
 use tagcast::engine::running::{self, Report};
 use tagcast::engine::{Failure, Project, ProjectOptions};
@@ -42,12 +45,18 @@ pub struct Bench {
     events: Vec<(String, String, Instant, Vec<Option<Value>>)>,
     /// Tags that hold an address for some users.
     addresses: BTreeMap<String, Vec<String>>,
+    /// Where the ledger is a database: in the tests that `tests/on_server.rs` repeats.
+    url: Option<String>,
 }
 
 impl Bench {
     pub fn new(program: &str) -> Self {
-        let bench = Bench { dir: tempfile::tempdir().unwrap(), users: Vec::new(), events: Vec::new(), addresses: BTreeMap::new() };
+        let url = module_path!().starts_with("on_server").then(postgres::database).flatten();
+        let bench = Bench { dir: tempfile::tempdir().unwrap(), users: Vec::new(), events: Vec::new(), addresses: BTreeMap::new(), url };
         std::fs::create_dir_all(bench.store()).unwrap();
+        if let Some(url) = &bench.url {
+            std::fs::write(bench.dir.path().join("tagcast.toml"), format!("[ledger]\nurl = \"{url}\"\n")).unwrap();
+        }
         bench.program(program);
         bench
     }
@@ -59,6 +68,14 @@ impl Bench {
 
     pub fn store(&self) -> PathBuf {
         self.dir.path().join(".tagcast")
+    }
+
+    /// Where the ledger is.
+    pub fn place(&self) -> Place {
+        match &self.url {
+            None => Place::File(Store::ledger_path_in(&self.store())),
+            Some(url) => Place::Server { url: url.clone(), beside: self.store() },
+        }
     }
 
     pub fn user(&mut self, name: &str) -> usize {
@@ -167,10 +184,13 @@ impl Bench {
     }
 
     pub fn ledger(&self) -> Ledger {
-        Ledger::open_existing(&Store::ledger_path_in(&self.store())).unwrap().expect("a ledger")
+        Ledger::open_existing(self.place()).unwrap().expect("a ledger")
     }
 
     fn count(&self, table: &str) -> usize {
+        if let Some(url) = &self.url {
+            return postgres::number(url, &format!("SELECT count(*) FROM tagcast.{table}")) as usize;
+        }
         let db = rusqlite::Connection::open(Store::ledger_path_in(&self.store())).unwrap();
         let n: i64 = db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         n as usize
@@ -214,7 +234,7 @@ impl Bench {
 
     pub fn learn(&self, news: &[News]) {
         let world = Arc::new(SimulatedWorld::at(news[0].when));
-        let mut ledger = Ledger::open(&Store::ledger_path_in(&self.store()), world).unwrap();
+        let mut ledger = Ledger::open(self.place(), world).unwrap();
         assert_eq!(ledger.learn(news, news[0].when).unwrap(), news.len());
     }
 

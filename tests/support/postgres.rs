@@ -107,3 +107,13 @@ pub fn number(url: &str, sql: &str) -> i64 {
 pub fn cut(url: &str) {
     execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
 }
+
+/// Nobody can connect to a database, or everybody again.
+pub fn lock_out(url: &str, out: bool) {
+    let (server, name) = url.rsplit_once("dbname=").unwrap();
+    let server = format!("{server}dbname=postgres");
+    execute(&server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !out));
+    if out {
+        execute(&server, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+    }
+}

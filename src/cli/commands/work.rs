@@ -1,13 +1,16 @@
 //! `tagcast work`: hands over what another process plans, on a ledger that several share.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
+use crate::base::world::World;
 use crate::cli::args::{Format, WorkArgs};
 use crate::cli::output::Context;
 use crate::deliver::carry_out::CarryOut;
 use crate::deliver::ledger::{Ledger, Place};
 use crate::engine::{Failure, binding};
 use crate::msg;
+use crate::serve::clock::{self, SteadyWorld};
 
 /// How long it rests when nothing is due: what a person holds back or a plan adds is seen within this time.
 const REST: Duration = Duration::from_millis(500);
@@ -27,12 +30,25 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
     }
     let (project, snapshot) = cx.load_data(&[])?;
     cx.require_sound(&project)?;
-    let world = cx.world();
+    let steady = SteadyWorld::over(cx.world());
+    let world: Arc<dyn World> = steady.clone();
     let channels = binding::channels(&project, &cx.store_dir(), &world)?;
     let mut worker = Ledger::join(&place, world.clone())?;
     let mut carry = CarryOut::new(&mut worker, channels, snapshot.users().clone(), world.clone());
     let (mut handed_over, mut tried) = (0, Moment::now());
+    let mut jumped = false;
     while !world.stopping() {
+        let off = steady.jumped();
+        match off {
+            Some(by) if !jumped => cx.say(&clock::jumped(by)),
+            None if jumped => cx.say(&clock::right_again()),
+            Some(_) | None => {}
+        }
+        jumped = off.is_some();
+        if jumped {
+            std::thread::sleep(REST);
+            continue;
+        }
         match carry.up_to(world.now(), &mut ()) {
             Ok(carried) => handed_over += carried.accepted,
             Err(error) if args.once => return Err(error.into()),

@@ -565,6 +565,7 @@ impl Drop for Transaction<'_> {
 
 /// A statement as PostgreSQL writes it: `$1` for `?1` and for the first `?`.
 fn numbered(sql: &str) -> String {
+    let sql = sql.replace("json_each(?)", "jsonb_array_elements_text(CAST(CAST(? AS TEXT) AS JSONB)) AS names (value)");
     let mut out = String::with_capacity(sql.len() + 16);
     let mut next = 0;
     let mut chars = sql.chars().peekable();

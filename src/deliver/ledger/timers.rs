@@ -127,8 +127,8 @@ impl Names {
     }
 }
 
-/// The plus keeps SQLite from looking campaign by campaign: the instant is what narrows.
-const OF_NAMES: &str = "+campaign IN (SELECT value FROM json_each(?))";
+/// As an expression it keeps SQLite from looking campaign by campaign: the instant is what narrows.
+const OF_NAMES: &str = "campaign || '' IN (SELECT value FROM json_each(?))";
 const TIMERS: &str = "timer t JOIN segment s USING (segment) JOIN run r USING (run)";
 const WAIT: &str = "SELECT wait, campaign, user_no, event, armed, due, vals FROM wait";
 
@@ -236,7 +236,7 @@ impl Ledger {
             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) LEFT JOIN batch b USING (segment)
             WHERE s.follows = 1 AND (s.claimed = s.size OR s.rest <> 0)
                 AND NOT EXISTS (SELECT 1 FROM batch o WHERE o.segment = s.segment AND o.state = 20)
-            GROUP BY s.segment ORDER BY s.segment";
+            GROUP BY s.segment, r.campaign, s.step, t.name ORDER BY s.segment";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             let last = row.get::<Option<i64>>(3)?.map(Instant);
