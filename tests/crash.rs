@@ -1,6 +1,8 @@
 //! Whatever write a process dies at, the next one goes on: nobody gets a message twice, nobody is left out, and every planned message
 //! has an outcome. Case 1 of the delivery design, with the sandbox as the platform.
 
+#[path = "support/campaigns.rs"]
+mod campaigns;
 #[path = "support/delivery.rs"]
 mod delivery;
 
@@ -230,4 +232,39 @@ fn the_platform_never_sees_what_is_not_claimed() {
     let channels = Channels::all_by(Arc::new(Watching { ledger: path, inner }));
     let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world);
     assert_eq!(carry.up_to(at("2026-11-11 10:05"), &mut ()).unwrap().accepted, OF as usize);
+}
+
+/// Case 3: between the plan and the rest of the hand-over a user's first address goes away. The run was frozen with it: one message, by the
+/// channel that was planned, or by the other one if nothing was planned yet.
+#[test]
+fn case_03_an_address_that_goes_away_after_the_plan() {
+    let program = "tag openid address(service_account) base
+        tag wecom_id address(wecom) base
+        template t \"满300减50\"
+        campaign c { when everyone send template t via service_account.mass, wecom.group at 2026-11-11 10:00 }";
+    let users = ["u1", "u2", "u3"];
+    let (mut by_first, mut by_second) = (0, 0);
+    for writes in 0.. {
+        let mut bench = campaigns::Bench::new(program);
+        for user in users {
+            bench.addressed(user, "openid");
+            bench.addressed(user, "wecom_id");
+        }
+        let died = bench.run_dying("2026-11-11 09:00", "2026-11-11 10:30", writes).is_err();
+        bench.unaddressed("u2", "openid");
+        bench.run("2026-11-11 09:00", "2026-11-11 10:30");
+        let mut sent: Vec<(String, String)> = bench.sent().into_iter().map(|m| (m.user, m.channel)).collect();
+        sent.sort();
+        assert_eq!(sent.iter().map(|(user, _)| user.as_str()).collect::<Vec<_>>(), users, "died at write {writes}");
+        match sent[1].1.as_str() {
+            "service_account.mass" => by_first += 1,
+            "wecom.group" => by_second += 1,
+            other => panic!("{other}"),
+        }
+        bench.verified();
+        if !died {
+            break;
+        }
+    }
+    assert!(by_first > 2 && by_second > 2, "{by_first} {by_second}");
 }

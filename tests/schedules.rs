@@ -1,24 +1,26 @@
 //! Random faults, one schedule a seed: processes that die at some write, disks that refuse some writes and then take them again, channels
-//! that fail, hang or lose their answer, opt-outs, pauses and cancellations in between. Whatever happens: nobody gets anything twice, nobody is lost, and the audit holds.
+//! with and without keys that fail, hang or lose their answer, opt-outs, pauses and cancellations in between. Whatever happens: nobody gets anything twice, nobody is lost, and the audit holds.
 //!
 //! 200 schedules here; `TAGCAST_SCHEDULES=10000` runs more, `TAGCAST_SCHEDULE=17` replays one.
 
 #[path = "support/delivery.rs"]
 mod delivery;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use delivery::{Dying, OF, Place, at, ids, on_server, outbox, users};
 use tagcast::base::world::{SimulatedWorld, World};
-use tagcast::base::{Instant, UserNo};
+use tagcast::base::{Elapsed, Instant, UserNo};
 use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::Channels;
+use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Message, Reply, Verdict};
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
 use tagcast::deliver::ledger::{Console, Happened, Ledger, LedgerError, Scope, State};
+use tagcast::program::pack::{self, Endpoint};
+use tagcast::program::typed::Channel as Name;
 
 /// Numbers that follow from a seed alone.
 struct Dice(u64);
@@ -40,6 +42,56 @@ impl Dice {
             times: Some(1 + dice.roll(2) as u32),
         };
         (0..n).map(|_| fault(self)).collect()
+    }
+}
+
+/// A platform without keys, the worst there is: what is handed over to it twice is sent twice. It outlives every process.
+#[derive(Clone)]
+struct Keyless(Arc<Mutex<Log>>);
+
+struct Log {
+    /// How often each user got a message.
+    received: BTreeMap<String, usize>,
+    dice: Dice,
+    is_good: bool,
+}
+
+impl Keyless {
+    fn new(dice: &mut Dice) -> Self {
+        let dice = Dice(dice.roll(usize::MAX >> 1) as u64 | 1);
+        Keyless(Arc::new(Mutex::new(Log { received: BTreeMap::new(), dice, is_good: false })))
+    }
+}
+
+impl Channel for Keyless {
+    fn endpoint(&self) -> &Endpoint {
+        pack::endpoint("service_account", "chat").expect("a pack")
+    }
+
+    fn most(&self) -> usize {
+        7
+    }
+
+    fn settles_after(&self) -> Elapsed {
+        Elapsed::minutes(1)
+    }
+
+    /// Of each message the answer may be lost, before or after it is accepted; or the connection is refused.
+    fn send(&self, batch: &Batch) -> Reply {
+        let mut log = self.0.lock().expect("nobody panics with it");
+        let Log { received, dice, is_good } = &mut *log;
+        let good = *is_good || dice.roll(3) > 0;
+        let verdict = |m: &Message| {
+            let fate = if good { 9 } else { dice.roll(10) };
+            if fate < 2 {
+                return Verdict::NotSent { reason: "connection refused".into() };
+            }
+            if fate > 2 {
+                *received.entry(m.user_id.to_string()).or_default() += 1;
+            }
+            if fate < 5 { Verdict::Unknown { reason: "reset".into() } } else { Verdict::Accepted { id: m.key.clone() } }
+        };
+        Answer::Taken(batch.messages.iter().map(verdict).collect()).into()
     }
 }
 
@@ -76,14 +128,18 @@ fn go(
     place: &Place,
     world: Arc<dyn World>,
     faults: Vec<Fault>,
+    keyless: &Keyless,
     sizes: (u32, u32),
     until: Instant,
     tries: usize,
 ) -> Result<(), LedgerError> {
     let mut ledger = Ledger::open(place.at(), world.clone())?;
-    let (a, b) = (place.wanted("a"), place.wanted("b"));
-    ledger.plan_runs(&[(&a.personal(0..sizes.0), a.info()), (&b.to(0..sizes.1), b.info())])?;
+    let (a, b, slow) = (place.wanted("a"), place.wanted("b"), place.wanted("slow"));
+    let mut by_chat = slow.to(0..sizes.1);
+    by_chat.messages[0].channel = Name { account: "rose".into(), platform: "service_account".into(), endpoint: "chat".into() };
+    ledger.plan_runs(&[(&a.personal(0..sizes.0), a.info()), (&b.to(0..sizes.1), b.info()), (&by_chat, slow.info())])?;
     let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&place.outbox(), world.clone(), faults)));
+    let channels = channels.bind("rose", "chat", Arc::new(keyless.clone()));
     let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world);
     for _ in 1..tries {
         if carry.up_to(until, &mut ()).is_ok() {
@@ -97,7 +153,7 @@ fn go(
 /// What a person does in between.
 fn meddle(place: &Place, dice: &mut Dice, world: Arc<dyn World>, now: Instant) -> Result<(), LedgerError> {
     let Some(mut console) = Console::open(place.at(), world)? else { return Ok(()) };
-    let campaign = Scope::Campaign(["a", "b"][dice.roll(2)].into());
+    let campaign = Scope::Campaign(["a", "b", "slow"][dice.roll(3)].into());
     match dice.roll(6) {
         0 => console.opt_out(&[UserNo(dice.roll(40) as u32)], "console", now),
         1 => console.pause(&campaign, "li", now).map(drop),
@@ -111,6 +167,7 @@ fn schedule(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let place = Place::new();
     let sizes = (1 + dice.roll(40) as u32, 1 + dice.roll(40) as u32);
+    let keyless = Keyless::new(&mut dice);
     let mut now = at("2026-11-11 10:00");
     for _ in 0..2 + dice.roll(6) {
         let (world, tries): (Arc<dyn World>, _) = match dice.roll(4) {
@@ -125,23 +182,27 @@ fn schedule(seed: u64) {
             _ => (Dying::after(now, usize::MAX), 1),
         };
         let faults = dice.faults();
-        let _ = go(&place, world, faults, sizes, now, tries);
+        let _ = go(&place, world, faults, &keyless, sizes, now, tries);
         let _ = meddle(&place, &mut dice, Dying::after(now, usize::MAX), now);
         now = Instant(now.0 + 1_000_000 * (1 + dice.roll(240) as i64));
     }
     // In the end everything works, and nothing is held back.
     let good = || Dying::after(now, usize::MAX);
     if let Some(mut console) = Console::open(place.at(), good()).unwrap() {
-        for scope in ["a", "b"].map(|name| Scope::Campaign(name.into())) {
+        for scope in ["a", "b", "slow"].map(|name| Scope::Campaign(name.into())) {
             console.resume(&scope, "li", now).unwrap();
         }
     }
-    go(&place, good(), Vec::new(), sizes, now, 1).unwrap();
-    go(&place, good(), Vec::new(), sizes, now, 1).unwrap();
-    check(&place, sizes);
+    keyless.0.lock().expect("nobody panics with it").is_good = true;
+    // Twice the time that its pace takes, but not beyond the deadline of what is left.
+    for minutes in [0, 3] {
+        let then = now.plus(Elapsed::minutes(minutes));
+        go(&place, Dying::after(then, usize::MAX), Vec::new(), &keyless, sizes, then, 1).unwrap();
+    }
+    check(&place, &keyless, sizes);
 }
 
-fn check(place: &Place, sizes: (u32, u32)) {
+fn check(place: &Place, keyless: &Keyless, sizes: (u32, u32)) {
     let ledger = Ledger::open_existing(place.at()).unwrap().expect("a ledger");
     // A key that is there twice is refused here.
     let sent = outbox(&place.outbox());
@@ -162,8 +223,28 @@ fn check(place: &Place, sizes: (u32, u32)) {
         assert_eq!(reached.len(), lines.len(), "{campaign}: somebody got it twice");
         assert_eq!(reached, accepted, "{campaign}: the file and the ledger say different things");
     }
-    assert!(ledger.stuck().unwrap().is_empty());
-    assert!(ledger.reports(None).unwrap().iter().all(|r| r.finished_at.is_some()));
+    // What has no key is sent once or listed.
+    let received = &keyless.0.lock().expect("nobody panics with it").received;
+    let mut unknown = 0;
+    for user in 0..sizes.1 {
+        let got = received.get(&format!("u{user}")).copied().unwrap_or(0);
+        let outcomes = ledger.outcomes(UserNo(user), "slow").unwrap();
+        let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
+        let Happened::Message(message) = &outcome.happened else { panic!("lost {user}: {outcome:?}") };
+        match message.state {
+            State::Accepted => assert_eq!(got, 1, "user {user} is lost"),
+            State::Unknown => {
+                assert!(got <= 1, "user {user} got it {got} times");
+                unknown += 1;
+            }
+            State::Struck | State::Expired | State::Withdrawn => assert_eq!(got, 0, "user {user} got what was not sent"),
+            other => panic!("user {user}: {other:?} is no end"),
+        }
+    }
+    let stuck = ledger.stuck().unwrap();
+    assert!(stuck.iter().all(|s| s.campaign == "slow"), "a key settles it");
+    assert!(stuck.iter().map(|s| s.messages).sum::<i64>() >= unknown, "every unknown is listed");
+    assert!(ledger.reports(None).unwrap().iter().all(|r| r.finished_at.is_some() || r.campaign == "slow" && unknown > 0));
     assert_eq!(ledger.verify().unwrap().problems, []);
 }
 

@@ -28,7 +28,7 @@ fn bought() -> Vec<Option<Value>> {
 
 /// Case 40: `unless` looks at the time after the trigger up to the end of the wait, that instant included.
 #[test]
-fn a_purchase_at_either_end_of_the_wait() {
+fn case_40_a_purchase_at_either_end_of_the_wait() {
     let mut bench = Bench::new(&format!("{CART}{RESCUE}"));
     for (user, purchase) in [
         ("before", "2026-11-11 09:59:59.999"),
@@ -55,7 +55,7 @@ fn a_purchase_at_either_end_of_the_wait() {
 
 /// Case 41: whatever write the process dies at, each event is armed once and each message sent once.
 #[test]
-fn killed_between_an_event_and_its_wait() {
+fn case_41_killed_between_an_event_and_its_wait() {
     let program = format!(
         "{CART}{RESCUE}
          campaign now {{ on purchase again always send template thanks }}"
@@ -90,7 +90,7 @@ fn killed_between_an_event_and_its_wait() {
 
 /// Case 42: five events in one wait are one message; with `from last` it counts from the last, with `again always` each has its own.
 #[test]
-fn many_events_in_one_wait() {
+fn case_42_many_events_in_one_wait() {
     let wait = |clauses: &str| format!("{CART}campaign c {{ on cart_add wait 30min {clauses} send template reminder }}");
     let scene = |bench: &mut Bench| {
         for n in 0..5 {
@@ -112,7 +112,7 @@ fn many_events_in_one_wait() {
 
 /// Case 43: many users after three days: a timer a segment, nobody early, nobody more than a minute late, the same people as an oracle says.
 #[test]
-fn follow_ups_of_many_have_few_timers() {
+fn case_43_follow_ups_of_many_have_few_timers() {
     let mut bench = Bench::new(
         "tag age int base
          event purchase { amount money }
@@ -140,7 +140,7 @@ fn follow_ups_of_many_have_few_timers() {
 
 /// Case 44: what is not known selects nobody; of a message that nobody knows of, the follow-up ends.
 #[test]
-fn follow_ups_of_what_is_half_known() {
+fn case_44_follow_ups_of_what_is_half_known() {
     let program = "
         tag openid address(service_account) base
         template first { platform \"TM1\" field thing1 = \"a\" } template second { platform \"TM1\" field thing1 = \"b\" }
@@ -172,7 +172,7 @@ fn follow_ups_of_what_is_half_known() {
 
 /// Case 45: the program changes during waits: the active one decides, and what it has no more is withdrawn.
 #[test]
-fn a_changed_program_during_waits() {
+fn case_45_a_changed_program_during_waits() {
     let campaign = |wait: &str, body: &str, steps: &str| {
         format!(
             "event cart_add {{ sku text(40), price money }}
@@ -226,7 +226,7 @@ fn steps_are_known_by_their_names() {
 
 /// Case 46: nobody was there for three due instants: what is within its deadline is made up for, the others are recorded as missed.
 #[test]
-fn down_for_three_instants() {
+fn case_46_down_for_three_instants() {
     let mut bench = Bench::new(
         "event cart_add { sku text(40), price money }
          template t \"t\" template r for cart_add { body \"{event.sku}\" }

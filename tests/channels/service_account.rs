@@ -60,7 +60,7 @@ fn a_list_becomes_one_job() {
 
 /// Many calls at once are refused for their token: one renewal, and each call is repeated once.
 #[test]
-fn failure_mode_01_token_race() {
+fn failure_mode_01_and_case_17_token_race() {
     let server = server();
     let template_channel = account(&server).channel("template");
     assert_eq!(letters(&template_channel.send(&batch(1, &openids(2), &template()))), "aa");

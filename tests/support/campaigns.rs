@@ -35,6 +35,7 @@ pub struct Sent {
     pub campaign: String,
     pub template: String,
     pub user: String,
+    pub channel: String,
     pub body: String,
     pub at: String,
 }
@@ -88,6 +89,11 @@ impl Bench {
     pub fn addressed(&mut self, name: &str, tag: &str) {
         self.user(name);
         self.addresses.entry(tag.into()).or_default().push(name.into());
+    }
+
+    /// The user has no such address any more.
+    pub fn unaddressed(&mut self, name: &str, tag: &str) {
+        self.addresses.entry(tag.into()).or_default().retain(|user| user != name);
     }
 
     pub fn event(&mut self, kind: &str, user: &str, when: &str, values: Vec<Option<Value>>) {
@@ -160,6 +166,7 @@ impl Bench {
                 campaign: text("campaign"),
                 template: text("template"),
                 user: text("user"),
+                channel: text("channel"),
                 body: json["parts"]["body"].as_str().unwrap_or_default().into(),
                 at: text("at"),
             }
