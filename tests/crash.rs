@@ -1,5 +1,6 @@
 //! Whatever write a process dies at, the next one goes on: nobody gets a message twice, nobody is left out, and every planned message
 //! has an outcome. Case 1 of the delivery design, with the sandbox as the platform.
+#![allow(clippy::duplicate_mod, reason = "each of the supports brings what it needs")]
 
 #[path = "support/campaigns.rs"]
 mod campaigns;
