@@ -1,10 +1,13 @@
-//! The tests of the ledger, of handing over, of waits, follow-ups and random faults once more, with the ledger in PostgreSQL.
+//! The tests of the ledger, of handing over, of waits and follow-ups, of the commands beside them and of random faults once more, with the
+//! ledger in PostgreSQL.
 #![allow(clippy::duplicate_mod, reason = "each of them brings what it needs")]
 
 #[path = "hand_over.rs"]
 mod hand_over;
 #[path = "ledger.rs"]
 mod ledger;
+#[path = "operating.rs"]
+mod operating;
 #[path = "schedules.rs"]
 mod schedules;
 #[path = "timers.rs"]
