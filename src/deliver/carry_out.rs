@@ -23,6 +23,8 @@ use crate::store::Users;
 const REPEAT_AFTER: Elapsed = Elapsed::minutes(1);
 /// A lost hand-over is looked for so long after its claim; then a person decides.
 const LOOKED_FOR: Elapsed = Elapsed::hours(24);
+/// An account that needs a person is tried again so much later: what was put right need not be told, and a quota outlives the questions.
+const HALTED_FOR: Elapsed = Elapsed::hours(1);
 /// A request begins so soon after its claim or not at all: whoever settles the claims of a process that is gone relies on it.
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -107,8 +109,8 @@ pub struct CarryOut<D: Desk> {
     tried: BTreeMap<i64, Tried>,
     /// Channels that would refuse everything until then, and why.
     paused: BTreeMap<(String, String), (Instant, Msg)>,
-    /// Accounts that would refuse everything until a person does something.
-    halted: BTreeMap<String, Msg>,
+    /// Accounts that would refuse everything until a person does something, when to see whether it is done, and what it is.
+    halted: BTreeMap<String, (Instant, Msg)>,
     /// Campaigns that wait for a channel that is held back, and why.
     held: BTreeMap<String, Msg>,
 }
@@ -172,9 +174,9 @@ impl<D: Desk> CarryOut<D> {
         self.paused.get(&(name.account.clone(), name.endpoint.clone())).filter(|(until, _)| *until > now).cloned()
     }
 
-    /// Accounts that take nothing until a person does something, and what.
-    pub fn halted(&self) -> &BTreeMap<String, Msg> {
-        &self.halted
+    /// What a person has to do before an account takes anything.
+    fn needs_a_person(&self, account: &str) -> Option<&Msg> {
+        self.halted.get(account).filter(|(until, _)| *until > self.now()).map(|(_, why)| why)
     }
 
     /// Campaigns that stopped because of their channel, and why. What they have left stays planned.
@@ -220,7 +222,7 @@ impl<D: Desk> CarryOut<D> {
                         continue;
                     }
                     let name = due.channel();
-                    if let Some(why) = self.halted.get(&name.account) {
+                    if let Some(why) = self.needs_a_person(&name.account) {
                         self.stopped.insert(campaign, why.clone());
                         continue;
                     }
@@ -291,7 +293,7 @@ impl<D: Desk> CarryOut<D> {
             let now = self.now();
             let channel = self.channels.of(&stuck.channel);
             // The claim of a process that is gone may still be on its way to a platform; where that cannot be, its time does not matter.
-            if self.halted.contains_key(&stuck.channel.account) {
+            if self.needs_a_person(&stuck.channel.account).is_some() {
                 continue;
             }
             let held = self.held_back(&stuck.channel, now).map_or(now, |(until, _)| until);
@@ -380,7 +382,7 @@ impl<D: Desk> CarryOut<D> {
             Answer::Taken(_) => Some(self.lost(carried, number, channel, "too few answers", messages)),
             Answer::Unknown { reason } => Some(self.lost(carried, number, channel, reason, messages)),
         };
-        if let Some(why) = why.or_else(|| self.halted.get(&channel.account).cloned()) {
+        if let Some(why) = why.or_else(|| self.needs_a_person(&channel.account).cloned()) {
             self.stopped.insert(campaign.into(), why);
         }
     }
@@ -394,7 +396,7 @@ impl<D: Desk> CarryOut<D> {
                 true
             }
             Then::Stop { why } => {
-                self.halted.insert(channel.account.clone(), why.clone());
+                self.halted.insert(channel.account.clone(), (self.now().plus(HALTED_FOR), why.clone()));
                 true
             }
         }
