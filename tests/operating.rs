@@ -30,12 +30,17 @@ fn config(dir: &Path, lines: &str) {
 
 /// A program with forty users, carried out up to a time.
 fn place(until: &str) -> tempfile::TempDir {
+    let dir = prepared();
+    go(dir.path(), until);
+    dir
+}
+
+fn prepared() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let rows: Vec<String> = (0..40).map(|i| format!("u{i:02},{}", if i % 2 == 0 { "Shanghai" } else { "Beijing" })).collect();
     std::fs::write(dir.path().join("users.csv"), format!("id,region\n{}\n", rows.join("\n"))).unwrap();
     config(dir.path(), "");
     std::fs::write(dir.path().join("a.campaign"), CAMPAIGNS).unwrap();
-    go(dir.path(), until);
     dir
 }
 
@@ -236,4 +241,30 @@ fn whatever_is_asked_is_answered() {
     assert_eq!(code, 0, "{err}");
     let (code, _, err) = run(dir.path(), &["audit", "verify"]);
     assert_eq!(code, 0, "{err}");
+}
+
+/// Two processes apply one plan at the same moment, while a third carries out what is due: one of them makes it live, and there is one run.
+#[test]
+fn case_14_one_plan_two_processes_and_the_scheduler() {
+    let dir = prepared();
+    let (code, _, err) = run(dir.path(), &["plan", "--now", "2026-11-20T09:50", "-o", "plan.json"]);
+    assert_eq!(code, 0, "{err}");
+    let start = |args: &[&str]| {
+        let mut command = support::tagcast(dir.path());
+        command.args(args).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let apply = ["apply", "plan.json", "--now", "2026-11-20T09:51"];
+    let all = [start(&apply), start(&apply), start(&["run", "--now", "2026-11-20T09:59", "--until", "10:01"])];
+    let [a, b, scheduler] = all.map(|child| support::parts(child.wait_with_output().unwrap()));
+    for (code, _, err) in [&a, &b] {
+        let said = ["applied once", "another tagcast is carrying out", "live: "].iter().any(|why| err.contains(why));
+        assert!(said, "{code}: {err}");
+    }
+    assert!(a.0 != 0 || b.0 != 0, "it is applied once: {a:?} {b:?}");
+    assert!(scheduler.0 == 0 || scheduler.2.contains("another tagcast"), "{scheduler:?}");
+    go(dir.path(), "10:30");
+    assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (40, 20));
+    let (_, status) = json(dir.path(), &["status", "--now", "2026-11-20T10:31"]);
+    assert_eq!(status["runs"].as_array().unwrap().len(), 2, "one run of each campaign: {status}");
+    assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
 }

@@ -1,5 +1,6 @@
-//! Random faults, one schedule a seed: processes that die at some write, disks that refuse some writes and then take them again, channels
-//! with and without keys that fail, hang or lose their answer, opt-outs, pauses and cancellations in between. Whatever happens: nobody gets anything twice, nobody is lost, and the audit holds.
+//! Random faults, one schedule a seed: processes that die at some write, disks that refuse some writes and then take them again, databases
+//! that are cut off, channels with and without keys that fail, hang or lose their answer, opt-outs, pauses and cancellations in between.
+//! Whatever happens: nobody gets anything twice, nobody is lost, and the audit holds.
 //!
 //! 200 schedules here; `TAGCAST_SCHEDULES=10000` runs more, `TAGCAST_SCHEDULE=17` replays one.
 
@@ -12,7 +13,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use delivery::{Dying, OF, Place, at, ids, on_server, outbox, users};
+use delivery::{Dying, OF, Place, at, ids, on_server, outbox, postgres, users};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant, UserNo};
 use tagcast::deliver::carry_out::CarryOut;
@@ -52,14 +53,16 @@ struct Keyless(Arc<Mutex<Log>>);
 struct Log {
     /// How often each user got a message.
     received: BTreeMap<String, usize>,
+    /// The database that is cut off from everybody in the middle of some calls.
+    database: Option<String>,
     dice: Dice,
     is_good: bool,
 }
 
 impl Keyless {
-    fn new(dice: &mut Dice) -> Self {
+    fn new(dice: &mut Dice, database: Option<String>) -> Self {
         let dice = Dice(dice.roll(usize::MAX >> 1) as u64 | 1);
-        Keyless(Arc::new(Mutex::new(Log { received: BTreeMap::new(), dice, is_good: false })))
+        Keyless(Arc::new(Mutex::new(Log { received: BTreeMap::new(), database, dice, is_good: false })))
     }
 }
 
@@ -79,7 +82,7 @@ impl Channel for Keyless {
     /// Of each message the answer may be lost, before or after it is accepted; or the connection is refused.
     fn send(&self, batch: &Batch) -> Reply {
         let mut log = self.0.lock().expect("nobody panics with it");
-        let Log { received, dice, is_good } = &mut *log;
+        let Log { received, database, dice, is_good } = &mut *log;
         let good = *is_good || dice.roll(3) > 0;
         let verdict = |m: &Message| {
             let fate = if good { 9 } else { dice.roll(10) };
@@ -91,7 +94,11 @@ impl Channel for Keyless {
             }
             if fate < 5 { Verdict::Unknown { reason: "reset".into() } } else { Verdict::Accepted { id: m.key.clone() } }
         };
-        Answer::Taken(batch.messages.iter().map(verdict).collect()).into()
+        let verdicts = batch.messages.iter().map(verdict).collect();
+        if let Some(url) = database.as_ref().filter(|_| !*is_good && dice.roll(3) == 0) {
+            postgres::cut(url);
+        }
+        Answer::Taken(verdicts).into()
     }
 }
 
@@ -167,7 +174,7 @@ fn schedule(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let place = Place::new();
     let sizes = (1 + dice.roll(40) as u32, 1 + dice.roll(40) as u32);
-    let keyless = Keyless::new(&mut dice);
+    let keyless = Keyless::new(&mut dice, place.url.clone());
     let mut now = at("2026-11-11 10:00");
     for _ in 0..2 + dice.roll(6) {
         let (world, tries): (Arc<dyn World>, _) = match dice.roll(4) {
@@ -179,7 +186,7 @@ fn schedule(seed: u64) {
                 }),
                 4,
             ),
-            _ => (Dying::after(now, usize::MAX), 1),
+            _ => (Dying::after(now, usize::MAX), 4),
         };
         let faults = dice.faults();
         let _ = go(&place, world, faults, &keyless, sizes, now, tries);
