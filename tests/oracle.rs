@@ -224,6 +224,12 @@ impl Case {
                     return Some(format!("user {user}: audience {got:?}, oracle {want:?}"));
                 }
             }
+            let counts = bound.counts();
+            if (counts.yes, counts.unknown) != (audience.yes.count(), counts.users - audience.known.count())
+                || counts.users != self.facts.users
+            {
+                return Some(format!("{counts:?} of audience {audience:?}"));
+            }
             if audience.yes.minus(&audience.known).count() > 0 {
                 return Some("true and not known".into());
             }

@@ -76,7 +76,7 @@ impl Bench {
     }
 
     pub fn count(&self, condition: &Expr) -> usize {
-        self.data.audience(&self.project.program, condition).expect("an audience").yes.count()
+        self.data.counts(&self.project.program, condition).expect("an audience").yes
     }
 }
 

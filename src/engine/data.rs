@@ -9,7 +9,7 @@ use crate::base::world::World;
 use crate::base::{FileId, Instant, UserNo};
 use crate::deliver::ledger::Ledger;
 use crate::diag::{Finding, Findings, Lang, Sources};
-use crate::eval::{self, Audience, MessageLog, Scope, Tables, Trace};
+use crate::eval::{self, Audience, Counts, MessageLog, Scope, Tables, Trace};
 use crate::program::check::{check_condition, check_value};
 use crate::program::expr::Expr;
 use crate::program::typed::Program;
@@ -30,29 +30,13 @@ pub struct Rejected {
     pub findings: Vec<Finding>,
 }
 
-/// How many users a condition is true, false and unknown for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    pub users: usize,
-    pub yes: usize,
-    pub no: usize,
-    pub unknown: usize,
-}
-
-impl Counts {
-    pub fn of(audience: &Audience) -> Self {
-        let (users, yes, known) = (audience.yes.len(), audience.yes.count(), audience.known.count());
-        Counts { users, yes, no: known - yes, unknown: users - known }
-    }
-
-    /// `true 1,234 · false 5,678 · unknown 90 · of 7,002 users`
-    pub fn line(self, lang: Lang) -> String {
-        let n = |n: usize| group_digits(n as u64);
-        let (yes, no, unknown, users) = (n(self.yes), n(self.no), n(self.unknown), n(self.users));
-        match lang {
-            Lang::En => format!("true {yes} · false {no} · unknown {unknown} · of {users} users\n"),
-            Lang::Zh => format!("真 {yes} · 假 {no} · 未知 {unknown} · 共 {users} 个用户\n"),
-        }
+/// `true 1,234 · false 5,678 · unknown 90 · of 7,002 users`
+pub fn line(counts: Counts, lang: Lang) -> String {
+    let n = |n: usize| group_digits(n as u64);
+    let (yes, no, unknown, users) = (n(counts.yes), n(counts.no), n(counts.unknown), n(counts.users));
+    match lang {
+        Lang::En => format!("true {yes} · false {no} · unknown {unknown} · of {users} users\n"),
+        Lang::Zh => format!("真 {yes} · 假 {no} · 未知 {unknown} · 共 {users} 个用户\n"),
     }
 }
 
@@ -102,6 +86,14 @@ impl Data {
         let audience = eval::audience(&self.scope(program), condition)?;
         self.snapshot.intact()?;
         Ok(audience)
+    }
+
+    /// # Errors
+    /// As [`Data::audience`].
+    pub fn counts(&self, program: &Program, condition: &Expr) -> Result<Counts, Failure> {
+        let counts = eval::counts(&self.scope(program), condition)?;
+        self.snapshot.intact()?;
+        Ok(counts)
     }
 
     /// # Errors

@@ -13,11 +13,12 @@ use rayon::prelude::*;
 use super::bind::Bound;
 use super::cache::{self, Atom};
 use super::column::Source;
-use super::lanes::{BLOCK, Bits, Data, Lanes, NONE, Scalar, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip};
+use super::lanes::{Data, Lanes, Scalar};
+use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip};
 use super::messages::MessageLog;
 use super::ready::Ready;
-use super::tally::tally;
-use super::{Audience, events};
+use super::tally::{self, Tallies};
+use super::{Audience, Counts, events, masks};
 use crate::base::{Bitmap, Place, Type, UserNo, Value, Zone};
 use crate::plan::kernel::{Binary, Unary, distance, int_to_float, mask, quotient};
 use crate::plan::node::{Cond, CondId, Node, Order, TextOp, ValId, ValKind};
@@ -45,6 +46,7 @@ pub struct Block<'b> {
     /// Tests whose answers are kept.
     atoms: &'b [Option<Arc<Atom>>],
     vals: Vec<Slot<Option<Rc<Lanes<'b>>>>>,
+    pub(super) tallies: Tallies,
     /// How many blocks there were: what was written in another round is of another block.
     round: u32,
 }
@@ -70,16 +72,41 @@ pub fn audience(bound: &Bound, root: CondId) -> Audience {
     stretches.for_each_init(
         || Block { atoms: &atoms, ..Block::new(bound, Frame::Users) },
         |block, (stretch, (yes, known))| {
+            let mut truths = Truths::UNKNOWN;
             for (number, (yes, known)) in yes.chunks_mut(WORDS).zip(known.chunks_mut(WORDS)).enumerate() {
                 block.reset((stretch * STRETCH + number) * BLOCK, users);
                 let all = block.all();
-                let truths = block.cond(root, &all);
+                block.cond_into(root, &all, &mut truths);
                 yes.iter_mut().zip(truths.yes).for_each(|(word, bits)| *word = bits);
                 known.iter_mut().zip(truths.known()).for_each(|(word, bits)| *word = bits);
             }
         },
     );
     Audience { yes: Bitmap::from_words(yes, users), known: Bitmap::from_words(known, users) }
+}
+
+/// How many users a condition is true for, and for how many it is known: as [`audience`], without keeping who they are.
+pub fn counts(bound: &Bound, root: CondId) -> Counts {
+    let users = bound.scope.snapshot.user_count();
+    let atoms = cache::atoms(bound);
+    let stretch = |block: &mut Block, stretch: usize| {
+        let mut truths = Truths::UNKNOWN;
+        (stretch * STRETCH..(stretch + 1) * STRETCH).fold((0, 0), |(yes, known), number| {
+            block.reset(number * BLOCK, users);
+            if block.len == 0 {
+                return (yes, known);
+            }
+            let all = block.all();
+            block.cond_into(root, &all, &mut truths);
+            let (here, known_here) = masks::tell(&truths);
+            (yes + here, known + known_here)
+        })
+    };
+    let (yes, known) = (0..users.div_ceil(STRETCH * BLOCK))
+        .into_par_iter()
+        .map_init(|| Block { atoms: &atoms, ..Block::new(bound, Frame::Users) }, stretch)
+        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    Counts { users, yes, no: known - yes, unknown: users - known }
 }
 
 /// A value for each of some users, in the order of their numbers.
@@ -120,7 +147,7 @@ impl<'b> Block<'b> {
     pub fn new(bound: &'b Bound<'b>, frame: Frame<'b>) -> Self {
         let conds = vec![Slot { round: 0, have: NONE, what: Truths::UNKNOWN }; bound.plan.conds.len()];
         let vals = vec![Slot { round: 0, have: NONE, what: None }; bound.plan.vals.len()];
-        Block { bound, frame, start: 0, len: 0, conds, atoms: &[], vals, round: 1 }
+        Block { bound, frame, start: 0, len: 0, conds, atoms: &[], vals, tallies: Tallies::default(), round: 1 }
     }
 
     /// The block of rows from `start` on, of `total` in all.
@@ -146,27 +173,90 @@ impl<'b> Block<'b> {
 
     /// The condition in the rows of `need`; what it says of other rows means nothing.
     pub fn cond(&mut self, id: CondId, need: &Bits) -> Truths {
+        let mut out = Truths::UNKNOWN;
+        self.cond_into(id, need, &mut out);
+        out
+    }
+
+    /// As [`cond`](Self::cond); `out` is written as a whole.
+    fn cond_into(&mut self, id: CondId, need: &Bits, out: &mut Truths) {
         if !self.bound.is_shared(id) {
-            return self.cond_new(id, need);
+            return self.cond_new(id, need, out);
         }
         let at = id.0 as usize;
         let mut need = *need;
         if let Some(slot) = self.conds.get(at).filter(|slot| slot.round == self.round) {
             if is_none(&minus(&need, &slot.have)) {
-                return slot.what;
+                return *out = slot.what;
             }
             need = or(&need, &slot.have);
         }
-        let truths = self.cond_new(id, &need);
+        self.cond_new(id, &need, out);
         if let Some(slot) = self.conds.get_mut(at) {
-            *slot = Slot { round: self.round, have: need, what: truths };
+            *slot = Slot { round: self.round, have: need, what: *out };
         }
-        truths
     }
 
-    fn cond_new(&mut self, id: CondId, need: &Bits) -> Truths {
+    fn cond_new(&mut self, id: CondId, need: &Bits, out: &mut Truths) {
         let bound = self.bound;
         match bound.plan.cond(id) {
+            Cond::Not(of) => {
+                self.cond_into(*of, need, out);
+                std::mem::swap(&mut out.yes, &mut out.no);
+            }
+            Cond::All(_) => {
+                let (mut open, mut part) = (*need, Truths::UNKNOWN);
+                *out = Truths { yes: *need, no: NONE };
+                for id in bound.order(id) {
+                    self.cond_into(*id, &open, &mut part);
+                    if !masks::both(out, &part, need, &mut open) {
+                        break;
+                    }
+                }
+            }
+            Cond::Any(_) => {
+                let (mut open, mut part) = (*need, Truths::UNKNOWN);
+                *out = Truths { yes: NONE, no: *need };
+                for id in bound.order(id) {
+                    self.cond_into(*id, &open, &mut part);
+                    if !masks::either(out, &part, need, &mut open) {
+                        break;
+                    }
+                }
+            }
+            Cond::Test { of, .. } => {
+                if let Some(Some(atom)) = self.atoms.get(id.0 as usize) {
+                    return atom.truths(self.start, self.len, out);
+                }
+                *out = match (bound.test(id), self.source(*of)) {
+                    (Some(test), Some(source)) => return source.test(test, self.start, self.len, need, out),
+                    (Some(test), None) => match self.tally(*of, test, need) {
+                        Some(truths) => truths,
+                        None => test_lanes(test, &self.val(*of, need), need),
+                    },
+                    (None, _) => Truths::UNKNOWN,
+                }
+            }
+            Cond::Named(_, of) => self.cond_into(*of, need, out),
+            other => *out = self.other(id, other, need),
+        }
+    }
+
+    /// The test of a count or sum that nothing else asks for.
+    fn tally(&mut self, mut of: ValId, test: &Ready, need: &Bits) -> Option<Truths> {
+        let bound = self.bound;
+        while let (ValKind::Named(_, named), false) = (&bound.plan.val(of).kind, bound.is_asked_again(of)) {
+            of = *named;
+        }
+        match self.frame {
+            Frame::Users if !bound.is_asked_again(of) => tally::test(self, bound.query_of(Node::Val(of))?, test, need),
+            _ => None,
+        }
+    }
+
+    fn other(&mut self, id: CondId, cond: &Cond, need: &Bits) -> Truths {
+        let bound = self.bound;
+        match cond {
             Cond::Always(Some(true)) => Truths { yes: *need, no: NONE },
             Cond::Always(Some(false)) => Truths { yes: NONE, no: *need },
             Cond::Always(None) => Truths::UNKNOWN,
@@ -189,36 +279,6 @@ impl<'b> Block<'b> {
                     Data::Bool(bits) => Truths::within(bits, &lanes.known),
                     _ => Truths::UNKNOWN,
                 }
-            }
-            Cond::Not(of) => {
-                let of = self.cond(*of, need);
-                Truths { yes: of.no, no: of.yes }
-            }
-            Cond::All(_) => {
-                let mut all = Truths { yes: *need, no: NONE };
-                for part in bound.order(id) {
-                    let open = minus(need, &all.no);
-                    if is_none(&open) {
-                        break;
-                    }
-                    let part = self.cond(*part, &open);
-                    all.yes = and(&all.yes, &part.yes);
-                    all.no = or(&all.no, &and(&part.no, &open));
-                }
-                all
-            }
-            Cond::Any(_) => {
-                let mut any = Truths { yes: NONE, no: *need };
-                for part in bound.order(id) {
-                    let open = minus(need, &any.yes);
-                    if is_none(&open) {
-                        break;
-                    }
-                    let part = self.cond(*part, &open);
-                    any.no = and(&any.no, &part.no);
-                    any.yes = or(&any.yes, &and(&part.yes, &open));
-                }
-                any
             }
             Cond::IsTrue(of) => {
                 let of = self.cond(*of, need);
@@ -262,16 +322,6 @@ impl<'b> Block<'b> {
                 }
                 out
             }
-            Cond::Test { of, .. } => {
-                if let Some(Some(atom)) = self.atoms.get(id.0 as usize) {
-                    return atom.truths(self.start);
-                }
-                let Some(test) = bound.test(id) else { return Truths::UNKNOWN };
-                match self.source(*of) {
-                    Some(source) => source.test(test, self.start, self.len, need),
-                    None => test_lanes(test, &self.val(*of, need), need),
-                }
-            }
             Cond::Compare { op, left, right } => {
                 let (a, b) = (self.val(*left, need), self.val(*right, need));
                 compare(*op, &a, &b, need)
@@ -296,7 +346,7 @@ impl<'b> Block<'b> {
                 (Frame::Users, Some(query)) => events::did(self, query, need),
                 _ => Truths::UNKNOWN,
             },
-            Cond::Named(_, of) => self.cond(*of, need),
+            Cond::Not(_) | Cond::All(_) | Cond::Any(_) | Cond::Test { .. } | Cond::Named(..) => self.cond(id, need),
         }
     }
 
@@ -428,7 +478,9 @@ impl<'b> Block<'b> {
                 binary(*op, &a, &b, need, self.zone())
             }
             ValKind::Event(_) => match (self.frame, bound.query_of(Node::Val(id))) {
-                (Frame::Users, Some(query)) => tally(self, query, need).unwrap_or_else(|| events::values(self, query, &val.ty, need)),
+                (Frame::Users, Some(query)) => {
+                    tally::values(self, query, need).unwrap_or_else(|| events::values(self, query, &val.ty, need))
+                }
                 _ => Lanes::NOTHING,
             },
             ValKind::Named(_, of) => return self.val(*of, need),

@@ -10,7 +10,7 @@ use super::column::Source;
 use super::order::best_first;
 use super::point::{At, Point};
 use super::ready::Ready;
-use super::{Audience, EvalError, Scope, batch};
+use super::{Audience, Counts, EvalError, Scope, batch};
 use crate::base::{Bitmap, EventSchema, TagId, Type, UserNo, Value};
 use crate::plan::Plan;
 use crate::plan::node::{Cond, CondId, Node, Pattern, Query, ValId, ValKind};
@@ -25,8 +25,10 @@ pub struct Bound<'a> {
     tags: Vec<Option<Tag<'a>>>,
     /// By [`CondId`].
     tests: Vec<Option<Ready<'a>>>,
-    /// By [`CondId`]: whether more than one node asks it.
+    /// Whether more than one node asks it, by [`CondId`].
     shared: Vec<bool>,
+    /// The same by [`ValId`].
+    asked_again: Vec<bool>,
     /// By [`CondId`]: the parts of an `and` or `or`, best first.
     orders: Vec<Vec<CondId>>,
     cond_queries: BTreeMap<CondId, BoundQuery<'a>>,
@@ -67,7 +69,14 @@ impl<'a> Bound<'a> {
             plan,
             tags: scope.program.schema.tags.iter().map(|_| None).collect(),
             tests: Vec::with_capacity(plan.conds.len()),
-            shared: shared(plan),
+            shared: shared(plan, plan.conds.len(), |node| match node {
+                Node::Cond(id) => Some(id.0),
+                Node::Val(_) => None,
+            }),
+            asked_again: shared(plan, plan.vals.len(), |node| match node {
+                Node::Val(id) => Some(id.0),
+                Node::Cond(_) => None,
+            }),
             orders: Vec::new(),
             cond_queries: BTreeMap::new(),
             val_queries: BTreeMap::new(),
@@ -164,6 +173,11 @@ impl<'a> Bound<'a> {
         self.shared.get(id.0 as usize).copied().unwrap_or(true)
     }
 
+    /// As [`is_shared`](Self::is_shared), of a value.
+    pub fn is_asked_again(&self, id: ValId) -> bool {
+        self.asked_again.get(id.0 as usize).copied().unwrap_or(true)
+    }
+
     pub fn test(&self, id: CondId) -> Option<&Ready<'a>> {
         self.tests.get(id.0 as usize)?.as_ref()
     }
@@ -172,6 +186,19 @@ impl<'a> Bound<'a> {
         match node {
             Node::Cond(id) => self.cond_queries.get(&id),
             Node::Val(id) => self.val_queries.get(&id),
+        }
+    }
+}
+
+impl Bound<'_> {
+    /// Makes ready what finds one user's events without a search: worth its one pass over the users where many are asked one after the other.
+    pub fn index_events(&self) {
+        for query in self.cond_queries.values().chain(self.val_queries.values()) {
+            for events in [Some(&query.events), query.next.as_ref()].into_iter().flatten() {
+                if let Events::Table(table) = events {
+                    table.segments.iter().for_each(|segment| _ = segment.index());
+                }
+            }
         }
     }
 }
@@ -189,6 +216,17 @@ impl Bound<'_> {
         }
     }
 
+    /// As [`audience`](Self::audience), counted.
+    pub fn counts(&self) -> Counts {
+        match self.plan.root {
+            Node::Cond(root) => batch::counts(self, root),
+            Node::Val(_) => {
+                let users = self.scope.snapshot.user_count();
+                Counts { users, yes: 0, no: 0, unknown: users }
+            }
+        }
+    }
+
     /// The root for one user: a value, or a condition as a bool.
     pub fn value(&self, user: UserNo) -> Option<Value> {
         Point::new(self, At::User(user)).value(self.plan.root)
@@ -200,14 +238,12 @@ impl Bound<'_> {
     }
 }
 
-/// Which conditions have more than one parent.
-fn shared(plan: &Plan) -> Vec<bool> {
-    let mut parents = vec![0u32; plan.conds.len()];
+/// Which nodes of a kind have more than one parent; `number` tells the nodes of that kind.
+fn shared(plan: &Plan, nodes: usize, number: impl Fn(Node) -> Option<u32>) -> Vec<bool> {
+    let mut parents = vec![0u32; nodes];
     let parts = plan.conds.iter().flat_map(Cond::parts).chain(plan.vals.iter().flat_map(|v| v.kind.parts()));
-    for part in parts {
-        if let Node::Cond(id) = part
-            && let Some(n) = parents.get_mut(id.0 as usize)
-        {
+    for part in parts.filter_map(number) {
+        if let Some(n) = parents.get_mut(part as usize) {
             *n += 1;
         }
     }

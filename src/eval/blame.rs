@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::Audience;
 use super::batch::{Block, Frame};
 use super::bind::Bound;
-use super::lanes::{BLOCK, Bits, NONE, WORDS, and, is_none, minus, or};
+use super::masks::{BLOCK, Bits, NONE, WORDS, and, is_none, minus, or};
 use crate::base::{TagId, UserNo};
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
 

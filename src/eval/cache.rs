@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::batch::STRETCH;
 use super::bind::Bound;
-use super::lanes::{BLOCK, Bits, NONE, Truths, WORDS, first};
+use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, first, minus};
 use crate::plan::node::{Cond, CondId, ValKind};
 
 /// Bytes of answers that are kept: at ten million users 2.5 MB each.
@@ -24,26 +24,33 @@ const FEWEST: usize = 16 * BLOCK;
 /// The answers to one test, a bit a user.
 pub struct Atom {
     yes: Vec<u64>,
-    no: Vec<u64>,
+    /// None where the answer is known of everyone: then it is false wherever it is not true.
+    no: Option<Vec<u64>>,
 }
 
 impl Atom {
-    /// The answers of a block.
-    pub fn truths(&self, start: usize) -> Truths {
-        let part = |words: &[u64]| {
-            let mut bits: Bits = NONE;
+    /// The answers of a block of `len` users.
+    pub fn truths(&self, start: usize, len: usize, out: &mut Truths) {
+        fn part(words: &[u64], start: usize, out: &mut Bits) {
             let from = words.get(start / 64..).unwrap_or_default();
             match from.first_chunk::<WORDS>() {
-                Some(whole) => bits = *whole,
-                None => bits.iter_mut().zip(from).for_each(|(bits, word)| *bits = *word),
+                Some(whole) => *out = *whole,
+                None => {
+                    *out = NONE;
+                    out.iter_mut().zip(from).for_each(|(bits, word)| *bits = *word);
+                }
             }
-            bits
-        };
-        Truths { yes: part(&self.yes), no: part(&self.no) }
+        }
+        part(&self.yes, start, &mut out.yes);
+        match &self.no {
+            Some(no) => part(no, start, &mut out.no),
+            None if len == BLOCK => out.no = out.yes.map(|w| !w),
+            None => out.no = minus(&first(len), &out.yes),
+        }
     }
 
     fn bytes(&self) -> usize {
-        8 * (self.yes.len() + self.no.len())
+        8 * (self.yes.len() + self.no.as_ref().map_or(0, Vec::len))
     }
 }
 
@@ -95,12 +102,14 @@ fn atom(bound: &Bound, id: CondId, cond: &Cond, users: usize) -> Option<Arc<Atom
         for (number, (yes, no)) in yes.chunks_mut(WORDS).zip(no.chunks_mut(WORDS)).enumerate() {
             let start = (stretch * STRETCH + number) * BLOCK;
             let len = (users - start).min(BLOCK);
-            let truths = source.test(test, start, len, &first(len));
+            let mut truths = Truths::UNKNOWN;
+            source.test(test, start, len, &first(len), &mut truths);
             yes.iter_mut().zip(truths.yes).for_each(|(word, bits)| *word = bits);
             no.iter_mut().zip(truths.no).for_each(|(word, bits)| *word = bits);
         }
     });
-    let atom = Arc::new(Atom { yes, no });
+    let answered: usize = yes.iter().chain(&no).map(|w| w.count_ones() as usize).sum();
+    let atom = Arc::new(Atom { yes, no: (answered < users).then_some(no) });
     CACHE.lock().unwrap_or_else(PoisonError::into_inner).keep(key, &atom);
     Some(atom)
 }
@@ -154,7 +163,7 @@ mod tests {
     #[test]
     fn the_least_used_go_first_and_the_budget_holds() {
         let mut cache = Cache::default();
-        let atom = || Arc::new(Atom { yes: vec![1; 1 << 20], no: vec![0; 1 << 20] });
+        let atom = || Arc::new(Atom { yes: vec![1; 1 << 20], no: Some(vec![0; 1 << 20]) });
         for i in 0..20 {
             let key = format!("k{i}");
             assert!(matches!(cache.ask(&key), Asked::First));
@@ -168,9 +177,15 @@ mod tests {
 
     #[test]
     fn the_last_block_may_be_short() {
-        let atom = Atom { yes: vec![u64::MAX; WORDS + 3], no: vec![0; WORDS + 3] };
-        assert_eq!(atom.truths(0).yes, [u64::MAX; WORDS]);
-        assert_eq!(atom.truths(BLOCK).yes.iter().filter(|w| **w != 0).count(), 3);
-        assert_eq!(atom.truths(2 * BLOCK).yes, NONE);
+        for no in [Some(vec![0; WORDS + 3]), None] {
+            let atom = Atom { yes: vec![u64::MAX; WORDS + 3], no };
+            let mut truths = Truths::UNKNOWN;
+            atom.truths(0, BLOCK, &mut truths);
+            assert_eq!((truths.yes, truths.no), ([u64::MAX; WORDS], NONE));
+            atom.truths(BLOCK, 192, &mut truths);
+            assert_eq!((truths.yes, truths.no), (first(192), NONE));
+            atom.truths(2 * BLOCK, 0, &mut truths);
+            assert_eq!((truths.yes, truths.no), (NONE, NONE));
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use arrow_array::{Array, FixedSizeListArray, Float64Array, Int64Array};
 use arrow_buffer::BooleanBuffer;
 
-use super::lanes::{BLOCK, Bits, Data, Lanes, NONE, Scalar, SetRef, Truths, and, first, or, rows, set};
+use super::lanes::{Data, Lanes, Scalar, SetRef};
+use super::masks::{BLOCK, Bits, NONE, Truths, among, and, count, first, rows, set, within};
 use super::ready::{Ready, in_list};
-use super::scan::{count, scan};
+use super::scan::{Number, one_of, scan, shares_any};
 use crate::base::Place;
 use crate::store::{BlockStats, ColumnData, Extent};
 
@@ -112,33 +113,34 @@ impl<'b> Source<'b> {
     }
 
     /// The answers of the `len` rows from `start` on to a test, in the rows of `need`; of other rows nothing is said.
-    pub fn test(&self, test: &Ready, start: usize, len: usize, need: &Bits) -> Truths {
+    pub fn test(&self, test: &Ready, start: usize, len: usize, need: &Bits, out: &mut Truths) {
         let known = self.known(start, len);
         match self.foreseen(test, start) {
-            Some(true) => return Truths { yes: known, no: NONE },
-            Some(false) => return Truths { yes: NONE, no: known },
+            Some(true) => return *out = Truths { yes: known, no: NONE },
+            Some(false) => return *out = Truths { yes: NONE, no: known },
             None => {}
         }
         let n = self.rows(start, len);
         let wanted = and(&known, need);
         let few = count(&wanted);
+        macro_rules! values {
+            ($array:expr) => {
+                Values { values: block($array.values(), start, n), wanted: &wanted, few }
+            };
+        }
         macro_rules! ints {
             ($array:expr, $t:ty) => {{
-                let values = Values { values: block($array.values(), start, n), wanted: &wanted, few };
+                let values = values!($array);
                 match test {
                     Ready::Int { lo, hi } => {
                         match (<$t>::try_from((*lo).max(<$t>::MIN.into())), <$t>::try_from((*hi).min(<$t>::MAX.into()))) {
-                            (Ok(lo), Ok(hi)) => values.that(|v| (lo <= v) & (v <= hi)),
+                            (Ok(lo), Ok(hi)) => values.between(lo, hi),
                             // The range lies beyond everything that the column can hold.
                             _ => NONE,
                         }
                     }
-                    Ready::IntIn(list) => match list {
-                        [a] => values.that(|v| i64::from(v) == *a),
-                        [a, b] => values.that(|v| (i64::from(v) == *a) | (i64::from(v) == *b)),
-                        [a, b, c] => values.that(|v| (i64::from(v) == *a) | (i64::from(v) == *b) | (i64::from(v) == *c)),
-                        list => values.that(|v| in_list(list, v.into())),
-                    },
+                    Ready::IntIn([one]) => <$t>::try_from(*one).map_or(NONE, |one| values.between(one, one)),
+                    Ready::IntIn(list) => values.that(|v| in_list(list, v.into())),
                     other => values.that(|v| other.int(v.into())),
                 }
             }};
@@ -152,51 +154,30 @@ impl<'b> Source<'b> {
             ColumnData::Time(a) => ints!(a, i32),
             ColumnData::Instant(a) => ints!(a, i64),
             ColumnData::Code16(a) => ints!(a, u16),
-            ColumnData::Code8(a) => {
-                let values = Values { values: block(a.values(), start, n), wanted: &wanted, few };
-                let code = |at: &i64| u8::try_from(*at).ok();
-                match test {
-                    // Comparisons are wide, a table is not.
-                    Ready::IntIn(list) if list.len() <= 8 => {
-                        list.iter().filter_map(code).fold(NONE, |found, code| or(&found, &values.that(|v| v == code)))
-                    }
-                    Ready::IntIn(_) => {
-                        let mut flags = [false; 256];
-                        flags.iter_mut().zip(0..).for_each(|(flag, code)| *flag = test.int(code));
-                        values.that(|v| flags[usize::from(v)])
-                    }
-                    _ => ints!(a, u8),
+            ColumnData::Code8(a) => match test {
+                Ready::IntIn(list) => {
+                    let codes: Vec<u8> = list.iter().filter_map(|code| u8::try_from(*code).ok()).collect();
+                    values!(a).one_of(&codes)
                 }
-            }
-            ColumnData::Ratio(a) => {
-                let values = Values { values: block(a.values(), start, n), wanted: &wanted, few };
-                match test {
-                    Ready::Float { lo, hi } => {
-                        let (lo, hi) = (at_least(*lo), at_most(*hi));
-                        values.that(|v| (lo <= v) & (v <= hi))
-                    }
-                    other => values.that(|v| other.float(v.into())),
-                }
-            }
-            ColumnData::Float(a) => {
-                let values = Values { values: block(a.values(), start, n), wanted: &wanted, few };
-                match test {
-                    Ready::Float { lo, hi } => values.that(|v| (*lo <= v) & (v <= *hi)),
-                    other => values.that(|v| other.float(v)),
-                }
-            }
-            ColumnData::Bits(a) => {
-                let values = Values { values: block(a.values(), start, n), wanted: &wanted, few };
-                match test {
-                    Ready::Set { all: false, bits, .. } => values.that(|v| v & bits != 0),
-                    other => values.that(|v| other.bit_set(v)),
-                }
-            }
-            ColumnData::Text(a) => some(&wanted, |row| test.text(a.value(start + row))),
-            ColumnData::List(a) => some(&wanted, |row| test.set(&SetRef::Row(a, start + row))),
+                _ => ints!(a, u8),
+            },
+            ColumnData::Ratio(a) => match test {
+                Ready::Float { lo, hi } => values!(a).between(at_least(*lo), at_most(*hi)),
+                other => values!(a).that(|v| other.float(v.into())),
+            },
+            ColumnData::Float(a) => match test {
+                Ready::Float { lo, hi } => values!(a).between(*lo, *hi),
+                other => values!(a).that(|v| other.float(v)),
+            },
+            ColumnData::Bits(a) => match test {
+                Ready::Set { all: false, bits, .. } => values!(a).shares_any(*bits),
+                other => values!(a).that(|v| other.bit_set(v)),
+            },
+            ColumnData::Text(a) => among(&wanted, |row| test.text(a.value(start + row))),
+            ColumnData::List(a) => among(&wanted, |row| test.set(&SetRef::Row(a, start + row))),
             ColumnData::Bool(_) | ColumnData::Place(_) => NONE,
         };
-        Truths::within(&yes, &known)
+        within(out, &yes, &known);
     }
 }
 
@@ -205,23 +186,25 @@ impl Source<'_> {
     fn foreseen(&self, test: &Ready, start: usize) -> Option<bool> {
         let stats = self.blocks.filter(|_| start.is_multiple_of(BLOCK))?.get(start / BLOCK)?;
         match (test, stats.extent) {
-            (Ready::Int { lo, hi }, Extent::Int { lo: least, hi: most }) => within(*lo <= least && most <= *hi, most < *lo || *hi < least),
+            (Ready::Int { lo, hi }, Extent::Int { lo: least, hi: most }) => {
+                foregone(*lo <= least && most <= *hi, most < *lo || *hi < least)
+            }
             (Ready::IntIn(list), Extent::Int { lo, hi }) => {
-                within(lo == hi && in_list(list, lo), !list.iter().any(|n| (lo..=hi).contains(n)))
+                foregone(lo == hi && in_list(list, lo), !list.iter().any(|n| (lo..=hi).contains(n)))
             }
             (Ready::Float { lo, hi }, Extent::Float { lo: least, hi: most }) => {
-                within(*lo <= least && most <= *hi, most < *lo || *hi < least)
+                foregone(*lo <= least && most <= *hi, most < *lo || *hi < least)
             }
-            (Ready::Set { all: false, bits, .. }, Extent::Bits { all, any }) => within(all & bits != 0, any & bits == 0),
+            (Ready::Set { all: false, bits, .. }, Extent::Bits { all, any }) => foregone(all & bits != 0, any & bits == 0),
             (Ready::Set { all: true, bits, beyond, .. }, Extent::Bits { all, any }) => {
-                within(!beyond && all & bits == *bits, *beyond || any & bits != *bits)
+                foregone(!beyond && all & bits == *bits, *beyond || any & bits != *bits)
             }
             _ => None,
         }
     }
 }
 
-fn within(all: bool, none: bool) -> Option<bool> {
+fn foregone(all: bool, none: bool) -> Option<bool> {
     match (all, none) {
         (true, _) => Some(true),
         (_, true) => Some(false),
@@ -239,26 +222,54 @@ struct Values<'v, T> {
 
 impl<T: Copy> Values<'_, T> {
     /// Where a test holds. When few values are wanted only those are looked at, so that most of a wide column stays in memory.
-    fn that(&self, holds: impl Fn(T) -> bool) -> Bits {
+    #[inline(always)]
+    fn either_way(&self, one: impl Fn(T) -> bool, all: impl FnOnce(&[T]) -> Bits) -> Bits {
         if self.few < FEW_A_BYTE * size_of::<T>() {
-            return some(self.wanted, |row| self.values.get(row).is_some_and(|v| holds(*v)));
+            return among(self.wanted, |row| self.values.get(row).is_some_and(|v| one(*v)));
         }
-        scan(self.values, holds)
+        all(self.values)
+    }
+
+    fn that(&self, holds: impl Fn(T) -> bool) -> Bits {
+        self.either_way(&holds, |values| scan(values, &holds))
     }
 }
 
-/// Looking at single values pays below so many of a block for each byte that a value has (measured: a scan reads about 14 bytes a nanosecond, a
-/// single value takes about 1.5).
-const FEW_A_BYTE: usize = 40;
+impl<T: Number> Values<'_, T> {
+    /// Both ends included.
+    fn between(&self, lo: T, hi: T) -> Bits {
+        self.either_way(|v| (lo <= v) & (v <= hi), |values| T::between(values, lo, hi))
+    }
+}
+
+impl Values<'_, u8> {
+    fn one_of(&self, codes: &[u8]) -> Bits {
+        if codes.len() <= FEW_CODES {
+            return self.either_way(|v| codes.contains(&v), |values| one_of(values, codes));
+        }
+        let mut flags = [false; 256];
+        for code in codes {
+            flags[usize::from(*code)] = true;
+        }
+        self.that(|v| flags[usize::from(v)])
+    }
+}
+
+impl Values<'_, u64> {
+    fn shares_any(&self, members: u64) -> Bits {
+        self.either_way(|v| v & members != 0, |values| shares_any(values, members))
+    }
+}
+
+/// More codes are looked up in a table: comparisons are wide, a table is not.
+const FEW_CODES: usize = 16;
+
+/// Looking at single values pays below so many of a block for each byte that a value has: a scan reads 10 to 22 bytes a nanosecond, a single value that
+/// is far from the one before takes 7 to 10 (`cargo bench --bench queries`; between 16 and 40 it makes little difference).
+const FEW_A_BYTE: usize = 32;
 
 fn block<T>(values: &[T], start: usize, n: usize) -> &[T] {
     values.get(start..start + n).unwrap_or_default()
-}
-
-fn some(of: &Bits, holds: impl Fn(usize) -> bool) -> Bits {
-    let mut out = NONE;
-    rows(of).filter(|row| holds(*row)).for_each(|row| set(&mut out, row));
-    out
 }
 
 /// The bits of the `n` rows from `start` on.

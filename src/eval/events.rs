@@ -6,7 +6,8 @@
 
 use super::batch::{Block, Frame};
 use super::bind::{BoundQuery, Events};
-use super::lanes::{BLOCK, Bits, Lanes, NONE, Scalar, Truths, and, get, minus, set};
+use super::lanes::{Lanes, Scalar};
+use super::masks::{BLOCK, Bits, NONE, Truths, and, get, minus, set};
 use super::messages::Receipt;
 use super::query::{Answer, Hit, Hits, answer};
 use crate::base::Type;

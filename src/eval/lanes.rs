@@ -1,100 +1,13 @@
-//! What the evaluators hold in their hands: masks over a block, single values in physical form, and vectors of them.
+//! What the evaluators hold in their hands: single values in physical form, and vectors of them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::{Array, Int64Array, LargeListArray, LargeStringArray, UInt16Array};
 
+use super::masks::{BLOCK, Bits, NONE, and, get, minus, or, rows, set};
 use crate::base::{Place, Type, Value};
 use crate::plan::form::{float_of, int_of, text_of, value_of_float, value_of_int};
-
-/// Users (or event rows) in a block.
-pub const BLOCK: usize = 4096;
-pub const WORDS: usize = BLOCK / 64;
-
-/// One bit a row of a block: bit `i` of word `w` is row `64 w + i`.
-pub type Bits = [u64; WORDS];
-
-pub const NONE: Bits = [0; WORDS];
-
-/// The first `n` rows.
-pub fn first(n: usize) -> Bits {
-    let mut bits = NONE;
-    for (w, word) in bits.iter_mut().enumerate() {
-        *word = match n.saturating_sub(w * 64) {
-            0 => break,
-            rest if rest >= 64 => u64::MAX,
-            rest => (1 << rest) - 1,
-        };
-    }
-    bits
-}
-
-pub fn zip(a: &Bits, b: &Bits, f: impl Fn(u64, u64) -> u64) -> Bits {
-    let mut out = NONE;
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        *out = f(*a, *b);
-    }
-    out
-}
-
-pub fn and(a: &Bits, b: &Bits) -> Bits {
-    zip(a, b, |a, b| a & b)
-}
-
-pub fn or(a: &Bits, b: &Bits) -> Bits {
-    zip(a, b, |a, b| a | b)
-}
-
-pub fn minus(a: &Bits, b: &Bits) -> Bits {
-    zip(a, b, |a, b| a & !b)
-}
-
-pub fn is_none(a: &Bits) -> bool {
-    a.iter().all(|w| *w == 0)
-}
-
-pub fn set(bits: &mut Bits, row: usize) {
-    if let Some(word) = bits.get_mut(row / 64) {
-        *word |= 1 << (row % 64);
-    }
-}
-
-pub fn get(bits: &Bits, row: usize) -> bool {
-    bits.get(row / 64).is_some_and(|w| w >> (row % 64) & 1 == 1)
-}
-
-/// The rows whose bits are set, in order.
-pub fn rows(bits: &Bits) -> impl Iterator<Item = usize> + '_ {
-    bits.iter().enumerate().flat_map(|(w, word)| {
-        let mut rest = *word;
-        std::iter::from_fn(move || {
-            let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-            rest &= rest - 1;
-            Some(w * 64 + bit)
-        })
-    })
-}
-
-/// A condition for a block: where it is true and where it is false; elsewhere it is unknown.
-#[derive(Clone, Copy)]
-pub struct Truths {
-    pub yes: Bits,
-    pub no: Bits,
-}
-
-impl Truths {
-    pub const UNKNOWN: Truths = Truths { yes: NONE, no: NONE };
-
-    /// True in `yes`, false in the rest of `known`.
-    pub fn within(yes: &Bits, known: &Bits) -> Truths {
-        Truths { yes: and(yes, known), no: minus(known, yes) }
-    }
-
-    pub fn known(&self) -> Bits {
-        or(&self.yes, &self.no)
-    }
-}
 
 // ------------------------------------------------------------------ single values
 
@@ -336,18 +249,7 @@ impl<'a> Lanes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bits_count_rows() {
-        assert!(is_none(&first(0)));
-        assert_eq!(rows(&first(70)).collect::<Vec<_>>(), (0..70).collect::<Vec<_>>());
-        assert_eq!(rows(&first(BLOCK)).count(), BLOCK);
-        let mut bits = NONE;
-        set(&mut bits, 4095);
-        set(&mut bits, 9999);
-        assert!(get(&bits, 4095) && !get(&bits, 0) && !get(&bits, 9999));
-        assert_eq!(rows(&bits).collect::<Vec<_>>(), [4095]);
-    }
+    use crate::eval::masks::first;
 
     #[test]
     fn lanes_lie_over_each_other() {

@@ -3,7 +3,7 @@
 //! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of 64-bit words and reads columns in loops ([`mod@column`]);
 //! [`point`] works on one user. Both ask the same [`kernel`](crate::plan::kernel) what operators do and the same [`query`] what a user's events
 //! amount to; [`events`] finds those of a block. Lists and lookups are in [`tables`], the program's own messages in [`messages`].
-//! Many conditions for one user, and which of them a change can affect, are [`rules`].
+//! Many conditions for one user, and which of them a change can affect, are [`rules`], laid flat by [`steps`].
 //! A third evaluator, which shares nothing with these two, stands in the tests.
 
 mod batch;
@@ -14,6 +14,7 @@ mod column;
 mod error;
 mod events;
 mod lanes;
+mod masks;
 pub mod messages;
 mod order;
 mod point;
@@ -21,6 +22,7 @@ mod query;
 mod ready;
 mod rules;
 mod scan;
+mod steps;
 pub mod tables;
 mod tally;
 mod trace;
@@ -81,6 +83,15 @@ pub struct Audience {
     pub known: Bitmap,
 }
 
+/// An audience in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub users: usize,
+    pub yes: usize,
+    pub no: usize,
+    pub unknown: usize,
+}
+
 /// The audience of a condition.
 ///
 /// # Errors
@@ -88,6 +99,15 @@ pub struct Audience {
 pub fn audience(scope: &Scope, condition: &Expr) -> Result<Audience, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
     Ok(batch::audience(&Bound::new(scope, &plan)?, root))
+}
+
+/// How many users a condition is true, false and unknown for; faster than an [`audience`] that is only counted.
+///
+/// # Errors
+/// As [`audience`].
+pub fn counts(scope: &Scope, condition: &Expr) -> Result<Counts, EvalError> {
+    let (plan, root) = lower_condition(scope, condition)?;
+    Ok(batch::counts(&Bound::new(scope, &plan)?, root))
 }
 
 /// A condition for one user; `None` is unknown.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bind::Bound;
 use super::point::{At, Point};
+use super::steps::{Numbers, Steps};
 use super::{EvalError, Scope};
 use crate::base::{EventId, TagId, UserNo};
 use crate::plan::node::{Cond, CondId, Node, Query, ValKind};
@@ -70,36 +71,39 @@ impl RuleSet {
     /// # Errors
     /// Stored values that do not fit the program's types.
     pub fn bind<'a>(&'a self, scope: &Scope<'a>) -> Result<BoundRules<'a>, EvalError> {
-        Ok(BoundRules { bound: Bound::new(scope, &self.plan)?, roots: &self.roots })
+        let bound = Bound::new(scope, &self.plan)?;
+        bound.index_events();
+        Ok(BoundRules { steps: Steps::new(&bound, &self.roots), bound })
     }
 }
 
 /// Rules at one moment.
 pub struct BoundRules<'a> {
+    steps: Steps,
     bound: Bound<'a>,
-    roots: &'a [CondId],
 }
 
 impl BoundRules<'_> {
     /// Something to ask for one user after the other.
     pub fn asker(&self) -> Asker<'_> {
-        Asker { point: Point::new(&self.bound, At::User(UserNo(0))), roots: self.roots }
+        Asker { point: Point::new(&self.bound, At::User(UserNo(0))), numbers: self.steps.numbers(), steps: &self.steps }
     }
 }
 
 /// Asks rules for one user at a time, with the memory that this takes.
 pub struct Asker<'b> {
     point: Point<'b>,
-    roots: &'b [CondId],
+    numbers: Numbers,
+    steps: &'b Steps,
 }
 
 impl Asker<'_> {
     /// Whether each of some rules holds for a user, in the order given; `None` is unknown, as is a rule that there is not.
     pub fn ask(&mut self, user: UserNo, rules: impl IntoIterator<Item = usize>, mut tell: impl FnMut(usize, Option<bool>)) {
         self.point.reset(At::User(user));
+        self.numbers.reset();
         for rule in rules {
-            let truth = self.roots.get(rule).and_then(|root| self.point.cond(*root));
-            tell(rule, truth);
+            tell(rule, self.steps.holds(rule, &mut self.numbers, &mut self.point));
         }
     }
 }

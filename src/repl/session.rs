@@ -7,7 +7,7 @@ use crate::base::value::group_digits;
 use crate::base::world::World;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Sources};
-use crate::engine::data::{self, Counts, Data};
+use crate::engine::data::{self, Data};
 use crate::engine::{Failure, Project, planning};
 use crate::msg;
 use crate::program::typed::Program;
@@ -174,8 +174,7 @@ impl Session {
             Ok(checked) => checked,
             Err(rejected) => return Ok(self.findings(&rejected.sources, &rejected.findings)),
         };
-        let counts = Counts::of(&self.data.audience(&self.project.program, &condition)?);
-        Ok(counts.line(self.lang()))
+        Ok(data::line(self.data.counts(&self.project.program, &condition)?, self.lang()))
     }
 
     fn type_of(&self, text: &str) -> Result<String, Failure> {

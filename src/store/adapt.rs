@@ -141,7 +141,7 @@ pub(super) fn segment_as(segment: &EventSegment, from: &EventSchema, to: &EventS
             }
         });
     }
-    Ok(EventSegment { users: segment.users.clone(), offsets: segment.offsets.clone(), at: segment.at.clone(), columns })
+    Ok(segment.with_columns(columns))
 }
 
 impl EventTable {

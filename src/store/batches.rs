@@ -104,5 +104,5 @@ pub(super) fn to_segment(batch: &RecordBatch, schema: &EventSchema) -> Option<Ev
         return None;
     }
     let columns = fields.iter().zip(&schema.fields).map(|(a, f)| ColumnData::from_array(a, &f.ty)).collect::<Option<_>>()?;
-    Some(EventSegment { users, offsets: lists.offsets().clone(), at: micros(at)?, columns })
+    Some(EventSegment::new(users, lists.offsets().clone(), micros(at)?, columns))
 }

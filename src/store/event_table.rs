@@ -6,9 +6,10 @@
 use arrow_array::{Int64Array, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::column::ColumnData;
+use super::user_index::UserIndex;
 use crate::base::{EventSchema, Instant, UserNo, Value};
 
 /// All events of one declared kind.
@@ -29,6 +30,7 @@ pub struct EventSegment {
     pub at: Int64Array,
     /// One a field, in the order of the schema, each as long as `at`.
     pub columns: Vec<ColumnData>,
+    index: OnceLock<Option<UserIndex>>,
 }
 
 /// One event: which segment, which row.
@@ -39,6 +41,20 @@ pub struct RowRef {
 }
 
 impl EventSegment {
+    pub fn new(users: UInt32Array, offsets: OffsetBuffer<i32>, at: Int64Array, columns: Vec<ColumnData>) -> Self {
+        EventSegment { users, offsets, at, columns, index: OnceLock::new() }
+    }
+
+    /// The same events with other fields.
+    pub fn with_columns(&self, columns: Vec<ColumnData>) -> Self {
+        EventSegment { columns, ..self.clone() }
+    }
+
+    /// Where users are among [`users`](Self::users); made on the first call. None where a search costs less.
+    pub fn index(&self) -> Option<&UserIndex> {
+        self.index.get_or_init(|| UserIndex::of(self.users.values())).as_ref()
+    }
+
     /// The rows of the user at position `index` of `users`.
     pub fn rows_at(&self, index: usize) -> Range<usize> {
         match (self.offsets.get(index), self.offsets.get(index + 1)) {
@@ -49,7 +65,12 @@ impl EventSegment {
 
     /// The rows of a user, oldest first; empty when there are none.
     pub fn rows_of(&self, user: UserNo) -> Range<usize> {
-        self.users.values().binary_search(&user.0).map_or(0..0, |i| self.rows_at(i))
+        let position = match self.index.get() {
+            Some(Some(index)) => index.position(user.0),
+            // Not made for one user alone.
+            _ => self.users.values().binary_search(&user.0).ok(),
+        };
+        position.map_or(0..0, |i| self.rows_at(i))
     }
 
     pub fn len(&self) -> usize {

@@ -1,6 +1,5 @@
 //! Segments of events: sorting what arrives, and merging sorted segments into fewer.
 
-use arrow_array::{Int64Array, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use rayon::prelude::*;
 use std::ops::RangeInclusive;
@@ -81,12 +80,8 @@ impl Output {
 
     fn finish(self, schema: &EventSchema, parts: &[Part<'_>]) -> EventSegment {
         let column = |i: usize| -> Vec<&ColumnData> { parts.iter().filter_map(|p| p.columns.get(i)).collect() };
-        EventSegment {
-            users: UInt32Array::from(self.users),
-            offsets: OffsetBuffer::from_lengths(self.lengths),
-            at: Int64Array::from(self.at),
-            columns: schema.fields.iter().enumerate().map(|(i, f)| gather(&f.ty, &column(i), &self.picks)).collect(),
-        }
+        let columns = schema.fields.iter().enumerate().map(|(i, f)| gather(&f.ty, &column(i), &self.picks)).collect();
+        EventSegment::new(self.users.into(), OffsetBuffer::from_lengths(self.lengths), self.at.into(), columns)
     }
 }
 

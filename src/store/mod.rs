@@ -26,6 +26,7 @@ pub mod sample;
 mod schema_file;
 pub mod snapshot;
 pub mod stats;
+mod user_index;
 mod users;
 mod writer;
 

@@ -3,7 +3,7 @@
 //! Opening a snapshot opens its files and reads nothing of them but the manifest. A column, a column's statistics, the events of a kind are made
 //! ready by the first one who asks for them; what was ready in the snapshot before, and has not changed, stays ready in the next.
 
-use arrow_array::{Int64Array, UInt32Array};
+use arrow_array::Int64Array;
 use arrow_buffer::OffsetBuffer;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -272,12 +272,9 @@ impl SnapshotBuilder {
             }
             columns.iter_mut().enumerate().for_each(|(i, c)| c.push(values.get(i).and_then(Option::as_ref)));
         }
-        let segment = Arc::new(EventSegment {
-            users: UInt32Array::from(users),
-            offsets: OffsetBuffer::from_lengths(lengths),
-            at: rows.iter().map(|(_, at, _)| Some(at.0)).collect::<Int64Array>(),
-            columns: columns.into_iter().map(ColumnBuilder::finish).collect(),
-        });
+        let at = rows.iter().map(|(_, at, _)| Some(at.0)).collect::<Int64Array>();
+        let columns = columns.into_iter().map(ColumnBuilder::finish).collect();
+        let segment = Arc::new(EventSegment::new(users.into(), OffsetBuffer::from_lengths(lengths), at, columns));
         match self.schema.event_named(&schema.name).map(|id| id.index()) {
             Some(i) => self.events[i].segments.push(segment),
             None => {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::args::{At, Format, QueryArgs};
 use crate::cli::output::{Context, print_out};
 use crate::engine::Failure;
-use crate::engine::data::{self, Counts, Data};
+use crate::engine::data::{self, Data};
 use crate::msg;
 use crate::store::{Store, export};
 
@@ -30,8 +30,8 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
-    let audience = data.audience(&project.program, &condition)?;
     if args.ids {
+        let audience = data.audience(&project.program, &condition)?;
         let mut ids: Vec<&str> = audience.yes.iter().filter_map(|u| data.snapshot.user_id(u)).collect();
         ids.sort_unstable();
         if format == Format::Json {
@@ -43,6 +43,7 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
         }
         print_out(&text)?;
     } else if let Some(file) = &args.out {
+        let audience = data.audience(&project.program, &condition)?;
         let n = export::audience(&data.snapshot, &audience.yes, &args.columns, file, cx.world().as_ref())?;
         let shown = file.display();
         if format == Format::Json {
@@ -50,7 +51,7 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
         }
         cx.say(&msg!("wrote {n} users to `{shown}`", "已将 {n} 个用户写入 `{shown}`"));
     } else {
-        let counts = Counts::of(&audience);
+        let counts = data.counts(&project.program, &condition)?;
         match format {
             Format::Json => {
                 let mut out = json!({"users": counts.users, "true": counts.yes, "false": counts.no, "unknown": counts.unknown});
@@ -59,7 +60,7 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
                 }
                 print_out(&format!("{out}\n"))?;
             }
-            _ => print_out(&counts.line(cx.lang_of(&project)))?,
+            _ => print_out(&data::line(counts, cx.lang_of(&project)))?,
         }
     }
     Ok(0)
