@@ -111,10 +111,13 @@ fn report<'a>(places: &mut Places<'_>, finding: &Finding, kind: &'a str, lang: L
     };
     // ariadne draws an arrow only to a label that says something.
     let here = finding.label.as_ref().map_or(word, |l| l.get(lang));
+    // One excerpt a file: the finding's own first, its lines from top to bottom.
+    let order = |span: Span| if span.file == finding.span.file { i32::try_from(span.end).unwrap_or(i32::MAX - 1) } else { i32::MAX };
     let primary = Label::new(place(finding.span)).with_message(here).with_color(paint).with_priority(1);
-    builder = builder.with_label(primary);
+    builder = builder.with_label(primary.with_order(order(finding.span)));
     for label in &finding.labels {
-        builder = builder.with_label(Label::new(place(label.span)).with_message(label.text.get(lang)).with_color(Color::Cyan));
+        let text = Label::new(place(label.span)).with_message(label.text.get(lang)).with_color(Color::Cyan);
+        builder = builder.with_label(text.with_order(order(label.span)));
     }
     let helps = finding.help.iter().map(|h| h.get(lang).to_string());
     let fixes = finding.fixes.iter().map(|f| f.title.get(lang).to_string());
