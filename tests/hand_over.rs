@@ -44,6 +44,12 @@ fn pace_quiet_hours_deadline_and_priority() {
     ledger.plan_run(&decision, &evening.info()).unwrap();
     let (carried, _) = place.carry(&mut ledger, "2026-11-12 07:59", &[]);
     assert_eq!((carried.accepted, carried.next), (30, Some(at("2026-11-12 08:00"))));
+    // It has become another day: it is planned again for that first.
+    assert_eq!(place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted, 0);
+    let displaced = ledger.displaced(at("2026-11-12 08:00")).unwrap();
+    assert_eq!(displaced.iter().map(|d| d.users.len()).sum::<usize>(), 30);
+    let again: Vec<_> = displaced.into_iter().map(|d| (d, Vec::new())).collect();
+    ledger.plan_again(&again, at("2026-11-12 08:00")).unwrap();
     assert_eq!(place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted, 30);
     // The higher priority leaves first.
     let (a, b) = (place.wanted("a"), place.wanted("b"));

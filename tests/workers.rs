@@ -271,3 +271,72 @@ fn claims_of_others_are_left_alone() {
     work(&place, Line::to(&platform, None, 5), DUE).join().unwrap();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), 10);
 }
+
+/// Case 33: two campaigns want each user's last slot at the same instant; who gets it does not depend on how many hand over.
+#[test]
+fn case_33_the_last_slot_with_one_two_and_four_workers() {
+    use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
+    use tagcast::eval::{MessageLog, Scope as Asking, Tables};
+    let program = "template T \"满300减50\"
+        policy { cap 1 per month }
+        campaign low { when everyone send template T at 2026-11-11 10:00 }
+        campaign high { when everyone send template T at 2026-11-11 10:00 priority 80 }";
+    let mut seen = Vec::new();
+    for workers in [1, 2, 4] {
+        let Some(place) = place() else { return };
+        let place = Place { program: delivery::program(program), ..place };
+        let snapshot = users(OF);
+        let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
+        let scope = Asking { snapshot: &snapshot, program: &place.program, tables: &tables, own: &own, now: at(DUE), trigger: None, outcomes: None };
+        let inputs = ["low", "high"].map(|c| DecideInput::scheduled(place.program.campaign_named(c).unwrap(), at(DUE), &scope, 7, &words));
+        let mut decider = place.open();
+        let decisions = decide_all(&inputs, &decider).unwrap();
+        let info = place.wanted("low").info();
+        decider.plan_runs(&decisions.iter().map(|d| (d, info.clone())).collect::<Vec<_>>()).unwrap();
+        let platform = Arc::new(Platform::default());
+        let threads: Vec<_> = (0..workers).map(|_| work(&place, Line::to(&platform, None, 16), DUE)).collect();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(platform.seen.lock().unwrap().accepted.len(), OF as usize);
+        let reports = decider.reports(None).unwrap();
+        seen.push(reports.iter().map(|r| (r.campaign.clone(), r.planned, r.in_state(State::Accepted), r.stopped.clone())).collect::<Vec<_>>());
+        verified(&decider);
+    }
+    assert!(seen.windows(2).all(|w| w[0] == w[1]), "{seen:?}");
+}
+
+/// Case 35 with processes: workers claim while the decider plans what matters more; each user gets one message, and the ledger says which.
+#[test]
+fn case_35_slots_are_taken_while_workers_claim() {
+    use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
+    use tagcast::eval::{MessageLog, Scope as Asking, Tables};
+    let program = "template T \"满300减50\"
+        policy { cap 1 per month }
+        campaign low { when everyone send template T at 2026-11-11 10:00 }
+        campaign high { when everyone send template T at 2026-11-11 10:00 priority 80 }";
+    let Some(place) = place() else { return };
+    let place = Place { program: delivery::program(program), ..place };
+    let mut decider = place.open();
+    let low = place.wanted("low");
+    decider.plan_run(&low.to(0..OF), &low.info()).unwrap();
+    let platform = Arc::new(Platform::default());
+    let threads: Vec<_> = (0..3).map(|_| work(&place, Line::to(&platform, None, 3), DUE)).collect();
+    let snapshot = users(OF);
+    let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
+    let scope = Asking { snapshot: &snapshot, program: &place.program, tables: &tables, own: &own, now: at(DUE), trigger: None, outcomes: None };
+    // As the decider does: whenever a claim came first, it decides anew.
+    for _ in 0..10_000 {
+        let input = DecideInput::scheduled(place.program.campaign_named("high").unwrap(), at(DUE), &scope, 7, &words);
+        let decision = decide_all(&[input], &decider).unwrap().remove(0);
+        match decider.plan_run(&decision, &place.wanted("high").info()) {
+            Ok(_) => break,
+            Err(LedgerError::Overtaken(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    work(&place, Line::to(&platform, None, 512), DUE).join().unwrap();
+    assert_eq!(platform.seen.lock().unwrap().accepted.len(), OF as usize);
+    let planned: Vec<i64> = decider.reports(None).unwrap().iter().map(|r| r.planned).collect();
+    assert_eq!(planned.iter().sum::<i64>(), i64::from(OF), "{planned:?}");
+    verified(&decider);
+}

@@ -1,14 +1,16 @@
-//! Who gets a user's last free slots among all that is due at the same instant: the higher priority, then the campaign's name.
+//! Who gets a user's last free slots among all that is due at the same instant: the higher priority, then the campaign's name. Of what is due
+//! at different instants the earlier has the slot; but until it is claimed, what is more important takes it.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::DecideError;
-use super::caps::{Kind, Limit, Name, Slots};
+use super::caps::{Contest, Kind, Limit, Name, Slots};
 use super::draft::Draft;
 use super::history::{CapScope, History};
 use super::lists::Left;
-use crate::base::{Date, UserNo};
+use crate::base::{Bitmap, Date, Instant, UserNo};
+use crate::program::typed::{Campaign, Cap, Program};
 
 /// What the messages of a run on one channel must find free, and where they count.
 struct Demand {
@@ -23,7 +25,7 @@ pub fn arbitrate<H: History>(drafts: &mut [Draft], history: &H) -> Result<(), De
     loop {
         // A list that turns out too short gives its slots back: then all is looked at again. Each time more candidates have come to the end
         // of their channels, so this ends.
-        hand_out(drafts, &mut Slots::new(history, users))?;
+        hand_out(drafts, &mut Slots::new(history, users, contest(drafts, users)))?;
         let mut mended = false;
         for (draft, left) in drafts.iter_mut().zip(&mut left).filter(|(draft, _)| draft.has_lists()) {
             mended |= draft.mend_short_lists(left)?;
@@ -34,28 +36,61 @@ pub fn arbitrate<H: History>(drafts: &mut [Draft], history: &H) -> Result<(), De
     }
 }
 
+/// Who may want what others have.
+fn contest(drafts: &[Draft], users: usize) -> Contest {
+    let candidates = || drafts.iter().flat_map(|d| &d.candidates);
+    Contest {
+        users: Bitmap::from_users(users, candidates().map(|c| c.user)),
+        highest: candidates().map(|c| i64::from(c.priority)).max().unwrap_or(i64::MIN),
+        now: drafts.iter().map(|d| d.input.due).max().unwrap_or(Instant(0)),
+    }
+}
+
 fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<(), DecideError> {
     let demands = demands(drafts, slots)?;
     if demands.iter().flatten().all(|d| d.limits.is_empty()) {
         return Ok(());
     }
+    drafts.iter_mut().for_each(|d| d.decision.takes.clear());
     let names: Vec<Name> = drafts.iter().map(|d| slots.name(&d.campaign.declared.name)).collect();
     for (draft, place) in turns(drafts) {
         let (Some(name), Some(demands)) = (names.get(draft), demands.get(draft)) else { continue };
         let Some(candidate) = drafts.get_mut(draft).and_then(|d| d.candidates.get_mut(place)) else { continue };
         let Some(demand) = demands.get(candidate.outlet) else { continue };
-        candidate.capped = match slots.free(candidate.user, i64::from(candidate.priority), &demand.limits) {
+        let (user, priority) = (candidate.user, i64::from(candidate.priority));
+        // A message that is stopped for what it says takes no slot from anyone.
+        let stays = candidate.problem.is_none();
+        let mut takes = Vec::new();
+        let mut free = slots.free(user, priority, &demand.limits);
+        if free.is_err()
+            && stays
+            && let Some(room) = slots.make_room(user, priority, &demand.limits).map_err(DecideError::history)?
+        {
+            (takes, free) = (room, Ok(()));
+        }
+        candidate.capped = match free {
             Err(winner) => Some(winner.and_then(|w| slots.campaign(w)).map(Arc::clone)),
             Ok(()) => {
-                // A message that is stopped for what it says takes no slot from anyone.
-                if candidate.problem.is_none() {
-                    slots.take(candidate.user, *name, &demand.counting);
+                if stays {
+                    slots.take(user, *name, &demand.counting);
                 }
                 None
             }
         };
+        if let Some(draft) = drafts.get_mut(draft) {
+            draft.decision.takes.extend(takes);
+        }
     }
     Ok(())
+}
+
+/// The caps that a campaign's messages must keep, each with what it counts.
+pub fn caps_of(program: &Program, campaign: &Campaign) -> Vec<(Cap, CapScope)> {
+    let rules = program.rules(campaign);
+    let own_caps = program.policy.purposes.get(&campaign.purpose).is_some_and(|p| !p.caps.is_empty());
+    let purpose = own_caps.then_some(campaign.purpose);
+    let of_policy = rules.policy_caps.iter().map(|cap| (cap.clone(), CapScope::of_policy(cap, purpose)));
+    of_policy.chain(rules.campaign_caps.iter().map(|cap| (cap.clone(), CapScope::of_campaign(cap, &campaign.declared.name)))).collect()
 }
 
 /// By run and channel.
@@ -63,13 +98,7 @@ fn demands<H: History>(drafts: &[Draft], slots: &mut Slots<H>) -> Result<Vec<Vec
     // All limits first, so that every message counts in every column that any cap looks at.
     let mut limits: Vec<Vec<Vec<Limit>>> = Vec::new();
     for draft in drafts {
-        let policy = &draft.input.scope.program.policy;
-        let rules = draft.input.scope.program.rules(draft.campaign);
-        let own_caps = policy.purposes.get(&draft.campaign.purpose).is_some_and(|p| !p.caps.is_empty());
-        let purpose = own_caps.then_some(draft.campaign.purpose);
-        let name = &draft.campaign.declared.name;
-        let caps = rules.policy_caps.iter().map(|cap| (cap, CapScope::of_policy(cap, purpose)));
-        let caps: Vec<_> = caps.chain(rules.campaign_caps.iter().map(|cap| (cap, CapScope::of_campaign(cap, name)))).collect();
+        let caps = caps_of(draft.input.scope.program, draft.campaign);
         let mut of_draft = Vec::new();
         for (number, outlet) in draft.outlets.iter().enumerate() {
             let (day, last) = days(draft, number);

@@ -4,10 +4,12 @@
 //! count there and which campaign's was the latest; messages decided now are added as they get their slots. [`arbitrate`](super::arbitrate)
 //! says in which order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::history::{CapScope, History};
-use crate::base::{Date, UserNo};
+use super::decision::Take;
+use super::history::{CapScope, History, Standing, Unclaimed};
+use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::{Cap, CapPeriod, Channel, Purpose};
 
 /// A campaign by its position among the names that [`Slots`] has met.
@@ -22,6 +24,18 @@ pub struct Slots<'h, H> {
     users: usize,
     names: Vec<Arc<str>>,
     columns: Vec<Column>,
+    /// Whom it may ask about, below which priority and when.
+    contest: Contest,
+    /// What others may have taken from them; read when the first of them finds no slot free.
+    unclaimed: Option<BTreeMap<UserNo, Vec<Unclaimed>>>,
+}
+
+/// Who may take slots from what is planned and not yet claimed.
+pub struct Contest {
+    pub users: Bitmap,
+    /// The highest priority among their messages.
+    pub highest: i64,
+    pub now: Instant,
 }
 
 struct Column {
@@ -66,8 +80,8 @@ fn periods(per: CapPeriod, day: Date, last: Date) -> Vec<(Date, Date)> {
 }
 
 impl<'h, H: History> Slots<'h, H> {
-    pub fn new(history: &'h H, users: usize) -> Self {
-        Slots { history, users, names: Vec::new(), columns: Vec::new() }
+    pub fn new(history: &'h H, users: usize, contest: Contest) -> Self {
+        Slots { history, users, names: Vec::new(), columns: Vec::new(), contest, unclaimed: None }
     }
 
     pub fn name(&mut self, campaign: &str) -> Name {
@@ -113,8 +127,7 @@ impl<'h, H: History> Slots<'h, H> {
     /// Whether the user has a slot left under every limit; if not, whose message took the last one (`None`: nobody's).
     pub fn free(&self, user: UserNo, priority: i64, limits: &[Limit]) -> Result<(), Option<Name>> {
         for limit in limits {
-            let kept = limit.keep.filter(|(_, least)| priority < *least).map_or(0, |(n, _)| n);
-            let most = limit.n.saturating_sub(kept);
+            let most = limit.most(priority);
             for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
                 let taken = column.messages.get(user.index()).copied().unwrap_or(0);
                 if taken >= most {
@@ -123,6 +136,53 @@ impl<'h, H: History> Slots<'h, H> {
             }
         }
         Ok(())
+    }
+
+    /// Takes slots from less important messages of the user that are not claimed yet, the least important first, so that one is free under
+    /// every limit. `None`, and nothing taken, where these are not enough.
+    ///
+    /// # Errors
+    /// Those of the history.
+    pub fn make_room(&mut self, user: UserNo, priority: i64, limits: &[Limit]) -> Result<Option<Vec<Take>>, H::Error> {
+        if self.unclaimed.is_none() {
+            let Contest { users, highest, now } = &self.contest;
+            let mut found = self.history.unclaimed(users, *highest, *now)?;
+            found.values_mut().for_each(|all| all.sort_by_key(|one| (one.standing.priority, std::cmp::Reverse(one.standing.segment))));
+            self.unclaimed = Some(found);
+        }
+        let Some(mine) = self.unclaimed.as_ref().and_then(|all| all.get(&user)) else { return Ok(None) };
+        let mut chosen: Vec<usize> = Vec::new();
+        for limit in limits {
+            let most = limit.most(priority);
+            for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
+                let freed = |chosen: &[usize]| chosen.iter().filter_map(|i| mine.get(*i)).filter(|one| column.counts(&one.standing)).count();
+                let taken = column.messages.get(user.index()).copied().unwrap_or(0) as usize;
+                while taken.saturating_sub(freed(&chosen)) >= most as usize {
+                    let next = mine.iter().enumerate().position(|(i, one)| {
+                        one.standing.priority < priority && !chosen.contains(&i) && column.counts(&one.standing)
+                    });
+                    let Some(next) = next else { return Ok(None) };
+                    chosen.push(next);
+                }
+            }
+        }
+        chosen.sort_unstable();
+        let mut takes = Vec::new();
+        for i in chosen.into_iter().rev() {
+            let Some(from) = self.unclaimed.as_mut().and_then(|all| all.get_mut(&user)).map(|mine| mine.remove(i)) else { continue };
+            let counting: Vec<usize> = (0..).zip(&self.columns).filter(|(_, c)| c.counts(&from.standing)).map(|(i, _)| i).collect();
+            self.give_back(user, &counting);
+            takes.push(Take { user, from });
+        }
+        Ok(Some(takes))
+    }
+
+    pub fn give_back(&mut self, user: UserNo, counting: &[usize]) {
+        for column in counting {
+            if let Some(n) = self.columns.get_mut(*column).and_then(|column| column.messages.get_mut(user.index())) {
+                *n = n.saturating_sub(1);
+            }
+        }
     }
 
     pub fn take(&mut self, user: UserNo, name: Name, counting: &[usize]) {
@@ -135,7 +195,20 @@ impl<'h, H: History> Slots<'h, H> {
     }
 }
 
+impl Limit {
+    /// How many messages the cap leaves to those of a priority.
+    fn most(&self, priority: i64) -> u32 {
+        let kept = self.keep.filter(|(_, least)| priority < *least).map_or(0, |(n, _)| n);
+        self.n.saturating_sub(kept)
+    }
+}
+
 impl Column {
+    /// Whether a message that was planned before is one of those counted.
+    fn counts(&self, of: &Standing) -> bool {
+        self.from <= of.day && of.day <= self.to && self.scope.covers(&of.campaign, of.purpose, &of.channel)
+    }
+
     fn set(&mut self, user: UserNo, messages: u32, latest: Name) {
         if let (Some(n), Some(name)) = (self.messages.get_mut(user.index()), self.latest.get_mut(user.index())) {
             (*n, *name) = (messages, latest);

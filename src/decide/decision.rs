@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::history::Unclaimed;
 use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
 use crate::diag::Msg;
 use crate::msg;
@@ -188,6 +189,15 @@ pub struct Decision {
     /// Users of a `choose` for whom an earlier condition was unknown before one was true or `otherwise` was reached.
     pub choose_unknown: usize,
     pub messages: Vec<MessageGroup>,
+    /// Messages of other runs whose slots these take: planned before, less important, and not yet claimed.
+    pub takes: Vec<Take>,
+}
+
+/// A user's message that loses its slot.
+#[derive(Clone, Debug)]
+pub struct Take {
+    pub user: UserNo,
+    pub from: Unclaimed,
 }
 
 impl Decision {

@@ -103,6 +103,7 @@ impl<'a> Draft<'a> {
                 arms: arms(&ways.all, &held),
                 choose_unknown: ways.choose_unknown,
                 messages: Vec::new(),
+                takes: Vec::new(),
             },
             ways: ways.all,
         };

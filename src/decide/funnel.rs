@@ -1,6 +1,7 @@
 //! A decision as a funnel: how many users came how far, why the others did not, what is sent and how long that takes. As data, for machines
 //! (JSON) and for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct Funnel {
     pub choose_unknown: usize,
     pub channels: Vec<ByChannel>,
     pub samples: Vec<Sample>,
+    /// Messages of others that lose their slots to this.
+    pub takes: Vec<Takes>,
     /// Campaigns that are due later, are more important, and want some of the same users.
     pub rivals: Vec<Rival>,
     /// Times are shown in it.
@@ -104,6 +107,12 @@ pub enum SampleKind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Takes {
+    pub from: String,
+    pub messages: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rival {
     pub campaign: String,
     #[serde(serialize_with = "rfc3339")]
@@ -167,6 +176,7 @@ impl Funnel {
             choose_unknown: decision.choose_unknown,
             channels: channels.iter().map(|(channel, groups)| by_channel(channel, groups, campaign.pace)).collect(),
             samples: samples(&decision.messages),
+            takes: takes(decision),
             rivals: Vec::new(),
             zone: program.policy.zone,
         }
@@ -230,6 +240,15 @@ impl Funnel {
         }
         for channel in &self.channels {
             line(1, channel.messages, &channel.show(zh, zone));
+        }
+        for takes in &self.takes {
+            let from = &takes.from;
+            let text = if zh {
+                format!("占用 {from} 尚未发出的消息的名额")
+            } else {
+                format!("take the slots of messages of {from} that are not sent yet")
+            };
+            line(1, takes.messages, &text);
         }
         for rival in &self.rivals {
             let (name, due) = (&rival.campaign, zone.show(rival.due));
@@ -334,6 +353,15 @@ fn samples(groups: &[MessageGroup]) -> Vec<Sample> {
         }
     }
     out
+}
+
+/// Whose messages lose their slots to a decision.
+fn takes(decision: &Decision) -> Vec<Takes> {
+    let mut from: BTreeMap<&str, usize> = BTreeMap::new();
+    for take in &decision.takes {
+        *from.entry(&take.from.standing.campaign).or_default() += 1;
+    }
+    from.into_iter().map(|(from, messages)| Takes { from: from.to_owned(), messages }).collect()
 }
 
 /// How many of `mine` a later and higher campaign plans to reach, too, where a cap can make it lose.

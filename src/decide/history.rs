@@ -1,6 +1,7 @@
 //! What deciding must know of the past. The ledger answers it; tests answer it from a list.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::{Cap, Channel, Purpose};
@@ -42,6 +43,28 @@ pub struct Counted {
     pub latest_campaign: String,
 }
 
+/// Messages that are planned and that nobody has begun to hand over: a more important message may take their slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Where the ledger keeps them.
+    pub segment: i64,
+    pub campaign: String,
+    pub purpose: Purpose,
+    pub channel: Channel,
+    /// The day that they count on.
+    pub day: Date,
+    /// With what it has risen by waiting.
+    pub priority: i64,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Unclaimed {
+    pub standing: Arc<Standing>,
+    /// In the segment.
+    pub place: u32,
+}
+
 /// The past, up to the moment of deciding.
 pub trait History {
     /// An error of the ledger's storage.
@@ -62,6 +85,13 @@ pub trait History {
     /// Messages whose planned hand-over (`not_before` of their group) is from the first to the last day (policy zone, both included) and that
     /// count: planned on, not failed, expired or recalled.
     fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
+
+    /// What of these users' messages is planned and not claimed, and has a lower priority than `below` at `now`. Nobody's where nothing waits
+    /// between being planned and being handed over.
+    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, Self::Error> {
+        let _ = (users, below, now);
+        Ok(BTreeMap::new())
+    }
 }
 
 /// Nothing has happened yet.

@@ -5,6 +5,7 @@
 //! channel they are [`reach`]ed; what the message says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
 //! due at the same instant ([`arbitrate`], [`caps`]). [`funnel`] shows a decision to people.
 
+mod again;
 mod arbitrate;
 mod ask;
 mod caps;
@@ -25,6 +26,7 @@ mod ways;
 mod who;
 pub mod words;
 
+pub use again::Again;
 pub use error::DecideError;
 pub use gates::again_value;
 pub use words::{ForbiddenWords, WordsError};

@@ -3,6 +3,7 @@
 //!
 //! Whatever a decision is for ends in the same transaction that plans it, so that a process killed at any instant decides each thing once.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,9 +16,9 @@ use super::{Failure, Project, event_values, follow_ups};
 use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::{Decision, Gate};
-use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all};
+use crate::decide::{Again, DecideInput, ForbiddenWords, again_value, decide_all};
 use crate::deliver::ledger::{
-    Hold, Later, Ledger, Names, NewWait, Occasion, Over, RunId, RunInfo, Scope as Held, State, Timer, Wait, Writer,
+    Hold, Later, Ledger, LedgerError, Names, NewWait, Occasion, Over, RunId, RunInfo, Scope as Held, State, Timer, Wait, Writer,
 };
 use crate::eval::{self, Scope, StepOutcomes};
 use crate::program::expr::EventSource;
@@ -120,6 +121,8 @@ pub struct Decider {
     /// Those that a person has cancelled: nothing is planned for them.
     cancelled: BTreeSet<String>,
     past: Past,
+    /// The last plan came too late: what it would have taken was claimed in the meantime.
+    overtaken: Cell<bool>,
     /// Whether any condition asks about the program's own messages: then they are read before each turn.
     asks_own: bool,
     world: Arc<dyn World>,
@@ -164,6 +167,7 @@ impl Decider {
             names,
             cancelled: cancelled(ledger)?,
             past: Past::default(),
+            overtaken: Cell::new(false),
             asks_own,
             world,
         })
@@ -236,6 +240,39 @@ impl Decider {
         ledger: &mut Writer,
     ) -> Result<Done, Failure> {
         self.cancelled = cancelled(ledger)?;
+        // What a part of it has planned the ledger knows.
+        self.unless_overtaken(ledger, |decider, ledger| decider.let_arrive(arrived, fed.clone(), skip, now, ledger))
+    }
+
+    /// Does a part of the work anew from what the ledger says by then, whenever a claim came before a plan that wanted its slots.
+    fn unless_overtaken(
+        &mut self,
+        ledger: &mut Writer,
+        mut work: impl FnMut(&mut Self, &mut Writer) -> Result<Done, Failure>,
+    ) -> Result<Done, Failure> {
+        loop {
+            self.overtaken.set(false);
+            match work(self, ledger) {
+                Err(_) if self.overtaken.get() && !self.world.stopping() => {
+                    self.past.forget();
+                    let program = &self.project.program;
+                    for (id, standing) in &mut self.campaigns {
+                        *standing = super::planning::position(ledger, &program.campaign(*id).declared.name)?;
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn let_arrive(
+        &mut self,
+        arrived: &[Arrived],
+        fed: Vec<(String, i64)>,
+        skip: &dyn Fn(CampaignId, &Arrived) -> bool,
+        now: Instant,
+        ledger: &mut Writer,
+    ) -> Result<Done, Failure> {
         self.refresh_own(ledger)?;
         let mut batch = Batch::default();
         let mut done = Done { events: arrived.len(), ..Done::default() };
@@ -249,7 +286,7 @@ impl Decider {
             }
         }
         for (at, asked) in ready.into_iter().filter(|(_, asked)| !asked.is_empty()) {
-            self.decide(at, asked, now, &mut batch, ledger)?;
+            self.decide(at, asked, now, &mut batch, ledger, &mut done)?;
             if batch.is_full() {
                 self.plan(&mut batch, now, ledger, &mut done)?;
             }
@@ -335,7 +372,7 @@ impl Decider {
         let mut done = Done::default();
         self.cancelled = cancelled(ledger)?;
         while !self.world.stopping() {
-            let turn = self.turn(at, now, ledger)?;
+            let turn = self.unless_overtaken(ledger, |decider, ledger| decider.turn(at, now, ledger))?;
             if turn.is_nothing() {
                 break;
             }
@@ -344,8 +381,32 @@ impl Decider {
         Ok(done)
     }
 
+    /// Finds slots for what comes to its turn on another day than it was planned for.
+    fn plan_again(&mut self, at: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
+        let displaced = ledger.displaced(at)?;
+        let Some(day) = displaced.first().map(|d| d.day) else { return Ok(0) };
+        let users = self.data.snapshot.user_count();
+        let view = self.past.view(ledger, None);
+        let mut again = Again::new(self.program(), day, users, &view);
+        let mut all = Vec::new();
+        for one in displaced.into_iter().filter(|d| d.day == day) {
+            let lost = again.without_slot(&one.standing, &one.users)?;
+            all.push((one, lost));
+        }
+        drop(again);
+        let planned = ledger.plan_again(&all, at.max(self.world.now()));
+        planned.inspect_err(|e| self.overtaken.set(matches!(e, LedgerError::Overtaken(_))))?;
+        // They count on another day now.
+        self.past.forget();
+        Ok(all.len())
+    }
+
     /// The next calendar instant or follow-up with the waits that end before it.
     fn turn(&mut self, at: Instant, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
+        let again = self.plan_again(at, ledger)?;
+        if again > 0 {
+            return Ok(Done { dealt: again, ..Done::default() });
+        }
         let due: BTreeMap<CampaignId, Instant> =
             self.campaigns.keys().filter_map(|id| Some((*id, self.next_on_calendar(*id, now)?))).filter(|(_, due)| *due <= at).collect();
         let timers = ledger.timers_due(&self.names, at)?;
@@ -383,7 +444,7 @@ impl Decider {
             }
         }
         for (at, asked) in asked {
-            self.decide(at, asked, now, &mut batch, ledger)?;
+            self.decide(at, asked, now, &mut batch, ledger, &mut done)?;
             if batch.is_full() {
                 self.plan(&mut batch, now, ledger, &mut done)?;
             }
@@ -447,7 +508,15 @@ impl Decider {
     }
 
     /// Decides what is due at one instant together.
-    fn decide(&mut self, due: Instant, asked: Vec<Asked>, now: Instant, batch: &mut Batch, ledger: &Ledger) -> Result<(), Failure> {
+    fn decide(
+        &mut self,
+        due: Instant,
+        asked: Vec<Asked>,
+        now: Instant,
+        batch: &mut Batch,
+        ledger: &mut Writer,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
         let project = self.project.clone();
         let program = &project.program;
         let users = self.data.snapshot.user_count();
@@ -456,6 +525,7 @@ impl Decider {
         // What is asked, with the users it is about, its scope, and how its decision comes into the ledger.
         let mut open: Vec<(CampaignId, usize, Option<Bitmap>, Scope, Occasion, Option<Bitmap>)> = Vec::new();
         let mut decided: Vec<(Decision, Occasion)> = Vec::new();
+        let mut later = Later::default();
         for one in &asked {
             match one {
                 Asked::Scheduled(id) => open.push((*id, 0, None, base, Occasion::Due(due), None)),
@@ -471,7 +541,7 @@ impl Decider {
                     } else {
                         Over::Decided
                     };
-                    batch.later.waits_over.extend(number.map(|number| (number, over)));
+                    later.waits_over.extend(number.map(|number| (number, over)));
                     if over != Over::Decided {
                         continue;
                     }
@@ -484,7 +554,7 @@ impl Decider {
                     }
                 }
                 Asked::FollowUp(f) => {
-                    batch.later.timers_over.push((f.timer.clone(), Over::Decided));
+                    later.timers_over.push((f.timer.clone(), Over::Decided));
                     let occasion = Occasion::Part(f.timer.run);
                     if missed(f.campaign) {
                         let all = f.reached.or(&f.unknown);
@@ -505,8 +575,15 @@ impl Decider {
             })
             .collect();
         let about: Option<Bitmap> = open.iter().map(|o| o.2.clone()).reduce(|a, b| Some(a?.or(&b?))).flatten();
-        let decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
+        let mut decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
+        if self.past.asked_too_early() {
+            // What is decided already may lose its slots to this, and has to be in the ledger first.
+            self.plan(batch, now, ledger, done)?;
+            decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
+        }
         drop(inputs);
+        batch.later.waits_over.extend(later.waits_over);
+        batch.later.timers_over.extend(later.timers_over);
         self.data.snapshot.sound()?;
         for (mut decision, (_, _, _, _, occasion, unknown)) in decisions.into_iter().zip(open) {
             if let Some(unknown) = unknown.filter(|u| !u.is_empty()) {
@@ -528,7 +605,7 @@ impl Decider {
     }
 
     /// Makes a batch durable.
-    fn plan(&mut self, batch: &mut Batch, now: Instant, ledger: &mut Writer, done: &mut Done) -> Result<(), Failure> {
+    fn plan(&self, batch: &mut Batch, now: Instant, ledger: &mut Writer, done: &mut Done) -> Result<(), Failure> {
         let Batch { decisions, later, .. } = std::mem::take(batch);
         if decisions.is_empty() && later.is_empty() {
             return Ok(());
@@ -543,7 +620,7 @@ impl Decider {
             now,
         };
         let together: Vec<_> = decisions.iter().map(|(decision, occasion)| (decision, info(occasion))).collect();
-        let runs = ledger.plan_later(&together, &later, now)?;
+        let runs = ledger.plan_later(&together, &later, now).inspect_err(|e| self.overtaken.set(matches!(e, LedgerError::Overtaken(_))))?;
         self.past.committed();
         for ((decision, _), run) in decisions.iter().zip(runs) {
             if !run.before {
@@ -594,5 +671,6 @@ fn stopped(campaign: CampaignId, step: usize, due: Instant, users: usize, gate: 
         arms: Vec::new(),
         choose_unknown: 0,
         messages: Vec::new(),
+        takes: Vec::new(),
     }
 }

@@ -3,17 +3,21 @@
 //!
 //! What gives a slot back (a refusal, an expiry) is seen after [`Past::forget`]. Until then the past is too strict, never too mild.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
-use crate::decide::decision::Decision;
-use crate::decide::history::{CapScope, Counted, History};
+use crate::decide::decision::{Decision, Take};
+use crate::decide::history::{CapScope, Counted, History, Unclaimed};
 use crate::deliver::ledger::{Ledger, LedgerError};
 use crate::program::typed::{Channel, Program, Purpose};
 
 #[derive(Default)]
-pub struct Past(RefCell<Maps>);
+pub struct Past {
+    maps: RefCell<Maps>,
+    /// A question was asked that only the ledger can answer, while something was not in it yet.
+    asked_too_early: Cell<bool>,
+}
 
 #[derive(Default)]
 struct Maps {
@@ -34,6 +38,7 @@ struct Added {
     due: Instant,
     again_value: Option<String>,
     groups: Vec<(Channel, Date, Vec<UserNo>)>,
+    takes: Vec<Take>,
 }
 
 impl Added {
@@ -53,14 +58,24 @@ impl Added {
         self.users().for_each(|user| values.entry(user).or_default().push(value.clone()));
     }
 
-    fn to_counted(&self, (scope, from, to): &(CapScope, Date, Date), counted: &mut BTreeMap<UserNo, Counted>) {
+    fn to_counted(&self, (scope, from_day, to): &(CapScope, Date, Date), counted: &mut BTreeMap<UserNo, Counted>) {
         for (channel, day, users) in &self.groups {
-            if from <= day && day <= to && scope.covers(&self.campaign, self.purpose, channel) {
+            if from_day <= day && day <= to && scope.covers(&self.campaign, self.purpose, channel) {
                 for user in users {
                     let counted = counted.entry(*user).or_default();
                     counted.messages = counted.messages.saturating_add(1);
                     counted.latest_campaign.clone_from(&self.campaign);
                 }
+            }
+        }
+        for Take { user, from } in &self.takes {
+            let of = &from.standing;
+            if *from_day <= of.day
+                && of.day <= *to
+                && scope.covers(&of.campaign, of.purpose, &of.channel)
+                && let Some(counted) = counted.get_mut(user)
+            {
+                counted.messages = counted.messages.saturating_sub(1);
             }
         }
     }
@@ -72,12 +87,22 @@ const MOST_PERIODS: usize = 64;
 impl Past {
     /// Reads everything anew when it is asked for next. What was added must be in the ledger by then.
     pub fn forget(&mut self) {
-        *self.0.get_mut() = Maps::default();
+        *self.maps.get_mut() = Maps::default();
+    }
+
+    /// Whether what was asked since this was asked last must be asked again when all is in the ledger.
+    pub fn asked_too_early(&self) -> bool {
+        self.asked_too_early.take()
     }
 
     /// What was added is in the ledger now.
-    pub fn committed(&mut self) {
-        self.0.get_mut().added.clear();
+    pub fn committed(&self) {
+        let maps = &mut *self.maps.borrow_mut();
+        if maps.added.iter().any(|a| !a.takes.is_empty()) {
+            // Who lost a slot was not reached either.
+            *maps = Maps::default();
+        }
+        maps.added.clear();
     }
 
     /// What `ledger` and memory know of some users, or of all.
@@ -95,8 +120,9 @@ impl Past {
             due: decision.due,
             again_value: again_value.map(str::to_owned),
             groups: decision.messages.iter().map(|g| (g.channel.clone(), zone.date(g.not_before), g.users.clone())).collect(),
+            takes: decision.takes.clone(),
         };
-        let maps = self.0.get_mut();
+        let maps = self.maps.get_mut();
         if let Some(last) = maps.last.get_mut(&added.campaign) {
             added.to_last(last);
         }
@@ -130,7 +156,7 @@ impl History for View<'_> {
     type Error = LedgerError;
 
     fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
-        let mut maps = self.past.0.borrow_mut();
+        let mut maps = self.past.maps.borrow_mut();
         let known = maps.opted_out.take().filter(|known| known.len() >= users);
         let map = known.map_or_else(|| self.ledger.opted_out(users), Ok)?;
         maps.opted_out = Some(map.clone());
@@ -138,7 +164,7 @@ impl History for View<'_> {
     }
 
     fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
-        let maps = &mut *self.past.0.borrow_mut();
+        let maps = &mut *self.past.maps.borrow_mut();
         if !maps.last.contains_key(campaign) {
             let mut last = self.ledger.last_planned(campaign)?;
             maps.added.iter().filter(|a| a.campaign == campaign).for_each(|a| a.to_last(&mut last));
@@ -148,7 +174,7 @@ impl History for View<'_> {
     }
 
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
-        let maps = &mut *self.past.0.borrow_mut();
+        let maps = &mut *self.past.maps.borrow_mut();
         if !maps.values.contains_key(campaign) {
             let mut values = self.ledger.reached_values(campaign)?;
             maps.added.iter().filter(|a| a.campaign == campaign).for_each(|a| a.to_values(&mut values));
@@ -158,7 +184,7 @@ impl History for View<'_> {
     }
 
     fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
-        let maps = &mut *self.past.0.borrow_mut();
+        let maps = &mut *self.past.maps.borrow_mut();
         let key = (scope.clone(), from, to);
         if !maps.counted.contains_key(&key) {
             if maps.counted.len() >= MOST_PERIODS {
@@ -169,5 +195,14 @@ impl History for View<'_> {
             maps.counted.insert(key.clone(), counted);
         }
         Ok(maps.counted.get(&key).map(|all| self.of(all)).unwrap_or_default())
+    }
+
+    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+        if !self.past.maps.borrow().added.is_empty() {
+            // What is decided and not planned yet has no place in the ledger that could be named.
+            self.past.asked_too_early.set(true);
+            return Ok(BTreeMap::new());
+        }
+        self.ledger.unclaimed(users, below, now)
     }
 }

@@ -108,6 +108,7 @@ fn takeable(message: &Sent) -> Result<(), Outcome> {
         | State::Struck
         | State::Expired
         | State::Withdrawn
+        | State::Capped
         | State::SaidNotSent
         | State::NotSent
         | State::Refused

@@ -92,6 +92,7 @@ impl Wanted<'_> {
             arms: Vec::new(),
             choose_unknown: 0,
             messages: Vec::new(),
+            takes: Vec::new(),
         }
     }
 

@@ -7,12 +7,10 @@ use super::bulk::{self, Bulk};
 use super::claim::{Claim, Held, Member, Unsettled};
 use super::encode;
 use super::error::LedgerError;
-use super::plan::salt;
-use super::record::{self, Answered, Learned, Record};
+use super::record::{Answered, Learned, Record};
 use super::spool::Late;
 use super::state::{ReceiptKind, State};
-use crate::base::{Instant, UserNo};
-use crate::decide::decision::Rendered;
+use crate::base::Instant;
 use crate::deliver::channel::{Answer, Verdict};
 
 impl Writer {
@@ -104,23 +102,7 @@ impl Writer {
 
     /// Members of a batch that were proved not to be sent, planned once more under the next attempt.
     fn again(&self, held: &Held, members: &[&Member], bulk: &mut Vec<Bulk>) -> Result<Record, LedgerError> {
-        let users: Vec<UserNo> = members.iter().map(|m| m.user).collect();
-        let addresses: Vec<&Arc<str>> = members.iter().map(|m| &m.address).collect();
-        let contents: Vec<Arc<Rendered>> = members.iter().map(|m| m.content.clone()).collect();
-        let world = self.world.as_ref();
-        let columns = [encode::users(&users), encode::strings(&addresses, salt(world)), encode::contents(&contents, salt(world))];
-        let [users, addresses, contents] = columns.map(Bulk::new);
-        let record = record::Segment {
-            segment: self.next_id("segment")?,
-            attempt: held.segment.of.attempt + 1,
-            size: i64::try_from(members.len()).unwrap_or(i64::MAX),
-            users: users.digest.clone(),
-            addresses: addresses.digest.clone(),
-            contents: contents.digest.clone(),
-            ..held.segment.of.clone()
-        };
-        bulk.extend([users, addresses, contents]);
-        Ok(Record::Segment(Box::new(record)))
+        Ok(Record::Segment(Box::new(self.next_attempt(self.next_id("segment")?, &held.segment.of, members, bulk))))
     }
 }
 

@@ -14,6 +14,7 @@ use super::due::{Due, Except, Limit, OPEN, Open};
 
 use super::encode;
 use super::error::LedgerError;
+use super::history::given_back;
 use super::place::Lock;
 use super::plan::RunId;
 use super::record::{self, Claimed, Record, Spent};
@@ -252,7 +253,7 @@ impl Ledger {
     }
 
     /// Members of a segment with all that is handed over.
-    fn members(&self, of: &record::Segment, first: i64, size: i64) -> Result<Vec<Member>, LedgerError> {
+    pub(super) fn members(&self, of: &record::Segment, first: i64, size: i64) -> Result<Vec<Member>, LedgerError> {
         let users = encode::read_users(&bulk::load(&self.db, &of.users)?).ok_or_else(|| bulk::damaged(&of.users))?;
         let addresses = encode::read_strings(&bulk::load(&self.db, &of.addresses)?).ok_or_else(|| bulk::damaged(&of.addresses))?;
         let contents =
@@ -277,6 +278,22 @@ impl Ledger {
         size: i64,
     ) -> Result<impl Iterator<Item = (UserNo, Arc<Rendered>)>, LedgerError> {
         Ok(self.members(of, first, size)?.into_iter().map(|m| (m.user, m.content)))
+    }
+
+    /// The unclaimed places of a segment that have lost their slots (`taken` in all), in their order.
+    pub(super) fn lost(&self, segment: i64, taken: i64, first: i64, size: i64) -> Result<Vec<i64>, LedgerError> {
+        if taken == 0 {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT place FROM msg INDEXED BY msg_back WHERE segment = ? AND state IN ({}) AND state = {} AND place >= ? AND place < ?
+             ORDER BY place",
+            given_back(),
+            State::Capped.code()
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let rows = select.query_map(params![segment, first, first.saturating_add(size)], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Those of the members who want no messages (and others with numbers between theirs).
@@ -321,7 +338,9 @@ impl Writer {
             size -= least - left;
         }
         let first = segment.claimed;
-        let all = self.members(&segment.of, first, size)?;
+        let mut all = self.members(&segment.of, first, size)?;
+        let passed = self.lost(segment.of.segment, segment.taken, first, size)?;
+        all.retain(|member| passed.binary_search(&member.place).is_err());
         let opted_out = self.opted_out_among(&all)?;
         let (struck, mut members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
         let places = |of: &[Member]| of.iter().map(|m| m.place).collect::<Vec<i64>>();
@@ -336,7 +355,7 @@ impl Writer {
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
         let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: l.units(sent), most: Some(l.most) };
         let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
-        let id = segment.of.segment;
+        let (id, taken) = (segment.of.segment, segment.taken);
         members.iter_mut().enumerate().for_each(|(n, member)| member.nth = n);
         let of = members.len();
         let mut held = Held { segment, batch: number, key: key.clone(), request: String::new(), claimed_at: now, members, of, least: None };
@@ -344,7 +363,7 @@ impl Writer {
         let request = held.request.clone();
         let batch = (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request, worker: self.chain.clone() });
         let nobody = batch.is_none();
-        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, short, batch, spent }));
+        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, short, taken, passed, batch, spent }));
         match self.commit_fenced("claim", now, &[], &[claimed]) {
             Ok(()) => {}
             Err(LedgerError::Overtaken(_)) => return Ok(Taken::Overtaken),
@@ -375,7 +394,7 @@ impl Writer {
         now: Instant,
     ) -> Result<Vec<(String, i64)>, LedgerError> {
         let sql = format!(
-            "SELECT s.segment, r.campaign, s.size - s.claimed FROM segment s JOIN run r USING (run)
+            "SELECT s.segment, r.campaign, s.size - s.claimed - s.taken FROM segment s JOIN run r USING (run)
              WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
@@ -383,7 +402,7 @@ impl Writer {
         let ended: Vec<(i64, String, i64)> = rows.collect::<Result<_, _>>()?;
         drop(select);
         if !ended.is_empty() {
-            let records: Vec<Record> = ended.iter().map(|(segment, ..)| Record::Ended { segment: *segment, state }).collect();
+            let records: Vec<Record> = ended.iter().map(|(segment, ..)| Record::Ended { segment: *segment, state, claimed: None }).collect();
             match self.commit(kind, now, &[], &records) {
                 Ok(()) => {}
                 // Another worker does the same at this moment.

@@ -16,6 +16,8 @@ use crate::schedule::quiet::end_of_quiet;
 pub(super) struct Open {
     pub of: record::Segment,
     pub claimed: i64,
+    /// So many of the others have lost their slots.
+    pub taken: i64,
     pub campaign: String,
     pub step: String,
     pub zone: Zone,
@@ -26,7 +28,7 @@ pub(super) struct Open {
 pub(super) const OPEN: &str =
     "SELECT s.segment, s.run, s.step, s.leg, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
         s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.pace,
-        t.quiet_from, t.quiet_to, s.follows
+        t.quiet_from, t.quiet_to, s.follows, s.taken
     FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
 
 impl Open {
@@ -55,6 +57,7 @@ impl Open {
                 follows: row.get(25)?,
             },
             claimed: row.get(18)?,
+            taken: row.get(26)?,
             campaign: row.get(19)?,
             step: row.get(20)?,
             zone: Zone::named(&zone).unwrap_or(Zone::UTC),
@@ -65,6 +68,11 @@ impl Open {
 
     pub fn channel(&self) -> Channel {
         Channel { account: self.of.account.clone(), platform: self.of.platform.clone(), endpoint: self.of.endpoint.clone() }
+    }
+
+    /// Whether its turn has come on another day than the one that it counts on: then it is planned again before anything of it is claimed.
+    pub fn is_of_another_day(&self, now: Instant) -> bool {
+        self.zone.date(now).0 != self.of.day
     }
 
     /// The fewest members that are handed over together.
@@ -144,7 +152,7 @@ impl Except {
 }
 
 /// Open segments that are due at `?1`, in their turn.
-fn in_turn() -> String {
+pub(super) fn in_turn() -> String {
     format!(
         "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1 AND NOT EXISTS (SELECT 1 FROM hold h
             WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = s.account) OR (h.scope = 'campaign' AND h.name = r.campaign))
@@ -164,7 +172,7 @@ impl Ledger {
         let mut select = self.db.prepare_cached(&sql)?;
         for segment in select.query_map([now.0], Open::of_row)? {
             let segment = segment?;
-            if !except.covers(&segment) {
+            if !except.covers(&segment) && !segment.is_of_another_day(now) {
                 return Ok(Some(Due { segment }));
             }
         }
@@ -175,7 +183,7 @@ impl Ledger {
     pub(super) fn due_in_order(&self, now: Instant, except: &Except) -> Result<Vec<i64>, LedgerError> {
         let mut select = self.db.prepare_cached(&in_turn())?;
         let open = select.query_map([now.0], Open::of_row)?.collect::<Result<Vec<_>, _>>()?;
-        Ok(open.iter().filter(|segment| !except.covers(segment)).map(|segment| segment.of.segment).collect())
+        Ok(open.iter().filter(|segment| !except.covers(segment) && !segment.is_of_another_day(now)).map(|segment| segment.of.segment).collect())
     }
 
     /// A segment, if something of it is left.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::db::{OptionalExtension, ToValue, params};
 
 use super::error::LedgerError;
-use super::plan::purpose_name;
+use super::plan::{purpose_name, purpose_of};
 use super::state::State;
 use super::{Ledger, Writer, bulk, encode};
-use crate::base::{Bitmap, Date, Instant, UserNo};
-use crate::decide::history::{CapScope, Counted, History};
+use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
+use crate::decide::history::{CapScope, Counted, History, Standing, Unclaimed};
+use crate::program::typed::Channel;
 
 /// A segment as far as counting needs it.
 struct Past {
@@ -26,7 +27,7 @@ struct Past {
 }
 
 /// The codes of the states that give a slot back, for SQL.
-fn given_back() -> String {
+pub(super) fn given_back() -> String {
     let codes: Vec<String> = State::ALL.into_iter().filter(|s| !s.counts()).map(|s| s.code().to_string()).collect();
     codes.join(", ")
 }
@@ -61,7 +62,7 @@ impl Ledger {
         let back = self.places_given_back(past, &users)?;
         let rest_counts = State::of_code(past.rest).is_some_and(State::counts);
         for (place, user) in users.into_iter().enumerate() {
-            let counts = if place < claimed { !back.contains(&place) } else { rest_counts };
+            let counts = (place < claimed || rest_counts) && !back.contains(&place);
             if counts {
                 f(user);
             }
@@ -160,6 +161,39 @@ impl History for Ledger {
         }
         Ok(counted.into_map(|(messages, campaign)| Counted { messages, latest_campaign: campaign.to_string() }))
     }
+
+    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+        let sql = format!(
+            "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
+                s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present
+             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.rest = 0 AND s.claimed + s.taken < s.size) AS open
+             WHERE present < ?2 ORDER BY segment",
+            hour = Elapsed::hours(1).0
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let rows = select.query_map(params![now.0, below], |row| {
+            let standing = Standing {
+                segment: row.get(0)?,
+                campaign: row.get(4)?,
+                purpose: purpose_of(&row.get::<String>(5)?),
+                channel: Channel { account: row.get(6)?, platform: row.get(7)?, endpoint: row.get(8)? },
+                day: Date(row.get(9)?),
+                priority: row.get(10)?,
+            };
+            Ok((Arc::new(standing), row.get::<String>(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?))
+        })?;
+        let mut found: BTreeMap<UserNo, Vec<Unclaimed>> = BTreeMap::new();
+        for row in rows.collect::<Result<Vec<_>, _>>()? {
+            let (standing, column, claimed, taken) = row;
+            let members = encode::read_users(&bulk::load(&self.db, &column)?).ok_or_else(|| bulk::damaged(&column))?;
+            let lost = self.lost(standing.segment, taken, claimed, i64::MAX)?;
+            let open = (0u32..).zip(members).skip(usize::try_from(claimed).unwrap_or(usize::MAX));
+            for (place, user) in open.filter(|(place, user)| users.contains(*user) && lost.binary_search(&i64::from(*place)).is_err()) {
+                found.entry(user).or_default().push(Unclaimed { standing: standing.clone(), place });
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl History for Writer {
@@ -179,6 +213,10 @@ impl History for Writer {
 
     fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
         (**self).counted(scope, from, to)
+    }
+
+    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+        (**self).unclaimed(users, below, now)
     }
 }
 

@@ -126,7 +126,7 @@ impl Console {
     fn withdraw_segments(&mut self, open: Vec<(i64, i64)>, now: Instant) -> Result<i64, LedgerError> {
         let mut withdrawn = 0;
         for (segment, n) in open {
-            match self.commit("withdraw", now, &[], &[Record::Ended { segment, state: State::Withdrawn }]) {
+            match self.commit("withdraw", now, &[], &[Record::Ended { segment, state: State::Withdrawn, claimed: None }]) {
                 Ok(()) => withdrawn += n,
                 // Claimed to its end in the meantime.
                 Err(LedgerError::Overtaken(_)) => {}
@@ -148,7 +148,7 @@ impl Console {
     /// Segments with messages that are not claimed, and how many.
     fn open_where(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<(i64, i64)>, LedgerError> {
         let sql = format!(
-            "SELECT s.segment, s.size - s.claimed FROM segment s JOIN run r USING (run)
+            "SELECT s.segment, s.size - s.claimed - s.taken FROM segment s JOIN run r USING (run)
              WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;

@@ -14,6 +14,7 @@
 //! [`Ledger`] is what one can ask; [`Console`] what a person may do beside the process that carries campaigns out; [`Writer`] what that
 //! process does. There is one writer at a time over all processes. What may follow what is in the types: only a [`Due`] segment can be claimed, only a [`Claim`] or an [`Unsettled`] batch can be answered, each once.
 
+mod again;
 mod answer;
 mod audit;
 mod ballast;
@@ -49,6 +50,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use again::{Displaced, Lost};
 pub use audit::{Head, Verified};
 pub use claim::{Claim, Stuck, Taken, Unsettled};
 pub use console::Console;

@@ -118,7 +118,7 @@ impl Ledger {
         Ok(None)
     }
 
-    /// The user's message in a step of a run; of several attempts the last.
+    /// The user's message in a step of a run; of several attempts the last. One that lost its slot is none: its user was stopped.
     fn message(&self, run: i64, step: i64, user: UserNo) -> Result<Option<MessageOutcome>, LedgerError> {
         let Some(found) = self.find(run, step, user)? else { return Ok(None) };
         let mut outcome = found.outcome;
@@ -126,12 +126,16 @@ impl Ledger {
         let text = texts.and_then(|texts| texts.get(found.place).cloned());
         outcome.content = text.ok_or_else(|| bulk::damaged(&found.contents))?;
         let place = i64::try_from(found.place).unwrap_or(i64::MAX);
+        let [_, _, leg, attempt] = found.key;
+        let key = params![run, step, leg, user.0, attempt];
+        let sql = "SELECT 1 FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND state = 13";
+        if self.db.prepare_cached(sql)?.exists(key)? {
+            return Ok(None);
+        }
         if place >= found.claimed {
             outcome.state = State::of_code(found.rest).unwrap_or(State::Planned);
             return Ok(Some(outcome));
         }
-        let [_, _, leg, attempt] = found.key;
-        let key = params![run, step, leg, user.0, attempt];
         let sql = "SELECT m.state, b.state, b.claimed_at, b.ids, b.batch,
                 (SELECT count(*) FROM msg o WHERE o.run = m.run AND o.step = m.step AND o.batch = m.batch AND o.place < m.place),
                 (SELECT reason FROM attempt a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1)

@@ -3,7 +3,7 @@
 //! Runs that are due together are planned together. A run is one campaign and one occasion; planning it again is answered with the run
 //! that is there, whatever the program says by then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::db::{Connection, OptionalExtension, params};
@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::bulk::Bulk;
 use super::encode::{self, NO_SALT};
 use super::error::LedgerError;
-use super::record::{ArmMembers, Planned, Record, Segment, Stopped};
+use super::record::{ArmMembers, Planned, Record, Segment, Stopped, Taken};
 use super::{Ledger, Writer, schema};
 use crate::base::world::World;
 use crate::base::{Bitmap, Instant, UserNo, Zone};
-use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
+use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered, Take};
 use crate::msg;
 use crate::program::pack::{self, HandOver};
 use crate::program::typed::{Program, Purpose};
@@ -123,7 +123,7 @@ impl Writer {
         now: Instant,
     ) -> Result<Vec<PlannedRun>, LedgerError> {
         let mut next_run = self.next_id("run")?;
-        let mut segments = Numbers { db: &self.db, next: None };
+        let mut segments = Numbers::new(&self.db);
         let mut runs = Vec::new();
         let mut frozen = Frozen { records, bulk };
         // Of one occasion that is in the list twice, the first counts.
@@ -187,13 +187,17 @@ fn count(n: usize) -> i64 {
 }
 
 /// Numbers of new segments. In a database other processes make some, too; in a file one follows the other.
-struct Numbers<'a> {
+pub(super) struct Numbers<'a> {
     db: &'a Connection,
     next: Option<i64>,
 }
 
-impl Numbers<'_> {
-    fn take(&mut self) -> Result<i64, LedgerError> {
+impl<'a> Numbers<'a> {
+    pub fn new(db: &'a Connection) -> Self {
+        Numbers { db, next: None }
+    }
+
+    pub fn take(&mut self) -> Result<i64, LedgerError> {
         let number = match (self.db, self.next) {
             (Connection::Sqlite(_), Some(next)) => next,
             _ => schema::next_id(self.db, "segment")?,
@@ -285,6 +289,7 @@ impl Frozen {
             stopped,
             arms,
         })));
+        self.takes(&decision.takes, &campaign.declared.name, decision.users);
         let follows = campaign.steps.iter().any(|s| s.from == decision.step);
         // The follow-up of a segment comes after its last hand-over: at a slow pace it is short, so that nobody waits long for the others.
         let most = campaign.pace.filter(|_| follows).map_or(usize::MAX, |pace| pace.max(1) as usize);
@@ -299,6 +304,22 @@ impl Frozen {
             self.records.push(Record::Finished { run, step });
         }
         Ok(())
+    }
+
+    /// What loses its slots to this decision.
+    fn takes(&mut self, takes: &[Take], by: &str, users: usize) {
+        let mut segments: BTreeMap<i64, BTreeMap<i64, UserNo>> = BTreeMap::new();
+        for take in takes {
+            segments.entry(take.from.standing.segment).or_default().insert(i64::from(take.from.place), take.user);
+        }
+        for (segment, places) in segments {
+            self.taken(segment, &places, Some(by.into()), users);
+        }
+    }
+
+    fn taken(&mut self, segment: i64, places: &BTreeMap<i64, UserNo>, by: Option<String>, users: usize) {
+        let members = self.keep(encode::bitmap(&Bitmap::from_users(users, places.values().copied())));
+        self.records.push(Record::Taken(Box::new(Taken { segment, places: places.keys().copied().collect(), by, members })));
     }
 
     fn stopped(&mut self, reason: &str, detail: Option<String>, users: &Bitmap) -> Stopped {
@@ -346,6 +367,11 @@ impl Frozen {
 /// As scripts write it.
 pub(super) fn purpose_name(purpose: Purpose) -> &'static str {
     Purpose::ALL.iter().find(|(p, _)| *p == purpose).map_or("", |(_, name)| name)
+}
+
+/// The purpose of a name that a plan has written.
+pub(super) fn purpose_of(name: &str) -> Purpose {
+    Purpose::ALL.iter().find(|(_, known)| *known == name).map_or_else(Purpose::default, |(purpose, _)| *purpose)
 }
 
 pub(super) fn salt(world: &dyn World) -> encode::Salt {

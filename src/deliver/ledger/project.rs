@@ -4,7 +4,7 @@ use super::db::{Connection, ToValue, params};
 
 use super::error::LedgerError;
 use super::inbox::id_digest;
-use super::record::{Answered, Claimed, Learned, Planned, Record, Segment, Timed};
+use super::record::{Answered, Claimed, Learned, Planned, Record, Segment, Taken, Timed};
 use super::state::State;
 use super::{bulk, encode};
 use crate::base::UserNo;
@@ -40,15 +40,17 @@ impl Tables<'_> {
             Record::Planned(planned) => self.planned(planned, at),
             Record::Segment(segment) => self.segment(segment),
             Record::Claimed(claimed) => self.claimed(claimed, at),
+            Record::Taken(taken) => self.taken(taken),
             Record::Answered(answered) => self.answered(answered, at),
             Record::Orphaned { batch } => self.guarded(
                 "UPDATE batch SET state = ?, state_at = ? WHERE batch = ? AND state = ?",
                 params![State::Unknown.code(), at, batch, State::Claimed.code()],
                 "batch claimed",
             ),
-            Record::Ended { segment, state } => self.guarded(
-                "UPDATE segment SET rest = ?, rest_at = ? WHERE segment = ? AND rest = 0 AND claimed < size",
-                params![state.code(), at, segment],
+            Record::Ended { segment, state, claimed } => self.guarded(
+                "UPDATE segment SET rest = ?1, rest_at = ?2 WHERE segment = ?3 AND rest = 0 AND claimed < size
+                    AND claimed = coalesce(CAST(?4 AS BIGINT), claimed)",
+                params![state.code(), at, segment, claimed],
                 "segment open",
             ),
             Record::Learned(learned) => self.learned(learned),
@@ -238,14 +240,15 @@ impl Tables<'_> {
 
     fn claimed(&self, c: &Claimed, at: i64) -> Done {
         self.guarded(
-            "UPDATE segment SET claimed = claimed + ?1 WHERE segment = ?2 AND claimed = ?3 AND rest = 0 AND claimed + ?1 <= size
+            "UPDATE segment SET claimed = claimed + ?1, taken = taken - ?5
+             WHERE segment = ?2 AND claimed = ?3 AND taken = ?4 AND rest = 0 AND claimed + ?1 <= size
                 AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = segment.account)
                     OR (h.scope = 'campaign' AND h.name = (SELECT campaign FROM run WHERE run.run = segment.run)))",
-            params![c.size, c.segment, c.first],
+            params![c.size, c.segment, c.first, c.taken, c.passed.len() as i64],
             "segment unclaimed",
         )?;
         let batch = c.batch.as_ref().map(|b| b.batch);
-        let sent = c.size - i64::try_from(c.struck.len() + c.short.len()).unwrap_or(0);
+        let sent = c.size - i64::try_from(c.struck.len() + c.short.len() + c.passed.len()).unwrap_or(0);
         if let Some(b) = &c.batch {
             self.run(
                 "INSERT INTO batch (batch, segment, first, size, members, key, request, worker, claimed_at, state, state_at)
@@ -257,7 +260,8 @@ impl Tables<'_> {
         let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) =
             select.query_row([c.segment], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
         let members = members(self.bulk, &users, c.first, c.size)?;
-        let rows = (c.first..).zip(members).map(|(place, user)| {
+        let claimed = (c.first..).zip(members).filter(|(place, _)| c.passed.binary_search(place).is_err());
+        let rows = claimed.map(|(place, user)| {
             let (batch, state) = if c.struck.binary_search(&place).is_ok() {
                 (None, Some(State::Struck.code()))
             } else if c.short.binary_search(&place).is_ok() {
@@ -284,6 +288,33 @@ impl Tables<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Messages that nobody has begun to hand over lose their slots: from now on they are stopped at a gate.
+    fn taken(&self, t: &Taken) -> Done {
+        let n = i64::try_from(t.places.len()).unwrap_or(i64::MAX);
+        self.guarded(
+            "UPDATE segment SET taken = taken + ? WHERE segment = ? AND claimed <= ? AND rest = 0",
+            params![n, t.segment, t.places.first()],
+            "segment unclaimed",
+        )?;
+        let mut select = self.db.prepare_cached("SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?")?;
+        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) =
+            select.query_row([t.segment], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
+        let users = encode::read_users(&bulk::load(self.bulk, &users)?).ok_or_else(|| bulk::damaged(&users))?;
+        let user = |place: &i64| usize::try_from(*place).ok().and_then(|place| users.get(place)).map(|user| i64::from(user.0));
+        let rows = t.places.iter().filter_map(|place| {
+            let key = [Some(run), Some(step), Some(leg), Some(user(place)?), Some(attempt)];
+            let [run, step, leg, user, attempt] = key;
+            Some([run, step, leg, user, attempt, Some(t.segment), Some(*place), None, Some(State::Capped.code())])
+        });
+        self.db.insert_numbers("msg", ["run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state"], rows)?;
+        let next = "SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?";
+        let next: i64 = self.db.prepare_cached(next)?.query_row(params![run, step], |row| row.get(0))?;
+        self.run(
+            "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, 'capped', ?, ?, ?)",
+            params![run, step, next, t.by, n, t.members],
+        )
     }
 
     fn answered(&self, a: &Answered, at: i64) -> Done {

@@ -41,6 +41,7 @@ pub(super) enum Record {
     Planned(Box<Planned>),
     Segment(Box<Segment>),
     Claimed(Box<Claimed>),
+    Taken(Box<Taken>),
     Answered(Box<Answered>),
     /// Claimed by a process that is gone.
     Orphaned {
@@ -50,6 +51,9 @@ pub(super) enum Record {
     Ended {
         segment: i64,
         state: State,
+        /// So many were claimed, no more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claimed: Option<i64>,
     },
     Learned(Box<Learned>),
     OptedOut {
@@ -227,9 +231,29 @@ pub(super) struct Claimed {
     /// Places of those whom these left behind, too few for a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short: Vec<i64>,
+    /// Unclaimed places that had lost their slots when this was made ready; those of them that it passes over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<i64>,
     /// `None` when nobody is left.
     pub batch: Option<Batch>,
     pub spent: Vec<Spent>,
+}
+
+/// Unclaimed messages lost their slots.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Taken {
+    pub segment: i64,
+    /// In the segment, in their order.
+    pub places: Vec<i64>,
+    /// The campaign that has the slots now; `None` where the cap has become smaller.
+    pub by: Option<String>,
+    pub members: Digest,
+}
+
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -128,7 +128,7 @@ impl Ledger {
         // Batches as a whole, then those messages of which more is known than of their batch.
         let group = "s.arm, s.template, s.account || '.' || s.endpoint";
         let queries = [
-            format!("SELECT {group}, s.rest, 0, CAST(sum(s.size - s.claimed) AS BIGINT) FROM segment s WHERE s.run = ? AND s.step = ? GROUP BY 1, 2, 3, 4"),
+            format!("SELECT {group}, s.rest, 0, CAST(sum(s.size - s.claimed - s.taken) AS BIGINT) FROM segment s WHERE s.run = ? AND s.step = ? GROUP BY 1, 2, 3, 4"),
             format!(
                 "SELECT {group}, b.state, 0, CAST(sum(b.members) AS BIGINT) FROM batch b JOIN segment s USING (segment) WHERE s.run = ? AND s.step = ?
                  GROUP BY 1, 2, 3, 4"
@@ -154,6 +154,8 @@ impl Ledger {
         for ((arm, template, channel), codes) in messages {
             let mut states: BTreeMap<State, i64> =
                 codes.into_iter().filter(|(_, n)| *n != 0).filter_map(|(code, n)| Some((State::of_code(code)?, n))).collect();
+            // They are among those whom a gate stopped, with who has their slots.
+            states.remove(&State::Capped);
             report.planned_again += states.remove(&State::NotSent).unwrap_or(0);
             report.planned += states.values().sum::<i64>();
             report.messages.push(MessagesReport { arm, template, channel, states });

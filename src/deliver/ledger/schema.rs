@@ -9,7 +9,7 @@ use super::db::{self, Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
+const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -116,6 +116,13 @@ CREATE INDEX step_open ON step (run, step) WHERE finished_at IS NULL;
 const V5: &str = "
 CREATE TABLE trial (trial INTEGER PRIMARY KEY, campaign TEXT NOT NULL, template TEXT NOT NULL, channel TEXT NOT NULL, user_no INTEGER,
     key TEXT NOT NULL, who TEXT NOT NULL, at INTEGER NOT NULL, state INTEGER NOT NULL, reason TEXT, platform_id TEXT);
+";
+
+/// Slots that were taken from messages before they were claimed: how many of the unclaimed members of a segment have lost theirs.
+const V6: &str = "
+ALTER TABLE segment ADD COLUMN taken INTEGER NOT NULL DEFAULT 0;
+DROP INDEX msg_back;
+CREATE INDEX msg_back ON msg (segment) WHERE state IN (10, 11, 12, 13, 30, 35, 40, 60, 61, 80);
 ";
 
 /// The tables that are made from the records, each with the columns that order it.

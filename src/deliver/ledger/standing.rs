@@ -27,7 +27,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read; so for all of these.
     pub fn backlog(&self) -> Result<Vec<Backlog>, LedgerError> {
-        let sql = "SELECT account, platform, endpoint, size - claimed FROM segment WHERE rest = 0 AND claimed < size
+        let sql = "SELECT account, platform, endpoint, size - claimed - taken FROM segment WHERE rest = 0 AND claimed < size
             ORDER BY account, platform, endpoint, segment";
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query(())?;

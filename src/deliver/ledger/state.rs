@@ -19,6 +19,8 @@ pub enum State {
     Expired = 11,
     /// Not handed over: taken back.
     Withdrawn = 12,
+    /// Not handed over: a more important message has the user's slot.
+    Capped = 13,
     /// A hand-over may be going on.
     Claimed = 20,
     /// Handed over or not: the answer was lost.
@@ -52,6 +54,7 @@ impl State {
             State::Struck => "已划去",
             State::Expired => "已过期",
             State::Withdrawn => "已撤下",
+            State::Capped => "名额已让出",
             State::Claimed => "交付中",
             State::Unknown => "结果未知",
             State::SaidNotSent => "人工确认未发送",
@@ -68,11 +71,12 @@ impl State {
         Msg { en: self.name().into(), zh: zh.into() }
     }
 
-    pub const ALL: [State; 16] = [
+    pub const ALL: [State; 17] = [
         State::Planned,
         State::Struck,
         State::Expired,
         State::Withdrawn,
+        State::Capped,
         State::Claimed,
         State::Unknown,
         State::SaidNotSent,
@@ -102,6 +106,7 @@ impl State {
             State::Struck => "struck",
             State::Expired => "expired",
             State::Withdrawn => "withdrawn",
+            State::Capped => "capped",
             State::Claimed => "claimed",
             State::Unknown => "unknown",
             State::SaidNotSent => "said_not_sent",
@@ -126,6 +131,7 @@ impl State {
             State::Struck
             | State::Expired
             | State::Withdrawn
+            | State::Capped
             | State::SaidNotSent
             | State::NotSent
             | State::Refused
@@ -144,6 +150,7 @@ impl State {
             | State::Struck
             | State::Expired
             | State::Withdrawn
+            | State::Capped
             | State::SaidNotSent
             | State::NotSent
             | State::Refused
