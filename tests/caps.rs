@@ -72,7 +72,9 @@ fn case_34_a_slot_is_taken_until_it_is_claimed() {
 /// An equal one takes nothing, and one that has waited long enough is not less important any more.
 #[test]
 fn what_has_risen_by_waiting_keeps_its_slot() {
-    for (priority, rising, takes) in [("80", "", true), ("0", "", false), ("80", "priority 0 rising 39 per hour", true), ("80", "priority 0 rising 50 per hour", false)] {
+    for (priority, rising, takes) in
+        [("80", "", true), ("0", "", false), ("80", "priority 0 rising 39 per hour", true), ("80", "priority 0 rising 50 per hour", false)]
+    {
         let program = format!(
             "policy {{ cap 1 per day }}
              campaign low {{ when everyone send template T at 2026-11-11 09:00 pace 1 per minute deadline 6h {rising} }}
@@ -122,7 +124,12 @@ fn what_comes_to_its_turn_on_another_day_needs_a_slot_there() {
         counted.into_iter().filter(|(_, c)| c.messages > 0).map(|(user, _)| user.0 as usize).collect::<BTreeSet<_>>()
     };
     let sent = |campaign: &str, d: &str| {
-        bench.sent().iter().filter(|m| m.campaign == campaign && m.at.starts_with(d)).map(|m| m.user[1..].parse().unwrap()).collect::<BTreeSet<usize>>()
+        bench
+            .sent()
+            .iter()
+            .filter(|m| m.campaign == campaign && m.at.starts_with(d))
+            .map(|m| m.user[1..].parse().unwrap())
+            .collect::<BTreeSet<usize>>()
     };
     assert_eq!(sent("slow", "2026-11-11").len(), 4);
     assert_eq!(of_day("2026-11-11"), sent("slow", "2026-11-11"));
@@ -237,7 +244,8 @@ fn case_35_taking_against_claiming() {
     };
     let (mut overtaken, mut took, mut kept) = (0, 0, 0);
     for of_day in 0..1_000 {
-        let due = |round: u32, later: i64| Instant(at("2026-11-11 10:00").0 + of_day * 86_400_000_000 + i64::from(round) * 10_000_000 + later);
+        let due =
+            |round: u32, later: i64| Instant(at("2026-11-11 10:00").0 + of_day * 86_400_000_000 + i64::from(round) * 10_000_000 + later);
         let mut rounds: Vec<Round> = (0..ROUNDS)
             .map(|n| {
                 let of = |campaign, later| Wanted { program: &program, campaign, due: due(n, later), of: 3 * ROUNDS };

@@ -287,18 +287,29 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
         let place = Place { program: delivery::program(program), ..place };
         let snapshot = users(OF);
         let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
-        let scope = Asking { snapshot: &snapshot, program: &place.program, tables: &tables, own: &own, now: at(DUE), trigger: None, outcomes: None };
+        let scope = Asking {
+            snapshot: &snapshot,
+            program: &place.program,
+            tables: &tables,
+            own: &own,
+            now: at(DUE),
+            trigger: None,
+            outcomes: None,
+        };
         let inputs = ["low", "high"].map(|c| DecideInput::scheduled(place.program.campaign_named(c).unwrap(), at(DUE), &scope, 7, &words));
         let mut decider = place.open();
         let decisions = decide_all(&inputs, &decider).unwrap();
-        let info = place.wanted("low").info();
+        let wanted = place.wanted("low");
+        let info = wanted.info();
         decider.plan_runs(&decisions.iter().map(|d| (d, info.clone())).collect::<Vec<_>>()).unwrap();
         let platform = Arc::new(Platform::default());
         let threads: Vec<_> = (0..workers).map(|_| work(&place, Line::to(&platform, None, 16), DUE)).collect();
         threads.into_iter().for_each(|t| t.join().unwrap());
         assert_eq!(platform.seen.lock().unwrap().accepted.len(), OF as usize);
         let reports = decider.reports(None).unwrap();
-        seen.push(reports.iter().map(|r| (r.campaign.clone(), r.planned, r.in_state(State::Accepted), r.stopped.clone())).collect::<Vec<_>>());
+        seen.push(
+            reports.iter().map(|r| (r.campaign.clone(), r.planned, r.in_state(State::Accepted), r.stopped.clone())).collect::<Vec<_>>(),
+        );
         verified(&decider);
     }
     assert!(seen.windows(2).all(|w| w[0] == w[1]), "{seen:?}");
@@ -322,7 +333,8 @@ fn case_35_slots_are_taken_while_workers_claim() {
     let threads: Vec<_> = (0..3).map(|_| work(&place, Line::to(&platform, None, 3), DUE)).collect();
     let snapshot = users(OF);
     let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
-    let scope = Asking { snapshot: &snapshot, program: &place.program, tables: &tables, own: &own, now: at(DUE), trigger: None, outcomes: None };
+    let scope =
+        Asking { snapshot: &snapshot, program: &place.program, tables: &tables, own: &own, now: at(DUE), trigger: None, outcomes: None };
     // As the decider does: whenever a claim came first, it decides anew.
     for _ in 0..10_000 {
         let input = DecideInput::scheduled(place.program.campaign_named("high").unwrap(), at(DUE), &scope, 7, &words);

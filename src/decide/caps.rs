@@ -155,12 +155,14 @@ impl<'h, H: History> Slots<'h, H> {
         for limit in limits {
             let most = limit.most(priority);
             for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
-                let freed = |chosen: &[usize]| chosen.iter().filter_map(|i| mine.get(*i)).filter(|one| column.counts(&one.standing)).count();
+                let freed =
+                    |chosen: &[usize]| chosen.iter().filter_map(|i| mine.get(*i)).filter(|one| column.counts(&one.standing)).count();
                 let taken = column.messages.get(user.index()).copied().unwrap_or(0) as usize;
                 while taken.saturating_sub(freed(&chosen)) >= most as usize {
-                    let next = mine.iter().enumerate().position(|(i, one)| {
-                        one.standing.priority < priority && !chosen.contains(&i) && column.counts(&one.standing)
-                    });
+                    let next = mine
+                        .iter()
+                        .enumerate()
+                        .position(|(i, one)| one.standing.priority < priority && !chosen.contains(&i) && column.counts(&one.standing));
                     let Some(next) = next else { return Ok(None) };
                     chosen.push(next);
                 }

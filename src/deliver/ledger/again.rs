@@ -23,12 +23,22 @@ pub struct Displaced {
     /// The day that it has become.
     pub day: Date,
     pub users: Vec<UserNo>,
+    rising: i64,
     segment: Open,
     members: Vec<Member>,
 }
 
 /// One of them that has no slot on the new day: its position, in rising order, and the campaign that has the slot.
 pub type Lost = (usize, Option<Arc<str>>);
+
+impl Displaced {
+    /// The priority that it has at an instant.
+    fn risen_by(&self, at: i64) -> i64 {
+        let of = &self.segment.of;
+        let waited = at.saturating_sub(of.not_before).max(0) / Elapsed::hours(1).0;
+        of.priority.saturating_add(self.rising.saturating_mul(waited))
+    }
+}
 
 impl Ledger {
     /// What waits for being planned again, in its turn.
@@ -47,17 +57,18 @@ impl Ledger {
             let mut members = self.members(of, segment.claimed, of.size - segment.claimed)?;
             let lost = self.lost(of.segment, segment.taken, segment.claimed, of.size)?;
             members.retain(|m| lost.binary_search(&m.place).is_err());
-            let waited = (now.0 - of.not_before).max(0) / Elapsed::hours(1).0;
             let standing = Standing {
                 segment: of.segment,
                 campaign: segment.campaign.clone(),
                 purpose: purpose_of(&purpose),
                 channel: segment.channel(),
                 day: Date(of.day),
-                priority: of.priority.saturating_add(rising.saturating_mul(waited)),
+                priority: of.priority,
             };
             let users = members.iter().map(|m| m.user).collect();
-            found.push(Displaced { standing, day: segment.zone.date(now), users, segment, members });
+            let mut displaced = Displaced { standing, day: segment.zone.date(now), users, rising, segment, members };
+            displaced.standing.priority = displaced.risen_by(now.0);
+            found.push(displaced);
         }
         Ok(found)
     }
@@ -95,6 +106,10 @@ impl Writer {
             if !stay.is_empty() {
                 let mut again = self.next_attempt(numbers.take()?, of, &stay, &mut bulk);
                 again.day = displaced.day.0;
+                // It does not leave on a day that it does not count on, and keeps what it has risen by waiting.
+                let begins = segment.zone.start_of(displaced.day).0.max(of.not_before);
+                again.priority = displaced.risen_by(begins);
+                again.not_before = begins;
                 records.push(Record::Segment(Box::new(again)));
             }
         }
@@ -102,13 +117,7 @@ impl Writer {
     }
 
     /// A segment for members of another one that are planned once more.
-    pub(super) fn next_attempt(
-        &self,
-        segment: i64,
-        of: &record::Segment,
-        members: &[&Member],
-        bulk: &mut Vec<Bulk>,
-    ) -> record::Segment {
+    pub(super) fn next_attempt(&self, segment: i64, of: &record::Segment, members: &[&Member], bulk: &mut Vec<Bulk>) -> record::Segment {
         let users: Vec<UserNo> = members.iter().map(|m| m.user).collect();
         let addresses: Vec<&Arc<str>> = members.iter().map(|m| &m.address).collect();
         let contents: Vec<Arc<Rendered>> = members.iter().map(|m| m.content.clone()).collect();

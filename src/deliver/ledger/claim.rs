@@ -402,7 +402,8 @@ impl Writer {
         let ended: Vec<(i64, String, i64)> = rows.collect::<Result<_, _>>()?;
         drop(select);
         if !ended.is_empty() {
-            let records: Vec<Record> = ended.iter().map(|(segment, ..)| Record::Ended { segment: *segment, state, claimed: None }).collect();
+            let records: Vec<Record> =
+                ended.iter().map(|(segment, ..)| Record::Ended { segment: *segment, state, claimed: None }).collect();
             match self.commit(kind, now, &[], &records) {
                 Ok(()) => {}
                 // Another worker does the same at this moment.

@@ -183,7 +183,11 @@ impl Ledger {
     pub(super) fn due_in_order(&self, now: Instant, except: &Except) -> Result<Vec<i64>, LedgerError> {
         let mut select = self.db.prepare_cached(&in_turn())?;
         let open = select.query_map([now.0], Open::of_row)?.collect::<Result<Vec<_>, _>>()?;
-        Ok(open.iter().filter(|segment| !except.covers(segment) && !segment.is_of_another_day(now)).map(|segment| segment.of.segment).collect())
+        Ok(open
+            .iter()
+            .filter(|segment| !except.covers(segment) && !segment.is_of_another_day(now))
+            .map(|segment| segment.of.segment)
+            .collect())
     }
 
     /// A segment, if something of it is left.

@@ -48,7 +48,8 @@ impl Writer {
     fn give_up(&self, who: &str, now: Instant) -> Result<(Vec<Record>, Restored), LedgerError> {
         let mut records = vec![Record::Restored { who: who.into() }];
         let mut restored = Restored::default();
-        let sql = "SELECT segment, size - claimed - taken FROM segment WHERE rest = 0 AND claimed < size AND not_before <= ? ORDER BY segment";
+        let sql =
+            "SELECT segment, size - claimed - taken FROM segment WHERE rest = 0 AND claimed < size AND not_before <= ? ORDER BY segment";
         let mut select = self.db.prepare(sql)?;
         for row in select.query_map([now.0], |row| Ok((row.get(0)?, row.get::<i64>(1)?)))? {
             let (segment, n) = row?;
