@@ -1,6 +1,8 @@
 //! Who has a user's slots: what comes later and matters more takes them from what nobody has begun to hand over, and a message counts in the
 //! period of its hand-over. Numbers are the cases of the delivery design.
 
+#![allow(clippy::duplicate_mod, reason = "each of them brings what it needs")]
+
 #[path = "support/campaigns.rs"]
 mod campaigns;
 #[path = "support/delivery.rs"]
