@@ -5,6 +5,7 @@
 mod delivery;
 mod platforms;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -367,6 +368,83 @@ fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
     assert_eq!(worker.stuck().unwrap().iter().filter(|s| !s.in_flight).count(), 1, "unknown");
     let ledger = place.open();
     assert_eq!(channel.handed(), 20);
+    all_accepted(&ledger, 20);
+}
+
+/// Recognises a repeated message, and shows what each address got.
+struct Keyed {
+    keys: Mutex<BTreeSet<String>>,
+    got: Mutex<BTreeMap<String, usize>>,
+}
+
+/// How a worker fares with it.
+enum Fate {
+    /// Its database goes away, and it never reaches the platform.
+    GivesUp(String),
+    /// It dies when the platform has accepted, before it can say so.
+    Dies,
+    Works,
+}
+
+struct Line(Arc<Keyed>, Fate);
+
+impl Channel for Line {
+    fn endpoint(&self) -> &Endpoint {
+        pack::endpoint("sandbox", "file").unwrap()
+    }
+
+    fn most(&self) -> usize {
+        20
+    }
+
+    fn settles_after(&self) -> Elapsed {
+        Elapsed::minutes(1)
+    }
+
+    fn send(&self, batch: &Batch) -> Reply {
+        if let Fate::GivesUp(url) = &self.1 {
+            postgres::lock_out(url, true);
+            return Answer::NotSent { reason: "given up".into() }.into();
+        }
+        for message in &batch.messages {
+            if self.0.keys.lock().unwrap().insert(message.key.clone()) {
+                *self.0.got.lock().unwrap().entry(message.address.to_string()).or_default() += 1;
+            }
+        }
+        if matches!(self.1, Fate::Dies) {
+            std::panic::resume_unwind(Box::new("killed after the request"));
+        }
+        Answer::Taken(batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() }).collect()).into()
+    }
+}
+
+/// That nothing was sent is worth nothing any more when others have taken the batch for unknown: one of them repeated it and died.
+#[test]
+fn a_late_word_that_nothing_was_sent_is_not_believed() {
+    let Some(place) = server_place() else { return };
+    let url = place.url.clone().unwrap();
+    let platform = Arc::new(Keyed { keys: Mutex::default(), got: Mutex::default() });
+    let channels = |fate: Fate| Channels::all_by(Arc::new(Line(platform.clone(), fate)));
+    let world = |now: &str| -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(now))) };
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    ledger.plan_run(&a.to(0..20), &a.info()).unwrap();
+    let first = channels(Fate::GivesUp(url.clone()));
+    assert!(CarryOut::new(&mut ledger, first, ids(&users(OF)), world(DUE)).up_to(at(DUE), &mut ()).is_err());
+    postgres::lock_out(&url, false);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let there = tagcast::deliver::ledger::Place::Server { url, beside: elsewhere.path().into() };
+    let (dies, then) = (channels(Fate::Dies), world("2026-11-11 10:02"));
+    let killed = std::thread::spawn(move || {
+        let mut worker = Ledger::join(&there, then.clone()).unwrap();
+        let _ = CarryOut::new(&mut worker, dies, ids(&users(OF)), then.clone()).up_to(then.now(), &mut ());
+    });
+    assert!(killed.join().is_err(), "it dies");
+    assert_eq!(platform.got.lock().unwrap().len(), 20);
+    // The first comes back with its word.
+    let mut carry = CarryOut::new(&mut ledger, channels(Fate::Works), ids(&users(OF)), world("2026-11-11 10:05"));
+    until_it_goes_well(&mut carry, at("2026-11-11 10:20"));
+    assert!(platform.got.lock().unwrap().values().all(|n| *n == 1), "{:?}", platform.got.lock().unwrap());
     all_accepted(&ledger, 20);
 }
 

@@ -290,6 +290,8 @@ impl<D: Desk> CarryOut<D> {
             if stuck.in_flight {
                 continue;
             }
+            // A repeat begins soon after it was found to be in time, or not at all.
+            let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
             let now = self.now();
             let channel = self.channels.of(&stuck.channel);
             // The claim of a process that is gone may still be on its way to a platform; where that cannot be, its time does not matter.
@@ -321,7 +323,7 @@ impl<D: Desk> CarryOut<D> {
                 self.tried.insert(stuck.batch, Tried { next: Instant(i64::MAX), wait: REPEAT_AFTER });
                 continue;
             };
-            let batch = unsettled.batch(&self.users);
+            let batch = Batch { begin_by: Some(begin_by), ..unsettled.batch(&self.users) };
             let reply = if repeat { Some(channel.send(&batch)) } else { found(channel, &batch) };
             let Some(reply) = reply else {
                 // That it is not found proves nothing: it may come up later, or a person knows.

@@ -33,8 +33,7 @@ impl Ballast {
         let Some(path) = self.path.as_ref().filter(|_| !self.is_settled) else { return Ok(()) };
         let made = world.about_to_write("ballast").and_then(|()| {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-            let missing = file.metadata()?.len() < SIZE;
-            if missing { reserve(&file, SIZE) } else { Ok(()) }
+            reserve(&file, SIZE)
         });
         match made {
             Ok(()) => {}

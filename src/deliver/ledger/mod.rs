@@ -249,7 +249,7 @@ impl Writer {
             let seat = if matches!(self.lock, Lock::Seat(0)) { Seat::Decider } else { Seat::Worker };
             let (place, world) = (self.place.clone(), self.world.clone());
             let mut new = Ledger::open_behind_fence(&place, world, seat)?.past_fence()?;
-            new.spool.go_on_with(self.spool.hand_on());
+            new.spool.go_on_with(&self.spool);
             *self = new.begin()?;
         }
         Ok(())

@@ -65,13 +65,9 @@ impl Spool {
         Spool { folder, late: Vec::new() }
     }
 
-    /// What is not taken in yet, for the one who goes on with it.
-    pub fn hand_on(&mut self) -> Vec<Late> {
-        std::mem::take(&mut self.late)
-    }
-
-    pub fn go_on_with(&mut self, late: Vec<Late>) {
-        self.late.extend(late);
+    /// Goes on with what another has not taken in yet.
+    pub fn go_on_with(&mut self, before: &Spool) {
+        self.late.extend(before.late.iter().cloned());
     }
 
     /// Reads what processes that are gone have left. What is no answer of this ledger stays where it is.
@@ -146,7 +142,7 @@ impl Writer {
     /// # Errors
     /// When it still cannot: they are kept.
     pub fn take_in_late(&mut self) -> Result<(), LedgerError> {
-        let mut waiting = self.spool.hand_on().into_iter();
+        let mut waiting = std::mem::take(&mut self.spool.late).into_iter();
         while let Some(late) = waiting.next() {
             match self.take_in(&late) {
                 Ok(true) => self.spool.remove(&late),
