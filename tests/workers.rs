@@ -4,7 +4,7 @@
 #[path = "support/delivery.rs"]
 mod delivery;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -15,6 +15,7 @@ use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Reply, Verdict};
 use tagcast::deliver::ledger::{Console, Ledger, LedgerError, Scope, State, Taken};
 use tagcast::program::pack::{self, Endpoint};
+use tagcast::program::typed::Channel as Name;
 
 /// A platform that keeps keys, and counts what it sees. Some workers die in the middle of a call.
 #[derive(Default)]
@@ -351,4 +352,138 @@ fn case_35_slots_are_taken_while_workers_claim() {
     let planned: Vec<i64> = decider.reports(None).unwrap().iter().map(|r| r.planned).collect();
     assert_eq!(planned.iter().sum::<i64>(), i64::from(OF), "{planned:?}");
     verified(&decider);
+}
+
+// ------------------------------------------------------------------ chaos
+
+/// A platform that several workers send to, each of which may die, lose its answer or its database in the middle of a call. It shows what
+/// each address got, whatever the key.
+struct Chaos {
+    log: Mutex<ChaosLog>,
+    url: String,
+}
+
+struct ChaosLog {
+    keys: BTreeSet<String>,
+    got: BTreeMap<String, usize>,
+    random: u64,
+    is_good: bool,
+}
+
+impl ChaosLog {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % sides
+    }
+}
+
+/// By a channel that keeps keys, or by one that knows none.
+struct ChaosLine(Arc<Chaos>, bool);
+
+impl Channel for ChaosLine {
+    fn endpoint(&self) -> &Endpoint {
+        let (platform, endpoint) = if self.1 { ("sandbox", "file") } else { ("service_account", "chat") };
+        pack::endpoint(platform, endpoint).unwrap()
+    }
+
+    fn most(&self) -> usize {
+        9
+    }
+
+    fn settles_after(&self) -> Elapsed {
+        Elapsed::minutes(1)
+    }
+
+    fn send(&self, batch: &Batch) -> Reply {
+        let Chaos { log, url } = &*self.0;
+        let dies = || std::panic::resume_unwind(Box::new("killed"));
+        let (fate, cut) = {
+            let mut log = log.lock().unwrap();
+            let (fate, cut) = if log.is_good { (9, false) } else { (log.roll(10), log.roll(8) == 0) };
+            if (2..10).contains(&fate) {
+                for message in &batch.messages {
+                    if !self.1 || log.keys.insert(message.key.clone()) {
+                        *log.got.entry(message.address.to_string()).or_default() += 1;
+                    }
+                }
+            }
+            (fate, cut)
+        };
+        if cut {
+            postgres::cut(url);
+        }
+        match fate {
+            0 => Answer::NotSent { reason: "connection refused".into() }.into(),
+            1 | 2 => dies(),
+            3 => Answer::Unknown { reason: "reset".into() }.into(),
+            _ => Answer::Taken(batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() }).collect()).into(),
+        }
+    }
+}
+
+/// Three workers in a wild world, several times over, each with a folder of its own; then one in a good world. With a key everybody gets one
+/// message; without one nobody gets two, and who is not accepted is unknown and listed.
+fn chaos(seed: u64) {
+    let Some(place) = place() else { return };
+    let url = place.url.clone().unwrap();
+    let mut decider = place.open();
+    let (a, b) = (place.wanted("a"), place.wanted("b"));
+    let mut by_chat = b.to(100..160);
+    by_chat.messages[0].channel = Name { account: "rose".into(), platform: "service_account".into(), endpoint: "chat".into() };
+    decider.plan_runs(&[(&a.to(0..100), a.info()), (&by_chat, b.info())]).unwrap();
+    drop(decider);
+    let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let log = ChaosLog { keys: BTreeSet::new(), got: BTreeMap::new(), random, is_good: false };
+    let chaos = Arc::new(Chaos { log: Mutex::new(log), url: url.clone() });
+    let folders: Vec<tempfile::TempDir> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let work = |folder: &tempfile::TempDir, minutes: i64| {
+        let there = tagcast::deliver::ledger::Place::Server { url: url.clone(), beside: folder.path().into() };
+        let channels = Channels::all_by(Arc::new(ChaosLine(chaos.clone(), true)));
+        let channels = channels.bind("rose", "chat", Arc::new(ChaosLine(chaos.clone(), false)));
+        thread::spawn(move || {
+            let now = at(DUE).plus(Elapsed::minutes(minutes));
+            let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(now));
+            // Its connection may be cut at any moment, this one included.
+            let Ok(mut worker) = Ledger::join(&there, world.clone()) else { return };
+            let mut carry = CarryOut::new(&mut worker, channels, ids(&users(OF)), world);
+            (0..4).any(|_| carry.up_to(now, &mut ()).is_ok());
+        })
+    };
+    for round in 0..4 {
+        let threads: Vec<_> = folders.iter().map(|folder| work(folder, 2 * round)).collect();
+        threads.into_iter().for_each(|t| drop(t.join()));
+    }
+    chaos.log.lock().unwrap().is_good = true;
+    for (n, folder) in folders.iter().enumerate() {
+        work(folder, 20 + 5 * n as i64).join().unwrap();
+    }
+    let ledger = Ledger::open_existing(place.at()).unwrap().unwrap();
+    let got = &chaos.log.lock().unwrap().got;
+    let mut unknown = 0;
+    for user in 0..160 {
+        let campaign = if user < 100 { "a" } else { "b" };
+        let n = got.get(&format!("address of {user}")).copied().unwrap_or(0);
+        match delivery::state(&ledger, user, campaign) {
+            State::Accepted => assert_eq!(n, 1, "seed {seed}: user {user} of {campaign}"),
+            State::Unknown if campaign == "b" => {
+                unknown += 1;
+                assert!(n <= 1, "seed {seed}: user {user} got it {n} times");
+            }
+            other => panic!("seed {seed}: user {user} of {campaign} ended as {other:?}, the platform accepted {n}"),
+        }
+    }
+    assert_eq!(ledger.stuck().unwrap().iter().map(|s| s.messages).sum::<i64>(), unknown, "seed {seed}: every unknown is listed");
+    verified(&ledger);
+}
+
+/// `TAGCAST_CHAOS=500` for more; `TAGCAST_CHAOS_SEED=17` for one of them, as far as threads repeat themselves.
+#[test]
+fn workers_that_die_and_lose_their_database_double_nothing() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    if let Some(seed) = number("TAGCAST_CHAOS_SEED") {
+        return chaos(seed);
+    }
+    (0..number("TAGCAST_CHAOS").unwrap_or(4)).for_each(chaos);
 }
