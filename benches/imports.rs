@@ -15,19 +15,7 @@ use tagcast::store::{Store, export};
 const ROWS: u64 = 1_000_000;
 
 fn schema() -> Schema {
-    let tag = |(name, ty): (&str, Type)| TagSchema {
-        name: name.into(),
-        ty,
-        always: false,
-        private: false,
-        consent: false,
-        sensitive_by: None,
-        fresh: None,
-        layer: None,
-        refresh: None,
-        source: None,
-        derived: false,
-    };
+    let tag = |(name, ty): (&str, Type)| TagSchema::new(name, ty);
     let regions = || Type::Enum(Arc::new(EnumType { members: ["Shanghai", "Beijing", "Zhejiang"].map(String::from).to_vec() }));
     let tags = [
         ("region", regions()),

@@ -52,19 +52,7 @@ impl Desk {
 }
 
 fn tag(name: &str, ty: Type) -> TagSchema {
-    TagSchema {
-        name: name.into(),
-        ty,
-        always: false,
-        private: false,
-        consent: false,
-        sensitive_by: None,
-        fresh: None,
-        layer: None,
-        refresh: None,
-        source: None,
-        derived: false,
-    }
+    TagSchema::new(name, ty)
 }
 
 fn enum_of(members: &[&str]) -> Type {

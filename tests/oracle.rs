@@ -243,8 +243,8 @@ impl Case {
             return;
         }
         let mut worst = e.clone();
-        while let Some(smaller) = parts(&worst).into_iter().find(|p| self.disagreement(p).is_some()) {
-            worst = smaller;
+        while let Some(smaller) = worst.children_about_users().into_iter().find(|p| self.disagreement(p).is_some()) {
+            worst = smaller.clone();
         }
         let why = self.disagreement(&worst).unwrap_or_default();
         panic!(
@@ -254,24 +254,6 @@ impl Case {
             plan::describe(&self.program, &worst)
         );
     }
-}
-
-/// The expressions directly inside one, audiences, derived tags and partitions not opened.
-fn parts(e: &Expr) -> Vec<Expr> {
-    use ExprKind as K;
-    let list: Vec<&Expr> = match &e.kind {
-        K::Not(a) | K::IsMissing(a) | K::IsKnown(a) | K::Neg(a) => vec![a],
-        K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],
-        K::And(a, b) | K::Or(a, b) | K::Except(a, b) | K::Coalesce(a, b) => vec![a, b],
-        K::Compare { left, right, .. } | K::Arith { left, right, .. } => vec![left, right],
-        K::TextContains { of, what } | K::StartsWith { of, what } => vec![of, what],
-        K::InRange { of, lo, hi } => vec![of, lo, hi],
-        K::If { when, then, otherwise } => vec![when, then, otherwise],
-        K::Call { args, .. } => args.iter().collect(),
-        K::LookupField { keys, .. } => keys.iter().collect(),
-        _ => Vec::new(),
-    };
-    list.into_iter().cloned().collect()
 }
 
 fn agree(seed: u64, users: usize, expressions: usize) {

@@ -16,19 +16,7 @@ fn world() -> Arc<SimulatedWorld> {
 }
 
 fn tag(name: &str, ty: Type) -> TagSchema {
-    TagSchema {
-        name: name.into(),
-        ty,
-        always: false,
-        private: false,
-        consent: false,
-        sensitive_by: None,
-        fresh: None,
-        layer: None,
-        refresh: None,
-        source: None,
-        derived: false,
-    }
+    TagSchema::new(name, ty)
 }
 
 fn column(ty: Type, values: &[Option<Value>]) -> Column {

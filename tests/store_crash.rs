@@ -68,19 +68,8 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn schema() -> Schema {
-    let tag = |name: &str, ty, fresh: bool| TagSchema {
-        name: name.into(),
-        ty,
-        always: false,
-        private: false,
-        consent: false,
-        sensitive_by: None,
-        fresh: fresh.then_some(tagcast::base::Elapsed::hours(1)),
-        layer: None,
-        refresh: None,
-        source: None,
-        derived: false,
-    };
+    let tag =
+        |name: &str, ty, fresh: bool| TagSchema { fresh: fresh.then_some(tagcast::base::Elapsed::hours(1)), ..TagSchema::new(name, ty) };
     let amount = FieldSchema { name: "amount".into(), ty: Type::Money, optional: false };
     Schema {
         tags: vec![tag("age", Type::INT, false), tag("name", Type::TEXT, true)],

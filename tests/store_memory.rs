@@ -18,19 +18,7 @@ fn resident() -> i64 {
 }
 
 fn tag(name: &str) -> TagSchema {
-    TagSchema {
-        name: name.into(),
-        ty: Type::Money,
-        always: false,
-        private: false,
-        consent: false,
-        sensitive_by: None,
-        fresh: None,
-        layer: None,
-        refresh: None,
-        source: None,
-        derived: false,
-    }
+    TagSchema::new(name, Type::Money)
 }
 
 #[test]

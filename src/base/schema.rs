@@ -34,6 +34,25 @@ pub struct TagSchema {
     pub derived: bool,
 }
 
+impl TagSchema {
+    /// A tag without qualifiers.
+    pub fn new(name: &str, ty: Type) -> Self {
+        TagSchema {
+            name: name.into(),
+            ty,
+            always: false,
+            private: false,
+            consent: false,
+            sensitive_by: None,
+            fresh: None,
+            layer: None,
+            refresh: None,
+            source: None,
+            derived: false,
+        }
+    }
+}
+
 /// A field of an event or a column of a lookup table.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FieldSchema {

@@ -11,7 +11,6 @@ use super::decision::Rendered;
 use crate::base::value::{Shown, show_money};
 use crate::base::{Bitmap, TagId, Type, UserNo, Value, Zone};
 use crate::eval::{self, EvalError, Scope};
-use crate::plan;
 use crate::program::expr::{Expr, ExprKind, Function};
 use crate::program::typed::{PartKind, Piece, Program, Template};
 
@@ -95,7 +94,7 @@ pub fn with_defaults(scope: &Scope, template: &Template, users: &Bitmap) -> Resu
     for hole in holes(template) {
         let mut todo = vec![hole];
         while let Some(expr) = todo.pop() {
-            todo.extend(plan::children(expr));
+            todo.extend(expr.children_about_users());
             let ExprKind::Coalesce(value, _) = &expr.kind else { continue };
             let value = shown_as_it_is(value);
             let found = match value.kind {

@@ -13,7 +13,7 @@ pub fn asks_own(program: &Program) -> bool {
     });
     let mut asks = unless || program.campaigns.iter().any(|c| c.goal.as_ref().is_some_and(|g| own(&g.event.source)));
     for root in walk::roots(program) {
-        walk::each(root, &mut |expr| {
+        root.each(&mut |expr| {
             if let ExprKind::Event(query) = &expr.kind {
                 asks |= own(&query.pattern.source) || query.then.as_ref().is_some_and(|t| own(&t.next.source));
             }

@@ -13,7 +13,7 @@ use crate::base::{AudienceId, PartitionId, TagId, Type, UserNo, Value, Zone};
 use crate::diag::{Lang, Sources, Span};
 use crate::plan::kernel::mask;
 use crate::plan::node::Node;
-use crate::plan::{Lowering, children, show};
+use crate::plan::{Lowering, show};
 use crate::program::expr::{Expr, ExprKind};
 use crate::program::typed::Program;
 
@@ -153,7 +153,7 @@ impl<'e> Drawing<'e> {
                 }
             }
             _ => {
-                for child in children(expr) {
+                for child in expr.children_about_users() {
                     self.leaves(child, into)?;
                 }
             }

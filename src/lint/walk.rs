@@ -1,6 +1,6 @@
-//! Every condition of a program, and the parts of an expression.
+//! Every condition of a program.
 
-use crate::program::expr::{EventPattern, Expr, ExprKind};
+use crate::program::expr::{EventPattern, Expr};
 use crate::program::typed::{Action, Campaign, Piece, Program, Schedule};
 
 /// Every condition and value of the program with its own place in the text.
@@ -55,40 +55,4 @@ fn action<'p>(a: &'p Action, out: &mut Vec<&'p Expr>) {
             }
         }
     }
-}
-
-/// The expressions directly inside one, filters of events included.
-pub fn children(expr: &Expr) -> Vec<&Expr> {
-    use ExprKind as K;
-    match &expr.kind {
-        K::Const(_)
-        | K::Tag(_)
-        | K::Partition(_)
-        | K::TriggerField(_)
-        | K::RowField(_)
-        | K::StepOutcome { .. }
-        | K::Everyone
-        | K::Audience(_)
-        | K::List(_) => Vec::new(),
-        K::LookupField { keys, .. } => keys.iter().collect(),
-        K::Not(a) | K::IsMissing(a) | K::IsKnown(a) | K::Neg(a) => vec![a],
-        K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],
-        K::And(a, b) | K::Or(a, b) | K::Except(a, b) | K::Coalesce(a, b) => vec![a, b],
-        K::Compare { left, right, .. } | K::Arith { left, right, .. } => vec![left, right],
-        K::TextContains { of, what } | K::StartsWith { of, what } => vec![of, what],
-        K::InRange { of, lo, hi } => vec![of, lo, hi],
-        K::If { when, then, otherwise } => vec![when, then, otherwise],
-        K::Call { args, .. } => args.iter().collect(),
-        K::Event(query) => {
-            let mut out: Vec<&Expr> = query.pattern.filter.iter().collect();
-            out.extend(query.then.iter().filter_map(|t| t.next.filter.as_ref()));
-            out
-        }
-    }
-}
-
-/// The expression and everything inside it.
-pub fn each<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
-    visit(expr);
-    children(expr).into_iter().for_each(|child| each(child, visit));
 }

@@ -16,6 +16,5 @@ mod text;
 pub use lower::{Lowering, MAX_DEPTH, Misfit, lower};
 pub use node::Plan;
 pub use show::show;
-pub(crate) use tags::children;
 pub use tags::tags_of;
 pub use text::describe;

@@ -22,34 +22,8 @@ pub fn tags_of(program: &Program, expr: &Expr) -> BTreeSet<TagId> {
             ExprKind::Partition(id) if partitions.insert(*id) => {
                 open.extend(program.partitions.get(id.index()).iter().flat_map(|p| &p.arms))
             }
-            _ => open.extend(children(expr)),
+            _ => open.extend(expr.children_about_users()),
         }
     }
     tags
-}
-
-/// The expressions directly inside one; filters of events are not, for they are about rows.
-pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
-    use ExprKind as K;
-    match &expr.kind {
-        K::Const(_)
-        | K::Tag(_)
-        | K::Partition(_)
-        | K::TriggerField(_)
-        | K::RowField(_)
-        | K::StepOutcome { .. }
-        | K::Everyone
-        | K::Audience(_)
-        | K::List(_)
-        | K::Event(_) => Vec::new(),
-        K::LookupField { keys, .. } => keys.iter().collect(),
-        K::Not(a) | K::IsMissing(a) | K::IsKnown(a) | K::Neg(a) => vec![a],
-        K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],
-        K::And(a, b) | K::Or(a, b) | K::Except(a, b) | K::Coalesce(a, b) => vec![a, b],
-        K::Compare { left, right, .. } | K::Arith { left, right, .. } => vec![left, right],
-        K::TextContains { of, what } | K::StartsWith { of, what } => vec![of, what],
-        K::InRange { of, lo, hi } => vec![of, lo, hi],
-        K::If { when, then, otherwise } => vec![when, then, otherwise],
-        K::Call { args, .. } => args.iter().collect(),
-    }
 }

@@ -12,6 +12,51 @@ pub struct Expr {
     pub kind: ExprKind,
 }
 
+impl Expr {
+    /// The expressions directly inside, in the order of the text; filters of events too, which are about rows. Names are leaves: an audience is not
+    /// entered.
+    pub fn children(&self) -> Vec<&Expr> {
+        use ExprKind as K;
+        match &self.kind {
+            K::Const(_)
+            | K::Tag(_)
+            | K::Partition(_)
+            | K::TriggerField(_)
+            | K::RowField(_)
+            | K::StepOutcome { .. }
+            | K::Everyone
+            | K::Audience(_)
+            | K::List(_) => Vec::new(),
+            K::LookupField { keys: list, .. } | K::Call { args: list, .. } => list.iter().collect(),
+            K::Not(a) | K::Neg(a) | K::IsMissing(a) | K::IsKnown(a) => vec![a],
+            K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],
+            K::And(a, b) | K::Or(a, b) | K::Except(a, b) | K::Coalesce(a, b) => vec![a, b],
+            K::Compare { left, right, .. } | K::Arith { left, right, .. } => vec![left, right],
+            K::TextContains { of, what } | K::StartsWith { of, what } => vec![of, what],
+            K::InRange { of, lo, hi } => vec![of, lo, hi],
+            K::If { when, then, otherwise } => vec![when, then, otherwise],
+            K::Event(query) => {
+                let next = query.then.iter().filter_map(|then| then.next.filter.as_ref());
+                query.pattern.filter.iter().chain(next).collect()
+            }
+        }
+    }
+
+    /// As [`children`](Self::children), without filters of events.
+    pub fn children_about_users(&self) -> Vec<&Expr> {
+        match self.kind {
+            ExprKind::Event(_) => Vec::new(),
+            _ => self.children(),
+        }
+    }
+
+    /// Calls `see` with the expression and everything inside.
+    pub fn each<'e>(&'e self, see: &mut dyn FnMut(&'e Expr)) {
+        see(self);
+        self.children().into_iter().for_each(|child| child.each(see));
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// In the exact type of `ty`: a ratio is rounded to f32, money is in minor units, an enum member is its code.

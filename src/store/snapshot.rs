@@ -301,19 +301,7 @@ mod tests {
     use crate::base::{Elapsed, EnumType, FieldSchema, Type};
 
     fn tag(name: &str, ty: Type) -> TagSchema {
-        TagSchema {
-            name: name.into(),
-            ty,
-            always: false,
-            private: false,
-            consent: false,
-            sensitive_by: None,
-            fresh: None,
-            layer: None,
-            refresh: None,
-            source: None,
-            derived: false,
-        }
+        TagSchema::new(name, ty)
     }
 
     #[test]

@@ -62,19 +62,7 @@ fn members(n: usize) -> Type {
 }
 
 pub fn tag_schema(name: &str, ty: Type) -> TagSchema {
-    TagSchema {
-        name: name.into(),
-        ty,
-        always: false,
-        private: false,
-        consent: false,
-        sensitive_by: None,
-        fresh: None,
-        layer: None,
-        refresh: None,
-        source: None,
-        derived: false,
-    }
+    TagSchema::new(name, ty)
 }
 
 fn field(name: &str, ty: Type) -> FieldSchema {

@@ -37,6 +37,26 @@ impl<'a> Parts<'a> {
         joined.iter().filter_map(|part| self.get(*part)).collect::<Vec<_>>().join("\n")
     }
 
+    /// `msgtype` and payload as customer service and WeCom share them; a mini program is the channel's own.
+    pub fn chat(&self, miniprogram: impl FnOnce() -> (&'static str, Value)) -> (&'static str, Value) {
+        match self.shape() {
+            "news" => (
+                "news",
+                json!({"articles": [{
+                    "title": self.text(Part::Title), "description": self.text(Part::Body),
+                    "url": self.text(Part::Link), "picurl": self.text(Part::Image),
+                }]}),
+            ),
+            "image" => ("image", json!({"media_id": self.text(Part::Image)})),
+            "video" => {
+                let (title, description) = (self.text(Part::Title), self.text(Part::Body));
+                ("video", json!({"media_id": self.text(Part::Video), "title": title, "description": description}))
+            }
+            "miniprogram" => miniprogram(),
+            _ => ("text", json!({"content": self.joined()})),
+        }
+    }
+
     /// The fields of a template: `{"thing1": {"value": …}}`.
     pub fn fields(&self) -> Value {
         let fields = self.content.parts.iter().filter_map(|(name, text)| Some((name.strip_prefix("field ")?, text)));

@@ -197,32 +197,10 @@ fn template(message: &Message, endpoint: &'static Endpoint, keyed: bool) -> Valu
 
 fn chat(message: &Message, endpoint: &'static Endpoint) -> Value {
     let parts = Parts::of(&message.content, endpoint);
-    let (kind, payload) = match parts.shape() {
-        "news" => (
-            "news",
-            json!({"articles": [{
-                "title": parts.text(Part::Title), "description": parts.text(Part::Body),
-                "url": parts.text(Part::Link), "picurl": parts.text(Part::Image),
-            }]}),
-        ),
-        "image" => ("image", json!({"media_id": parts.text(Part::Image)})),
-        "video" => (
-            "video",
-            json!({
-                "media_id": parts.text(Part::Video), "title": parts.text(Part::Title), "description": parts.text(Part::Body),
-            }),
-        ),
-        "miniprogram" => {
-            let (app, page) = parts.miniprogram().unwrap_or_default();
-            (
-                "miniprogrampage",
-                json!({
-                    "title": parts.text(Part::Title), "appid": app, "pagepath": page, "thumb_media_id": parts.text(Part::Image),
-                }),
-            )
-        }
-        _ => ("text", json!({"content": parts.joined()})),
-    };
+    let (kind, payload) = parts.chat(|| {
+        let ((app, page), title) = (parts.miniprogram().unwrap_or_default(), parts.text(Part::Title));
+        ("miniprogrampage", json!({"title": title, "appid": app, "pagepath": page, "thumb_media_id": parts.text(Part::Image)}))
+    });
     let mut body = json!({"touser": &*message.address, "msgtype": kind});
     body[kind] = payload;
     body

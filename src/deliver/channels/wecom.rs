@@ -466,28 +466,10 @@ fn app_body(call: &Call, account: &Account, endpoint: &Endpoint) -> Value {
     });
     let Some(first) = call.messages.first() else { return body };
     let parts = Parts::of(&first.content, endpoint);
-    let (kind, payload) = match parts.shape() {
-        "news" => (
-            "news",
-            json!({"articles": [{
-                "title": parts.text(Part::Title), "description": parts.text(Part::Body),
-                "url": parts.text(Part::Link), "picurl": parts.text(Part::Image),
-            }]}),
-        ),
-        "image" => ("image", json!({"media_id": parts.text(Part::Image)})),
-        "video" => (
-            "video",
-            json!({
-                "media_id": parts.text(Part::Video), "title": parts.text(Part::Title), "description": parts.text(Part::Body),
-            }),
-        ),
-        "miniprogram" => {
-            let (app, page) = parts.miniprogram().unwrap_or_default();
-            let description = parts.text(Part::Body);
-            ("miniprogram_notice", json!({"appid": app, "page": page, "title": parts.text(Part::Title), "description": description}))
-        }
-        _ => ("text", json!({"content": parts.joined()})),
-    };
+    let (kind, payload) = parts.chat(|| {
+        let ((app, page), description) = (parts.miniprogram().unwrap_or_default(), parts.text(Part::Body));
+        ("miniprogram_notice", json!({"appid": app, "page": page, "title": parts.text(Part::Title), "description": description}))
+    });
     body["msgtype"] = kind.into();
     body[kind] = payload;
     body

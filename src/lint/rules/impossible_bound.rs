@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule { code: &catalog::IMPOSSIBLE_BOUND, check };
 
 fn check(cx: &LintContext, out: &mut Findings) {
     for root in walk::roots(cx.program) {
-        walk::each(root, &mut |e| look(cx, e, out));
+        root.each(&mut |e| look(cx, e, out));
     }
 }
 

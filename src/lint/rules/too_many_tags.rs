@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::TagId;
 use crate::diag::{Finding, Findings, catalog};
-use crate::lint::{LintContext, Rule, walk};
+use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::expr::{Expr, ExprKind};
 
@@ -33,7 +33,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
 
 /// The tags that the condition itself names; a named audience is one dimension that its own name explains.
 fn collect(expr: &Expr, tags: &mut BTreeSet<TagId>) {
-    walk::each(expr, &mut |e| {
+    expr.each(&mut |e| {
         if let ExprKind::Tag(id) = &e.kind {
             tags.insert(*id);
         }

@@ -17,7 +17,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
     }
     let mut used: BTreeSet<AudienceId> = BTreeSet::new();
     for root in walk::roots(cx.program) {
-        walk::each(root, &mut |e| {
+        root.each(&mut |e| {
             if let ExprKind::Audience(id) = &e.kind {
                 used.insert(*id);
             }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use super::walk;
 use crate::base::value::Shown;
 use crate::base::{Type, Zone};
 use crate::diag::Span;
@@ -177,7 +176,7 @@ pub(super) fn how_many<'e>(known: Known<'_>, holes: &[&'e Expr]) -> Result<u64, 
     }
     let mut atoms: Vec<&Expr> = Vec::new();
     for hole in holes {
-        walk::each(hole, &mut |e| {
+        hole.each(&mut |e| {
             if is_atom(e) && !atoms.iter().any(|a| a.kind == e.kind) {
                 atoms.push(e);
             }
@@ -267,7 +266,7 @@ pub(super) fn holes<'t>(texts: impl IntoIterator<Item = &'t Text>) -> Vec<&'t Ex
 pub(super) fn named_sources(program: &Program, holes: &[&Expr]) -> String {
     let mut names = BTreeSet::new();
     for hole in holes {
-        walk::each(hole, &mut |e| {
+        hole.each(&mut |e| {
             if let ExprKind::Tag(id) = e.kind {
                 names.insert(program.schema.tag(id).name.clone());
             }

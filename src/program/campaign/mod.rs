@@ -28,7 +28,6 @@ mod route;
 pub mod schedule;
 mod template;
 mod truth;
-mod walk;
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::route::quoted;
-use super::walk;
 use crate::base::Value;
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
@@ -52,7 +51,7 @@ pub(super) fn routes_of(action: &Action, via: Option<&Via>) -> Vec<Route> {
 /// Outcomes in the `if` of a follow-up that the step's channels do not tell.
 pub(super) fn step_outcomes(condition: &Expr, routes: &[Route]) -> Vec<Finding> {
     let mut out = Vec::new();
-    walk::each(condition, &mut |e| {
+    condition.each(&mut |e| {
         if let ExprKind::StepOutcome { outcome, .. } = e.kind
             && let Some(event) = receipt(outcome)
         {
@@ -65,7 +64,7 @@ pub(super) fn step_outcomes(condition: &Expr, routes: &[Route]) -> Vec<Finding> 
 /// Where a condition asks whether the goal was reached.
 pub(super) fn converted(condition: &Expr) -> Option<Span> {
     let mut found = None;
-    walk::each(condition, &mut |e| {
+    condition.each(&mut |e| {
         if matches!(e.kind, ExprKind::StepOutcome { outcome: StepOutcome::Converted, .. }) {
             found = found.or(Some(e.span));
         }
@@ -142,7 +141,7 @@ pub(super) fn receipts(checker: &mut Checker<'_>) {
     all.extend(program.campaigns.iter().flat_map(conditions));
     let mut patterns: Vec<&EventPattern> = program.campaigns.iter().filter_map(|c| c.goal.as_ref()).map(|g| &g.event).collect();
     for e in all {
-        walk::each(e, &mut |e| {
+        e.each(&mut |e| {
             if let ExprKind::Event(query) = &e.kind {
                 patterns.push(&query.pattern);
                 patterns.extend(query.then.iter().map(|t| &t.next));

@@ -106,7 +106,7 @@ fn leak(program: &Program, e: &Expr) -> Option<(Span, String)> {
             (tag.private || matches!(tag.ty, Type::Address(_))).then(|| (e.span, tag.name.clone()))
         }
         ExprKind::Call { function: Function::Mask, .. } | ExprKind::LookupField { .. } => None,
-        _ => super::walk::children(e).into_iter().find_map(|child| leak(program, child)),
+        _ => e.children().into_iter().find_map(|child| leak(program, child)),
     }
 }
 

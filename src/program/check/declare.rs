@@ -95,19 +95,8 @@ impl Checker<'_> {
     // -------------------------------------------------------------- tags
 
     fn declare_tag(&mut self, tag: &Declaration<'_, TagId, ast::TagDecl>) {
-        let mut schema = TagSchema {
-            name: tag.declared.name.clone(),
-            ty: Type::Bool,
-            always: false,
-            private: false,
-            consent: false,
-            sensitive_by: None,
-            fresh: None,
-            layer: None,
-            refresh: None,
-            source: None,
-            derived: matches!(tag.ast.kind, TagKind::Derived(_)),
-        };
+        let mut schema =
+            TagSchema { derived: matches!(tag.ast.kind, TagKind::Derived(_)), ..TagSchema::new(&tag.declared.name, Type::Bool) };
         let ty = match &tag.ast.kind {
             TagKind::Stored(ty) => self.type_of(ty),
             TagKind::Derived(_) => None,

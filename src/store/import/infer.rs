@@ -95,19 +95,7 @@ pub fn tags(file: &Path, id: &str, reading: &Reading, wanted: &dyn Fn(&str) -> b
 }
 
 fn tag(name: &str, ty: Type, private: bool) -> TagSchema {
-    TagSchema {
-        name: name.into(),
-        private: private || ty == Type::Place,
-        ty,
-        always: false,
-        consent: false,
-        sensitive_by: None,
-        fresh: None,
-        layer: None,
-        refresh: None,
-        source: None,
-        derived: false,
-    }
+    TagSchema { private: private || ty == Type::Place, ..TagSchema::new(name, ty) }
 }
 
 /// What the values of a column have in common.

@@ -60,17 +60,10 @@ pub fn schema() -> Schema {
     let text = |n| Type::Text { max: Some(n) };
     let int = |hi| Type::Int { lo: Some(0), hi: Some(hi) };
     let tag = |name: &str, ty, layer| TagSchema {
-        name: name.into(),
         private: matches!(ty, Type::Place) || name == "phone",
         consent: name == "marketing_ok",
-        ty,
         layer: Some(layer),
-        always: false,
-        sensitive_by: None,
-        fresh: None,
-        refresh: None,
-        source: None,
-        derived: false,
+        ..TagSchema::new(name, ty)
     };
     let field = |name: &str, ty| FieldSchema { name: name.into(), ty, optional: name == "store" };
     let event = |name: &str, fields| EventSchema { name: name.into(), fields };
