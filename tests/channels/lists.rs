@@ -37,8 +37,12 @@ impl Run {
     }
 
     fn by(endpoint: &str, n: u32, change: impl FnOnce(&mut Vec<Arc<str>>)) -> Run {
+        Run::of_campaign("a", endpoint, n, change)
+    }
+
+    fn of_campaign(campaign: &'static str, endpoint: &str, n: u32, change: impl FnOnce(&mut Vec<Arc<str>>)) -> Run {
         let (place, server) = (Place::new(), Server::start(WeChat::new(APP, SECRET)));
-        let wanted = Wanted { of: n, ..place.wanted("a") };
+        let wanted = Wanted { of: n, ..place.wanted(campaign) };
         let mut decision = wanted.to(0..n);
         let group = &mut decision.messages[0];
         group.channel = tagcast::program::typed::Channel { endpoint: endpoint.into(), ..super::delivery::mass() };
@@ -151,6 +155,17 @@ fn case_19_lists_of_every_size_at_the_platform() {
         let one = i64::from(size == 1);
         assert_eq!((run.in_state(State::Accepted), run.in_state(State::Withdrawn)), (i64::from(size) - one, one), "{size}");
         assert!(run.server.received().values().all(|n| *n == 1));
+        verified(run.ledger());
+    }
+}
+
+/// Where a pace cuts a list, it leaves nobody behind alone: 30 a minute of 31 are 29 and 2.
+#[test]
+fn case_19_a_pace_leaves_nobody_alone() {
+    for (size, jobs) in [(31, vec![29, 2]), (32, vec![30, 2]), (61, vec![30, 29, 2])] {
+        let mut run = Run::of_campaign("slow", "mass", size, |_| {});
+        run.work_until(DUE, "2026-11-11 10:05");
+        assert_eq!((run.jobs(), run.in_state(State::Accepted)), (jobs, i64::from(size)));
         verified(run.ledger());
     }
 }
