@@ -38,6 +38,11 @@ fn work(ledger: &mut Writer, place: &Place, server: &Server, from: &str, until: 
     server.clock_at(at(from).0 / 1_000_000);
     let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(from)));
     let sandbox = Arc::new(SandboxFile::with_faults(&place.outbox(), world.clone(), Vec::new()));
+    // As the decider does with what is left of another day, where no cap is in the way.
+    let left: Vec<_> = ledger.displaced(at(from)).unwrap().into_iter().map(|displaced| (displaced, Vec::new())).collect();
+    if !left.is_empty() {
+        ledger.plan_again(&left, at(from)).unwrap();
+    }
     let channels: Channels = channels_at([&server.url, "http://127.0.0.1:9"], 4, &world).bind("sandbox", "file", sandbox);
     let mut carry = CarryOut::new(ledger, channels, ids(&users(OF)), world);
     carry.up_to(at(until), &mut ()).unwrap();
