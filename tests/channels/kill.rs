@@ -2,8 +2,8 @@
 //! thousand messages on three channels of different classes. The next process is killed, too, a few writes further on; the third goes on,
 //! and the platforms' own logs are compared with the ledger: nobody twice, nobody lost, every unknown listed.
 //!
-//! A few points here, chosen by a seed; `TAGCAST_KILLS=all` is killed at each of them, `TAGCAST_KILLS=300` at so many, and
-//! `TAGCAST_KILL="wechat template/send 17 after then 3"` at the one that a failure names.
+//! A few points here, chosen by a seed; `TAGCAST_KILLS=all` is killed at each of them, `TAGCAST_KILLS=300` at so many,
+//! `TAGCAST_KILLS="from 800"` at those after the first 800, and `TAGCAST_KILL="wechat template/send 17 after then 3"` at the one that a failure names.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -185,7 +185,7 @@ fn compare(place: &Place, platforms: &Platforms, point: &Point) {
     let ledger = Ledger::open_existing(place.at()).unwrap().expect("a ledger");
     verified(&ledger);
     let received = [platforms.wechat.received(), platforms.wecom.received()];
-    let mut unknown = 0;
+    let (mut unknown, mut keyless) = (0, 0);
     for (campaign, range, platform, endpoint, head) in PARTS {
         for user in range {
             let got = received[usize::from(platform == "wecom")].get(&format!("{head}{user}")).copied().unwrap_or(0);
@@ -194,6 +194,7 @@ fn compare(place: &Place, platforms: &Platforms, point: &Point) {
                 State::Accepted | State::Waiting => assert_eq!(got, 1, "{point}: {endpoint}, user {user} is lost"),
                 State::Unknown => {
                     unknown += 1;
+                    keyless += usize::from(endpoint == "chat");
                     assert_ne!(endpoint, "template", "{point}: a key settles it");
                     assert!(endpoint != "group" || got == 0, "{point}: a task that is there is found by its mark");
                     assert!(
@@ -206,8 +207,7 @@ fn compare(place: &Place, platforms: &Platforms, point: &Point) {
     }
     let listed: i64 = ledger.stuck().unwrap().iter().map(|s| s.messages).sum();
     assert!(listed >= unknown, "{point}: {unknown} unknown, {listed} listed");
-    let most = if matches!(point, Point::Request { wecom: true, .. } | Point::Write(_)) { 200 } else { TOGETHER as i64 } + TOGETHER as i64;
-    assert!(unknown <= most, "{point}: {unknown} unknown, with {TOGETHER} calls under way, twice");
+    assert!(keyless <= 2 * TOGETHER, "{point}: {keyless} unknown, with {TOGETHER} calls under way at each of two kills");
 }
 
 /// Every point of an undisturbed run.
@@ -234,7 +234,9 @@ fn case_01_killed_at_every_commit_and_around_every_request() {
     let mut points = points();
     assert!(points.len() > 1_600, "{}", points.len());
     let wanted = std::env::var("TAGCAST_KILLS").unwrap_or_else(|_| "24".into());
-    if wanted != "all" {
+    if let Some(from) = wanted.strip_prefix("from ") {
+        points.drain(..from.parse::<usize>().expect("a number"));
+    } else if wanted != "all" {
         // The two around the one group send, then a few of each kind.
         let mut random = 0x2545_f491_4f6c_dd1du64;
         let mut chosen = points.split_off(points.len() - 2);
