@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tagcast::base::world::World;
-use tagcast::base::{EventSchema, FieldSchema, Instant, Schema, TagSchema, Type};
+use tagcast::base::{Bitmap, EventSchema, FieldSchema, Instant, Schema, TagSchema, Type};
 use tagcast::store::import::{EventImport, ImportError, Reading, TagImport};
-use tagcast::store::{Doing, Store, StoreError};
+use tagcast::store::{Doing, Store, StoreError, export};
 
 /// What happens before the writes.
 enum Fault {
@@ -77,27 +77,68 @@ fn schema() -> Schema {
     }
 }
 
-/// Imports one file of tags and one of events, in one change.
-fn change(store: &Store, tags: &Path, events: &Path) -> Result<(), ImportError> {
+/// What is imported, in one change.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Kind {
+    TagsAndEvents,
+    /// As `--upsert`.
+    Upsert,
+    /// As `--replace`.
+    Replace,
+    /// As `--only age`.
+    Only,
+    Append,
+}
+
+const ALL: [(Kind, &str); 6] = [
+    (Kind::TagsAndEvents, "csv"),
+    (Kind::Upsert, "parquet"),
+    (Kind::Replace, "parquet"),
+    (Kind::Only, "parquet"),
+    (Kind::Append, "parquet"),
+    (Kind::Append, "csv"),
+];
+
+fn change(store: &Store, kind: Kind, (tags, events): &(PathBuf, PathBuf)) -> Result<(), ImportError> {
     let mut writer = store.writer()?;
-    TagImport { file: tags, id: "id", reading: Reading::default(), source: None, only: None, replace: false }.run(
-        &mut writer,
-        &schema(),
-        &mut |_| {},
-    )?;
-    let import = EventImport { file: events, id: "id", at: "at", reading: Reading::default(), again: true, source: None };
-    import.run(&mut writer, &schema().events[0], std::iter::empty(), &mut |_| {})?;
+    let age = ["age".to_string()];
+    let only = (kind == Kind::Only).then_some(&age[..]);
+    if kind != Kind::Append {
+        let import = TagImport { file: tags, id: "id", reading: Reading::default(), source: None, only, replace: kind == Kind::Replace };
+        import.run(&mut writer, &schema(), &mut |_| {})?;
+    }
+    if matches!(kind, Kind::Append | Kind::TagsAndEvents) {
+        let import = EventImport { file: events, id: "id", at: "at", reading: Reading::default(), again: true, source: None };
+        import.run(&mut writer, &schema().events[0], std::iter::empty(), &mut |_| {})?;
+    }
     Ok(writer.commit()?)
+}
+
+/// A CSV file of users as Parquet, its columns in the types of `tags`.
+fn parquet(csv: &Path, tags: &[(&str, Type)]) -> PathBuf {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create_or_open(dir.path().join("store"), Faulty::new(Fault::None)).unwrap();
+    let schema = Schema { tags: tags.iter().map(|(name, ty)| TagSchema::new(name, ty.clone())).collect(), events: Vec::new() };
+    let mut writer = store.writer().unwrap();
+    let import = TagImport { file: csv, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+    import.run(&mut writer, &schema, &mut |_| {}).unwrap();
+    writer.commit().unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let names: Vec<String> = tags.iter().map(|(name, _)| name.to_string()).collect();
+    let out = csv.with_extension("parquet");
+    export::audience(&snapshot, &Bitmap::all(snapshot.user_count()), &names, &out, &*Faulty::new(Fault::None)).unwrap();
+    out
 }
 
 struct Desk {
     dir: tempfile::TempDir,
+    kind: Kind,
     second: (PathBuf, PathBuf),
 }
 
 impl Desk {
     /// A store that one change has been made to, and the files of the next one.
-    fn new() -> Self {
+    fn new(kind: Kind, form: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = dir.path().join(name);
@@ -105,11 +146,15 @@ impl Desk {
             path
         };
         let first = (write("a.csv", "id,age,name\nu1,30,甲\nu2,40,乙\n"), write("a1.csv", "id,at,amount\nu1,2026-01-01,5\n"));
-        let second =
+        let mut second =
             (write("b.csv", "id,age,name\nu3,50,丙\nu1,31,\n"), write("b1.csv", "id,at,amount\nu4,2026-01-02,6\nu1,2025-01-01,7\n"));
         let store = Store::create_or_open(dir.path().join("store"), Faulty::new(Fault::None)).unwrap();
-        change(&store, &first.0, &first.1).unwrap();
-        Desk { dir, second }
+        change(&store, Kind::TagsAndEvents, &first).unwrap();
+        if form == "parquet" {
+            let events = [("at", Type::Instant), ("amount", Type::Money)];
+            second = (parquet(&second.0, &[("age", Type::INT), ("name", Type::TEXT)]), parquet(&second.1, &events));
+        }
+        Desk { dir, kind, second }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -117,7 +162,7 @@ impl Desk {
     }
 
     fn change(&self, store: &Store) -> Result<(), ImportError> {
-        change(store, &self.second.0, &self.second.1)
+        change(store, self.kind, &self.second)
     }
 }
 
@@ -163,16 +208,27 @@ fn tear(dir: &Path, part: impl Fn(u64) -> u64) {
 
 #[test]
 fn a_machine_that_dies_at_any_write_finds_the_old_or_the_new_state() {
-    let desk = Desk::new();
+    ALL.into_iter().for_each(|(kind, form)| dies_at_any_write(kind, form));
+}
+
+fn dies_at_any_write(kind: Kind, form: &str) {
+    let desk = Desk::new(kind, form);
     let (before, after) = both(&desk);
     assert_ne!(before, after);
     let copies = desk.path("copies");
     let world = Faulty::new(Fault::Copy { from: desk.path("store"), to: copies.clone() });
     desk.change(&Store::open(desk.path("store"), world.clone()).unwrap()).unwrap();
     let seen = world.seen.lock().unwrap().clone();
-    for kind in ["users/", ".ids.", ".index.", "tags/", ".stats.", "events/", "manifest.json.new", "manifest.json", "store folder"] {
-        assert!(seen.iter().any(|what| what.contains(kind)), "no write of {kind}: {seen:?}");
+    let parts = match kind {
+        Kind::TagsAndEvents => &["tags/age.", "tags/name.", ".stats.", "events/"][..],
+        Kind::Upsert | Kind::Replace => &["tags/age.", "tags/name.", ".stats."],
+        Kind::Only => &["tags/age.", ".stats."],
+        Kind::Append => &["events/"],
+    };
+    for part in parts.iter().chain(&["users/", ".ids.", ".index.", "manifest.json.new", "manifest.json", "store folder"]) {
+        assert!(seen.iter().any(|what| what.contains(part)), "{kind:?}: no write of {part}: {seen:?}");
     }
+    assert!(kind != Kind::Only || !seen.iter().any(|what| what.contains("tags/name.")), "{seen:?}");
     let mut news = 0;
     for (number, what) in seen.iter().enumerate() {
         for part in [|n| n, |n: u64| n.saturating_sub(1), |n| n / 2, |_| 0] {
@@ -181,7 +237,7 @@ fn a_machine_that_dies_at_any_write_finds_the_old_or_the_new_state() {
             copy(&copies.join(number.to_string()), &dir).unwrap();
             tear(&dir, part);
             let found = digest(&dir);
-            assert!(found == before || found == after, "at {number} {what}");
+            assert!(found == before || found == after, "{kind:?} of {form} at {number} {what}");
             news += usize::from(found == after);
             if found == before {
                 desk.change(&Store::open(&dir, Faulty::new(Fault::None)).unwrap()).unwrap();
@@ -198,26 +254,30 @@ fn a_machine_that_dies_at_any_write_finds_the_old_or_the_new_state() {
 
 #[test]
 fn a_write_that_fails_changes_nothing() {
-    let desk = Desk::new();
+    ALL.into_iter().for_each(|(kind, form)| fails_at_any_write(kind, form));
+}
+
+fn fails_at_any_write(kind: Kind, form: &str) {
+    let desk = Desk::new(kind, form);
     let (before, after) = both(&desk);
     let world = Faulty::new(Fault::None);
     copy(&desk.path("store"), &desk.path("counted")).unwrap();
     desk.change(&Store::open(desk.path("counted"), world.clone()).unwrap()).unwrap();
     let writes = world.count.load(Ordering::SeqCst);
-    for (number, kind) in (0..writes).flat_map(|n| [(n, io::ErrorKind::StorageFull), (n, io::ErrorKind::ReadOnlyFilesystem)]) {
+    for (number, fault) in (0..writes).flat_map(|n| [(n, io::ErrorKind::StorageFull), (n, io::ErrorKind::ReadOnlyFilesystem)]) {
         let dir = desk.path("failing");
         let _ = fs::remove_dir_all(&dir);
         copy(&desk.path("store"), &dir).unwrap();
         let old: Vec<_> = files(&dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "arrow")).collect();
-        let error = desk.change(&Store::open(&dir, Faulty::new(Fault::Fail(number, kind))).unwrap()).unwrap_err();
+        let error = desk.change(&Store::open(&dir, Faulty::new(Fault::Fail(number, fault))).unwrap()).unwrap_err();
         match &error {
             ImportError::Store(StoreError::Io { doing: Doing::Write, file, error }) => {
-                assert_eq!(error.kind(), kind);
+                assert_eq!(error.kind(), fault);
                 assert!(file.starts_with(&dir));
             }
             other => panic!("{other:?}"),
         }
-        let what = if kind == io::ErrorKind::StorageFull { "the disk is full" } else { "the disk is read-only" };
+        let what = if fault == io::ErrorKind::StorageFull { "the disk is full" } else { "the disk is read-only" };
         assert!(error.to_string().contains(what), "{error}");
         let last = number + 1 == writes; // The rename is done, only making it durable fails.
         assert_eq!(digest(&dir), if last { after.clone() } else { before.clone() }, "at {number}");
@@ -234,7 +294,7 @@ fn a_write_that_fails_changes_nothing() {
 /// or after any of the removals.
 #[test]
 fn a_machine_that_dies_while_old_files_are_removed_finds_a_state_that_was_acknowledged() {
-    let desk = Desk::new();
+    let desk = Desk::new(Kind::TagsAndEvents, "csv");
     let (dir, copies) = (desk.path("store"), desk.path("copies"));
     let world = Faulty::new(Fault::Copy { from: dir.clone(), to: copies.clone() });
     let mut acknowledged = vec![digest(&dir)];
@@ -285,7 +345,7 @@ fn making_a_store_can_be_cut_off_too() {
 
 #[test]
 fn damage_is_told_by_file() {
-    let desk = Desk::new();
+    let desk = Desk::new(Kind::TagsAndEvents, "csv");
     let dir = desk.path("store");
     let manifest = fs::read_to_string(dir.join("manifest.json")).unwrap();
     let open = || Store::open(&dir, Faulty::new(Fault::None)).and_then(|s| s.snapshot()?.load()).err().map(|e| e.en()).unwrap_or_default();

@@ -261,7 +261,7 @@ impl<'p> Lowering<'p> {
     }
 
     fn in_list(&mut self, of: &Expr, list: &[Value], span: Span) -> Result<CondId, Misfit> {
-        match self.node(of)? {
+        match self.compared(of)? {
             Node::Cond(of) => {
                 // Unknown stays unknown, even where both truths are listed.
                 let listed = |b| list.contains(&Value::Bool(b));
@@ -269,7 +269,7 @@ impl<'p> Lowering<'p> {
                 Ok(self.builder.if_cond(of, yes, no))
             }
             Node::Val(v) => {
-                let test = test_in_list(form(&of.ty), list).ok_or(Misfit::Shape(span))?;
+                let test = test_in_list(form(&self.builder.val(v).ty), list).ok_or(Misfit::Shape(span))?;
                 Ok(self.builder.test(v, &test))
             }
         }

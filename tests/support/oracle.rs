@@ -144,8 +144,12 @@ impl Oracle<'_> {
                 Some(order(&lo, &below) != Ordering::Greater && order(&above, &hi) != Ordering::Greater)
             }
             K::InList { of, list } => {
-                let of = value(of)?;
-                Some(list.iter().any(|item| order(&of, item) == Ordering::Equal))
+                value(of)?;
+                let item = |item: &Value| Expr { kind: K::Const(item.clone()), ..(**of).clone() };
+                Some(list.iter().any(|v| match self.sides(of, &item(v), user, row) {
+                    (Some(of), Some(v)) => order(&of, &v) == Ordering::Equal,
+                    _ => false,
+                }))
             }
             K::InWindow { of, window, yearly } => {
                 let of = value(of)?;

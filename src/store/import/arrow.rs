@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use super::cell::Cell;
+use super::shortest::shortest;
 use super::source::{Bad, MAX_COLUMNS, Rows};
 use crate::store::{StoreError, words};
 
@@ -168,8 +169,7 @@ pub(super) fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
         DataType::UInt16 => Cell::Int(number!(UInt16Type).into()),
         DataType::UInt32 => Cell::Int(number!(UInt32Type).into()),
         DataType::UInt64 => Cell::Decimal(number!(UInt64Type).into(), 0),
-        // By way of the shortest text, so that the f32 0.3 is 0.3 and not 0.30000001192.
-        DataType::Float32 => Cell::Float(number!(Float32Type).to_string().parse().unwrap_or(f64::NAN)),
+        DataType::Float32 => Cell::Float(shortest(number!(Float32Type))),
         DataType::Float64 => Cell::Float(number!(Float64Type)),
         DataType::Decimal128(_, scale) => Cell::Decimal(number!(Decimal128Type), *scale),
         DataType::Utf8 => Cell::Text(array.as_string::<i32>().value(row)),

@@ -17,6 +17,7 @@ use std::ops::RangeInclusive;
 use super::arrow::cell;
 use super::cell::Cell;
 use super::reading::{Reading, money_of_float};
+use super::shortest::shortest;
 use super::table::{Field, Ids, RowErrors, Wanted};
 use super::{check_id, id_of};
 use crate::base::{Date, EnumType, Type, Value, Zone};
@@ -223,6 +224,9 @@ fn money(array: &dyn Array, minor: i64) -> Option<ColumnData> {
 fn numbers(array: &dyn Array) -> Option<ColumnData> {
     if let Some(floats) = array.as_primitive_opt::<Float64Type>() {
         return Some(ColumnData::Float(map(floats, |f| f.is_finite().then_some(f))?));
+    }
+    if let Some(floats) = array.as_primitive_opt::<Float32Type>() {
+        return Some(ColumnData::Float(map(floats, |f| f.is_finite().then(|| shortest(f)))?));
     }
     with_ints!(array, a => Some(ColumnData::Float(map(a, |v| Some(wide(v) as f64))?)))
 }
@@ -449,6 +453,8 @@ mod tests {
             (Arc::new(Float64Array::from(vec![0.1, 1.0])), Type::Ratio, true),
             (Arc::new(Float64Array::from(vec![1.5])), Type::Ratio, false),
             (Arc::new(Float64Array::from(vec![Some(1e300), None])), Type::Number, true),
+            (Arc::new(Float32Array::from(vec![Some(0.3), None, Some(-1.5e30)])), Type::Number, true),
+            (Arc::new(Float32Array::from(vec![f32::INFINITY])), Type::Number, false),
             (Arc::new(Float64Array::from(vec![f64::INFINITY])), Type::Number, false),
             (Arc::new(Int32Array::from(vec![3])), Type::Number, true),
             (Arc::new(BooleanArray::from(vec![Some(true), None])), Type::Bool, true),

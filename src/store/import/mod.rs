@@ -14,6 +14,7 @@ pub mod infer;
 mod jsonl;
 mod parquet;
 mod reading;
+mod shortest;
 mod source;
 mod table;
 pub mod tags;
