@@ -551,3 +551,65 @@ fn holds(place: &Place, text: &str) -> bool {
     let data = std::fs::read(place.ledger()).unwrap();
     data.windows(text.len()).any(|w| w == text.as_bytes())
 }
+
+// ------------------------------------------------------------------ forgetting
+
+/// Old runs lose what names people and keep what is counted: reports, caps, `again` and the audit say what they said.
+#[test]
+fn old_runs_are_forgotten_but_for_their_counts() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    let run = ledger.plan_run(&a.personal(0..100), &a.info()).unwrap().run;
+    place.carry(&mut ledger, DUE, &[]);
+    let kinds = [ReceiptKind::Delivered, ReceiptKind::Failed, ReceiptKind::Opened];
+    for user in 0..30 {
+        let message = ledger.message_key(run, 0, UserNo(user)).unwrap().unwrap();
+        ledger.learn(&[News { message, kind: kinds[user as usize % 3], when: at(DUE), source: "x".into() }], at(DUE)).unwrap();
+    }
+    // One that is not over, and one with the same texts that is younger.
+    let slow = place.wanted("slow");
+    ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    let b = Wanted { due: at("2026-11-11 12:00"), ..place.wanted("b") };
+    ledger.plan_run(&b.personal(0..100), &b.info()).unwrap();
+    let said = |ledger: &Ledger| {
+        let scope = CapScope { campaign: None, purpose: None, channel: None };
+        let counted = ledger.counted(&scope, day("2026-11-11"), day("2026-11-11")).unwrap();
+        (ledger.reports(None).unwrap(), counted, ledger.last_planned("a").unwrap())
+    };
+    let before = said(&ledger);
+    assert!(before.2.len() == 90 && holds_anywhere(&place, "address of 77"));
+    assert_eq!(ledger.forget_before(at("2026-11-11 11:00"), at("2026-12-31 10:00")).unwrap(), 1);
+    assert_eq!(ledger.forget_before(at("2026-11-11 11:00"), at("2026-12-31 10:00")).unwrap(), 0);
+    assert_eq!(said(&ledger), before);
+    verified(&ledger);
+    let states = |user: u32| ledger.outcomes(UserNo(user), "a").unwrap().remove(0).happened;
+    let Happened::Message(message) = states(50) else { panic!("a message") };
+    assert!(message.state == State::Accepted && message.content.parts.is_empty());
+    let Happened::Message(message) = states(1) else { panic!("a message") };
+    assert_eq!(message.state, State::Failed);
+    assert_eq!(states(200), Happened::NotMatched);
+    // What is forgotten is erased, too; the others go on.
+    ledger.erase(UserNo(3), at("2026-12-31 11:00")).unwrap();
+    place.carry(&mut ledger, "2026-11-11 12:30", &[]);
+    assert_eq!(ledger.forget_before(at("2027-01-01"), at("2027-01-02")).unwrap(), 2);
+    assert!(!holds_anywhere(&place, "address of 77"));
+    verified(&ledger);
+}
+
+/// Whether some column holds a text.
+fn holds_anywhere(place: &Place, text: &str) -> bool {
+    match &place.url {
+        None => {
+            let db = rusqlite::Connection::open(place.ledger()).unwrap();
+            let found =
+                db.query_row("SELECT count(*) FROM bulk WHERE instr(data, CAST(? AS BLOB)) > 0", [text], |row| row.get::<_, i64>(0));
+            found.unwrap() > 0
+        }
+        Some(url) => {
+            let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
+            let sql = format!("SELECT count(*) FROM tagcast.bulk WHERE position(decode('{hex}', 'hex') in data) > 0");
+            delivery::postgres::number(url, &sql) > 0
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
+use crate::base::{Elapsed, Instant};
 use crate::deliver::ledger::Place;
 use crate::deliver::wire::account::Settings;
 use crate::deliver::wire::secret::Secret;
@@ -45,9 +46,29 @@ pub struct LedgerConfig {
     pub url: Option<String>,
     /// The variable of the environment that holds the URL, where it has a password.
     pub url_env: Option<String>,
+    /// Days for which runs are kept in full; for ever unless said.
+    pub keep_days: Option<u16>,
 }
 
+/// Fewer days are not accepted: what platforms tell late would find nothing.
+const LEAST_KEPT: u16 = 31;
+
 impl Config {
+    /// Runs that were over before it are forgotten but for their counts; `None`: none is.
+    ///
+    /// # Errors
+    /// Too few days.
+    pub fn kept_since(&self, now: Instant) -> Result<Option<Instant>, Failure> {
+        match self.ledger.keep_days {
+            None => Ok(None),
+            Some(days) if days >= LEAST_KEPT => Ok(Some(Instant(now.0.saturating_sub(Elapsed::hours(24 * i64::from(days)).0)))),
+            Some(days) => Err(Failure::new(msg!(
+                "`[ledger]` in `tagcast.toml`: `keep_days` is {days}, and must be at least {LEAST_KEPT}",
+                "tagcast.toml 的 `[ledger]`：`keep_days` 为 {days}，至少应为 {LEAST_KEPT}"
+            ))),
+        }
+    }
+
     /// Where the ledger is: a file in the store, unless `[ledger]` says otherwise.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::base::{UserNo, Zone};
 use crate::deliver::channel::{Channels, Recalled};
 use crate::deliver::ledger::{Console, News, ReceiptKind, RunId, Sent, State};
 use crate::diag::Lang;
+use crate::msg;
 use crate::store::Users;
 
 /// News that are kept in one transaction.
@@ -65,6 +66,13 @@ pub fn recall(
     who: &str,
     world: &Arc<dyn World>,
 ) -> Result<Option<Report>, Failure> {
+    if console.is_forgotten(run.0)? {
+        return Err(Failure::refused(msg!(
+            "run {0} is older than `keep_days` in `tagcast.toml`: only counts of it are kept",
+            "执行 {0} 早于 tagcast.toml 的 `keep_days`：只保留了统计数字",
+            run.0
+        )));
+    }
     let withdrawn = console.withdraw(run, world.now())?;
     let Some(sent) = console.sent(run)? else { return Ok(None) };
     let mut report = Report { run, withdrawn, users: Vec::with_capacity(sent.len()) };

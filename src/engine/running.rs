@@ -73,6 +73,7 @@ pub fn run(
     let channels =
         if rehearsal { Channels::sandbox(&project.outbox(store), world.clone())? } else { binding::channels(&project, store, real)? };
     let campaigns = project.campaigns();
+    project.config.kept_since(now)?;
     make_live(&project, &campaigns, now, None, &mut ledger)?;
     let mut imported = Imported::load(&project, &data, until, &ledger)?;
     let users = data.snapshot.users().clone();
@@ -104,6 +105,9 @@ pub fn run(
         clock.advance_to(at);
     };
     carry.ledger_mut().finish(world.now())?;
+    if let Some(before) = project.config.kept_since(world.now())? {
+        carry.ledger_mut().forget_before(before, world.now())?;
+    }
 
     let mut planned: BTreeMap<CampaignId, BTreeSet<RunId>> = BTreeMap::new();
     for (campaign, run) in done.runs {

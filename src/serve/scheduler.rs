@@ -39,6 +39,8 @@ const MOST_TROUBLE: Duration = Duration::from_secs(30);
 const MOST_EVENTS: usize = 1_000;
 /// How often waits are counted: of two million that takes a tenth of a second.
 const COUNT: Duration = Duration::from_secs(10);
+/// How often runs are looked for that are old enough to be forgotten.
+const FORGET: Duration = Duration::from_secs(3600);
 /// How often lists and lookups are read again when the store has changed.
 const READ_TABLES: Duration = Duration::from_secs(30);
 /// The name of the log of live changes in the ledger.
@@ -65,6 +67,8 @@ pub struct Scheduler {
     looked: Moment,
     /// When waits and strays were counted.
     counted: Moment,
+    /// When it was looked whether runs are to be forgotten.
+    forgot: Option<Moment>,
 }
 
 impl Scheduler {
@@ -93,6 +97,7 @@ impl Scheduler {
             watch,
             looked: started,
             counted: started,
+            forgot: None,
         };
         scheduler.decider = Some(scheduler.make_decider()?);
         Ok(scheduler)
@@ -348,11 +353,25 @@ impl Scheduler {
             return Ok(());
         }
         self.counted = Moment::now();
+        self.forget_old()?;
         let waits = self.project.campaigns().into_iter().map(|id| &self.project.program.campaign(id).declared.name);
         let ledger = self.office.ledger();
         let waits: Result<i64, _> = waits.map(|name| Ok::<i64, Failure>(ledger.waits(name)?.0)).sum();
         self.office.metrics.waits.set(waits?);
         self.office.metrics.strays.set(ledger.strays()?);
+        Ok(())
+    }
+
+    /// Forgets what is older than `keep_days`.
+    fn forget_old(&mut self) -> Result<(), Failure> {
+        if self.forgot.is_some_and(|at| at.elapsed() < FORGET) {
+            return Ok(());
+        }
+        self.forgot = Some(Moment::now());
+        let now = self.office.world.now();
+        if let Some(before) = self.project.config.kept_since(now)? {
+            self.office.ledger().forget_before(before, now)?;
+        }
         Ok(())
     }
 

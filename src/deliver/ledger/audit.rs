@@ -196,8 +196,9 @@ fn check_bulk(db: &Connection, problems: &mut Problems) -> Result<(), LedgerErro
         }
     }
     let named = "SELECT members AS digest FROM stopped UNION SELECT members FROM arm UNION SELECT users FROM segment
-        UNION SELECT addresses FROM segment UNION SELECT contents FROM segment UNION SELECT sources FROM program
-        UNION SELECT ids FROM batch WHERE ids IS NOT NULL UNION SELECT vals FROM wait
+        UNION SELECT addresses FROM segment WHERE run NOT IN (SELECT run FROM forgotten)
+        UNION SELECT contents FROM segment WHERE run NOT IN (SELECT run FROM forgotten) UNION SELECT sources FROM program
+        UNION SELECT ids FROM batch JOIN segment USING (segment) WHERE ids IS NOT NULL AND run NOT IN (SELECT run FROM forgotten) UNION SELECT vals FROM wait
         UNION SELECT body FROM inbox WHERE coalesce(readable, 0) <> 1";
     let sql = format!("SELECT digest FROM ({named}) AS named WHERE digest NOT IN (SELECT digest FROM bulk)");
     for missing in db.prepare(&sql)?.query_map((), |row| row.get::<String>(0))? {

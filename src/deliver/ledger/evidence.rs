@@ -100,7 +100,7 @@ impl Console {
             records.push(Record::WaitOver { wait: wait?, why: "erased".into() });
         }
         drop(select);
-        let sql = "SELECT segment, users, addresses, contents FROM segment ORDER BY segment";
+        let sql = "SELECT segment, users, addresses, contents FROM segment WHERE run NOT IN (SELECT run FROM forgotten) ORDER BY segment";
         let mut select = self.db.prepare(sql)?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {

@@ -27,6 +27,7 @@ mod encode;
 mod error;
 mod evidence;
 mod fence;
+mod forget;
 mod history;
 mod holds;
 mod inbox;

@@ -61,6 +61,7 @@ pub struct MessageOutcome {
 
 /// A segment that holds the user's message, and where.
 struct Found {
+    segment: i64,
     key: [i64; 4],
     place: usize,
     claimed: i64,
@@ -122,9 +123,14 @@ impl Ledger {
     fn message(&self, run: i64, step: i64, user: UserNo) -> Result<Option<MessageOutcome>, LedgerError> {
         let Some(found) = self.find(run, step, user)? else { return Ok(None) };
         let mut outcome = found.outcome;
-        let texts = encode::read_contents(&bulk::load(&self.db, &found.contents)?, found.size);
-        let text = texts.and_then(|texts| texts.get(found.place).cloned());
-        outcome.content = text.ok_or_else(|| bulk::damaged(&found.contents))?;
+        let forgotten = self.is_forgotten(run)?;
+        if forgotten {
+            outcome.content = Arc::new(Rendered { parts: Vec::new() });
+        } else {
+            let texts = encode::read_contents(&bulk::load(&self.db, &found.contents)?, found.size);
+            let text = texts.and_then(|texts| texts.get(found.place).cloned());
+            outcome.content = text.ok_or_else(|| bulk::damaged(&found.contents))?;
+        }
         let place = i64::try_from(found.place).unwrap_or(i64::MAX);
         let [_, _, leg, attempt] = found.key;
         let key = params![run, step, leg, user.0, attempt];
@@ -145,7 +151,11 @@ impl Ledger {
             let states: [Option<i64>; 2] = [row.get(0)?, row.get(1)?];
             Ok((states, row.get::<Option<i64>>(2)?, row.get::<Option<String>>(3)?, row.get::<i64>(5)?, row.get::<Option<String>>(6)?))
         });
-        let (states, claimed_at, ids, before, reason) = row?;
+        let Some((states, claimed_at, ids, before, reason)) = row.optional()? else {
+            outcome.state = self.state_of_batch(found.segment, place)?;
+            return Ok(Some(outcome));
+        };
+        let ids = ids.filter(|_| !forgotten);
         let code = states.into_iter().flatten().max().unwrap_or(0);
         outcome.state = State::of_code(code).unwrap_or(State::Unknown);
         outcome.claimed_at = claimed_at.map(Instant);
@@ -176,6 +186,7 @@ impl Ledger {
             let Some(place) = encode::find_user(&column, user) else { continue };
             let attempt: i64 = row.get(2)?;
             return Ok(Some(Found {
+                segment: row.get(0)?,
                 key: [run, step, row.get(1)?, attempt],
                 place,
                 claimed: row.get(3)?,

@@ -40,6 +40,7 @@ impl Tables<'_> {
             Record::Planned(planned) => self.planned(planned, at),
             Record::Segment(segment) => self.segment(segment),
             Record::Claimed(claimed) => self.claimed(claimed, at),
+            Record::Forgotten { run } => self.forgotten(*run, at),
             Record::Taken(taken) => self.taken(taken),
             Record::Answered(answered) => self.answered(answered, at),
             Record::Orphaned { batch } => self.guarded(
@@ -121,7 +122,7 @@ impl Tables<'_> {
         }
     }
 
-    fn run(&self, sql: &str, params: &[&dyn ToValue]) -> Done {
+    pub(super) fn run(&self, sql: &str, params: &[&dyn ToValue]) -> Done {
         Ok(self.db.prepare_cached(sql)?.execute(params).map(drop)?)
     }
 
@@ -350,6 +351,11 @@ impl Tables<'_> {
 
     /// By which ids the platform knows the members of a batch, or all of it by one.
     fn platform_ids(&self, batch: i64, ids: &str) -> Done {
+        // When the records are carried out again, the ids of a forgotten run are gone, and with them what is made of them.
+        let sql = "SELECT 1 FROM bulk WHERE digest = ?";
+        if !self.bulk.prepare_cached(sql)?.exists([ids])? {
+            return Ok(());
+        }
         let ids = encode::read_strings(&bulk::load(self.bulk, ids)?).ok_or_else(|| bulk::damaged(ids))?;
         let sql = "SELECT s.account, s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size, b.members
             FROM batch b JOIN segment s USING (segment) WHERE b.batch = ?";

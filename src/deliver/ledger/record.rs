@@ -41,6 +41,10 @@ pub(super) enum Record {
     Planned(Box<Planned>),
     Segment(Box<Segment>),
     Claimed(Box<Claimed>),
+    /// Addresses, texts, ids and most rows of an old run go.
+    Forgotten {
+        run: i64,
+    },
     Taken(Box<Taken>),
     Answered(Box<Answered>),
     /// Claimed by a process that is gone.

@@ -137,6 +137,10 @@ impl Ledger {
                 "SELECT {group}, m.state, coalesce(b.state, -1), count(*) FROM msg m JOIN segment s USING (segment) LEFT JOIN batch b USING (batch)
                  WHERE m.run = ? AND m.step = ? AND m.state > coalesce(b.state, -1) GROUP BY 1, 2, 3, 4, 5"
             ),
+            format!(
+                "SELECT {group}, k.state, k.instead_of, CAST(sum(k.n) AS BIGINT) FROM kept k JOIN segment s USING (segment)
+                 WHERE k.run = ? AND k.step = ? GROUP BY 1, 2, 3, 4, 5"
+            ),
         ];
         let mut messages: BTreeMap<(Option<String>, String, String), BTreeMap<i64, i64>> = BTreeMap::new();
         for (i, sql) in queries.iter().enumerate() {
@@ -146,7 +150,7 @@ impl Ledger {
                 let states = messages.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_default();
                 let (state, instead_of, n): (i64, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
                 *states.entry(state).or_default() += n;
-                if i == 2 && instead_of >= 0 {
+                if i >= 2 && instead_of >= 0 {
                     *states.entry(instead_of).or_default() -= n;
                 }
             }

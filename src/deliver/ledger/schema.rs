@@ -9,7 +9,7 @@ use super::db::{self, Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -125,8 +125,15 @@ DROP INDEX msg_back;
 CREATE INDEX msg_back ON msg (segment) WHERE state IN (10, 11, 12, 13, 30, 35, 40, 60, 61, 80);
 ";
 
+/// Runs that are so old that only counts of them are kept, and the counts that their rows said.
+const V7: &str = "
+CREATE TABLE forgotten (run INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+CREATE TABLE kept (run INTEGER NOT NULL, step INTEGER NOT NULL, segment INTEGER NOT NULL, state INTEGER NOT NULL, instead_of INTEGER NOT NULL,
+    n INTEGER NOT NULL, PRIMARY KEY (run, step, segment, state, instead_of));
+";
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 28] = [
+pub(super) const PROJECTIONS: [(&str, &str); 30] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -155,6 +162,8 @@ pub(super) const PROJECTIONS: [(&str, &str); 28] = [
     ("stray", "id, news"),
     ("counts", "batch"),
     ("trial", "trial"),
+    ("forgotten", "run"),
+    ("kept", "run, step, segment, state, instead_of"),
 ];
 
 /// The version of a ledger; 0 where there is none.
