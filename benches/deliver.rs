@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench deliver`. `USERS=500000 SINGLE=20000` are how many; `LEDGER=file` or `LEDGER=server` does only one.
 
+#![allow(clippy::disallowed_methods, reason = "what is measured takes real time")]
+
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
 
