@@ -28,7 +28,9 @@ const NOW: &str = "2026-06-01";
 
 const PROGRAM: &str = "tag region enum(\"Shanghai\", \"Beijing\", \"Guangdong\", \"Sichuan\") base\ntag age int 0..120 base\ntag spent money behavior\n\
     tag rate ratio behavior\ntag likes set of enum(\"tea\", \"tennis\", \"travel\") behavior\ntag joined date base\ntag note text(20) base\n\
-    event purchase { amount money }\n";
+    event purchase { amount money }\n\
+    tag orders_30d = count(purchase, last 30 days)\ntag spent_ever = sum(purchase.amount, ever)\ntag dearest = max(purchase.amount, since 2026-04-01)\n\
+    tag active = did(purchase, last 2 weeks)\n";
 
 const TAGS: [&str; 7] = ["region", "age", "spent", "rate", "likes", "joined", "note"];
 
@@ -246,6 +248,60 @@ fn statistics_of_blocks_change_nothing() {
         // Asked first, so that no kept answer of before can speak for them.
         ::tagcast::eval::forget();
         assert_eq!(bench.ask(text), with, "{text}");
+    }
+}
+
+/// Answers about events are kept too: whatever moves (the clock, the events in files, live ones), they are those of the plain definition.
+#[test]
+fn kept_answers_about_events_are_never_old() {
+    let order: Vec<usize> = (0..USERS).collect();
+    let mut bench = bench(&order, nobody);
+    // A condition on the rows that all of them meet: the same question, but its answers are not kept.
+    let conditions = [
+        ("orders_30d >= 2", "count(purchase where amount >= ¥0, last 30 days) >= 2"),
+        (
+            "spent_ever > ¥700 or active",
+            "sum(purchase.amount where amount >= ¥0, ever) > ¥700 or did(purchase where amount >= ¥0, last 2 weeks)",
+        ),
+        (
+            "not active and orders_30d == 1",
+            "not did(purchase where amount >= ¥0, last 2 weeks) and count(purchase where amount >= ¥0, last 30 days) == 1",
+        ),
+        ("dearest < ¥200", "max(purchase.amount where amount >= ¥0, since 2026-04-01) < ¥200"),
+        ("count(purchase, last 30 days) in 1..2", "count(purchase where amount >= ¥0, last 30 days) in 1..2"),
+    ];
+    let start = bench.data.now;
+    for step in 0..4 {
+        match step {
+            1 => {
+                let more: String = (0..USERS).step_by(7).map(|i| format!("u{i},2026-05-30 10:00,{}\n", i % 600)).collect();
+                let file = bench.store.dir().join("../more.csv");
+                fs::write(&file, format!("id,at,amount\n{more}")).unwrap();
+                let mut writer = bench.store.writer().unwrap();
+                let import = EventImport { file: &file, id: "id", at: "at", reading: Reading::default(), again: false, source: None };
+                import.run(&mut writer, &bench.project.program.schema.events[0], std::iter::empty(), &mut |_| {}).unwrap();
+                writer.commit().unwrap();
+            }
+            2 => live(&bench, |i| i % 1001 == 0),
+            3 => {
+                let mut writer = bench.store.writer().unwrap();
+                writer.fold_live().unwrap();
+                writer.commit().unwrap();
+            }
+            _ => {}
+        }
+        bench.look();
+        for hours in [0, 1, 24, 24 * 20] {
+            bench.data.now = start.minus(Elapsed::hours(hours));
+            for (text, plain) in conditions {
+                let plain = bench.ask(plain);
+                // Kept at the second time; then read from what is kept.
+                for time in 0..3 {
+                    assert_eq!(bench.ask(text), plain, "{text}, step {step}, {hours} hours before, time {time}");
+                }
+                assert!(!plain.yes.is_empty(), "{text}, step {step}, {hours} hours before");
+            }
+        }
     }
 }
 

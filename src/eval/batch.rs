@@ -199,6 +199,9 @@ impl<'b> Block<'b> {
 
     fn cond_new(&mut self, id: CondId, need: &Bits, out: &mut Truths) {
         let bound = self.bound;
+        if let Some(Some(atom)) = self.atoms.get(id.0 as usize) {
+            return atom.truths(self.start, self.len, out);
+        }
         match bound.plan.cond(id) {
             Cond::Not(of) => {
                 self.cond_into(*of, need, out);
@@ -225,9 +228,6 @@ impl<'b> Block<'b> {
                 }
             }
             Cond::Test { of, .. } => {
-                if let Some(Some(atom)) = self.atoms.get(id.0 as usize) {
-                    return atom.truths(self.start, self.len, out);
-                }
                 *out = match (bound.test(id), self.source(*of)) {
                     (Some(test), Some(source)) => return source.test(test, self.start, self.len, need, out),
                     (Some(test), None) => match self.tally(*of, test, need) {

@@ -1,18 +1,21 @@
-//! Answers that are kept: for a test of a column, the users for whom it is true and those for whom it is false.
+//! Answers that are kept: for a test of a column or of what users did in a window, the users for whom it is true and those for whom it is false.
 //!
 //! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every question of an afternoon. A test is kept when it is
-//! asked a second time, under what the column holds and not where it lies, so that a kept answer can never be old; and the least used go first when
+//! asked a second time, under what the column or the events' files hold and not where they lie, so that a kept answer can never be old; and the least used go first when
 //! [`BUDGET`] is full. Nothing that depends on the clock is kept but under the bounds that the clock gave.
+//!
+//! So all campaigns that are due at one instant, and all questions that are asked of one `now`, read the events for `orders_30d >= 3` once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::batch::STRETCH;
-use super::bind::Bound;
-use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, first, minus};
-use crate::plan::node::{Cond, CondId, ValKind};
+use super::batch::{Block, Frame, STRETCH};
+use super::bind::{Bound, BoundQuery};
+use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, and, first, minus};
+use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
+use crate::program::expr::{Aggregate, EventSource};
 
 /// Bytes of answers that are kept: at ten million users 2.5 MB each.
 const BUDGET: usize = 128 << 20;
@@ -78,18 +81,40 @@ pub fn atoms(bound: &Bound) -> Atoms {
     if users < FEWEST {
         return Vec::new();
     }
-    (0u32..).map(CondId).zip(&bound.plan.conds).map(|(id, cond)| atom(bound, id, cond, users)).collect()
+    (0u32..).map(CondId).zip(&bound.plan.conds).map(|(id, cond)| atom(bound, id, &key(bound, id, cond)?, users)).collect()
 }
 
-fn atom(bound: &Bound, id: CondId, cond: &Cond, users: usize) -> Option<Arc<Atom>> {
-    let Cond::Test { of, .. } = cond else { return None };
-    let ValKind::Tag(tag) = bound.plan.val(*of).kind else { return None };
-    let (source, test) = (bound.tag(tag)?, bound.test(id)?);
-    // A value that grows old is missing by the clock.
-    if source.fresh.is_some() {
-        return None;
+/// What decides the answers to a test; `None` for a condition of another kind, or one whose answers are not kept.
+fn key(bound: &Bound, id: CondId, cond: &Cond) -> Option<String> {
+    match cond {
+        Cond::Test { of, .. } => Some(format!("{} {:?}", value_key(bound, *of)?, bound.test(id)?)),
+        Cond::Did(_) => event_key(bound, bound.query_of(Node::Cond(id))?),
+        _ => None,
     }
-    let key = format!("{} {users} {test:?}", bound.version(tag)?);
+}
+
+fn value_key(bound: &Bound, id: ValId) -> Option<String> {
+    match bound.plan.val(id).kind {
+        ValKind::Named(_, of) => value_key(bound, of),
+        // A value that grows old is missing by the clock.
+        ValKind::Tag(tag) if bound.tag(tag)?.fresh.is_none() => bound.version(tag).map(str::to_owned),
+        ValKind::Event(_) => Some(format!("{} {:?}", event_key(bound, bound.query_of(Node::Val(id))?)?, bound.plan.val(id).ty)),
+        _ => None,
+    }
+}
+
+fn event_key(bound: &Bound, query: &BoundQuery) -> Option<String> {
+    let (what, bounds) = (query.query, query.bounds);
+    let EventSource::Declared(event) = what.pattern.source else { return None };
+    let plain = what.pattern.filter.is_none() && what.then.is_none() && what.what != Aggregate::Since;
+    let event = bound.scope.program.schema.events.get(event.index()).filter(|_| plain)?;
+    let files = bound.scope.snapshot.event_version(&event.name)?;
+    // Rows are read by the program's fields.
+    Some(format!("{files} {:?} {:?} {:?} {bounds:?}", what.what, what.field, event.fields))
+}
+
+fn atom(bound: &Bound, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>> {
+    let key = format!("{users} {what}");
     let ask = || CACHE.lock().unwrap_or_else(PoisonError::into_inner).ask(&key);
     match ask() {
         Asked::Kept(atom) => return Some(atom),
@@ -98,16 +123,19 @@ fn atom(bound: &Bound, id: CondId, cond: &Cond, users: usize) -> Option<Arc<Atom
     }
     let words = users.div_ceil(64);
     let (mut yes, mut no) = (vec![0; words], vec![0; words]);
-    yes.par_chunks_mut(STRETCH * WORDS).zip(no.par_chunks_mut(STRETCH * WORDS)).enumerate().for_each(|(stretch, (yes, no))| {
-        for (number, (yes, no)) in yes.chunks_mut(WORDS).zip(no.chunks_mut(WORDS)).enumerate() {
-            let start = (stretch * STRETCH + number) * BLOCK;
-            let len = (users - start).min(BLOCK);
-            let mut truths = Truths::UNKNOWN;
-            source.test(test, start, len, &first(len), &mut truths);
-            yes.iter_mut().zip(truths.yes).for_each(|(word, bits)| *word = bits);
-            no.iter_mut().zip(truths.no).for_each(|(word, bits)| *word = bits);
-        }
-    });
+    let stretches = yes.par_chunks_mut(STRETCH * WORDS).zip(no.par_chunks_mut(STRETCH * WORDS)).enumerate();
+    stretches.for_each_init(
+        || Block::new(bound, Frame::Users),
+        |block, (stretch, (yes, no))| {
+            for (number, (yes, no)) in yes.chunks_mut(WORDS).zip(no.chunks_mut(WORDS)).enumerate() {
+                block.reset((stretch * STRETCH + number) * BLOCK, users);
+                let all = block.all();
+                let truths = block.cond(id, &all);
+                yes.iter_mut().zip(and(&truths.yes, &all)).for_each(|(word, bits)| *word = bits);
+                no.iter_mut().zip(and(&truths.no, &all)).for_each(|(word, bits)| *word = bits);
+            }
+        },
+    );
     let answered: usize = yes.iter().chain(&no).map(|w| w.count_ones() as usize).sum();
     let atom = Arc::new(Atom { yes, no: (answered < users).then_some(no) });
     CACHE.lock().unwrap_or_else(PoisonError::into_inner).keep(key, &atom);

@@ -48,7 +48,7 @@ pub fn overlay(base: &Snapshot, rows: &[Row], position: u64) -> Snapshot {
         let (Some(schema), Some(part)) = (base.schema.events.get(id.index()), next.events.get_mut(id.index())) else { continue };
         let (segment, before, stored) = (Arc::new(segment(schema, &rows)), part.table.clone(), part.segments.len());
         let table = Lazy::new(move || with_segment(before.get()?, &segment, stored));
-        *part = EventPart { table: Arc::new(table), segments: part.segments.clone() };
+        *part = EventPart { table: Arc::new(table), segments: part.segments.clone(), as_stored: false };
     }
     next
 }
