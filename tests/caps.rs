@@ -293,3 +293,101 @@ fn case_35_taking_against_claiming() {
     assert!(overtaken > 100 && took > 1_000 && kept > 1_000, "{overtaken} {took} {kept}");
     verified(&ledger);
 }
+
+/// Case 39: 256 priorities over 500,000 users on a channel that takes lists: the lists are as few as they can be.
+#[test]
+fn case_39_many_priorities_make_no_more_lists() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = Wanted { of: 500_000, ..place.wanted("a") };
+    let mut decision = a.to(0..500_000);
+    let group = &mut decision.messages[0];
+    group.channel = delivery::mass();
+    group.priorities = (0..500_000).map(|n| 255 - n * 256 / 500_000).collect();
+    ledger.plan_run(&decision, &a.info()).unwrap();
+    let backlog = ledger.backlog().unwrap();
+    let lists = &backlog[0].segments;
+    assert_eq!((backlog.len(), lists.len(), lists.iter().sum::<usize>()), (1, 50, 500_000));
+    // The most important leave first.
+    let first = ledger.due(at(delivery::DUE), &Default::default()).unwrap().unwrap();
+    let Taken::Claim(claim) = ledger.claim(first, 10_000, &[], at(delivery::DUE)).unwrap() else { panic!("a claim") };
+    assert!(claim.batch(&delivery::ids(&users(0))).messages.iter().all(|m| m.user.0 < 10_000));
+}
+
+/// Case 32: random runs, failures, withdrawals and kills: at every step what caps count is what a recount message by message says, and nobody
+/// is above a cap.
+#[test]
+fn case_32_random_runs_keep_their_caps() {
+    const USERS: u32 = 24;
+    let program = "policy { cap 2 per day cap 5 per rolling 3 days }
+        campaign morning { when everyone send template T every day at 09:00 again always pace 5 per minute }
+        campaign noon { when everyone send template T every day at 09:02 again always pace 7 per minute priority 20 }
+        campaign night { when everyone send template T every day at 23:58 again always pace 6 per minute deadline 3h priority 40 }
+        campaign own { when everyone send template T every day at 12:00 again always cap 2 per week priority 60 }";
+    let names = ["morning", "noon", "night", "own"];
+    let mut random = 362_436_069_362_436_069u64;
+    let mut roll = move |sides: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % sides
+    };
+    for _ in 0..4 {
+        let bench = bench(program, USERS as usize);
+        let mut now = at("2026-11-11 08:00");
+        while now < at("2026-11-15 08:00") {
+            let until = Instant(now.0 + (1 + roll(600) as i64) * 60_000_000);
+            let (from, to) = (campaigns::ZONE.show(now), campaigns::ZONE.show(until));
+            let hang = format!("[[fault]]\ndo = \"{}\"\nafter = {}\ntimes = 2\n", ["fail", "refuse", "hang"][roll(3) as usize], roll(3));
+            std::fs::write(bench.store().join("outbox.jsonl.control"), hang).unwrap();
+            if roll(2) == 0 {
+                // Killed at some write; what it did not come to is done by the next one.
+                let _ = bench.run_dying(&from, &to, 3 + roll(40) as usize);
+            } else {
+                bench.run(&from, &to);
+            }
+            let world = std::sync::Arc::new(tagcast::base::world::SimulatedWorld::at(until));
+            let mut ledger = Ledger::open(&tagcast::store::Store::ledger_path_in(&bench.store()), world).unwrap();
+            if roll(4) == 0
+                && let Some(run) = ledger.reports(None).unwrap().last().map(|r| r.run)
+            {
+                ledger.withdraw(run, until).unwrap();
+            }
+            recount(&ledger, &names, USERS);
+            now = until;
+        }
+        assert!(bench.sent().len() > 50, "{}", bench.sent().len());
+        let reports = bench.ledger().reports(None).unwrap();
+        assert!(reports.iter().any(|r| r.stopped.iter().any(|s| s.reason == "capped")));
+        bench.verified();
+    }
+}
+
+/// Compares what caps ask for with what happened to each user.
+fn recount(ledger: &Ledger, names: &[&str], users: u32) {
+    let zone = campaigns::ZONE;
+    let days: Vec<tagcast::base::Date> = (0..6).map(|n| tagcast::base::Date(day("2026-11-11").0 + n)).collect();
+    for user in (0..users).map(UserNo) {
+        let mut by_day = std::collections::BTreeMap::<_, u32>::new();
+        for name in names {
+            for outcome in ledger.outcomes(user, name).unwrap() {
+                if let Happened::Message(message) = outcome.happened
+                    && message.state.counts()
+                {
+                    // It counts on the day of its hand-over; what waits, on the one that it is planned for.
+                    *by_day.entry(zone.date(message.claimed_at.unwrap_or(message.not_before))).or_default() += 1;
+                }
+            }
+        }
+        for day in &days {
+            assert!(by_day.get(day).copied().unwrap_or(0) <= 2, "{user} {by_day:?}");
+            let rolling: u32 = by_day.range(tagcast::base::Date(day.0 - 3)..=*day).map(|(_, n)| n).sum();
+            assert!(rolling <= 5, "{user} {by_day:?}");
+        }
+        let scope = CapScope { campaign: None, purpose: None, channel: None };
+        for day in &days {
+            let column = ledger.counted(&scope, *day, *day).unwrap().get(&user).map_or(0, |c| c.messages);
+            assert_eq!(column, by_day.get(day).copied().unwrap_or(0), "{user} on {day:?}: {by_day:?}");
+        }
+    }
+}
