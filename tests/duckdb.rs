@@ -160,8 +160,8 @@ fn atom(rng: &mut Rng) -> Both {
 
 /// A tag of numbers or days, and two of its values, the lesser first.
 fn number(rng: &mut Rng) -> (&'static str, Both, Both) {
-    let (a, b) = (rng.below(100), rng.below(100));
-    let (a, b) = (a.min(b), a.max(b));
+    let (a, b) = (rng.below(99), rng.below(99));
+    let (a, b) = (a.min(b), a.max(b).max(a.min(b) + 1));
     match rng.below(4) {
         0 => ("age", both(a.to_string(), a.to_string()), both(b.to_string(), b.to_string())),
         1 => ("spent", both(format!("¥{a}.50"), format!("{a}.50")), both(format!("¥{b}"), b.to_string())),
