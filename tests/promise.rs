@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// As the delivery design numbers them.
 const CASES: u32 = 53;
 /// Nobody has broken these on purpose yet.
-const NOT_YET: [u32; 2] = [39, 48];
+const NOT_YET: [u32; 1] = [48];
 
 /// The rows of the tables: number, and each file with a test in it.
 fn rows() -> Vec<(u32, Vec<(String, String)>)> {
