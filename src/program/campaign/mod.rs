@@ -12,7 +12,7 @@
 //! | [`policy`], [`template`] | the other two declarations |
 //! | [`message`], [`field`], [`extent`] | a template on a channel: carried, long enough, how many texts |
 //! | [`observe`] | conditions over receipts that a channel does not give |
-//! | [`truth`], [`walk`] | conditions that say nothing; walks over expressions |
+//! | [`truth`] | conditions that say nothing |
 
 mod action;
 #[allow(clippy::module_inception, reason = "the file is named after what it checks")]
