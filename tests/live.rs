@@ -405,6 +405,130 @@ fn case_47_49_what_was_answered_survives_a_kill_and_is_seen_elsewhere() {
     }
 }
 
+/// While an import goes on, those of known users are answered; the one of a new user waits for it, and an undeclared name is only its sender's.
+#[test]
+fn one_sender_holds_up_no_other() {
+    let place = Place::new();
+    let store = place.store();
+    let live = place.live(&store);
+    let at_once = |change: Change| live.submit(vec![change]).wait();
+    at_once(tag("u0", "age", Some(Value::Int(1)), 0)).unwrap();
+    let importing = store.writer().unwrap();
+    let new_user = live.submit(vec![tag("u1", "age", Some(Value::Int(2)), 1)]);
+    let undeclared = at_once(tag("u0", "shoe_size", Some(Value::Int(3)), 2)).unwrap_err();
+    assert!(undeclared.words().en.contains("not declared"), "{undeclared:?}");
+    for i in 3..30 {
+        at_once(tag("u0", "age", Some(Value::Int(i)), i)).unwrap();
+    }
+    assert_eq!(store.snapshot().unwrap().user_no("u1"), None, "it waits for its number");
+    drop(importing);
+    new_user.wait().unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let age = |user: &str| snapshot.tag("age").unwrap().unwrap().value(snapshot.user_no(user).unwrap().index());
+    assert_eq!((age("u0"), age("u1")), (Some(Value::Int(29)), Some(Value::Int(2))));
+}
+
+/// Every snapshot taken while changes arrive is one position of the log: what came before is in it, what comes after is not.
+#[test]
+fn case_49_a_snapshot_during_writes_is_one_position() {
+    const USERS: i64 = 10_000;
+    let place = Place::new();
+    let store = place.store();
+    let live = place.live(&store);
+    live.submit((0..USERS).map(|i| tag(&format!("u{i}"), "age", Some(Value::Int(0)), i)).collect()).wait().unwrap();
+    let start = store.snapshot().unwrap().live_position();
+    // One change a position: the n-th after the start sets one user's age to 1 + n / USERS and adds one event.
+    let writer = std::thread::spawn({
+        let live = live.clone();
+        move || {
+            for n in 0..250 {
+                let user = format!("u{}", n * 7 % USERS);
+                live.submit(vec![tag(&user, "age", Some(Value::Int(1 + n / USERS)), n)]).wait().unwrap();
+                live.submit(vec![view(&user, n, &format!("v{n}"))]).wait().unwrap();
+            }
+        }
+    });
+    let mut seen = Vec::new();
+    while !writer.is_finished() {
+        let snapshot = store.snapshot().unwrap();
+        let column = snapshot.tag("age").unwrap().unwrap();
+        let grown = (0..snapshot.user_count()).filter(|row| column.value(*row) == Some(Value::Int(1))).count() as u64;
+        let views = snapshot.event("view").unwrap().map_or(0, |t| t.len() as u64);
+        seen.push((snapshot.live_position() - start, grown, views));
+        if seen.len() % 20 == 0 {
+            let mut fold = store.writer().unwrap();
+            fold.fold_live().unwrap();
+            fold.commit().unwrap();
+        }
+    }
+    writer.join().unwrap();
+    for (position, grown, views) in &seen {
+        assert_eq!((grown + views, grown - views), (*position, position % 2), "of {} snapshots", seen.len());
+    }
+    assert!(seen.len() > 3, "it looked while changes came");
+}
+
+/// Ten thousand users, some changed: every block asked as a whole and every user asked alone say the same as the folded column.
+#[test]
+fn changed_blocks_are_asked_as_folded_ones_are() {
+    let place = Place::new();
+    let store = place.store();
+    let live = place.live(&store);
+    let regions = ["Shanghai", "Beijing", "Xi'an"];
+    let set = |i: u32, n: u32| {
+        let user = format!("u{i}");
+        let age = (n % 5 > 0).then_some(Value::Int(i64::from(n % 100)));
+        vec![
+            tag(&user, "age", age, i64::from(n)),
+            tag(&user, "city", (n % 7 > 0).then_some(Value::Enum((n % 3) as u16)), i64::from(n)),
+            tag(&user, "note", (n % 3 > 0).then(|| Value::text(&format!("n{}", n % 10))), i64::from(n)),
+        ]
+    };
+    live.submit((0..10_000).flat_map(|i| set(i, i)).collect()).wait().unwrap();
+    let fold = || {
+        let mut writer = store.writer().unwrap();
+        writer.fold_live().unwrap();
+        writer.commit().unwrap();
+    };
+    fold();
+    // Two blocks of three change; one of them again in a later snapshot.
+    live.submit((0..50).flat_map(|i| set(i * 3, i * 31 + 4)).collect()).wait().unwrap();
+    let _ = store.snapshot().unwrap();
+    live.submit((0..50).flat_map(|i| set(if i % 2 == 0 { i } else { 9_000 + i }, i * 17 + 9)).collect()).wait().unwrap();
+    let changed = store.snapshot().unwrap();
+    fold();
+    let folded = store.snapshot().unwrap();
+    assert!(changed.tag("age").unwrap().unwrap().changed().len() == 3 && folded.tag("age").unwrap().unwrap().changed().is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tagcast.toml"), "").unwrap();
+    fs::write(folder.path().join("tags.campaign"), PROGRAM).unwrap();
+    let options = ::tagcast::engine::ProjectOptions::default();
+    let project = ::tagcast::engine::Project::load(&[folder.path().to_path_buf()], &options, place.world.as_ref()).unwrap();
+    let data = |snapshot: &Arc<Snapshot>| ::tagcast::engine::data::Data {
+        snapshot: snapshot.clone(),
+        tables: Default::default(),
+        own: Default::default(),
+        now: Instant(0),
+    };
+    for region in regions {
+        for text in [
+            format!("city == \"{region}\" and age > 40"),
+            format!("city != \"{region}\" or note == \"n4\""),
+            "age in 10..30 and not (note contains \"7\")".to_owned(),
+            "age is missing".to_owned(),
+        ] {
+            let (condition, _) = ::tagcast::engine::data::condition(&project, &text).unwrap_or_else(|_| panic!("{text} checks"));
+            let (before, after) = (data(&changed), data(&folded));
+            let audience = before.audience(&project.program, &condition).unwrap();
+            assert_eq!(audience, after.audience(&project.program, &condition).unwrap(), "{text}");
+            for user in (0..10_000).step_by(37).map(UserNo) {
+                let alone = ::tagcast::eval::holds(&before.scope(&project.program), &condition, user).unwrap();
+                assert_eq!(alone, audience.known.contains(user).then(|| audience.yes.contains(user)), "{text} {user}");
+            }
+        }
+    }
+}
+
 fn adder(dir: &Path) -> (Child, BufReader<ChildStdout>) {
     let mut child = tagcast(dir)
         .args(["events", "add", "--format", "jsonl"])

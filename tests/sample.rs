@@ -61,7 +61,7 @@ fn tags_agree_with_events() {
     let shanghai =
         |u: UserNo| tag("region", u) == Some(Value::Enum(1)) && matches!(tag("coupon_rate", u), Some(Value::Ratio(r)) if r > 0.3);
     assert!((20..600).contains(&(0..3000).map(UserNo).filter(|u| shanghai(*u)).count()));
-    let unknown = schema().tags.iter().filter(|t| s.tag(&t.name).unwrap().unwrap().data.known() < 3000).count();
+    let unknown = schema().tags.iter().filter(|t| s.tag(&t.name).unwrap().unwrap().known() < 3000).count();
     assert!(unknown >= 12);
 }
 

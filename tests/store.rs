@@ -22,7 +22,7 @@ fn tag(name: &str, ty: Type) -> TagSchema {
 fn column(ty: Type, values: &[Option<Value>]) -> Column {
     let mut b = ColumnBuilder::new(&ty);
     values.iter().for_each(|v| b.push(v.as_ref()));
-    Column { data: b.finish(), ty, written: None }
+    Column::new(ty, b.finish(), None)
 }
 
 fn put(store: &Store, name: &str, values: &[Option<Value>]) {
@@ -235,7 +235,7 @@ fn written_and_read(name: &str, ty: &Type, values: &[Option<Value>]) -> Vec<Opti
     let snapshot = store.snapshot().unwrap();
     let column = snapshot.tag(name).unwrap().unwrap();
     let stats = snapshot.column_stats(name).unwrap().unwrap();
-    assert_eq!(*stats, ColumnStats::of(&column.data));
+    assert_eq!(*stats, ColumnStats::of(column.stored().0));
     assert_eq!(stats.known(), values.iter().flatten().count());
     assert_eq!((&column.ty, column.len(), column.is_valid(values.len())), (ty, values.len(), false));
     (0..values.len()).map(|row| column.value(row)).collect()

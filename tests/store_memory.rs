@@ -31,7 +31,7 @@ fn a_column_takes_memory_when_it_is_asked_for() {
         for n in 0..COLUMNS {
             let mut values = ColumnBuilder::new(&Type::Money);
             (0..ROWS).for_each(|row| values.push(Some(&Value::Money(row * n))));
-            writer.put_tag(&tag(&format!("t{n}")), None, &Column { ty: Type::Money, data: values.finish(), written: None }).unwrap();
+            writer.put_tag(&tag(&format!("t{n}")), None, &Column::new(Type::Money, values.finish(), None)).unwrap();
         }
         writer.commit().unwrap();
     }

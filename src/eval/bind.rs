@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::column::Source;
 use super::order::best_first;
@@ -15,7 +16,7 @@ use crate::base::{Bitmap, EventSchema, TagId, Type, UserNo, Value};
 use crate::plan::Plan;
 use crate::plan::node::{Cond, CondId, Node, Pattern, Query, ValId, ValKind};
 use crate::program::expr::{EventSource, OwnEvent};
-use crate::store::{Column, ColumnData, ColumnStats, EventTable};
+use crate::store::{ChangedBlock, Column, ColumnData, ColumnStats, EventTable};
 
 /// Everything that evaluating a plan needs.
 pub struct Bound<'a> {
@@ -40,6 +41,8 @@ struct Tag<'a> {
     /// Of the column as it is stored; none of one that was converted.
     stats: Option<&'a ColumnStats>,
     fresh: Option<(&'a arrow_array::Int64Array, i64)>,
+    /// Blocks in the place of the column's own; none of one that was converted.
+    changed: &'a [Option<Arc<ChangedBlock>>],
 }
 
 /// A query with the events that it asks.
@@ -108,18 +111,22 @@ impl<'a> Bound<'a> {
         let Some(tag) = self.scope.program.schema.tags.get(id.index()) else { return Ok(()) };
         let Some(column) = self.scope.snapshot.tag(&tag.name)? else { return Ok(()) };
         let data = readable(column, &tag.name, &tag.ty)?;
-        let fresh = match (tag.fresh, &column.written) {
+        let fresh = match (tag.fresh, column.stored().1) {
             (None, _) => None,
             (Some(within), Some(written)) => Some((written, self.scope.now.minus(within).0)),
-            (Some(_), None) if column.data.known() == 0 => None,
+            (Some(_), None) if column.known() == 0 => None,
             (Some(_), None) => return Err(EvalError::NoTimes { tag: tag.name.clone() }),
         };
         let stats = match data {
             Cow::Borrowed(_) => self.scope.snapshot.column_stats(&tag.name)?,
             Cow::Owned(_) => None,
         };
+        let changed = match data {
+            Cow::Borrowed(_) => column.changed(),
+            Cow::Owned(_) => &[],
+        };
         if let Some(slot) = self.tags.get_mut(id.index()) {
-            *slot = Some(Tag { data, stats, fresh });
+            *slot = Some(Tag { data, stats, fresh, changed });
         }
         Ok(())
     }
@@ -146,7 +153,7 @@ impl<'a> Bound<'a> {
     /// The column of a stored tag; `None` when the store does not have it.
     pub fn tag(&self, id: TagId) -> Option<Source<'_>> {
         let tag = self.tags.get(id.index())?.as_ref()?;
-        Some(Source { data: &tag.data, fresh: tag.fresh, blocks: tag.stats.map(ColumnStats::blocks) })
+        Some(Source { data: &tag.data, fresh: tag.fresh, blocks: tag.stats.map(ColumnStats::blocks), changed: tag.changed })
     }
 
     /// What identifies the contents of a tag's column; `None` where nothing does, or where it was converted.
@@ -253,9 +260,9 @@ fn shared(plan: &Plan, nodes: usize, number: impl Fn(Node) -> Option<u32>) -> Ve
 /// The column's values in the type `ty`.
 fn readable<'a>(column: &'a Column, name: &str, ty: &Type) -> Result<Cow<'a, ColumnData>, EvalError> {
     if reads_as(&column.ty, ty) {
-        return Ok(Cow::Borrowed(&column.data));
+        return Ok(Cow::Borrowed(column.stored().0));
     }
-    Ok(Cow::Owned(column.in_type(name, ty)?.data))
+    Ok(Cow::Owned(column.in_type(name, ty)?.stored().0.clone()))
 }
 
 /// Whether every stored value of the one type is, as it lies, a value of the other.

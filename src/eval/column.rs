@@ -1,6 +1,7 @@
 //! Reading stored columns: one value, a block of values, or a block of answers to a test, by loops over the column in its own width.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use arrow_array::{Array, FixedSizeListArray, Float64Array, Int64Array};
 use arrow_buffer::BooleanBuffer;
@@ -10,7 +11,7 @@ use super::masks::{BLOCK, Bits, NONE, Truths, among, and, count, first, rows, se
 use super::ready::{Ready, in_list};
 use super::scan::{Number, one_of, scan, shares_any};
 use crate::base::Place;
-use crate::store::{BlockStats, ColumnData, Extent};
+use crate::store::{BlockStats, ChangedBlock, ColumnData, Extent};
 
 /// A column as an evaluation reads it.
 #[derive(Clone, Copy)]
@@ -20,11 +21,21 @@ pub struct Source<'b> {
     pub fresh: Option<(&'b Int64Array, i64)>,
     /// What each block of the column holds, where that is known.
     pub blocks: Option<&'b [BlockStats]>,
+    /// By block: what stands in the place of the column's own values.
+    pub changed: &'b [Option<Arc<ChangedBlock>>],
 }
 
 impl<'b> Source<'b> {
     pub fn plain(data: &'b ColumnData) -> Self {
-        Source { data, fresh: None, blocks: None }
+        Source { data, fresh: None, blocks: None, changed: &[] }
+    }
+
+    /// The block of a row that changed, as a column of its own.
+    #[inline]
+    fn changed(&self, row: usize) -> Option<Source<'b>> {
+        let block = self.changed.get(row / BLOCK)?.as_deref()?;
+        let fresh = self.fresh.map(|(written, from)| (block.written.as_ref().unwrap_or(written), from));
+        Some(Source { data: &block.data, fresh, blocks: Some(std::slice::from_ref(&block.stats)), changed: &[] })
     }
 
     /// How many of the block's rows the column has.
@@ -34,6 +45,9 @@ impl<'b> Source<'b> {
 
     /// Whether the row has a value.
     pub fn is_known(&self, row: usize) -> bool {
+        if let Some(block) = self.changed(row) {
+            return block.is_known(row % BLOCK);
+        }
         self.data.is_valid(row) && self.is_fresh(row)
     }
 
@@ -44,6 +58,9 @@ impl<'b> Source<'b> {
 
     /// Which of the `len` rows from `start` on have a value.
     pub fn known(&self, start: usize, len: usize) -> Bits {
+        if let Some(block) = self.changed(start) {
+            return block.known(0, len);
+        }
         let n = self.rows(start, len);
         let mut known = first(n);
         if let Some(nulls) = self.data.nulls() {
@@ -58,6 +75,9 @@ impl<'b> Source<'b> {
     }
 
     pub fn get(&self, row: usize) -> Option<Scalar<'b>> {
+        if let Some(block) = self.changed(row) {
+            return block.get(row % BLOCK);
+        }
         if !self.is_known(row) {
             return None;
         }
@@ -83,6 +103,9 @@ impl<'b> Source<'b> {
 
     /// The values of the `len` rows from `start` on.
     pub fn lanes(&self, start: usize, len: usize) -> Lanes<'b> {
+        if let Some(block) = self.changed(start) {
+            return block.lanes(0, len);
+        }
         let known = self.known(start, len);
         let n = self.rows(start, len);
         macro_rules! widened {
@@ -114,6 +137,9 @@ impl<'b> Source<'b> {
 
     /// The answers of the `len` rows from `start` on to a test, in the rows of `need`; of other rows nothing is said.
     pub fn test(&self, test: &Ready, start: usize, len: usize, need: &Bits, out: &mut Truths) {
+        if let Some(block) = self.changed(start) {
+            return block.test(test, 0, len, need, out);
+        }
         let known = self.known(start, len);
         match self.foreseen(test, start) {
             Some(true) => return *out = Truths { yes: known, no: NONE },

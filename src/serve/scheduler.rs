@@ -298,7 +298,7 @@ impl Scheduler {
         let mut users = Vec::new();
         for tag in self.project.program.schema.tags.iter().filter(|t| matches!(&t.ty, Type::Address(of) if **of == *account)) {
             let Some(column) = self.snapshot.tag(&tag.name)? else { continue };
-            let is = |row: &usize| matches!(column.data.value(*row, &column.ty), Some(Value::Text(text)) if *text == *address);
+            let is = |row: &usize| matches!(column.value(*row), Some(Value::Text(text)) if *text == *address);
             users.extend((0..self.snapshot.user_count()).filter(is).filter_map(|row| u32::try_from(row).ok()).map(UserNo));
         }
         Ok(users)
@@ -330,6 +330,10 @@ impl Scheduler {
 
     /// Takes over a changed program and imported data.
     fn look(&mut self) -> Result<(), Failure> {
+        if let Some(why) = self.intake.as_ref().and_then(|intake| intake.trouble()) {
+            self.office.metrics.troubles.add(1);
+            self.office.journal.trouble(&Failure::new(why), Duration::ZERO);
+        }
         let watch = Watch::of(&self.project.folder)?;
         let snapshot = self.store.snapshot()?;
         let imported = !Arc::ptr_eq(&snapshot, &self.snapshot);

@@ -116,8 +116,9 @@ impl Column {
     /// # Errors
     /// [`StoreError::TypeChanged`] when there are values that the type cannot hold.
     pub fn in_type(&self, name: &str, to: &Type) -> Result<Column, StoreError> {
-        let data = convert(&self.data, &self.ty, to).map_err(|values| changed(name, &self.ty, to, values))?;
-        Ok(Column { ty: to.clone(), data, written: self.written.clone() })
+        let whole = self.whole();
+        let data = convert(&whole.data, &self.ty, to).map_err(|values| changed(name, &self.ty, to, values))?;
+        Ok(Column::new(to.clone(), data, whole.written.clone()))
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn of_column(name: &str, column: &Column) -> Result<RecordBatch, Arro
 pub(super) fn to_column(batch: &RecordBatch, ty: &Type, fresh: bool) -> Option<Column> {
     let data = ColumnData::from_array(batch.columns().first()?, ty)?;
     let written = if fresh { Some(micros(batch.columns().get(1)?)?) } else { None };
-    Some(Column { ty: ty.clone(), data, written })
+    Some(Column::new(ty.clone(), data, written))
 }
 
 fn event_fields(schema: &EventSchema) -> Fields {

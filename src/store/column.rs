@@ -24,6 +24,8 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, TimeUnit};
 use std::sync::Arc;
 
+use super::blocks::{BLOCK_ROWS, BlockStats};
+use super::changed::ChangedBlock;
 use crate::base::{Calendar, Date, Elapsed, Instant, Place, TimeOfDay, Type, Value};
 
 /// Sets over an enum with at most this many members are bit sets.
@@ -240,32 +242,66 @@ fn list_values(items: &dyn Array, of: &Type) -> Option<Vec<Value>> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     pub ty: Type,
-    pub data: ColumnData,
-    /// Microseconds since 1970 in UTC; only where the tag declares `fresh`.
-    pub written: Option<Int64Array>,
+    pub(super) data: ColumnData,
+    pub(super) written: Option<Int64Array>,
+    /// By block: what stands in the place of the column's own values.
+    pub(super) changed: Vec<Option<Arc<ChangedBlock>>>,
 }
 
 impl Column {
+    /// `written` is in microseconds since 1970 in UTC, and only for a tag that declares `fresh`.
+    pub fn new(ty: Type, data: ColumnData, written: Option<Int64Array>) -> Self {
+        Column { ty, data, written, changed: Vec::new() }
+    }
+
+    /// The values, but for the blocks that changed, and when they were written.
+    pub fn stored(&self) -> (&ColumnData, Option<&Int64Array>) {
+        (&self.data, self.written.as_ref())
+    }
+
+    /// By block: what changed since the column was made.
+    pub fn changed(&self) -> &[Option<Arc<ChangedBlock>>] {
+        &self.changed
+    }
+
     /// Rows that the column has; users with a higher number have no value.
     pub fn len(&self) -> usize {
-        self.data.len()
+        let last = self.changed.iter().enumerate().rev().find_map(|(block, c)| Some(block * BLOCK_ROWS + c.as_ref()?.data.len()));
+        self.data.len().max(last.unwrap_or(0))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
+        self.len() == 0
+    }
+
+    /// Rows that have a value.
+    pub fn known(&self) -> usize {
+        let blocks = self.changed.iter().enumerate().filter_map(|(block, c)| Some((block, c.as_ref()?)));
+        blocks
+            .fold(self.data.known(), |known, (block, c)| known - BlockStats::of(&self.data, block).known as usize + c.stats.known as usize)
     }
 
     pub fn value(&self, row: usize) -> Option<Value> {
-        self.data.value(row, &self.ty)
+        let (data, _, row) = self.part(row);
+        data.value(row, &self.ty)
     }
 
     pub fn is_valid(&self, row: usize) -> bool {
-        self.data.is_valid(row)
+        let (data, _, row) = self.part(row);
+        data.is_valid(row)
     }
 
     /// When this user's value was written, where that is kept.
     pub fn written_at(&self, row: usize) -> Option<Instant> {
-        let written = self.written.as_ref()?;
-        (row < written.len() && written.is_valid(row)).then(|| Instant(written.value(row)))
+        let (_, written, row) = self.part(row);
+        written.filter(|w| row < w.len() && w.is_valid(row)).map(|w| Instant(w.value(row)))
+    }
+
+    /// Where a row is.
+    fn part(&self, row: usize) -> (&ColumnData, Option<&Int64Array>, usize) {
+        match self.changed.get(row / BLOCK_ROWS) {
+            Some(Some(block)) => (&block.data, block.written.as_ref(), row % BLOCK_ROWS),
+            _ => (&self.data, self.written.as_ref(), row),
+        }
     }
 }

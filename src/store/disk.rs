@@ -27,7 +27,7 @@ use super::live::{Log, overlay};
 use super::manifest::{self, EventEntry, Manifest, SegmentEntry, TagEntry, UsersEntry};
 use super::snapshot::{EventPart, SegmentPart, Snapshot, TagPart};
 use super::users::{IdSegment, Ids, Users};
-use super::writer::Writer;
+use super::writer::{LOCK_TRIES, Writer};
 use super::{EventSegment, EventTable, batches, blocks, file};
 use crate::base::world::World;
 use crate::base::{EventSchema, TagSchema};
@@ -123,7 +123,7 @@ impl Store {
             if self.manifest()? != folded {
                 continue; // Changes were folded meanwhile, and their files may be gone; or users came in whom these columns do not know.
             }
-            let snapshot = if rows.is_empty() { from } else { Arc::new(overlay(&from, &rows, position)) };
+            let snapshot = if rows.is_empty() { from } else { Arc::new(overlay(&from, &rows, position)?) };
             *live = Some((folded, snapshot.clone()));
             return Ok(snapshot);
         }
@@ -170,7 +170,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] when there is another.
     pub fn writer(&self) -> Result<Writer, StoreError> {
-        Writer::open(&self.dir, self.world.clone())
+        Writer::open(&self.dir, self.world.clone(), LOCK_TRIES)
+    }
+
+    /// As [`Store::writer`], without a moment's wait.
+    pub(super) fn writer_at_once(&self) -> Result<Writer, StoreError> {
+        Writer::open(&self.dir, self.world.clone(), 1)
     }
 
     /// Reads every file in full and compares it with the manifest.

@@ -259,7 +259,7 @@ fn typed_batch(schema: &SchemaRef, columns: &[(&str, &Column)], rows: &[(&str, U
                 }
                 Arc::new(lists.finish())
             }
-            ty => gather(ty, &[&column.data], &picks).to_array(),
+            ty => gather(ty, &[&column.whole().data], &picks).to_array(),
         });
     }
     RecordBatch::try_new(schema.clone(), arrays)

@@ -7,6 +7,7 @@ mod adapt;
 mod batches;
 mod blocks;
 mod build;
+mod changed;
 pub mod column;
 pub mod declare;
 mod digest;
@@ -32,6 +33,7 @@ mod writer;
 
 pub use blocks::{BLOCK_ROWS, BlockStats, ColumnStats, Extent};
 pub use build::{ColumnBuilder, Pick, gather};
+pub use changed::ChangedBlock;
 pub use column::{Column, ColumnData};
 pub use disk::Store;
 pub(crate) use error::words;

@@ -210,6 +210,11 @@ impl TagPart {
 }
 
 impl EventPart {
+    /// How many of the table's segments are those of the files; they come first.
+    pub fn segments_of_files(&self) -> Result<usize, StoreError> {
+        self.segments.iter().map(|part| Ok(part.batches.get()?.len())).sum()
+    }
+
     /// Events in memory.
     pub fn of(table: EventTable) -> Self {
         EventPart { table: Arc::new(Lazy::ready(table)), segments: Vec::new(), as_stored: false }
@@ -251,7 +256,7 @@ impl SnapshotBuilder {
         let mut data = ColumnBuilder::new(&schema.ty);
         values.iter().for_each(|v| data.push(v.as_ref().map(|(v, _)| v)));
         let written = schema.fresh.map(|_| values.iter().map(|v| v.as_ref().and_then(|(_, at)| at.map(|at| at.0))).collect::<Int64Array>());
-        let column = Column { ty: schema.ty.clone(), data: data.finish(), written };
+        let column = Column::new(schema.ty.clone(), data.finish(), written);
         match self.schema.tag_named(&schema.name).map(|id| id.index()) {
             Some(i) => {
                 self.schema.tags[i] = schema;

@@ -35,7 +35,7 @@ impl Stats {
     /// Sums up a column of a store with so many users.
     pub fn of(column: &Column, users: usize) -> Self {
         let values = || (0..column.len()).filter_map(|row| column.value(row));
-        let known = column.data.known();
+        let known = column.known();
         let spread = match &column.ty {
             Type::Bool | Type::Enum(_) => counts(values()),
             Type::Set(of) if !matches!(**of, Type::Text { .. }) => {
@@ -131,7 +131,7 @@ mod tests {
     fn stats(ty: Type, values: &[Option<Value>]) -> Stats {
         let mut b = ColumnBuilder::new(&ty);
         values.iter().for_each(|v| b.push(v.as_ref()));
-        Stats::of(&Column { ty, data: b.finish(), written: None }, values.len() + 1)
+        Stats::of(&Column::new(ty, b.finish(), None), values.len() + 1)
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::blocks::{self, ColumnStats};
 use super::column::{Column, ColumnData};
@@ -50,8 +51,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(dir: &Path, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let lock = lock(dir)?;
+    pub(super) fn open(dir: &Path, world: Arc<dyn World>, tries: u32) -> Result<Self, StoreError> {
+        let lock = lock(dir, LOCK, tries)?;
         let manifest = read_manifest(dir)?;
         let writer = Writer {
             dir: dir.into(),
@@ -68,7 +69,7 @@ impl Writer {
 
     /// Makes an empty store where there is none.
     pub(super) fn create(dir: &Path, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let lock = lock(dir)?;
+        let lock = lock(dir, LOCK, LOCK_TRIES)?;
         let manifest = match read_manifest(dir) {
             Err(StoreError::NoStore(_)) => Manifest::new(),
             other => other?, // Another process was faster.
@@ -190,6 +191,7 @@ impl Writer {
 
     fn tag_entry(&mut self, schema: TagSchemaFile, column: &Column) -> Result<TagEntry, StoreError> {
         let name = format!("{}.{}", stem(&schema.name), self.take_number());
+        let column = &*column.whole();
         let data = self.put("tags", &format!("{name}.arrow"), &[batches::of_column(&schema.name, column)])?;
         let stats = blocks::of_stats(&ColumnStats::of(&column.data), &ColumnData::data_type_of(&column.ty));
         let stats = Some(self.put("tags", &format!("{name}.stats.arrow"), &[stats])?);
@@ -395,8 +397,13 @@ fn damaged_id(dir: &Path, entry: &UsersEntry) -> StoreError {
     StoreError::Damaged { file: dir.join(&entry.ids.file), what: words!("an id in it is not text", "其中有的编号不是文本") }
 }
 
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join(LOCK);
+/// How often a lock is tried: one who lets go of it while another program is being started has done so a moment later.
+pub(super) const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// Takes the lock `name` of the store in `dir`; it is held as long as the file is open.
+pub(super) fn lock(dir: &Path, name: &str, tries: u32) -> Result<File, StoreError> {
+    let path = dir.join(name);
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -404,10 +411,14 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         .write(true)
         .open(&path)
         .map_err(|e| if e.kind() == io::ErrorKind::NotFound { StoreError::NoStore(dir.into()) } else { StoreError::write(&path, e) })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(path)),
-        Err(TryLockError::Error(e)) => Err(StoreError::write(&path, e)),
+    let mut more = 1..tries;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if more.next().is_some() => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy(path)),
+            Err(TryLockError::Error(e)) => return Err(StoreError::write(&path, e)),
+        }
     }
 }
 

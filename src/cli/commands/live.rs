@@ -190,6 +190,10 @@ fn stream(
             "{taken} 条变更已落盘;{repeated} 条重复,{refused} 行被拒绝"
         ));
     }
+    if let Some(why) = writer.trouble() {
+        let Words { en, zh } = why.words();
+        cx.say(&msg!("live changes stay in their log for now: {en}", "实时变更暂留在日志中:{zh}"));
+    }
     if let Err(e) = ended {
         return Err(Failure::new(msg!("standard input cannot be read further: {e}", "无法继续读取标准输入:{e}")));
     }

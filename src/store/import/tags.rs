@@ -348,7 +348,7 @@ fn place(tag: &TagSchema, old: Option<&Column>, chunks: &[&ColumnData], picks: &
         };
         picks.iter().enumerate().map(at).collect::<Int64Array>()
     });
-    Ok(Column { ty: tag.ty.clone(), data, written })
+    Ok(Column::new(tag.ty.clone(), data, written))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::store::{Words, words};
 /// How far ahead of the clock an event may be: clocks of two machines differ.
 pub const FUTURE: Elapsed = Elapsed::minutes(5);
 /// Bytes of a user id, and of an event's id.
-const MAX_ID: usize = 200;
+const MAX_ID: usize = 256;
 
 /// What happened to one user.
 #[derive(Clone, Debug, PartialEq)]

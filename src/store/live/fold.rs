@@ -1,12 +1,11 @@
 //! Live changes become columns and segments: by every import, by `tags compact`, and when many have gathered.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::log::{self, Log, Row};
-use super::overlay::{patched, said, segment};
+use super::log::{self, Log};
+use super::overlay::{by_name, said, segment};
 use crate::store::{StoreError, Writer};
 
 impl Writer {
@@ -20,15 +19,11 @@ impl Writer {
             return Ok(0);
         }
         let snapshot = self.snapshot()?;
-        let (mut tags, mut events): (BTreeMap<&str, Vec<&Row>>, BTreeMap<&str, Vec<&Row>>) = Default::default();
-        for row in &rows {
-            let of = if row.is_event { &mut events } else { &mut tags };
-            of.entry(row.name.as_str()).or_default().push(row);
-        }
+        let (tags, events) = by_name(&rows);
         for (name, rows) in tags {
             let Some(tag) = snapshot.schema().tag_named(name).and_then(|id| snapshot.schema().tags.get(id.index())) else { continue };
             if let Some(column) = snapshot.tag(name)? {
-                self.put_column(name, &patched(column, tag, &said(tag, &rows)))?;
+                self.put_column(name, &column.with(&said(tag, &rows), tag.fresh.is_some()))?;
             }
         }
         for (name, rows) in events {

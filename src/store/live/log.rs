@@ -5,9 +5,12 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+
+use super::background::{Checkpoints, Trouble};
 
 use crate::base::{Instant, UserNo};
 use crate::store::StoreError;
@@ -38,8 +41,11 @@ CREATE TABLE IF NOT EXISTS change (
 ) STRICT;
 PRAGMA user_version = 1;";
 
-/// Pages of write-ahead log that SQLite gathers before it moves them into the file, which the change that comes then waits for.
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// Changes that gather in the write-ahead log before they are moved into the file.
+const CHECKPOINT_ROWS: u64 = 10_000;
+/// How often one who appends looks whether a checkpoint has ended, and for how many times.
+const LOOK: Duration = Duration::from_micros(500);
+const LOOKS: i32 = 20_000;
 /// How long a reader waits for a moment in which the file can be read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -68,7 +74,7 @@ pub fn files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     Ok(files)
 }
 
-fn failed(path: &Path, e: rusqlite::Error) -> StoreError {
+pub fn failed(path: &Path, e: rusqlite::Error) -> StoreError {
     match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
             StoreError::Damaged { file: path.into(), what: words!("it is not a log of live changes", "不是实时变更日志") }
@@ -157,15 +163,18 @@ fn row_of(row: &rusqlite::Row) -> rusqlite::Result<Row> {
 
 /// `None` for a file that went away, or that nothing was written to yet.
 fn open_to_read(path: &Path) -> Result<Option<Connection>, StoreError> {
-    if !path.exists() {
-        return Ok(None);
-    }
     // A log of another process can only be read by one who may touch its index beside it.
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|e| failed(path, e))?;
+    let db = match Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX) {
+        Ok(db) => db,
+        Err(_) if !path.exists() => return Ok(None),
+        Err(e) => return Err(failed(path, e)),
+    };
     db.busy_timeout(PATIENCE).map_err(|e| failed(path, e))?;
-    let there = db.query_row("SELECT 1 FROM sqlite_master WHERE name = 'change'", [], |_| Ok(())).optional();
-    Ok(there.map_err(|e| failed(path, e))?.map(|()| db))
+    match db.query_row("SELECT 1 FROM sqlite_master WHERE name = 'change'", [], |_| Ok(())).optional() {
+        // SQLite opens a file when it first reads it.
+        Err(_) if !path.exists() => Ok(None),
+        there => Ok(there.map_err(|e| failed(path, e))?.map(|()| db)),
+    }
 }
 
 /// The newest file, for the one who appends.
@@ -177,23 +186,26 @@ pub struct Appender {
     next: u64,
     pub began: Instant,
     pub rows: u64,
+    checkpoints: Checkpoints,
+    /// Rows since the last one.
+    unmoved: u64,
 }
 
 impl Appender {
     /// Goes on with the newest file, or begins one after `position`.
-    pub fn open(dir: &Path, position: u64, now: Instant) -> Result<Appender, StoreError> {
+    pub fn open(dir: &Path, position: u64, now: Instant, trouble: &Arc<Trouble>) -> Result<Appender, StoreError> {
         let files = files(dir)?;
         let next = Log::last(dir)?.max(position) + 1;
         match files.split_last() {
-            Some(((_, newest), older)) => Appender::at(newest.clone(), older.last().map(|(_, p)| p.as_path()), next, now),
-            None => Appender::begin(dir, None, next, now),
+            Some(((_, newest), older)) => Appender::at(newest.clone(), older.last().map(|(_, p)| p.as_path()), next, now, trouble),
+            None => Appender::begin(dir, None, next, now, trouble),
         }
     }
 
-    fn begin(dir: &Path, before: Option<&Path>, next: u64, now: Instant) -> Result<Appender, StoreError> {
+    fn begin(dir: &Path, before: Option<&Path>, next: u64, now: Instant, trouble: &Arc<Trouble>) -> Result<Appender, StoreError> {
         let folder = folder(dir);
         fs::create_dir_all(&folder).map_err(|e| StoreError::write(&folder, e))?;
-        let appender = Appender::at(folder.join(format!("{next:020}.db")), before, next, now)?;
+        let appender = Appender::at(folder.join(format!("{next:020}.db")), before, next, now, trouble)?;
         if cfg!(unix) {
             for folder in [folder.as_path(), dir] {
                 File::open(folder).and_then(|f| f.sync_all()).map_err(|e| StoreError::write(folder, e))?;
@@ -202,26 +214,32 @@ impl Appender {
         Ok(appender)
     }
 
-    fn at(path: PathBuf, before: Option<&Path>, next: u64, now: Instant) -> Result<Appender, StoreError> {
+    fn at(path: PathBuf, before: Option<&Path>, next: u64, now: Instant, trouble: &Arc<Trouble>) -> Result<Appender, StoreError> {
         let open = || -> rusqlite::Result<(Connection, u64)> {
             let db = Connection::open(&path)?;
-            db.busy_timeout(PATIENCE)?;
+            db.busy_handler(Some(|looks| {
+                std::thread::sleep(LOOK);
+                looks < LOOKS
+            }))?;
             db.pragma_update(None, "journal_mode", "WAL")?;
             db.pragma_update(None, "synchronous", "FULL")?;
-            db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            db.pragma_update(None, "wal_autocheckpoint", 0)?;
             db.execute_batch(SCHEMA)?;
             let rows = db.query_row("SELECT count(*) FROM change", [], |row| row.get(0))?;
             Ok((db, rows))
         };
         let (db, rows) = open().map_err(|e| failed(&path, e))?;
         let before = before.map(open_to_read).transpose()?.flatten();
-        Ok(Appender { path, db, before, next, began: now, rows })
+        let checkpoints = Checkpoints::of(&path, trouble)?;
+        Ok(Appender { path, db, before, next, began: now, rows, checkpoints, unmoved: 0 })
     }
 
     /// Begins a new file; the ids of this one are still known.
-    pub fn rotate(&mut self, dir: &Path, now: Instant) -> Result<(), StoreError> {
-        let next = Appender::begin(dir, Some(&self.path), self.next, now)?;
-        *self = next;
+    pub fn rotate(&mut self, dir: &Path, now: Instant, trouble: &Arc<Trouble>) -> Result<(), StoreError> {
+        let next = Appender::begin(dir, Some(&self.path), self.next, now, trouble)?;
+        let old = std::mem::replace(self, next);
+        // It may have a checkpoint to end, and changes wait.
+        std::thread::spawn(move || drop(old));
         Ok(())
     }
 
@@ -229,7 +247,7 @@ impl Appender {
     pub fn append(&mut self, rows: &[Row]) -> Result<Vec<bool>, StoreError> {
         let mut next = self.next;
         let mut write = || -> rusqlite::Result<Vec<bool>> {
-            let transaction = self.db.transaction()?;
+            let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut new = Vec::with_capacity(rows.len());
             {
                 let mut insert =
@@ -254,7 +272,12 @@ impl Appender {
         };
         let new = write().map_err(|e| failed(&self.path, e))?;
         self.rows += next - self.next;
+        self.unmoved += next - self.next;
         self.next = next;
+        if self.unmoved >= CHECKPOINT_ROWS {
+            self.unmoved = 0;
+            self.checkpoints.wake();
+        }
         Ok(new)
     }
 

@@ -14,6 +14,7 @@
 //! events so that one that is sent again is known. Users get their numbers from the store's writer before a change of theirs is logged, so a
 //! number never moves.
 
+mod background;
 mod change;
 mod feed;
 mod fold;

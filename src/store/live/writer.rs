@@ -1,18 +1,19 @@
 //! The one who appends: changes that came together are made durable together, then each sender is told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
+use super::background::{Folding, Trouble};
 use super::change::Change;
 use super::log::{Appender, Row};
 use crate::base::{Elapsed, Schema, UserNo, Zone};
 use crate::store::export::{json, quoted};
 use crate::store::users::NewUsers;
+use crate::store::writer::{LOCK_TRIES, lock};
 use crate::store::{Column, ColumnBuilder, Store, StoreError, Words, words};
 
 /// The lock of the one process that appends.
@@ -24,9 +25,7 @@ const GATHER: Duration = Duration::from_millis(2);
 const MOST_CHANGES: usize = 10_000;
 /// A file is ended after this time and by nothing else: the ids in it and in the one before are all that are known.
 const FILE_AGE: Elapsed = Elapsed::hours(1);
-/// Changes that lie outside the columns before they are folded.
-const FOLD_ROWS: u64 = 200_000;
-/// How long a change of a new user waits for an import to end.
+/// How long changes of a new user wait for an import to end; those of others go on meanwhile.
 const WRITER_PATIENCE: Duration = Duration::from_secs(20);
 const WRITER_PAUSE: Duration = Duration::from_millis(5);
 
@@ -84,6 +83,7 @@ struct Request {
 pub struct LiveWriter {
     queue: Sender<Request>,
     declared: Arc<Mutex<Schema>>,
+    trouble: Arc<Trouble>,
     _end: Arc<End>,
 }
 
@@ -108,23 +108,26 @@ impl LiveWriter {
     /// # Errors
     /// [`StoreError::Busy`] when another process appends; otherwise why the store cannot be used.
     pub fn open(store: &Store, declared: Schema) -> Result<LiveWriter, StoreError> {
-        let lock = lock(store)?;
+        let lock = lock(store.dir(), LOCK, LOCK_TRIES)?;
         let manifest = store.manifest_snapshot()?;
-        let appender = Appender::open(store.dir(), manifest.live_position(), store.world().now())?;
+        let trouble = Arc::<Trouble>::default();
+        let appender = Appender::open(store.dir(), manifest.live_position(), store.world().now(), &trouble)?;
         let declared = Arc::new(Mutex::new(declared));
         let (queue, requests) = mpsc::channel();
+        let folding = Folding::new(store.clone(), manifest.live_position(), trouble.clone());
         let desk = Desk {
             store: store.clone(),
             appender,
             declared: declared.clone(),
-            folded: manifest.live_position(),
-            folding: None,
+            parked: Vec::new(),
+            folding,
+            trouble: trouble.clone(),
             _lock: lock,
         };
         let thread = thread::Builder::new().name("live changes".into()).spawn(move || desk.work(&requests));
         let thread = thread.map_err(|e| StoreError::write(store.dir(), e))?;
         let end = End { queue: Mutex::new(Some(queue.clone())), thread: Mutex::new(Some(thread)) };
-        Ok(LiveWriter { queue, declared, _end: Arc::new(end) })
+        Ok(LiveWriter { queue, declared, trouble, _end: Arc::new(end) })
     }
 
     /// Queues changes that belong together; they are in the store all or none.
@@ -135,19 +138,15 @@ impl LiveWriter {
         Ticket(told)
     }
 
+    /// What went wrong in the background since this was asked last: changes that could not be folded or moved out of the log. Nothing is lost
+    /// by it, and it is tried again.
+    pub fn trouble(&self) -> Option<Arc<StoreError>> {
+        self.trouble.take()
+    }
+
     /// The program was loaded anew.
     pub fn declare(&self, declared: Schema) {
         *self.declared.lock().unwrap_or_else(PoisonError::into_inner) = declared;
-    }
-}
-
-fn lock(store: &Store) -> Result<File, StoreError> {
-    let path: PathBuf = store.dir().join(LOCK);
-    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(|e| StoreError::write(&path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Busy(path)),
-        Err(std::fs::TryLockError::Error(e)) => Err(StoreError::write(&path, e)),
     }
 }
 
@@ -156,150 +155,179 @@ struct Desk {
     store: Store,
     appender: Appender,
     declared: Arc<Mutex<Schema>>,
-    /// Up to where the columns hold everything, as far as this thread knows.
-    folded: u64,
-    folding: Option<JoinHandle<()>>,
+    /// What waits for the store's writer, and since when.
+    parked: Vec<(Clock, Request)>,
+    folding: Folding,
+    trouble: Arc<Trouble>,
     /// Held until the thread ends.
     _lock: File,
 }
 
+/// What a request needs before it can be written.
+enum Needs {
+    Nothing(Vec<Row>),
+    /// Users, tags or events that the store does not know yet.
+    Writer,
+}
+
 impl Desk {
     fn work(mut self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
-            let mut group = vec![first];
-            let mut changes = group.iter().map(|r| r.changes.len()).sum::<usize>();
-            let mut left = GATHER;
-            while changes < MOST_CHANGES {
-                match requests.recv_timeout(left) {
-                    Ok(more) => {
-                        changes += more.changes.len();
-                        group.push(more);
-                        // From here on only what waits already.
-                        left = Duration::ZERO;
-                    }
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        while let Some(group) = self.gather(requests) {
+            let mut ready = Vec::new();
+            for (since, request) in group {
+                match self.prepared(&request.changes) {
+                    Ok(Needs::Nothing(rows)) => ready.push((request, rows)),
+                    Ok(Needs::Writer) => self.parked.push((since, request)),
+                    Err(e) => request.answer(Err(e)),
                 }
             }
-            let result = self.write(&group);
-            let mut new = result.as_ref().map(|new| new.clone().into_iter()).ok();
-            let position = self.appender.position();
-            for request in group {
-                let answer = match (&result, &mut new) {
-                    (Ok(_), Some(new)) => Ok(Acknowledged { new: new.by_ref().take(request.changes.len()).collect(), position }),
-                    (Err(e), _) => Err(e.clone()),
-                    (Ok(_), None) => Err(LiveError::Ended),
-                };
-                let _ = request.done.send(answer); // Who does not wait any more need not be told.
+            self.admit(&mut ready);
+            self.write(ready);
+            let now = self.store.world().now();
+            if self.appender.rows > 0 && now.since(self.appender.began) > FILE_AGE {
+                let rotated = self.appender.rotate(self.store.dir(), now, &self.trouble);
+                self.trouble.note(rotated);
             }
-            self.tidy();
+            self.folding.tend(self.appender.position());
         }
-        if let Some(folding) = self.folding.take() {
-            let _ = folding.join(); // What is not folded stays in the log.
-        }
+        self.folding.end();
     }
 
-    fn write(&mut self, group: &[Request]) -> Result<Vec<bool>, LiveError> {
-        let changes: Vec<&Change> = group.iter().flat_map(|r| &r.changes).collect();
-        let numbers = self.numbers(&changes)?;
-        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let rows: Vec<Row> = changes.iter().filter_map(|change| row(change, &numbers, &declared)).collect();
-        if rows.len() != changes.len() {
-            let undeclared = words!("a change names a tag or event that is not declared any more", "变更涉及的标签或事件已不再声明");
-            return Err(StoreError::Import(undeclared).into());
+    /// What is to be looked at now: what came together, behind what was put off. `None` when nothing can come any more.
+    fn gather(&mut self, requests: &Receiver<Request>) -> Option<Vec<(Clock, Request)>> {
+        let mut group = std::mem::take(&mut self.parked);
+        let first = match group.is_empty() {
+            true => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => requests.recv_timeout(WRITER_PAUSE),
+        };
+        match first {
+            Ok(first) => group.push((Clock::now(), first)),
+            Err(RecvTimeoutError::Disconnected) if group.is_empty() => return None,
+            Err(RecvTimeoutError::Disconnected) => {
+                thread::sleep(WRITER_PAUSE);
+                return Some(group);
+            }
+            Err(RecvTimeoutError::Timeout) => return Some(group),
         }
-        self.store.world().about_to_write("live changes").map_err(|e| StoreError::write(self.store.dir(), e))?;
-        Ok(self.appender.append(&rows)?)
+        let mut changes: usize = group.iter().map(|(_, r)| r.changes.len()).sum();
+        let mut left = GATHER;
+        while changes < MOST_CHANGES
+            && let Ok(more) = requests.recv_timeout(left)
+        {
+            changes += more.changes.len();
+            group.push((Clock::now(), more));
+            // From here on only what waits already.
+            left = Duration::ZERO;
+        }
+        Some(group)
     }
 
-    /// The numbers of the users. Users, tags and events that the store does not know yet are put there first.
-    fn numbers(&self, changes: &[&Change]) -> Result<BTreeMap<String, UserNo>, StoreError> {
+    fn prepared(&self, changes: &[Change]) -> Result<Needs, LiveError> {
         let snapshot = self.store.manifest_snapshot()?;
-        let mut numbers = BTreeMap::new();
-        let (mut new_users, mut new_names) = (BTreeSet::new(), BTreeSet::new());
+        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rows, mut all) = (Vec::with_capacity(changes.len()), true);
         for change in changes {
-            match snapshot.user_no(change.user()) {
-                Some(number) => _ = numbers.insert(change.user().to_owned(), number),
-                None => _ = new_users.insert(change.user()),
-            }
             let known = match change {
                 Change::Tag { tag, .. } => snapshot.schema().tag_named(tag).is_some(),
                 Change::Event { event, .. } => snapshot.schema().event_named(event).is_some(),
             };
-            if !known {
-                new_names.insert(match change {
-                    Change::Tag { tag, .. } => (false, tag.as_str()),
-                    Change::Event { event, .. } => (true, event.as_str()),
-                });
-            }
-        }
-        if new_users.is_empty() && new_names.is_empty() {
-            return Ok(numbers);
-        }
-        let mut writer = self.patient_writer()?;
-        // An import may have been faster.
-        let current = writer.snapshot()?;
-        let mut new = NewUsers::after(current.user_count());
-        for user in new_users {
-            let number = match current.user_no(user) {
-                Some(number) => number,
-                None => new.get_or_add(user).ok_or(StoreError::TooManyUsers)?,
+            let user = snapshot.user_no(change.user());
+            let Some(row) = row(change, user.unwrap_or(UserNo(0)), &declared) else {
+                let undeclared = words!("a change names a tag or event that is not declared any more", "变更涉及的标签或事件已不再声明");
+                return Err(StoreError::Import(undeclared).into());
             };
-            numbers.insert(user.to_owned(), number);
+            all &= known && user.is_some();
+            rows.push(row);
         }
-        writer.add_users(new)?;
+        Ok(if all { Needs::Nothing(rows) } else { Needs::Writer })
+    }
+
+    /// Puts what the store does not know yet into it, when no import holds it; what waited too long is refused.
+    fn admit(&mut self, ready: &mut Vec<(Request, Vec<Row>)>) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let admitted = self.add_unknown();
+        if let Err(StoreError::Busy(path)) = &admitted {
+            let stopping = self.store.world().stopping();
+            let (late, waiting) =
+                std::mem::take(&mut self.parked).into_iter().partition(|(since, _)| stopping || since.elapsed() > WRITER_PATIENCE);
+            self.parked = waiting;
+            let late: Vec<(Clock, Request)> = late;
+            late.into_iter().for_each(|(_, request)| request.answer(Err(StoreError::Busy(path.clone()).into())));
+            return;
+        }
+        let admitted = admitted.map_err(LiveError::from);
+        for (_, request) in std::mem::take(&mut self.parked) {
+            match admitted.clone().and_then(|()| self.prepared(&request.changes)) {
+                Ok(Needs::Nothing(rows)) => ready.push((request, rows)),
+                // It was added a moment ago.
+                Ok(Needs::Writer) => request.answer(Err(LiveError::Ended)),
+                Err(e) => request.answer(Err(e)),
+            }
+        }
+    }
+
+    /// Users, tags and events of what is parked.
+    fn add_unknown(&self) -> Result<(), StoreError> {
+        let mut writer = self.store.writer_at_once()?;
+        let current = writer.snapshot()?;
         let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (is_event, name) in new_names {
-            if is_event {
-                if let Some(event) = declared.event_named(name).and_then(|id| declared.events.get(id.index())) {
-                    writer.put_events(event, None, &[])?;
+        let (mut users, mut tags, mut events) = (NewUsers::after(current.user_count()), BTreeSet::new(), BTreeSet::new());
+        for change in self.parked.iter().flat_map(|(_, request)| &request.changes) {
+            if current.user_no(change.user()).is_none() {
+                users.get_or_add(change.user()).ok_or(StoreError::TooManyUsers)?;
+            }
+            match change {
+                Change::Tag { tag, .. } if current.schema().tag_named(tag).is_none() => _ = tags.insert(tag),
+                Change::Event { event, .. } if current.schema().event_named(event).is_none() => _ = events.insert(event),
+                Change::Tag { .. } | Change::Event { .. } => {}
+            }
+        }
+        writer.add_users(users)?;
+        for event in events.into_iter().filter_map(|name| declared.events.get(declared.event_named(name)?.index())) {
+            writer.put_events(event, None, &[])?;
+        }
+        for tag in tags.into_iter().filter_map(|name| declared.tags.get(declared.tag_named(name)?.index())) {
+            let consent = tag.sensitive_by.and_then(|id| declared.tags.get(id.index())).map(|t| t.name.as_str());
+            let nothing = Column::new(tag.ty.clone(), ColumnBuilder::new(&tag.ty).finish(), None);
+            writer.put_tag(tag, consent, &nothing)?;
+        }
+        writer.commit()
+    }
+
+    /// One transaction for all, an answer to each.
+    fn write(&mut self, ready: Vec<(Request, Vec<Row>)>) {
+        if ready.is_empty() {
+            return;
+        }
+        let (requests, rows): (Vec<Request>, Vec<Vec<Row>>) = ready.into_iter().unzip();
+        let rows = rows.concat();
+        let allowed = self.store.world().about_to_write("live changes").map_err(|e| StoreError::write(self.store.dir(), e));
+        match allowed.and_then(|()| self.appender.append(&rows)) {
+            Ok(new) => {
+                let (mut new, position) = (new.into_iter(), self.appender.position());
+                for request in requests {
+                    let new = new.by_ref().take(request.changes.len()).collect();
+                    request.answer(Ok(Acknowledged { new, position }));
                 }
-            } else if let Some(tag) = declared.tag_named(name).and_then(|id| declared.tags.get(id.index())) {
-                let consent = tag.sensitive_by.and_then(|id| declared.tags.get(id.index())).map(|t| t.name.as_str());
-                let nothing = Column { ty: tag.ty.clone(), data: ColumnBuilder::new(&tag.ty).finish(), written: None };
-                writer.put_tag(tag, consent, &nothing)?;
             }
-        }
-        writer.commit()?;
-        Ok(numbers)
-    }
-
-    /// The store's writer, when the import that holds it has ended.
-    fn patient_writer(&self) -> Result<crate::store::Writer, StoreError> {
-        let tries = WRITER_PATIENCE.as_millis() / WRITER_PAUSE.as_millis();
-        for _ in 0..tries {
-            match self.store.writer() {
-                Err(StoreError::Busy(_)) if !self.store.world().stopping() => thread::sleep(WRITER_PAUSE),
-                result => return result,
+            Err(e) => {
+                let e = LiveError::from(e);
+                requests.into_iter().for_each(|request| request.answer(Err(e.clone())));
             }
-        }
-        self.store.writer()
-    }
-
-    /// Begins a new file, folds what has gathered; whatever fails here is tried again later.
-    fn tidy(&mut self) {
-        let now = self.store.world().now();
-        if self.appender.rows > 0 && now.since(self.appender.began) > FILE_AGE {
-            let _ = self.appender.rotate(self.store.dir(), now);
-        }
-        if self.folding.as_ref().is_some_and(JoinHandle::is_finished) {
-            self.folding = None;
-            self.folded = self.store.manifest_snapshot().map_or(self.folded, |s| s.live_position());
-        }
-        if self.folding.is_none() && self.appender.position().saturating_sub(self.folded) > FOLD_ROWS {
-            let store = self.store.clone();
-            self.folding = thread::Builder::new().name("fold live changes".into()).spawn(move || _ = fold(&store)).ok();
         }
     }
 }
 
-fn fold(store: &Store) -> Result<(), StoreError> {
-    let mut writer = store.writer()?;
-    writer.fold_live()?;
-    writer.commit()
+impl Request {
+    fn answer(self, answer: Result<Acknowledged, LiveError>) {
+        let _ = self.done.send(answer); // Who does not wait any more need not be told.
+    }
 }
 
-fn row(change: &Change, numbers: &BTreeMap<String, UserNo>, declared: &Schema) -> Option<Row> {
-    let user = *numbers.get(change.user())?;
+/// `None` when its tag or event is not declared.
+fn row(change: &Change, user: UserNo, declared: &Schema) -> Option<Row> {
     Some(match change {
         Change::Tag { tag, value, at, .. } => {
             let ty = &declared.tags.get(declared.tag_named(tag)?.index())?.ty;

@@ -142,7 +142,7 @@ impl Sample {
         }
         writer.add_users(ids)?;
         for (tag, builder) in schema.tags.iter().zip(tags) {
-            writer.put_tag(tag, None, &Column { ty: tag.ty.clone(), data: builder.finish(), written: None })?;
+            writer.put_tag(tag, None, &Column::new(tag.ty.clone(), builder.finish(), None))?;
         }
         let mut made = Made { users: self.users, events: Vec::new() };
         for (event, gathered) in schema.events.iter().zip(events) {
