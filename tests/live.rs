@@ -477,11 +477,11 @@ fn changed_blocks_are_asked_as_folded_ones_are() {
     let regions = ["Shanghai", "Beijing", "Xi'an"];
     let set = |i: u32, n: u32| {
         let user = format!("u{i}");
-        let age = (n % 5 > 0).then_some(Value::Int(i64::from(n % 100)));
+        let age = (!n.is_multiple_of(5)).then_some(Value::Int(i64::from(n % 100)));
         vec![
             tag(&user, "age", age, i64::from(n)),
-            tag(&user, "city", (n % 7 > 0).then_some(Value::Enum((n % 3) as u16)), i64::from(n)),
-            tag(&user, "note", (n % 3 > 0).then(|| Value::text(&format!("n{}", n % 10))), i64::from(n)),
+            tag(&user, "city", (!n.is_multiple_of(7)).then_some(Value::Enum((n % 3) as u16)), i64::from(n)),
+            tag(&user, "note", (!n.is_multiple_of(3)).then(|| Value::text(&format!("n{}", n % 10))), i64::from(n)),
         ]
     };
     live.submit((0..10_000).flat_map(|i| set(i, i)).collect()).wait().unwrap();
