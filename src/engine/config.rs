@@ -282,4 +282,14 @@ mod tests {
         assert_eq!((found.platform.as_str(), found.app_id.as_deref()), ("service_account", Some("wx1")));
         assert!(!format!("{found:?}").contains("hunter2"));
     }
+
+    #[test]
+    fn runs_are_kept_for_a_month_at_least() {
+        let config = |text: &str| toml::from_str::<Config>(text).unwrap();
+        let now = Instant(40 * 86_400_000_000);
+        assert_eq!(config("").kept_since(now).unwrap(), None);
+        assert_eq!(config("[ledger]\nkeep_days = 31").kept_since(now).unwrap(), Some(Instant(9 * 86_400_000_000)));
+        let refused = config("[ledger]\nkeep_days = 30").kept_since(now).unwrap_err();
+        assert!(refused.exit == 2 && refused.message.en.contains("must be at least 31"), "{}", refused.message.en);
+    }
 }

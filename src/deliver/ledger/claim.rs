@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::db::{OptionalExtension, ToValue, params};
 
 use super::bulk;
@@ -263,11 +265,14 @@ impl Ledger {
         }
         let take = |n: i64| usize::try_from(n).unwrap_or(0);
         let all = (0i64..).zip(users).zip(addresses).zip(contents);
-        let members = all.skip(take(first)).take(take(size)).map(|(((place, user), address), content)| {
-            let text = format!("{} message {} {} {} {} {}", self.id, of.run, of.step, of.leg, user, of.attempt);
+        let all: Vec<_> = all.skip(take(first)).take(take(size)).collect();
+        // A key is a digest: those of a long list are made on all cores.
+        let id = &self.id;
+        let member = |(((place, user), address), content)| {
+            let text = format!("{id} message {} {} {} {} {}", of.run, of.step, of.leg, user, of.attempt);
             Member { place, nth: 0, user, key: platform_key(&text), address, content }
-        });
-        Ok(members.collect())
+        };
+        Ok(all.into_par_iter().with_min_len(512).map(member).collect())
     }
 
     /// Who is in a part of a segment, and what each gets.

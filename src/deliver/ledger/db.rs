@@ -13,6 +13,9 @@ use std::ops::Deref;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
+/// Rows of numbers that one statement adds to a file.
+const ROWS_TOGETHER: usize = 32;
+
 /// A database that is open, for one thread at a time.
 pub(super) enum Connection {
     Sqlite(rusqlite::Connection),
@@ -483,13 +486,24 @@ impl Connection {
     ) -> Result<()> {
         let names = columns.join(", ");
         match self {
-            Connection::Sqlite(_) => {
-                let marks = vec!["?"; N].join(", ");
-                let mut insert = self.prepare_cached(&format!("INSERT INTO {table} ({names}) VALUES ({marks})"))?;
-                for row in rows {
-                    insert.execute(row)?;
-                }
-                Ok(())
+            Connection::Sqlite(db) => {
+                // Several rows a statement: most of the cost of one is the statement's.
+                let row = format!("({})", vec!["?"; N].join(", "));
+                let values = |n: usize| format!("INSERT INTO {table} ({names}) VALUES {}", vec![row.as_str(); n].join(", "));
+                let rows: Vec<[Option<i64>; N]> = rows.collect();
+                let (chunks, rest) = rows.as_chunks::<ROWS_TOGETHER>();
+                let insert = |together: usize, rows: &[[Option<i64>; N]]| -> Result<()> {
+                    let mut insert = db.prepare_cached(&values(together))?;
+                    for some in rows.chunks(together) {
+                        for (i, value) in some.as_flattened().iter().enumerate() {
+                            insert.raw_bind_parameter(i + 1, value)?;
+                        }
+                        insert.raw_execute()?;
+                    }
+                    Ok(())
+                };
+                insert(ROWS_TOGETHER, chunks.as_flattened())?;
+                insert(1, rest)
             }
             Connection::Postgres(server) => {
                 let mut text = String::new();
