@@ -21,6 +21,9 @@ The longest possible text is computed from the types: `text(10)` is ten characte
 and a value beyond is stopped with the reason `too_long` when its message is made. On channels that take one text a job, the different texts are
 counted in the same way, and the arms of a campaign share the jobs of an account.
 
+What the platforms demand of a user (a window after a message, a subscription, a balance) and their own limits a user are told here and are not counted by
+tagcast yet: a platform's refusal is, and a cap in the policy keeps below its limit.
+
 ";
 
 #[test]

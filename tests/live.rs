@@ -405,6 +405,62 @@ fn case_47_49_what_was_answered_survives_a_kill_and_is_seen_elsewhere() {
     }
 }
 
+/// A run hands over as fast as it can while events come as fast as they can: each event that was answered is there, each user got one message,
+/// and events were answered while messages left.
+#[test]
+fn case_48_events_come_while_messages_leave() {
+    const USERS: usize = 3_000;
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    fs::write(d.join("tagcast.toml"), "").unwrap();
+    let campaign = "template hello { title \"hi\" body \"there\" }\n\
+        campaign all { when everyone send template hello via sandbox.file at 2026-06-01 10:00 }\n";
+    fs::write(d.join("a.campaign"), format!("{PROGRAM}{campaign}")).unwrap();
+    let users: String = (0..USERS).map(|i| format!("u{i},{}\n", i % 90)).collect();
+    fs::write(d.join("users.csv"), format!("id,age\n{users}")).unwrap();
+    expect(d, &["tags", "import", "users.csv", "--id", "id"], 0);
+
+    let (mut child, mut answers) = adder(d);
+    let mut input = child.stdin.take().unwrap();
+    let mut answered = 0;
+    let mut add = |count: u64| {
+        let lines: String = (answered..answered + count)
+            .map(|i| {
+                format!(
+                    "{{\"event\": \"view\", \"user\": \"u{}\", \"at\": \"2026-05-31 10:00\", \"id\": \"e{i}\", \"sku\": \"x\"}}\n",
+                    i % 3_000
+                )
+            })
+            .collect();
+        input.write_all(lines.as_bytes()).unwrap();
+        for _ in 0..count {
+            let mut answer = String::new();
+            answers.read_line(&mut answer).unwrap();
+            assert!(answer.contains("\"changes\":1"), "{answer}");
+        }
+        answered += count;
+        answered
+    };
+    let before = add(100);
+    let mut run = tagcast(d);
+    run.args(["run", "--now", "2026-06-01 09:00", "--until", "2026-06-01 10:00"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut run = run.spawn().unwrap();
+    let mut during = before;
+    while run.try_wait().unwrap().is_none() {
+        during = add(100);
+    }
+    let (code, _, err) = support::parts(run.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{err}");
+    assert!(during > before, "events were answered while the run went on");
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(views(d), during);
+    let outbox = fs::read_to_string(d.join(".tagcast/outbox.jsonl")).unwrap();
+    let user = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["user"].as_str().unwrap().to_owned();
+    let reached: std::collections::BTreeSet<String> = outbox.lines().map(user).collect();
+    assert_eq!((outbox.lines().count(), reached.len()), (USERS, USERS));
+}
+
 /// While an import goes on, those of known users are answered; the one of a new user waits for it, and an undeclared name is only its sender's.
 #[test]
 fn one_sender_holds_up_no_other() {
