@@ -131,6 +131,12 @@ impl Tallies {
     /// The runs of the users of `need` in a segment, marked in `there`; those who were not there before begin at nought.
     fn find(&mut self, segment: &EventSegment, start: usize, need: &Bits, there: &mut Bits) {
         self.found.clear();
+        self.runs.clear();
+        // A large import lies in segments one after the other: most of them have nobody of this block.
+        let users = segment.users.values();
+        if users.last().is_none_or(|last| (*last as usize) < start) || users.first().is_none_or(|first| *first as usize >= start + BLOCK) {
+            return;
+        }
         let offsets: &[i32] = &segment.offsets;
         let mut found = |there: &mut u64, user: usize, position: usize| {
             prefetch(offsets, position);
@@ -154,7 +160,6 @@ impl Tallies {
                 }
             }
             None => {
-                let users = segment.users.values();
                 let first = users.partition_point(|u| (*u as usize) < start);
                 for (position, user) in users.iter().enumerate().skip(first) {
                     let row = *user as usize - start;
@@ -166,7 +171,6 @@ impl Tallies {
             }
         }
         let at = segment.at.values();
-        self.runs.clear();
         self.runs.extend(self.found.iter().map(|(user, position)| {
             let rows = segment.rows_at(*position as usize);
             prefetch(at, rows.start);
