@@ -8,6 +8,8 @@ mod delivery;
 
 #[path = "channels/alipay.rs"]
 mod alipay;
+#[path = "channels/asking.rs"]
+mod asking;
 #[path = "channels/bench.rs"]
 mod bench;
 #[path = "channels/config.rs"]

@@ -3,11 +3,14 @@
 //! The clock may be simulated: [`CarryOut::up_to`] works through the time up to an instant, waiting for nothing. When it returns, all that
 //! may be handed over by then has been, or its campaign is stopped with a reason. A campaign whose channel fails stops alone.
 
+mod asking;
+
 use std::collections::BTreeMap;
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::asking::Asked;
 use super::channel::{Answer, Batch, Channel, Channels, Reply, Then, Verdict};
 use super::ledger::{Except, Ledger, LedgerError, Limit, Taken, Worker, Writer};
 use super::quota;
@@ -48,6 +51,8 @@ pub struct Carried {
     pub unknown: usize,
     /// Not handed over any more: their deadline passed.
     pub expired: i64,
+    /// Messages of which a platform said more when it was asked.
+    pub learned: usize,
     /// Someone asked to stop; what is left stays planned.
     pub interrupted: bool,
     /// When there is more to do, if nothing is planned besides.
@@ -113,6 +118,8 @@ pub struct CarryOut<D: Desk> {
     halted: BTreeMap<String, (Instant, Msg)>,
     /// Campaigns that wait for a channel that is held back, and why.
     held: BTreeMap<String, Msg>,
+    /// When it was last looked whether a platform is to be asked something.
+    looked_for_asks: Instant,
 }
 
 /// When a batch may be handed over again, and how long it will wait after that.
@@ -146,6 +153,7 @@ impl<D: Desk> CarryOut<D> {
             paused: BTreeMap::new(),
             halted: BTreeMap::new(),
             held: BTreeMap::new(),
+            looked_for_asks: Instant(i64::MIN),
         }
     }
 
@@ -214,6 +222,10 @@ impl<D: Desk> CarryOut<D> {
             let campaigns = waiting.keys().chain(self.stopped.keys()).cloned().collect();
             let except = Except { campaigns, channels: full.keys().cloned().collect() };
             let due = self.desk.writer().due(now, &except)?;
+            let asks = match self.ask(due.is_some(), &mut carried)? {
+                Asked::One => continue,
+                Asked::Next(asks) => asks,
+            };
             match due {
                 Some(due) => {
                     let campaign = due.campaign().to_owned();
@@ -263,8 +275,9 @@ impl<D: Desk> CarryOut<D> {
                 None => {
                     let due = self.desk.writer().next_due(now)?;
                     let next = waiting.values().chain(full.values()).copied().chain(due).chain(again).min();
+                    // Nobody waits for the answer to a question; it is asked when its time passes.
                     carried.next = next;
-                    match next {
+                    match next.into_iter().chain(asks).min() {
                         Some(next) if next <= until => self.time = self.time.max(next),
                         _ => break,
                     }

@@ -200,8 +200,8 @@ pub struct Evidence {
     pub all: Option<ReceiptKind>,
     /// What became of messages, by their place in the batch, and when if the platform says.
     pub each: Vec<(usize, ReceiptKind, Option<Instant>)>,
-    /// How many, but not who.
-    pub counts: Option<Counts>,
+    /// Nothing else will become known by asking.
+    pub over: bool,
 }
 
 /// What a platform says of a list without names.

@@ -121,7 +121,8 @@ fn takeable(message: &Sent) -> Result<(), Outcome> {
         | State::NotSent
         | State::Refused
         | State::Rejected
-        | State::Failed => Err(Outcome::NothingThere(message.state)),
+        | State::Failed
+        | State::Unconfirmed => Err(Outcome::NothingThere(message.state)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! How things stand: what is held back, what is open and until when, what nobody knows, and what is promised.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ pub struct Status {
     /// Those that are not finished, and the latest of each campaign.
     pub runs: Vec<RunReport>,
     pub unknown: Vec<Stuck>,
+    /// Channels whose platform is asked what became of messages: of how many lists, and when the next time.
+    pub asks: BTreeMap<String, (usize, Instant)>,
     pub channels: Vec<Work>,
     pub missed: Vec<Missed>,
 }
@@ -99,6 +102,7 @@ impl Status {
             runs,
             unknown,
             channels,
+            asks: asks(&ledger)?,
             missed: ledger.missed()?,
         }))
     }
@@ -131,6 +135,9 @@ impl Status {
                     "of": limit.holder, "most": limit.most, "used": used, "left": (limit.most - used).max(0), "until": at(limit.ends),
                 })).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
+            "asks": self.asks.iter().map(|(channel, (lists, next))| {
+                json!({"channel": channel, "lists": lists, "next": at(*next)})
+            }).collect::<Vec<_>>(),
             "missed": self.missed.iter().map(|m| json!({"campaign": m.campaign, "due": at(m.due)})).collect::<Vec<_>>(),
             "promise": PROMISE,
         })
@@ -174,6 +181,18 @@ impl Status {
         }
         self.show_campaigns(&mut out, zh);
         self.show_channels(&mut out, zh);
+        for (channel, (lists, next)) in &self.asks {
+            let next = self.zone.show(*next);
+            let _ = writeln!(
+                out,
+                "\n{}",
+                if zh {
+                    format!("将向 {channel} 查询 {lists} 次发送的结果，下次查询：{next}")
+                } else {
+                    format!("{channel} is asked what became of {lists} list(s), next at {next}")
+                }
+            );
+        }
         if !self.unknown.is_empty() {
             let _ = writeln!(out, "\n{}", word("unknown: handed over or not, nobody knows", "未知:是否已发送无人知晓"));
             for stuck in &self.unknown {
@@ -277,6 +296,15 @@ fn scope_text(scope: &Scope, zh: bool) -> String {
 }
 
 /// A hand-over that nobody knows about, on one line.
+/// The next question of each channel, and how many there are.
+fn asks(ledger: &Ledger) -> Result<BTreeMap<String, (usize, Instant)>, Failure> {
+    let mut asks = BTreeMap::new();
+    for ask in ledger.asks()? {
+        asks.entry(ask.channel.to_string()).or_insert((0, ask.due)).0 += 1;
+    }
+    Ok(asks)
+}
+
 pub fn unknown_line(stuck: &Stuck, zone: Zone, zh: bool) -> String {
     let Stuck { batch, run, campaign, channel, messages, claimed_at, in_flight: _, reason } = stuck;
     let (run, at) = (run.0, zone.show(*claimed_at));

@@ -80,7 +80,7 @@ impl Sender {
         metrics.refused.add(carried.refused);
         metrics.unknown.add(carried.unknown);
         metrics.expired.add(usize::try_from(carried.expired).unwrap_or(0));
-        if carried.refused > 0 || carried.expired > 0 {
+        if carried.refused > 0 || carried.expired > 0 || carried.learned > 0 {
             office.forget_past();
         }
         if carried.accepted + carried.refused + carried.unknown > 0 || carried.expired > 0 {

@@ -283,6 +283,50 @@ fn case_25_a_review_that_says_no_gives_slots_back() {
     verified(run.ledger());
 }
 
+/// The finish event got lost: after a day the platform is asked, once it says that the job is over, and only then. The run was finished all
+/// along; how many got the message nobody says. Failure mode 8.
+#[test]
+fn case_26_a_lost_finish_event_is_asked_for_a_day_later() {
+    let asked = |run: &Run| run.server.requests("mass/get");
+    let set = |run: &Run, status: &'static str| run.server.with(|p: &mut WeChat| p.say_of_jobs(status));
+    for (said, state) in [("SEND_SUCCESS", State::Accepted), ("SEND_FAIL", State::Rejected), ("DELETE", State::Recalled)] {
+        let mut run = Run::of(10);
+        run.work(DUE);
+        let id = run.run;
+        assert!(run.ledger().reports(None).unwrap()[0].finished_at.is_some());
+        set(&run, "SENDING");
+        run.restart("2026-11-12 09:59");
+        run.work("2026-11-12 09:59");
+        assert_eq!(asked(&run), 0, "its time has not come");
+        // The first answer gets lost.
+        run.server.fault("mass/get", What::CutAfter, 1);
+        for (time, times) in [("2026-11-12 10:00", 1), ("2026-11-12 12:00", 1), ("2026-11-13 10:00", 2)] {
+            run.work(time);
+            assert_eq!((asked(&run), run.in_state(State::Accepted)), (times, 10), "{time}");
+        }
+        set(&run, said);
+        run.restart("2026-11-14 10:00");
+        run.work_until("2026-11-14 10:00", "2026-11-20 10:00");
+        assert_eq!((asked(&run), run.in_state(state)), (3, 10), "{said}");
+        assert_eq!(run.counted(), if state.counts() { 10 } else { 0 }, "{said}");
+        assert!(run.ledger().counted_by_platform(id).unwrap().is_empty());
+        assert_eq!(run.server.requests("mass/send"), 1);
+        verified(run.ledger());
+    }
+    // Where the event came there is nothing to ask; where the platform never says anything, asking ends.
+    let mut run = Run::of(10);
+    run.work(DUE);
+    run.told("send success", [10, 10, 10, 0]);
+    run.work_until(DUE, "2026-11-20 10:00");
+    assert_eq!(asked(&run), 0);
+    let mut run = Run::of(10);
+    run.work(DUE);
+    set(&run, "SENDING");
+    run.work_until(DUE, "2026-11-20 10:00");
+    assert_eq!((asked(&run), run.in_state(State::Accepted)), (3, 10));
+    assert_eq!(run.ledger().asks().unwrap(), []);
+}
+
 /// One openid is of another account: the list is refused, the bad one is found by asking, the others go in one new list under a new key. If
 /// that is refused, too, a person is asked.
 #[test]

@@ -176,7 +176,7 @@ fn failure_mode_08_a_lost_finish_event_is_asked_for() {
     let reply = mass.send(&all);
     let id = verdicts(&reply)[0].id();
     let seen = mass.look_up(&all, Some(id)).unwrap();
-    assert_eq!((seen.found.as_deref(), seen.all, seen.counts), (Some(id), None, None), "the counts came with the event only");
+    assert_eq!((seen.found.as_deref(), seen.all, seen.over), (Some(id), None, true), "the counts came with the event only");
     assert!(mass.look_up(&all, Some("77")).is_err());
     assert_eq!(mass.look_up(&all, None).unwrap(), Default::default());
 }

@@ -109,6 +109,11 @@ impl WeChat {
         self.tokens.clear();
     }
 
+    /// What it says of all its jobs when it is asked.
+    pub fn say_of_jobs(&mut self, status: &'static str) {
+        self.jobs.values_mut().for_each(|job| job.status = status);
+    }
+
     pub fn jobs(&self) -> usize {
         self.jobs.len()
     }

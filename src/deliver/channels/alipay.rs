@@ -101,7 +101,7 @@ impl Channel for Alipay {
             Some("RECALLED") if !text_of(row, "status_desc").contains("失败") => Some(ReceiptKind::Recalled),
             _ => None,
         };
-        Ok(Evidence { found: Some(id.into()), all, ..Evidence::default() })
+        Ok(Evidence { found: Some(id.into()), all, over: all.is_some(), ..Evidence::default() })
     }
 
     fn recall(&self, id: &str, _: &Rendered) -> Recalled {

@@ -125,7 +125,8 @@ impl Channel for WeChat {
             "DELETE" => Some(ReceiptKind::Recalled),
             _ => None,
         };
-        Ok(Evidence { found: Some(id.into()), all, ..Evidence::default() })
+        let over = matches!(status.as_str(), "SEND_SUCCESS" | "SEND_FAIL" | "DELETE");
+        Ok(Evidence { found: Some(id.into()), all, over, ..Evidence::default() })
     }
 
     /// Deletes the page behind an article or a video; the card stays.

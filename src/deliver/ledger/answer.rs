@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Writer;
+use super::asking;
 use super::bulk::{self, Bulk};
 use super::claim::{Claim, Held, Member, Unsettled};
 use super::encode;
@@ -76,6 +77,13 @@ impl Writer {
                 answered.reason = Some(reason.clone());
                 records.push(self.again(held, &held.members.iter().collect::<Vec<_>>(), &mut bulk)?);
             }
+        }
+        if let Answer::Taken(verdicts) = answer
+            && let Some(asks) = asking::rule(&held.segment.channel())
+            && verdicts.iter().any(|v| matches!(v, Verdict::Accepted { .. } | Verdict::Waiting { .. }))
+        {
+            let due = Some(held.claimed_at.plus(asks.first).max(now).0);
+            records.push(Record::Asking { batch: held.batch, due, reminded: 0 });
         }
         records.insert(0, Record::Answered(Box::new(answered)));
         match self.commit("answer", now, &bulk, &records) {

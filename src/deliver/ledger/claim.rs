@@ -102,7 +102,7 @@ pub struct Stuck {
 }
 
 impl Held {
-    fn batch(&self, users: &Users) -> Batch {
+    pub(super) fn batch(&self, users: &Users) -> Batch {
         let name = |user: UserNo| users.id(user).map_or_else(|| user.to_string().into(), Arc::from);
         let message = |m: &Member| Message {
             key: m.key.clone(),
@@ -153,16 +153,17 @@ impl Held {
     }
 }
 
-/// A batch that has no answer yet, as it was claimed.
-pub(super) struct Unanswered {
+/// A batch as it was claimed, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Known {
     pub held: Held,
-    /// Claimed, or unknown since who claimed it is gone.
+    /// Of the batch as a whole.
     pub state: State,
-    /// What is known of each member.
-    states: Vec<State>,
+    /// What is known of each member besides.
+    pub states: Vec<State>,
 }
 
-impl Unanswered {
+impl Known {
     /// As far as it concerns some members.
     pub fn only(mut self, places: &BTreeSet<usize>) -> Held {
         let others = self.states.iter().enumerate().filter(|(nth, _)| !places.contains(nth)).map(|(_, s)| *s);
@@ -219,7 +220,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unsettled(&self, batch: i64) -> Result<Option<Unsettled>, LedgerError> {
-        let whole = |open: &Unanswered| open.held.digest() == open.held.request;
+        let whole = |open: &Known| open.held.digest() == open.held.request;
         let Some(open) = self.without_answer(batch)?.filter(whole) else { return Ok(None) };
         // A list is repeated as it was; of messages that went one by one only those of which nothing is known.
         let channel = open.held.segment.channel();
@@ -230,9 +231,14 @@ impl Ledger {
     }
 
     /// A batch of which nobody has said what became of it.
-    pub(super) fn without_answer(&self, batch: i64) -> Result<Option<Unanswered>, LedgerError> {
-        let sql = "SELECT segment, first, size, claimed_at, state, key, request FROM batch WHERE state IN (20, 21) AND batch = ?";
-        let found = self.db.prepare_cached(sql)?.query_row([batch], |r| {
+    pub(super) fn without_answer(&self, batch: i64) -> Result<Option<Known>, LedgerError> {
+        self.known("state IN (20, 21)", batch)
+    }
+
+    /// A batch with all that was handed over and what is known of it, if `which` holds for it.
+    pub(super) fn known(&self, which: &str, batch: i64) -> Result<Option<Known>, LedgerError> {
+        let sql = format!("SELECT segment, first, size, claimed_at, state, key, request FROM batch WHERE {which} AND batch = ?");
+        let found = self.db.prepare_cached(&sql)?.query_row([batch], |r| {
             let numbers: [i64; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
             Ok((numbers, r.get::<String>(5)?, r.get::<String>(6)?))
         });
@@ -251,7 +257,7 @@ impl Ledger {
         }
         let of = members.len();
         let held = Held { segment, batch, key, request, claimed_at: Instant(claimed_at), members, of, least: None };
-        Ok(Some(Unanswered { held, state: State::of_code(state).unwrap_or(State::Unknown), states }))
+        Ok(Some(Known { held, state: State::of_code(state).unwrap_or(State::Unknown), states }))
     }
 
     /// Members of a segment with all that is handed over.

@@ -90,6 +90,7 @@ impl Tables<'_> {
         self.run("DELETE FROM evidence WHERE run = ?", params![run])?;
         let batches = "SELECT batch FROM batch JOIN segment USING (segment) WHERE run = ?";
         self.run(&format!("DELETE FROM platform_id WHERE batch IN ({batches})"), params![run])?;
+        self.run(&format!("DELETE FROM ask WHERE batch IN ({batches})"), params![run])?;
         let columns = |which: &str| {
             format!(
                 "SELECT addresses FROM segment WHERE {which} UNION SELECT contents FROM segment WHERE {which}

@@ -16,6 +16,7 @@
 
 mod again;
 mod answer;
+mod asking;
 mod audit;
 mod ballast;
 mod bulk;
@@ -52,6 +53,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use again::{Displaced, Lost};
+pub use asking::{Ask, Question};
 pub use audit::{Head, Verified};
 pub use claim::{Claim, Stuck, Taken, Unsettled};
 pub use console::Console;

@@ -110,10 +110,20 @@ impl Tables<'_> {
                 params![id, news, when, source],
             ),
             Record::StrayOver { id, news } => self.run("DELETE FROM stray WHERE id = ? AND news = ?", params![id, news]),
-            Record::Counted { batch, total, filtered, delivered, failed } => self.run(
-                "INSERT INTO counts (batch, total, filtered, delivered, failed) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                params![batch, total, filtered, delivered, failed],
+            Record::Counted { batch, total, filtered, delivered, failed } => {
+                self.run(
+                    "INSERT INTO counts (batch, total, filtered, delivered, failed) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    params![batch, total, filtered, delivered, failed],
+                )?;
+                // It has said all that it will say.
+                self.run("DELETE FROM ask WHERE batch = ?", params![batch])
+            }
+            Record::Asking { batch, due: Some(due), reminded } => self.run(
+                "INSERT INTO ask (batch, due, reminded) VALUES (?, ?, ?)
+                 ON CONFLICT (batch) DO UPDATE SET due = excluded.due, reminded = excluded.reminded",
+                params![batch, due, reminded],
             ),
+            Record::Asking { batch, due: None, reminded: _ } => self.run("DELETE FROM ask WHERE batch = ?", params![batch]),
             Record::Fed { source, position } => self.run(
                 "INSERT INTO feed (source, position) VALUES (?, ?)
                  ON CONFLICT (source) DO UPDATE SET position = max(feed.position, excluded.position)",

@@ -149,6 +149,14 @@ pub(super) enum Record {
         delivered: i64,
         failed: i64,
     },
+    /// The platform is to be asked what became of a batch; `None`: not any more.
+    Asking {
+        batch: i64,
+        due: Option<i64>,
+        /// So often were those reminded who have to confirm it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        reminded: i64,
+    },
 }
 
 /// A run, or a follow-up of it, was planned.

@@ -357,7 +357,7 @@ fn own_receipts(
     let when = |kind| receipts.iter().find(|(k, _)| *k == kind).map(|(_, at)| *at);
     let arrived = match state {
         State::Delivered => Some(true),
-        State::Refused | State::Rejected | State::Failed => Some(false),
+        State::Refused | State::Rejected | State::Failed | State::Unconfirmed => Some(false),
         _ => None,
     };
     OwnEvent::ALL.map(|(event, _)| {

@@ -9,7 +9,7 @@ use super::db::{self, Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
+const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -132,8 +132,16 @@ CREATE TABLE kept (run INTEGER NOT NULL, step INTEGER NOT NULL, segment INTEGER 
     n INTEGER NOT NULL, PRIMARY KEY (run, step, segment, state, instead_of));
 ";
 
+/// Batches of which a platform is to be asked what became of them, and how often people were reminded of them; messages that nobody
+/// confirmed give their slots back.
+const V8: &str = "
+CREATE TABLE ask (batch INTEGER PRIMARY KEY, due INTEGER NOT NULL, reminded INTEGER NOT NULL);
+DROP INDEX msg_back;
+CREATE INDEX msg_back ON msg (segment) WHERE state IN (10, 11, 12, 13, 30, 35, 40, 60, 61, 62, 80);
+";
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 30] = [
+pub(super) const PROJECTIONS: [(&str, &str); 31] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -161,6 +169,7 @@ pub(super) const PROJECTIONS: [(&str, &str); 30] = [
     ("platform_id", "id"),
     ("stray", "id, news"),
     ("counts", "batch"),
+    ("ask", "batch"),
     ("trial", "trial"),
     ("forgotten", "run"),
     ("kept", "run, step, segment, state, instead_of"),

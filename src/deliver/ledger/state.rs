@@ -41,6 +41,8 @@ pub enum State {
     Rejected = 60,
     /// The platform could not deliver it.
     Failed = 61,
+    /// Nobody confirmed it in time.
+    Unconfirmed = 62,
     Delivered = 70,
     /// Taken back after it was sent.
     Recalled = 80,
@@ -65,13 +67,14 @@ impl State {
             State::Waiting => "待人工确认",
             State::Rejected => "审核未通过",
             State::Failed => "发送失败",
+            State::Unconfirmed => "逾期未确认",
             State::Delivered => "已送达",
             State::Recalled => "已撤回",
         };
         Msg { en: self.name().into(), zh: zh.into() }
     }
 
-    pub const ALL: [State; 17] = [
+    pub const ALL: [State; 18] = [
         State::Planned,
         State::Struck,
         State::Expired,
@@ -87,6 +90,7 @@ impl State {
         State::Waiting,
         State::Rejected,
         State::Failed,
+        State::Unconfirmed,
         State::Delivered,
         State::Recalled,
     ];
@@ -117,6 +121,7 @@ impl State {
             State::Waiting => "waiting",
             State::Rejected => "rejected",
             State::Failed => "failed",
+            State::Unconfirmed => "unconfirmed",
             State::Delivered => "delivered",
             State::Recalled => "recalled",
         }
@@ -137,6 +142,7 @@ impl State {
             | State::Refused
             | State::Rejected
             | State::Failed
+            | State::Unconfirmed
             | State::Recalled => false,
         }
     }
@@ -155,7 +161,8 @@ impl State {
             | State::NotSent
             | State::Refused
             | State::Waiting
-            | State::Rejected => Some(false),
+            | State::Rejected
+            | State::Unconfirmed => Some(false),
         }
     }
 
@@ -179,6 +186,8 @@ pub enum ReceiptKind {
     Waiting,
     Rejected,
     Failed,
+    /// Who had to confirm it did not, and cannot any more.
+    Unconfirmed,
     Delivered,
     Recalled,
     /// A person settles an unknown hand-over.
@@ -190,12 +199,13 @@ pub enum ReceiptKind {
 }
 
 impl ReceiptKind {
-    pub const ALL: [ReceiptKind; 12] = [
+    pub const ALL: [ReceiptKind; 13] = [
         ReceiptKind::Accepted,
         ReceiptKind::Refused,
         ReceiptKind::Waiting,
         ReceiptKind::Rejected,
         ReceiptKind::Failed,
+        ReceiptKind::Unconfirmed,
         ReceiptKind::Delivered,
         ReceiptKind::Recalled,
         ReceiptKind::SaidSent,
@@ -212,6 +222,7 @@ impl ReceiptKind {
             ReceiptKind::Waiting => "waiting",
             ReceiptKind::Rejected => "rejected",
             ReceiptKind::Failed => "failed",
+            ReceiptKind::Unconfirmed => "unconfirmed",
             ReceiptKind::Delivered => "delivered",
             ReceiptKind::Recalled => "recalled",
             ReceiptKind::SaidSent => "said_sent",
@@ -234,6 +245,7 @@ impl ReceiptKind {
             ReceiptKind::Waiting => State::Waiting,
             ReceiptKind::Rejected => State::Rejected,
             ReceiptKind::Failed => State::Failed,
+            ReceiptKind::Unconfirmed => State::Unconfirmed,
             ReceiptKind::Recalled => State::Recalled,
             ReceiptKind::SaidSent => State::SaidSent,
             ReceiptKind::SaidNotSent => State::SaidNotSent,

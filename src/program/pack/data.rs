@@ -51,6 +51,8 @@ pub struct Endpoint {
     pub key: Key,
     /// Somebody has to confirm before anything is sent.
     pub person: Option<Person>,
+    /// What became of a message is asked for: nothing is told of itself, or what is told may get lost.
+    pub asks: Option<Asks>,
     pub evidence: Evidence,
     /// In order of preference: a message takes the first that can carry it.
     #[serde(rename = "shape")]
@@ -273,6 +275,21 @@ pub struct Person {
     /// Stands for the campaign's deadline.
     #[serde(deserialize_with = "elapsed")]
     pub deadline: Elapsed,
+    /// How often the person may be reminded before that.
+    pub reminders: u32,
+}
+
+/// When the platform is asked what became of what it took, counted from the claim.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asks {
+    #[serde(deserialize_with = "elapsed")]
+    pub first: Elapsed,
+    #[serde(deserialize_with = "elapsed")]
+    pub every: Elapsed,
+    /// What it has not said by then it will not say.
+    #[serde(deserialize_with = "elapsed")]
+    pub until: Elapsed,
 }
 
 /// What becomes known of each outcome.
