@@ -3,7 +3,7 @@
 //! A question sends nothing, so it may be asked again at will; it comes after what is due to be sent, and when it has waited long before it.
 //! What people have to confirm is called off at its deadline: after that it is too late, and the user's slot is free again.
 
-use super::{CarryOut, Carried, Desk};
+use super::{Carried, CarryOut, Desk};
 use crate::base::{Elapsed, Instant};
 use crate::deliver::channel::{Channel, Evidence, Recalled};
 use crate::deliver::ledger::{Ask, LedgerError, Question};
