@@ -1,5 +1,5 @@
-//! The tests of the ledger, of handing over, of waits and follow-ups, of the commands beside them and of random faults once more, with the
-//! ledger in PostgreSQL.
+//! The tests of the ledger, of handing over, of waits and follow-ups, of whom channels reach, of the commands beside them and of random
+//! faults once more, with the ledger in PostgreSQL.
 #![allow(clippy::duplicate_mod, reason = "each of them brings what it needs")]
 
 #[path = "hand_over.rs"]
@@ -8,6 +8,8 @@ mod hand_over;
 mod ledger;
 #[path = "operating.rs"]
 mod operating;
+#[path = "reach.rs"]
+mod reach;
 #[path = "schedules.rs"]
 mod schedules;
 #[path = "timers.rs"]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::content::{Judge, Problem};
 use super::decision::{Decision, Gate};
 use super::gates::{self, Gates, Past};
-use super::history::History;
+use super::history::{Barred, History};
 use super::lottery::Lottery;
 use super::reach::{duplicates, reach};
 use super::render::{self, Texts};
@@ -44,6 +44,15 @@ pub struct Outlet<'a> {
     pub window: SendWindow,
     /// The fewest users that the platform takes in one list.
     pub list_min: u32,
+    /// Whom its account does not reach any more.
+    barred: Arc<Barred>,
+}
+
+impl Outlet<'_> {
+    /// Whether it reaches the user at this address, as far as the past says.
+    pub fn is_open(&self, user: UserNo, address: &str) -> bool {
+        !self.barred.holds(user, address)
+    }
 }
 
 /// The messages of one template.
@@ -111,7 +120,7 @@ impl<'a> Draft<'a> {
         gates.stop(Gate::OptedOut, past.opted_out(users)?);
         gates::consent(input, campaign, step, &draft.ways, &mut gates)?;
         gates::exclusions(input, &mut gates)?;
-        let unreachable = draft.find_channels(&gates.open)?;
+        let unreachable = draft.find_channels(&gates.open, past)?;
         let places = draft.candidates.iter().map(|c| (c.user, c.outlet, &*c.address));
         gates.stop(Gate::DuplicateAddress, &duplicates(users, places));
         if step.is_none() {
@@ -136,14 +145,17 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes candidates of those of the open users whom a channel reaches, and gives the others.
-    fn find_channels(&mut self, open: &Bitmap) -> Result<Bitmap, EvalError> {
+    fn find_channels<H: History>(&mut self, open: &Bitmap, past: &mut Past<H>) -> Result<Bitmap, DecideError> {
         let mut unreachable = Bitmap::none(open.len());
         for number in 0..self.ways.len() {
             let Some(Way { leaf: Leaf::Send { template, via }, users, .. }) = self.ways.get(number) else { continue };
             let (template, via, users) = (*template, *via, users.and(open));
             let written = self.template(template);
-            let outlets: Vec<usize> = via.routes.iter().map(|route| self.outlet(&route.channel)).collect();
-            let places = reach(self.input.scope, via, &users, |_| true)?;
+            let mut outlets = Vec::new();
+            for route in &via.routes {
+                outlets.push(self.outlet(&route.channel, open, past)?);
+            }
+            let places = reach(self.input.scope, via, &users, |_| true, self.is_open(&outlets))?;
             for (user, place) in users.iter().zip(places) {
                 let Some((outlet, address)) = place.and_then(|(route, address)| Some((*outlets.get(route)?, address))) else {
                     unreachable.insert(user);
@@ -166,18 +178,31 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The position of a channel among `outlets`, a new one at first sight.
-    pub fn outlet(&mut self, channel: &'a Channel) -> usize {
-        if let Some(known) = self.outlets.iter().position(|outlet| outlet.channel == channel) {
-            return known;
+    /// Whether one of these outlets, that of a route, reaches a user at an address.
+    pub fn is_open(&self, outlets: &[usize]) -> impl Fn(usize, UserNo, &str) -> bool {
+        move |route, user, address| {
+            outlets.get(route).and_then(|outlet| self.outlets.get(*outlet)).is_some_and(|outlet| outlet.is_open(user, address))
+        }
+    }
+
+    /// The position of a channel among `outlets`.
+    pub fn outlet_of(&self, channel: &Channel) -> Option<usize> {
+        self.outlets.iter().position(|outlet| outlet.channel == channel)
+    }
+
+    /// The same, a new one at first sight.
+    fn outlet<H: History>(&mut self, channel: &'a Channel, users: &Bitmap, past: &mut Past<H>) -> Result<usize, DecideError> {
+        if let Some(known) = self.outlet_of(channel) {
+            return Ok(known);
         }
         let list_min = match pack::endpoint(&channel.platform, &channel.endpoint).map(|e| e.hand_over) {
             Some(HandOver::List { min, .. }) if self.input.bound => min,
             Some(HandOver::List { .. } | HandOver::Single { .. }) | None => 0,
         };
         let window = hand_over_by(self.input.scope.program, self.campaign, channel, self.input.due);
-        self.outlets.push(Outlet { channel, window, list_min });
-        self.outlets.len() - 1
+        let barred = past.barred(&channel.account, users)?;
+        self.outlets.push(Outlet { channel, window, list_min, barred });
+        Ok(self.outlets.len() - 1)
     }
 
     fn set_priorities(&mut self, users: &Bitmap) -> Result<(), EvalError> {

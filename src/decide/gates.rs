@@ -1,9 +1,10 @@
 //! Gates that need no message: opt-out, consent, exclusions, `again`, holdout. Each takes out those who are still in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::decision::Gate;
-use super::history::History;
+use super::history::{Barred, History};
 use super::ways::{Leaf, Way};
 use super::{DecideError, DecideInput, ask, render};
 use crate::base::value::Shown;
@@ -105,11 +106,16 @@ pub struct Past<'h, H: History> {
     opted_out: Option<Bitmap>,
     last: BTreeMap<String, BTreeMap<UserNo, Instant>>,
     values: BTreeMap<String, BTreeMap<UserNo, Vec<String>>>,
+    /// By account, where all were asked for.
+    barred: BTreeMap<String, Arc<Barred>>,
 }
+
+/// So many users are asked about one by one.
+const FEW: usize = 256;
 
 impl<'h, H: History> Past<'h, H> {
     pub fn new(history: &'h H) -> Self {
-        Past { history, opted_out: None, last: BTreeMap::new(), values: BTreeMap::new() }
+        Past { history, opted_out: None, last: BTreeMap::new(), values: BTreeMap::new(), barred: BTreeMap::new() }
     }
 
     pub fn opted_out(&mut self, users: usize) -> Result<&Bitmap, DecideError> {
@@ -117,6 +123,19 @@ impl<'h, H: History> Past<'h, H> {
             self.opted_out = Some(self.history.opted_out(users).map_err(DecideError::history)?);
         }
         Ok(self.opted_out.get_or_insert_default())
+    }
+
+    /// Those of the users whom an account does not reach any more.
+    pub fn barred(&mut self, account: &str, users: &Bitmap) -> Result<Arc<Barred>, DecideError> {
+        if let Some(known) = self.barred.get(account) {
+            return Ok(known.clone());
+        }
+        let few: Option<Vec<UserNo>> = (users.count() <= FEW).then(|| users.iter().collect());
+        let barred = Arc::new(self.history.barred(account, few.as_deref()).map_err(DecideError::history)?);
+        if few.is_none() {
+            self.barred.insert(account.into(), barred.clone());
+        }
+        Ok(barred)
     }
 
     fn last_planned(&mut self, campaign: &str) -> Result<&BTreeMap<UserNo, Instant>, DecideError> {

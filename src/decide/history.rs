@@ -65,6 +65,36 @@ pub struct Unclaimed {
     pub place: u32,
 }
 
+/// Users whom nothing reaches at the address that they had on an account: a platform refused a message for it, and they have given no sign
+/// of life since.
+#[derive(Clone, Debug, Default)]
+pub struct Barred {
+    salt: Arc<str>,
+    /// By number, each with a digest of the address.
+    users: Vec<(UserNo, i64)>,
+}
+
+impl Barred {
+    pub fn new(salt: &str, mut users: Vec<(UserNo, i64)>) -> Self {
+        users.sort_unstable();
+        Barred { salt: salt.into(), users }
+    }
+
+    /// What is kept of an address.
+    pub fn digest(salt: &str, address: &str) -> i64 {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(salt.as_bytes()).update(b"\n").update(address.as_bytes());
+        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+        i64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Another address of the same user is not barred.
+    pub fn holds(&self, user: UserNo, address: &str) -> bool {
+        let found = self.users.binary_search_by_key(&user, |(user, _)| *user).ok().and_then(|at| self.users.get(at));
+        found.is_some_and(|(_, digest)| *digest == Barred::digest(&self.salt, address))
+    }
+}
+
 /// The past, up to the moment of deciding.
 pub trait History {
     /// An error of the ledger's storage.
@@ -85,6 +115,12 @@ pub trait History {
     /// Messages whose planned hand-over (`not_before` of their group) is from the first to the last day (policy zone, both included) and that
     /// count: planned on, not failed, expired or recalled.
     fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
+
+    /// Users whom an account does not reach any more; of all, or of these few. Nobody where no platform refuses anything.
+    fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, Self::Error> {
+        let _ = (account, few);
+        Ok(Barred::default())
+    }
 
     /// What of these users' messages is planned and not claimed, and has a lower priority than `below` at `now`. Nobody's where nothing waits
     /// between being planned and being handed over.

@@ -12,9 +12,15 @@ use crate::program::typed::Via;
 /// A route of a `via` list by its position, and the address there.
 pub type Place = (usize, Arc<str>);
 
-/// Where each of the users is reached, in the order of the users: by the first usable route that has an address, or by the one of the highest
-/// weight (of equal ones the first).
-pub fn reach(scope: &Scope, via: &Via, users: &Bitmap, usable: impl Fn(usize) -> bool) -> Result<Vec<Option<Place>>, EvalError> {
+/// Where each of the users is reached, in the order of the users: by the first usable route that has an address which is open, or by the one
+/// of the highest weight (of equal ones the first).
+pub fn reach(
+    scope: &Scope,
+    via: &Via,
+    users: &Bitmap,
+    usable: impl Fn(usize) -> bool,
+    open: impl Fn(usize, UserNo, &str) -> bool,
+) -> Result<Vec<Option<Place>>, EvalError> {
     let mut best: Vec<Option<(f64, Place)>> = vec![None; users.count()];
     // Who is still looked at, and where in `best`.
     let mut rest = users.clone();
@@ -25,8 +31,9 @@ pub fn reach(scope: &Scope, via: &Via, users: &Bitmap, usable: impl Fn(usize) ->
             Some(weight) => ask::numbers(scope, weight, &rest)?,
             None => vec![0.0; addresses.len()],
         };
-        for ((slot, address), weight) in positions.iter().zip(addresses).zip(weights) {
+        for (((slot, user), address), weight) in positions.iter().zip(rest.iter()).zip(addresses).zip(weights) {
             if let (Some(address), Some(slot)) = (address, best.get_mut(*slot))
+                && open(position, user, &address)
                 && slot.as_ref().is_none_or(|(before, _)| weight > *before)
             {
                 *slot = Some((weight, (position, address)));

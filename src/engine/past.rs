@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
 use crate::decide::decision::{Decision, Take};
-use crate::decide::history::{CapScope, Counted, History, Unclaimed};
+use crate::decide::history::{Barred, CapScope, Counted, History, Unclaimed};
 use crate::deliver::ledger::{Ledger, LedgerError};
 use crate::program::typed::{Channel, Program, Purpose};
 
@@ -195,6 +195,10 @@ impl History for View<'_> {
             maps.counted.insert(key.clone(), counted);
         }
         Ok(maps.counted.get(&key).map(|all| self.of(all)).unwrap_or_default())
+    }
+
+    fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
+        self.ledger.barred(account, few)
     }
 
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {

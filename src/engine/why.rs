@@ -7,19 +7,24 @@ use serde_json::{Value, json};
 
 use super::data::Data;
 use super::planning::{self, Planned};
+use super::preview::sends;
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{CampaignId, UserNo};
 use crate::decide::decision::{Decision, reason};
+use crate::decide::render::address_of;
 use crate::deliver::ledger::{Happened, Ledger, UserOutcome};
 use crate::diag::{Lang, Msg};
 use crate::eval::Trace;
 use crate::msg;
+use crate::program::typed::Channel;
 
 pub struct Why {
     pub trace: Trace,
     /// What happened in each run that has been; the latest last.
     pub happened: Vec<UserOutcome>,
+    /// Channels of the campaign that do not reach the user now although there is an address.
+    pub passed_over: Vec<(Channel, Msg)>,
     /// What would happen at the campaign's next instant.
     pub next: Option<(crate::base::Instant, Msg)>,
 }
@@ -35,14 +40,41 @@ pub fn why(
     world: &Arc<dyn World>,
 ) -> Result<Why, Failure> {
     let declared = &project.program.campaign(campaign).declared.name;
-    let happened = match Ledger::open_existing(project.config.ledger(store)?)? {
-        Some(ledger) => ledger.outcomes(user, declared)?,
-        None => Vec::new(),
+    let (happened, passed_over) = match Ledger::open_existing(project.config.ledger(store)?)? {
+        Some(ledger) => (ledger.outcomes(user, declared)?, passed_over(project, data, &ledger, campaign, user)?),
+        None => (Vec::new(), Vec::new()),
     };
     let plan = planning::plan(project, data, store, Some(declared), world)?;
     let next = plan.campaigns.into_iter().find_map(|p: Planned| p.decision.map(|d| (d.due, outcome(&d, user))));
     let when = &project.program.campaign(campaign).when;
-    Ok(Why { trace: data.explain(&project.program, when, user)?, happened, next })
+    Ok(Why { trace: data.explain(&project.program, when, user)?, happened, passed_over, next })
+}
+
+/// The channels of a campaign that the past closes for a user, and why.
+fn passed_over(
+    project: &Project,
+    data: &Data,
+    ledger: &Ledger,
+    campaign: CampaignId,
+    user: UserNo,
+) -> Result<Vec<(Channel, Msg)>, Failure> {
+    let campaign = project.program.campaign(campaign);
+    let (scope, zone) = (data.scope(&project.program), project.program.policy.zone);
+    let refused = ledger.refused(user)?;
+    let mut out: Vec<(Channel, Msg)> = Vec::new();
+    for (_, _, send) in sends(campaign) {
+        for route in &send.via.as_ref().unwrap_or(&campaign.via).routes {
+            if out.iter().any(|(known, _)| *known == route.channel) {
+                continue;
+            }
+            let Some(address) = address_of(&scope, route.address, user)? else { continue };
+            if let Some(refused) = refused.iter().find(|r| r.account == route.channel.account && ledger.is_about(r, &address)) {
+                let (at, reason) = (zone.show(refused.at), &refused.reason);
+                out.push((route.channel.clone(), msg!("the address was refused on {at}: {reason}", "地址于 {at} 被拒绝：{reason}")));
+            }
+        }
+    }
+    Ok(out)
 }
 
 /// The one outcome of a user in a decision.
@@ -97,6 +129,13 @@ impl Why {
                 Lang::Zh => format!("{due} 的运行:{what}\n"),
             });
         }
+        for (channel, why) in &self.passed_over {
+            let why = why.get(lang);
+            out.push_str(&match lang {
+                Lang::En => format!("passed over: {channel}, {why}\n"),
+                Lang::Zh => format!("跳过 {channel}：{why}\n"),
+            });
+        }
         if let Some((due, what)) = &self.next {
             let (due, what) = (zone.show(*due), what.get(lang));
             out.push_str(&match lang {
@@ -112,6 +151,7 @@ impl Why {
         json!({
             "condition": trace_json(&self.trace, project),
             "runs": self.happened.iter().map(|h| json!({"due": zone.show_rfc3339(h.due), "step": h.step, "arm": h.arm, "outcome": happened_text(&h.happened).en})).collect::<Vec<_>>(),
+            "passed_over": self.passed_over.iter().map(|(channel, why)| json!({"channel": channel.to_string(), "why": why.en})).collect::<Vec<_>>(),
             "next": self.next.as_ref().map(|(due, what)| json!({"due": zone.show_rfc3339(*due), "outcome": what.en})),
         })
     }

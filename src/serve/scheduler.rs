@@ -15,7 +15,7 @@ use super::intake::Intake;
 use super::watch::Watch;
 use super::{Office, held};
 use crate::base::{Instant, Type, UserNo, Value};
-use crate::deliver::callback::{self, Callbacks, Incoming, Said, Saying};
+use crate::deliver::callback::{self, Callbacks, Incoming, Said, Saying, Who};
 use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
 use crate::engine::data::Data;
@@ -287,6 +287,13 @@ impl Scheduler {
                 Saying::List { id, all, counts } => What::List { id, all, counts },
                 Saying::OptedOut { user } => What::OptedOut(self.snapshot.user_no(&user).into_iter().collect()),
                 Saying::OptedOutAt { address } => What::OptedOut(self.users_at(account, &address)?),
+                Saying::Contact { who, kind, topic } => {
+                    let users = match who {
+                        Who::At(address) => self.users_at(account, &address)?,
+                        Who::Id(user) => self.snapshot.user_no(&user).into_iter().collect(),
+                    };
+                    What::Contact { users, kind, topic }
+                }
             };
             told.push(Told { key, when, what });
         }

@@ -44,8 +44,8 @@ pub struct Bench {
     pub dir: tempfile::TempDir,
     users: Vec<String>,
     events: Vec<(String, String, Instant, Vec<Option<Value>>)>,
-    /// Tags that hold an address for some users.
-    addresses: BTreeMap<String, Vec<String>>,
+    /// Tags that hold an address for some users: by tag and user.
+    addresses: BTreeMap<String, BTreeMap<String, String>>,
     /// Where the ledger is a database: in the tests that `tests/on_server.rs` repeats.
     url: Option<String>,
 }
@@ -87,13 +87,17 @@ impl Bench {
     }
 
     pub fn addressed(&mut self, name: &str, tag: &str) {
+        self.addressed_at(name, tag, name);
+    }
+
+    pub fn addressed_at(&mut self, name: &str, tag: &str, address: &str) {
         self.user(name);
-        self.addresses.entry(tag.into()).or_default().push(name.into());
+        self.addresses.entry(tag.into()).or_default().insert(name.into(), address.into());
     }
 
     /// The user has no such address any more.
     pub fn unaddressed(&mut self, name: &str, tag: &str) {
-        self.addresses.entry(tag.into()).or_default().retain(|user| user != name);
+        self.addresses.entry(tag.into()).or_default().remove(name);
     }
 
     pub fn event(&mut self, kind: &str, user: &str, when: &str, values: Vec<Option<Value>>) {
@@ -114,7 +118,7 @@ impl Bench {
         let numbers: BTreeMap<&str, _> = self.users.iter().map(|u| (u.as_str(), builder.user(u))).collect();
         for (tag, of) in &self.addresses {
             let schema: TagSchema = project.program.schema.tags.iter().find(|t| t.name == *tag).expect("a tag").clone();
-            builder.tag(schema, self.users.iter().map(|u| of.contains(u).then(|| Value::text(u))).collect());
+            builder.tag(schema, self.users.iter().map(|u| of.get(u).map(|address| Value::text(address))).collect());
         }
         let mut kinds: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (kind, user, when, values) in &self.events {
@@ -127,7 +131,7 @@ impl Bench {
         builder.build()
     }
 
-    fn data(&self, project: &Project, now: Instant) -> Data {
+    pub fn data(&self, project: &Project, now: Instant) -> Data {
         let snapshot = Arc::new(self.snapshot(project));
         let world = SimulatedWorld::at(now);
         let tables = Tables::load(&project.program, &project.folder, &world, &snapshot, now).unwrap();

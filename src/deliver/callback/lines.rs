@@ -2,17 +2,18 @@
 //!
 //! `{"id": "…", "kind": "delivered", "at": "2026-11-11T10:00:00+08:00"}` tells of one message, by the id that the receiver answered with or the
 //! message's key; `kind` is `delivered`, `opened`, `clicked`, `failed`, `rejected`, `recalled` or `complained`. `{"user": "u1", "kind":
-//! "opted_out"}` tells of a user. Signed as our own calls are: `X-Tagcast-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`.
+//! "opted_out"}` tells of a user, as do the kinds of what users do: `message`, `follow` and others. Signed as our own calls are: `X-Tagcast-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`.
 
 use serde::Deserialize;
 
-use super::{Callbacks, Incoming, Said, Saying};
+use super::{Callbacks, Incoming, Said, Saying, Who};
 use crate::base::{Elapsed, Instant, Zone};
 use crate::deliver::ledger::ReceiptKind;
 use crate::deliver::wire::secret::Secret;
 use crate::deliver::wire::sign::{hmac_sha256, same};
 use crate::diag::Msg;
 use crate::msg;
+use crate::program::pack::ContactKind;
 
 /// An older signature is somebody else's copy.
 const MOST_AGE: Elapsed = Elapsed::minutes(5);
@@ -45,6 +46,8 @@ struct Line {
     id: Option<String>,
     user: Option<String>,
     kind: String,
+    /// What a user subscribed to.
+    topic: Option<String>,
     at: Option<String>,
 }
 
@@ -96,28 +99,39 @@ fn line(text: &str, now: Instant) -> Result<Said, Msg> {
         Some(at) => Zone::UTC.parse_instant(at).ok_or_else(|| msg!("`at` is not an instant", "`at` 不是一个时刻"))?,
         None => now,
     };
-    let Line { id, user, kind, .. } = line;
-    let what = match (id, user, ReceiptKind::named(&kind).filter(|k| KINDS.contains(k))) {
-        (Some(id), None, Some(kind)) => Saying::Message { id, kind },
-        (None, Some(user), _) if kind == "opted_out" => Saying::OptedOut { user },
-        (Some(_), None, None) => {
-            let known: Vec<&str> = KINDS.iter().map(|k| k.name()).collect();
-            let known = known.join(", ");
-            return Err(msg!("`{kind}` is no kind of receipt: write one of {known}", "`{kind}` 不是回执类型：可用 {known}"));
+    let Line { id, user, kind, topic, .. } = line;
+    let said = |what, key| Ok(Said { key, when, what });
+    match (id, user) {
+        (Some(id), None) => match ReceiptKind::named(&kind).filter(|k| KINDS.contains(k)) {
+            Some(kind) => {
+                let key = format!("{id} {}", kind.name());
+                said(Saying::Message { id, kind }, key)
+            }
+            None => {
+                let known: Vec<&str> = KINDS.iter().map(|k| k.name()).collect();
+                let known = known.join(", ");
+                Err(msg!("`{kind}` is no kind of receipt: write one of {known}", "`{kind}` 不是回执类型：可用 {known}"))
+            }
+        },
+        (None, Some(user)) => {
+            let key = format!("{user} {kind} {}", when.0);
+            match ContactKind::named(&kind) {
+                Some(kind) => said(Saying::Contact { who: Who::Id(user), kind, topic: topic.unwrap_or_default() }, key),
+                None if kind == "opted_out" => said(Saying::OptedOut { user }, key),
+                None => {
+                    let known: Vec<&str> = ContactKind::ALL.iter().map(|(_, name)| *name).collect();
+                    let known = known.join(", ");
+                    Err(msg!(
+                        "`{kind}` is nothing that users do: write `opted_out` or one of {known}",
+                        "`{kind}` 不是用户行为：可用 opted_out 或 {known}"
+                    ))
+                }
+            }
         }
-        _ => {
-            return Err(msg!(
-                "write `id` and the kind of a receipt, or `user` and `opted_out`",
-                "请写 `id` 和回执类型，或 `user` 和 `opted_out`"
-            ));
+        (Some(_), Some(_)) | (None, None) => {
+            Err(msg!("write `id` and the kind of a receipt, or `user` and what the user did", "请写 `id` 和回执类型，或 `user` 和用户行为"))
         }
-    };
-    let key = match &what {
-        Saying::Message { id, kind } => format!("{id} {}", kind.name()),
-        Saying::OptedOut { user } => format!("{user} opted_out {}", when.0),
-        Saying::List { .. } | Saying::OptedOutAt { .. } => String::new(),
-    };
-    Ok(Said { key, when, what })
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::ledger::ReceiptKind;
 use super::wire::account::Settings;
 use crate::base::Instant;
 use crate::diag::Msg;
+use crate::program::pack::ContactKind;
 
 /// A call as it came.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,16 @@ pub enum Saying {
     OptedOutAt { address: String },
     /// The user with this id in the store wants no messages.
     OptedOut { user: String },
+    /// Somebody did something on the account; `topic` is what was subscribed to, else empty.
+    Contact { who: Who, kind: ContactKind, topic: String },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Who {
+    /// The user with this address at the account.
+    At(String),
+    /// The user with this id in the store.
+    Id(String),
 }
 
 /// How an account's callbacks are understood.

@@ -12,7 +12,7 @@ use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::{Callbacks, Incoming, Said, Saying, query_value};
+use super::{Callbacks, Incoming, Said, Saying, Who, query_value};
 use crate::base::Instant;
 use crate::deliver::channel::Counts;
 use crate::deliver::ledger::ReceiptKind;
@@ -21,6 +21,7 @@ use crate::deliver::wire::secret::Secret;
 use crate::deliver::wire::sign::{same, sha1};
 use crate::diag::Msg;
 use crate::msg;
+use crate::program::pack::ContactKind;
 
 /// Deeper or larger than any callback there is.
 const MOST_DEPTH: usize = 16;
@@ -95,9 +96,9 @@ impl Tencent {
     }
 
     /// The fields of a call, decrypted where it is encrypted. The signature must have been checked.
-    fn fields(&self, call: &Incoming) -> Result<BTreeMap<String, String>, Msg> {
+    fn fields(&self, call: &Incoming) -> Result<BTreeMap<String, Vec<String>>, Msg> {
         let fields = fields(call.body)?;
-        match fields.get("Encrypt") {
+        match fields.get("Encrypt").and_then(|all| all.last()) {
             Some(encrypted) => self::fields(&self.decrypted(encrypted)?),
             None => Ok(fields),
         }
@@ -107,7 +108,7 @@ impl Tencent {
 impl Callbacks for Tencent {
     fn check(&self, call: &Incoming) -> Result<(), Msg> {
         let fields = fields(call.body)?;
-        match fields.get("Encrypt") {
+        match fields.get("Encrypt").and_then(|all| all.last()) {
             Some(encrypted) => {
                 self.signed(call, Some(encrypted))?;
                 self.decrypted(encrypted).map(drop)
@@ -134,7 +135,8 @@ impl Callbacks for Tencent {
 
     fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
         let fields = self.fields(call)?;
-        let text = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+        let text = |name: &str| fields.get(name).and_then(|all| all.last()).map(String::as_str).unwrap_or_default();
+        let all = |name: &str| fields.get(name).into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
         let number = |name: &str| text(name).parse::<u64>().unwrap_or(0);
         let when = text("CreateTime").parse::<i64>().map_or(call.at, |s| Instant(s.saturating_mul(1_000_000)));
         let id = || Some(text("MsgID")).filter(|id| !id.is_empty()).map_or_else(|| text("MsgId").to_owned(), str::to_owned);
@@ -169,19 +171,48 @@ impl Callbacks for Tencent {
                 let kind = if text("ErrorCode") == "0" { ReceiptKind::Delivered } else { ReceiptKind::Failed };
                 said(format!("subscribe_msg_sent_event {id}"), Saying::Message { id, kind })
             }
-            _ => Ok(Vec::new()),
+            "subscribe_msg_popup_event" => {
+                // One entry a template; of equal names the parts come in the same order.
+                let (topics, answers) = (all("TemplateId"), all("SubscribeStatusString"));
+                let accepted = topics.into_iter().zip(answers).enumerate().filter(|(_, (_, answer))| *answer == "accept");
+                let said = accepted.map(|(n, (topic, _))| Said {
+                    key: format!("subscribe_msg_popup_event {} {} {n}", text("FromUserName"), when.0),
+                    when,
+                    what: self::contact(text("FromUserName"), ContactKind::Subscription, topic),
+                });
+                Ok(said.collect())
+            }
+            event => {
+                let kind = match event {
+                    "subscribe" => ContactKind::Follow,
+                    "SCAN" => ContactKind::Scan,
+                    "CLICK" | "scancode_push" | "scancode_waitmsg" => ContactKind::Menu,
+                    "" if MESSAGES.contains(&text("MsgType")) => ContactKind::Message,
+                    _ => return Ok(Vec::new()),
+                };
+                let user = text("FromUserName");
+                let key = if kind == ContactKind::Message { id() } else { format!("{event} {user} {}", when.0) };
+                said(format!("contact {key}"), self::contact(user, kind, ""))
+            }
         }
     }
 }
 
-/// The elements of a document that hold text, by their names; of equal ones the last.
-fn fields(xml: &str) -> Result<BTreeMap<String, String>, Msg> {
+/// The types of what a user writes to an account.
+const MESSAGES: [&str; 7] = ["text", "image", "voice", "video", "shortvideo", "location", "link"];
+
+fn contact(address: &str, kind: ContactKind, topic: &str) -> Saying {
+    Saying::Contact { who: Who::At(address.into()), kind, topic: topic.into() }
+}
+
+/// The texts of a document by the names of their elements, in their order.
+fn fields(xml: &str) -> Result<BTreeMap<String, Vec<String>>, Msg> {
     let wrong = || msg!("the call is not XML as the platform writes it", "该调用不是平台格式的 XML");
     let mut reader = Reader::from_str(xml);
-    let (mut open, mut fields): (Vec<String>, BTreeMap<String, String>) = Default::default();
+    let (mut open, mut fields): (Vec<String>, BTreeMap<String, Vec<String>>) = Default::default();
     let mut put = |open: &[String], text: &str| {
         if let Some(name) = open.last().filter(|_| !text.trim().is_empty()) {
-            fields.insert(name.clone(), text.trim().to_owned());
+            fields.entry(name.clone()).or_default().push(text.trim().to_owned());
         }
     };
     loop {
@@ -277,6 +308,41 @@ mod tests {
         let left = read("<xml><FromUserName>o1</FromUserName><Event>unsubscribe</Event></xml>");
         assert_eq!(left[0].what, Saying::OptedOutAt { address: "o1".into() });
         assert_eq!(read("<xml><Event>LOCATION</Event></xml>"), []);
+    }
+
+    #[test]
+    fn what_users_do() {
+        let t = tencent(None);
+        let read = |body: &str| -> Vec<(String, Saying)> {
+            let body = format!("<xml><FromUserName>o1</FromUserName><CreateTime>1764000000</CreateTime>{body}</xml>");
+            t.read(&call("", &body)).unwrap().into_iter().map(|said| (said.key, said.what)).collect()
+        };
+        for (body, kind) in [
+            ("<MsgType>text</MsgType><Content>hi</Content><MsgId>5</MsgId>", ContactKind::Message),
+            ("<MsgType>voice</MsgType><MsgId>6</MsgId>", ContactKind::Message),
+            ("<MsgType>event</MsgType><Event>subscribe</Event>", ContactKind::Follow),
+            ("<MsgType>event</MsgType><Event>SCAN</Event>", ContactKind::Scan),
+            ("<MsgType>event</MsgType><Event>CLICK</Event><EventKey>k</EventKey>", ContactKind::Menu),
+        ] {
+            assert_eq!(read(body).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), [contact("o1", kind, "")], "{body}");
+        }
+        // A page that is opened from the menu opens no window.
+        assert_eq!(read("<MsgType>event</MsgType><Event>VIEW</Event>"), []);
+        let entry = |id: &str, answer: &str| {
+            format!(
+                "<List><TemplateId>{id}</TemplateId><SubscribeStatusString>{answer}</SubscribeStatusString><PopupScene>2</PopupScene></List>"
+            )
+        };
+        let popup = format!(
+            "<MsgType>event</MsgType><Event>subscribe_msg_popup_event</Event><SubscribeMsgPopupEvent>{}{}{}</SubscribeMsgPopupEvent>",
+            entry("T1", "accept"),
+            entry("T2", "reject"),
+            entry("T3", "accept")
+        );
+        let said = read(&popup);
+        let subscribed = |topic| contact("o1", ContactKind::Subscription, topic);
+        assert_eq!(said.iter().map(|(_, what)| what.clone()).collect::<Vec<_>>(), [subscribed("T1"), subscribed("T3")]);
+        assert_ne!(said[0].0, said[1].0);
     }
 
     #[test]

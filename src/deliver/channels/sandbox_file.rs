@@ -30,6 +30,8 @@ pub enum Does {
     Fail,
     /// Refuses the batch; nothing is written.
     Refuse,
+    /// Refuses each message for its address, as if the user had left; nothing is written.
+    Bar,
     /// Never answers; nothing is written.
     Hang,
     /// Writes, then never answers.
@@ -193,6 +195,10 @@ impl Channel for SandboxFile {
             None => self.write(&mut inside, batch),
             Some(Does::Fail) => Answer::NotSent { reason: "told to fail".into() },
             Some(Does::Refuse) => Answer::Refused { reason: "told to refuse".into() },
+            Some(Does::Bar) => {
+                let told = Verdict::Refused { reason: "told to refuse the address".into(), because: Refusal::Address };
+                Answer::Taken(vec![told; batch.messages.len()])
+            }
             Some(Does::Hang) => Answer::Unknown { reason: "no answer in time".into() },
             Some(Does::HangAfter) => match self.write(&mut inside, batch) {
                 Answer::Taken(_) => Answer::Unknown { reason: "no answer in time".into() },

@@ -51,7 +51,7 @@ impl Console {
         let db = place.connect(Access::Write)?;
         schema::make_durable(&db)?;
         schema::require_durable(&db, &path)?;
-        Ok(Some(Console::new(Ledger { db, place, path, id }, world, audit::CONSOLE.into())))
+        Ok(Some(Console::new(Ledger { db, place, path, id, version: schema::VERSION }, world, audit::CONSOLE.into())))
     }
 
     /// The one door for changes: the records and their columns become durable together, or not at all.

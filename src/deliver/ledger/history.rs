@@ -10,7 +10,7 @@ use super::plan::{purpose_name, purpose_of};
 use super::state::State;
 use super::{Ledger, Writer, bulk, encode};
 use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
-use crate::decide::history::{CapScope, Counted, History, Standing, Unclaimed};
+use crate::decide::history::{Barred, CapScope, Counted, History, Standing, Unclaimed};
 use crate::program::typed::Channel;
 
 /// A segment as far as counting needs it.
@@ -162,6 +162,10 @@ impl History for Ledger {
         Ok(counted.into_map(|(messages, campaign)| Counted { messages, latest_campaign: campaign.to_string() }))
     }
 
+    fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
+        self.barred_at(account, few)
+    }
+
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         let sql = format!(
             "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
@@ -213,6 +217,10 @@ impl History for Writer {
 
     fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
         (**self).counted(scope, from, to)
+    }
+
+    fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
+        (**self).barred(account, few)
     }
 
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {

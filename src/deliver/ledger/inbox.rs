@@ -17,6 +17,7 @@ use super::state::ReceiptKind;
 use super::{Ledger, Writer, encode};
 use crate::base::{Instant, UserNo};
 use crate::deliver::channel::Counts;
+use crate::program::pack::ContactKind;
 
 /// A call of a platform, as it came.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,6 +54,8 @@ pub enum What {
     List { id: String, all: Option<ReceiptKind>, counts: Option<Counts> },
     /// These want no messages.
     OptedOut(Vec<UserNo>),
+    /// These did something on the account, with what they subscribed to if they did.
+    Contact { users: Vec<UserNo>, kind: ContactKind, topic: String },
 }
 
 /// What came of a call.
@@ -197,6 +200,13 @@ impl Writer {
                     applied.opted_out += users.len();
                     records.extend(users.iter().map(|user| Record::OptedOut { user: user.0, source: account.clone() }));
                 }
+                What::Contact { users, kind, topic } => records.extend(users.iter().map(|user| Record::Contact {
+                    account: account.clone(),
+                    user: user.0,
+                    kind: *kind,
+                    topic: topic.clone(),
+                    when: one.when.0,
+                })),
             }
         }
         records.push(Record::Applied { n: call.number, readable: told.is_some() });

@@ -22,6 +22,7 @@ mod ballast;
 mod bulk;
 mod claim;
 mod console;
+mod contact;
 mod db;
 mod due;
 mod encode;
@@ -57,6 +58,7 @@ pub use asking::{Ask, Question};
 pub use audit::{Head, Verified};
 pub use claim::{Claim, Stuck, Taken, Unsettled};
 pub use console::Console;
+pub use contact::Refused;
 pub use db::Error as DbError;
 pub use due::{Due, Except, Limit};
 pub use error::LedgerError;
@@ -94,6 +96,8 @@ pub struct Ledger {
     path: PathBuf,
     /// Its own name, part of every key that a platform sees.
     id: String,
+    /// Of its tables; an older one than the present where it is only read.
+    version: i64,
 }
 
 /// The writing side. While it lives no other process can have one; the claims of one that is gone are settled, never taken over.
@@ -191,7 +195,7 @@ impl Ledger {
         let id = schema::meta(&db, "ledger")?;
         let made = id.is_none();
         let id = id.unwrap_or_else(|| format!("{:016x}{:016x}", world.unique(), world.unique()));
-        let ledger = Ledger { db, place: place.clone(), path, id };
+        let ledger = Ledger { db, place: place.clone(), path, id, version: schema::VERSION };
         let spool = Spool::at(ledger.path.with_extension("spool"));
         let ballast = Ballast::at(matches!(place, Place::File(_)).then(|| ledger.path.with_extension("ballast")));
         let mut writer = Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None, spool, ballast };
@@ -220,7 +224,7 @@ impl Ledger {
             return if schema::is_foreign(&db)? { Err(not_a_ledger(&path)) } else { Ok(None) };
         }
         let Some(id) = schema::meta(&db, "ledger")? else { return Ok(None) };
-        Ok(Some(Ledger { db, place, path, id }))
+        Ok(Some(Ledger { db, place, path, id, version }))
     }
 
     pub fn path(&self) -> &Path {

@@ -58,6 +58,8 @@ impl Tables<'_> {
             Record::OptedOut { user, source } => {
                 self.run("INSERT INTO opt_out (user_no, at, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", params![user, at, source])
             }
+            Record::Barred { account, user, address, reason } => self.barred((account, *user), *address, reason, at),
+            Record::Contact { account, user, kind, topic, when } => self.contact((account, *user), *kind, topic, *when),
             Record::Finished { run, step } => self.guarded(
                 "UPDATE step SET finished_at = ? WHERE run = ? AND step = ? AND finished_at IS NULL",
                 params![at, run, step],

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::{ReceiptKind, State};
+use crate::program::pack::ContactKind;
 
 /// A digest of something in `bulk`, in hex.
 pub(super) type Digest = String;
@@ -63,6 +64,24 @@ pub(super) enum Record {
     OptedOut {
         user: u32,
         source: String,
+    },
+    /// A platform refused a message for its address: no other gets there.
+    Barred {
+        account: String,
+        user: u32,
+        /// A salted digest.
+        address: i64,
+        reason: String,
+    },
+    /// A user did something on an account: a sign of life, and for some channels what opens them.
+    Contact {
+        account: String,
+        user: u32,
+        kind: ContactKind,
+        /// What the user subscribed to.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        topic: String,
+        when: i64,
     },
     Finished {
         run: i64,

@@ -9,7 +9,7 @@ use super::db::{self, Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
+const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -140,8 +140,20 @@ DROP INDEX msg_back;
 CREATE INDEX msg_back ON msg (segment) WHERE state IN (10, 11, 12, 13, 30, 35, 40, 60, 61, 62, 80);
 ";
 
+/// Whom an account does not reach any more; what users did on it last: `since` when, and how often since then where each time counts.
+const V9: &str = "
+CREATE TABLE barred (account TEXT NOT NULL, user_no INTEGER NOT NULL, address INTEGER NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (account, user_no)) WITHOUT ROWID;
+CREATE TABLE contact (account TEXT NOT NULL, kind TEXT NOT NULL, topic TEXT NOT NULL, user_no INTEGER NOT NULL, since INTEGER NOT NULL,
+    n INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (account, kind, topic, user_no)) WITHOUT ROWID;
+CREATE INDEX contact_user ON contact (user_no, account);
+";
+
+/// The first version that has them.
+pub(super) const WITH_CONTACTS: i64 = 9;
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 31] = [
+pub(super) const PROJECTIONS: [(&str, &str); 33] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -173,6 +185,8 @@ pub(super) const PROJECTIONS: [(&str, &str); 31] = [
     ("trial", "trial"),
     ("forgotten", "run"),
     ("kept", "run, step, segment, state, instead_of"),
+    ("barred", "account, user_no"),
+    ("contact", "account, kind, topic, user_no"),
 ];
 
 /// The version of a ledger; 0 where there is none.
@@ -341,5 +355,38 @@ mod tests {
         make_durable(&db).unwrap();
         pragma("journal_mode", "DELETE");
         assert!(matches!(require_durable(&db, &file), Err(LedgerError::NotDurable { .. })));
+    }
+
+    /// A ledger of any version before is read as it is, and brought to the present one when it is opened for writing.
+    #[test]
+    fn a_ledger_of_every_version_opens() {
+        use crate::base::world::{SimulatedWorld, World};
+        use crate::base::{Instant, UserNo};
+        use crate::decide::history::History;
+        use crate::deliver::ledger::Ledger;
+        let shape = |db: &rusqlite::Connection| {
+            let mut select = db.prepare("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name").unwrap();
+            select.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+        };
+        let Connection::Sqlite(present) = tables_in_memory().unwrap() else { panic!("a file") };
+        for version in 1..MIGRATIONS.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("ledger.db");
+            let db = rusqlite::Connection::open(&file).unwrap();
+            MIGRATIONS.iter().take(version).for_each(|sql| db.execute_batch(sql).unwrap());
+            db.execute_batch("INSERT INTO opt_out VALUES (3, 0, 'before'); INSERT INTO meta VALUES ('ledger', 'abc')").unwrap();
+            db.pragma_update(None, "user_version", version).unwrap();
+            drop(db);
+            let found = Ledger::open_existing(&file).unwrap().expect("a ledger");
+            assert!(found.opted_out(4).unwrap().contains(UserNo(3)));
+            found.barred("service_account", None).unwrap();
+            assert_eq!(found.refused(UserNo(3)).unwrap(), []);
+            drop(found);
+            let world: std::sync::Arc<dyn World> = std::sync::Arc::new(SimulatedWorld::at(Instant(0)));
+            let opened = Ledger::open(&file, world).unwrap();
+            assert!(opened.opted_out(4).unwrap().contains(UserNo(3)), "{version}");
+            drop(opened);
+            assert_eq!(shape(&rusqlite::Connection::open(&file).unwrap()), shape(&present), "{version}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Words that a file may use are enums here, and a field that nobody declared is refused: a misspelt fact cannot be lost.
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::base::{Date, Elapsed};
 use crate::diag::{Lang, Msg};
@@ -231,10 +231,28 @@ pub enum AmountWord {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
+    pub by: ContactKind,
     pub after: Words,
     pub messages: u32,
     #[serde(default, deserialize_with = "elapsed_opt")]
     pub within: Option<Elapsed>,
+}
+
+/// What a user does on an account.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactKind {
+    /// Writes to it.
+    Message,
+    /// Taps an item of its menu that pushes an event.
+    Menu,
+    Follow,
+    /// Scans its QR code.
+    Scan,
+    /// Accepts to be sent messages of one template, each time one more.
+    Subscription,
+    /// Allows it to write.
+    Authorisation,
 }
 
 /// How a repeated hand-over is kept from sending twice, and how an unknown one is settled.
@@ -472,6 +490,30 @@ impl Words {
 
     pub fn msg(&self) -> Msg {
         Msg { en: self.en.clone(), zh: self.zh.clone() }
+    }
+}
+
+impl ContactKind {
+    pub const ALL: [(ContactKind, &'static str); 6] = [
+        (ContactKind::Message, "message"),
+        (ContactKind::Menu, "menu"),
+        (ContactKind::Follow, "follow"),
+        (ContactKind::Scan, "scan"),
+        (ContactKind::Subscription, "subscription"),
+        (ContactKind::Authorisation, "authorisation"),
+    ];
+
+    pub fn name(self) -> &'static str {
+        ContactKind::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    pub fn named(name: &str) -> Option<ContactKind> {
+        ContactKind::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+
+    /// Whether each time counts, and not the last alone.
+    pub fn adds_up(self) -> bool {
+        self == ContactKind::Subscription
     }
 }
 
