@@ -135,8 +135,9 @@ fn number(n: impl Into<u64>) -> String {
 }
 
 fn contact(c: &Contact) -> String {
-    let within = c.within.map_or(String::new(), |w| format!(", within {w}"));
-    format!("{} ({} message{}{within})", c.after.en, c.messages, if c.messages == 1 { "" } else { "s" })
+    let messages = c.messages.map(|n| format!("{n} message{}", if n == 1 { "" } else { "s" }));
+    let how: Vec<String> = messages.into_iter().chain(c.within.map(|w| format!("within {w}"))).collect();
+    if how.is_empty() { c.after.en.clone() } else { format!("{} ({})", c.after.en, how.join(", ")) }
 }
 
 fn key(k: &Key) -> String {

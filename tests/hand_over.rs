@@ -104,6 +104,7 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         (Does::LieError, State::Refused, 10),
         (Does::LieOk, State::Accepted, 0),
         (Does::Bar, State::Refused, 0),
+        (Does::Close, State::Refused, 0),
     ] {
         let place = Place::new();
         let mut ledger = place.open();
@@ -111,7 +112,7 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         ledger.plan_runs(&[(&a.personal(0..10), a.info()), (&b.to(0..10), b.info())]).unwrap();
         let faults = [Fault { does, campaign: Some("a".into()), after: 0, times: None }];
         let (_, stopped) = place.carry(&mut ledger, DUE, &faults);
-        assert_eq!(stopped, if matches!(does, Does::LieOk | Does::Bar) { vec![] } else { vec!["a"] }, "{does:?}");
+        assert_eq!(stopped, if matches!(does, Does::LieOk | Does::Bar | Does::Close) { vec![] } else { vec!["a"] }, "{does:?}");
         assert_eq!((place.sent("a"), place.sent("b")), (in_file, 10), "{does:?}");
         assert_eq!((state(&ledger, 3, "a"), state(&ledger, 3, "b")), (after_trouble, State::Accepted), "{does:?}");
         let counted =
@@ -124,7 +125,7 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         let mut ledger = place.open();
         place.carry(&mut ledger, DUE, &[]);
         let (at_last, in_file) = match does {
-            Does::Refuse | Does::Bar => (State::Refused, 0),
+            Does::Refuse | Does::Bar | Does::Close => (State::Refused, 0),
             Does::LieError => (State::Refused, 10),
             // What the platform says is all that anybody knows.
             Does::LieOk => (State::Accepted, 0),

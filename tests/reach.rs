@@ -9,19 +9,19 @@ mod campaigns;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use campaigns::{Bench, at};
-use tagcast::base::UserNo;
+use campaigns::{Bench, ZONE, at};
 use tagcast::base::world::{SimulatedWorld, World};
-use tagcast::deliver::ledger::{Ledger, NewCall, Told, What};
+use tagcast::base::{UserNo, Value};
+use tagcast::deliver::ledger::{Ledger, NewCall, State, Told, What};
 use tagcast::diag::Lang;
-use tagcast::program::pack::ContactKind;
+use tagcast::program::pack::{self, ContactKind};
 
 const TWO_WAYS: &str = r#"
     tag wx address(service_account)
-    template T { body "hi" }
-    campaign first { when everyone send template T via service_account.chat at 2026-11-11 10:00 }
-    campaign second { when everyone send template T via service_account.chat, sandbox.file at 2026-11-12 10:00 }
-    campaign third { when everyone send template T via service_account.chat at 2026-11-13 10:00 }
+    template T { platform "TM1" field thing1 = "hi" }
+    campaign first { when everyone purpose service send template T via service_account.template at 2026-11-11 10:00 }
+    campaign second { when everyone purpose service send template T via service_account.template, sandbox.file at 2026-11-12 10:00 }
+    campaign third { when everyone purpose service send template T via service_account.template at 2026-11-13 10:00 }
 "#;
 
 fn bench(program: &str, users: usize) -> Bench {
@@ -38,15 +38,26 @@ fn bar(bench: &Bench, campaign: &str) {
 
 /// What the platform tells of a user, at an instant.
 fn tell(bench: &Bench, account: &str, kind: ContactKind, users: &[u32], when: &str) {
+    tell_of(bench, account, kind, "", users, when);
+}
+
+/// The same of a subscription to a template.
+fn tell_of(bench: &Bench, account: &str, kind: ContactKind, topic: &str, users: &[u32], when: &str) {
     let when = at(when);
     let mut ledger = Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(when))).unwrap();
     let call = NewCall { account: account.into(), at: when, query: String::new(), signature: String::new(), body: format!("{users:?}") };
     ledger.receive(&[call], when).unwrap();
     for call in ledger.calls(10).unwrap() {
         let users = users.iter().copied().map(UserNo).collect();
-        let what = What::Contact { users, kind, topic: String::new() };
-        ledger.apply(&call, Some(&[Told { key: format!("{kind:?} {}", when.0), when, what }]), when).unwrap();
+        let what = What::Contact { users, kind, topic: topic.into() };
+        ledger.apply(&call, Some(&[Told { key: format!("{kind:?} {topic} {}", when.0), when, what }]), when).unwrap();
     }
+}
+
+/// The platform refuses what a campaign hands over until the user does something.
+fn close(bench: &Bench, campaign: &str) {
+    let control = format!("[[fault]]\ndo = \"close\"\ncampaign = \"{campaign}\"\ntimes = 1\n");
+    std::fs::write(bench.store().join("outbox.jsonl.control"), control).unwrap();
 }
 
 /// By which channel each user got a campaign's message.
@@ -77,10 +88,10 @@ fn why_names_the_channel_that_is_passed_over() {
     bar(&bench, "first");
     bench.run("2026-11-11 09:00", "2026-11-11 12:00");
     let (text, json) = why(&bench, "second", 0, "2026-11-12 09:00");
-    let line = "passed over: service_account.chat, the address was refused on 2026-11-11 10:00: told to refuse the address\n";
+    let line = "passed over: service_account.template, the address was refused on 2026-11-11 10:00: told to refuse the address\n";
     assert!(text.contains(line), "{text}");
     assert!(text.contains("at 2026-11-12 10:00 it would be: message by sandbox.file"), "{text}");
-    assert_eq!(json["passed_over"][0]["channel"], "service_account.chat");
+    assert_eq!(json["passed_over"][0]["channel"], "service_account.template");
     let (text, _) = why(&bench, "third", 0, "2026-11-12 09:00");
     assert!(text.contains(line) && text.contains("it would be: unreachable"), "{text}");
 }
@@ -105,7 +116,7 @@ fn a_sign_of_life_opens_the_account_again() {
     assert_eq!(bench.ledger().refused(UserNo(0)).unwrap().len(), 1);
     tell(&bench, "service_account", ContactKind::Follow, &[1], "2026-11-11 13:00");
     bench.run("2026-11-12 09:00", "2026-11-12 12:00");
-    let expected = [("u0", "sandbox.file"), ("u1", "service_account.chat"), ("u2", "sandbox.file")];
+    let expected = [("u0", "sandbox.file"), ("u1", "service_account.template"), ("u2", "sandbox.file")];
     assert_eq!(by(&bench, "second"), pairs(&expected));
     bench.verified();
 }
@@ -117,6 +128,158 @@ fn another_address_is_another_chance() {
     bench.run("2026-11-11 09:00", "2026-11-11 12:00");
     bench.addressed_at("u1", "wx", "another");
     bench.run("2026-11-12 09:00", "2026-11-12 12:00");
-    assert_eq!(by(&bench, "second"), pairs(&[("u0", "sandbox.file"), ("u1", "service_account.chat")]));
+    assert_eq!(by(&bench, "second"), pairs(&[("u0", "sandbox.file"), ("u1", "service_account.template")]));
+    bench.verified();
+}
+
+// ------------------------------------------------------------------ windows
+
+/// A message that a channel takes.
+fn fitting(channel: &str) -> &'static str {
+    match channel {
+        "service_account.notice" => "platform \"TM1\" field thing1 = \"hi\"",
+        "service_account.chat" | "wecom.kf" | "douyin.message" => "body \"hi\"",
+        other => panic!("say here what `{other}` takes: it is open only after a user did something"),
+    }
+}
+
+fn daily(platform: &str, channel: &str) -> Bench {
+    let parts = fitting(channel);
+    let program = format!(
+        "tag wx address({platform})
+        template T {{ {parts} }}
+        campaign c {{ when everyone send template T via {channel} every day at 10:00 again always }}"
+    );
+    bench(&program, 3)
+}
+
+/// Each thing that opens a channel of any pack opens it for whom it should, as long as it should, for as many messages as it should.
+#[test]
+fn every_window_of_every_pack_is_kept() {
+    let mut rules = 0;
+    for platform in pack::platforms() {
+        for endpoint in &platform.endpoints {
+            for rule in &endpoint.contacts {
+                rules += 1;
+                let channel = format!("{}.{}", platform.platform, endpoint.name);
+                let bench = daily(&platform.platform, &channel);
+                let topic = if rule.by == ContactKind::Subscription { "TM1" } else { "" };
+                // The first is half a minute before, of the second it has just ended, and the third did nothing.
+                tell_of(&bench, &platform.platform, rule.by, topic, &[0], "2026-11-11 09:59:30");
+                if let Some(within) = rule.within {
+                    let before = ZONE.show_rfc3339(at("2026-11-11 10:00").minus(within));
+                    tell_of(&bench, &platform.platform, rule.by, topic, &[1], &before);
+                }
+                bench.run("2026-11-11 09:59:40", "2026-11-20 12:00");
+                let open = |day: &i64| rule.within.is_none_or(|within| day * 86_400 + 30 < within.0 / 1_000_000);
+                let days = (0..10).filter(open).count();
+                let expected = rule.messages.map_or(days, |messages| days.min(messages as usize));
+                let sent: Vec<String> = bench.sent().into_iter().map(|m| m.user).collect();
+                assert_eq!(sent, vec!["u0"; expected], "{channel} after {}", rule.after.en);
+                assert!(bench.stopped("c", "u1").len() == 10 && bench.stopped("c", "u2").iter().all(|s| s == "c: unreachable"));
+                bench.verified();
+            }
+        }
+    }
+    assert!(rules > 0);
+}
+
+/// Where nobody ever told of what users do, the platform's own refusal has to do.
+#[test]
+fn what_is_never_told_closes_nothing() {
+    let bench = daily("service_account", "service_account.chat");
+    tell(&bench, "subscription_account", ContactKind::Message, &[0], "2026-11-11 09:00");
+    tell_of(&bench, "service_account", ContactKind::Subscription, "TM1", &[0], "2026-11-11 09:00");
+    bench.run("2026-11-11 09:30", "2026-11-11 12:00");
+    assert_eq!(bench.got("c").len(), 3);
+}
+
+#[test]
+fn a_window_is_used_up_and_opened_again() {
+    let program = r#"
+        tag wx address(service_account)
+        template T { body "hi" }
+        campaign c { when everyone send template T via service_account.chat every hour 7:00..21:00 again always }
+        campaign d { when everyone send template T via service_account.chat, sandbox.file at 2026-11-11 18:30 }
+    "#;
+    let bench = bench(program, 1);
+    tell(&bench, "service_account", ContactKind::Message, &[0], "2026-11-11 06:00");
+    bench.run("2026-11-11 06:30", "2026-11-11 14:30");
+    assert_eq!(bench.got("c").len(), 5);
+    let (text, _) = why(&bench, "c", 0, "2026-11-11 14:30");
+    let line = "passed over: service_account.chat, it is not open: a message of the user on 2026-11-11 06:00 allows no more messages\n";
+    assert!(text.contains(line), "{text}");
+    tell(&bench, "service_account", ContactKind::Message, &[0], "2026-11-11 14:45");
+    bench.run("2026-11-11 14:50", "2026-11-11 19:30");
+    // 15:00 to 18:00, then the last one is another campaign's, and 19:00 finds none.
+    assert_eq!((bench.got("c").len(), by(&bench, "d")), (9, pairs(&[("u0", "service_account.chat")])));
+    bench.verified();
+}
+
+/// One accepted prompt is one message of that template, and a refusal for now takes what is left.
+#[test]
+fn subscriptions_add_up_by_template() {
+    let program = r#"
+        tag wx address(service_account)
+        template T { platform "TM1" field thing1 = "hi" }
+        template S { platform "TM2" field thing1 = "hi" }
+        campaign c { when everyone send template T via service_account.notice every day at 10:00 again always }
+        campaign d { when everyone send template S via service_account.notice every day at 11:00 again always }
+    "#;
+    let bench = bench(program, 3);
+    let accept = |topic, users: &[u32], when| tell_of(&bench, "service_account", ContactKind::Subscription, topic, users, when);
+    accept("TM1", &[0, 1], "2026-11-11 08:00");
+    accept("TM1", &[0], "2026-11-11 08:01");
+    accept("TM2", &[2], "2026-11-11 08:02");
+    bench.run("2026-11-11 09:00", "2026-11-14 12:00");
+    assert_eq!((bench.got_of("c", "T"), bench.got_of("d", "S")), (vec!["u0".into(), "u0".into(), "u1".into()], vec!["u2".to_owned()]));
+    accept("TM1", &[1], "2026-11-14 13:00");
+    accept("TM1", &[1], "2026-11-14 13:01");
+    close(&bench, "c");
+    bench.run("2026-11-15 09:00", "2026-11-17 12:00");
+    assert_eq!(bench.got("c").len(), 3, "the platform knows better than the count");
+    std::fs::remove_file(bench.store().join("outbox.jsonl.control")).unwrap();
+    accept("TM1", &[1], "2026-11-17 13:00");
+    bench.run("2026-11-18 09:00", "2026-11-19 12:00");
+    assert_eq!(bench.got("c").len(), 4);
+    bench.verified();
+}
+
+/// What waited until its channel had closed is not handed over.
+#[test]
+fn a_window_that_closes_before_the_turn_is_kept() {
+    let program = r#"
+        tag wx address(service_account)
+        template T { body "hi" }
+        campaign c { when everyone send template T via service_account.chat at 2026-11-13 10:00 pace 1 per minute }
+    "#;
+    let bench = bench(program, 6);
+    tell(&bench, "service_account", ContactKind::Message, &[0, 1, 2, 3, 4], "2026-11-11 10:02:30");
+    tell(&bench, "service_account", ContactKind::Message, &[5], "2026-11-12 10:00");
+    bench.run("2026-11-13 09:00", "2026-11-13 12:00");
+    assert_eq!(bench.got_of("c", "T"), ["u0", "u1", "u2", "u5"]);
+    assert_eq!(bench.state("c", "u3"), State::Expired);
+    let (text, _) = why(&bench, "c", 4, "2026-11-13 12:00");
+    assert!(text.contains("expired (unreachable)"), "{text}");
+    assert!(bench.ledger().reports(Some("c")).unwrap()[0].finished_at.is_some());
+    bench.verified();
+}
+
+/// Events that come together compete for what is left.
+#[test]
+fn events_use_up_a_window_one_by_one() {
+    let program = r#"
+        tag wx address(service_account)
+        event cart { item text }
+        template T { body "hi" }
+        campaign c { on cart again always send template T via service_account.chat }
+    "#;
+    let mut bench = bench(program, 2);
+    for n in 0..8 {
+        bench.event("cart", &format!("u{}", n % 2), &format!("2026-11-11 10:00:{n:02}"), vec![Some(Value::text("x"))]);
+    }
+    tell(&bench, "service_account", ContactKind::Follow, &[0], "2026-11-11 09:59:30");
+    bench.run("2026-11-11 09:59:40", "2026-11-11 12:00");
+    assert_eq!(bench.got_of("c", "T"), ["u0"; 3]);
     bench.verified();
 }

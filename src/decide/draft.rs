@@ -13,6 +13,7 @@ use super::reach::{duplicates, reach};
 use super::render::{self, Texts};
 use super::ways::{Leaf, Way, Ways};
 use super::who::{Who, who};
+use super::windows::Planned;
 use super::{DecideError, DecideInput, ask};
 use crate::base::{Bitmap, TemplateId, UserNo};
 use crate::eval::EvalError;
@@ -46,12 +47,15 @@ pub struct Outlet<'a> {
     pub list_min: u32,
     /// Whom its account does not reach any more.
     barred: Arc<Barred>,
+    /// For whom it is open, by template; `None`: nothing is known, or it always is.
+    open: Vec<(TemplateId, Option<Bitmap>)>,
 }
 
 impl Outlet<'_> {
-    /// Whether it reaches the user at this address, as far as the past says.
-    pub fn is_open(&self, user: UserNo, address: &str) -> bool {
-        !self.barred.holds(user, address)
+    /// Whether it reaches the user at this address with a message of a template, as far as the past says.
+    fn is_open(&self, template: TemplateId, user: UserNo, address: &str) -> bool {
+        let open = self.open.iter().find(|(of, _)| *of == template).and_then(|(_, open)| open.as_ref());
+        open.is_none_or(|open| open.contains(user)) && !self.barred.holds(user, address)
     }
 }
 
@@ -153,9 +157,9 @@ impl<'a> Draft<'a> {
             let written = self.template(template);
             let mut outlets = Vec::new();
             for route in &via.routes {
-                outlets.push(self.outlet(&route.channel, open, past)?);
+                outlets.push(self.outlet(&route.channel, template, open, past)?);
             }
-            let places = reach(self.input.scope, via, &users, |_| true, self.is_open(&outlets))?;
+            let places = reach(self.input.scope, via, &users, |_| true, self.is_open(&outlets, template))?;
             for (user, place) in users.iter().zip(places) {
                 let Some((outlet, address)) = place.and_then(|(route, address)| Some((*outlets.get(route)?, address))) else {
                     unreachable.insert(user);
@@ -178,10 +182,10 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Whether one of these outlets, that of a route, reaches a user at an address.
-    pub fn is_open(&self, outlets: &[usize]) -> impl Fn(usize, UserNo, &str) -> bool {
+    /// Whether one of these outlets, that of a route, reaches a user at an address with a message of a template.
+    pub fn is_open(&self, outlets: &[usize], template: TemplateId) -> impl Fn(usize, UserNo, &str) -> bool {
         move |route, user, address| {
-            outlets.get(route).and_then(|outlet| self.outlets.get(*outlet)).is_some_and(|outlet| outlet.is_open(user, address))
+            outlets.get(route).and_then(|outlet| self.outlets.get(*outlet)).is_some_and(|outlet| outlet.is_open(template, user, address))
         }
     }
 
@@ -190,19 +194,35 @@ impl<'a> Draft<'a> {
         self.outlets.iter().position(|outlet| outlet.channel == channel)
     }
 
-    /// The same, a new one at first sight.
-    fn outlet<H: History>(&mut self, channel: &'a Channel, users: &Bitmap, past: &mut Past<H>) -> Result<usize, DecideError> {
-        if let Some(known) = self.outlet_of(channel) {
-            return Ok(known);
-        }
-        let list_min = match pack::endpoint(&channel.platform, &channel.endpoint).map(|e| e.hand_over) {
-            Some(HandOver::List { min, .. }) if self.input.bound => min,
-            Some(HandOver::List { .. } | HandOver::Single { .. }) | None => 0,
+    /// The same, a new one at first sight, with what is to be known before a template goes by it.
+    fn outlet<H: History>(
+        &mut self,
+        channel: &'a Channel,
+        template: TemplateId,
+        users: &Bitmap,
+        past: &mut Past<H>,
+    ) -> Result<usize, DecideError> {
+        let program = self.input.scope.program;
+        let number = match self.outlet_of(channel) {
+            Some(known) => known,
+            None => {
+                let list_min = match pack::endpoint(&channel.platform, &channel.endpoint).map(|e| e.hand_over) {
+                    Some(HandOver::List { min, .. }) if self.input.bound => min,
+                    Some(HandOver::List { .. } | HandOver::Single { .. }) | None => 0,
+                };
+                let window = hand_over_by(program, self.campaign, channel, self.input.due);
+                let barred = past.barred(&channel.account, users)?;
+                self.outlets.push(Outlet { channel, window, list_min, barred, open: Vec::new() });
+                self.outlets.len() - 1
+            }
         };
-        let window = hand_over_by(self.input.scope.program, self.campaign, channel, self.input.due);
-        let barred = past.barred(&channel.account, users)?;
-        self.outlets.push(Outlet { channel, window, list_min, barred });
-        Ok(self.outlets.len() - 1)
+        if let Some(outlet) = self.outlets.get_mut(number)
+            && outlet.open.iter().all(|(known, _)| *known != template)
+        {
+            let planned = Planned { channel, template: program.template(template), at: outlet.window.not_before };
+            outlet.open.push((template, past.open(&planned, users)?));
+        }
+        Ok(number)
     }
 
     fn set_priorities(&mut self, users: &Bitmap) -> Result<(), EvalError> {

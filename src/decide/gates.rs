@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::decision::Gate;
 use super::history::{Barred, History};
 use super::ways::{Leaf, Way};
+use super::windows::Planned;
 use super::{DecideError, DecideInput, ask, render};
 use crate::base::value::Shown;
 use crate::base::{Bitmap, Instant, UserNo};
@@ -113,6 +114,10 @@ pub struct Past<'h, H: History> {
 /// So many users are asked about one by one.
 const FEW: usize = 256;
 
+fn few(users: &Bitmap) -> Option<Vec<UserNo>> {
+    (users.count() <= FEW).then(|| users.iter().collect())
+}
+
 impl<'h, H: History> Past<'h, H> {
     pub fn new(history: &'h H) -> Self {
         Past { history, opted_out: None, last: BTreeMap::new(), values: BTreeMap::new(), barred: BTreeMap::new() }
@@ -130,12 +135,20 @@ impl<'h, H: History> Past<'h, H> {
         if let Some(known) = self.barred.get(account) {
             return Ok(known.clone());
         }
-        let few: Option<Vec<UserNo>> = (users.count() <= FEW).then(|| users.iter().collect());
+        let few = few(users);
         let barred = Arc::new(self.history.barred(account, few.as_deref()).map_err(DecideError::history)?);
         if few.is_none() {
             self.barred.insert(account.into(), barred.clone());
         }
         Ok(barred)
+    }
+
+    /// Those of the users for whom a channel is open to a message; `None` where nothing is known.
+    pub fn open(&self, planned: &Planned, users: &Bitmap) -> Result<Option<Bitmap>, DecideError> {
+        if planned.rules().is_empty() {
+            return Ok(None);
+        }
+        planned.open(self.history, users, few(users).as_deref()).map_err(DecideError::history)
     }
 
     fn last_planned(&mut self, campaign: &str) -> Result<&BTreeMap<UserNo, Instant>, DecideError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Bitmap, Date, Instant, UserNo};
+use crate::program::pack::ContactKind;
 use crate::program::typed::{Cap, Channel, Purpose};
 
 /// Which messages a cap counts: those for which all that is said holds.
@@ -95,6 +96,16 @@ impl Barred {
     }
 }
 
+/// A user who did something on an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contacted {
+    pub user: UserNo,
+    /// The last time; of what adds up the first time that is not used up.
+    pub since: Instant,
+    /// How often since then, where each time counts; 0 where a platform said that it counts no more.
+    pub n: u32,
+}
+
 /// The past, up to the moment of deciding.
 pub trait History {
     /// An error of the ledger's storage.
@@ -120,6 +131,32 @@ pub trait History {
     fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, Self::Error> {
         let _ = (account, few);
         Ok(Barred::default())
+    }
+
+    /// Who did something on an account, by number; `topic` is what was subscribed to, else empty; after an instant, of all or of few, where
+    /// that is given. `None` where nobody was ever told to have done so.
+    fn contacts(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        after: Option<Instant>,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<Contacted>>, Self::Error> {
+        let _ = (account, kind, topic, after, few);
+        Ok(None)
+    }
+
+    /// Messages that count, on a channel (of a template, where one is given), with their planned hand-over, from an instant on: sorted.
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        template: Option<&str>,
+        from: Instant,
+        few: Option<&[UserNo]>,
+    ) -> Result<Vec<(UserNo, Instant)>, Self::Error> {
+        let _ = (channel, template, from, few);
+        Ok(Vec::new())
     }
 
     /// What of these users' messages is planned and not claimed, and has a lower priority than `below` at `now`. Nobody's where nothing waits

@@ -42,12 +42,12 @@ impl Draft<'_> {
         let (user, written, text) = (candidate.user, candidate.written, candidate.text);
         left.push(candidate.outlet);
         let mut next = None;
-        if let Some(Way { leaf: Leaf::Send { via, .. }, users, .. }) = self.ways.get(candidate.way) {
+        if let Some(Way { leaf: Leaf::Send { template, via }, users, .. }) = self.ways.get(candidate.way) {
             let (via, user) = (*via, ask::only(users.len(), user));
             // All channels of the way are there since it was looked for them the first time.
             let outlets: Vec<usize> = via.routes.iter().filter_map(|route| self.outlet_of(&route.channel)).collect();
             let unused = |route: usize| outlets.get(route).is_some_and(|outlet| !left.contains(outlet));
-            let place = reach(self.input.scope, via, &user, unused, self.is_open(&outlets))?.pop().flatten();
+            let place = reach(self.input.scope, via, &user, unused, self.is_open(&outlets, *template))?.pop().flatten();
             next = place.and_then(|(route, address)| Some((*outlets.get(route)?, address)));
         }
         // An address occurs once in a run and channel.

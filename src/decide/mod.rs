@@ -2,7 +2,7 @@
 //!
 //! Pure: what happened before comes in as [`history::History`], what is decided goes out as [`decision::Decision`]. A run is decided in this
 //! order: [`who`] matches (condition, `top`, `sample`); which [`ways`] they go (arm, `choose`); the [`gates`] that need no message; by which
-//! channel they are [`reach`]ed; what the message says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
+//! channel they are [`reach`]ed, and whether it is open for them ([`windows`]); what the message says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
 //! due at the same instant ([`arbitrate`], [`caps`]). [`funnel`] shows a decision to people.
 
 mod again;
@@ -24,6 +24,7 @@ mod reach;
 pub mod render;
 mod ways;
 mod who;
+pub mod windows;
 pub mod words;
 
 pub use again::Again;

@@ -7,9 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
-use crate::decide::decision::{Decision, Take};
-use crate::decide::history::{Barred, CapScope, Counted, History, Unclaimed};
+use crate::decide::decision::{Decision, MessageGroup, Take};
+use crate::decide::history::{Barred, CapScope, Contacted, Counted, History, Unclaimed};
 use crate::deliver::ledger::{Ledger, LedgerError};
+use crate::program::pack::ContactKind;
 use crate::program::typed::{Channel, Program, Purpose};
 
 #[derive(Default)]
@@ -26,6 +27,8 @@ struct Maps {
     last: BTreeMap<String, BTreeMap<UserNo, Instant>>,
     values: BTreeMap<String, BTreeMap<UserNo, Vec<String>>>,
     counted: BTreeMap<(CapScope, Date, Date), BTreeMap<UserNo, Counted>>,
+    /// By channel and template, from when on and to whom.
+    sent: BTreeMap<(Channel, Option<String>), (Instant, Vec<(UserNo, Instant)>)>,
     /// What the ledger does not hold yet.
     added: Vec<Added>,
 }
@@ -37,13 +40,29 @@ struct Added {
     first_step: bool,
     due: Instant,
     again_value: Option<String>,
-    groups: Vec<(Channel, Date, Vec<UserNo>)>,
+    groups: Vec<Group>,
     takes: Vec<Take>,
+}
+
+/// Those of them that have their channel and time in common.
+struct Group {
+    channel: Channel,
+    template: String,
+    not_before: Instant,
+    /// In the policy's zone.
+    day: Date,
+    users: Vec<UserNo>,
 }
 
 impl Added {
     fn users(&self) -> impl Iterator<Item = UserNo> + '_ {
-        self.groups.iter().flat_map(|(_, _, users)| users.iter().copied())
+        self.groups.iter().flat_map(|group| group.users.iter().copied())
+    }
+
+    fn to_sent(&self, (channel, template): &(Channel, Option<String>), from: Instant, sent: &mut Vec<(UserNo, Instant)>) {
+        let is = |g: &&Group| g.channel == *channel && template.as_ref().is_none_or(|t| *t == g.template) && g.not_before >= from;
+        sent.extend(self.groups.iter().filter(is).flat_map(|g| g.users.iter().map(|user| (*user, g.not_before))));
+        sent.sort_unstable();
     }
 
     fn to_last(&self, last: &mut BTreeMap<UserNo, Instant>) {
@@ -59,7 +78,7 @@ impl Added {
     }
 
     fn to_counted(&self, (scope, from_day, to): &(CapScope, Date, Date), counted: &mut BTreeMap<UserNo, Counted>) {
-        for (channel, day, users) in &self.groups {
+        for Group { channel, day, users, .. } in &self.groups {
             if from_day <= day && day <= to && scope.covers(&self.campaign, self.purpose, channel) {
                 for user in users {
                     let counted = counted.entry(*user).or_default();
@@ -113,13 +132,20 @@ impl Past {
     /// Keeps what was decided and is going to be planned.
     pub fn add(&mut self, program: &Program, zone: Zone, decision: &Decision, again_value: Option<&str>) {
         let campaign = program.campaign(decision.campaign);
+        let group = |g: &MessageGroup| Group {
+            channel: g.channel.clone(),
+            template: program.template(g.template).declared.name.clone(),
+            not_before: g.not_before,
+            day: zone.date(g.not_before),
+            users: g.users.clone(),
+        };
         let added = Added {
             campaign: campaign.declared.name.clone(),
             purpose: campaign.purpose,
             first_step: decision.step == 0,
             due: decision.due,
             again_value: again_value.map(str::to_owned),
-            groups: decision.messages.iter().map(|g| (g.channel.clone(), zone.date(g.not_before), g.users.clone())).collect(),
+            groups: decision.messages.iter().map(group).collect(),
             takes: decision.takes.clone(),
         };
         let maps = self.maps.get_mut();
@@ -131,6 +157,9 @@ impl Past {
         }
         for (key, counted) in &mut maps.counted {
             added.to_counted(key, counted);
+        }
+        for (key, (from, sent)) in &mut maps.sent {
+            added.to_sent(key, *from, sent);
         }
         maps.added.push(added);
     }
@@ -199,6 +228,40 @@ impl History for View<'_> {
 
     fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
         self.ledger.barred(account, few)
+    }
+
+    fn contacts(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        after: Option<Instant>,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<Contacted>>, LedgerError> {
+        self.ledger.contacts(account, kind, topic, after, few)
+    }
+
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        template: Option<&str>,
+        from: Instant,
+        few: Option<&[UserNo]>,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        let maps = &mut *self.past.maps.borrow_mut();
+        let key = (channel.clone(), template.map(str::to_owned));
+        if maps.sent.get(&key).is_none_or(|(known, _)| *known > from) {
+            let mut all = self.ledger.sent_since(channel, template, from, None)?;
+            maps.added.iter().for_each(|a| a.to_sent(&key, from, &mut all));
+            maps.sent.insert(key.clone(), (from, all));
+        }
+        let all = maps.sent.get(&key).map_or(&[][..], |(_, all)| all);
+        let Some(few) = few else { return Ok(all.to_vec()) };
+        let of = |user: &UserNo| {
+            let range = all.partition_point(|(u, _)| u < user)..all.partition_point(|(u, _)| u <= user);
+            all.get(range).unwrap_or_default().to_vec()
+        };
+        Ok(few.iter().flat_map(of).collect())
     }
 
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {

@@ -10,14 +10,16 @@ use super::planning::{self, Planned};
 use super::preview::sends;
 use super::{Failure, Project};
 use crate::base::world::World;
-use crate::base::{CampaignId, UserNo};
+use crate::base::{CampaignId, Instant, UserNo, Zone};
 use crate::decide::decision::{Decision, reason};
 use crate::decide::render::address_of;
+use crate::decide::windows::{self, Door};
 use crate::deliver::ledger::{Happened, Ledger, UserOutcome};
 use crate::diag::{Lang, Msg};
 use crate::eval::Trace;
 use crate::msg;
 use crate::program::typed::Channel;
+use crate::schedule::hand_over_by;
 
 pub struct Why {
     pub trace: Trace,
@@ -40,41 +42,77 @@ pub fn why(
     world: &Arc<dyn World>,
 ) -> Result<Why, Failure> {
     let declared = &project.program.campaign(campaign).declared.name;
-    let (happened, passed_over) = match Ledger::open_existing(project.config.ledger(store)?)? {
-        Some(ledger) => (ledger.outcomes(user, declared)?, passed_over(project, data, &ledger, campaign, user)?),
-        None => (Vec::new(), Vec::new()),
-    };
     let plan = planning::plan(project, data, store, Some(declared), world)?;
     let next = plan.campaigns.into_iter().find_map(|p: Planned| p.decision.map(|d| (d.due, outcome(&d, user))));
+    let at = next.as_ref().map_or(data.now, |(due, _)| *due);
+    let (happened, passed_over) = match Ledger::open_existing(project.config.ledger(store)?)? {
+        Some(ledger) => (ledger.outcomes(user, declared)?, passed_over(project, data, &ledger, campaign, user, at)?),
+        None => (Vec::new(), Vec::new()),
+    };
     let when = &project.program.campaign(campaign).when;
     Ok(Why { trace: data.explain(&project.program, when, user)?, happened, passed_over, next })
 }
 
-/// The channels of a campaign that the past closes for a user, and why.
+/// The channels of a campaign that the past closes for a user at an instant, and why.
 fn passed_over(
     project: &Project,
     data: &Data,
     ledger: &Ledger,
     campaign: CampaignId,
     user: UserNo,
+    due: Instant,
 ) -> Result<Vec<(Channel, Msg)>, Failure> {
-    let campaign = project.program.campaign(campaign);
-    let (scope, zone) = (data.scope(&project.program), project.program.policy.zone);
+    let program = &project.program;
+    let campaign = program.campaign(campaign);
+    let (scope, zone) = (data.scope(program), program.policy.zone);
     let refused = ledger.refused(user)?;
     let mut out: Vec<(Channel, Msg)> = Vec::new();
     for (_, _, send) in sends(campaign) {
         for route in &send.via.as_ref().unwrap_or(&campaign.via).routes {
-            if out.iter().any(|(known, _)| *known == route.channel) {
-                continue;
-            }
+            let channel = &route.channel;
             let Some(address) = address_of(&scope, route.address, user)? else { continue };
-            if let Some(refused) = refused.iter().find(|r| r.account == route.channel.account && ledger.is_about(r, &address)) {
-                let (at, reason) = (zone.show(refused.at), &refused.reason);
-                out.push((route.channel.clone(), msg!("the address was refused on {at}: {reason}", "地址于 {at} 被拒绝：{reason}")));
-            }
+            let message = windows::Planned {
+                channel,
+                template: program.template(send.template),
+                at: hand_over_by(program, campaign, channel, due).not_before,
+            };
+            let why = match refused.iter().find(|r| r.account == channel.account && ledger.is_about(r, &address)) {
+                Some(refused) => {
+                    let (at, reason) = (zone.show(refused.at), &refused.reason);
+                    Some(msg!("the address was refused on {at}: {reason}", "地址于 {at} 被拒绝：{reason}"))
+                }
+                None => not_open(&message, ledger, user, zone)?,
+            };
+            out.extend(why.filter(|why| !out.iter().any(|(of, said)| of == channel && said == why)).map(|why| (channel.clone(), why)));
         }
     }
     Ok(out)
+}
+
+/// Why a channel is not open to a message, if it is not: each of the things that would open it, and how it stands.
+fn not_open(message: &windows::Planned, ledger: &Ledger, user: UserNo, zone: Zone) -> Result<Option<Msg>, Failure> {
+    let mut all: Option<Msg> = None;
+    for rule in message.rules() {
+        let Some(doors) = message.doors(rule, None, ledger, Some(&[user]))? else { continue };
+        let Msg { en, zh } = rule.after.msg();
+        let said = match doors.first() {
+            Some((_, Door::Open)) => return Ok(None),
+            Some((_, Door::ClosedAt(at))) => {
+                let at = zone.show(*at);
+                msg!("{en} opened it until {at}", "{zh}（开放至 {at}）")
+            }
+            Some((_, Door::UsedUp(since))) => {
+                let at = zone.show(*since);
+                msg!("{en} on {at} allows no more messages", "{zh}（{at} 起的名额已用完）")
+            }
+            None => msg!("{en} would open it", "{zh}即可开放"),
+        };
+        all = Some(match all {
+            None => said,
+            Some(before) => Msg { en: format!("{}; {}", before.en, said.en), zh: format!("{}；{}", before.zh, said.zh) },
+        });
+    }
+    Ok(all.map(|all| Msg { en: format!("it is not open: {}", all.en), zh: format!("未开放：{}", all.zh) }))
 }
 
 /// The one outcome of a user in a decision.

@@ -32,6 +32,8 @@ pub enum Does {
     Refuse,
     /// Refuses each message for its address, as if the user had left; nothing is written.
     Bar,
+    /// Refuses each message for now, as if the user had to act first; nothing is written.
+    Close,
     /// Never answers; nothing is written.
     Hang,
     /// Writes, then never answers.
@@ -195,10 +197,8 @@ impl Channel for SandboxFile {
             None => self.write(&mut inside, batch),
             Some(Does::Fail) => Answer::NotSent { reason: "told to fail".into() },
             Some(Does::Refuse) => Answer::Refused { reason: "told to refuse".into() },
-            Some(Does::Bar) => {
-                let told = Verdict::Refused { reason: "told to refuse the address".into(), because: Refusal::Address };
-                Answer::Taken(vec![told; batch.messages.len()])
-            }
+            Some(Does::Bar) => refuse_each(batch, "told to refuse the address", Refusal::Address),
+            Some(Does::Close) => refuse_each(batch, "told to refuse for now", Refusal::ForNow),
             Some(Does::Hang) => Answer::Unknown { reason: "no answer in time".into() },
             Some(Does::HangAfter) => match self.write(&mut inside, batch) {
                 Answer::Taken(_) => Answer::Unknown { reason: "no answer in time".into() },
@@ -212,6 +212,10 @@ impl Channel for SandboxFile {
         };
         answer.into()
     }
+}
+
+fn refuse_each(batch: &Batch, reason: &str, because: Refusal) -> Answer {
+    Answer::Taken(vec![Verdict::Refused { reason: reason.into(), because }; batch.messages.len()])
 }
 
 impl Inside {

@@ -48,6 +48,7 @@ impl Writer {
             Answer::Taken(verdicts) if verdicts.len() == held.members.len() => {
                 read_verdicts(held, verdicts, first, &mut answered, &mut records, now);
                 records.extend(self.barred_by(held, verdicts));
+                records.extend(self.closed_by(held, verdicts));
                 let ids: Vec<&str> = verdicts.iter().map(Verdict::id).collect();
                 if ids.iter().any(|id| !id.is_empty()) {
                     let column = self.with_ids_before(held, ids)?;

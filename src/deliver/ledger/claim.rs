@@ -355,6 +355,8 @@ impl Writer {
         let opted_out = self.opted_out_among(&all)?;
         let (struck, mut members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
         let places = |of: &[Member]| of.iter().map(|m| m.place).collect::<Vec<i64>>();
+        let closed = self.closed_among(&segment.of, &members, now)?;
+        members.retain(|member| closed.binary_search(&member.place).is_err());
         let too_few = (members.len() as u64) < least.unsigned_abs();
         let short = if too_few { places(&members) } else { Vec::new() };
         if too_few {
@@ -374,7 +376,7 @@ impl Writer {
         let request = held.request.clone();
         let batch = (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request, worker: self.chain.clone() });
         let nobody = batch.is_none();
-        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, short, taken, passed, batch, spent }));
+        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, short, closed, taken, passed, batch, spent }));
         match self.commit_fenced("claim", now, &[], &[claimed]) {
             Ok(()) => {}
             Err(LedgerError::Overtaken(_)) => return Ok(Taken::Overtaken),

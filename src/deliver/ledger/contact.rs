@@ -5,15 +5,16 @@
 
 use super::db::{self, OptionalExtension, params};
 
-use super::claim::Held;
+use super::claim::{Held, Member};
 use super::error::LedgerError;
 use super::project::Tables;
-use super::record::Record;
+use super::record::{Record, Segment};
 use super::{Ledger, Writer, schema};
 use crate::base::{Elapsed, Instant, UserNo};
-use crate::decide::history::Barred;
+use crate::decide::decision::Rendered;
+use crate::decide::history::{Barred, Contacted};
 use crate::deliver::channel::{Refusal, Verdict};
-use crate::program::pack::ContactKind;
+use crate::program::pack::{self, ContactKind, Part};
 
 /// An address of a user that a platform has refused for good.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +53,80 @@ impl Ledger {
         Ok(Barred::new(&self.id, users))
     }
 
+    /// Who did something on an account; `None` where nobody was ever told to have done so.
+    pub(super) fn contacted(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        after: Option<Instant>,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<Contacted>>, LedgerError> {
+        if !self.hears_of(account, kind)? {
+            return Ok(None);
+        }
+        let after = after.map_or(i64::MIN, |after| after.0);
+        let mut contacted = Vec::new();
+        match few {
+            None => {
+                let sql =
+                    "SELECT user_no, since, n FROM contact WHERE account = ? AND kind = ? AND topic = ? AND since > ? ORDER BY user_no";
+                let mut select = self.db.prepare_cached(sql)?;
+                let rows = select.query_map(params![account, kind.name(), topic, after], |row| {
+                    Ok(Contacted { user: UserNo(row.get(0)?), since: Instant(row.get(1)?), n: row.get(2)? })
+                })?;
+                contacted = rows.collect::<Result<_, db::Error>>()?;
+            }
+            Some(few) => {
+                for user in few {
+                    let found = self.contact_of(account, kind, topic, *user)?;
+                    contacted.extend(found.filter(|c| c.since.0 > after));
+                }
+            }
+        }
+        Ok(Some(contacted))
+    }
+
+    /// Whether any user of an account was ever told to have done this.
+    fn hears_of(&self, account: &str, kind: ContactKind) -> Result<bool, LedgerError> {
+        let sql = "SELECT 1 FROM contact WHERE account = ? AND kind = ? LIMIT 1";
+        Ok(self.has_contacts() && self.db.prepare_cached(sql)?.exists(params![account, kind.name()])?)
+    }
+
+    fn contact_of(&self, account: &str, kind: ContactKind, topic: &str, user: UserNo) -> Result<Option<Contacted>, LedgerError> {
+        let sql = "SELECT since, n FROM contact WHERE account = ? AND kind = ? AND topic = ? AND user_no = ?";
+        let found = self.db.prepare_cached(sql)?.query_row(params![account, kind.name(), topic, user.0], |row| {
+            Ok(Contacted { user, since: Instant(row.get(0)?), n: row.get(1)? })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// The members of a segment for whom its channel has closed since they were planned. (How many messages it takes was counted then.)
+    pub(super) fn closed_among(&self, of: &Segment, members: &[Member], now: Instant) -> Result<Vec<i64>, LedgerError> {
+        let rules = pack::endpoint(&of.platform, &of.endpoint).map_or(&[][..], |endpoint| &endpoint.contacts);
+        let mut heard = Vec::new();
+        for rule in rules {
+            if self.hears_of(&of.account, rule.by)? {
+                heard.push(rule);
+            }
+        }
+        if heard.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut closed = Vec::new();
+        for member in members {
+            let mut open = false;
+            for rule in &heard {
+                let contact = self.contact_of(&of.account, rule.by, topic(rule.by, &member.content), member.user)?;
+                open |= contact.is_some_and(|c| c.n > 0 && rule.within.is_none_or(|within| c.since.plus(within) > now));
+            }
+            if !open {
+                closed.push(member.place);
+            }
+        }
+        Ok(closed)
+    }
+
     /// The addresses of a user that platforms have refused for good, by account.
     ///
     /// # Errors
@@ -74,6 +149,23 @@ impl Ledger {
 }
 
 impl Writer {
+    /// What the verdicts on a batch say of its channel: it is not open for a user, although he did what opens it.
+    pub(super) fn closed_by(&self, held: &Held, verdicts: &[Verdict]) -> Vec<Record> {
+        let of = &held.segment.of;
+        let rules = pack::endpoint(&of.platform, &of.endpoint).map_or(&[][..], |endpoint| &endpoint.contacts);
+        let for_now = |verdict: &Verdict| matches!(verdict, Verdict::Refused { because: Refusal::ForNow, .. });
+        let members = held.members.iter().zip(verdicts).filter(|(_, verdict)| for_now(verdict));
+        let closed = members.flat_map(|(member, _)| {
+            rules.iter().map(|rule| Record::Closed {
+                account: of.account.clone(),
+                user: member.user.0,
+                kind: rule.by,
+                topic: topic(rule.by, &member.content).into(),
+            })
+        });
+        closed.collect()
+    }
+
     /// What the verdicts on a batch say of the addresses in it.
     pub(super) fn barred_by(&self, held: &Held, verdicts: &[Verdict]) -> Vec<Record> {
         let of = held.members.iter().zip(verdicts).filter_map(|(member, verdict)| match verdict {
@@ -91,6 +183,12 @@ impl Writer {
         });
         of.collect()
     }
+}
+
+/// What a message must have been subscribed to: the template by the platform's id.
+fn topic(kind: ContactKind, content: &Rendered) -> &str {
+    let platform = content.parts.iter().find(|(name, _)| name == Part::Platform.name());
+    if kind == ContactKind::Subscription { platform.map_or("", |(_, id)| id) } else { "" }
 }
 
 /// Platforms tell whole seconds.
@@ -116,7 +214,8 @@ impl Tables<'_> {
         let (since, n) = if kind.adds_up() {
             ("CASE WHEN contact.n = 0 THEN excluded.since ELSE min(contact.since, excluded.since) END", "contact.n + 1")
         } else {
-            ("max(contact.since, excluded.since)", "1")
+            // What is told late opens nothing that was closed meanwhile.
+            ("max(contact.since, excluded.since)", "CASE WHEN excluded.since > contact.since THEN 1 ELSE contact.n END")
         };
         self.run(
             &format!(
@@ -126,5 +225,13 @@ impl Tables<'_> {
             params![account, kind.name(), topic, user, when],
         )?;
         self.run("DELETE FROM barred WHERE account = ? AND user_no = ? AND at <= ?", params![account, user, when.saturating_add(TOLD_TO.0)])
+    }
+
+    /// A platform says that what a user did before opens nothing any more.
+    pub(super) fn closed(&self, (account, user): (&str, u32), kind: ContactKind, topic: &str, at: i64) -> Result<(), LedgerError> {
+        self.run(
+            "UPDATE contact SET n = 0 WHERE account = ? AND kind = ? AND topic = ? AND user_no = ? AND at <= ?",
+            params![account, kind.name(), topic, user, at],
+        )
     }
 }

@@ -10,7 +10,8 @@ use super::plan::{purpose_name, purpose_of};
 use super::state::State;
 use super::{Ledger, Writer, bulk, encode};
 use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
-use crate::decide::history::{Barred, CapScope, Counted, History, Standing, Unclaimed};
+use crate::decide::history::{Barred, CapScope, Contacted, Counted, History, Standing, Unclaimed};
+use crate::program::pack::ContactKind;
 use crate::program::typed::Channel;
 
 /// A segment as far as counting needs it.
@@ -23,6 +24,7 @@ struct Past {
     rest: i64,
     campaign: Arc<str>,
     due: Instant,
+    not_before: Instant,
     value: Option<String>,
 }
 
@@ -36,7 +38,7 @@ impl Ledger {
     /// Segments for which `which` holds, in the order of their hand-over.
     fn past(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<Past>, LedgerError> {
         let sql = format!(
-            "SELECT s.segment, s.users, s.claimed, s.rest, r.campaign, t.due, r.value, s.run, s.step, s.leg, s.attempt
+            "SELECT s.segment, s.users, s.claimed, s.rest, r.campaign, t.due, r.value, s.run, s.step, s.leg, s.attempt, s.not_before
              FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE {which} ORDER BY s.not_before, t.planned_at, s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
@@ -49,6 +51,7 @@ impl Ledger {
                 rest: row.get(3)?,
                 campaign: row.get::<String>(4)?.into(),
                 due: Instant(row.get(5)?),
+                not_before: Instant(row.get(11)?),
                 value: row.get(6)?,
             })
         })?;
@@ -166,6 +169,40 @@ impl History for Ledger {
         self.barred_at(account, few)
     }
 
+    fn contacts(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        after: Option<Instant>,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<Contacted>>, LedgerError> {
+        self.contacted(account, kind, topic, after, few)
+    }
+
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        template: Option<&str>,
+        from: Instant,
+        few: Option<&[UserNo]>,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        let past = self.past(
+            "s.account = ?1 AND s.endpoint = ?2 AND s.not_before >= ?3 AND (CAST(?4 AS TEXT) IS NULL OR s.template = ?4)",
+            params![channel.account, channel.endpoint, from.0, template],
+        )?;
+        let mut sent = Vec::new();
+        for past in past {
+            self.counting(&past, |user| {
+                if few.is_none_or(|few| few.binary_search(&user).is_ok()) {
+                    sent.push((user, past.not_before));
+                }
+            })?;
+        }
+        sent.sort_unstable();
+        Ok(sent)
+    }
+
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         let sql = format!(
             "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
@@ -221,6 +258,27 @@ impl History for Writer {
 
     fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
         (**self).barred(account, few)
+    }
+
+    fn contacts(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        after: Option<Instant>,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<Contacted>>, LedgerError> {
+        (**self).contacts(account, kind, topic, after, few)
+    }
+
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        template: Option<&str>,
+        from: Instant,
+        few: Option<&[UserNo]>,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        (**self).sent_since(channel, template, from, few)
     }
 
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {

@@ -160,7 +160,12 @@ impl Ledger {
         outcome.state = State::of_code(code).unwrap_or(State::Unknown);
         outcome.claimed_at = claimed_at.map(Instant);
         // Claimed without a batch: those of a list who were left behind by opt-outs.
-        outcome.reason = reason.or_else(|| (outcome.state == State::Withdrawn).then(|| Gate::TooFewForList.name().into()));
+        // Or those for whom the channel had closed by their turn.
+        outcome.reason = reason.or_else(|| match outcome.state {
+            State::Withdrawn => Some(Gate::TooFewForList.name().into()),
+            State::Expired => Some(Gate::Unreachable.name().into()),
+            _ => None,
+        });
         if let Some(digest) = ids {
             let ids = encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?;
             let id = usize::try_from(before).ok().and_then(|n| ids.get(n).cloned());

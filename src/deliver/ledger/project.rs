@@ -60,6 +60,7 @@ impl Tables<'_> {
             }
             Record::Barred { account, user, address, reason } => self.barred((account, *user), *address, reason, at),
             Record::Contact { account, user, kind, topic, when } => self.contact((account, *user), *kind, topic, *when),
+            Record::Closed { account, user, kind, topic } => self.closed((account, *user), *kind, topic, at),
             Record::Finished { run, step } => self.guarded(
                 "UPDATE step SET finished_at = ? WHERE run = ? AND step = ? AND finished_at IS NULL",
                 params![at, run, step],
@@ -261,7 +262,7 @@ impl Tables<'_> {
             "segment unclaimed",
         )?;
         let batch = c.batch.as_ref().map(|b| b.batch);
-        let sent = c.size - i64::try_from(c.struck.len() + c.short.len() + c.passed.len()).unwrap_or(0);
+        let sent = c.size - i64::try_from(c.struck.len() + c.short.len() + c.closed.len() + c.passed.len()).unwrap_or(0);
         if let Some(b) = &c.batch {
             self.run(
                 "INSERT INTO batch (batch, segment, first, size, members, key, request, worker, claimed_at, state, state_at)
@@ -279,6 +280,8 @@ impl Tables<'_> {
                 (None, Some(State::Struck.code()))
             } else if c.short.binary_search(&place).is_ok() {
                 (None, Some(State::Withdrawn.code()))
+            } else if c.closed.binary_search(&place).is_ok() {
+                (None, Some(State::Expired.code()))
             } else {
                 (batch, None)
             };

@@ -83,6 +83,14 @@ pub(super) enum Record {
         topic: String,
         when: i64,
     },
+    /// A platform says that what a user did opens a channel no more.
+    Closed {
+        account: String,
+        user: u32,
+        kind: ContactKind,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        topic: String,
+    },
     Finished {
         run: i64,
         step: i64,
@@ -262,6 +270,9 @@ pub(super) struct Claimed {
     /// Places of those whom these left behind, too few for a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short: Vec<i64>,
+    /// Places of those for whom the channel has closed since the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<i64>,
     /// Unclaimed places that had lost their slots when this was made ready; those of them that it passes over.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub taken: i64,

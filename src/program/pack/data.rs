@@ -233,7 +233,8 @@ pub enum AmountWord {
 pub struct Contact {
     pub by: ContactKind,
     pub after: Words,
-    pub messages: u32,
+    /// Without it, as many as the quotas let through.
+    pub messages: Option<u32>,
     #[serde(default, deserialize_with = "elapsed_opt")]
     pub within: Option<Elapsed>,
 }

@@ -1,0 +1,98 @@
+//! Channels that are open for a user only after he did something: for a while, for so many messages, or both. The packs say which.
+//!
+//! What users did is known from the callbacks of the platforms. Of an account that has never told of any such thing nothing is known: there
+//! the platform's own refusal has to do.
+
+use super::history::{Contacted, History};
+use crate::base::{Bitmap, Instant, UserNo};
+use crate::program::pack::{self, Contact, ContactKind};
+use crate::program::typed::{Channel, PartKind, Piece, Template};
+
+/// How one of the things that open a channel stands for a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    Open,
+    /// It was open until then.
+    ClosedAt(Instant),
+    /// All messages that it allows since then are used up.
+    UsedUp(Instant),
+}
+
+/// A message that is to go by a channel.
+pub struct Planned<'a> {
+    pub channel: &'a Channel,
+    pub template: &'a Template,
+    /// When it is to be handed over.
+    pub at: Instant,
+}
+
+impl Planned<'_> {
+    /// What may open the channel; nothing where it is always open.
+    pub fn rules(&self) -> &'static [Contact] {
+        pack::endpoint(&self.channel.platform, &self.channel.endpoint).map_or(&[], |endpoint| &endpoint.contacts)
+    }
+
+    /// Those of the users for whom the channel is open; `None` where nothing is known.
+    ///
+    /// # Errors
+    /// Those of the history; so for all of these.
+    pub fn open<H: History>(&self, history: &H, users: &Bitmap, few: Option<&[UserNo]>) -> Result<Option<Bitmap>, H::Error> {
+        let mut open: Option<Bitmap> = None;
+        for rule in self.rules() {
+            // What has ended is not looked at.
+            let after = rule.within.map(|within| Instant(self.at.0.saturating_sub(within.0)));
+            let Some(doors) = self.doors(rule, after, history, few)? else { continue };
+            let open = open.get_or_insert_with(|| Bitmap::none(users.len()));
+            doors.into_iter().filter(|(_, door)| *door == Door::Open).for_each(|(user, _)| open.insert(user));
+        }
+        Ok(open)
+    }
+
+    /// How a rule stands for those who did what it asks for (after an instant, where that is given); `None` where nobody is known to have done it.
+    pub fn doors<H: History>(
+        &self,
+        rule: &Contact,
+        after: Option<Instant>,
+        history: &H,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<(UserNo, Door)>>, H::Error> {
+        let topic = if rule.by == ContactKind::Subscription { platform_id(self.template) } else { "" };
+        let Some(contacted) = history.contacts(&self.channel.account, rule.by, topic, after, few)? else { return Ok(None) };
+        let since = contacted.iter().map(|c| c.since).min();
+        let used = match (rule.messages, since) {
+            (Some(_), Some(since)) => {
+                // What adds up is for messages of its template alone.
+                let template = rule.by.adds_up().then_some(self.template.declared.name.as_str());
+                history.sent_since(self.channel, template, since, few)?
+            }
+            (None, _) | (_, None) => Vec::new(),
+        };
+        let door = |c: Contacted| {
+            let closes = rule.within.map(|within| c.since.plus(within));
+            let door = match (closes, rule.messages) {
+                (Some(closes), _) if closes <= self.at => Door::ClosedAt(closes),
+                (_, Some(messages)) if messages.saturating_mul(c.n) as usize <= since_then(&used, c) => Door::UsedUp(c.since),
+                (_, Some(_) | None) if c.n == 0 => Door::UsedUp(c.since),
+                (Some(_) | None, Some(_) | None) => Door::Open,
+            };
+            (c.user, door)
+        };
+        Ok(Some(contacted.into_iter().map(door).collect()))
+    }
+}
+
+/// How many of the messages, sorted, went to a user since the instant.
+fn since_then(used: &[(UserNo, Instant)], c: Contacted) -> usize {
+    let from = used.partition_point(|one| *one < (c.user, c.since));
+    let to = used.partition_point(|(user, _)| *user <= c.user);
+    to.saturating_sub(from)
+}
+
+/// By which id the platform knows a template; the checker lets it hold nothing but text.
+fn platform_id(template: &Template) -> &str {
+    let part = template.parts.iter().find(|part| part.kind == PartKind::Platform);
+    match part.map(|part| &part.text.pieces[..]) {
+        Some([Piece::Text(id)]) => id,
+        _ => "",
+    }
+}
