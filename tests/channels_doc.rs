@@ -21,7 +21,7 @@ The longest possible text is computed from the types: `text(10)` is ten characte
 and a value beyond is stopped with the reason `too_long` when its message is made. On channels that take one text a job, the different texts are
 counted in the same way, and the arms of a campaign share the jobs of an account.
 
-Some channels are open for a user only after he did something: for a while, for so many messages, or both ("the user must have" below). What users do is
+Some channels are open for a user only after he did something: for a while, for so many messages, or both, as the table says. What users do is
 heard from the platform's callbacks; where a channel is not open at the planned hand-over, or has no message left, the next channel of the `via` is
 taken, or the user is stopped as `unreachable`. A window that closes while a message waits for its turn ends the message (`expired`), and a platform that
 refuses a message for now ends what the user did before. Subscriptions add up, one message each, by template. An account that has never told of any
