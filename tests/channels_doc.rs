@@ -28,7 +28,10 @@ refuses a message for now ends what the user did before. Subscriptions add up, o
 of these things is not held back: there the platform's own refusal has to do. So it is for two campaigns that are due at the same instant and both find the
 last message left.
 
-The platforms' own limits a user are told here and are not counted by tagcast yet: a platform's refusal is, and a cap in the policy keeps below its limit.
+The platforms' own limits a user (\"for a user\" below) are caps beside those of the policy, in the platform's own calendar: what they leave no room for is stopped
+as `capped`, with the limit's name. When exactly a platform counts is up to it, so that a message planned for the last hour of a period counts in the next
+one, too. What others send, a person at the platform's console or another program, is not seen: `foreign` in `[accounts.NAME]` of `tagcast.toml` takes so
+many off. Limits a minute or an hour (`wecom.app`) are left to the platform. Where an account is not bound there is no platform, and no such cap.
 
 ";
 

@@ -6,6 +6,7 @@ use super::DecideError;
 use super::arbitrate::caps_of;
 use super::caps::{Contest, Kind, Slots};
 use super::history::{History, Standing};
+use super::platform::{self, Foreign};
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::Program;
 
@@ -13,19 +14,27 @@ use crate::program::typed::Program;
 /// group after another, in the order of their turn.
 pub struct Again<'a, H> {
     program: &'a Program,
+    foreign: &'a Foreign,
     day: Date,
     slots: Slots<'a, H>,
 }
 
 impl<'a, H: History> Again<'a, H> {
-    pub fn new(program: &'a Program, day: Date, users: usize, history: &'a H) -> Self {
+    pub fn new(program: &'a Program, foreign: &'a Foreign, day: Date, users: usize, history: &'a H) -> Self {
         let nobody = Contest { users: Bitmap::none(users), highest: i64::MIN, now: Instant(0) };
-        Again { program, day, slots: Slots::new(history, users, nobody) }
+        Again { program, foreign, day, slots: Slots::new(history, users, nobody) }
     }
 
+    /// `at` is when they are to be handed over now.
+    ///
     /// # Errors
     /// Those of the history.
-    pub fn without_slot(&mut self, standing: &Standing, users: &[UserNo]) -> Result<Vec<(usize, Option<Arc<str>>)>, DecideError> {
+    pub fn without_slot(
+        &mut self,
+        standing: &Standing,
+        at: Instant,
+        users: &[UserNo],
+    ) -> Result<Vec<(usize, Option<Arc<str>>)>, DecideError> {
         // What was planned of a campaign that is no more goes on: its caps went with it.
         let Some(campaign) = self.program.campaign_named(&standing.campaign).map(|id| self.program.campaign(id)) else {
             return Ok(Vec::new());
@@ -36,8 +45,11 @@ impl<'a, H: History> Again<'a, H> {
         for (cap, scope) in looked_at {
             limits.push(self.slots.limit(cap, scope, self.day, self.day.plus_days(1)).map_err(DecideError::history)?);
         }
-        let kind = Kind { campaign: &standing.campaign, purpose: standing.purpose, channel: &standing.channel, day: self.day };
-        let (before, after) = (self.slots.counting(Kind { day: standing.day, ..kind }), self.slots.counting(kind));
+        for cap in platform::caps(&standing.channel, at, self.foreign) {
+            limits.push(self.slots.platform_limit(&cap, &standing.channel).map_err(DecideError::history)?);
+        }
+        let kind = Kind { campaign: &standing.campaign, purpose: standing.purpose, channel: &standing.channel, day: self.day, at };
+        let (before, after) = (self.slots.counting(Kind { day: standing.day, at: standing.not_before, ..kind }), self.slots.counting(kind));
         let name = self.slots.name(&standing.campaign);
         let mut lost = Vec::new();
         for (place, user) in users.iter().enumerate() {

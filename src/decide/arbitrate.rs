@@ -9,6 +9,7 @@ use super::caps::{Contest, Kind, Limit, Name, Slots};
 use super::draft::Draft;
 use super::history::{CapScope, History};
 use super::lists::Left;
+use super::platform;
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::{Campaign, Cap, Program};
 
@@ -104,7 +105,11 @@ fn demands<H: History>(drafts: &[Draft], slots: &mut Slots<H>) -> Result<Vec<Vec
             let (day, last) = days(draft, number);
             let looked_at = caps.iter().filter(|(cap, _)| cap.channel.as_ref().is_none_or(|c| c == outlet.channel));
             let of_outlet: Result<Vec<Limit>, H::Error> = looked_at.map(|(cap, scope)| slots.limit(cap, scope, day, last)).collect();
-            of_draft.push(of_outlet.map_err(DecideError::history)?);
+            let mut of_outlet = of_outlet.map_err(DecideError::history)?;
+            for cap in platform::caps(outlet.channel, outlet.window.not_before, draft.input.foreign) {
+                of_outlet.push(slots.platform_limit(&cap, outlet.channel).map_err(DecideError::history)?);
+            }
+            of_draft.push(of_outlet);
         }
         limits.push(of_draft);
     }
@@ -112,8 +117,13 @@ fn demands<H: History>(drafts: &[Draft], slots: &mut Slots<H>) -> Result<Vec<Vec
     for (draft, limits) in drafts.iter().zip(limits) {
         let campaign = draft.campaign;
         let of_outlet = draft.outlets.iter().zip(limits).enumerate().map(|(number, (outlet, limits))| {
-            let kind =
-                Kind { campaign: &campaign.declared.name, purpose: campaign.purpose, channel: outlet.channel, day: days(draft, number).0 };
+            let kind = Kind {
+                campaign: &campaign.declared.name,
+                purpose: campaign.purpose,
+                channel: outlet.channel,
+                day: days(draft, number).0,
+                at: outlet.window.not_before,
+            };
             Demand { limits, counting: slots.counting(kind) }
         });
         demands.push(of_outlet.collect());

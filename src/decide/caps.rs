@@ -3,12 +3,14 @@
 //! What was planned before has its slot. For each scope and period that some cap looks at, two columns by user number say how many messages
 //! count there and which campaign's was the latest; messages decided now are added as they get their slots. [`arbitrate`](super::arbitrate)
 //! says in which order.
+//! A platform's own cap is one more limit, in the periods of [`platform`](super::platform).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decision::Take;
 use super::history::{CapScope, History, Standing, Unclaimed};
+use super::platform::PlatformCap;
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::{Cap, CapPeriod, Channel, Purpose};
 
@@ -40,10 +42,28 @@ pub struct Contest {
 
 struct Column {
     scope: CapScope,
-    from: Date,
-    to: Date,
+    period: Period,
     messages: Vec<u32>,
+    /// Not kept of a platform's cap.
     latest: Vec<Name>,
+}
+
+/// What a column counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Period {
+    /// From the first to the last day, in the policy's zone.
+    Days(Date, Date),
+    /// From an instant to before another, by the planned hand-over.
+    Span(Instant, Instant),
+}
+
+impl Period {
+    fn holds(self, day: Date, at: Instant) -> bool {
+        match self {
+            Period::Days(from, to) => from <= day && day <= to,
+            Period::Span(from, until) => from <= at && at < until,
+        }
+    }
 }
 
 /// One cap, as far as a message looks at it.
@@ -52,6 +72,8 @@ pub struct Limit {
     columns: Vec<usize>,
     n: u32,
     keep: Option<(u32, i64)>,
+    /// Who takes the slots where it is no campaign: a platform.
+    by: Option<Name>,
 }
 
 /// A message without its user: what decides which caps count it.
@@ -62,6 +84,7 @@ pub struct Kind<'a> {
     pub channel: &'a Channel,
     /// The day of the planned hand-over, in the policy's zone.
     pub day: Date,
+    pub at: Instant,
 }
 
 /// The periods, first and last day, in which a message of `day` must find room. `last` is the latest day on which any message can be planned
@@ -101,18 +124,41 @@ impl<'h, H: History> Slots<'h, H> {
     /// # Errors
     /// Those of the history.
     pub fn limit(&mut self, cap: &Cap, scope: &CapScope, day: Date, last: Date) -> Result<Limit, H::Error> {
-        let columns = periods(cap.per, day, last).into_iter().map(|period| self.column(scope, period)).collect::<Result<_, _>>()?;
-        Ok(Limit { columns, n: cap.n, keep: cap.keep })
+        let periods = periods(cap.per, day, last).into_iter().map(|(from, to)| Period::Days(from, to));
+        let columns = periods.map(|period| self.column(scope, period)).collect::<Result<_, _>>()?;
+        Ok(Limit { columns, n: cap.n, keep: cap.keep, by: None })
     }
 
-    fn column(&mut self, scope: &CapScope, (from, to): (Date, Date)) -> Result<usize, H::Error> {
-        if let Some(known) = self.columns.iter().position(|c| c.scope == *scope && (c.from, c.to) == (from, to)) {
+    /// What a platform allows to messages of a channel, likewise.
+    ///
+    /// # Errors
+    /// Those of the history.
+    pub fn platform_limit(&mut self, cap: &PlatformCap, channel: &Channel) -> Result<Limit, H::Error> {
+        let scope = CapScope { campaign: None, purpose: None, channel: Some(channel.clone()) };
+        let column = self.column(&scope, Period::Span(cap.from, cap.until))?;
+        Ok(Limit { columns: vec![column], n: cap.n, keep: None, by: Some(self.name(&cap.name)) })
+    }
+
+    fn column(&mut self, scope: &CapScope, period: Period) -> Result<usize, H::Error> {
+        if let Some(known) = self.columns.iter().position(|c| c.scope == *scope && c.period == period) {
             return Ok(known);
         }
-        let mut column = Column { scope: scope.clone(), from, to, messages: vec![0; self.users], latest: vec![NOBODY; self.users] };
-        for (user, counted) in self.history.counted(scope, from, to)? {
-            let name = self.name(&counted.latest_campaign);
-            column.set(user, counted.messages, name);
+        let mut column = Column { scope: scope.clone(), period, messages: vec![0; self.users], latest: Vec::new() };
+        match (period, &scope.channel) {
+            (Period::Span(from, until), Some(channel)) => {
+                for (user, _) in self.history.sent_since(channel, None, from, None)?.into_iter().filter(|(_, at)| *at < until) {
+                    column.add(user, NOBODY);
+                }
+            }
+            // Only a platform's cap looks at a span, and it is a channel's.
+            (Period::Span(..), None) => {}
+            (Period::Days(from, to), _) => {
+                column.latest = vec![NOBODY; self.users];
+                for (user, counted) in self.history.counted(scope, from, to)? {
+                    let name = self.name(&counted.latest_campaign);
+                    column.set(user, counted.messages, name);
+                }
+            }
         }
         self.columns.push(column);
         Ok(self.columns.len() - 1)
@@ -120,18 +166,20 @@ impl<'h, H: History> Slots<'h, H> {
 
     /// The columns that count a message: all that some cap of some campaign looks at, whether or not the message is capped itself.
     pub fn counting(&self, kind: Kind) -> Vec<usize> {
-        let counts = |c: &Column| c.from <= kind.day && kind.day <= c.to && c.scope.covers(kind.campaign, kind.purpose, kind.channel);
+        let counts = |c: &Column| c.period.holds(kind.day, kind.at) && c.scope.covers(kind.campaign, kind.purpose, kind.channel);
         self.columns.iter().enumerate().filter(|(_, c)| counts(c)).map(|(i, _)| i).collect()
     }
 
-    /// Whether the user has a slot left under every limit; if not, whose message took the last one (`None`: nobody's).
+    /// Whether the user has a slot left under every limit; if not, whose message took the last one (`None`: nobody's), or
+    /// which platform has no more.
     pub fn free(&self, user: UserNo, priority: i64, limits: &[Limit]) -> Result<(), Option<Name>> {
         for limit in limits {
             let most = limit.most(priority);
             for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
                 let taken = column.messages.get(user.index()).copied().unwrap_or(0);
                 if taken >= most {
-                    return Err(column.latest.get(user.index()).copied().filter(|name| *name != NOBODY));
+                    let latest = || column.latest.get(user.index()).copied().filter(|name| *name != NOBODY);
+                    return Err(limit.by.or_else(latest));
                 }
             }
         }
@@ -190,8 +238,7 @@ impl<'h, H: History> Slots<'h, H> {
     pub fn take(&mut self, user: UserNo, name: Name, counting: &[usize]) {
         for column in counting {
             if let Some(column) = self.columns.get_mut(*column) {
-                let taken = column.messages.get(user.index()).copied().unwrap_or(0);
-                column.set(user, taken.saturating_add(1), name);
+                column.add(user, name);
             }
         }
     }
@@ -208,12 +255,20 @@ impl Limit {
 impl Column {
     /// Whether a message that was planned before is one of those counted.
     fn counts(&self, of: &Standing) -> bool {
-        self.from <= of.day && of.day <= self.to && self.scope.covers(&of.campaign, of.purpose, &of.channel)
+        self.period.holds(of.day, of.not_before) && self.scope.covers(&of.campaign, of.purpose, &of.channel)
+    }
+
+    fn add(&mut self, user: UserNo, latest: Name) {
+        let before = self.messages.get(user.index()).copied().unwrap_or(0);
+        self.set(user, before.saturating_add(1), latest);
     }
 
     fn set(&mut self, user: UserNo, messages: u32, latest: Name) {
-        if let (Some(n), Some(name)) = (self.messages.get_mut(user.index()), self.latest.get_mut(user.index())) {
-            (*n, *name) = (messages, latest);
+        if let Some(n) = self.messages.get_mut(user.index()) {
+            *n = messages;
+        }
+        if let Some(name) = self.latest.get_mut(user.index()) {
+            *name = latest;
         }
     }
 }

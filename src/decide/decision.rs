@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::history::Unclaimed;
+use super::platform::is_cap;
 use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
 use crate::diag::Msg;
 use crate::msg;
@@ -20,7 +21,7 @@ pub enum Gate {
     Holdout,
     Control,
     Unreachable,
-    /// With the campaign that took the slot, if one campaign did.
+    /// With the campaign that took the slot, if one campaign did, or the platform's cap (`service_account.mass 4 per month`).
     Capped(Option<String>),
     BlockedWords,
     TooLong,
@@ -81,6 +82,7 @@ impl Gate {
             Gate::Holdout => msg!("holdout", "对照"),
             Gate::Control => msg!("control arm", "对照分组"),
             Gate::Unreachable => msg!("unreachable", "无可用渠道"),
+            Gate::Capped(Some(cap)) if is_cap(cap) => msg!("capped by the platform: {cap}", "平台频控：{cap}"),
             Gate::Capped(Some(winner)) => msg!("capped by {winner}", "频控，名额已被 {winner} 占用"),
             Gate::Capped(None) => msg!("capped", "频控"),
             Gate::BlockedWords => msg!("forbidden words", "含禁用词"),
@@ -148,6 +150,7 @@ impl fmt::Display for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Gate::Excluded(reason) => write!(f, "excluded: {reason}"),
+            Gate::Capped(Some(cap)) if is_cap(cap) => write!(f, "capped by the platform: {cap}"),
             Gate::Capped(Some(winner)) => write!(f, "capped by {winner}"),
             gate => f.write_str(gate.name()),
         }

@@ -54,6 +54,7 @@ pub struct Standing {
     pub channel: Channel,
     /// The day that they count on.
     pub day: Date,
+    pub not_before: Instant,
     /// With what it has risen by waiting.
     pub priority: i64,
 }

@@ -3,7 +3,7 @@
 //! Pure: what happened before comes in as [`history::History`], what is decided goes out as [`decision::Decision`]. A run is decided in this
 //! order: [`who`] matches (condition, `top`, `sample`); which [`ways`] they go (arm, `choose`); the [`gates`] that need no message; by which
 //! channel they are [`reach`]ed, and whether it is open for them ([`windows`]); what the message says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
-//! due at the same instant ([`arbitrate`], [`caps`]). [`funnel`] shows a decision to people.
+//! due at the same instant ([`arbitrate`], [`caps`], [`platform`]). [`funnel`] shows a decision to people.
 
 mod again;
 mod arbitrate;
@@ -20,6 +20,7 @@ pub mod history;
 mod lists;
 pub mod load;
 pub mod lottery;
+pub mod platform;
 mod reach;
 pub mod render;
 mod ways;
@@ -38,6 +39,7 @@ use decision::Decision;
 use draft::Draft;
 use gates::Past;
 use history::History;
+use platform::Foreign;
 
 /// One campaign, or one of its follow-ups, that is due.
 #[derive(Clone, Copy)]
@@ -54,12 +56,17 @@ pub struct DecideInput<'a> {
     pub only: Option<&'a Bitmap>,
     /// Whether accounts are bound to real platforms, whose lists have a least size. The sandbox takes any.
     pub bound: bool,
+    /// Which are, and what others send from them.
+    pub foreign: &'a Foreign,
 }
+
+/// No account is bound.
+static NOTHING_BOUND: Foreign = Foreign::new();
 
 impl<'a> DecideInput<'a> {
     /// A campaign's scheduled run on `sandbox.file`.
     pub fn scheduled(campaign: CampaignId, due: Instant, scope: &'a Scope<'a>, seed: u64, words: &'a ForbiddenWords) -> Self {
-        DecideInput { campaign, step: 0, due, scope, seed, words, only: None, bound: false }
+        DecideInput { campaign, step: 0, due, scope, seed, words, only: None, bound: false, foreign: &NOTHING_BOUND }
     }
 
     /// A follow-up, or a campaign that an event starts, for some users.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Failure;
 use crate::base::{Elapsed, Instant};
+use crate::decide::platform::Foreign;
 use crate::deliver::ledger::Place;
 use crate::deliver::wire::account::Settings;
 use crate::deliver::wire::secret::Secret;
@@ -54,6 +55,11 @@ pub struct LedgerConfig {
 const LEAST_KEPT: u16 = 31;
 
 impl Config {
+    /// The accounts that are bound, and what others send from them.
+    pub fn foreign(&self) -> Foreign {
+        self.accounts.iter().map(|(name, account)| (name.clone(), account.foreign)).collect()
+    }
+
     /// Runs that were over before it are forgotten but for their counts; `None`: none is.
     ///
     /// # Errors
@@ -131,6 +137,9 @@ pub struct AccountConfig {
     pub callback_key_env: Option<String>,
     pub callback_key_file: Option<PathBuf>,
     pub together: Option<usize>,
+    /// Messages that a user gets from it in one period of a platform's cap by other hands: from its console, from another program.
+    #[serde(default)]
+    pub foreign: u32,
 }
 
 impl AccountConfig {

@@ -387,10 +387,11 @@ impl Decider {
         let Some(day) = displaced.first().map(|d| d.day) else { return Ok(0) };
         let users = self.data.snapshot.user_count();
         let view = self.past.view(ledger, None);
-        let mut again = Again::new(self.program(), day, users, &view);
+        let foreign = self.project.config.foreign();
+        let mut again = Again::new(self.program(), &foreign, day, users, &view);
         let mut all = Vec::new();
         for one in displaced.into_iter().filter(|d| d.day == day) {
-            let lost = again.without_slot(&one.standing, &one.users)?;
+            let lost = again.without_slot(&one.standing, one.not_before, &one.users)?;
             all.push((one, lost));
         }
         drop(again);
@@ -566,11 +567,12 @@ impl Decider {
                 }
             }
         }
+        let foreign = project.config.foreign();
         let inputs: Vec<DecideInput> = open
             .iter()
             .map(|(id, step, only, scope, _, _)| {
-                let input =
-                    DecideInput { bound: project.is_bound(), ..DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words) };
+                let input = DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words);
+                let input = DecideInput { bound: project.is_bound(), foreign: &foreign, ..input };
                 only.as_ref().map_or(input, |only| input.for_only(*step, only))
             })
             .collect();

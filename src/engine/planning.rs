@@ -88,9 +88,10 @@ pub fn decide_group<H: History>(
 ) -> Result<Vec<Decision>, Failure> {
     let mut scope = data.scope(&project.program);
     scope.now = due;
+    let (bound, foreign) = (project.is_bound(), project.config.foreign());
     let inputs: Vec<DecideInput> = campaigns
         .iter()
-        .map(|id| DecideInput { bound: project.is_bound(), ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words) })
+        .map(|id| DecideInput { bound, foreign: &foreign, ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words) })
         .collect();
     let decisions = decide_all(&inputs, history)?;
     data.snapshot.sound()?;

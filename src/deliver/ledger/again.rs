@@ -15,6 +15,7 @@ use super::{Ledger, Writer, encode};
 use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::history::Standing;
+use crate::decide::platform;
 
 /// Unclaimed messages whose turn has come on another day than the one that they count on.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Displaced {
     pub standing: Standing,
     /// The day that it has become.
     pub day: Date,
+    /// From when on it is to be handed over now: it does not leave on a day that it does not count on.
+    pub not_before: Instant,
     pub users: Vec<UserNo>,
     rising: i64,
     segment: Open,
@@ -63,10 +66,14 @@ impl Ledger {
                 purpose: purpose_of(&purpose),
                 channel: segment.channel(),
                 day: Date(of.day),
+                not_before: Instant(of.not_before),
                 priority: of.priority,
             };
             let users = members.iter().map(|m| m.user).collect();
-            let mut displaced = Displaced { standing, day: segment.zone.date(now), users, rising, segment, members };
+            let day = segment.zone.date(now);
+            let begins = [Some(segment.zone.start_of(day)), platform::start_of_day(&standing.channel, now)].into_iter().flatten().max();
+            let not_before = begins.map_or(standing.not_before, |begins| begins.max(standing.not_before));
+            let mut displaced = Displaced { standing, day, not_before, users, rising, segment, members };
             displaced.standing.priority = displaced.risen_by(now.0);
             found.push(displaced);
         }
@@ -106,10 +113,9 @@ impl Writer {
             if !stay.is_empty() {
                 let mut again = self.next_attempt(numbers.take()?, of, &stay, &mut bulk);
                 again.day = displaced.day.0;
-                // It does not leave on a day that it does not count on, and keeps what it has risen by waiting.
-                let begins = segment.zone.start_of(displaced.day).0.max(of.not_before);
-                again.priority = displaced.risen_by(begins);
-                again.not_before = begins;
+                // It keeps what it has risen by waiting.
+                again.priority = displaced.risen_by(displaced.not_before.0);
+                again.not_before = displaced.not_before.0;
                 records.push(Record::Segment(Box::new(again)));
             }
         }

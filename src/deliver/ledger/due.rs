@@ -7,6 +7,7 @@ use super::db::{self, OptionalExtension, Row, params};
 use super::error::LedgerError;
 use super::{Ledger, record};
 use crate::base::{Elapsed, Instant, TimeOfDay, Zone};
+use crate::decide::platform;
 use crate::program::pack::{self, HandOver};
 use crate::program::typed::{Channel, Quiet};
 use crate::schedule::quiet::end_of_quiet;
@@ -70,9 +71,11 @@ impl Open {
         Channel { account: self.of.account.clone(), platform: self.of.platform.clone(), endpoint: self.of.endpoint.clone() }
     }
 
-    /// Whether its turn has come on another day than the one that it counts on: then it is planned again before anything of it is claimed.
+    /// Whether its turn has come on another day than the one that it counts on, or its platform counts it on: then it is planned again before
+    /// anything of it is claimed.
     pub fn is_of_another_day(&self, now: Instant) -> bool {
-        self.zone.date(now).0 != self.of.day
+        let of_platform = |at| platform::day(&self.channel(), at);
+        self.zone.date(now).0 != self.of.day || of_platform(now) != of_platform(Instant(self.of.not_before))
     }
 
     /// The fewest members that are handed over together.

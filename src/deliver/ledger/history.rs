@@ -199,14 +199,14 @@ impl History for Ledger {
                 }
             })?;
         }
-        sent.sort_unstable();
+        sent.sort();
         Ok(sent)
     }
 
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         let sql = format!(
             "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
-                s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present
+                s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present, s.not_before
              FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.rest = 0 AND s.claimed + s.taken < s.size) AS open
              WHERE present < ?2 ORDER BY segment",
             hour = Elapsed::hours(1).0
@@ -219,6 +219,7 @@ impl History for Ledger {
                 purpose: purpose_of(&row.get::<String>(5)?),
                 channel: Channel { account: row.get(6)?, platform: row.get(7)?, endpoint: row.get(8)? },
                 day: Date(row.get(9)?),
+                not_before: Instant(row.get(11)?),
                 priority: row.get(10)?,
             };
             Ok((Arc::new(standing), row.get::<String>(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?))
