@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use questions::{Bench, QUESTIONS};
-use tagcast::base::UserNo;
+use tagcast::base::{Elapsed, UserNo};
 use tagcast::eval::{Change, RuleSet};
 use tagcast::program::expr::Expr;
 
@@ -26,6 +26,23 @@ fn audiences(c: &mut Criterion) {
         assert!(count > 0 && (users != 10_000_000 || count == at_ten_million), "{name}: {count}");
         group.bench_function(name, |b| b.iter(|| black_box(bench.count(&condition))));
     }
+    group.finish();
+}
+
+/// A question about derived tags that is asked again, at the same instant and each time a minute later: of their columns that changes a few blocks.
+fn derived(c: &mut Criterion) {
+    let mut bench = Bench::open();
+    let condition = bench.condition(QUESTIONS[3].1);
+    let mut group = c.benchmark_group("derived");
+    group.sample_size(30);
+    (0..3).for_each(|_| _ = bench.count(&condition));
+    group.bench_function("again", |b| b.iter(|| black_box(bench.count(&condition))));
+    group.bench_function("a_minute_later", |b| {
+        b.iter(|| {
+            bench.data.now = bench.data.now.plus(Elapsed::minutes(1));
+            black_box(bench.count(&condition))
+        });
+    });
     group.finish();
 }
 
@@ -72,5 +89,5 @@ fn rule(bench: &Bench, i: usize) -> Expr {
     })
 }
 
-criterion_group!(benches, audiences, one_user);
+criterion_group!(benches, audiences, derived, one_user);
 criterion_main!(benches);

@@ -6,12 +6,10 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::sync::Arc;
-
 use rayon::prelude::*;
 
 use super::bind::Bound;
-use super::cache::{self, Atom};
+use super::cache::{self, Kept};
 use super::column::Source;
 use super::lanes::{Data, Lanes, Scalar};
 use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip};
@@ -43,8 +41,8 @@ pub struct Block<'b> {
     pub len: usize,
     /// By [`CondId`]: what is known already, and for which rows.
     conds: Vec<Slot<Truths>>,
-    /// Tests whose answers are kept.
-    atoms: &'b [Option<Arc<Atom>>],
+    /// What is kept of the plan's answers.
+    kept: &'b Kept,
     vals: Vec<Slot<Option<Rc<Lanes<'b>>>>>,
     pub(super) tallies: Tallies,
     /// How many blocks there were: what was written in another round is of another block.
@@ -65,12 +63,12 @@ pub const STRETCH: usize = 16;
 /// A condition for every user, on all cores.
 pub fn audience(bound: &Bound, root: CondId) -> Audience {
     let users = bound.scope.snapshot.user_count();
-    let atoms = cache::atoms(bound);
+    let kept = cache::kept(bound);
     let words = users.div_ceil(64);
     let (mut yes, mut known) = (vec![0; words], vec![0; words]);
     let stretches = yes.par_chunks_mut(STRETCH * WORDS).zip(known.par_chunks_mut(STRETCH * WORDS)).enumerate();
     stretches.for_each_init(
-        || Block { atoms: &atoms, ..Block::new(bound, Frame::Users) },
+        || Block { kept: &kept, ..Block::new(bound, Frame::Users) },
         |block, (stretch, (yes, known))| {
             let mut truths = Truths::UNKNOWN;
             for (number, (yes, known)) in yes.chunks_mut(WORDS).zip(known.chunks_mut(WORDS)).enumerate() {
@@ -88,7 +86,7 @@ pub fn audience(bound: &Bound, root: CondId) -> Audience {
 /// How many users a condition is true for, and for how many it is known: as [`audience`], without keeping who they are.
 pub fn counts(bound: &Bound, root: CondId) -> Counts {
     let users = bound.scope.snapshot.user_count();
-    let atoms = cache::atoms(bound);
+    let kept = cache::kept(bound);
     let stretch = |block: &mut Block, stretch: usize| {
         let mut truths = Truths::UNKNOWN;
         (stretch * STRETCH..(stretch + 1) * STRETCH).fold((0, 0), |(yes, known), number| {
@@ -104,7 +102,7 @@ pub fn counts(bound: &Bound, root: CondId) -> Counts {
     };
     let (yes, known) = (0..users.div_ceil(STRETCH * BLOCK))
         .into_par_iter()
-        .map_init(|| Block { atoms: &atoms, ..Block::new(bound, Frame::Users) }, stretch)
+        .map_init(|| Block { kept: &kept, ..Block::new(bound, Frame::Users) }, stretch)
         .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     Counts { users, yes, no: known - yes, unknown: users - known }
 }
@@ -116,10 +114,11 @@ pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
         Node::Val(id) => &bound.plan.val(id).ty,
     };
     let count = bound.scope.snapshot.user_count();
+    let kept = cache::kept(bound);
     let blocks: Vec<Vec<Option<Value>>> = (0..users.len().div_ceil(BLOCK))
         .into_par_iter()
         .map_init(
-            || Block::new(bound, Frame::Users),
+            || Block { kept: &kept, ..Block::new(bound, Frame::Users) },
             |block, number| {
                 block.reset(number * BLOCK, count);
                 let mut wanted = NONE;
@@ -147,7 +146,7 @@ impl<'b> Block<'b> {
     pub fn new(bound: &'b Bound<'b>, frame: Frame<'b>) -> Self {
         let conds = vec![Slot { round: 0, have: NONE, what: Truths::UNKNOWN }; bound.plan.conds.len()];
         let vals = vec![Slot { round: 0, have: NONE, what: None }; bound.plan.vals.len()];
-        Block { bound, frame, start: 0, len: 0, conds, atoms: &[], vals, tallies: Tallies::default(), round: 1 }
+        Block { bound, frame, start: 0, len: 0, conds, kept: Kept::NOTHING, vals, tallies: Tallies::default(), round: 1 }
     }
 
     /// The block of rows from `start` on, of `total` in all.
@@ -199,8 +198,15 @@ impl<'b> Block<'b> {
 
     fn cond_new(&mut self, id: CondId, need: &Bits, out: &mut Truths) {
         let bound = self.bound;
-        if let Some(Some(atom)) = self.atoms.get(id.0 as usize) {
+        if let Some(atom) = self.kept.atom(id) {
             return atom.truths(self.start, self.len, out);
+        }
+        if let Some(column) = self.kept.column(Node::Cond(id), self.start) {
+            let lanes = column.lanes(self.start, self.len);
+            return *out = match &lanes.data {
+                Data::Bool(bits) => Truths::within(bits, &lanes.known),
+                _ => Truths::UNKNOWN,
+            };
         }
         match bound.plan.cond(id) {
             Cond::Not(of) => {
@@ -375,6 +381,8 @@ impl<'b> Block<'b> {
         match (&self.bound.plan.val(id).kind, self.frame) {
             (ValKind::Tag(tag), Frame::Users) => self.bound.tag(*tag),
             (ValKind::RowField(field), Frame::Rows(segment)) => segment.columns.get(usize::from(*field)).map(Source::plain),
+            (ValKind::Event(_), Frame::Users) => self.kept.column(Node::Val(id), self.start),
+            (ValKind::Named(_, of), Frame::Users) => self.source(*of),
             _ => None,
         }
     }

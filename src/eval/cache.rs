@@ -1,24 +1,26 @@
-//! Answers that are kept: for a test of a column or of what users did in a window, the users for whom it is true and those for whom it is false.
+//! Answers that are kept: for a test of a column the users for whom it is true and those for whom it is false, for a question about events what it
+//! answers for each user ([`Derived`]).
 //!
-//! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every question of an afternoon. A test is kept when it is
-//! asked a second time, under what the column or the events' files hold and not where they lie, so that a kept answer can never be old; and the least used go first when
-//! [`BUDGET`] is full. Nothing that depends on the clock is kept but under the bounds that the clock gave.
-//!
-//! So all campaigns that are due at one instant, and all questions that are asked of one `now`, read the events for `orders_30d >= 3` once.
+//! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every question of an afternoon. An answer is kept when it is
+//! asked for a second time, under what the column's file holds and not where it lies, or with the segments of events that it was read from, so
+//! that a kept answer can never be old; and the least used go first when [`BUDGET`] is full.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
 use super::batch::{Block, Frame, STRETCH};
-use super::bind::{Bound, BoundQuery};
+use super::bind::Bound;
+use super::column::Source;
+use super::derived::Derived;
 use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, and, first, minus};
+use crate::base::Type;
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
 use crate::program::expr::{Aggregate, EventSource};
 
-/// Bytes of answers that are kept: at ten million users 2.5 MB each.
-const BUDGET: usize = 128 << 20;
+/// Bytes of answers that are kept: at ten million users 2.5 MB a test, 10 MB a count.
+const BUDGET: usize = 256 << 20;
 /// Tests that are remembered as asked once.
 const ASKED: usize = 10_000;
 /// Below so many users a column is as fast as its answers.
@@ -57,12 +59,50 @@ impl Atom {
     }
 }
 
-/// What is kept of a plan's tests, by [`CondId`].
-pub type Atoms = Vec<Option<Arc<Atom>>>;
+/// What is kept of a plan's answers.
+#[derive(Default)]
+pub struct Kept {
+    /// By [`CondId`].
+    atoms: Vec<Option<Arc<Atom>>>,
+    conds: BTreeMap<CondId, Arc<Derived>>,
+    vals: BTreeMap<ValId, Arc<Derived>>,
+}
+
+impl Kept {
+    pub const NOTHING: &'static Kept = &Kept { atoms: Vec::new(), conds: BTreeMap::new(), vals: BTreeMap::new() };
+
+    pub fn atom(&self, id: CondId) -> Option<&Atom> {
+        self.atoms.get(id.0 as usize)?.as_deref()
+    }
+
+    /// The column that a question about events is for the block of users from `start` on.
+    pub fn column(&self, node: Node, start: usize) -> Option<Source<'_>> {
+        match node {
+            Node::Cond(id) => self.conds.get(&id),
+            Node::Val(id) => self.vals.get(&id),
+        }?
+        .source(start)
+    }
+}
+
+#[derive(Clone)]
+enum Answer {
+    Atom(Arc<Atom>),
+    Derived(Arc<Derived>),
+}
+
+impl Answer {
+    fn bytes(&self) -> usize {
+        match self {
+            Answer::Atom(atom) => atom.bytes(),
+            Answer::Derived(derived) => derived.bytes(),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Cache {
-    kept: HashMap<String, (Arc<Atom>, u64)>,
+    kept: HashMap<String, (Answer, u64)>,
     asked: HashMap<String, u64>,
     bytes: usize,
     clock: u64,
@@ -72,53 +112,73 @@ static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
 
 /// Lets go of every kept answer, and of what was asked once.
 pub fn forget() {
-    *CACHE.lock().unwrap_or_else(PoisonError::into_inner) = Cache::default();
+    *lock() = Cache::default();
 }
 
-/// The kept answers to a plan's tests; those that were asked before and are not kept yet are worked out now.
-pub fn atoms(bound: &Bound) -> Atoms {
+/// What is kept of a plan's answers; those that were asked for before and are not kept yet are worked out now.
+pub fn kept(bound: &Bound) -> Kept {
     let users = bound.scope.snapshot.user_count();
+    let mut kept = Kept::default();
     if users < FEWEST {
-        return Vec::new();
+        return kept;
     }
-    (0u32..).map(CondId).zip(&bound.plan.conds).map(|(id, cond)| atom(bound, id, &key(bound, id, cond)?, users)).collect()
+    kept.atoms = (0u32..).map(CondId).zip(&bound.plan.conds).map(|(id, cond)| atom(bound, id, &key(bound, id, cond)?, users)).collect();
+    for (id, cond) in (0u32..).map(CondId).zip(&bound.plan.conds) {
+        if let (Cond::Did(_), Some(column)) = (cond, derived(bound, Node::Cond(id), &Type::Bool)) {
+            kept.conds.insert(id, column);
+        }
+    }
+    for (id, val) in (0u32..).map(ValId).zip(&bound.plan.vals) {
+        if let (ValKind::Event(_), Some(column)) = (&val.kind, derived(bound, Node::Val(id), &val.ty)) {
+            kept.vals.insert(id, column);
+        }
+    }
+    kept
 }
 
-/// What decides the answers to a test; `None` for a condition of another kind, or one whose answers are not kept.
+/// What decides the answers to a test of a column; `None` for any other condition.
 fn key(bound: &Bound, id: CondId, cond: &Cond) -> Option<String> {
-    match cond {
-        Cond::Test { of, .. } => Some(format!("{} {:?}", value_key(bound, *of)?, bound.test(id)?)),
-        Cond::Did(_) => event_key(bound, bound.query_of(Node::Cond(id))?),
-        _ => None,
+    let Cond::Test { of, .. } = cond else { return None };
+    let mut of = *of;
+    while let ValKind::Named(_, named) = bound.plan.val(of).kind {
+        of = named;
     }
-}
-
-fn value_key(bound: &Bound, id: ValId) -> Option<String> {
-    match bound.plan.val(id).kind {
-        ValKind::Named(_, of) => value_key(bound, of),
+    match bound.plan.val(of).kind {
         // A value that grows old is missing by the clock.
-        ValKind::Tag(tag) if bound.tag(tag)?.fresh.is_none() => bound.version(tag).map(str::to_owned),
-        ValKind::Event(_) => Some(format!("{} {:?}", event_key(bound, bound.query_of(Node::Val(id))?)?, bound.plan.val(id).ty)),
+        ValKind::Tag(tag) if bound.tag(tag)?.fresh.is_none() => Some(format!("{} {:?}", bound.version(tag)?, bound.test(id)?)),
         _ => None,
     }
 }
 
-fn event_key(bound: &Bound, query: &BoundQuery) -> Option<String> {
-    let (what, bounds) = (query.query, query.bounds);
+/// A plain question about declared events as a column, once it was asked before.
+fn derived(bound: &Bound, node: Node, ty: &Type) -> Option<Arc<Derived>> {
+    let query = bound.query_of(node)?;
+    let what = query.query;
     let EventSource::Declared(event) = what.pattern.source else { return None };
     let plain = what.pattern.filter.is_none() && what.then.is_none() && what.what != Aggregate::Since;
     let event = bound.scope.program.schema.events.get(event.index()).filter(|_| plain)?;
-    let files = bound.scope.snapshot.event_version(&event.name)?;
     // Rows are read by the program's fields.
-    Some(format!("{files} {:?} {:?} {:?} {bounds:?}", what.what, what.field, event.fields))
+    let key = format!("{} {:?} {:?} {:?} {:?} {ty:?}", event.name, event.fields, what.what, what.field, what.window);
+    let before = match lock().ask(&key) {
+        Asked::First => return None,
+        Asked::Again => None,
+        Asked::Kept(Answer::Derived(derived)) => Some(derived),
+        Asked::Kept(Answer::Atom(_)) => return None,
+    };
+    let now = Arc::new(Derived::of(bound, node, query, before.as_deref())?);
+    lock().keep(key, &Answer::Derived(now.clone()));
+    Some(now)
+}
+
+fn lock() -> MutexGuard<'static, Cache> {
+    CACHE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn atom(bound: &Bound, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>> {
     let key = format!("{users} {what}");
-    let ask = || CACHE.lock().unwrap_or_else(PoisonError::into_inner).ask(&key);
-    match ask() {
-        Asked::Kept(atom) => return Some(atom),
-        Asked::First => return None,
+    match lock().ask(&key) {
+        Asked::Kept(Answer::Atom(atom)) => return Some(atom),
+        Asked::Kept(Answer::Derived(_)) | Asked::First => return None,
         Asked::Again => {}
     }
     let words = users.div_ceil(64);
@@ -138,22 +198,22 @@ fn atom(bound: &Bound, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>
     );
     let answered: usize = yes.iter().chain(&no).map(|w| w.count_ones() as usize).sum();
     let atom = Arc::new(Atom { yes, no: (answered < users).then_some(no) });
-    CACHE.lock().unwrap_or_else(PoisonError::into_inner).keep(key, &atom);
+    lock().keep(key, &Answer::Atom(atom.clone()));
     Some(atom)
 }
 
 enum Asked {
     First,
     Again,
-    Kept(Arc<Atom>),
+    Kept(Answer),
 }
 
 impl Cache {
     fn ask(&mut self, key: &str) -> Asked {
         self.clock += 1;
-        if let Some((atom, used)) = self.kept.get_mut(key) {
+        if let Some((answer, used)) = self.kept.get_mut(key) {
             *used = self.clock;
-            return Asked::Kept(atom.clone());
+            return Asked::Kept(answer.clone());
         }
         if self.asked.remove(key).is_some() {
             return Asked::Again;
@@ -165,11 +225,15 @@ impl Cache {
         Asked::First
     }
 
-    fn keep(&mut self, key: String, atom: &Arc<Atom>) {
-        if atom.bytes() > BUDGET {
+    fn keep(&mut self, key: String, answer: &Answer) {
+        // One in the place of another does not count twice.
+        if let Some((before, _)) = self.kept.remove(&key) {
+            self.bytes -= before.bytes();
+        }
+        if answer.bytes() > BUDGET {
             return;
         }
-        while self.bytes + atom.bytes() > BUDGET {
+        while self.bytes + answer.bytes() > BUDGET {
             // Ties cannot be: the clock moves with every question.
             let Some(oldest) = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone()) else { break };
             if let Some((gone, _)) = self.kept.remove(&oldest) {
@@ -177,10 +241,8 @@ impl Cache {
             }
         }
         self.clock += 1;
-        if let Some((before, _)) = self.kept.insert(key, (atom.clone(), self.clock)) {
-            self.bytes -= before.bytes();
-        }
-        self.bytes += atom.bytes();
+        self.bytes += answer.bytes();
+        self.kept.insert(key, (answer.clone(), self.clock));
     }
 }
 
@@ -191,8 +253,8 @@ mod tests {
     #[test]
     fn the_least_used_go_first_and_the_budget_holds() {
         let mut cache = Cache::default();
-        let atom = || Arc::new(Atom { yes: vec![1; 1 << 20], no: Some(vec![0; 1 << 20]) });
-        for i in 0..20 {
+        let atom = || Answer::Atom(Arc::new(Atom { yes: vec![1; 1 << 20], no: Some(vec![0; 1 << 20]) }));
+        for i in 0..40 {
             let key = format!("k{i}");
             assert!(matches!(cache.ask(&key), Asked::First));
             assert!(matches!(cache.ask(&key), Asked::Again));
@@ -200,7 +262,7 @@ mod tests {
             assert!(matches!(cache.ask("k0"), Asked::Kept(_)), "what is used stays");
             assert!(cache.bytes <= BUDGET && cache.bytes == cache.kept.values().map(|(a, _)| a.bytes()).sum::<usize>());
         }
-        assert!(!cache.kept.contains_key("k1") && cache.kept.contains_key("k19"));
+        assert!(!cache.kept.contains_key("k1") && cache.kept.contains_key("k39"));
     }
 
     #[test]

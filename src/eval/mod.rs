@@ -10,6 +10,7 @@ mod batch;
 mod bind;
 mod blame;
 mod cache;
+mod derived;
 mod column;
 mod error;
 mod events;

@@ -302,7 +302,7 @@ fn open_events(dir: &Path, entry: &EventEntry, before: Option<&Snapshot>) -> Res
         }
         Ok(EventTable { schema: schema.clone(), segments })
     });
-    Ok(EventPart { table: Arc::new(table), segments, as_stored: true })
+    Ok(EventPart { table: Arc::new(table), segments })
 }
 
 fn open_segment(dir: &Path, entry: &SegmentEntry, schema: &EventSchema, before: Option<&Snapshot>) -> Result<SegmentPart, StoreError> {

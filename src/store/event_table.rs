@@ -6,6 +6,7 @@
 use arrow_array::{Int64Array, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::column::ColumnData;
@@ -31,6 +32,7 @@ pub struct EventSegment {
     /// One a field, in the order of the schema, each as long as `at`.
     pub columns: Vec<ColumnData>,
     index: OnceLock<Option<UserIndex>>,
+    id: u64,
 }
 
 /// One event: which segment, which row.
@@ -42,7 +44,13 @@ pub struct RowRef {
 
 impl EventSegment {
     pub fn new(users: UInt32Array, offsets: OffsetBuffer<i32>, at: Int64Array, columns: Vec<ColumnData>) -> Self {
-        EventSegment { users, offsets, at, columns, index: OnceLock::new() }
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        EventSegment { users, offsets, at, columns, index: OnceLock::new(), id: MADE.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// The same for the same rows; of segments that are read at different times it differs, even if they hold the same.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The same events with other fields.

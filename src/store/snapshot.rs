@@ -52,8 +52,6 @@ pub(super) struct TagPart {
 pub(super) struct EventPart {
     pub table: Arc<Lazy<EventTable>>,
     pub segments: Vec<SegmentPart>,
-    /// Whether the table is what the segments' files hold, and nothing more.
-    pub as_stored: bool,
 }
 
 /// The batches of an event file.
@@ -146,12 +144,6 @@ impl Snapshot {
         Some(&part.entry.as_ref()?.data.checksum)
     }
 
-    /// As [`Self::tag_version`], of all events of a kind; `None` also where live ones lie over those in files.
-    pub fn event_version(&self, name: &str) -> Option<String> {
-        let part = self.events.get(self.schema.event_named(name)?.index()).filter(|part| part.as_stored)?;
-        Some(part.segments.iter().map(|segment| segment.entry.data.checksum.as_str()).collect::<Vec<_>>().join(" "))
-    }
-
     /// Makes everything ready that others make ready when they need it.
     ///
     /// # Errors
@@ -217,7 +209,7 @@ impl EventPart {
 
     /// Events in memory.
     pub fn of(table: EventTable) -> Self {
-        EventPart { table: Arc::new(Lazy::ready(table)), segments: Vec::new(), as_stored: false }
+        EventPart { table: Arc::new(Lazy::ready(table)), segments: Vec::new() }
     }
 }
 

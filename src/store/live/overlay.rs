@@ -40,7 +40,7 @@ pub fn overlay(base: &Snapshot, rows: &[Row], position: u64) -> Result<Snapshot,
         let Some(id) = base.schema.event_named(name) else { continue };
         let (Some(schema), Some(part)) = (base.schema.events.get(id.index()), next.events.get_mut(id.index())) else { continue };
         let table = with_segment(part.table.get()?, Arc::new(segment(schema, &rows)), part.segments_of_files()?)?;
-        *part = EventPart { table: Arc::new(Lazy::ready(table)), segments: part.segments.clone(), as_stored: false };
+        *part = EventPart { table: Arc::new(Lazy::ready(table)), segments: part.segments.clone() };
     }
     Ok(next)
 }
