@@ -4,9 +4,9 @@
 //! values of a branch only where it is taken. A node that several others share is evaluated once a block. The same evaluator
 //! runs over event rows when a query has a filter: then the rows of a block are events.
 
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::rc::Rc;
-use rayon::prelude::*;
 
 use super::bind::Bound;
 use super::cache::{self, Kept};

@@ -164,7 +164,9 @@ impl Derived {
         let added = table.segments.iter().map(|s| &**s).filter(|s| !known(s)).collect();
         let work = Work { node, table, window, added };
         let whole = stale.into_par_iter().map(|block| (block, None));
-        let patches = patched.into_par_iter().map(|(block, some)| (block, next.blocks.get(block).cloned().flatten().zip(next.holds.get(block)).map(|(v, h)| (v, *h, some))));
+        let patches = patched
+            .into_par_iter()
+            .map(|(block, some)| (block, next.blocks.get(block).cloned().flatten().zip(next.holds.get(block)).map(|(v, h)| (v, *h, some))));
         let worked_out: Option<Vec<_>> = whole
             .chain(patches)
             .map_init(
