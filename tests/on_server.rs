@@ -1,5 +1,5 @@
-//! The tests of the ledger, of handing over, of waits and follow-ups, of whom channels reach, of the commands beside them and of random
-//! faults once more, with the ledger in PostgreSQL.
+//! The tests of the ledger, of handing over, of waits and follow-ups, of users' own times, of whom channels reach, of the commands beside
+//! them and of random faults once more, with the ledger in PostgreSQL.
 #![allow(clippy::duplicate_mod, reason = "each of them brings what it needs")]
 
 #[path = "hand_over.rs"]
@@ -14,3 +14,5 @@ mod reach;
 mod schedules;
 #[path = "timers.rs"]
 mod timers;
+#[path = "user_times.rs"]
+mod user_times;

@@ -180,6 +180,30 @@ fn what_recurs_is_due_each_time() {
 }
 
 #[test]
+fn days_counted_from_a_date_are_each_users_own() {
+    let campaign = "tag plan_end date base
+        campaign c { when not (vip ?? false) send template hello at 10:00 on 7, 1 days before plan_end }";
+    let steps = "now 2030-03-01 09:00 until 2030-03-10 09:00
+        user a { plan_end: 2030-03-08 }
+        user b { plan_end: 2030-03-05 }
+        user v { plan_end: 2030-03-08, vip: true }
+        user n { vip: false }\n";
+    holds(
+        campaign,
+        &format!(
+            "{steps}expect a receives template hello at 2030-03-01 10:00
+            expect a receives template hello at 2030-03-07 10:00
+            expect b receives template hello at 2030-03-04 10:00
+            expect v receives nothing
+            expect n receives nothing
+            expect c reaches 3"
+        ),
+    );
+    fails(campaign, steps, &[("expect b receives template hello at 2030-03-01 10:00", "receives template hello at 2030-03-04 10:00")]);
+    holds(&campaign.replace("before", "after"), &format!("{steps}expect b receives template hello at 2030-03-06 10:00"));
+}
+
+#[test]
 fn conditions_see_events_up_to_now_and_not_beyond() {
     let c = "campaign c { when did(purchase, last 7 days) send template hello at 2030-03-01 10:00 }";
     holds(

@@ -78,6 +78,9 @@ fn reads<'a>(campaign: &'a Campaign, step: Option<&'a Step>) -> Vec<&'a Expr> {
     match step {
         None => {
             out.push(&campaign.when);
+            if let Schedule::Dated(dated) = &campaign.schedule {
+                out.push(&dated.of);
+            }
             out.extend(campaign.top.iter().map(|top| &top.by));
             choices(&campaign.action, &mut out);
         }

@@ -8,7 +8,8 @@ use crate::base::{Bitmap, TagId, UserNo, Value};
 use crate::eval::value::order;
 use crate::eval::{self, Audience, EvalError};
 use crate::program::expr::{Expr, ExprKind};
-use crate::program::typed::{Campaign, Step};
+use crate::program::typed::{Campaign, Schedule, Step};
+use crate::schedule::dated;
 
 /// Everyone, by how far they came before any gate. The sets are disjoint and together everyone.
 pub struct Who {
@@ -26,7 +27,7 @@ pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Res
     let users = input.scope.snapshot.user_count();
     let asked = input.only.map_or_else(|| Bitmap::all(users), |only| only.and(&Bitmap::all(users)));
     let mut who = match step {
-        None => of_condition(input, &campaign.when, asked)?,
+        None => of_condition(input, &campaign.when, meant(input, campaign, asked)?)?,
         Some(step) => of_step(input, campaign, step, asked)?,
     };
     if step.is_none() {
@@ -42,6 +43,17 @@ pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Res
         }
     }
     Ok(who)
+}
+
+/// Those of the asked whom the schedule means at this instant: where it counts from a date of each user, those whose day it is.
+fn meant(input: &DecideInput, campaign: &Campaign, asked: Bitmap) -> Result<Bitmap, EvalError> {
+    match &campaign.schedule {
+        Schedule::Dated(of) => {
+            let its_day = dated::condition(of, input.scope.program.policy.zone, input.due);
+            Ok(ask::audience(input.scope, &its_day, &asked)?.yes)
+        }
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => Ok(asked),
+    }
 }
 
 fn of_condition(input: &DecideInput, condition: &Expr, asked: Bitmap) -> Result<Who, EvalError> {

@@ -1,8 +1,9 @@
 //! Which campaigns are due when: what `apply` fixed, what recurs, and what waits for events.
 
 use crate::base::{CampaignId, Instant, Zone};
+use crate::deliver::ledger::Occasion;
 use crate::program::typed::{Campaign, Schedule};
-use crate::schedule::calendar;
+use crate::schedule::{calendar, dated};
 
 /// How a campaign stands to the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,17 @@ pub fn standing(campaign: &Campaign, position: Position, zone: Zone, now: Instan
             let after = position.handled.or(position.live_since.map(just_before)).unwrap_or(just_before(now));
             calendar::next_due(every, zone, after).map_or(Standing::Over, Standing::Next)
         }
+        Schedule::Dated(d) => {
+            dated::next_due(d.at, zone, position.handled, position.live_since.unwrap_or(now)).map_or(Standing::Over, Standing::Next)
+        }
+    }
+}
+
+/// What a run of the calendar is for.
+pub fn occasion(campaign: &Campaign, zone: Zone, due: Instant) -> Occasion {
+    match &campaign.schedule {
+        Schedule::Dated(d) => Occasion::Day(dated::days_of(d.at, zone, due).1),
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => Occasion::Due(due),
     }
 }
 

@@ -3,10 +3,13 @@
 //!
 //! Whatever a decision is for ends in the same transaction that plans it, so that a process killed at any instant decides each thing once.
 
+mod deciding;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::deciding::Asked;
 use super::agenda::{self, Position, Standing};
 use super::data::Data;
 use super::own::asks_own;
@@ -14,13 +17,11 @@ use super::past::Past;
 use super::triggers::{self, Arming};
 use super::{Failure, Project, event_values, follow_ups};
 use crate::base::world::World;
-use crate::base::{Bitmap, CampaignId, EventId, Instant, UserNo, Value, Zone};
-use crate::decide::decision::{Decision, Gate};
-use crate::decide::{Again, DecideInput, ForbiddenWords, again_value, decide_all};
-use crate::deliver::ledger::{
-    Hold, Later, Ledger, LedgerError, Names, NewWait, Occasion, Over, RunId, RunInfo, Scope as Held, State, Timer, Wait, Writer,
-};
-use crate::eval::{self, Scope, StepOutcomes};
+use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
+use crate::decide::decision::Decision;
+use crate::decide::{Again, ForbiddenWords};
+use crate::deliver::ledger::{Hold, Later, Ledger, LedgerError, Names, NewWait, Occasion, Over, RunId, RunInfo, Scope as Held, Writer};
+use crate::eval::{self, Scope};
 use crate::program::expr::EventSource;
 use crate::program::typed::{Campaign, Program, Schedule, Trigger};
 use crate::schedule::hand_over;
@@ -68,32 +69,6 @@ impl Done {
         self.events += other.events;
         self.dealt += other.dealt;
     }
-}
-
-/// Something that is to be decided at one instant.
-enum Asked {
-    Scheduled(CampaignId),
-    /// A trigger event whose wait is over, or that needs none.
-    Event {
-        campaign: CampaignId,
-        /// `None`: it never was in the ledger.
-        number: Option<i64>,
-        wait: NewWait,
-        values: Vec<Option<Value>>,
-    },
-    FollowUp(Box<FollowUp>),
-}
-
-/// A follow-up for the members of one segment.
-struct FollowUp {
-    campaign: CampaignId,
-    /// Its number in the program; the first follow-up is 1.
-    step: usize,
-    timer: Timer,
-    reached: Bitmap,
-    outcomes: StepOutcomes,
-    /// Nobody knows whether these were sent anything.
-    unknown: Bitmap,
 }
 
 /// What is decided and not yet planned.
@@ -465,147 +440,6 @@ impl Decider {
         }
     }
 
-    /// A wait whose time has come; ended in `later` when its campaign waits for no events any more.
-    fn wait_over(&self, Wait { number, wait }: Wait, later: &mut Later) -> Option<Asked> {
-        let found = self.carried_out(&wait.campaign).and_then(|id| Some((id, trigger(self.program().campaign(id))?.1)));
-        match found {
-            Some((campaign, event)) => {
-                let values = event_values::read(self.program().schema.event(event), &wait.values);
-                Some(Asked::Event { campaign, number: Some(number), wait, values })
-            }
-            None => {
-                later.waits_over.push((number, Over::Withdrawn));
-                None
-            }
-        }
-    }
-
-    /// A follow-up whose time has come, with what is known of the messages before it.
-    fn follow_up(&self, timer: Timer, later: &mut Later, ledger: &Ledger) -> Result<Option<Asked>, Failure> {
-        let program = self.program();
-        let found = self.carried_out(&timer.campaign).and_then(|id| {
-            let at = program.campaign(id).steps.iter().position(|s| s.name == timer.step)?;
-            Some((id, at))
-        });
-        let Some((campaign, index)) = found else {
-            later.timers_over.push((timer, Over::Withdrawn));
-            return Ok(None);
-        };
-        let all = ledger.reached(timer.segment)?;
-        let users = self.data.snapshot.user_count();
-        let of = |which: fn(State) -> bool| Bitmap::from_users(users, all.iter().filter(|r| which(r.state)).map(|r| r.user));
-        let reached = of(|state| state.sent() == Some(true));
-        let unknown = of(|state| state.sent().is_none());
-        if reached.is_empty() && unknown.is_empty() {
-            later.timers_over.push((timer, Over::NotMatched));
-            return Ok(None);
-        }
-        let scope = Scope { now: timer.due, ..self.data.scope(program) };
-        let receipts: Vec<_> = all.iter().filter(|r| reached.contains(r.user)).map(|r| (r.user, r.receipts)).collect();
-        let typed = program.campaign(campaign);
-        let from = typed.steps.get(index).map_or(0, |s| s.from);
-        let outcomes = follow_ups::outcomes(&scope, typed, from, timer.handed_over, &receipts)?;
-        Ok(Some(Asked::FollowUp(Box::new(FollowUp { campaign, step: index + 1, timer, reached, outcomes, unknown }))))
-    }
-
-    /// Decides what is due at one instant together.
-    fn decide(
-        &mut self,
-        due: Instant,
-        asked: Vec<Asked>,
-        now: Instant,
-        batch: &mut Batch,
-        ledger: &mut Writer,
-        done: &mut Done,
-    ) -> Result<(), Failure> {
-        let project = self.project.clone();
-        let program = &project.program;
-        let users = self.data.snapshot.user_count();
-        let missed = |id: CampaignId| hand_over(program, program.campaign(id), due).missed(now);
-        let base = Scope { now: due, ..self.data.scope(program) };
-        // What is asked, with the users it is about, its scope, and how its decision comes into the ledger.
-        let mut open: Vec<(CampaignId, usize, Option<Bitmap>, Scope, Occasion, Option<Bitmap>)> = Vec::new();
-        let mut decided: Vec<(Decision, Occasion)> = Vec::new();
-        let mut later = Later::default();
-        for one in &asked {
-            match one {
-                Asked::Scheduled(id) => open.push((*id, 0, None, base, Occasion::Due(due), None)),
-                Asked::Event { campaign: id, number, wait, values } => {
-                    let campaign = program.campaign(*id);
-                    let Some((trigger, _)) = trigger(campaign) else { continue };
-                    let scope = Scope { trigger: Some(values), ..base };
-                    let late = missed(*id);
-                    let over = if wait.user.index() >= users || eval::holds(&scope, &campaign.when, wait.user)? == Some(false) {
-                        Over::NotMatched
-                    } else if !late && triggers::came_meanwhile(&scope, trigger, wait.armed, wait.user)? {
-                        Over::Unless
-                    } else {
-                        Over::Decided
-                    };
-                    later.waits_over.extend(number.map(|number| (number, over)));
-                    if over != Over::Decided {
-                        continue;
-                    }
-                    let occasion = Occasion::Event { id: wait.event.clone(), value: again_value(&scope, campaign) };
-                    let only = Bitmap::from_users(users, [wait.user]);
-                    if late {
-                        decided.push((stopped(*id, 0, due, users, Gate::Missed, &only), occasion));
-                    } else {
-                        open.push((*id, 0, Some(only), scope, occasion, None));
-                    }
-                }
-                Asked::FollowUp(f) => {
-                    later.timers_over.push((f.timer.clone(), Over::Decided));
-                    let occasion = Occasion::Part(f.timer.run);
-                    if missed(f.campaign) {
-                        let all = f.reached.or(&f.unknown);
-                        decided.push((stopped(f.campaign, f.step, due, users, Gate::Missed, &all), occasion));
-                    } else {
-                        let scope = Scope { outcomes: Some(&f.outcomes), ..base };
-                        open.push((f.campaign, f.step, Some(f.reached.clone()), scope, occasion, Some(f.unknown.clone())));
-                    }
-                }
-            }
-        }
-        let foreign = project.config.foreign();
-        let inputs: Vec<DecideInput> = open
-            .iter()
-            .map(|(id, step, only, scope, _, _)| {
-                let input = DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words);
-                let input = DecideInput { bound: project.is_bound(), foreign: &foreign, ..input };
-                only.as_ref().map_or(input, |only| input.for_only(*step, only))
-            })
-            .collect();
-        let about: Option<Bitmap> = open.iter().map(|o| o.2.clone()).reduce(|a, b| Some(a?.or(&b?))).flatten();
-        let mut decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
-        if self.past.asked_too_early() {
-            // What is decided already may lose its slots to this, and has to be in the ledger first.
-            self.plan(batch, now, ledger, done)?;
-            decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
-        }
-        drop(inputs);
-        batch.later.waits_over.extend(later.waits_over);
-        batch.later.timers_over.extend(later.timers_over);
-        self.data.snapshot.sound()?;
-        for (mut decision, (_, _, _, _, occasion, unknown)) in decisions.into_iter().zip(open) {
-            if let Some(unknown) = unknown.filter(|u| !u.is_empty()) {
-                decision.not_matched = decision.not_matched.minus(&unknown);
-                decision.stopped.push((Gate::OutcomeUnknown, unknown));
-            }
-            decided.push((decision, occasion));
-        }
-        for (decision, occasion) in decided {
-            if let Occasion::Due(due) = occasion {
-                self.handled(decision.campaign, due);
-            }
-            let value = if let Occasion::Event { value, .. } = &occasion { value.as_deref() } else { None };
-            self.past.add(program, program.policy.zone, &decision, value);
-            batch.messages += decision.planned();
-            batch.decisions.push((decision, occasion));
-        }
-        Ok(())
-    }
-
     /// Makes a batch durable.
     fn plan(&self, batch: &mut Batch, now: Instant, ledger: &mut Writer, done: &mut Done) -> Result<(), Failure> {
         let Batch { decisions, later, .. } = std::mem::take(batch);
@@ -647,32 +481,11 @@ fn trigger(campaign: &Campaign) -> Option<(&Trigger, EventId)> {
             EventSource::Declared(event) => Some((trigger, event)),
             EventSource::Own(_) => None,
         },
-        Schedule::Once(_) | Schedule::Every(_) => None,
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) => None,
     }
 }
 
 /// The kind of event that a campaign waits for.
 pub fn awaited(campaign: &Campaign) -> Option<EventId> {
     trigger(campaign).map(|(_, event)| event)
-}
-
-/// Users stopped before anything was asked; the others are not concerned.
-fn stopped(campaign: CampaignId, step: usize, due: Instant, users: usize, gate: Gate, who: &Bitmap) -> Decision {
-    let none = Bitmap::none(users);
-    Decision {
-        campaign,
-        step,
-        due,
-        users,
-        not_matched: Bitmap::all(users).minus(who),
-        unknown: none.clone(),
-        unknown_because: Vec::new(),
-        below_top: none.clone(),
-        not_sampled: none,
-        stopped: vec![(gate, who.clone())],
-        arms: Vec::new(),
-        choose_unknown: 0,
-        messages: Vec::new(),
-        takes: Vec::new(),
-    }
 }

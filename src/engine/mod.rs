@@ -25,6 +25,7 @@ pub mod status;
 pub mod store_events;
 pub mod testing;
 pub mod triggers;
+mod turn;
 pub mod why;
 
 pub use config::Config;

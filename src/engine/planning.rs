@@ -10,14 +10,23 @@ use serde_json::{Value, json};
 use super::agenda::{self, Position, Standing};
 use super::data::Data;
 use super::{Failure, Project, binding};
+use crate::base::value::group_digits;
 use crate::base::world::World;
-use crate::base::{Bitmap, CampaignId, Instant};
+use crate::base::{Bitmap, CampaignId, Instant, Zone};
 use crate::decide::decision::Decision;
 use crate::decide::funnel::Funnel;
 use crate::decide::history::{History, NoHistory};
 use crate::decide::{DecideInput, ForbiddenWords, decide_all};
 use crate::deliver::ledger::Ledger;
 use crate::diag::Lang;
+use crate::eval::{self, Scope};
+use crate::program::typed::{Dated, Schedule};
+use crate::schedule::dated;
+
+/// How far a plan looks ahead for the days of users.
+const DAYS_AHEAD: usize = 31;
+/// So many of them are shown to people.
+const DAYS_SHOWN: usize = 7;
 
 /// One campaign of a plan.
 pub struct Planned {
@@ -25,6 +34,19 @@ pub struct Planned {
     pub standing: Standing,
     /// What it would do at its next instant; of a trigger, what it would do if its event came to everyone now.
     pub decision: Option<Decision>,
+    /// Where the schedule counts from a date of each user: how many users' day each of the next days is, whatever the condition says.
+    pub days: Vec<(Instant, usize)>,
+}
+
+impl Planned {
+    /// Whether its schedule counts from dates of users and it is due on another day than it was.
+    pub fn is_another_day(&self, project: &Project, before: Option<&str>) -> bool {
+        let zone = project.program.policy.zone;
+        let counts_days = matches!(project.program.campaign(self.campaign).schedule, Schedule::Dated(_));
+        let day = |at| zone.date(at);
+        let before = before.and_then(|text| zone.parse_instant(text)).map(day);
+        matches!(self.standing, Standing::Next(at) if counts_days && Some(day(at)) != before)
+    }
 }
 
 pub struct Plan {
@@ -50,7 +72,12 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
             Some(ledger) => position(ledger, &campaign.declared.name)?,
             None => Position::default(),
         };
-        campaigns.push(Planned { campaign: id, standing: agenda::standing(campaign, position, zone, data.now), decision: None });
+        let standing = agenda::standing(campaign, position, zone, data.now);
+        let days = match (&campaign.schedule, standing) {
+            (Schedule::Dated(dated), Standing::Next(first)) => days_ahead(project, data, dated, first)?,
+            _ => Vec::new(),
+        };
+        campaigns.push(Planned { campaign: id, standing, decision: None, days });
     }
     // Those due at one instant compete for the same slots: they are decided together.
     let mut groups: BTreeMap<Instant, Vec<usize>> = BTreeMap::new();
@@ -72,6 +99,38 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
         }
     }
     Ok(Plan { now: data.now, campaigns })
+}
+
+/// Whose day each of the next days is, from the first occasion on; days that are nobody's are left out.
+fn days_ahead(project: &Project, data: &Data, dated: &Dated, first: Instant) -> Result<Vec<(Instant, usize)>, Failure> {
+    let zone = project.program.policy.zone;
+    let mut days = Vec::new();
+    for due in std::iter::successors(Some(first), |due| dated::next_due(dated.at, zone, Some(*due), first)).take(DAYS_AHEAD) {
+        let scope = Scope { now: due, ..data.scope(&project.program) };
+        let users = eval::counts(&scope, &dated::condition(dated, zone, due))?.yes;
+        days.extend((users > 0).then_some((due, users)));
+    }
+    Ok(days)
+}
+
+/// What one campaign would do at an instant.
+///
+/// # Errors
+/// As [`plan`].
+pub fn decide_at(
+    project: &Project,
+    data: &Data,
+    store: &Path,
+    campaign: CampaignId,
+    due: Instant,
+    world: &Arc<dyn World>,
+) -> Result<Option<Decision>, Failure> {
+    let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
+    let decisions = match Ledger::open_existing(project.config.ledger(store)?)? {
+        Some(ledger) => decide_group(project, data, &[campaign], due, &ledger, &words)?,
+        None => decide_group(project, data, &[campaign], due, &NoHistory, &words)?,
+    };
+    Ok(decisions.into_iter().next())
 }
 
 /// Decides campaigns that are due at the same instant.
@@ -137,6 +196,7 @@ impl Plan {
             if let Some(open) = binding::unbound(project, campaign) {
                 let _ = writeln!(out, "  {}", open.get(lang));
             }
+            show_days(&planned.days, zone, lang, &mut out);
             if let Some(funnel) = funnel {
                 out.push_str(&funnel.show(lang));
             }
@@ -172,8 +232,29 @@ impl Plan {
                 Standing::Triggered => "triggered",
             };
             let funnel = funnel.map(|f| f.json());
-            json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "unbound": binding::unbound(project, campaign).map(|m| m.en), "funnel": funnel})
+            let mut json = json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "unbound": binding::unbound(project, campaign).map(|m| m.en), "funnel": funnel});
+            if let (Schedule::Dated(_), Some(fields)) = (&campaign.schedule, json.as_object_mut()) {
+                let days = planned.days.iter().map(|(due, users)| json!({"due": zone.show_rfc3339(*due), "users": users}));
+                fields.insert("days".into(), days.collect());
+            }
+            json
         });
         json!({"now": zone.show_rfc3339(self.now), "program": project.digest(), "campaigns": campaigns.collect::<Vec<_>>()})
+    }
+}
+
+/// `2027-11-11 10:00: 3,000 users`, a line a day.
+fn show_days(days: &[(Instant, usize)], zone: Zone, lang: Lang, out: &mut String) {
+    let zh = lang == Lang::Zh;
+    let line = |text: String, users: usize| {
+        let n = group_digits(users as u64);
+        if zh { format!("    {text}：{n} 个用户的日子\n") } else { format!("    {text}: the day of {n} users\n") }
+    };
+    let (shown, rest) = days.split_at(days.len().min(DAYS_SHOWN));
+    shown.iter().for_each(|(due, users)| out.push_str(&line(zone.show(*due), *users)));
+    if !rest.is_empty() {
+        let n = rest.len();
+        let text = if zh { format!("之后 {n} 天") } else { format!("{n} days after these") };
+        out.push_str(&line(text, rest.iter().map(|(_, users)| users).sum()));
     }
 }

@@ -232,7 +232,7 @@ pub fn make_live(
             name: &c.declared.name,
             fixed: match &c.schedule {
                 Schedule::Once(once) => Some(calendar::fix_once(*once, zone, now)),
-                Schedule::Every(_) | Schedule::Trigger(_) => None,
+                Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => None,
             },
         })
         .collect();

@@ -127,6 +127,11 @@ impl SavedPlan {
             let Some(planned) = again.campaigns.iter().find(|p| project.program.campaign(p.campaign).declared.name == *name) else {
                 return Err(Failure::refused(msg!("the program has no campaign `{name}` any more", "程序中已没有活动 `{name}`")));
             };
+            if planned.is_another_day(project, saved.due.as_deref()) {
+                // Other users' day: there is nothing to compare.
+                ids.push(planned.campaign);
+                continue;
+            }
             let today = planned.decision.as_ref().map(matched).unwrap_or_default();
             let before = from_hex(&saved.audience, today.len())
                 .ok_or_else(|| Failure::new(msg!("the plan's audience of `{name}` cannot be read", "无法读取计划中 `{name}` 的人群")))?;

@@ -16,7 +16,7 @@ use crate::eval::{self, MessageLog, Receipt, Scope, StepOutcomes, Tables};
 use crate::msg;
 use crate::program::expr::{EventPattern, EventSource};
 use crate::program::typed::{Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
-use crate::schedule::calendar;
+use crate::schedule::{calendar, dated};
 use crate::store::{Snapshot, SnapshotBuilder};
 
 /// A campaign that is due more often than this within one test is a mistake in the test.
@@ -144,6 +144,13 @@ impl Bench<'_> {
                 }
                 Schedule::Every(every) => {
                     for at in calendar::dues_between(every, zone, Instant(now.0.saturating_sub(1)), until).take(MAX_DUES) {
+                        self.put(at, Due::Campaign(id));
+                    }
+                }
+                Schedule::Dated(of) => {
+                    let next = |handled| dated::next_due(of.at, zone, handled, now);
+                    let days = std::iter::successors(next(None), |due| next(Some(*due))).take_while(|due| *due <= until);
+                    for at in days.take(MAX_DUES) {
                         self.put(at, Due::Campaign(id));
                     }
                 }

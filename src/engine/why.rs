@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::data::Data;
-use super::planning::{self, Planned};
+use super::planning;
 use super::preview::sends;
+use super::turn::Turn;
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{CampaignId, Instant, UserNo, Zone};
@@ -27,8 +28,10 @@ pub struct Why {
     pub happened: Vec<UserOutcome>,
     /// Channels of the campaign that do not reach the user now although there is an address.
     pub passed_over: Vec<(Channel, Msg)>,
-    /// What would happen at the campaign's next instant.
-    pub next: Option<(crate::base::Instant, Msg)>,
+    /// What would happen at the campaign's next instant, or where it counts from a date of each user, at this user's.
+    pub next: Option<(Instant, Msg)>,
+    /// When it is this user's turn, where the schedule is per user.
+    pub turn: Option<Turn>,
 }
 
 /// # Errors
@@ -42,15 +45,29 @@ pub fn why(
     world: &Arc<dyn World>,
 ) -> Result<Why, Failure> {
     let declared = &project.program.campaign(campaign).declared.name;
+    let typed = project.program.campaign(campaign);
     let plan = planning::plan(project, data, store, Some(declared), world)?;
-    let next = plan.campaigns.into_iter().find_map(|p: Planned| p.decision.map(|d| (d.due, outcome(&d, user))));
+    let mut decision = plan.campaigns.into_iter().find_map(|planned| planned.decision);
+    let turn = Turn::of(project, data, typed, user)?;
+    if let Some(turn) = &turn {
+        let ahead = turn.days.iter().map(|day| day.due).find(|due| decision.as_ref().is_some_and(|next| *due >= next.due));
+        decision = match ahead {
+            Some(due) => planning::decide_at(project, data, store, campaign, due, world)?,
+            None => None,
+        };
+    }
+    let next = decision.map(|decision| (decision.due, outcome(&decision, user)));
     let at = next.as_ref().map_or(data.now, |(due, _)| *due);
-    let (happened, passed_over) = match Ledger::open_existing(project.config.ledger(store)?)? {
+    let (mut happened, passed_over) = match Ledger::open_existing(project.config.ledger(store)?)? {
         Some(ledger) => (ledger.outcomes(user, declared)?, passed_over(project, data, &ledger, campaign, user, at)?),
         None => (Vec::new(), Vec::new()),
     };
-    let when = &project.program.campaign(campaign).when;
-    Ok(Why { trace: data.explain(&project.program, when, user)?, happened, passed_over, next })
+    if let Some(turn) = &turn {
+        // Of the runs on other users' days nothing is told.
+        happened.retain(|h| !matches!(h.happened, Happened::NotMatched) || turn.days.iter().any(|day| day.due == h.due));
+    }
+    let trace = data.explain(&project.program, &typed.when, user)?;
+    Ok(Why { trace, happened, passed_over, next, turn })
 }
 
 /// The channels of a campaign that the past closes for a user at an instant, and why.
@@ -158,6 +175,7 @@ impl Why {
     pub fn show(&self, project: &Project, lang: Lang) -> String {
         let zone = project.program.policy.zone;
         let mut out = self.trace.show(&project.sources, lang);
+        out.extend(self.turn.iter().map(|turn| turn.show(zone, lang)));
         for h in &self.happened {
             let due = zone.show(h.due);
             let what = happened_text(&h.happened);
@@ -186,12 +204,16 @@ impl Why {
 
     pub fn json(&self, project: &Project) -> Value {
         let zone = project.program.policy.zone;
-        json!({
+        let mut why = json!({
             "condition": trace_json(&self.trace, project),
             "runs": self.happened.iter().map(|h| json!({"due": zone.show_rfc3339(h.due), "step": h.step, "arm": h.arm, "outcome": happened_text(&h.happened).en})).collect::<Vec<_>>(),
             "passed_over": self.passed_over.iter().map(|(channel, why)| json!({"channel": channel.to_string(), "why": why.en})).collect::<Vec<_>>(),
             "next": self.next.as_ref().map(|(due, what)| json!({"due": zone.show_rfc3339(*due), "outcome": what.en})),
-        })
+        });
+        if let (Some(turn), Some(fields)) = (&self.turn, why.as_object_mut()) {
+            fields.insert("turn".into(), turn.json(zone));
+        }
+        why
     }
 }
 

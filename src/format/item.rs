@@ -370,7 +370,11 @@ impl Printer<'_> {
                     AtExpr::Expr(e) => out.push_str(&format!(" {}", self.expr(e))),
                 }
                 if let Some(on) = on {
-                    out.push_str(&format!(" {}", self.slice(on.span).split_whitespace().collect::<Vec<_>>().join(" ")));
+                    // In the order of the text, which keywords are read from.
+                    let word = self.kw("on");
+                    let counts: Vec<String> = on.numbers.iter().chain([&on.last]).map(|e| self.expr(e)).collect();
+                    let side = self.kw(if on.after { "after" } else { "before" });
+                    out.push_str(&format!(" {word} {} {side} {}", counts.join(", "), self.expr(&on.of)));
                 }
                 out
             }

@@ -29,9 +29,13 @@ fn of_campaign<'p>(campaign: &'p Campaign, out: &mut Vec<&'p Expr>) {
     out.extend(campaign.via.routes.iter().filter_map(|r| r.weight.as_ref()));
     let pattern = |p: &'p EventPattern| p.filter.as_ref();
     out.extend(campaign.goal.as_ref().and_then(|g| pattern(&g.event)));
-    if let Schedule::Trigger(trigger) = &campaign.schedule {
-        out.extend(pattern(&trigger.event));
-        out.extend(trigger.unless.as_ref().and_then(pattern));
+    match &campaign.schedule {
+        Schedule::Trigger(trigger) => {
+            out.extend(pattern(&trigger.event));
+            out.extend(trigger.unless.as_ref().and_then(pattern));
+        }
+        Schedule::Dated(dated) => out.push(&dated.of),
+        Schedule::Once(_) | Schedule::Every(_) => {}
     }
     action(&campaign.action, out);
     for step in &campaign.steps {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::expr::{EventPattern, Expr, Length, StepOutcome};
 use crate::base::{
-    AudienceId, CampaignId, Date, Elapsed, EventId, FieldSchema, Instant, ListId, LookupId, PartitionId, Place, Schema, TagId, TemplateId,
-    TimeOfDay, Type, Value, Zone,
+    AudienceId, Calendar, CampaignId, Date, Elapsed, EventId, FieldSchema, Instant, ListId, LookupId, PartitionId, Place, Schema, TagId,
+    TemplateId, TimeOfDay, Type, Value, Zone,
 };
 use crate::diag::Span;
 
@@ -236,7 +236,7 @@ impl Campaign {
     pub fn deadline(&self) -> Length {
         self.deadline.unwrap_or(match self.schedule {
             Schedule::Trigger(_) => Length::Elapsed(Elapsed::hours(24)),
-            Schedule::Once(_) | Schedule::Every(_) => Length::Elapsed(Elapsed::hours(1)),
+            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) => Length::Elapsed(Elapsed::hours(1)),
         })
     }
 }
@@ -349,6 +349,8 @@ impl std::fmt::Display for Channel {
 pub enum Schedule {
     Once(Once),
     Every(Every),
+    /// Per user: counted from a date of theirs.
+    Dated(Dated),
     Trigger(Trigger),
 }
 
@@ -394,6 +396,16 @@ pub enum EveryPeriod {
         from: TimeOfDay,
         to: TimeOfDay,
     },
+}
+
+/// `at 10:00 on 30, 7, 1 days before plan_end`: every day at this time, for those whose day it is.
+#[derive(Clone, Debug)]
+pub struct Dated {
+    pub at: TimeOfDay,
+    /// From the date to the day on which it is sent, all different; `7 days before` is minus 7 days.
+    pub offsets: Vec<Calendar>,
+    /// A date or an instant; whoever has none is never meant.
+    pub of: Expr,
 }
 
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //! remembers what was done.
 
 pub mod calendar;
+pub mod dated;
 pub mod quiet;
 pub mod window;
 

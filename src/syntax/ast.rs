@@ -280,7 +280,7 @@ pub enum ClauseKind {
         key: Option<Str>,
     },
     Via(Via),
-    /// `at now`, `at 10:00`, `at 2026-11-11 10:00`, `at TAG ?? 20:00` ², `at 10:00 on 30, 7, 1 days before TAG` ²
+    /// `at now`, `at 10:00`, `at 2026-11-11 10:00`, `at TAG ?? 20:00` ², `at 10:00 on 30, 7, 1 days before TAG`
     At {
         when: AtExpr,
         on: Option<OnOffsets>,
@@ -407,10 +407,17 @@ pub enum AtExpr {
     Expr(Expr),
 }
 
-/// `on 30, 7, 1 days before plan_end` ²
+/// `on 30, 7, 1 days before plan_end`, `on 1 weeks after signup`
 #[derive(Clone, PartialEq, Debug)]
 pub struct OnOffsets {
     pub span: Span,
+    /// `30, 7`: counted in the unit of the last one.
+    pub numbers: Vec<Expr>,
+    /// `1 days`
+    pub last: Expr,
+    /// `after` instead of `before`
+    pub after: bool,
+    pub of: Expr,
 }
 
 /// `every day at 10:00`, `every monday, thursday at 20:00`, `every month on 1, last at 9:00`, `every 3 days at 9:00 from D`, `every hour 7:00..21:00`

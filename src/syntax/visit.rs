@@ -51,7 +51,14 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
         }
         K::Action(a) => action(a, visit),
         K::Via(v) => via(v, visit),
-        K::At { when: AtExpr::Expr(e), .. } => expr(e, visit),
+        K::At { when, on } => {
+            if let AtExpr::Expr(e) = when {
+                expr(e, visit);
+            }
+            if let Some(on) = on {
+                on.numbers.iter().chain([&on.last, &on.of]).for_each(|e| expr(e, visit));
+            }
+        }
         K::Every(every) => {
             match &every.period {
                 EveryPeriod::Month(days) => {
@@ -92,7 +99,6 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
         K::Target(bands) => bands.iter().for_each(|b| expr(&b.at_least, visit)),
         K::For { clauses, .. } => clauses.iter().for_each(|c| clause(c, visit)),
         K::Purpose(_)
-        | K::At { .. }
         | K::Again(_)
         | K::Rollout
         | K::StopIf

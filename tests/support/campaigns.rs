@@ -46,6 +46,8 @@ pub struct Bench {
     events: Vec<(String, String, Instant, Vec<Option<Value>>)>,
     /// Tags that hold an address for some users: by tag and user.
     addresses: BTreeMap<String, BTreeMap<String, String>>,
+    /// Values of tags, by user.
+    tags: BTreeMap<String, BTreeMap<String, Value>>,
     /// Where the ledger is a database: in the tests that `tests/on_server.rs` repeats.
     url: Option<String>,
 }
@@ -53,7 +55,8 @@ pub struct Bench {
 impl Bench {
     pub fn new(program: &str) -> Self {
         let url = module_path!().starts_with("on_server").then(postgres::database).flatten();
-        let bench = Bench { dir: tempfile::tempdir().unwrap(), users: Vec::new(), events: Vec::new(), addresses: BTreeMap::new(), url };
+        let dir = tempfile::tempdir().unwrap();
+        let bench = Bench { dir, users: Vec::new(), events: Vec::new(), addresses: BTreeMap::new(), tags: BTreeMap::new(), url };
         std::fs::create_dir_all(bench.store()).unwrap();
         if let Some(url) = &bench.url {
             std::fs::write(bench.dir.path().join("tagcast.toml"), format!("[ledger]\nurl = \"{url}\"\n")).unwrap();
@@ -100,6 +103,16 @@ impl Bench {
         self.addresses.entry(tag.into()).or_default().remove(name);
     }
 
+    /// The user's value of a tag from now on; `None` takes it away.
+    pub fn set(&mut self, user: &str, tag: &str, value: Option<Value>) {
+        self.user(user);
+        let of_tag = self.tags.entry(tag.into()).or_default();
+        match value {
+            Some(value) => of_tag.insert(user.into(), value),
+            None => of_tag.remove(user),
+        };
+    }
+
     pub fn event(&mut self, kind: &str, user: &str, when: &str, values: Vec<Option<Value>>) {
         self.user(user);
         self.events.push((kind.into(), user.into(), at(when), values));
@@ -119,6 +132,10 @@ impl Bench {
         for (tag, of) in &self.addresses {
             let schema: TagSchema = project.program.schema.tags.iter().find(|t| t.name == *tag).expect("a tag").clone();
             builder.tag(schema, self.users.iter().map(|u| of.get(u).map(|address| Value::text(address))).collect());
+        }
+        for (tag, values) in &self.tags {
+            let schema: TagSchema = project.program.schema.tags.iter().find(|t| t.name == *tag).expect("a tag").clone();
+            builder.tag(schema, self.users.iter().map(|u| values.get(u).cloned()).collect());
         }
         let mut kinds: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (kind, user, when, values) in &self.events {

@@ -94,6 +94,11 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
         let _ = writeln!(out, "{}{title}", campaign.declared.name);
         match campaign.schedule {
             Schedule::Trigger(_) => show_events(ended, lang, &mut out),
+            // Most days are nobody's.
+            Schedule::Dated(_) => {
+                let concerns = |run: &&RunReport| run.matched() > 0 || !run.stopped.is_empty();
+                ended.runs.iter().filter(concerns).for_each(|run| show_run(run, project, lang, &mut out));
+            }
             Schedule::Once(_) | Schedule::Every(_) => ended.runs.iter().for_each(|run| show_run(run, project, lang, &mut out)),
         }
         for due in &ended.missed {

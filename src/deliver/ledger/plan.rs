@@ -15,7 +15,7 @@ use super::error::LedgerError;
 use super::record::{ArmMembers, Planned, Record, Segment, Stopped, Taken};
 use super::{Ledger, Writer, schema};
 use crate::base::world::World;
-use crate::base::{Bitmap, Instant, UserNo, Zone};
+use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
 use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered, Take};
 use crate::msg;
 use crate::program::pack::{self, HandOver};
@@ -35,6 +35,8 @@ pub struct RunId(pub i64);
 pub enum Occasion {
     /// The due instant of a schedule; of a follow-up, that of the first message.
     Due(Instant),
+    /// The day of a schedule that counts from dates of users: whatever its time of day, a day is planned once.
+    Day(Date),
     /// A trigger event, with the value that `again per` looks at.
     Event { id: String, value: Option<String> },
     /// A part of a follow-up in a run that is there: the members of one segment, whose timer sees to it that they are planned once.
@@ -42,9 +44,15 @@ pub enum Occasion {
 }
 
 impl Occasion {
+    /// The calendar's, so that it moves the campaign on.
+    pub fn is_scheduled(&self) -> bool {
+        matches!(self, Occasion::Due(_) | Occasion::Day(_))
+    }
+
     fn text(&self) -> String {
         match self {
             Occasion::Due(at) => Zone::UTC.show_rfc3339(*at),
+            Occasion::Day(day) => format!("day {day}"),
             Occasion::Event { id, .. } => event_occasion(id),
             Occasion::Part(run) => format!("run {}", run.0),
         }
@@ -134,12 +142,12 @@ impl Writer {
             let occasion = info.occasion.text();
             let step = match &info.occasion {
                 Occasion::Part(run) => self.number_of_step(run.0, &step_name(decision, info)?, step)?,
-                Occasion::Due(_) | Occasion::Event { .. } => step,
+                Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. } => step,
             };
             let found = match (&info.occasion, new.get(&(name.as_str(), occasion.clone()))) {
                 (Occasion::Part(run), _) => Some((run.0, false)),
-                (Occasion::Due(_) | Occasion::Event { .. }, Some(run)) => Some((*run, true)),
-                (Occasion::Due(_) | Occasion::Event { .. }, None) => self.run_of(name, &occasion, step)?,
+                (Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. }, Some(run)) => Some((*run, true)),
+                (Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. }, None) => self.run_of(name, &occasion, step)?,
             };
             let run = match found {
                 Some((run, true)) => {
@@ -260,7 +268,7 @@ impl Frozen {
             .iter()
             .map(|(arm, users)| ArmMembers { arm: arm.clone(), users: count(users.count()), members: self.keep(encode::bitmap(users)) })
             .collect();
-        let scheduled = matches!(info.occasion, Occasion::Due(_)) && decision.step == 0;
+        let scheduled = info.occasion.is_scheduled() && decision.step == 0;
         self.records.push(Record::Planned(Box::new(Planned {
             run,
             campaign: campaign.declared.name.clone(),

@@ -14,6 +14,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
         let (Some(quiet), Some(Length::Elapsed(deadline))) = (cx.program.rules(campaign).quiet, campaign.deadline) else { continue };
         let time = match &campaign.schedule {
             Schedule::Once(Once::TimeOfDay(t) | Once::At(_, t)) => *t,
+            Schedule::Dated(dated) => dated.at,
             Schedule::Every(every) => match &every.period {
                 EveryPeriod::Day { at }
                 | EveryPeriod::Weekdays { at, .. }

@@ -93,6 +93,11 @@ impl Work<'_, '_> {
         let when = self.when(clauses, &schedule, known_schedule);
         let mut present = self.trigger_present.clone();
         present.assume(&self.checker.program, &when);
+        if let Schedule::Dated(dated) = &schedule {
+            // Who has no date has no day.
+            let known = ExprKind::IsKnown(Box::new(dated.of.clone()));
+            present.assume(&self.checker.program, &Expr { ty: Type::Bool, span: dated.of.span, optional: false, kind: known });
+        }
 
         self.purpose = self.purpose_clause(clauses);
         let recall = clauses.find(|k| if let ClauseKind::Recall(e) = k { Some(e) } else { None });

@@ -18,6 +18,7 @@ mod action;
 #[allow(clippy::module_inception, reason = "the file is named after what it checks")]
 mod campaign;
 mod clauses;
+mod dated;
 mod extent;
 mod field;
 pub mod limits;

@@ -1,6 +1,7 @@
 //! When a campaign is due: `at`, `every`, `on`, and `again`.
 
 use super::clauses::Clauses;
+use super::dated;
 use crate::base::{Date, EventId, TimeOfDay, Type};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
@@ -38,18 +39,15 @@ pub(super) fn schedule(checker: &mut Checker<'_>, clauses: &Clauses<'_>, name: S
         return None;
     }
     match &clause.kind {
-        ClauseKind::At { when, on } => at(checker, when, on.as_ref()).map(Schedule::Once),
+        ClauseKind::At { when, on: Some(on) } => dated::dated(checker, when, on).map(Schedule::Dated),
+        ClauseKind::At { when, on: None } => at(checker, when).map(Schedule::Once),
         ClauseKind::Every(e) => every(checker, e, clause.span).map(Schedule::Every),
         ClauseKind::On(on) => trigger(checker, on).map(Schedule::Trigger),
         _ => None,
     }
 }
 
-fn at(checker: &mut Checker<'_>, when: &ast::AtExpr, on: Option<&ast::OnOffsets>) -> Option<Once> {
-    if let Some(on) = on {
-        checker.report(not_supported("days before", on.span));
-        return None;
-    }
+fn at(checker: &mut Checker<'_>, when: &ast::AtExpr) -> Option<Once> {
     let e = match when {
         ast::AtExpr::Now(_) => return Some(Once::Now),
         ast::AtExpr::Expr(e) => e,
@@ -212,7 +210,7 @@ fn distinct(checker: &mut Checker<'_>, days: &[(u32, Span)]) -> Option<Vec<u32>>
     Some(sorted.into_iter().map(|(day, _)| day).collect())
 }
 
-fn repeated(what: &str, span: Span, first: Span) -> Finding {
+pub(super) fn repeated(what: &str, span: Span, first: Span) -> Finding {
     Finding::new(&catalog::BAD_SCHEDULE, span, msg!("`{what}` is written twice", "`{what}` 写了两次"))
         .label(first, msg!("the first one", "第一次在这里"))
 }
@@ -259,7 +257,7 @@ fn trigger_event(source: &EventSource) -> Option<EventId> {
 pub(super) fn event_of(schedule: &Schedule) -> Option<EventId> {
     match schedule {
         Schedule::Trigger(t) => trigger_event(&t.event.source),
-        Schedule::Once(_) | Schedule::Every(_) => None,
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) => None,
     }
 }
 
@@ -270,7 +268,8 @@ pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: 
         _ => None,
     });
     let Some((_, again)) = found else {
-        if matches!(schedule, Schedule::Once(_)) || clauses.unread {
+        // Days counted from a date bring each user a message of its own, once.
+        if matches!(schedule, Schedule::Once(_) | Schedule::Dated(_)) || clauses.unread {
             return Some(None);
         }
         checker.report(

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::expr::{Exprs, Want, bare};
 use super::literal::negated;
 use super::{Checker, ExprContext};
-use crate::base::{Date, Decimal, Elapsed, TimeOfDay, Type, Value};
+use crate::base::{Calendar, Date, Decimal, Elapsed, TimeOfDay, Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::expr::{ExprKind, Length};
@@ -142,6 +142,27 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// `30, 7, 1 days`: all in the unit of the last one.
+    pub fn calendar_lengths(&mut self, numbers: &[ast::Expr], last: &ast::Expr, what: &str) -> Option<Vec<(Calendar, Span)>> {
+        let mut exprs = self.exprs();
+        let literal = exprs.constant_literal(last, what, &Type::Calendar, "7 days")?;
+        let LiteralKind::Calendar(n, unit) = literal.kind else {
+            exprs.wrong_literal(&literal.kind, literal.span, &Type::Calendar, None);
+            return None;
+        };
+        let mut lengths = Vec::new();
+        for e in numbers {
+            let (n, span) = exprs.number(e, what, "7")?;
+            lengths.push((exprs.calendar_literal(n, unit, span)?, span));
+        }
+        lengths.push((exprs.calendar_literal(n, unit, literal.span)?, literal.span));
+        if let Some((_, span)) = lengths.iter().find(|(length, _)| length.days < 0 || length.months < 0) {
+            exprs.out_of_range(*span, what, "no days less than 0", "不小于 0 的天数");
+            return None;
+        }
+        Some(lengths)
     }
 
     /// `10%` or `0.1`, from 0 to 100%.

@@ -108,7 +108,7 @@ impl Builder<'_> {
                     Some(n) => AtExpr::Now(self.span(&n)),
                     None => AtExpr::Expr(self.find_expr(p, span)),
                 };
-                let on = p.take(Rule::on_offsets).map(|n| OnOffsets { span: self.span(&n) });
+                let on = p.take(Rule::on_offsets).map(|n| self.offsets(n));
                 ClauseKind::At { when, on }
             }
             Rule::every_clause => self.every(span, parts),
@@ -216,6 +216,24 @@ impl Builder<'_> {
         let account = parts.take(Rule::name).map(|n| self.ident(n))?;
         let endpoint = parts.find(Rule::name).map(|n| self.ident(n));
         Some(ChannelPath { span, account, endpoint })
+    }
+
+    fn offsets(&mut self, node: Node<'_>) -> OnOffsets {
+        let span = self.span(&node);
+        let mut parts = Parts::of(node);
+        parts.next();
+        let mut numbers = Vec::new();
+        while let Some(n) = parts.take(Rule::number) {
+            numbers.push(self.literal_expr(n));
+            parts.eat(Rule::comma);
+        }
+        let last = match parts.find(Rule::calendar) {
+            Some(n) => self.literal_expr(n),
+            None => Expr { span, kind: Box::new(ExprKind::Broken) },
+        };
+        let after = parts.eat(Rule::k_after);
+        parts.eat(Rule::k_before);
+        OnOffsets { span, numbers, last, after, of: self.find_expr(&mut parts, span) }
     }
 
     fn every(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
