@@ -385,3 +385,43 @@ fn lines_that_are_no_changes_are_named() {
     assert_eq!(with_token(&at, "POST", "/v1/events", "").0, 200);
     assert_eq!(service.stop(), Some(0));
 }
+
+/// What a user writes to an account, signed by the platform, opens its window for him, and for nobody else.
+#[test]
+fn a_users_message_opens_the_window() {
+    let (_dir, folder) = folder(
+        "tag wx address(service_account) template t \"a\"
+        campaign c { when everyone at 2099-01-01 10:00 send template t via service_account.chat }",
+    );
+    std::fs::write(folder.join("users.csv"), "user_id,age,wx\nu1,20,o1\nu2,30,o2\nu3,40,o3\n").unwrap();
+    std::fs::write(folder.join("secret"), "hush-hush-hush-hush").unwrap();
+    std::process::Command::new("chmod").args(["600", "secret"]).current_dir(&folder).status().unwrap();
+    let account = "[accounts.service_account]\napp_id = \"wx1\"\nsecret_file = \"secret\"\ncallback_token_file = \"secret\"\n";
+    std::fs::write(folder.join("tagcast.toml"), format!("[[tags]]\nfile = \"users.csv\"\nid = \"user_id\"\n{account}")).unwrap();
+    let mut service = Service::start(&folder, &SERVE);
+    let at = address(&folder);
+    let tell = |body: &str| {
+        let mut parts = ["hush-hush-hush-hush", "1", "2"];
+        parts.sort_unstable();
+        let signature = hex::encode(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, parts.concat().as_bytes()));
+        let path = format!("/v1/callbacks/service_account?signature={signature}&timestamp=1&nonce=2");
+        call(&at, "POST", &path, &[], body)
+    };
+    let message = |user: &str, id: u32, when: i64| {
+        format!(
+            "<xml><FromUserName><![CDATA[{user}]]></FromUserName><CreateTime>{when}</CreateTime><MsgType>text</MsgType>\
+             <Content>hi</Content><MsgId>{id}</MsgId></xml>"
+        )
+    };
+    // A day before what is planned.
+    let eve = 4_070_829_600;
+    assert_eq!(tell(&message("o2", 1, eve)), (200, "success".into()));
+    assert_eq!(tell(&message("o2", 1, eve)).0, 200, "told twice");
+    assert_eq!(tell(&message("nobody", 2, eve)).0, 200);
+    assert_eq!(call(&at, "POST", "/v1/callbacks/service_account?signature=0&timestamp=1&nonce=2", &[], &message("o1", 3, eve)).0, 403);
+    let why = |user: &str| support::run(&folder, &["why", user, "c", "--format", "json"]).1;
+    until(&folder, "a window", || why("u2").contains("message by service_account.chat").then_some(()));
+    let other = until(&folder, "no other", || Some(why("u1")).filter(|why| why.contains("passed_over")));
+    assert!(other.contains("unreachable") && other.contains("it is not open: a message of the user would open it"), "{other}");
+    assert_eq!(service.stop(), Some(0));
+}

@@ -4,6 +4,7 @@
 //! A trouble (disk full, a ledger that cannot be written) puts the work off and is told to the journal; all that the scheduler remembers is
 //! made anew from the ledger when it goes on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::clock;
 use super::intake::Intake;
 use super::watch::Watch;
 use super::{Office, held};
-use crate::base::{Instant, Type, UserNo, Value};
+use crate::base::{Instant, Type, UserNo};
 use crate::deliver::callback::{self, Callbacks, Incoming, Said, Saying, Who};
 use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
@@ -25,7 +26,7 @@ use crate::engine::{Failure, Project, ProjectOptions, store_events};
 use crate::eval::{MessageLog, Tables};
 use crate::msg;
 use crate::store::live::LiveWriter;
-use crate::store::{Snapshot, Store, Users};
+use crate::store::{Snapshot, Store, TextIndex, Users};
 
 /// How long it waits at most, so that it notices a wish to stop, changed files and changed clocks.
 const TICK: Duration = Duration::from_millis(250);
@@ -59,6 +60,8 @@ pub struct Scheduler {
     decider: Option<Decider>,
     /// How each account's callbacks are read.
     callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
+    /// Who has which address, by tag.
+    addresses: RefCell<BTreeMap<String, TextIndex>>,
     /// Where events come in, if they do.
     intake: Option<Arc<Intake>>,
     /// When lists and tables were read.
@@ -88,6 +91,7 @@ impl Scheduler {
             office,
             program,
             callbacks,
+            addresses: RefCell::default(),
             intake: None,
             tables_read: started,
             store,
@@ -303,10 +307,12 @@ impl Scheduler {
     /// Whom an account reaches at an address.
     fn users_at(&self, account: &str, address: &str) -> Result<Vec<UserNo>, Failure> {
         let mut users = Vec::new();
+        if address.is_empty() {
+            return Ok(users);
+        }
         for tag in self.project.program.schema.tags.iter().filter(|t| matches!(&t.ty, Type::Address(of) if **of == *account)) {
             let Some(column) = self.snapshot.tag(&tag.name)? else { continue };
-            let is = |row: &usize| matches!(column.value(*row), Some(Value::Text(text)) if *text == *address);
-            users.extend((0..self.snapshot.user_count()).filter(is).filter_map(|row| u32::try_from(row).ok()).map(UserNo));
+            users.extend(self.addresses.borrow_mut().entry(tag.name.clone()).or_default().find(column, address));
         }
         Ok(users)
     }
