@@ -43,14 +43,18 @@ fn tell(bench: &Bench, account: &str, kind: ContactKind, users: &[u32], when: &s
 
 /// The same of a subscription to a template.
 fn tell_of(bench: &Bench, account: &str, kind: ContactKind, topic: &str, users: &[u32], when: &str) {
+    let users = users.iter().copied().map(UserNo).collect();
+    told(bench, account, when, &format!("{kind:?} {topic}"), What::Contact { users, kind, topic: topic.into() });
+}
+
+/// What the platform tells at an instant, kept and applied.
+fn told(bench: &Bench, account: &str, when: &str, key: &str, what: What) {
     let when = at(when);
     let mut ledger = Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(when))).unwrap();
-    let call = NewCall { account: account.into(), at: when, query: String::new(), signature: String::new(), body: format!("{users:?}") };
+    let call = NewCall { account: account.into(), at: when, query: String::new(), signature: String::new(), body: String::new() };
     ledger.receive(&[call], when).unwrap();
     for call in ledger.calls(10).unwrap() {
-        let users = users.iter().copied().map(UserNo).collect();
-        let what = What::Contact { users, kind, topic: topic.into() };
-        ledger.apply(&call, Some(&[Told { key: format!("{kind:?} {topic} {}", when.0), when, what }]), when).unwrap();
+        ledger.apply(&call, Some(&[Told { key: format!("{key} {}", when.0), when, what: what.clone() }]), when).unwrap();
     }
 }
 
@@ -118,6 +122,26 @@ fn a_sign_of_life_opens_the_account_again() {
     bench.run("2026-11-12 09:00", "2026-11-12 12:00");
     let expected = [("u0", "sandbox.file"), ("u1", "service_account.template"), ("u2", "sandbox.file")];
     assert_eq!(by(&bench, "second"), pairs(&expected));
+    bench.verified();
+}
+
+/// A receipt may say so after the message was taken, also before the answer to its hand-over is known.
+#[test]
+fn a_receipt_may_say_that_an_address_takes_nothing() {
+    let bench = bench(TWO_WAYS, 3);
+    let refused =
+        |id: &str, when: &str| told(&bench, "service_account", when, id, What::Refused { id: id.into(), reason: "user block".into() });
+    // The sandbox counts its lines: 2 is the second message.
+    refused("2", "2026-11-11 09:59");
+    bench.run("2026-11-11 09:00", "2026-11-11 12:00");
+    let mut ledger = Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(at("2026-11-11 13:00")))).unwrap();
+    ledger.apply_strays(at("2026-11-11 13:00")).unwrap();
+    drop(ledger);
+    refused("3", "2026-11-11 13:00");
+    bench.run("2026-11-12 09:00", "2026-11-12 12:00");
+    let expected = [("u0", "service_account.template"), ("u1", "sandbox.file"), ("u2", "sandbox.file")];
+    assert_eq!(by(&bench, "second"), pairs(&expected));
+    assert_eq!(bench.ledger().refused(UserNo(1)).unwrap()[0].reason, "user block");
     bench.verified();
 }
 

@@ -289,6 +289,7 @@ impl Scheduler {
             let what = match what {
                 Saying::Message { id, kind } => What::Message { id, kind },
                 Saying::List { id, all, counts } => What::List { id, all, counts },
+                Saying::Refused { id, reason } => What::Refused { id, reason },
                 Saying::OptedOut { user } => What::OptedOut(self.snapshot.user_no(&user).into_iter().collect()),
                 Saying::OptedOutAt { address } => What::OptedOut(self.users_at(account, &address)?),
                 Saying::Contact { who, kind, topic } => {

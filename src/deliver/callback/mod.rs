@@ -42,6 +42,8 @@ pub enum Saying {
     Message { id: String, kind: ReceiptKind },
     /// Of a list, by the platform's id.
     List { id: String, all: Option<ReceiptKind>, counts: Option<Counts> },
+    /// The message with this id did not arrive, and none ever will at its address.
+    Refused { id: String, reason: String },
     /// The user with this address at the account wants no messages.
     OptedOutAt { address: String },
     /// The user with this id in the store wants no messages.

@@ -159,7 +159,15 @@ impl Callbacks for Tencent {
             "TEMPLATESENDJOBFINISH" => {
                 let id = id();
                 let kind = if text("Status") == "success" { ReceiptKind::Delivered } else { ReceiptKind::Failed };
-                said(format!("TEMPLATESENDJOBFINISH {id}"), Saying::Message { id, kind })
+                let key = format!("TEMPLATESENDJOBFINISH {id}");
+                // The user has switched off messages of this account.
+                let blocked = text("Status").contains("user block").then(|| Said {
+                    key: format!("{key} block"),
+                    when,
+                    what: Saying::Refused { id: id.clone(), reason: text("Status").to_owned() },
+                });
+                let of_message = Said { key, when, what: Saying::Message { id, kind } };
+                Ok([of_message].into_iter().chain(blocked).collect())
             }
             "unsubscribe" => {
                 let address = text("FromUserName").to_owned();
@@ -303,7 +311,10 @@ mod tests {
             |status: &str| format!("<xml><Event>TEMPLATESENDJOBFINISH</Event><MsgID>7</MsgID><Status><![CDATA[{status}]]></Status></xml>");
         assert_eq!(read(&template("success"))[0].what, Saying::Message { id: "7".into(), kind: ReceiptKind::Delivered });
         for failed in ["failed:user block", "failed: system failed", "failed:freq limit"] {
-            assert_eq!(read(&template(failed))[0].what, Saying::Message { id: "7".into(), kind: ReceiptKind::Failed });
+            let said = read(&template(failed));
+            assert_eq!(said[0].what, Saying::Message { id: "7".into(), kind: ReceiptKind::Failed });
+            let blocked = Saying::Refused { id: "7".into(), reason: failed.into() };
+            assert_eq!(said.get(1).map(|said| &said.what), Some(&blocked).filter(|_| failed.contains("block")), "{failed}");
         }
         let left = read("<xml><FromUserName>o1</FromUserName><Event>unsubscribe</Event></xml>");
         assert_eq!(left[0].what, Saying::OptedOutAt { address: "o1".into() });

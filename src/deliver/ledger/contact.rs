@@ -174,6 +174,7 @@ impl Writer {
                 user: member.user.0,
                 address: Barred::digest(&self.id, &member.address),
                 reason: reason.clone(),
+                when: None,
             }),
             Verdict::Refused { because: Refusal::Message | Refusal::ForNow, .. }
             | Verdict::Accepted { .. }

@@ -5,6 +5,7 @@
 //! id that nobody knows is kept until somebody does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::db::{self, OptionalExtension};
 
@@ -16,6 +17,7 @@ use super::record::{Learned, Record};
 use super::state::ReceiptKind;
 use super::{Ledger, Writer, encode};
 use crate::base::{Instant, UserNo};
+use crate::decide::history::Barred;
 use crate::deliver::channel::Counts;
 use crate::program::pack::ContactKind;
 
@@ -52,6 +54,8 @@ pub enum What {
     Message { id: String, kind: ReceiptKind },
     /// Of a whole list, by the platform's id: what became of all of it, or how many, but not who.
     List { id: String, all: Option<ReceiptKind>, counts: Option<Counts> },
+    /// Of one message, by the platform's id: none ever gets to its address.
+    Refused { id: String, reason: String },
     /// These want no messages.
     OptedOut(Vec<UserNo>),
     /// These did something on the account, with what they subscribed to if they did.
@@ -127,6 +131,19 @@ impl Ledger {
         Ok(found.optional()?)
     }
 
+    /// The address that a member of a batch was sent to; `None` where it is forgotten.
+    fn address_of(&self, batch: i64, user: UserNo) -> Result<Option<Arc<str>>, LedgerError> {
+        let sql = "SELECT s.run, s.users, s.addresses FROM batch b JOIN segment s USING (segment) WHERE b.batch = ?";
+        let (run, users, addresses): (i64, String, String) =
+            self.db.prepare_cached(sql)?.query_row([batch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if self.is_forgotten(run)? {
+            return Ok(None);
+        }
+        let Some(place) = encode::find_user(&bulk::load(&self.db, &users)?, user) else { return Ok(None) };
+        let addresses = encode::read_strings(&bulk::load(&self.db, &addresses)?).ok_or_else(|| bulk::damaged(&addresses))?;
+        Ok(addresses.get(place).filter(|address| !address.is_empty()).cloned())
+    }
+
     /// The messages of a batch, or one of them.
     fn members_of(&self, batch: i64, user: Option<UserNo>) -> Result<Vec<MessageKey>, LedgerError> {
         let sql = "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment)
@@ -195,6 +212,9 @@ impl Writer {
                     for news in news {
                         self.about(account, id, one.when, news, &mut applied, &mut records)?;
                     }
+                }
+                What::Refused { id, reason } => {
+                    self.about(account, id, one.when, News::Refused(reason.clone()), &mut applied, &mut records)?;
                 }
                 What::OptedOut(users) => {
                     applied.opted_out += users.len();
@@ -285,6 +305,17 @@ impl Writer {
                 records.push(Record::Counted { batch, total, filtered, delivered: n(c.delivered), failed: n(c.failed) });
                 return Ok(0);
             }
+            News::Refused(reason) => {
+                let address = user.map(|user| self.address_of(batch, user)).transpose()?.flatten();
+                records.extend(user.zip(address).map(|(user, address)| Record::Barred {
+                    account: source.into(),
+                    user: user.0,
+                    address: Barred::digest(&self.id, &address),
+                    reason,
+                    when: Some(when.0),
+                }));
+                return Ok(0);
+            }
         };
         let keys = self.members_of(batch, user)?;
         records.extend(keys.iter().map(|key| {
@@ -307,6 +338,7 @@ impl Writer {
 enum News {
     Kind(ReceiptKind),
     Counts(Counts),
+    Refused(String),
 }
 
 impl News {
@@ -314,10 +346,14 @@ impl News {
         match self {
             News::Kind(kind) => kind.name().into(),
             News::Counts(c) => format!("counts {} {} {} {}", c.total, c.filtered, c.delivered, c.failed),
+            News::Refused(reason) => format!("address {reason}"),
         }
     }
 
     fn named(name: &str) -> Option<News> {
+        if let Some(reason) = name.strip_prefix("address ") {
+            return Some(News::Refused(reason.into()));
+        }
         let Some(counts) = name.strip_prefix("counts ") else { return ReceiptKind::named(name).map(News::Kind) };
         let mut n = counts.split(' ').map(|n| n.parse().ok());
         let mut next = || n.next().flatten();

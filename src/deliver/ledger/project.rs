@@ -58,7 +58,7 @@ impl Tables<'_> {
             Record::OptedOut { user, source } => {
                 self.run("INSERT INTO opt_out (user_no, at, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", params![user, at, source])
             }
-            Record::Barred { account, user, address, reason } => self.barred((account, *user), *address, reason, at),
+            Record::Barred { account, user, address, reason, when } => self.barred((account, *user), *address, reason, when.unwrap_or(at)),
             Record::Contact { account, user, kind, topic, when } => self.contact((account, *user), *kind, topic, *when),
             Record::Closed { account, user, kind, topic } => self.closed((account, *user), *kind, topic, at),
             Record::Finished { run, step } => self.guarded(

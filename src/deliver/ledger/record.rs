@@ -72,6 +72,9 @@ pub(super) enum Record {
         /// A salted digest.
         address: i64,
         reason: String,
+        /// Where a platform told so later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        when: Option<i64>,
     },
     /// A user did something on an account: a sign of life, and for some channels what opens them.
     Contact {
