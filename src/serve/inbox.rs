@@ -1,5 +1,6 @@
 //! Calls of platforms on their way into the ledger: as many as have come are made durable together, then each is acknowledged.
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub fn run(office: &Arc<Office>, calls: &Receiver<Waiting>) {
         let kept = match kept {
             Ok(()) => {
                 office.metrics.callbacks.add(together.len());
+                office.calls.store(true, Ordering::SeqCst);
                 true
             }
             Err(error) => {

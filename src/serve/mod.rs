@@ -66,6 +66,8 @@ pub struct Office {
     /// The same, asked whether its clock can be believed.
     pub clock: Arc<SteadyWorld>,
     pub journal: Arc<dyn Journal>,
+    /// Calls of platforms may be kept that are not applied yet.
+    pub calls: AtomicBool,
     /// Slots were given back, or users opted out: what the scheduler remembers of the past is old.
     past_is_old: AtomicBool,
     /// Users that came in since the sender looked.
@@ -82,6 +84,7 @@ impl Office {
             world: world.clone(),
             clock: world,
             journal,
+            calls: AtomicBool::new(true),
             past_is_old: AtomicBool::new(false),
             new_users: Mutex::new(None),
         }

@@ -15,7 +15,7 @@ use super::clock;
 use super::intake::Intake;
 use super::watch::Watch;
 use super::{Office, held};
-use crate::base::{Instant, Type, UserNo};
+use crate::base::{Type, UserNo};
 use crate::deliver::callback::{self, Callbacks, Incoming, Said, Saying, Who};
 use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
@@ -58,6 +58,8 @@ pub struct Scheduler {
     snapshot: Arc<Snapshot>,
     /// `None` after a trouble: made anew from the ledger.
     decider: Option<Decider>,
+    /// How far the ledger has the log of live changes; `None` until it is asked.
+    fed: Option<u64>,
     /// How each account's callbacks are read.
     callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
     /// Who has which address, by tag.
@@ -98,6 +100,7 @@ impl Scheduler {
             project: Arc::new(project),
             snapshot,
             decider: None,
+            fed: None,
             watch,
             looked: started,
             counted: started,
@@ -151,6 +154,8 @@ impl Scheduler {
                     office.metrics.put_off.set(1);
                     office.journal.trouble(&failure, trouble);
                     self.decider = None;
+                    self.fed = None;
+                    office.calls.store(true, Ordering::SeqCst);
                     let wait = trouble;
                     trouble = (trouble * 2).min(MOST_TROUBLE);
                     self.rest(wait);
@@ -171,9 +176,12 @@ impl Scheduler {
 
     /// Does all that is to be done now; gives how long there is nothing to do.
     fn step(&mut self) -> Result<Duration, Failure> {
+        let office = self.office.clone();
         if self.looked.elapsed() >= LOOK {
             self.look()?;
             self.looked = Moment::now();
+            // Ids may have become known that were spoken of before.
+            office.calls.store(true, Ordering::SeqCst);
         }
         if !self.clock_is_right() {
             return Ok(TICK);
@@ -182,17 +190,31 @@ impl Scheduler {
         if self.decider.is_none() {
             self.decider = Some(self.make_decider()?);
         }
-        self.apply_calls()?;
-        let more = self.take_events(now)?;
+        if office.calls.swap(false, Ordering::SeqCst) {
+            self.apply_calls()?;
+        }
+        let (arrived, position, more) = self.arrived()?;
         let Some(decider) = &mut self.decider else { return Ok(TICK) };
-        let office = &self.office;
         if office.past_is_old.swap(false, Ordering::SeqCst) {
             decider.forget();
         }
+        // Held for all that follows: the sender waits for the disk under it, and each time it is let go it may be the sender's.
         let (done, next) = {
             let mut ledger = office.ledger();
+            let mut done = Done::default();
+            if let Some(position) = position {
+                // What came this way, `run` must not take for an import that it has not seen.
+                let campaigns = decider.triggers().into_iter().map(|(id, _)| &self.project.program.campaign(id).declared.name);
+                let names = campaigns.map(|name| (store_events::source(name), now.0));
+                let fed = names.chain([(LIVE.to_owned(), i64::try_from(position).unwrap_or(i64::MAX))]).collect();
+                done.and(decider.arrive(&arrived, fed, &|_, _| false, now, &mut ledger)?);
+                self.fed = Some(position);
+                for at in self.intake.iter().flat_map(|intake| intake.decided(position)) {
+                    office.metrics.decision.add(at.elapsed(), 1);
+                }
+            }
             decider.set_timers(now, &mut ledger)?;
-            let done = decider.up_to(now, now, &mut ledger)?;
+            done.and(decider.up_to(now, now, &mut ledger)?);
             (done, decider.next(&ledger, now)?)
         };
         self.account(&done);
@@ -203,40 +225,33 @@ impl Scheduler {
         Ok(Duration::from_micros(u64::try_from(rest).unwrap_or(0)))
     }
 
-    /// Lets events arrive that were acknowledged since it looked; whether there are more.
-    fn take_events(&mut self, now: Instant) -> Result<bool, Failure> {
-        let after = self.office.ledger().fed(LIVE)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    /// Events that were acknowledged since it looked, how far in the log of live changes they go if there is something new, and whether there
+    /// are more.
+    fn arrived(&mut self) -> Result<(Vec<Arrived>, Option<u64>, bool), Failure> {
+        let after = match self.fed {
+            Some(fed) => fed,
+            None => self.office.ledger().fed(LIVE)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+        };
+        self.fed = Some(after);
         let (events, position) = self.store.live_events(&self.project.program.schema, after, MOST_EVENTS)?;
         if position <= after {
-            return Ok(false);
+            return Ok((Vec::new(), None, false));
         }
         // Taken after the events were read, so that it holds them all.
         let snapshot = self.store.snapshot()?;
         self.see(snapshot);
-        let Some(decider) = &mut self.decider else { return Ok(true) };
-        decider.set_snapshot(self.snapshot.clone());
-        let more = events.len() >= MOST_EVENTS;
-        let arrived: Vec<Arrived> = events
-            .into_iter()
-            .map(|e| Arrived {
-                id: e.id.unwrap_or_else(|| format!("live {}", e.position)),
-                event: e.event,
-                user: e.user,
-                at: e.at,
-                values: e.values,
-            })
-            .collect();
-        // What came this way, `run` must not take for an import that it has not seen.
-        let names = decider.triggers().into_iter().map(|(id, _)| store_events::source(&self.project.program.campaign(id).declared.name));
-        let fed = names.map(|name| (name, now.0)).chain([(LIVE.to_owned(), i64::try_from(position).unwrap_or(i64::MAX))]).collect();
-        let done = decider.arrive(&arrived, fed, &|_, _| false, now, &mut self.office.ledger())?;
-        self.account(&done);
-        if let Some(intake) = &self.intake {
-            for at in intake.decided(position) {
-                self.office.metrics.decision.add(at.elapsed(), 1);
-            }
+        if let Some(decider) = &mut self.decider {
+            decider.set_snapshot(self.snapshot.clone());
         }
-        Ok(more)
+        let more = events.len() >= MOST_EVENTS;
+        let arrived = events.into_iter().map(|e| Arrived {
+            id: e.id.unwrap_or_else(|| format!("live {}", e.position)),
+            event: e.event,
+            user: e.user,
+            at: e.at,
+            values: e.values,
+        });
+        Ok((arrived.collect(), Some(position), more))
     }
 
     /// Evaluates on another state of the store from now on.
