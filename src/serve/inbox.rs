@@ -1,7 +1,7 @@
 //! Calls of platforms on their way into the ledger: as many as have come are made durable together, then each is acknowledged.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
