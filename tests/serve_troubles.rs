@@ -7,7 +7,7 @@ mod support;
 mod postgres;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -119,7 +119,7 @@ impl Service {
 
     /// Template and user of each message, in the order of the hand-overs.
     fn sent(&self) -> Vec<String> {
-        sent(&self.folder)
+        support::service::sent(&self.folder)
     }
 
     fn until(&self, what: &str, mut look: impl FnMut(&Service) -> bool) {
@@ -157,15 +157,6 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.world.stop.store(true, Ordering::SeqCst);
     }
-}
-
-fn sent(folder: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.join(".tagcast/outbox.jsonl")).unwrap_or_default();
-    let line = |line: &str| {
-        let json: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(format!("{} {}", json["template"].as_str()?, json["user"].as_str()?))
-    };
-    text.lines().filter_map(line).collect()
 }
 
 /// Two messages a minute, and a second one half an hour after the first: an hour's jump would bring a fresh minute and the end of the wait.

@@ -46,11 +46,20 @@ impl Keyless {
     fn handed(&self) -> usize {
         self.handed.load(Ordering::SeqCst)
     }
+
+    fn send(&self, batch: &Batch) -> Reply {
+        let before = self.handed.fetch_add(batch.messages.len(), Ordering::SeqCst);
+        (self.during.lock().unwrap())(before / 20);
+        accept_all(batch)
+    }
 }
 
-impl Channel for Keyless {
+/// Plays a channel that takes twenty messages at a time.
+struct Twenty<F>(&'static Endpoint, F);
+
+impl<F: Fn(&Batch) -> Reply + Send + Sync> Channel for Twenty<F> {
     fn endpoint(&self) -> &Endpoint {
-        pack::endpoint("service_account", "chat").unwrap()
+        self.0
     }
 
     fn most(&self) -> usize {
@@ -62,14 +71,18 @@ impl Channel for Keyless {
     }
 
     fn send(&self, batch: &Batch) -> Reply {
-        let before = self.handed.fetch_add(batch.messages.len(), Ordering::SeqCst);
-        (self.during.lock().unwrap())(before / 20);
-        Answer::Taken(batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() }).collect()).into()
+        (self.1)(batch)
     }
 }
 
+fn accept_all(batch: &Batch) -> Reply {
+    Answer::Taken(batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() }).collect()).into()
+}
+
 fn carry<'l>(ledger: &'l mut Writer, channel: &Arc<Keyless>, world: Arc<dyn World>) -> CarryOut<&'l mut Writer> {
-    CarryOut::new(ledger, Channels::all_by(channel.clone()), ids(&users(OF)), world)
+    let channel = channel.clone();
+    let twenty = Twenty(pack::endpoint("service_account", "chat").unwrap(), move |batch: &Batch| channel.send(batch));
+    CarryOut::new(ledger, Channels::all_by(Arc::new(twenty)), ids(&users(OF)), world)
 }
 
 fn all_accepted(ledger: &Ledger, n: i64) {
@@ -389,19 +402,7 @@ enum Fate {
 
 struct Line(Arc<Keyed>, Fate);
 
-impl Channel for Line {
-    fn endpoint(&self) -> &Endpoint {
-        pack::endpoint("sandbox", "file").unwrap()
-    }
-
-    fn most(&self) -> usize {
-        20
-    }
-
-    fn settles_after(&self) -> Elapsed {
-        Elapsed::minutes(1)
-    }
-
+impl Line {
     fn send(&self, batch: &Batch) -> Reply {
         if let Fate::GivesUp(url) = &self.1 {
             postgres::lock_out(url, true);
@@ -415,7 +416,7 @@ impl Channel for Line {
         if matches!(self.1, Fate::Dies) {
             std::panic::resume_unwind(Box::new("killed after the request"));
         }
-        Answer::Taken(batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() }).collect()).into()
+        accept_all(batch)
     }
 }
 
@@ -425,7 +426,10 @@ fn a_late_word_that_nothing_was_sent_is_not_believed() {
     let Some(place) = server_place() else { return };
     let url = place.url.clone().unwrap();
     let platform = Arc::new(Keyed { keys: Mutex::default(), got: Mutex::default() });
-    let channels = |fate: Fate| Channels::all_by(Arc::new(Line(platform.clone(), fate)));
+    let channels = |fate: Fate| {
+        let line = Line(platform.clone(), fate);
+        Channels::all_by(Arc::new(Twenty(pack::endpoint("sandbox", "file").unwrap(), move |batch: &Batch| line.send(batch))))
+    };
     let world = |now: &str| -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(now))) };
     let mut ledger = place.open();
     let a = place.wanted("a");

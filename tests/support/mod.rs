@@ -1,6 +1,8 @@
 //! Helpers that several test files share.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod service;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
