@@ -318,7 +318,7 @@ async fn callback(
         return refuse(StatusCode::BAD_REQUEST, &headers, &msg!("the body is not UTF-8", "请求体不是 UTF-8"));
     };
     let at = hall.office.world.now();
-    let signature = headers.get("x-tagcast-signature").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+    let signature = headers.get(callbacks.signed_in()).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
     let query = query.unwrap_or_default();
     let call = Incoming { query: &query, signature: &signature, body: &body, at };
     let by_token = callbacks.by_token() && signature.is_empty() && hall.knows(&headers);
@@ -329,9 +329,9 @@ async fn callback(
     if by_token && let Err(why) = callbacks.read(&call) {
         return refuse(StatusCode::BAD_REQUEST, &headers, &why);
     }
-    let thanks = callbacks.thanks();
+    let thanks = callbacks.thanks(&call);
     match hall.slot.keep(NewCall { account, at, query, signature, body }).await {
-        true => thanks.into_response(),
+        true => ([(header::CONTENT_TYPE, thanks.kind)], thanks.body).into_response(),
         false => refuse(StatusCode::SERVICE_UNAVAILABLE, &headers, &msg!("the call could not be kept: repeat it", "未能保存调用：请重发")),
     }
 }

@@ -10,7 +10,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use tagcast::deliver::wire::sign::Verifier;
 
-use super::{Accepted, Platform, Said, Seen};
+use super::{Accepted, Callback, Platform, Said, Seen};
 
 /// Keys made for tests; they guard nothing.
 pub const APP_PRIVATE: &str = include_str!("keys/app_private.pem");
@@ -95,11 +95,67 @@ impl Alipay {
         let (at, nonce) = ((now * 1000).to_string(), format!("n{now}"));
         let body: &[u8] = if self.forged { b"something else" } else { &said.body };
         let text = [at.as_bytes(), b"\n", nonce.as_bytes(), b"\n", body, b"\n"].concat();
-        let mut signature = vec![0; self.key.public().modulus_len()];
-        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &text, &mut signature).expect("signed");
-        said.headers =
-            vec![("alipay-timestamp".into(), at), ("alipay-nonce".into(), nonce), ("alipay-signature".into(), STANDARD.encode(signature))];
+        let signature = self.signature(&text);
+        said.headers = vec![("alipay-timestamp".into(), at), ("alipay-nonce".into(), nonce), ("alipay-signature".into(), signature)];
         said
+    }
+
+    fn signature(&self, text: &[u8]) -> String {
+        let mut signature = vec![0; self.key.public().modulus_len()];
+        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut signature).expect("signed");
+        STANDARD.encode(signature)
+    }
+
+    /// A user follows the account, or does not any more.
+    pub fn follows(&mut self, user: &str, follows: bool, now: i64) -> Callback {
+        if follows {
+            self.unfollowed.remove(user);
+        } else {
+            self.unfollowed.insert(user.into());
+        }
+        let event = if follows { "follow" } else { "unfollow" };
+        self.notify(user, &format!("<MsgType><![CDATA[event]]></MsgType><EventType><![CDATA[{event}]]></EventType>"), now)
+    }
+
+    /// A user writes to the account.
+    pub fn writes(&self, user: &str, message: &str, now: i64) -> Callback {
+        let text = "<Text><Content><![CDATA[你好 & <再见>]]></Content></Text>";
+        self.notify(user, &format!("<MsgType><![CDATA[text]]></MsgType><MsgId><![CDATA[{message}]]></MsgId>{text}"), now)
+    }
+
+    /// Somebody saves an address for callbacks.
+    pub fn tries(&self, now: i64) -> Callback {
+        self.call("alipay.service.check", "", "<EventType><![CDATA[verifygw]]></EventType>", now)
+    }
+
+    fn notify(&self, user: &str, inner: &str, now: i64) -> Callback {
+        let user = format!("<FromUserId><![CDATA[{user}]]></FromUserId>");
+        self.call("alipay.mobile.public.message.notify", &user, inner, now)
+    }
+
+    /// A form, signed over its sorted fields.
+    fn call(&self, service: &str, user: &str, inner: &str, now: i64) -> Callback {
+        let app = &self.app_id;
+        let content = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><XML><AppId><![CDATA[{app}]]></AppId>{user}<CreateTime><![CDATA[{}]]></CreateTime>{inner}</XML>",
+            now * 1000
+        );
+        let fields = [("biz_content", content.as_str()), ("charset", "UTF-8"), ("service", service), ("sign_type", "RSA2")];
+        let text: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let sign = self.signature(text.join("&").as_bytes());
+        let escape = |text: &str| -> String {
+            text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+        };
+        let form: Vec<String> = fields.iter().rev().chain([&("sign", sign.as_str())]).map(|(n, v)| format!("{n}={}", escape(v))).collect();
+        let headers = vec![("content-type".into(), "application/x-www-form-urlencoded;charset=UTF-8".into())];
+        Callback { query: String::new(), headers, body: form.join("&") }
+    }
+
+    /// What merchants answer is signed too: its content, if its signature is the application's.
+    pub fn believes(&self, answer: &str) -> Option<String> {
+        let (content, rest) = answer.split_once("<response>")?.1.split_once("</response><sign>")?;
+        let signature = rest.split_once("</sign>")?.0;
+        self.app_key.verify(content.as_bytes(), signature).then(|| content.to_string())
     }
 
     fn carry_out(&mut self, seen: &Seen, log: &mut Vec<Accepted>) -> Said {

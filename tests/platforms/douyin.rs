@@ -24,6 +24,7 @@ pub struct Douyin {
     /// Messages of users that may be answered: conversation and message id.
     pub written: BTreeSet<(String, String)>,
     next: u64,
+    pushed: u64,
 }
 
 impl Douyin {
@@ -39,6 +40,7 @@ impl Douyin {
             banned: BTreeSet::new(),
             written: BTreeSet::new(),
             next: 0,
+            pushed: 0,
         }
     }
 
@@ -104,21 +106,52 @@ impl Douyin {
         let id = format!("@msg{}", self.next);
         log.push(Accepted { endpoint: "message", key: String::new(), users: vec![user.clone()], content, id: id.clone() });
         let inner = json!({"conversation_short_id": "@c", "server_message_id": id, "create_time": seen.now * 1000, "message_type": "text"});
-        let body = json!({"event": "im_send_msg", "client_key": self.client_key, "from_user_id": OPEN_ID, "to_user_id": user,
-            "content": inner.to_string(), "log_id": "1"})
-        .to_string();
+        let event = self.event("im_send_msg", OPEN_ID, &user, &inner);
+        Said::json(&json!({"data": {"error_code": 0, "msg_id": id}, "extra": {"error_code": 0, "logid": "1"}})).with(event)
+    }
+
+    /// A user writes to the account.
+    pub fn writes(&mut self, user: &str, message: &str, now: i64) -> Callback {
+        self.written.insert(("@c".into(), message.into()));
+        let inner = json!({"conversation_short_id": "@c", "server_message_id": message, "create_time": now * 1000,
+            "message_type": "text", "user_infos": [{"open_id": user, "nick_name": "小明"}]});
+        self.event("im_receive_msg", user, OPEN_ID, &inner)
+    }
+
+    /// A user allows messages of the account, or does not any more.
+    pub fn allows(&mut self, user: &str, allows: bool, now: i64) -> Callback {
+        if allows {
+            self.allowed.insert(user.into(), None);
+        } else {
+            self.allowed.remove(user);
+        }
+        let inner = json!({"create_time": now, "expire_time": now + 30 * 86_400, "update_time": now, "operation_type": 1,
+            "auth_status": if allows { 1 } else { 2 }, "source": "im.direct_message.bind", "extra": "", "log_id": "2"});
+        self.event("im_authorize", user, OPEN_ID, &inner)
+    }
+
+    /// Somebody saves an address for callbacks.
+    pub fn tries(&mut self, challenge: i64) -> Callback {
+        self.signed(&json!({"event": "verify_webhook", "client_key": self.client_key, "content": {"challenge": challenge}}))
+    }
+
+    /// The content of an event is JSON in a string.
+    fn event(&mut self, event: &str, from: &str, to: &str, content: &Value) -> Callback {
+        self.signed(&json!({"event": event, "client_key": self.client_key, "from_user_id": from, "to_user_id": to,
+            "content": content.to_string(), "log_id": "1"}))
+    }
+
+    fn signed(&mut self, body: &Value) -> Callback {
+        self.pushed += 1;
+        let body = body.to_string();
         let signed = format!("{}{body}", self.client_secret);
         let signature = hex::encode(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, signed.as_bytes()));
         let headers = vec![
             ("content-type".into(), "application/json".into()),
             ("x-douyin-signature".into(), signature),
-            ("msg-id".into(), format!("event{}", self.next)),
+            ("msg-id".into(), format!("event{}", self.pushed)),
         ];
-        Said::json(&json!({"data": {"error_code": 0, "msg_id": id}, "extra": {"error_code": 0, "logid": "1"}})).with(Callback {
-            query: String::new(),
-            headers,
-            body,
-        })
+        Callback { query: String::new(), headers, body }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::{Callbacks, Incoming, Said, Saying, Who};
+use super::{Callbacks, Incoming, Said, Saying, Thanks, Who};
 use crate::base::{Elapsed, Instant, Zone};
 use crate::deliver::ledger::ReceiptKind;
 use crate::deliver::wire::secret::Secret;
@@ -77,8 +77,8 @@ impl Callbacks for Lines {
         Ok("ok".into())
     }
 
-    fn thanks(&self) -> &'static str {
-        "ok"
+    fn thanks(&self, _: &Incoming) -> Thanks {
+        Thanks::text("ok")
     }
 
     fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {

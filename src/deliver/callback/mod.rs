@@ -3,8 +3,11 @@
 //! A call is checked when it comes, kept as it is in the ledger's inbox, acknowledged, and read afterwards: a reader may be slow or wrong
 //! without anything being lost.
 
+mod alipay;
+mod douyin;
 mod lines;
 mod tencent;
+mod xml;
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use super::ledger::ReceiptKind;
 use super::wire::account::Settings;
 use crate::base::Instant;
 use crate::diag::Msg;
+use crate::msg;
 use crate::program::pack::ContactKind;
 
 /// A call as it came.
@@ -20,7 +24,7 @@ use crate::program::pack::ContactKind;
 pub struct Incoming<'a> {
     /// After the `?`, not decoded.
     pub query: &'a str,
-    /// The head `X-Tagcast-Signature`; empty where there is none.
+    /// The head that brings the signature ([`Callbacks::signed_in`]); empty where there is none.
     pub signature: &'a str,
     pub body: &'a str,
     /// When it came.
@@ -60,6 +64,20 @@ pub enum Who {
     Id(String),
 }
 
+/// What a platform reads as "taken".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Thanks {
+    /// The type of the content.
+    pub kind: &'static str,
+    pub body: String,
+}
+
+impl Thanks {
+    pub fn text(body: &str) -> Self {
+        Thanks { kind: "text/plain; charset=utf-8", body: body.into() }
+    }
+}
+
 /// How an account's callbacks are understood.
 pub trait Callbacks: Send + Sync {
     /// Whether the call comes from the platform. (The service's own token may open the door instead, where [`Self::by_token`] says so.)
@@ -73,14 +91,21 @@ pub trait Callbacks: Send + Sync {
         false
     }
 
-    /// The answer to the platform's first call, which only asks whether anybody is there.
+    /// The head of a call that brings its signature, where neither its query nor its body does.
+    fn signed_in(&self) -> &'static str {
+        "x-tagcast-signature"
+    }
+
+    /// The answer to the platform's first call, which only asks whether anybody is there; some ask so by a call like any other.
     ///
     /// # Errors
     /// Why it gets none.
-    fn greet(&self, call: &Incoming) -> Result<String, Msg>;
+    fn greet(&self, _: &Incoming) -> Result<String, Msg> {
+        Err(msg!("this platform asks by POST", "该平台以 POST 校验地址"))
+    }
 
-    /// The body that tells the platform that a call was taken.
-    fn thanks(&self) -> &'static str;
+    /// What tells the platform that a call was taken, which [`Self::check`] has found good.
+    fn thanks(&self, call: &Incoming) -> Thanks;
 
     /// What a call says; what means nothing to us is left out.
     ///
@@ -98,6 +123,8 @@ pub fn of_account(settings: &Settings) -> Result<Option<Arc<dyn Callbacks>>, Msg
         "service_account" | "subscription_account" | "wecom" => {
             tencent::Tencent::of(settings)?.map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
         }
+        "alipay" => alipay::Alipay::of(settings)?.map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
+        "douyin" => douyin::Douyin::of(settings).map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
         "webhook" => Some(Arc::new(lines::Lines::signed(settings.callback_token.clone().or(settings.secret.clone())))),
         _ => None,
     })
@@ -108,16 +135,28 @@ pub fn of_sandbox() -> Arc<dyn Callbacks> {
     Arc::new(lines::Lines::signed(None))
 }
 
+/// That the user with this address at the account did something.
+fn contact(address: &str, kind: ContactKind, topic: &str) -> Saying {
+    Saying::Contact { who: Who::At(address.into()), kind, topic: topic.into() }
+}
+
+/// An instant that a platform writes in seconds or in milliseconds.
+fn instant(number: i64) -> Instant {
+    // In seconds this is the year 5138.
+    let micros = if number.unsigned_abs() < 100_000_000_000 { 1_000_000 } else { 1_000 };
+    Instant(number.saturating_mul(micros))
+}
+
 /// A value of a query, decoded.
 fn query_value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then(|| decoded(value))
+        (key == name).then(|| String::from_utf8_lossy(&decoded(value)).into_owned())
     })
 }
 
 /// `%2B` is `+`, and `+` is a blank.
-fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -137,12 +176,83 @@ fn decoded(text: &str) -> String {
             other => out.push(other),
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::deliver::wire::secret::Secret;
+
+    fn all_families() -> Vec<Arc<dyn Callbacks>> {
+        let secret = |text: &str| Some(Secret::new(text));
+        let of = |platform: &str| {
+            of_account(&Settings {
+                platform: platform.into(),
+                app_id: Some("wx1".into()),
+                secret: secret(include_str!("../../../tests/platforms/keys/app_private.pem")),
+                platform_key: Some(include_str!("../../../tests/platforms/keys/alipay_public.pem").into()),
+                callback_token: secret("token"),
+                callback_key: secret("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
+                ..Settings::default()
+            })
+        };
+        ["wecom", "alipay", "douyin", "webhook"].iter().filter_map(|platform| of(platform).unwrap()).collect()
+    }
+
+    /// Pieces of what platforms write, in any order.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            ".{0,20}",
+            proptest::sample::select(
+                &[
+                    "<xml>",
+                    "</xml>",
+                    "<Encrypt>",
+                    "</Encrypt>",
+                    "<![CDATA[",
+                    "]]>",
+                    "<FromUserId>a",
+                    "</FromUserId>",
+                    "<Event>",
+                    "<EventType>",
+                    "subscribe_msg_popup_event",
+                    "follow",
+                    "AAAA",
+                    "%",
+                    "%3C",
+                    "&",
+                    "=",
+                    "biz_content=",
+                    "sign=",
+                    "{\"event\":",
+                    "\"im_authorize\"",
+                    ",\"content\":",
+                    "\"{\\\"auth_status\\\":1}\"",
+                    "}",
+                    "{\"user\":\"u\",\"kind\":\"follow\"}\n",
+                    "9223372036854775807",
+                    "<CreateTime>",
+                ][..]
+            )
+            .prop_map(str::to_owned),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|all| all.concat())
+    }
+
+    proptest! {
+        /// Whoever calls, and whatever he sends: an answer, never a panic; and nobody passes who has not signed.
+        #[test]
+        fn no_call_is_too_strange(query in pieces(), signature in pieces(), body in pieces(), at: i64) {
+            for callbacks in all_families() {
+                let call = Incoming { query: &query, signature: &signature, body: &body, at: Instant(at) };
+                prop_assert!(callbacks.check(&call).is_err());
+                let _ = (callbacks.greet(&call), callbacks.thanks(&call), callbacks.read(&call));
+            }
+        }
+    }
 
     #[test]
     fn queries() {

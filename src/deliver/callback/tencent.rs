@@ -9,10 +9,9 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use cbc::Decryptor;
 use cbc::cipher::block_padding::NoPadding;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
-use quick_xml::Reader;
-use quick_xml::events::Event;
 
-use super::{Callbacks, Incoming, Said, Saying, Who, query_value};
+use super::xml::fields;
+use super::{Callbacks, Incoming, Said, Saying, Thanks, contact, query_value};
 use crate::base::Instant;
 use crate::deliver::channel::Counts;
 use crate::deliver::ledger::ReceiptKind;
@@ -22,9 +21,6 @@ use crate::deliver::wire::sign::{same, sha1};
 use crate::diag::Msg;
 use crate::msg;
 use crate::program::pack::ContactKind;
-
-/// Deeper or larger than any callback there is.
-const MOST_DEPTH: usize = 16;
 
 pub struct Tencent {
     token: Secret,
@@ -97,10 +93,10 @@ impl Tencent {
 
     /// The fields of a call, decrypted where it is encrypted. The signature must have been checked.
     fn fields(&self, call: &Incoming) -> Result<BTreeMap<String, Vec<String>>, Msg> {
-        let fields = fields(call.body)?;
-        match fields.get("Encrypt").and_then(|all| all.last()) {
-            Some(encrypted) => self::fields(&self.decrypted(encrypted)?),
-            None => Ok(fields),
+        let outer = fields(call.body)?;
+        match outer.get("Encrypt").and_then(|all| all.last()) {
+            Some(encrypted) => fields(&self.decrypted(encrypted)?),
+            None => Ok(outer),
         }
     }
 }
@@ -129,8 +125,8 @@ impl Callbacks for Tencent {
         Ok(echo)
     }
 
-    fn thanks(&self) -> &'static str {
-        "success"
+    fn thanks(&self, _: &Incoming) -> Thanks {
+        Thanks::text("success")
     }
 
     fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
@@ -186,7 +182,7 @@ impl Callbacks for Tencent {
                 let said = accepted.map(|(n, (topic, _))| Said {
                     key: format!("subscribe_msg_popup_event {} {} {n}", text("FromUserName"), when.0),
                     when,
-                    what: self::contact(text("FromUserName"), ContactKind::Subscription, topic),
+                    what: contact(text("FromUserName"), ContactKind::Subscription, topic),
                 });
                 Ok(said.collect())
             }
@@ -200,7 +196,7 @@ impl Callbacks for Tencent {
                 };
                 let user = text("FromUserName");
                 let key = if kind == ContactKind::Message { id() } else { format!("{event} {user} {}", when.0) };
-                said(format!("contact {key}"), self::contact(user, kind, ""))
+                said(format!("contact {key}"), contact(user, kind, ""))
             }
         }
     }
@@ -208,35 +204,6 @@ impl Callbacks for Tencent {
 
 /// The types of what a user writes to an account.
 const MESSAGES: [&str; 7] = ["text", "image", "voice", "video", "shortvideo", "location", "link"];
-
-fn contact(address: &str, kind: ContactKind, topic: &str) -> Saying {
-    Saying::Contact { who: Who::At(address.into()), kind, topic: topic.into() }
-}
-
-/// The texts of a document by the names of their elements, in their order.
-fn fields(xml: &str) -> Result<BTreeMap<String, Vec<String>>, Msg> {
-    let wrong = || msg!("the call is not XML as the platform writes it", "该调用不是平台格式的 XML");
-    let mut reader = Reader::from_str(xml);
-    let (mut open, mut fields): (Vec<String>, BTreeMap<String, Vec<String>>) = Default::default();
-    let mut put = |open: &[String], text: &str| {
-        if let Some(name) = open.last().filter(|_| !text.trim().is_empty()) {
-            fields.entry(name.clone()).or_default().push(text.trim().to_owned());
-        }
-    };
-    loop {
-        match reader.read_event().map_err(|_| wrong())? {
-            Event::Start(start) if open.len() < MOST_DEPTH => open.push(start.name().as_ref().to_owned()),
-            // A document type is how a reader is made to read what it should not.
-            Event::Start(_) | Event::DocType(_) => return Err(wrong()),
-            Event::End(_) => drop(open.pop()),
-            Event::Text(text) => put(&open, &text),
-            Event::CData(text) => put(&open, &text),
-            Event::Eof if open.is_empty() => return Ok(fields),
-            Event::Eof => return Err(wrong()),
-            Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::GeneralRef(_) => {}
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

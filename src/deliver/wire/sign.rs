@@ -44,6 +44,14 @@ impl Signer {
         Ok(Signer { pair })
     }
 
+    /// The public half in base64, as a SubjectPublicKeyInfo: what platforms are given.
+    pub fn public_key(&self) -> String {
+        // The sequence of the algorithm (`rsaEncryption`, no parameters), before the bit string of the key.
+        const ALGORITHM: [u8; 15] = [0x30, 13, 0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 0x05, 0];
+        let key = [&[0], self.pair.public().as_ref()].concat();
+        STANDARD.encode(as_element(0x30, &[&ALGORITHM[..], &as_element(0x03, &key)].concat()))
+    }
+
     /// In base64; `None` when the system has no randomness.
     pub fn sign(&self, text: &[u8]) -> Option<String> {
         let mut signature = vec![0; self.pair.public().modulus_len()];
@@ -105,6 +113,24 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     }
     let (content, after) = rest.split_at_checked(length)?;
     Some((tag, content, after))
+}
+
+/// A DER element of this tag and content.
+fn as_element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    let length = content.len().to_be_bytes();
+    let length: Vec<u8> = length.into_iter().skip_while(|b| *b == 0).collect();
+    match length.as_slice() {
+        [] => out.push(0),
+        [one] if *one < 0x80 => out.push(*one),
+        // No length has more than the eight bytes of a machine word.
+        many => {
+            out.push(0x80 | many.len() as u8);
+            out.extend_from_slice(many);
+        }
+    }
+    out.extend_from_slice(content);
+    out
 }
 
 #[cfg(test)]
