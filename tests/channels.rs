@@ -2,6 +2,7 @@
 //! that it accepted. Failure modes are numbered as the channel reference numbers them, cases as the delivery design does.
 
 mod platforms;
+mod support;
 
 #[path = "support/delivery.rs"]
 mod delivery;
@@ -12,6 +13,8 @@ mod alipay;
 mod asking;
 #[path = "channels/bench.rs"]
 mod bench;
+#[path = "channels/callbacks.rs"]
+mod callbacks;
 #[path = "channels/config.rs"]
 mod config;
 #[path = "channels/cuts.rs"]

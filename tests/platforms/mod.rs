@@ -6,6 +6,7 @@
 
 pub mod alipay;
 pub mod douyin;
+pub mod sealed;
 pub mod wechat;
 pub mod wecom;
 
@@ -279,6 +280,19 @@ impl Server {
         });
     }
 
+    /// Pushes a callback, as often as the platform does until it is taken; gives the answers.
+    pub fn push(&self, callback: &Callback) -> Vec<(u16, String)> {
+        let (shared, callback) = (self.shared.clone(), callback.clone());
+        let url = shared.lock().callbacks.as_ref().map(|(url, _)| url.clone()).unwrap_or_default();
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let kept = answers.clone();
+        block(async move {
+            let answers = deliver(&shared, &url, &callback).await;
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+        });
+        std::mem::take(&mut answers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Sets the platform's clock, in seconds.
     pub fn clock_at(&self, seconds: i64) {
         self.shared.ahead.store(seconds - wall_clock(), Ordering::SeqCst);
@@ -468,18 +482,24 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
 }
 
 /// As the platforms do: three tries, five seconds each.
-async fn deliver(shared: &Shared, url: &str, callback: &Callback) {
+async fn deliver(shared: &Shared, url: &str, callback: &Callback) -> Vec<(u16, String)> {
+    let mut answers = Vec::new();
     let url = if callback.query.is_empty() { url.to_string() } else { format!("{url}?{}", callback.query) };
     for _ in 0..3 {
         let mut request = shared.client.post(&url).body(callback.body.clone());
         for (name, value) in &callback.headers {
             request = request.header(name, value);
         }
-        if request.send().await.is_ok_and(|r| r.status().is_success()) {
-            return;
+        if let Ok(answer) = request.send().await {
+            let status = answer.status();
+            answers.push((status.as_u16(), answer.text().await.unwrap_or_default()));
+            if status.is_success() {
+                return answers;
+            }
         }
     }
     shared.lock().undelivered += 1;
+    answers
 }
 
 fn respond(said: Said) -> Response<Body> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::sealed::Seal;
 use super::{Accepted, Callback, Platform, Said, Seen};
 
 const DAY: i64 = 86_400;
@@ -16,6 +17,8 @@ pub struct WeChat {
     pub secret: String,
     /// Callbacks are signed with it.
     pub callback_token: String,
+    /// The EncodingAESKey of the safe mode; without one callbacks are in clear.
+    pub callback_key: Option<String>,
     /// A subscription account sends once a day.
     pub subscription: bool,
     tokens: Vec<Token>,
@@ -73,6 +76,7 @@ impl WeChat {
             app_id: app_id.into(),
             secret: secret.into(),
             callback_token: "callback-token".into(),
+            callback_key: None,
             subscription: false,
             tokens: Vec::new(),
             issued: 0,
@@ -415,18 +419,23 @@ impl WeChat {
     }
 
     fn event(&self, now: i64, from: &str, event: &str, fields: &str) -> Callback {
-        let nonce = (now % 1_000_000).to_string();
-        let mut sorted = [self.callback_token.clone(), now.to_string(), nonce.clone()];
-        sorted.sort();
-        let signature = hex::encode(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, sorted.concat().as_bytes()));
-        Callback {
-            query: format!("signature={signature}&timestamp={now}&nonce={nonce}"),
-            headers: vec![("content-type".into(), "text/xml".into())],
-            body: format!(
-                "<xml><ToUserName><![CDATA[gh_account]]></ToUserName><FromUserName><![CDATA[{from}]]></FromUserName>\
-                 <CreateTime>{now}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[{event}]]></Event>{fields}</xml>"
-            ),
+        let account = "gh_account";
+        let xml = format!(
+            "<xml><ToUserName><![CDATA[{account}]]></ToUserName><FromUserName><![CDATA[{from}]]></FromUserName>\
+             <CreateTime>{now}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[{event}]]></Event>{fields}</xml>"
+        );
+        let (at, nonce) = (now.to_string(), (now % 1_000_000).to_string());
+        let (token, receiver) = (self.callback_token.clone(), self.app_id.clone());
+        let seal = Seal { token, key: self.callback_key.clone().unwrap_or_default(), receiver };
+        let plain = format!("signature={}&timestamp={at}&nonce={nonce}", seal.signature(&[&at, &nonce]));
+        if self.callback_key.is_none() {
+            return Callback { query: plain, headers: vec![("content-type".into(), "text/xml".into())], body: xml };
         }
+        // The safe mode signs the call as a whole as well.
+        let mut call = seal.call(account, &xml, now);
+        call.query =
+            format!("{plain}&openid={from}&encrypt_type=aes&{}", call.query.replace(&format!("&timestamp={at}&nonce={nonce}"), ""));
+        call
     }
 }
 

@@ -5,11 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Accepted, Platform, Said, Seen};
+use super::sealed::Seal;
+use super::{Accepted, Callback, Platform, Said, Seen};
+
+/// Made for tests; it guards nothing.
+pub const CALLBACK_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
 pub struct WeCom {
     pub corp_id: String,
     pub secret: String,
+    /// Callbacks are always encrypted.
+    pub seal: Seal,
     tokens: BTreeMap<String, i64>,
     issued: usize,
     pub trusted: bool,
@@ -51,6 +57,7 @@ impl WeCom {
         WeCom {
             corp_id: corp_id.into(),
             secret: secret.into(),
+            seal: Seal { token: "callback-token".into(), key: CALLBACK_KEY.into(), receiver: corp_id.into() },
             tokens: BTreeMap::new(),
             issued: 0,
             trusted: true,
@@ -68,6 +75,34 @@ impl WeCom {
             page: 1_000,
             next: 0,
         }
+    }
+
+    /// A member writes to the application.
+    pub fn writes(&self, member: &str, id: &str, now: i64) -> Callback {
+        self.tells(
+            member,
+            &format!("<MsgType><![CDATA[text]]></MsgType><Content><![CDATA[收到]]></Content><MsgId>{id}</MsgId><AgentID>1</AgentID>"),
+            now,
+        )
+    }
+
+    /// A member unsubscribes from the application.
+    pub fn unsubscribes(&self, member: &str, now: i64) -> Callback {
+        self.tells(member, "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[unsubscribe]]></Event><AgentID>1</AgentID>", now)
+    }
+
+    /// A customer ends the relation with an employee: it says nothing of the members whom the application writes to.
+    pub fn leaves(&self, customer: &str, now: i64) -> Callback {
+        let event = "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[change_external_contact]]></Event>";
+        let what =
+            format!("<ChangeType><![CDATA[del_follow_user]]></ChangeType><UserID>m0</UserID><ExternalUserID>{customer}</ExternalUserID>");
+        self.tells("sys", &format!("{event}{what}"), now)
+    }
+
+    fn tells(&self, from: &str, inner: &str, now: i64) -> Callback {
+        let corp = &self.corp_id;
+        let head = format!("<ToUserName><![CDATA[{corp}]]></ToUserName><FromUserName><![CDATA[{from}]]></FromUserName>");
+        self.seal.call(corp, &format!("<xml>{head}<CreateTime>{now}</CreateTime>{inner}</xml>"), now)
     }
 
     /// An employee confirms all tasks.
