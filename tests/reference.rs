@@ -70,7 +70,6 @@ fn every_reserved_form_is_refused_by_name() {
         ("via all of", at("via all of sandbox.file")),
         ("rollout", at("rollout 1%, 10% after 4h, 100% after 24h")),
         ("stop if", at("stop if opted_out > 0.5% of at least 500")),
-        ("at TAG", campaign("at best_time ?? 20:00")),
         ("review", "policy { review everything }".to_owned()),
         (
             "event opened",

@@ -204,6 +204,24 @@ fn days_counted_from_a_date_are_each_users_own() {
 }
 
 #[test]
+fn times_of_day_are_each_users_own() {
+    let campaign =
+        |clauses: &str| format!("tag best_time time behavior\ncampaign c {{ when not (vip ?? false) send template hello {clauses} }}");
+    let steps = "now 2030-03-01 09:00
+        user a { best_time: 8:30 }
+        user b { best_time: 20:15 }
+        user n { vip: false }
+        user v { best_time: 10:00, vip: true }\n";
+    let expects = "expect a receives template hello at 2030-03-02 08:30
+        expect b receives template hello at 2030-03-01 20:15
+        expect n receives template hello at 2030-03-01 18:00
+        expect v receives nothing\n";
+    holds(&campaign("at best_time ?? 18:00"), &format!("{steps}{expects}expect c reaches 3"));
+    let daily = campaign("every day at best_time ?? 18:00 again always");
+    holds(&daily, &format!("{}{expects}expect c reaches 6", steps.replacen("09:00", "09:00 until 2030-03-03 09:00", 1)));
+}
+
+#[test]
 fn conditions_see_events_up_to_now_and_not_beyond() {
     let c = "campaign c { when did(purchase, last 7 days) send template hello at 2030-03-01 10:00 }";
     holds(

@@ -1,4 +1,4 @@
-//! Times that are each user's own: days counted from a date of theirs.
+//! Times that are each user's own: days counted from a date of theirs, and times of day.
 
 #[path = "support/campaigns.rs"]
 mod campaigns;
@@ -317,4 +317,200 @@ fn why_says_the_users_own_days() {
     let out = why("u1", &["--lang", "en"]);
     assert_eq!(out.matches("run of").count(), 1, "{out}");
     assert!(out.contains("run of 2027-03-01 10:00"), "{out}");
+}
+
+// ------------------------------------------------------------------ times of day
+
+const TIMES: &str = "tag best_time time behavior
+    tag vip bool base
+    event purchase { amount money }
+    template t \"您好\"";
+
+fn time(text: &str) -> Option<Value> {
+    Some(Value::Time(text.parse().unwrap()))
+}
+
+/// Users with times of their own; `plain` has none.
+fn own(campaign: &str) -> Bench {
+    let mut bench = Bench::new(&format!("{TIMES}\n{campaign}"));
+    for (user, own) in [("early", "7:15"), ("ten", "10:00"), ("ten2", "10:00:59"), ("late", "20:00"), ("night", "23:59")] {
+        bench.set(user, "best_time", time(own));
+    }
+    bench.user("plain");
+    bench
+}
+
+const ONCE: &str = "campaign c { when everyone send template t at best_time ?? 18:00 }";
+const DAILY: &str = "campaign c { when everyone send template t every day at best_time ?? 18:00 again always }";
+
+#[test]
+fn once_is_the_next_time_of_each_user() {
+    let bench = own(ONCE);
+    let expected = [
+        "early 2027-03-02 07:15",
+        "late 2027-03-01 20:00",
+        "night 2027-03-01 23:59",
+        "plain 2027-03-01 18:00",
+        "ten 2027-03-01 10:00",
+        "ten2 2027-03-01 10:00",
+    ];
+    bench.run(FROM, "2027-03-01 19:00");
+    assert_eq!(days(&bench, "c", Zone::SHANGHAI).len(), 3);
+    bench.run("2027-03-01 19:00", "2027-03-05");
+    assert_eq!(days(&bench, "c", Zone::SHANGHAI), expected);
+    bench.run("2027-03-05", "2027-03-07");
+    assert_eq!(days(&bench, "c", Zone::SHANGHAI), expected, "it was once");
+    assert_eq!(bench.missed(), [] as [String; 0]);
+    bench.verified();
+}
+
+#[test]
+fn whose_time_changes_is_not_reached_twice_on_a_day_and_never_twice_by_what_is_once() {
+    for (program, n) in [(ONCE, 1), (DAILY, 2)] {
+        let mut bench = own(program);
+        bench.run(FROM, "2027-03-01 11:00");
+        bench.set("ten", "best_time", time("20:00"));
+        bench.run("2027-03-01 11:00", "2027-03-02 22:00");
+        let of_ten: Vec<String> = days(&bench, "c", Zone::SHANGHAI).into_iter().filter(|d| d.starts_with("ten ")).collect();
+        assert_eq!(of_ten, ["ten 2027-03-01 10:00", "ten 2027-03-02 20:00"][..n], "{program}");
+        assert_eq!(bench.stopped("c", "ten"), ["c: again"]);
+        bench.verified();
+    }
+}
+
+/// The condition is asked at each user's own time.
+#[test]
+fn each_user_is_asked_at_their_time() {
+    let mut bench = own("campaign c { when not did(purchase, today) send template t every day at best_time ?? 18:00 again always }");
+    for user in ["ten", "late", "plain"] {
+        bench.event("purchase", user, "2027-03-01 12:00", vec![Some(Value::Money(100))]);
+    }
+    bench.run(FROM, "2027-03-02 06:00");
+    let expected = ["night 2027-03-01 23:59", "ten 2027-03-01 10:00", "ten2 2027-03-01 10:00"];
+    assert_eq!(days(&bench, "c", Zone::SHANGHAI), expected);
+}
+
+/// A time that follows from what happens is looked at as the clock goes on.
+#[test]
+fn a_time_may_depend_on_what_happens() {
+    let mut bench = own(
+        "campaign c { when everyone send template t every day at if(did(purchase, today), 21:00, 6:00) until 2027-03-01 again always }",
+    );
+    bench.event("purchase", "ten", "2027-03-01 12:00", vec![Some(Value::Money(100))]);
+    bench.run("2027-03-01 00:00", "2027-03-03");
+    let got = days(&bench, "c", Zone::SHANGHAI);
+    assert!(got.contains(&"late 2027-03-01 06:00".to_string()) && got.contains(&"ten 2027-03-01 06:00".to_string()), "{got:?}");
+    assert_eq!(got.len(), 6, "who was reached at six is not reached again: {got:?}");
+}
+
+#[test]
+fn a_process_that_dies_sends_at_no_time_twice() {
+    let until = "2027-03-02 12:00";
+    let whole = own(DAILY);
+    whole.run(FROM, until);
+    let expected = days(&whole, "c", Zone::SHANGHAI);
+    assert_eq!(expected.len(), 8, "{expected:?}");
+    let mut writes = 0;
+    loop {
+        let bench = own(DAILY);
+        let died = bench.run_dying(FROM, until, writes).is_err();
+        let _ = bench.run_dying(FROM, until, 1 + writes % 5);
+        bench.run(FROM, until);
+        assert_eq!(days(&bench, "c", Zone::SHANGHAI), expected, "killed at write {writes}");
+        bench.verified();
+        if !died {
+            break;
+        }
+        // Every third, for time.
+        writes += 3;
+    }
+    assert!(writes > 20, "{writes}");
+}
+
+#[test]
+fn times_for_which_nobody_was_there_are_missed() {
+    let bench = own(DAILY);
+    bench.run(FROM, "2027-03-01 09:00");
+    bench.run("2027-03-01 11:30", "2027-03-01 18:00");
+    assert_eq!(days(&bench, "c", Zone::SHANGHAI), ["plain 2027-03-01 18:00"]);
+    // The last minute that was too late stands for all of them.
+    assert_eq!(bench.missed(), ["c 2027-03-01 10:29"]);
+    // Where nobody's time was passed over, nothing was missed.
+    bench.run("2027-03-01 19:55", "2027-03-01 20:10");
+    assert_eq!(bench.missed().len(), 1);
+    assert_eq!(days(&bench, "c", Zone::SHANGHAI).len(), 2);
+    // Within the deadline it is made good; what is due in quiet hours waits for their end.
+    let patient =
+        own("campaign c { when everyone send template t every day at best_time ?? 18:00 again always deadline 3h quiet 22:00..8:00 }");
+    patient.run(FROM, "2027-03-01 09:00");
+    patient.run("2027-03-01 11:30", "2027-03-01 12:00");
+    patient.run("2027-03-02 09:00", "2027-03-02 09:30");
+    let expected = ["early 2027-03-02 09:00", "night 2027-03-02 09:00", "ten 2027-03-01 11:30", "ten2 2027-03-01 11:30"];
+    assert_eq!(days(&patient, "c", Zone::SHANGHAI), expected);
+    assert_eq!(patient.missed(), ["c 2027-03-01 21:59"]);
+}
+
+/// Days on which the clocks change, against a look at each user and day.
+#[test]
+fn times_in_berlin_are_what_the_calendar_says() {
+    let berlin = Zone::named("Europe/Berlin").unwrap();
+    for (from, until) in
+        [("2027-03-26T00:00:00+01:00", "2027-03-31T00:00:00+02:00"), ("2027-10-29T00:00:00+02:00", "2027-11-03T00:00:00+01:00")]
+    {
+        let mut bench = Bench::new(&format!(
+            "policy {{ timezone \"Europe/Berlin\" }}\n{TIMES}
+             campaign c {{ when everyone send template t every day at best_time ?? 2:30 again always }}"
+        ));
+        let mut times: BTreeMap<String, tagcast::base::TimeOfDay> = BTreeMap::new();
+        for n in 0..40u32 {
+            let user = format!("u{n:02}");
+            // Around the change, and all over the day.
+            let minute = if n % 2 == 0 { 100 + 4 * n } else { n * 36 % 1440 };
+            let own = if n == 39 { None } else { Some(tagcast::base::TimeOfDay(minute * 60 + n)) };
+            bench.set(&user, "best_time", own.map(Value::Time));
+            times.insert(user, own.unwrap_or("2:30".parse().unwrap()));
+        }
+        bench.run(from, until);
+        let mut expected = Vec::new();
+        for (user, own) in &times {
+            let first = berlin.date(at(from));
+            let minute = tagcast::base::TimeOfDay(own.0 / 60 * 60);
+            let due = (0..8).map(|n| berlin.instant(first.plus_days(n), minute)).filter(|due| at(from) <= *due && *due <= at(until));
+            expected.extend(due.map(|due| format!("{user} {}", berlin.show(due))));
+        }
+        expected.sort();
+        assert_eq!(days(&bench, "c", berlin), expected);
+        bench.verified();
+    }
+}
+
+#[test]
+fn plan_and_why_show_own_times() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.campaign"), format!("{TIMES}\n{ONCE}")).unwrap();
+    std::fs::write(dir.path().join("users.csv"), "user_id,best_time,vip\nu1,10:00,true\nu2,20:30,true\nu3,,true\nu4,20:00,\n").unwrap();
+    let go = |args: &[&str]| {
+        let (code, out, err) = support::run(dir.path(), args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+        out
+    };
+    go(&["tags", "import", "users.csv", "--id", "user_id"]);
+    let now = ["--now", "2027-03-01 15:00"];
+    let out = go(&[&["plan", "--lang", "en"], &now[..]].concat());
+    assert!(out.contains("due from 2027-03-01 15:00 on, each user at their own time\n    10:00..10:59: 1 messages\n    18:00..18:59: 1 messages\n    20:00..20:59: 2 messages\n"), "{out}");
+    let json: serde_json::Value = serde_json::from_str(&go(&[&["plan", "--format", "json"], &now[..]].concat())).unwrap();
+    assert_eq!(json["campaigns"][0]["hours"][2], serde_json::json!({"hour": 20, "messages": 2}));
+    assert_eq!(json["campaigns"][0]["funnel"]["messages"], 4);
+    let why = |user: &str, more: &[&str]| go(&[&["why", user, "c"], &now[..], more].concat());
+    let out = why("u1", &["--lang", "en"]);
+    assert!(out.contains("`best_time ?? 18:00` is 10:00; due next: 2027-03-02 10:00\n"), "{out}");
+    assert!(out.contains("at 2027-03-02 10:00 it would be: message by sandbox.file"), "{out}");
+    assert!(why("u3", &["--lang", "zh"]).contains("`best_time ?? 18:00` 是 18:00,下次到期:2027-03-01 18:00"));
+    let json: serde_json::Value = serde_json::from_str(&why("u2", &["--format", "json"])).unwrap();
+    assert_eq!(json["turn"], serde_json::json!({"of": "best_time ?? 18:00", "value": "20:30", "next": "2027-03-01T20:30:00+08:00"}));
+    let out = go(&[&["run", "--until", "2027-03-03", "--lang", "en"], &now[..]].concat());
+    assert!(out.contains("4 times of users\n"), "{out}");
+    let (_, out, _) = support::run(dir.path(), &["why", "u2", "c", "--now", "2027-03-03", "--lang", "en"]);
+    assert!(out.contains("not due any more") && out.contains("run of 2027-03-01 20:30: accepted"), "{out}");
+    assert_eq!(out.matches("run of").count(), 1, "{out}");
 }

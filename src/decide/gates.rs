@@ -12,7 +12,7 @@ use crate::base::value::Shown;
 use crate::base::{Bitmap, Instant, UserNo};
 use crate::eval::{EvalError, Scope};
 use crate::program::expr::{EventSource, Expr};
-use crate::program::typed::{Action, Again, Campaign, Schedule, Step};
+use crate::program::typed::{Action, Again, Campaign, Own, OwnDays, Schedule, Step};
 
 /// Who is still in, and who was stopped where.
 pub struct Gates {
@@ -78,8 +78,10 @@ fn reads<'a>(campaign: &'a Campaign, step: Option<&'a Step>) -> Vec<&'a Expr> {
     match step {
         None => {
             out.push(&campaign.when);
-            if let Schedule::Dated(dated) = &campaign.schedule {
-                out.push(&dated.of);
+            match &campaign.schedule {
+                Schedule::Dated(dated) => out.push(&dated.of),
+                Schedule::Own(own) => out.push(&own.at),
+                Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => {}
             }
             out.extend(campaign.top.iter().map(|top| &top.by));
             choices(&campaign.action, &mut out);
@@ -172,6 +174,22 @@ impl<'h, H: History> Past<'h, H> {
 
     /// Those whom `again` spares.
     pub fn spared(&mut self, input: &DecideInput, campaign: &Campaign) -> Result<Bitmap, DecideError> {
+        let users = input.scope.snapshot.user_count();
+        let name = &campaign.declared.name;
+        let zone = input.scope.program.policy.zone;
+        let again = self.again(input, campaign)?;
+        // Whose own time changes is not reached a second time: of what goes out once never, else not on the same day.
+        let since = match &campaign.schedule {
+            Schedule::Own(Own { days: OwnDays::Once, .. }) => Instant(i64::MIN),
+            Schedule::Own(Own { days: OwnDays::Every(_), .. }) => zone.start_of(zone.date(input.due)),
+            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => return Ok(again),
+        };
+        let reached = self.last_planned(name)?.iter().filter(|(_, at)| **at >= since).map(|(user, _)| *user);
+        Ok(again.or(&Bitmap::from_users(users, reached)))
+    }
+
+    /// As `again` says it.
+    fn again(&mut self, input: &DecideInput, campaign: &Campaign) -> Result<Bitmap, DecideError> {
         let users = input.scope.snapshot.user_count();
         let name = &campaign.declared.name;
         let zone = input.scope.program.policy.zone;

@@ -31,6 +31,7 @@ pub mod words;
 pub use again::Again;
 pub use error::DecideError;
 pub use gates::again_value;
+pub use who::meant;
 pub use words::{ForbiddenWords, WordsError};
 
 use crate::base::{Bitmap, CampaignId, Instant};
@@ -52,7 +53,7 @@ pub struct DecideInput<'a> {
     pub scope: &'a Scope<'a>,
     pub seed: u64,
     pub words: &'a ForbiddenWords,
-    /// Only these users can match: those of a trigger event, or those whom a follow-up's step reached.
+    /// Only these users can match, whenever the schedule says that it is their turn: those of a trigger event, or those whom a follow-up's step reached.
     pub only: Option<&'a Bitmap>,
     /// Whether accounts are bound to real platforms, whose lists have a least size. The sandbox takes any.
     pub bound: bool,

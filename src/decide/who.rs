@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 
 use super::lottery::Lottery;
 use super::{DecideError, DecideInput, ask};
-use crate::base::{Bitmap, TagId, UserNo, Value};
+use crate::base::{Bitmap, Instant, TagId, UserNo, Value};
 use crate::eval::value::order;
-use crate::eval::{self, Audience, EvalError};
+use crate::eval::{self, Audience, EvalError, Scope};
 use crate::program::expr::{Expr, ExprKind};
 use crate::program::typed::{Campaign, Schedule, Step};
-use crate::schedule::dated;
+use crate::schedule::{dated, own_time};
 
 /// Everyone, by how far they came before any gate. The sets are disjoint and together everyone.
 pub struct Who {
@@ -27,7 +27,9 @@ pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Res
     let users = input.scope.snapshot.user_count();
     let asked = input.only.map_or_else(|| Bitmap::all(users), |only| only.and(&Bitmap::all(users)));
     let mut who = match step {
-        None => of_condition(input, &campaign.when, meant(input, campaign, asked)?)?,
+        // Who is named is meant.
+        None if input.only.is_some() => of_condition(input, &campaign.when, asked)?,
+        None => of_condition(input, &campaign.when, asked.and(&meant(input.scope, campaign, input.due)?))?,
         Some(step) => of_step(input, campaign, step, asked)?,
     };
     if step.is_none() {
@@ -45,15 +47,18 @@ pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Res
     Ok(who)
 }
 
-/// Those of the asked whom the schedule means at this instant: where it counts from a date of each user, those whose day it is.
-fn meant(input: &DecideInput, campaign: &Campaign, asked: Bitmap) -> Result<Bitmap, EvalError> {
-    match &campaign.schedule {
-        Schedule::Dated(of) => {
-            let its_day = dated::condition(of, input.scope.program.policy.zone, input.due);
-            Ok(ask::audience(input.scope, &its_day, &asked)?.yes)
-        }
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => Ok(asked),
-    }
+/// Those whom the schedule of a campaign means at an instant: everyone, or those whose day or time of day it is.
+///
+/// # Errors
+/// Those of evaluation.
+pub fn meant(scope: &Scope, campaign: &Campaign, due: Instant) -> Result<Bitmap, EvalError> {
+    let (zone, users) = (scope.program.policy.zone, scope.snapshot.user_count());
+    let condition = match &campaign.schedule {
+        Schedule::Dated(of) => dated::condition(of, zone, due),
+        Schedule::Own(own) => own_time::condition(&own.at, zone, &[due]),
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => return Ok(Bitmap::all(users)),
+    };
+    Ok(eval::audience(scope, &condition)?.yes)
 }
 
 fn of_condition(input: &DecideInput, condition: &Expr, asked: Bitmap) -> Result<Who, EvalError> {

@@ -2,8 +2,9 @@
 
 use crate::base::{CampaignId, Instant, Zone};
 use crate::deliver::ledger::Occasion;
-use crate::program::typed::{Campaign, Schedule};
-use crate::schedule::{calendar, dated};
+use crate::program::typed::{Campaign, Program, Schedule};
+use crate::schedule::own_time::OwnTimes;
+use crate::schedule::{calendar, dated, hand_over};
 
 /// How a campaign stands to the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,8 @@ pub struct Position {
 }
 
 /// Where a campaign stands at `now`.
-pub fn standing(campaign: &Campaign, position: Position, zone: Zone, now: Instant) -> Standing {
+pub fn standing(program: &Program, campaign: &Campaign, position: Position, now: Instant) -> Standing {
+    let zone = program.policy.zone;
     match &campaign.schedule {
         Schedule::Trigger(_) => Standing::Triggered,
         Schedule::Once(once) => {
@@ -43,6 +45,11 @@ pub fn standing(campaign: &Campaign, position: Position, zone: Zone, now: Instan
         Schedule::Dated(d) => {
             dated::next_due(d.at, zone, position.handled, position.live_since.unwrap_or(now)).map_or(Standing::Over, Standing::Next)
         }
+        Schedule::Own(_) => {
+            let next = own_times(program, campaign, position, now)
+                .and_then(|(times, after)| times.next(after.max(just_before(first_open(program, campaign, after, now)))));
+            next.map_or(Standing::Over, Standing::Next)
+        }
     }
 }
 
@@ -50,8 +57,32 @@ pub fn standing(campaign: &Campaign, position: Position, zone: Zone, now: Instan
 pub fn occasion(campaign: &Campaign, zone: Zone, due: Instant) -> Occasion {
     match &campaign.schedule {
         Schedule::Dated(d) => Occasion::Day(dated::days_of(d.at, zone, due).1),
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => Occasion::Due(due),
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Own(_) | Schedule::Trigger(_) => Occasion::Due(due),
     }
+}
+
+/// The occasions of a campaign whose users have times of their own, and the instant up to which they have been dealt with.
+pub fn own_times<'a>(program: &Program, campaign: &'a Campaign, position: Position, now: Instant) -> Option<(OwnTimes<'a>, Instant)> {
+    let Schedule::Own(schedule) = &campaign.schedule else { return None };
+    let fixed = position.fixed.or(position.live_since).unwrap_or(now);
+    let begin = just_before(position.live_since.unwrap_or(fixed).max(fixed));
+    Some((OwnTimes { schedule, zone: program.policy.zone, fixed }, position.handled.map_or(begin, |handled| handled.max(begin))))
+}
+
+/// The first instant after another at which what is due is not too late by `now`.
+pub fn first_open(program: &Program, campaign: &Campaign, after: Instant, now: Instant) -> Instant {
+    let open = |at: i64| !hand_over(program, campaign, Instant(at)).missed(now);
+    let (mut closed, mut first) = (after.0, now.0);
+    let next = closed.saturating_add(1);
+    if next >= first || open(next) {
+        return Instant(next);
+    }
+    // What is due later is open for longer.
+    while first - closed > 1 {
+        let middle = closed + (first - closed) / 2;
+        if open(middle) { first = middle } else { closed = middle }
+    }
+    Instant(first)
 }
 
 fn just_before(at: Instant) -> Instant {

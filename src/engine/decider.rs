@@ -4,6 +4,7 @@
 //! Whatever a decision is for ends in the same transaction that plans it, so that a process killed at any instant decides each thing once.
 
 mod deciding;
+mod own_times;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +94,8 @@ pub struct Decider {
     /// Those that are carried out, with how far each has come on the calendar.
     campaigns: BTreeMap<CampaignId, Position>,
     names: Names,
+    /// Of those whose users have their own times: as the data are now, nobody's time comes before.
+    nobody_until: BTreeMap<CampaignId, Instant>,
     /// Those that a person has cancelled: nothing is planned for them.
     cancelled: BTreeSet<String>,
     past: Past,
@@ -140,6 +143,7 @@ impl Decider {
             words,
             campaigns: positions,
             names,
+            nobody_until: BTreeMap::new(),
             cancelled: cancelled(ledger)?,
             past: Past::default(),
             overtaken: Cell::new(false),
@@ -155,11 +159,13 @@ impl Decider {
     /// Evaluates on another state of the store from now on.
     pub fn set_data(&mut self, data: Data) {
         self.data = data;
+        self.nobody_until.clear();
     }
 
     /// The same with another state of users, tags and events alone; lists and lookups stay.
     pub fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         self.data.snapshot = snapshot;
+        self.nobody_until.clear();
     }
 
     /// Slots were given back, or users opted out: the past is read anew.
@@ -190,8 +196,8 @@ impl Decider {
         if self.cancelled.contains(&campaign.declared.name) {
             return None;
         }
-        match agenda::standing(campaign, *self.campaigns.get(&id)?, self.zone(), now) {
-            Standing::Next(at) => Some(at),
+        match agenda::standing(self.program(), campaign, *self.campaigns.get(&id)?, now) {
+            Standing::Next(at) => Some(self.nobody_until.get(&id).map_or(at, |until| at.max(*until))),
             Standing::Over | Standing::Triggered => None,
         }
     }
@@ -383,13 +389,14 @@ impl Decider {
         if again > 0 {
             return Ok(Done { dealt: again, ..Done::default() });
         }
+        let mut done = Done::default();
+        self.pass_over_nobody(at, now, ledger, &mut done)?;
         let due: BTreeMap<CampaignId, Instant> =
             self.campaigns.keys().filter_map(|id| Some((*id, self.next_on_calendar(*id, now)?))).filter(|(_, due)| *due <= at).collect();
         let timers = ledger.timers_due(&self.names, at)?;
         let bound = due.values().copied().chain(timers.iter().map(|t| t.due)).min().unwrap_or(at);
         let waits = ledger.waits_due(&self.names, bound, MOST_WAITS)?;
         let all_waits = waits.len() < MOST_WAITS;
-        let mut done = Done::default();
         if due.is_empty() && timers.is_empty() && waits.is_empty() {
             return Ok(done);
         }
@@ -481,7 +488,7 @@ fn trigger(campaign: &Campaign) -> Option<(&Trigger, EventId)> {
             EventSource::Declared(event) => Some((trigger, event)),
             EventSource::Own(_) => None,
         },
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) => None,
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Own(_) => None,
     }
 }
 

@@ -9,24 +9,17 @@ use serde_json::{Value, json};
 
 use super::agenda::{self, Position, Standing};
 use super::data::Data;
+use super::turn::Turns;
 use super::{Failure, Project, binding};
-use crate::base::value::group_digits;
 use crate::base::world::World;
-use crate::base::{Bitmap, CampaignId, Instant, Zone};
+use crate::base::{Bitmap, CampaignId, Instant};
 use crate::decide::decision::Decision;
 use crate::decide::funnel::Funnel;
 use crate::decide::history::{History, NoHistory};
 use crate::decide::{DecideInput, ForbiddenWords, decide_all};
 use crate::deliver::ledger::Ledger;
 use crate::diag::Lang;
-use crate::eval::{self, Scope};
-use crate::program::typed::{Dated, Schedule};
-use crate::schedule::dated;
-
-/// How far a plan looks ahead for the days of users.
-const DAYS_AHEAD: usize = 31;
-/// So many of them are shown to people.
-const DAYS_SHOWN: usize = 7;
+use crate::program::typed::Schedule;
 
 /// One campaign of a plan.
 pub struct Planned {
@@ -34,8 +27,8 @@ pub struct Planned {
     pub standing: Standing,
     /// What it would do at its next instant; of a trigger, what it would do if its event came to everyone now.
     pub decision: Option<Decision>,
-    /// Where the schedule counts from a date of each user: how many users' day each of the next days is, whatever the condition says.
-    pub days: Vec<(Instant, usize)>,
+    /// Where the schedule is per user: how many users' turn it is when. Where each has a time of their own, the decision is about all of them.
+    pub turns: Turns,
 }
 
 impl Planned {
@@ -60,7 +53,6 @@ pub struct Plan {
 /// A store or ledger that cannot be read, data that does not fit the program.
 pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, world: &Arc<dyn World>) -> Result<Plan, Failure> {
     let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
-    let zone = project.program.policy.zone;
     let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
     let mut campaigns = Vec::new();
     for id in project.campaigns() {
@@ -72,12 +64,12 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
             Some(ledger) => position(ledger, &campaign.declared.name)?,
             None => Position::default(),
         };
-        let standing = agenda::standing(campaign, position, zone, data.now);
-        let days = match (&campaign.schedule, standing) {
-            (Schedule::Dated(dated), Standing::Next(first)) => days_ahead(project, data, dated, first)?,
-            _ => Vec::new(),
+        let standing = agenda::standing(&project.program, campaign, position, data.now);
+        let turns = match (&campaign.schedule, standing) {
+            (Schedule::Dated(dated), Standing::Next(first)) => Turns::by_day(project, data, dated, first)?,
+            _ => Turns::default(),
         };
-        campaigns.push(Planned { campaign: id, standing, decision: None, days });
+        campaigns.push(Planned { campaign: id, standing, decision: None, turns });
     }
     // Those due at one instant compete for the same slots: they are decided together.
     let mut groups: BTreeMap<Instant, Vec<usize>> = BTreeMap::new();
@@ -91,26 +83,17 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
     for (due, members) in groups {
         let ids: Vec<CampaignId> = members.iter().map(|i| campaigns[*i].campaign).collect();
         let decisions = match &ledger {
-            Some(ledger) => decide_group(project, data, &ids, due, ledger, &words)?,
-            None => decide_group(project, data, &ids, due, &NoHistory, &words)?,
+            Some(ledger) => decide_group(project, data, &ids, due, ledger, &words, true)?,
+            None => decide_group(project, data, &ids, due, &NoHistory, &words, true)?,
         };
         for (i, decision) in members.into_iter().zip(decisions) {
+            if let Schedule::Own(own) = &project.program.campaign(decision.campaign).schedule {
+                campaigns[i].turns = Turns::by_hour(project, data, own, &decision)?;
+            }
             campaigns[i].decision = Some(decision);
         }
     }
     Ok(Plan { now: data.now, campaigns })
-}
-
-/// Whose day each of the next days is, from the first occasion on; days that are nobody's are left out.
-fn days_ahead(project: &Project, data: &Data, dated: &Dated, first: Instant) -> Result<Vec<(Instant, usize)>, Failure> {
-    let zone = project.program.policy.zone;
-    let mut days = Vec::new();
-    for due in std::iter::successors(Some(first), |due| dated::next_due(dated.at, zone, Some(*due), first)).take(DAYS_AHEAD) {
-        let scope = Scope { now: due, ..data.scope(&project.program) };
-        let users = eval::counts(&scope, &dated::condition(dated, zone, due))?.yes;
-        days.extend((users > 0).then_some((due, users)));
-    }
-    Ok(days)
 }
 
 /// What one campaign would do at an instant.
@@ -127,13 +110,13 @@ pub fn decide_at(
 ) -> Result<Option<Decision>, Failure> {
     let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
     let decisions = match Ledger::open_existing(project.config.ledger(store)?)? {
-        Some(ledger) => decide_group(project, data, &[campaign], due, &ledger, &words)?,
-        None => decide_group(project, data, &[campaign], due, &NoHistory, &words)?,
+        Some(ledger) => decide_group(project, data, &[campaign], due, &ledger, &words, false)?,
+        None => decide_group(project, data, &[campaign], due, &NoHistory, &words, false)?,
     };
     Ok(decisions.into_iter().next())
 }
 
-/// Decides campaigns that are due at the same instant.
+/// Decides campaigns that are due at the same instant; those whose users have times of their own for all of them, if so said.
 ///
 /// # Errors
 /// Those of evaluation and of the history.
@@ -144,13 +127,19 @@ pub fn decide_group<H: History>(
     due: Instant,
     history: &H,
     words: &ForbiddenWords,
+    at_any_time: bool,
 ) -> Result<Vec<Decision>, Failure> {
     let mut scope = data.scope(&project.program);
     scope.now = due;
     let (bound, foreign) = (project.is_bound(), project.config.foreign());
+    let everyone = Bitmap::all(data.snapshot.user_count());
     let inputs: Vec<DecideInput> = campaigns
         .iter()
-        .map(|id| DecideInput { bound, foreign: &foreign, ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words) })
+        .map(|id| {
+            let own = at_any_time && matches!(project.program.campaign(*id).schedule, Schedule::Own(_));
+            let only = own.then_some(&everyone);
+            DecideInput { bound, foreign: &foreign, only, ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words) }
+        })
         .collect();
     let decisions = decide_all(&inputs, history)?;
     data.snapshot.sound()?;
@@ -184,7 +173,10 @@ impl Plan {
             for line in &campaign.declared.doc {
                 let _ = writeln!(out, "  {line}");
             }
+            let is_own = matches!(campaign.schedule, Schedule::Own(_));
             let when = match (planned.standing, lang) {
+                (Standing::Next(at), Lang::En) if is_own => format!("due from {} on, each user at their own time", zone.show(at)),
+                (Standing::Next(at), Lang::Zh) if is_own => format!("{} 起，按每个用户各自的时间到期", zone.show(at)),
                 (Standing::Next(at), Lang::En) => format!("due {}", zone.show(at)),
                 (Standing::Next(at), Lang::Zh) => format!("{} 到期", zone.show(at)),
                 (Standing::Over, Lang::En) => "carried out before; nothing is left to do".into(),
@@ -196,7 +188,7 @@ impl Plan {
             if let Some(open) = binding::unbound(project, campaign) {
                 let _ = writeln!(out, "  {}", open.get(lang));
             }
-            show_days(&planned.days, zone, lang, &mut out);
+            out.push_str(&planned.turns.show(zone, lang));
             if let Some(funnel) = funnel {
                 out.push_str(&funnel.show(lang));
             }
@@ -233,28 +225,11 @@ impl Plan {
             };
             let funnel = funnel.map(|f| f.json());
             let mut json = json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "unbound": binding::unbound(project, campaign).map(|m| m.en), "funnel": funnel});
-            if let (Schedule::Dated(_), Some(fields)) = (&campaign.schedule, json.as_object_mut()) {
-                let days = planned.days.iter().map(|(due, users)| json!({"due": zone.show_rfc3339(*due), "users": users}));
-                fields.insert("days".into(), days.collect());
+            if let Some(fields) = json.as_object_mut() {
+                fields.extend(planned.turns.json(zone).into_iter().map(|(name, value)| (name.to_string(), value)));
             }
             json
         });
         json!({"now": zone.show_rfc3339(self.now), "program": project.digest(), "campaigns": campaigns.collect::<Vec<_>>()})
-    }
-}
-
-/// `2027-11-11 10:00: 3,000 users`, a line a day.
-fn show_days(days: &[(Instant, usize)], zone: Zone, lang: Lang, out: &mut String) {
-    let zh = lang == Lang::Zh;
-    let line = |text: String, users: usize| {
-        let n = group_digits(users as u64);
-        if zh { format!("    {text}：{n} 个用户的日子\n") } else { format!("    {text}: the day of {n} users\n") }
-    };
-    let (shown, rest) = days.split_at(days.len().min(DAYS_SHOWN));
-    shown.iter().for_each(|(due, users)| out.push_str(&line(zone.show(*due), *users)));
-    if !rest.is_empty() {
-        let n = rest.len();
-        let text = if zh { format!("之后 {n} 天") } else { format!("{n} days after these") };
-        out.push_str(&line(text, rest.iter().map(|(_, users)| users).sum()));
     }
 }

@@ -31,12 +31,21 @@ pub fn go_on(ledger: &Place, project: &Project, who: &str, world: &Arc<dyn World
             continue;
         }
         let mut n = 0;
-        while let Standing::Next(at) = agenda::standing(campaign, position(&writer, name)?, project.program.policy.zone, now) {
-            if at > now {
-                break;
+        let program = &project.program;
+        if let Some((times, after)) = agenda::own_times(program, campaign, position(&writer, name)?, now) {
+            // Every minute is due: the last one stands for all.
+            if let Some(last) = times.last(after, now) {
+                writer.record_missed(name, last, now)?;
+                n = 1;
             }
-            writer.record_missed(name, at, now)?;
-            n += 1;
+        } else {
+            while let Standing::Next(at) = agenda::standing(program, campaign, position(&writer, name)?, now) {
+                if at > now {
+                    break;
+                }
+                writer.record_missed(name, at, now)?;
+                n += 1;
+            }
         }
         if n > 0 {
             missed.push((name.clone(), n));

@@ -18,7 +18,7 @@ use crate::deliver::carry_out::{Carried, CarryOut, Progress};
 use crate::deliver::channel::Channels;
 use crate::deliver::ledger::{Ledger, LiveCampaign, LiveProgram, RunId, RunReport, Writer};
 use crate::diag::Msg;
-use crate::program::typed::Schedule;
+use crate::program::typed::{Own, OwnDays, Schedule};
 use crate::schedule::calendar;
 
 /// Events that are looked at in one transaction.
@@ -122,12 +122,14 @@ pub fn run(
             runs.extend(carry.ledger().report(run)?);
         }
         let missed: Vec<Instant> = done.missed.iter().filter(|(missed, _)| *missed == id).map(|(_, at)| *at).collect();
-        let standing = agenda::standing(campaign, position(carry.ledger(), name)?, project.program.policy.zone, until);
+        let standing = agenda::standing(&project.program, campaign, position(carry.ledger(), name)?, until);
         let (waits, wait_ends) = carry.ledger().waits(name)?;
         ended.push(Ended {
             campaign: id,
             over: standing == Standing::Over && runs.is_empty() && missed.is_empty(),
             next: match standing {
+                // The decider knows whose time comes next.
+                Standing::Next(_) if matches!(campaign.schedule, Schedule::Own(_)) => decider.next_on_calendar(id, now),
                 Standing::Next(at) => Some(at),
                 Standing::Over => None,
                 Standing::Triggered => wait_ends,
@@ -232,7 +234,8 @@ pub fn make_live(
             name: &c.declared.name,
             fixed: match &c.schedule {
                 Schedule::Once(once) => Some(calendar::fix_once(*once, zone, now)),
-                Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => None,
+                Schedule::Own(Own { days: OwnDays::Once, .. }) => Some(now),
+                Schedule::Own(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => None,
             },
         })
         .collect();

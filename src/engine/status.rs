@@ -15,6 +15,7 @@ use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Missed, Place, RunRep
 use crate::deliver::quota;
 use crate::diag::Lang;
 use crate::program::pack;
+use crate::program::typed::Schedule;
 
 /// What tagcast answers for, word for word as the README says it.
 pub const PROMISE: &str = "Nothing is handed over without a durable claim. Tagcast never repeats a hand-over unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its pack states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
@@ -68,7 +69,9 @@ impl Status {
         for name in ledger.campaigns()? {
             let place = position(&ledger, &name)?;
             let known = project.and_then(|p| Some((p, p.program.campaign_named(&name)?)));
-            let next = known.and_then(|(p, id)| match agenda::standing(p.program.campaign(id), place, p.program.policy.zone, now) {
+            let next = known.and_then(|(p, id)| match agenda::standing(&p.program, p.program.campaign(id), place, now) {
+                // Any minute, if it is anybody's.
+                Standing::Next(_) if matches!(p.program.campaign(id).schedule, Schedule::Own(_)) => None,
                 Standing::Next(at) => Some(at),
                 Standing::Over | Standing::Triggered => None,
             });

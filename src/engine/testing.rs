@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::agenda::{self, Position};
 use super::memory::{Memory, Sent};
 use super::triggers::{self, Arming};
 use super::{Failure, Project, follow_ups};
 use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, Elapsed, Instant, UserNo, Value};
 use crate::decide::decision::Decision;
-use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all};
+use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all, meant};
 use crate::diag::{Lang, Msg, Span};
 use crate::eval::{self, MessageLog, Receipt, Scope, StepOutcomes, Tables};
 use crate::msg;
@@ -154,8 +155,19 @@ impl Bench<'_> {
                         self.put(at, Due::Campaign(id));
                     }
                 }
+                Schedule::Own(_) => self.put_next_minute(id, Instant(now.0.saturating_sub(1))),
                 Schedule::Trigger(trigger) => self.arm(id, campaign, trigger),
             }
+        }
+    }
+
+    /// The next occasion of a campaign whose users have times of their own.
+    fn put_next_minute(&mut self, id: CampaignId, after: Instant) {
+        let program = self.program;
+        let live = Position { fixed: Some(self.started), handled: Some(after), live_since: Some(self.started) };
+        let times = agenda::own_times(program, program.campaign(id), live, self.started);
+        if let Some(next) = times.and_then(|(times, after)| times.next(after)) {
+            self.put(next, Due::Campaign(id));
         }
     }
 
@@ -209,6 +221,14 @@ impl Bench<'_> {
             let mut group = Vec::new();
             while let Some(entry) = self.agenda.first_entry().filter(|e| e.key().0 == at) {
                 match entry.remove() {
+                    Due::Campaign(id) if matches!(self.program.campaign(id).schedule, Schedule::Own(_)) => {
+                        self.put_next_minute(id, at);
+                        let own = self.memory.log(at);
+                        // Most minutes are nobody's.
+                        if !meant(&self.scope(at, &own, None, None), self.program.campaign(id), at)?.is_empty() {
+                            group.push(id);
+                        }
+                    }
                     Due::Campaign(id) => group.push(id),
                     Due::Wait { campaign, user, event, armed } => self.wait_over(campaign, user, event, armed, at)?,
                     Due::Step { campaign, step, users, handed_over } => self.step_due(campaign, step, &users, handed_over, at)?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::agenda::Position;
 use super::data::Data;
 use super::planning;
 use super::preview::sends;
@@ -28,7 +29,7 @@ pub struct Why {
     pub happened: Vec<UserOutcome>,
     /// Channels of the campaign that do not reach the user now although there is an address.
     pub passed_over: Vec<(Channel, Msg)>,
-    /// What would happen at the campaign's next instant, or where it counts from a date of each user, at this user's.
+    /// What would happen at the campaign's next instant, or where the schedule is per user, at this user's.
     pub next: Option<(Instant, Msg)>,
     /// When it is this user's turn, where the schedule is per user.
     pub turn: Option<Turn>,
@@ -48,10 +49,13 @@ pub fn why(
     let typed = project.program.campaign(campaign);
     let plan = planning::plan(project, data, store, Some(declared), world)?;
     let mut decision = plan.campaigns.into_iter().find_map(|planned| planned.decision);
-    let turn = Turn::of(project, data, typed, user)?;
+    let position = match Ledger::open_existing(project.config.ledger(store)?)? {
+        Some(ledger) => planning::position(&ledger, declared)?,
+        None => Position::default(),
+    };
+    let turn = Turn::of(project, data, typed, position, user)?;
     if let Some(turn) = &turn {
-        let ahead = turn.days.iter().map(|day| day.due).find(|due| decision.as_ref().is_some_and(|next| *due >= next.due));
-        decision = match ahead {
+        decision = match decision.and_then(|next| turn.ahead(next.due)) {
             Some(due) => planning::decide_at(project, data, store, campaign, due, world)?,
             None => None,
         };
@@ -63,8 +67,8 @@ pub fn why(
         None => (Vec::new(), Vec::new()),
     };
     if let Some(turn) = &turn {
-        // Of the runs on other users' days nothing is told.
-        happened.retain(|h| !matches!(h.happened, Happened::NotMatched) || turn.days.iter().any(|day| day.due == h.due));
+        // Of the runs at other users' turns nothing is told.
+        happened.retain(|h| !matches!(h.happened, Happened::NotMatched) || turn.is_at(h.due, h.zone));
     }
     let trace = data.explain(&project.program, &typed.when, user)?;
     Ok(Why { trace, happened, passed_over, next, turn })

@@ -35,7 +35,6 @@ pub const RESERVED: &[Reserved] = &[
     Reserved {
         name: "stop if", form: "stop if opted_out > 0.5% of at least 500", en: "a brake before every batch", zh: "每批之前的刹车"
     },
-    Reserved { name: "at TAG", form: "at best_time ?? 20:00", en: "a time of day for each user", zh: "每个用户各自的发送时间" },
     Reserved { name: "review", form: "review …", en: "approval before sending", zh: "发送前的审批" },
     Reserved {
         name: "event opened",

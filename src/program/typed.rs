@@ -236,7 +236,7 @@ impl Campaign {
     pub fn deadline(&self) -> Length {
         self.deadline.unwrap_or(match self.schedule {
             Schedule::Trigger(_) => Length::Elapsed(Elapsed::hours(24)),
-            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) => Length::Elapsed(Elapsed::hours(1)),
+            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Own(_) => Length::Elapsed(Elapsed::hours(1)),
         })
     }
 }
@@ -351,6 +351,8 @@ pub enum Schedule {
     Every(Every),
     /// Per user: counted from a date of theirs.
     Dated(Dated),
+    /// Per user: at a time of day of theirs.
+    Own(Own),
     Trigger(Trigger),
 }
 
@@ -406,6 +408,22 @@ pub struct Dated {
     pub offsets: Vec<Calendar>,
     /// A date or an instant; whoever has none is never meant.
     pub of: Expr,
+}
+
+/// `at best_time ?? 20:00`, `every day at best_time ?? 20:00`
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// A time of day; the checker sees to it that whoever is meant has one.
+    pub at: Expr,
+    pub days: OwnDays,
+}
+
+#[derive(Clone, Debug)]
+pub enum OwnDays {
+    /// The next such time of each user, from when the campaign is first applied.
+    Once,
+    /// On the days of a schedule, whose own time of day is midnight and says nothing.
+    Every(Every),
 }
 
 #[derive(Clone, Debug)]

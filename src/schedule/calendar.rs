@@ -47,7 +47,7 @@ pub fn dues_between(every: &Every, zone: Zone, after: Instant, until: Instant) -
 }
 
 /// The first day of the schedule on or after `day`.
-fn day_from(every: &Every, day: Date) -> Option<Date> {
+pub(super) fn day_from(every: &Every, day: Date) -> Option<Date> {
     let day = every.from.map_or(day, |from| day.max(from));
     let within = |days: i32| (0..days).map(move |n| day.plus_days(n));
     match &every.period {

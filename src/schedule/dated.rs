@@ -92,7 +92,7 @@ fn within(of: &Expr, zone: Zone, lo: Date, hi: Date) -> Expr {
 }
 
 /// As a tree that is as low as can be: expressions must not be deep.
-fn any(conditions: &[Expr]) -> Option<Expr> {
+pub(super) fn any(conditions: &[Expr]) -> Option<Expr> {
     match conditions {
         [] => None,
         [one] => Some(one.clone()),
@@ -104,7 +104,8 @@ fn any(conditions: &[Expr]) -> Option<Expr> {
     }
 }
 
-fn bool_expr(of: &Expr, kind: ExprKind) -> Expr {
+/// A condition about an expression.
+pub(super) fn bool_expr(of: &Expr, kind: ExprKind) -> Expr {
     Expr { ty: Type::Bool, span: of.span, optional: of.optional, kind }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod calendar;
 pub mod dated;
+pub mod own_time;
 pub mod quiet;
 pub mod window;
 

@@ -93,7 +93,8 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
         let title = campaign.title.as_ref().map_or(String::new(), |t| format!("  {t}"));
         let _ = writeln!(out, "{}{title}", campaign.declared.name);
         match campaign.schedule {
-            Schedule::Trigger(_) => show_events(ended, lang, &mut out),
+            Schedule::Trigger(_) => show_together(ended, ("events", "个事件"), lang, &mut out),
+            Schedule::Own(_) => show_together(ended, ("times of users", "个用户时间"), lang, &mut out),
             // Most days are nobody's.
             Schedule::Dated(_) => {
                 let concerns = |run: &&RunReport| run.matched() > 0 || !run.stopped.is_empty();
@@ -202,8 +203,9 @@ fn by_channel(state: State, channel: &impl Display, lang: Lang) -> String {
     }
 }
 
-/// A campaign that waits for events has a run for each: they are shown together, step by step.
-fn show_events(ended: &Ended, lang: Lang, out: &mut String) {
+/// A campaign that waits for events has a run for each, one whose users have their own times a run for each of them: they are shown
+/// together, step by step.
+fn show_together(ended: &Ended, what: (&str, &str), lang: Lang, out: &mut String) {
     let zh = lang == Lang::Zh;
     let mut steps: BTreeMap<(i64, &str), Vec<&RunReport>> = BTreeMap::new();
     for run in &ended.runs {
@@ -212,8 +214,8 @@ fn show_events(ended: &Ended, lang: Lang, out: &mut String) {
     for ((step, name), runs) in steps {
         let n = group_digits(runs.len() as u64);
         let title = match (step, zh) {
-            (0, false) => format!("{n} events"),
-            (0, true) => format!("{n} 个事件"),
+            (0, false) => format!("{n} {}", what.0),
+            (0, true) => format!("{n} {}", what.1),
             (_, false) => format!("{name} after {n} of them"),
             (_, true) => format!("其中 {n} 个之后的 {name}"),
         };

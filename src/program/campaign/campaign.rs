@@ -32,6 +32,8 @@ pub(super) struct Work<'w, 'c> {
     pub declared: Declared,
     pub failed: bool,
     pub trigger: Option<EventId>,
+    /// Each user has a time of their own, so that no list comes together.
+    pub own_time: bool,
     /// What the trigger's `where` proves; it holds for follow-ups too.
     pub trigger_present: Present,
     pub purpose: Purpose,
@@ -63,6 +65,7 @@ pub(super) fn campaign(
         declared,
         failed,
         trigger: None,
+        own_time: false,
         trigger_present: Present::default(),
         purpose: Purpose::default(),
         via: None,
@@ -93,6 +96,10 @@ impl Work<'_, '_> {
         let when = self.when(clauses, &schedule, known_schedule);
         let mut present = self.trigger_present.clone();
         present.assume(&self.checker.program, &when);
+        if let Schedule::Own(own) = &schedule {
+            self.own_time = true;
+            self.failed |= !schedule::time_is_known(self.checker, own, &present);
+        }
         if let Schedule::Dated(dated) = &schedule {
             // Who has no date has no day.
             let known = ExprKind::IsKnown(Box::new(dated.of.clone()));
@@ -262,6 +269,22 @@ impl Work<'_, '_> {
                         "it takes {}; say `purpose` if the message is one of these, or choose another channel",
                         "它允许 {}；如果消息属于这些用途，请写 `purpose`，否则换一个渠道",
                         route::quoted(&allowed)
+                    )),
+                );
+            }
+            if endpoint.is_list() && self.own_time {
+                self.report(
+                    Finding::new(
+                        &catalog::LIST_CHANNEL_ON_TRIGGER,
+                        route.span,
+                        msg!(
+                            "`{channel}` sends to lists of users, and here each user has a time of their own",
+                            "`{channel}` 按名单群发，而这里每个用户有各自的时间"
+                        ),
+                    )
+                    .help(msg!(
+                        "choose a channel that takes a text a user, or write one time for all: `at 20:00`",
+                        "换一个逐人发送的渠道，或写统一的时间：`at 20:00`"
                     )),
                 );
             }

@@ -6,9 +6,9 @@ use crate::base::{Date, EventId, TimeOfDay, Type};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
-use crate::program::expr::{EventSource, ExprKind};
-use crate::program::reserved::not_supported;
-use crate::program::typed::{Again, Every, EveryPeriod, Once, Schedule, Trigger};
+use crate::program::expr::{EventSource, Expr, ExprKind};
+use crate::program::presence::{Present, can_be_missing};
+use crate::program::typed::{Again, Every, EveryPeriod, Once, Own, OwnDays, Schedule, Trigger};
 use crate::syntax::ast::{self, ClauseKind};
 
 /// The longest step of `every N days`.
@@ -40,21 +40,21 @@ pub(super) fn schedule(checker: &mut Checker<'_>, clauses: &Clauses<'_>, name: S
     }
     match &clause.kind {
         ClauseKind::At { when, on: Some(on) } => dated::dated(checker, when, on).map(Schedule::Dated),
-        ClauseKind::At { when, on: None } => at(checker, when).map(Schedule::Once),
-        ClauseKind::Every(e) => every(checker, e, clause.span).map(Schedule::Every),
+        ClauseKind::At { when, on: None } => at(checker, when),
+        ClauseKind::Every(e) => every(checker, e, clause.span),
         ClauseKind::On(on) => trigger(checker, on).map(Schedule::Trigger),
         _ => None,
     }
 }
 
-fn at(checker: &mut Checker<'_>, when: &ast::AtExpr) -> Option<Once> {
+fn at(checker: &mut Checker<'_>, when: &ast::AtExpr) -> Option<Schedule> {
     let e = match when {
-        ast::AtExpr::Now(_) => return Some(Once::Now),
+        ast::AtExpr::Now(_) => return Some(Schedule::Once(Once::Now)),
         ast::AtExpr::Expr(e) => e,
     };
     match &*e.kind {
         ast::ExprKind::Literal(l) => match l.kind {
-            ast::LiteralKind::Instant(..) => checker.date_time(e, "at").map(|(d, t)| Once::At(d, t)),
+            ast::LiteralKind::Instant(..) => checker.date_time(e, "at").map(|(d, t)| Schedule::Once(Once::At(d, t))),
             ast::LiteralKind::Date(d) => {
                 checker.report(
                     Finding::new(
@@ -66,19 +66,43 @@ fn at(checker: &mut Checker<'_>, when: &ast::AtExpr) -> Option<Once> {
                 );
                 None
             }
-            _ => checker.time(e, "at").map(Once::TimeOfDay),
+            _ => checker.time(e, "at").map(|t| Schedule::Once(Once::TimeOfDay(t))),
         },
-        // A time a user: a tag, or a tag with a default.
-        ast::ExprKind::Name(_) | ast::ExprKind::Binary { op: ast::BinaryOp::Coalesce, .. } => {
-            checker.report(not_supported("at TAG", e.span));
-            None
-        }
         ast::ExprKind::Broken => None,
-        _ => checker.time(e, "at").map(Once::TimeOfDay),
+        _ if is_literal(e) => checker.time(e, "at").map(|t| Schedule::Once(Once::TimeOfDay(t))),
+        _ => own_time(checker, e).map(|at| Schedule::Own(Own { at, days: OwnDays::Once })),
     }
 }
 
-fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Every> {
+/// A time of day of each user.
+fn own_time(checker: &mut Checker<'_>, e: &ast::Expr) -> Option<Expr> {
+    checker.value(e, Some(&Type::Time), &ExprContext::default())
+}
+
+/// A user without a time of day would be left out without a word.
+pub(super) fn time_is_known(checker: &mut Checker<'_>, own: &Own, present: &Present) -> bool {
+    if can_be_missing(&checker.program, &own.at, present).is_empty() {
+        return true;
+    }
+    let text = checker.sources.slice(own.at.span).to_string();
+    checker.report(
+        Finding::new(
+            &catalog::MISSING_VALUE,
+            own.at.span,
+            msg!("`{text}` can be missing, and then this user has no time to be sent to", "`{text}` 可能没有值，这个用户就没有发送时间"),
+        )
+        .fix(
+            msg!("say which time it is then: `?? 20:00`", "写明没有值时的时间：`?? 20:00`"),
+            own.at.span.after(),
+            " ?? 20:00",
+            false,
+        ),
+    );
+    false
+}
+
+fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Schedule> {
+    let mut own = None;
     let at = match (&every.at, &every.period) {
         (Some(at), ast::EveryPeriod::Hour { .. }) => {
             checker.report(
@@ -94,7 +118,11 @@ fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Ev
             );
             return None;
         }
-        (Some(at), _) => checker.time(at, "every"),
+        (Some(at), _) if is_literal(at) => checker.time(at, "every"),
+        (Some(at), _) => {
+            own = own_time(checker, at);
+            own.as_ref().map(|_| TimeOfDay::MIDNIGHT)
+        }
         (None, ast::EveryPeriod::Hour { .. }) => Some(TimeOfDay::MIDNIGHT),
         (None, _) => {
             checker.report(
@@ -118,7 +146,19 @@ fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Ev
         return None;
     }
     let period = period(checker, every, at?, from, span)?;
-    Some(Every { period, from, until })
+    let every = Every { period, from, until };
+    Some(match own {
+        Some(at) => Schedule::Own(Own { at, days: OwnDays::Every(every) }),
+        None => Schedule::Every(every),
+    })
+}
+
+fn is_literal(e: &ast::Expr) -> bool {
+    match &*e.kind {
+        ast::ExprKind::Literal(_) | ast::ExprKind::Broken => true,
+        ast::ExprKind::Paren(inner) => is_literal(inner),
+        _ => false,
+    }
 }
 
 fn period(checker: &mut Checker<'_>, every: &ast::Every, at: TimeOfDay, from: Option<Date>, span: Span) -> Option<EveryPeriod> {
@@ -257,7 +297,7 @@ fn trigger_event(source: &EventSource) -> Option<EventId> {
 pub(super) fn event_of(schedule: &Schedule) -> Option<EventId> {
     match schedule {
         Schedule::Trigger(t) => trigger_event(&t.event.source),
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) => None,
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Own(_) => None,
     }
 }
 
@@ -268,8 +308,12 @@ pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: 
         _ => None,
     });
     let Some((_, again)) = found else {
-        // Days counted from a date bring each user a message of its own, once.
-        if matches!(schedule, Schedule::Once(_) | Schedule::Dated(_)) || clauses.unread {
+        let comes_back = match schedule {
+            // Days counted from a date bring each user a message of its own, once.
+            Schedule::Once(_) | Schedule::Dated(_) | Schedule::Own(Own { days: OwnDays::Once, .. }) => false,
+            Schedule::Every(_) | Schedule::Trigger(_) | Schedule::Own(Own { days: OwnDays::Every(_), .. }) => true,
+        };
+        if !comes_back || clauses.unread {
             return Some(None);
         }
         checker.report(
