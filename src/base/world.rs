@@ -53,6 +53,37 @@ pub trait World: Send + Sync {
     }
 }
 
+/// All of a world but its clock, by the one inside.
+macro_rules! all_but_the_clock {
+    () => {
+        fn unique(&self) -> u64 {
+            self.inner.unique()
+        }
+
+        fn about_to_write(&self, what: &str) -> std::io::Result<()> {
+            self.inner.about_to_write(what)
+        }
+
+        fn read(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            self.inner.read(path)
+        }
+
+        fn list(&self, folder: &std::path::Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+            self.inner.list(folder)
+        }
+
+        fn modified(&self, path: &std::path::Path) -> Option<$crate::base::Instant> {
+            self.inner.modified(path)
+        }
+
+        fn stopping(&self) -> bool {
+            self.inner.stopping()
+        }
+    };
+}
+
+pub(crate) use all_but_the_clock;
+
 /// Another world with a clock of its own that only moves when told to: `--now` and `run --until`.
 pub struct ClockWorld {
     inner: Arc<dyn World>,
@@ -75,29 +106,7 @@ impl World for ClockWorld {
         Instant(self.now.load(Ordering::SeqCst))
     }
 
-    fn unique(&self) -> u64 {
-        self.inner.unique()
-    }
-
-    fn about_to_write(&self, what: &str) -> io::Result<()> {
-        self.inner.about_to_write(what)
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.inner.read(path)
-    }
-
-    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        self.inner.list(folder)
-    }
-
-    fn modified(&self, path: &Path) -> Option<Instant> {
-        self.inner.modified(path)
-    }
-
-    fn stopping(&self) -> bool {
-        self.inner.stopping()
-    }
+    all_but_the_clock!();
 }
 
 /// A world for tests: nothing is random, and the clock only moves when told to.

@@ -2,12 +2,10 @@
 //! knows which time is right. Then nothing is decided or sent until they agree again or the process is started anew; and what is under way
 //! goes on by the steady clock, so that no quota begins anew and nothing is due too early.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
-use crate::base::world::World;
+use crate::base::world::{World, all_but_the_clock};
 use crate::base::{Elapsed, Instant};
 use crate::diag::Msg;
 use crate::msg;
@@ -72,29 +70,7 @@ impl World for SteadyWorld {
         self.clock.jumped(wall, steady).map_or(wall, |by| wall.minus(by))
     }
 
-    fn unique(&self) -> u64 {
-        self.inner.unique()
-    }
-
-    fn about_to_write(&self, what: &str) -> io::Result<()> {
-        self.inner.about_to_write(what)
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.inner.read(path)
-    }
-
-    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        self.inner.list(folder)
-    }
-
-    fn modified(&self, path: &Path) -> Option<Instant> {
-        self.inner.modified(path)
-    }
-
-    fn stopping(&self) -> bool {
-        self.inner.stopping()
-    }
+    all_but_the_clock!();
 }
 
 #[cfg(test)]

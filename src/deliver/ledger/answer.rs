@@ -8,7 +8,7 @@ use super::bulk::{self, Bulk};
 use super::claim::{Claim, Held, Member, Unsettled};
 use super::encode;
 use super::error::LedgerError;
-use super::record::{Answered, Learned, Record};
+use super::record::{Answered, Record};
 use super::spool::Late;
 use super::state::{ReceiptKind, State};
 use crate::base::Instant;
@@ -144,15 +144,6 @@ fn read_verdicts(held: &Held, verdicts: &[Verdict], first: bool, answered: &mut 
             }
             _ => ReceiptKind::Refused,
         };
-        records.push(Record::Learned(Box::new(Learned {
-            run: of.run,
-            step: of.step,
-            leg: of.leg,
-            user: member.user.0,
-            attempt: of.attempt,
-            kind,
-            when: now.0,
-            source: verdict.reason().unwrap_or("answer").into(),
-        })));
+        records.push(of.learned(member.user, kind, now, verdict.reason().unwrap_or("answer")));
     }
 }

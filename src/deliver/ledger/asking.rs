@@ -9,7 +9,7 @@ use super::claim::Known;
 use super::db::OptionalExtension;
 use super::encode;
 use super::error::LedgerError;
-use super::record::{Learned, Record};
+use super::record::Record;
 use super::state::{ReceiptKind, State};
 use super::{Ledger, Writer};
 use crate::base::Instant;
@@ -76,16 +76,7 @@ impl Question {
         for ((member, state), told) in self.known.held.members.iter().zip(self.states()).zip(news) {
             let lapsed = || (unconfirmed && state == State::Waiting).then_some((ReceiptKind::Unconfirmed, now));
             let Some((kind, when)) = told.or_else(lapsed).filter(|(kind, _)| kind.proves() > state) else { continue };
-            records.push(Record::Learned(Box::new(Learned {
-                run: of.run,
-                step: of.step,
-                leg: of.leg,
-                user: member.user.0,
-                attempt: of.attempt,
-                kind,
-                when: when.0,
-                source: "asked".into(),
-            })));
+            records.push(of.learned(member.user, kind, when, "asked"));
         }
         records
     }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::{ReceiptKind, State};
+use crate::base::{Instant, UserNo};
 use crate::program::pack::ContactKind;
 
 /// A digest of something in `bulk`, in hex.
@@ -260,6 +261,14 @@ pub(super) struct Segment {
     /// Whether a follow-up may come after it.
     #[serde(default)]
     pub follows: bool,
+}
+
+impl Segment {
+    /// Something was learned of the message of one of its members.
+    pub fn learned(&self, user: UserNo, kind: ReceiptKind, when: Instant, source: &str) -> Record {
+        let Segment { run, step, leg, attempt, .. } = *self;
+        Record::Learned(Box::new(Learned { run, step, leg, user: user.0, attempt, kind, when: when.0, source: source.into() }))
+    }
 }
 
 /// The next members of a segment were taken for a hand-over.

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,53 +100,49 @@ impl Log {
 
     /// The changes after a position, in order, and the position of the last one.
     pub fn after(dir: &Path, position: u64) -> Result<(Vec<Row>, u64), StoreError> {
-        let files = files(dir)?;
-        let (mut rows, mut last) = (Vec::new(), position);
-        for (i, (_, path)) in files.iter().enumerate() {
-            if files.get(i + 1).is_some_and(|(next, _)| *next <= position + 1) {
-                continue;
-            }
-            let Some(db) = open_to_read(path)? else { continue };
-            let mut read = || -> rusqlite::Result<()> {
-                let mut select = db.prepare("SELECT n, user, name, is_event, at, id, body FROM change WHERE n > ? ORDER BY n")?;
-                let mut found = select.query([position])?;
-                while let Some(row) = found.next()? {
-                    last = row.get(0)?;
-                    rows.push(row_of(row)?);
-                }
-                Ok(())
-            };
-            read().map_err(|e| failed(path, e))?;
-        }
+        let mut rows = Vec::new();
+        let last = each(dir, position, &mut |_, row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        })?;
         Ok((rows, last))
     }
 }
 
 /// Calls `f` with the events after a position, in order, at most so many; gives the position up to which that is all of them.
 pub fn each_event(dir: &Path, position: u64, most: usize, f: &mut dyn FnMut(u64, Row)) -> Result<u64, StoreError> {
+    let mut left = most;
+    each(dir, position, &mut |n, row| {
+        if row.is_event {
+            left = left.saturating_sub(1);
+            f(n, row);
+        }
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+}
+
+/// Calls `f` with the changes after a position, in order, until it has enough; gives the position of the last one.
+fn each(dir: &Path, position: u64, f: &mut dyn FnMut(u64, Row) -> ControlFlow<()>) -> Result<u64, StoreError> {
     let files = files(dir)?;
-    let (mut last, mut left) = (position, most);
+    let (mut last, mut enough) = (position, ControlFlow::Continue(()));
     for (i, (_, path)) in files.iter().enumerate() {
-        if left == 0 || files.get(i + 1).is_some_and(|(next, _)| *next <= position + 1) {
+        if files.get(i + 1).is_some_and(|(next, _)| *next <= position + 1) {
             continue;
         }
         let Some(db) = open_to_read(path)? else { continue };
         let mut read = || -> rusqlite::Result<()> {
             let mut select = db.prepare("SELECT n, user, name, is_event, at, id, body FROM change WHERE n > ? ORDER BY n")?;
             let mut found = select.query([position])?;
-            while let Some(row) = found.next()? {
-                if left == 0 {
-                    break;
-                }
+            while let (ControlFlow::Continue(()), Some(row)) = (enough, found.next()?) {
                 last = row.get(0)?;
-                if row.get(3)? {
-                    left -= 1;
-                    f(last, row_of(row)?);
-                }
+                enough = f(last, row_of(row)?);
             }
             Ok(())
         };
         read().map_err(|e| failed(path, e))?;
+        if enough.is_break() {
+            break;
+        }
     }
     Ok(last)
 }
