@@ -28,6 +28,8 @@ pub struct Tencent {
     key: Option<[u8; 32]>,
     /// The account or corporation that a call must be meant for.
     receiver: Option<String>,
+    /// Of WeCom, whose applications hear their members, and not the customers to whom its other channels go.
+    is_wecom: bool,
 }
 
 impl Tencent {
@@ -45,7 +47,7 @@ impl Tencent {
                 .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
                 .ok_or_else(|| msg!("the callback key is not 43 characters of base64", "回调密钥不是 43 位 base64 字符"))
         });
-        Ok(Some(Tencent { token, key: key.transpose()?, receiver: settings.app_id.clone() }))
+        Ok(Some(Tencent { token, key: key.transpose()?, receiver: settings.app_id.clone(), is_wecom: settings.platform == "wecom" }))
     }
 
     /// SHA-1 over the sorted parts.
@@ -186,6 +188,12 @@ impl Callbacks for Tencent {
                 });
                 Ok(said.collect())
             }
+            "change_external_contact" if text("ChangeType") == "add_external_contact" => {
+                let user = text("ExternalUserID");
+                said(format!("add_external_contact {user} {}", when.0), self::contact(user, ContactKind::Follow, ""))
+            }
+            // What a member writes says nothing of customers.
+            _ if self.is_wecom => Ok(Vec::new()),
             event => {
                 let kind = match event {
                     "subscribe" => ContactKind::Follow,
@@ -304,6 +312,14 @@ mod tests {
         ] {
             assert_eq!(read(body).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), [contact("o1", kind, "")], "{body}");
         }
+        // Members of a corporation who write to an application are not its customers.
+        let of_wecom = Settings { platform: "wecom".into(), callback_token: Some(Secret::new("token")), ..Settings::default() };
+        let wecom = Tencent::of(&of_wecom).unwrap().unwrap();
+        let text = "<xml><FromUserName>zhang</FromUserName><MsgType>text</MsgType><MsgId>5</MsgId></xml>";
+        assert_eq!(wecom.read(&call("", text)).unwrap(), []);
+        let added = "<xml><FromUserName>sys</FromUserName><MsgType>event</MsgType><Event>change_external_contact</Event>
+            <ChangeType>add_external_contact</ChangeType><UserID>zhang</UserID><ExternalUserID>wm1</ExternalUserID></xml>";
+        assert_eq!(wecom.read(&call("", added)).unwrap()[0].what, contact("wm1", ContactKind::Follow, ""));
         // A page that is opened from the menu opens no window.
         assert_eq!(read("<MsgType>event</MsgType><Event>VIEW</Event>"), []);
         let entry = |id: &str, answer: &str| {
