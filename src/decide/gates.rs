@@ -1,6 +1,6 @@
 //! Gates that need no message: opt-out, consent, exclusions, `again`, holdout. Each takes out those who are still in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::decision::Gate;
@@ -9,10 +9,10 @@ use super::ways::{Leaf, Way};
 use super::windows::Planned;
 use super::{DecideError, DecideInput, ask, render};
 use crate::base::value::Shown;
-use crate::base::{Bitmap, Instant, UserNo};
+use crate::base::{Bitmap, Instant, TagId, UserNo};
 use crate::eval::{EvalError, Scope};
 use crate::program::expr::{EventSource, Expr};
-use crate::program::typed::{Action, Again, Campaign, Own, OwnDays, Schedule, Step};
+use crate::program::typed::{Action, Again, Campaign, Own, OwnDays, Schedule, Step, Template};
 
 /// Who is still in, and who was stopped where.
 pub struct Gates {
@@ -42,21 +42,28 @@ impl Gates {
 /// A way's conditions for the consents it needs: policy's, and that of each sensitive tag that selecting or the message reads.
 pub fn consent(input: &DecideInput, campaign: &Campaign, step: Option<&Step>, ways: &[Way], gates: &mut Gates) -> Result<(), EvalError> {
     let scope = input.scope;
-    let mut for_all = ask::sensitive(scope, reads(campaign, step));
-    for_all.extend(scope.program.policy.consent);
+    let for_all = consents(scope, Some((campaign, step)), None);
     for consent in &for_all {
         let given = ask::consenting(scope, *consent, &gates.open)?;
         gates.stop(Gate::NoConsent, &given.complement());
     }
     for way in ways {
         let Leaf::Send { template, .. } = way.leaf else { continue };
-        for consent in ask::sensitive(scope, render::holes(scope.program.template(template))).difference(&for_all) {
+        for consent in consents(scope, None, Some(scope.program.template(template))).difference(&for_all) {
             let asked = way.users.and(&gates.open);
             let given = ask::consenting(scope, *consent, &asked)?;
             gates.stop(Gate::NoConsent, &asked.minus(&given));
         }
     }
     Ok(())
+}
+
+/// The consents that a message needs: policy's, and that of each sensitive tag that selecting its users or its text reads.
+pub fn consents(scope: &Scope, selects: Option<(&Campaign, Option<&Step>)>, text: Option<&Template>) -> BTreeSet<TagId> {
+    let mut all = ask::sensitive(scope, selects.into_iter().flat_map(|(campaign, step)| reads(campaign, step)));
+    all.extend(ask::sensitive(scope, text.into_iter().flat_map(render::holes)));
+    all.extend(scope.program.policy.consent);
+    all
 }
 
 /// What selecting a user reads.

@@ -29,8 +29,9 @@ pub mod windows;
 pub mod words;
 
 pub use again::Again;
+pub use ask::consenting;
 pub use error::DecideError;
-pub use gates::again_value;
+pub use gates::{again_value, consents};
 pub use who::meant;
 pub use words::{ForbiddenWords, WordsError};
 

@@ -16,7 +16,7 @@ use super::data::Data;
 use super::own::asks_own;
 use super::past::Past;
 use super::triggers::{self, Arming};
-use super::{Failure, Project, event_values, follow_ups};
+use super::{Failure, Project, consent, event_values, follow_ups};
 use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::Decision;
@@ -99,6 +99,7 @@ pub struct Decider {
     /// Those that a person has cancelled: nothing is planned for them.
     cancelled: BTreeSet<String>,
     past: Past,
+    consent: consent::Asked,
     /// The last plan came too late: what it would have taken was claimed in the meantime.
     overtaken: Cell<bool>,
     /// Whether any condition asks about the program's own messages: then they are read before each turn.
@@ -146,6 +147,7 @@ impl Decider {
             nobody_until: BTreeMap::new(),
             cancelled: cancelled(ledger)?,
             past: Past::default(),
+            consent: consent::Asked::default(),
             overtaken: Cell::new(false),
             asks_own,
             world,
@@ -166,6 +168,18 @@ impl Decider {
     pub fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         self.data.snapshot = snapshot;
         self.nobody_until.clear();
+    }
+
+    /// Strikes what is planned for users who have ended a consent that it needs; gives how many messages.
+    ///
+    /// # Errors
+    /// Data or a ledger that cannot be read or written.
+    pub fn ask_consent(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
+        let struck = self.consent.strike(&self.project.program, &self.data, now, ledger)?;
+        if struck > 0 {
+            self.past.forget();
+        }
+        Ok(struck)
     }
 
     /// Slots were given back, or users opted out: the past is read anew.

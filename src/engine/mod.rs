@@ -5,6 +5,7 @@
 pub mod agenda;
 pub mod binding;
 pub mod config;
+mod consent;
 pub mod data;
 pub mod decider;
 pub mod event_values;

@@ -78,6 +78,8 @@ pub fn run(
     let mut imported = Imported::load(&project, &data, until, &ledger)?;
     let users = data.snapshot.users().clone();
     let mut decider = Decider::new(project.clone(), data, &campaigns, &ledger, world.clone())?;
+    // What an earlier run has left.
+    decider.ask_consent(now, &mut ledger)?;
     let mut carry = CarryOut::new(&mut ledger, channels, users, world.clone());
 
     let mut done = Done::default();

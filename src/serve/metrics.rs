@@ -85,6 +85,7 @@ pub struct Metrics {
     pub unknown: Counter,
     pub expired: Counter,
     pub opted_out: Counter,
+    pub struck: Counter,
     pub reloads: Counter,
     pub reloads_refused: Counter,
     pub troubles: Counter,
@@ -103,7 +104,7 @@ impl Metrics {
     /// In the text format of Prometheus, version 0.0.4.
     pub fn show(&self) -> String {
         let mut out = String::new();
-        let counters: [(&str, &str, &Counter); 18] = [
+        let counters: [(&str, &str, &Counter); 19] = [
             ("tagcast_events_total", "Events acknowledged", &self.events),
             ("tagcast_events_refused_total", "Lines of events refused", &self.events_refused),
             ("tagcast_events_decided_total", "Events looked at by the scheduler", &self.events_decided),
@@ -118,6 +119,7 @@ impl Metrics {
             ("tagcast_messages_unknown_total", "Hand-overs without an answer", &self.unknown),
             ("tagcast_messages_expired_total", "Messages not handed over within their deadline", &self.expired),
             ("tagcast_opt_outs_total", "Users who opted out", &self.opted_out),
+            ("tagcast_struck_total", "Planned messages struck because consent ended", &self.struck),
             ("tagcast_reloads_total", "Changed programs taken over", &self.reloads),
             ("tagcast_reloads_refused_total", "Changed programs refused for their errors", &self.reloads_refused),
             ("tagcast_troubles_total", "Times that work was put off: disk full, ledger locked", &self.troubles),

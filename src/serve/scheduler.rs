@@ -202,6 +202,8 @@ impl Scheduler {
         let (done, next) = {
             let mut ledger = office.ledger();
             let mut done = Done::default();
+            // Under the same lock as claims of this process: what is not struck here was claimed before.
+            office.metrics.struck.add(decider.ask_consent(now, &mut ledger)?);
             if let Some(position) = position {
                 // What came this way, `run` must not take for an import that it has not seen.
                 let campaigns = decider.triggers().into_iter().map(|(id, _)| &self.project.program.campaign(id).declared.name);

@@ -100,6 +100,16 @@ impl Snapshot {
         self.tags.get(tag.index()).map(|t| t.column.get()).transpose()
     }
 
+    /// Whether nothing can have changed in a tag between two snapshots, because they share its column.
+    pub fn shares_tag(&self, other: &Snapshot, name: &str) -> bool {
+        let column = |of: &Snapshot| of.schema.tag_named(name).and_then(|id| of.tags.get(id.index())).map(|tag| tag.column.clone());
+        match (column(self), column(other)) {
+            (Some(a), Some(b)) => Arc::ptr_eq(&a, &b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     /// The events at a position of [`Self::schema`].
     ///
     /// # Errors

@@ -103,6 +103,7 @@ impl Writer {
                     segment: of.segment,
                     places: members.iter().map(|m| m.place).collect(),
                     by: winner.map(str::to_owned),
+                    no_consent: false,
                     members: column.digest.clone(),
                 })));
                 bulk.push(column);

@@ -46,6 +46,7 @@ mod sent;
 mod spool;
 mod standing;
 mod state;
+mod strike;
 mod timers;
 mod trial;
 
@@ -74,6 +75,7 @@ pub use restore::Restored;
 pub use sent::Sent;
 pub use standing::Backlog;
 pub use state::{ReceiptKind, State};
+pub use strike::StillPlanned;
 pub use timers::{HandedOver, Later, Names, NewWait, Over, Reached, Timer, Wait};
 pub use trial::{Trial, TrialSent};
 

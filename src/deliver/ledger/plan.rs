@@ -327,7 +327,13 @@ impl Frozen {
 
     fn taken(&mut self, segment: i64, places: &BTreeMap<i64, UserNo>, by: Option<String>, users: usize) {
         let members = self.keep(encode::bitmap(&Bitmap::from_users(users, places.values().copied())));
-        self.records.push(Record::Taken(Box::new(Taken { segment, places: places.keys().copied().collect(), by, members })));
+        self.records.push(Record::Taken(Box::new(Taken {
+            segment,
+            places: places.keys().copied().collect(),
+            by,
+            no_consent: false,
+            members,
+        })));
     }
 
     fn stopped(&mut self, reason: &str, detail: Option<String>, users: &Bitmap) -> Stopped {

@@ -328,8 +328,8 @@ impl Tables<'_> {
         let next = "SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?";
         let next: i64 = self.db.prepare_cached(next)?.query_row(params![run, step], |row| row.get(0))?;
         self.run(
-            "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, 'capped', ?, ?, ?)",
-            params![run, step, next, t.by, n, t.members],
+            "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![run, step, next, if t.no_consent { "no_consent" } else { "capped" }, t.by, n, t.members],
         )
     }
 

@@ -301,8 +301,11 @@ pub(super) struct Taken {
     pub segment: i64,
     /// In the segment, in their order.
     pub places: Vec<i64>,
-    /// The campaign that has the slots now; `None` where the cap has become smaller.
+    /// The campaign that has the slots now; `None` where the cap has become smaller, or consent ended.
     pub by: Option<String>,
+    /// Their users have no consent any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_consent: bool,
     pub members: Digest,
 }
 
