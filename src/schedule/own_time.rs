@@ -200,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn the_last_one_up_to_an_instant() {
+        let z = Zone::named("Europe/Berlin").unwrap();
+        let at = |t: &str| z.parse_instant(t).unwrap();
+        let once = own(OwnDays::Once);
+        let times = OwnTimes { schedule: &once, zone: z, fixed: at("2027-03-27 10:00:30") };
+        let after = times.fixed;
+        for until in ["2027-03-27 10:00:59", "2027-03-27 10:01", "2027-03-28 02:30", "2027-03-28 03:00", "2027-04-20"] {
+            let expected = all(&times, after, at(until)).last().map(|(at, _)| *at);
+            assert_eq!(times.last(after, at(until)), expected, "{until}");
+        }
+        let schedule = daily();
+        let times = OwnTimes { schedule: &schedule, zone: z, fixed: after };
+        assert_eq!(times.last(after, at("2027-10-31T02:10:20+01:00")), Some(at("2027-10-31T02:59:00+02:00")), "the second pass of an hour");
+        assert_eq!(times.last(after, after), None);
+    }
+
+    #[test]
     fn days_of_the_schedule() {
         let z = Zone::SHANGHAI;
         let at = |t: &str| z.parse_instant(t).unwrap();

@@ -28,14 +28,16 @@ impl Decider {
                     self.handled(id, at);
                     break;
                 };
+                let steady = is_steady(&project.program, &own.at);
+                if !steady {
+                    self.refresh_own(ledger)?;
+                }
                 let scope = Scope { now: due, ..self.data.scope(&project.program) };
                 if !meant(&scope, project.program.campaign(id), due)?.is_empty() {
                     break;
                 }
                 self.handled(id, due);
-                if is_steady(&project.program, &own.at)
-                    && let Some(until) = self.nobody_until(id, own, due)?
-                {
+                if steady && let Some(until) = self.nobody_until(id, own, due)? {
                     self.nobody_until.insert(id, until);
                 }
             }
