@@ -1,7 +1,7 @@
 //! Channels that are open for a user only after he did something: for a while, for so many messages, or both. The packs say which.
 //!
 //! What users did is known from the callbacks of the platforms. Of an account that has never told of any such thing nothing is known: there
-//! the platform's own refusal has to do.
+//! the platform's own refusal has to do. So it has where something opens a channel for good: who did that before anybody listened, nobody knows.
 
 use super::history::{Contacted, History};
 use crate::base::{Bitmap, Instant, UserNo};
@@ -37,15 +37,23 @@ impl Planned<'_> {
     /// # Errors
     /// Those of the history; so for all of these.
     pub fn open<H: History>(&self, history: &H, users: &Bitmap, few: Option<&[UserNo]>) -> Result<Option<Bitmap>, H::Error> {
-        let mut open: Option<Bitmap> = None;
-        for rule in self.rules() {
+        let (lasting, others): (Vec<&Contact>, Vec<&Contact>) = self.rules().iter().partition(|rule| rule.lasts());
+        let mut open = if lasting.is_empty() { Bitmap::none(users.len()) } else { Bitmap::all(users.len()) };
+        let mut is_known = false;
+        for rule in lasting.into_iter().chain(others) {
             // What has ended is not looked at.
-            let after = rule.within.map(|within| Instant(self.at.0.saturating_sub(within.0)));
+            let after = rule.within.map(|within| self.at.minus(within));
             let Some(doors) = self.doors(rule, after, history, few)? else { continue };
-            let open = open.get_or_insert_with(|| Bitmap::none(users.len()));
-            doors.into_iter().filter(|(_, door)| *door == Door::Open).for_each(|(user, _)| open.insert(user));
+            is_known = true;
+            for (user, door) in doors {
+                match door {
+                    Door::Open => open.insert(user),
+                    Door::ClosedAt(_) | Door::UsedUp(_) if rule.lasts() => open.remove(user),
+                    Door::ClosedAt(_) | Door::UsedUp(_) => {}
+                }
+            }
         }
-        Ok(open)
+        Ok(is_known.then_some(open))
     }
 
     /// How a rule stands for those who did what it asks for (after an instant, where that is given); `None` where nobody is known to have done it.

@@ -114,7 +114,11 @@ fn passed_over(
 fn not_open(message: &windows::Planned, ledger: &Ledger, user: UserNo, zone: Zone) -> Result<Option<Msg>, Failure> {
     let mut all: Option<Msg> = None;
     for rule in message.rules() {
-        let Some(doors) = message.doors(rule, None, ledger, Some(&[user]))? else { continue };
+        let doors = message.doors(rule, None, ledger, Some(&[user]))?;
+        if rule.lasts() && doors.as_ref().is_none_or(Vec::is_empty) {
+            return Ok(None);
+        }
+        let Some(doors) = doors else { continue };
         let Msg { en, zh } = rule.after.msg();
         let said = match doors.first() {
             Some((_, Door::Open)) => return Ok(None),

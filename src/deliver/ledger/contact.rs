@@ -108,6 +108,8 @@ impl Ledger {
         for rule in rules {
             if self.hears_of(&of.account, rule.by)? {
                 heard.push(rule);
+            } else if rule.lasts() {
+                return Ok(Vec::new());
             }
         }
         if heard.is_empty() {
@@ -118,7 +120,10 @@ impl Ledger {
             let mut open = false;
             for rule in &heard {
                 let contact = self.contact_of(&of.account, rule.by, topic(rule.by, &member.content), member.user)?;
-                open |= contact.is_some_and(|c| c.n > 0 && rule.within.is_none_or(|within| c.since.plus(within) > now));
+                open |= match contact {
+                    Some(c) => c.n > 0 && rule.within.is_none_or(|within| c.since.plus(within) > now),
+                    None => rule.lasts(),
+                };
             }
             if !open {
                 closed.push(member.place);

@@ -494,6 +494,13 @@ impl Words {
     }
 }
 
+impl Contact {
+    /// Whether it opens the channel for good. Then nobody knows who did it before anybody listened.
+    pub fn lasts(&self) -> bool {
+        self.within.is_none() && self.messages.is_none()
+    }
+}
+
 impl ContactKind {
     pub const ALL: [(ContactKind, &'static str); 6] = [
         (ContactKind::Message, "message"),
