@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use delivery::{DUE, OF, Place, Wanted, at, ids, postgres, users, verified, world};
-use tagcast::base::Elapsed;
+use delivery::{DUE, OF, Place, Wanted, at, ids, postgres, recount, users, verified, world};
+use tagcast::base::{Elapsed, Instant};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Reply, Verdict};
@@ -194,7 +194,26 @@ fn case_15_a_decider_without_its_lock_writes_nothing() {
     assert!(matches!(first.renew_if_lost(), Err(LedgerError::Busy(_))));
     second.plan_run(&a.to(0..10), &a.info()).unwrap();
     assert_eq!(second.reports(None).unwrap().len(), 1);
-    verified(&second);
+    recount(&second, &["a"]);
+    drop((first, second));
+    // In the middle of the work, too: what the one who comes after counts is what happened to each user.
+    let names = ["a", "b"];
+    for round in 0..4u32 {
+        let mut decider = place.open();
+        let of = place.wanted(names[round as usize % 2]);
+        let wanted = Wanted { due: Instant(of.due.0 + i64::from(round) * 3_600_000_000), ..of };
+        let platform = Arc::new(Platform::default());
+        decider.plan_run(&wanted.to(round * 5..round * 5 + 60), &wanted.info()).unwrap();
+        let line = Line::to(&platform, (round % 2 == 1).then_some((2, round == 1)), 10);
+        let mut carry = CarryOut::new(&mut decider, Channels::all_by(line), ids(&users(OF)), world());
+        if round == 2 {
+            postgres::cut(place.url.as_ref().unwrap());
+        }
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| carry.up_to(wanted.due, &mut ())));
+        postgres::cut(place.url.as_ref().unwrap());
+        drop(decider);
+        recount(&place.open(), &names);
+    }
 }
 
 /// The database was gone for a moment: the process connects anew and goes on, and what was under way is settled.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Bitmap, Date, Instant, UserNo, Zone};
 use tagcast::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
+use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::carry_out::{Carried, CarryOut};
 use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
@@ -302,5 +303,25 @@ pub fn state(ledger: &Ledger, user: u32, campaign: &str) -> State {
     match &outcomes.last().expect("a run").happened {
         Happened::Message(message) => message.state,
         other => panic!("{other:?}"),
+    }
+}
+
+/// Compares what caps ask for with what happened to each user.
+pub fn recount(ledger: &Ledger, names: &[&str]) {
+    for name in names {
+        let scope = CapScope { campaign: Some((*name).into()), purpose: None, channel: None };
+        let counted = ledger.counted(&scope, day("2026-11-11"), day("2026-11-12")).unwrap();
+        let (mut reported, mut planned) = (0, 0);
+        for user in (0..OF).map(UserNo) {
+            let outcomes = ledger.outcomes(user, name).unwrap();
+            let messages = outcomes.iter().filter_map(|o| if let Happened::Message(m) = &o.happened { Some(m) } else { None });
+            planned += messages.clone().count() as i64;
+            let counts = messages.filter(|m| m.state.counts()).count() as u32;
+            assert_eq!(counted.get(&user).map_or(0, |c| c.messages), counts, "{name} {user}");
+        }
+        for report in ledger.reports(Some(name)).unwrap() {
+            reported += report.planned;
+        }
+        assert_eq!(reported, planned, "{name}");
     }
 }
