@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use delivery::{DUE, OF, Place, Wanted, at, ids, postgres, recount, users, verified, world};
-use tagcast::base::{Elapsed, Instant};
 use tagcast::base::world::{SimulatedWorld, World};
+use tagcast::base::{Elapsed, Instant};
 use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Reply, Verdict};
 use tagcast::deliver::ledger::{Console, Ledger, LedgerError, Scope, State, Taken};
