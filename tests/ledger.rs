@@ -6,7 +6,7 @@ mod delivery;
 use std::path::Path;
 use std::sync::Arc;
 
-use delivery::{DUE, Dying, OF, Place, Wanted, at, day, ids, on_server, outbox, program, users, verified, world};
+use delivery::{DUE, Dying, OF, Place, Wanted, at, day, ids, on_server, outbox, program, recount, users, verified, world};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::Gate;
