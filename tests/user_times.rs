@@ -291,6 +291,18 @@ fn plan_shows_the_days_of_users() {
     assert!(out.contains("2027-03-07 10:00：2 个用户的日子"), "{out}");
 }
 
+/// As many days as a campaign may have, each of them on the calendar.
+#[test]
+fn a_hundred_days_of_one_date() {
+    let list = (1..=100).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let mut bench = Bench::new(&RENEW.replace("30, 7, 1 days", &format!("{list} days")));
+    for n in 0..5 {
+        bench.set(&format!("u{n}"), "plan_end", Some(Value::Date(date("2027-03-10").plus_days(n))));
+    }
+    bench.run(FROM, "2027-03-03 12:00");
+    assert_eq!(days(&bench, "renew", Zone::SHANGHAI).len(), 15);
+}
+
 /// Other days are other users': a plan of yesterday is not drift.
 #[test]
 fn a_plan_of_another_day_can_be_applied() {

@@ -12,7 +12,7 @@ use crate::base::value::Shown;
 use crate::base::{Bitmap, Instant, TagId, UserNo};
 use crate::eval::{EvalError, Scope};
 use crate::program::expr::{EventSource, Expr};
-use crate::program::typed::{Action, Again, Campaign, Own, OwnDays, Schedule, Step, Template};
+use crate::program::typed::{Action, Again, Campaign, OwnDays, OwnTime, Schedule, Step, Template};
 
 /// Who is still in, and who was stopped where.
 pub struct Gates {
@@ -87,7 +87,7 @@ fn reads<'a>(campaign: &'a Campaign, step: Option<&'a Step>) -> Vec<&'a Expr> {
             out.push(&campaign.when);
             match &campaign.schedule {
                 Schedule::Dated(dated) => out.push(&dated.of),
-                Schedule::Own(own) => out.push(&own.at),
+                Schedule::OwnTime(own) => out.push(&own.at),
                 Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => {}
             }
             out.extend(campaign.top.iter().map(|top| &top.by));
@@ -187,8 +187,8 @@ impl<'h, H: History> Past<'h, H> {
         let again = self.again(input, campaign)?;
         // Whose own time changes is not reached a second time: of what goes out once never, else not on the same day.
         let since = match &campaign.schedule {
-            Schedule::Own(Own { days: OwnDays::Once, .. }) => Instant(i64::MIN),
-            Schedule::Own(Own { days: OwnDays::Every(_), .. }) => zone.start_of(zone.date(input.due)),
+            Schedule::OwnTime(OwnTime { days: OwnDays::Once, .. }) => Instant(i64::MIN),
+            Schedule::OwnTime(OwnTime { days: OwnDays::Every(_), .. }) => zone.start_of(zone.date(input.due)),
             Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => return Ok(again),
         };
         let reached = self.last_planned(name)?.iter().filter(|(_, at)| **at >= since).map(|(user, _)| *user);

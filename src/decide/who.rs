@@ -55,7 +55,7 @@ pub fn meant(scope: &Scope, campaign: &Campaign, due: Instant) -> Result<Bitmap,
     let (zone, users) = (scope.program.policy.zone, scope.snapshot.user_count());
     let condition = match &campaign.schedule {
         Schedule::Dated(of) => dated::condition(of, zone, due),
-        Schedule::Own(own) => own_time::condition(&own.at, zone, &[due]),
+        Schedule::OwnTime(own) => own_time::condition(&own.at, zone, &[due]),
         Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => return Ok(Bitmap::all(users)),
     };
     Ok(eval::audience(scope, &condition)?.yes)

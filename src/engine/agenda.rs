@@ -45,7 +45,7 @@ pub fn standing(program: &Program, campaign: &Campaign, position: Position, now:
         Schedule::Dated(d) => {
             dated::next_due(d.at, zone, position.handled, position.live_since.unwrap_or(now)).map_or(Standing::Over, Standing::Next)
         }
-        Schedule::Own(_) => {
+        Schedule::OwnTime(_) => {
             let next = own_times(program, campaign, position, now)
                 .and_then(|(times, after)| times.next(after.max(just_before(first_open(program, campaign, after, now)))));
             next.map_or(Standing::Over, Standing::Next)
@@ -57,13 +57,13 @@ pub fn standing(program: &Program, campaign: &Campaign, position: Position, now:
 pub fn occasion(campaign: &Campaign, zone: Zone, due: Instant) -> Occasion {
     match &campaign.schedule {
         Schedule::Dated(d) => Occasion::Day(dated::days_of(d.at, zone, due).1),
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Own(_) | Schedule::Trigger(_) => Occasion::Due(due),
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::OwnTime(_) | Schedule::Trigger(_) => Occasion::Due(due),
     }
 }
 
 /// The occasions of a campaign whose users have times of their own, and the instant up to which they have been dealt with.
 pub fn own_times<'a>(program: &Program, campaign: &'a Campaign, position: Position, now: Instant) -> Option<(OwnTimes<'a>, Instant)> {
-    let Schedule::Own(schedule) = &campaign.schedule else { return None };
+    let Schedule::OwnTime(schedule) = &campaign.schedule else { return None };
     let fixed = position.fixed.or(position.live_since).unwrap_or(now);
     let begin = just_before(position.live_since.unwrap_or(fixed).max(fixed));
     Some((OwnTimes { schedule, zone: program.policy.zone, fixed }, position.handled.map_or(begin, |handled| handled.max(begin))))

@@ -502,7 +502,7 @@ fn trigger(campaign: &Campaign) -> Option<(&Trigger, EventId)> {
             EventSource::Declared(event) => Some((trigger, event)),
             EventSource::Own(_) => None,
         },
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Own(_) => None,
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => None,
     }
 }
 

@@ -9,7 +9,7 @@ pub fn asks_own(program: &Program) -> bool {
     let own = |source: &EventSource| matches!(source, EventSource::Own(_));
     let unless = program.campaigns.iter().any(|c| match &c.schedule {
         Schedule::Trigger(t) => t.unless.as_ref().is_some_and(|u| own(&u.source)),
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Own(_) => false,
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => false,
     });
     let mut asks = unless || program.campaigns.iter().any(|c| c.goal.as_ref().is_some_and(|g| own(&g.event.source)));
     for root in walk::roots(program) {

@@ -87,7 +87,7 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
             None => decide_group(project, data, &ids, due, &NoHistory, &words, true)?,
         };
         for (i, decision) in members.into_iter().zip(decisions) {
-            if let Schedule::Own(own) = &project.program.campaign(decision.campaign).schedule {
+            if let Schedule::OwnTime(own) = &project.program.campaign(decision.campaign).schedule {
                 campaigns[i].turns = Turns::by_hour(project, data, own, &decision)?;
             }
             campaigns[i].decision = Some(decision);
@@ -103,14 +103,14 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
 pub fn decide_at(
     project: &Project,
     data: &Data,
-    store: &Path,
+    ledger: Option<&Ledger>,
     campaign: CampaignId,
     due: Instant,
     world: &Arc<dyn World>,
 ) -> Result<Option<Decision>, Failure> {
     let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
-    let decisions = match Ledger::open_existing(project.config.ledger(store)?)? {
-        Some(ledger) => decide_group(project, data, &[campaign], due, &ledger, &words, false)?,
+    let decisions = match ledger {
+        Some(ledger) => decide_group(project, data, &[campaign], due, ledger, &words, false)?,
         None => decide_group(project, data, &[campaign], due, &NoHistory, &words, false)?,
     };
     Ok(decisions.into_iter().next())
@@ -136,7 +136,7 @@ pub fn decide_group<H: History>(
     let inputs: Vec<DecideInput> = campaigns
         .iter()
         .map(|id| {
-            let own = at_any_time && matches!(project.program.campaign(*id).schedule, Schedule::Own(_));
+            let own = at_any_time && matches!(project.program.campaign(*id).schedule, Schedule::OwnTime(_));
             let only = own.then_some(&everyone);
             DecideInput { bound, foreign: &foreign, only, ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words) }
         })
@@ -173,7 +173,7 @@ impl Plan {
             for line in &campaign.declared.doc {
                 let _ = writeln!(out, "  {line}");
             }
-            let is_own = matches!(campaign.schedule, Schedule::Own(_));
+            let is_own = matches!(campaign.schedule, Schedule::OwnTime(_));
             let when = match (planned.standing, lang) {
                 (Standing::Next(at), Lang::En) if is_own => format!("due from {} on, each user at their own time", zone.show(at)),
                 (Standing::Next(at), Lang::Zh) if is_own => format!("{} 起，按每个用户各自的时间到期", zone.show(at)),

@@ -18,7 +18,7 @@ use crate::deliver::carry_out::{Carried, CarryOut, Progress};
 use crate::deliver::channel::Channels;
 use crate::deliver::ledger::{Ledger, LiveCampaign, LiveProgram, RunId, RunReport, Writer};
 use crate::diag::Msg;
-use crate::program::typed::{Own, OwnDays, Schedule};
+use crate::program::typed::{OwnDays, OwnTime, Schedule};
 use crate::schedule::calendar;
 
 /// Events that are looked at in one transaction.
@@ -131,7 +131,7 @@ pub fn run(
             over: standing == Standing::Over && runs.is_empty() && missed.is_empty(),
             next: match standing {
                 // The decider knows whose time comes next.
-                Standing::Next(_) if matches!(campaign.schedule, Schedule::Own(_)) => decider.next_on_calendar(id, now),
+                Standing::Next(_) if matches!(campaign.schedule, Schedule::OwnTime(_)) => decider.next_on_calendar(id, now),
                 Standing::Next(at) => Some(at),
                 Standing::Over => None,
                 Standing::Triggered => wait_ends,
@@ -236,8 +236,8 @@ pub fn make_live(
             name: &c.declared.name,
             fixed: match &c.schedule {
                 Schedule::Once(once) => Some(calendar::fix_once(*once, zone, now)),
-                Schedule::Own(Own { days: OwnDays::Once, .. }) => Some(now),
-                Schedule::Own(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => None,
+                Schedule::OwnTime(OwnTime { days: OwnDays::Once, .. }) => Some(now),
+                Schedule::OwnTime(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => None,
             },
         })
         .collect();

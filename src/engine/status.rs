@@ -71,7 +71,7 @@ impl Status {
             let known = project.and_then(|p| Some((p, p.program.campaign_named(&name)?)));
             let next = known.and_then(|(p, id)| match agenda::standing(&p.program, p.program.campaign(id), place, now) {
                 // Any minute, if it is anybody's.
-                Standing::Next(_) if matches!(p.program.campaign(id).schedule, Schedule::Own(_)) => None,
+                Standing::Next(_) if matches!(p.program.campaign(id).schedule, Schedule::OwnTime(_)) => None,
                 Standing::Next(at) => Some(at),
                 Standing::Over | Standing::Triggered => None,
             });

@@ -23,6 +23,9 @@ use crate::store::{Snapshot, SnapshotBuilder};
 /// A campaign that is due more often than this within one test is a mistake in the test.
 const MAX_DUES: usize = 10_000;
 
+/// A test looks at every minute for this long where users have times of their own.
+const MOST_OWN_TIMES: Elapsed = Elapsed::hours(60 * 24);
+
 /// An expectation that does not hold.
 pub struct Unmet {
     pub span: Span,
@@ -155,7 +158,7 @@ impl Bench<'_> {
                         self.put(at, Due::Campaign(id));
                     }
                 }
-                Schedule::Own(_) => self.put_next_minute(id, Instant(now.0.saturating_sub(1))),
+                Schedule::OwnTime(_) => self.put_next_minute(id, Instant(now.0.saturating_sub(1))),
                 Schedule::Trigger(trigger) => self.arm(id, campaign, trigger),
             }
         }
@@ -166,7 +169,8 @@ impl Bench<'_> {
         let program = self.program;
         let live = Position { fixed: Some(self.started), handled: Some(after), live_since: Some(self.started) };
         let times = agenda::own_times(program, program.campaign(id), live, self.started);
-        if let Some(next) = times.and_then(|(times, after)| times.next(after)) {
+        let most = self.started.plus(MOST_OWN_TIMES);
+        if let Some(next) = times.and_then(|(times, after)| times.next(after)).filter(|next| *next <= most) {
             self.put(next, Due::Campaign(id));
         }
     }
@@ -221,7 +225,7 @@ impl Bench<'_> {
             let mut group = Vec::new();
             while let Some(entry) = self.agenda.first_entry().filter(|e| e.key().0 == at) {
                 match entry.remove() {
-                    Due::Campaign(id) if matches!(self.program.campaign(id).schedule, Schedule::Own(_)) => {
+                    Due::Campaign(id) if matches!(self.program.campaign(id).schedule, Schedule::OwnTime(_)) => {
                         self.put_next_minute(id, at);
                         let own = self.memory.log(at);
                         // Most minutes are nobody's.

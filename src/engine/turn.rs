@@ -12,7 +12,7 @@ use crate::base::{Bitmap, Calendar, Date, Instant, TimeOfDay, UserNo, Zone, valu
 use crate::decide::decision::Decision;
 use crate::diag::Lang;
 use crate::eval::{self, Scope};
-use crate::program::typed::{Campaign, Dated, Own, Schedule};
+use crate::program::typed::{Campaign, Dated, OwnTime, Schedule};
 use crate::schedule::{dated, own_time};
 
 /// How far a plan looks ahead for the days of users.
@@ -59,7 +59,7 @@ impl Turn {
                 });
                 (&schedule.of, answer)
             }
-            Schedule::Own(schedule) => {
+            Schedule::OwnTime(schedule) => {
                 let answer = match eval::value(&data.scope(&project.program), &schedule.at, user)? {
                     Some(value::Value::Time(own)) => {
                         let times = agenda::own_times(&project.program, campaign, position, data.now);
@@ -172,7 +172,7 @@ impl Turns {
     ///
     /// # Errors
     /// As [`Turns::by_day`].
-    pub fn by_hour(project: &Project, data: &Data, schedule: &Own, decision: &Decision) -> Result<Turns, Failure> {
+    pub fn by_hour(project: &Project, data: &Data, schedule: &OwnTime, decision: &Decision) -> Result<Turns, Failure> {
         let scope = Scope { now: decision.due, ..data.scope(&project.program) };
         let users = Bitmap::from_users(decision.users, decision.messages.iter().flat_map(|group| group.users.iter().copied()));
         let mut hours = Vec::new();

@@ -1,5 +1,6 @@
 //! Why a user got a campaign's message, or did not: the condition with this user's values, then the gate.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::base::{CampaignId, Instant, UserNo, Zone};
 use crate::decide::decision::{Decision, reason};
 use crate::decide::render::address_of;
 use crate::decide::windows::{self, Door};
-use crate::deliver::ledger::{Happened, Ledger, UserOutcome};
+use crate::deliver::ledger::{Happened, Ledger, RunId, UserOutcome};
 use crate::diag::{Lang, Msg};
 use crate::eval::Trace;
 use crate::msg;
@@ -49,26 +50,29 @@ pub fn why(
     let typed = project.program.campaign(campaign);
     let plan = planning::plan(project, data, store, Some(declared), world)?;
     let mut decision = plan.campaigns.into_iter().find_map(|planned| planned.decision);
-    let position = match Ledger::open_existing(project.config.ledger(store)?)? {
-        Some(ledger) => planning::position(&ledger, declared)?,
+    let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
+    let position = match &ledger {
+        Some(ledger) => planning::position(ledger, declared)?,
         None => Position::default(),
     };
     let turn = Turn::of(project, data, typed, position, user)?;
     if let Some(turn) = &turn {
         decision = match decision.and_then(|next| turn.ahead(next.due)) {
-            Some(due) => planning::decide_at(project, data, store, campaign, due, world)?,
+            Some(due) => planning::decide_at(project, data, ledger.as_ref(), campaign, due, world)?,
             None => None,
         };
     }
     let next = decision.map(|decision| (decision.due, outcome(&decision, user)));
     let at = next.as_ref().map_or(data.now, |(due, _)| *due);
-    let (mut happened, passed_over) = match Ledger::open_existing(project.config.ledger(store)?)? {
-        Some(ledger) => (ledger.outcomes(user, declared)?, passed_over(project, data, &ledger, campaign, user, at)?),
+    let (mut happened, passed_over) = match &ledger {
+        Some(ledger) => (ledger.outcomes(user, declared)?, passed_over(project, data, ledger, campaign, user, at)?),
         None => (Vec::new(), Vec::new()),
     };
     if let Some(turn) = &turn {
         // Of the runs at other users' turns nothing is told.
-        happened.retain(|h| !matches!(h.happened, Happened::NotMatched) || turn.is_at(h.due, h.zone));
+        let is_nothing = |h: &UserOutcome| matches!(h.happened, Happened::NotMatched);
+        let concern: BTreeSet<RunId> = happened.iter().filter(|h| !is_nothing(h) || turn.is_at(h.due, h.zone)).map(|h| h.run).collect();
+        happened.retain(|h| concern.contains(&h.run));
     }
     let trace = data.explain(&project.program, &typed.when, user)?;
     Ok(Why { trace, happened, passed_over, next, turn })

@@ -35,7 +35,7 @@ fn of_campaign<'p>(campaign: &'p Campaign, out: &mut Vec<&'p Expr>) {
             out.extend(trigger.unless.as_ref().and_then(pattern));
         }
         Schedule::Dated(dated) => out.push(&dated.of),
-        Schedule::Own(own) => out.push(&own.at),
+        Schedule::OwnTime(own) => out.push(&own.at),
         Schedule::Once(_) | Schedule::Every(_) => {}
     }
     action(&campaign.action, out);

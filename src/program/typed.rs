@@ -236,7 +236,7 @@ impl Campaign {
     pub fn deadline(&self) -> Length {
         self.deadline.unwrap_or(match self.schedule {
             Schedule::Trigger(_) => Length::Elapsed(Elapsed::hours(24)),
-            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Own(_) => Length::Elapsed(Elapsed::hours(1)),
+            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => Length::Elapsed(Elapsed::hours(1)),
         })
     }
 }
@@ -352,7 +352,7 @@ pub enum Schedule {
     /// Per user: counted from a date of theirs.
     Dated(Dated),
     /// Per user: at a time of day of theirs.
-    Own(Own),
+    OwnTime(OwnTime),
     Trigger(Trigger),
 }
 
@@ -412,7 +412,7 @@ pub struct Dated {
 
 /// `at best_time ?? 20:00`, `every day at best_time ?? 20:00`
 #[derive(Clone, Debug)]
-pub struct Own {
+pub struct OwnTime {
     /// A time of day; the checker sees to it that whoever is meant has one.
     pub at: Expr,
     pub days: OwnDays,

@@ -7,7 +7,7 @@ use super::calendar::day_from;
 use super::dated::{any, bool_expr};
 use crate::base::{Date, Instant, TimeOfDay, Type, Value, Zone};
 use crate::program::expr::{Expr, ExprKind};
-use crate::program::typed::{Own, OwnDays};
+use crate::program::typed::{OwnDays, OwnTime};
 
 const MINUTES_A_DAY: u32 = 24 * 60;
 /// A day in microseconds.
@@ -18,7 +18,7 @@ const CANDIDATE_DAYS: usize = 4;
 /// The occasions of a schedule.
 #[derive(Clone, Copy)]
 pub struct OwnTimes<'a> {
-    pub schedule: &'a Own,
+    pub schedule: &'a OwnTime,
     pub zone: Zone,
     /// When the campaign became live: where it goes out once, within a day from then on.
     pub fixed: Instant,
@@ -134,12 +134,12 @@ mod tests {
     use crate::program::typed::{Every, EveryPeriod};
     use proptest::prelude::*;
 
-    fn own(days: OwnDays) -> Own {
+    fn own(days: OwnDays) -> OwnTime {
         let span = Span::new(FileId(0), 0, 0);
-        Own { at: Expr { ty: Type::Time, span, optional: true, kind: ExprKind::Tag(TagId(0)) }, days }
+        OwnTime { at: Expr { ty: Type::Time, span, optional: true, kind: ExprKind::Tag(TagId(0)) }, days }
     }
 
-    fn daily() -> Own {
+    fn daily() -> OwnTime {
         own(OwnDays::Every(Every { period: EveryPeriod::Day { at: TimeOfDay::MIDNIGHT }, from: None, until: None }))
     }
 

@@ -94,7 +94,7 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
         let _ = writeln!(out, "{}{title}", campaign.declared.name);
         match campaign.schedule {
             Schedule::Trigger(_) => show_together(ended, ("events", "个事件"), lang, &mut out),
-            Schedule::Own(_) => show_together(ended, ("times of users", "个用户时间"), lang, &mut out),
+            Schedule::OwnTime(_) => show_together(ended, ("times of users", "个用户时间"), lang, &mut out),
             // Most days are nobody's.
             Schedule::Dated(_) => {
                 let concerns = |run: &&RunReport| run.matched() > 0 || !run.stopped.is_empty();

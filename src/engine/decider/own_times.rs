@@ -9,7 +9,7 @@ use crate::engine::Failure;
 use crate::engine::agenda;
 use crate::eval::{self, Scope};
 use crate::program::expr::{Expr, ExprKind};
-use crate::program::typed::{Own, Program, Schedule};
+use crate::program::typed::{OwnTime, Program, Schedule};
 use crate::schedule::own_time;
 
 /// Occasions that are looked at in one go: those of a day.
@@ -20,7 +20,7 @@ impl Decider {
     pub(super) fn pass_over_nobody(&mut self, at: Instant, now: Instant, ledger: &mut Writer, done: &mut Done) -> Result<(), Failure> {
         let project = self.project.clone();
         for id in self.campaigns.keys().copied().collect::<Vec<_>>() {
-            let Schedule::Own(own) = &project.program.campaign(id).schedule else { continue };
+            let Schedule::OwnTime(own) = &project.program.campaign(id).schedule else { continue };
             self.record_missed_times(id, own, now, ledger, done)?;
             loop {
                 let Some(due) = self.next_on_calendar(id, now).filter(|due| *due <= at) else {
@@ -49,7 +49,7 @@ impl Decider {
     fn record_missed_times(
         &mut self,
         id: CampaignId,
-        own: &Own,
+        own: &OwnTime,
         now: Instant,
         ledger: &mut Writer,
         done: &mut Done,
@@ -73,7 +73,7 @@ impl Decider {
     }
 
     /// The first occasion after one that means somebody as the data are now; that of a day later at most.
-    fn nobody_until(&self, id: CampaignId, own: &Own, after: Instant) -> Result<Option<Instant>, Failure> {
+    fn nobody_until(&self, id: CampaignId, own: &OwnTime, after: Instant) -> Result<Option<Instant>, Failure> {
         let program = &self.project.program;
         let Some(position) = self.campaigns.get(&id) else { return Ok(None) };
         let Some((times, _)) = agenda::own_times(program, program.campaign(id), *position, after) else { return Ok(None) };

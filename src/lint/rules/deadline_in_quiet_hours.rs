@@ -22,7 +22,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
                 | EveryPeriod::Days { at, .. } => *at,
                 EveryPeriod::Hour { .. } => continue,
             },
-            Schedule::Once(Once::Now) | Schedule::Own(_) | Schedule::Trigger(_) => continue,
+            Schedule::Once(Once::Now) | Schedule::OwnTime(_) | Schedule::Trigger(_) => continue,
         };
         let Some(wait) = wait(quiet, time) else { continue };
         if i64::from(wait) * 1_000_000 <= deadline.0 {

@@ -96,7 +96,7 @@ impl Work<'_, '_> {
         let when = self.when(clauses, &schedule, known_schedule);
         let mut present = self.trigger_present.clone();
         present.assume(&self.checker.program, &when);
-        if let Schedule::Own(own) = &schedule {
+        if let Schedule::OwnTime(own) = &schedule {
             self.own_time = true;
             self.failed |= !schedule::time_is_known(self.checker, own, &present);
         }

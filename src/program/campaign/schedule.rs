@@ -8,7 +8,7 @@ use crate::msg;
 use crate::program::check::{Checker, ExprContext};
 use crate::program::expr::{EventSource, Expr, ExprKind};
 use crate::program::presence::{Present, can_be_missing};
-use crate::program::typed::{Again, Every, EveryPeriod, Once, Own, OwnDays, Schedule, Trigger};
+use crate::program::typed::{Again, Every, EveryPeriod, Once, OwnDays, OwnTime, Schedule, Trigger};
 use crate::syntax::ast::{self, ClauseKind};
 
 /// The longest step of `every N days`.
@@ -70,7 +70,7 @@ fn at(checker: &mut Checker<'_>, when: &ast::AtExpr) -> Option<Schedule> {
         },
         ast::ExprKind::Broken => None,
         _ if is_literal(e) => checker.time(e, "at").map(|t| Schedule::Once(Once::TimeOfDay(t))),
-        _ => own_time(checker, e).map(|at| Schedule::Own(Own { at, days: OwnDays::Once })),
+        _ => own_time(checker, e).map(|at| Schedule::OwnTime(OwnTime { at, days: OwnDays::Once })),
     }
 }
 
@@ -80,7 +80,7 @@ fn own_time(checker: &mut Checker<'_>, e: &ast::Expr) -> Option<Expr> {
 }
 
 /// A user without a time of day would be left out without a word.
-pub(super) fn time_is_known(checker: &mut Checker<'_>, own: &Own, present: &Present) -> bool {
+pub(super) fn time_is_known(checker: &mut Checker<'_>, own: &OwnTime, present: &Present) -> bool {
     if can_be_missing(&checker.program, &own.at, present).is_empty() {
         return true;
     }
@@ -148,7 +148,7 @@ fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Sc
     let period = period(checker, every, at?, from, span)?;
     let every = Every { period, from, until };
     Some(match own {
-        Some(at) => Schedule::Own(Own { at, days: OwnDays::Every(every) }),
+        Some(at) => Schedule::OwnTime(OwnTime { at, days: OwnDays::Every(every) }),
         None => Schedule::Every(every),
     })
 }
@@ -297,7 +297,7 @@ fn trigger_event(source: &EventSource) -> Option<EventId> {
 pub(super) fn event_of(schedule: &Schedule) -> Option<EventId> {
     match schedule {
         Schedule::Trigger(t) => trigger_event(&t.event.source),
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Own(_) => None,
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => None,
     }
 }
 
@@ -310,8 +310,8 @@ pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: 
     let Some((_, again)) = found else {
         let comes_back = match schedule {
             // Days counted from a date bring each user a message of its own, once.
-            Schedule::Once(_) | Schedule::Dated(_) | Schedule::Own(Own { days: OwnDays::Once, .. }) => false,
-            Schedule::Every(_) | Schedule::Trigger(_) | Schedule::Own(Own { days: OwnDays::Every(_), .. }) => true,
+            Schedule::Once(_) | Schedule::Dated(_) | Schedule::OwnTime(OwnTime { days: OwnDays::Once, .. }) => false,
+            Schedule::Every(_) | Schedule::Trigger(_) | Schedule::OwnTime(OwnTime { days: OwnDays::Every(_), .. }) => true,
         };
         if !comes_back || clauses.unread {
             return Some(None);
