@@ -5,7 +5,7 @@
 
 mod asking;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -160,6 +160,14 @@ impl<D: Desk> CarryOut<D> {
     /// Shows these users' ids from now on.
     pub fn set_users(&mut self, users: Users) {
         self.users = users;
+    }
+
+    /// Hands over by these from now on. Of accounts that changed it is not known any more what keeps them from sending.
+    pub fn set_channels(&mut self, channels: Channels, changed: &BTreeSet<String>) {
+        self.channels = channels;
+        self.paused.retain(|(account, _), _| !changed.contains(account));
+        self.halted.retain(|account, _| !changed.contains(account));
+        self.stopped.clear();
     }
 
     /// Tries again what stopped because of its channel.

@@ -230,6 +230,7 @@ pub enum Recalled {
 }
 
 /// Who carries which endpoint.
+#[derive(Clone)]
 pub struct Channels {
     bound: BTreeMap<(String, String), Arc<dyn Channel>>,
     otherwise: Arc<dyn Channel>,
@@ -253,6 +254,20 @@ impl Channels {
     #[must_use]
     pub fn bind(mut self, account: &str, endpoint: &str, channel: Arc<dyn Channel>) -> Self {
         self.bound.insert((account.into(), endpoint.into()), channel);
+        self
+    }
+
+    /// The same with no account bound.
+    #[must_use]
+    pub fn unbound(&self) -> Self {
+        Channels { bound: BTreeMap::new(), otherwise: self.otherwise.clone() }
+    }
+
+    /// Lets an account's endpoints be carried as they are there.
+    #[must_use]
+    pub fn bind_as(mut self, account: &str, there: &Channels) -> Self {
+        let endpoints = there.bound.iter().filter(|((of, _), _)| of == account);
+        self.bound.extend(endpoints.map(|(name, channel)| (name.clone(), channel.clone())));
         self
     }
 

@@ -1,6 +1,6 @@
 //! Which channels are real: those of the accounts that `tagcast.toml` binds. All others write to the sandbox's file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use super::{Failure, Project};
 use crate::base::world::World;
 use crate::deliver::channel::Channels;
 use crate::deliver::channels;
+use crate::deliver::wire::account::Settings;
 use crate::deliver::wire::http::Http;
 use crate::diag::Msg;
 use crate::msg;
@@ -19,23 +20,63 @@ use crate::program::typed::{Action, Campaign, Channel, Via};
 /// # Errors
 /// Settings that do not fit, secrets that are not there.
 pub fn channels(project: &Project, store: &Path, world: &Arc<dyn World>) -> Result<Channels, Failure> {
-    let mut all = Channels::sandbox(&project.outbox(store), world.clone())?;
-    let mut http = None;
-    for (name, account) in &project.config.accounts {
-        let settings = account.settings(name, &project.folder)?;
-        check(project, name, &settings.platform)?;
-        if settings.platform == "sandbox" {
-            continue;
-        }
-        let http = match &http {
-            Some(http) => Arc::clone(http),
-            None => Arc::clone(http.insert(Http::new().map_err(Failure::new)?)),
-        };
-        for (endpoint, channel) in channels::of_account(settings, &http, world)? {
-            all = all.bind(name, endpoint, channel);
-        }
+    Ok(Bound::new(project, store, world)?.channels)
+}
+
+/// The accounts that `tagcast.toml` binds, their secrets read, and the channels of a program.
+pub struct Bound {
+    settings: BTreeMap<String, Settings>,
+    channels: Channels,
+    http: Option<Arc<Http>>,
+}
+
+impl Bound {
+    /// # Errors
+    /// Settings that do not fit, secrets that are not there.
+    pub fn new(project: &Project, store: &Path, world: &Arc<dyn World>) -> Result<Self, Failure> {
+        let channels = Channels::sandbox(&project.outbox(store), world.clone())?;
+        let nothing = Bound { settings: BTreeMap::new(), channels, http: None };
+        Ok(nothing.renewed(project, world)?.0)
     }
-    Ok(all)
+
+    /// As the files say now, and the accounts that they say something else of; the others keep their channels, with their tokens.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn renewed(&self, project: &Project, world: &Arc<dyn World>) -> Result<(Self, BTreeSet<String>), Failure> {
+        let mut next = Bound { settings: BTreeMap::new(), channels: self.channels.unbound(), http: self.http.clone() };
+        let gone = self.settings.keys().filter(|name| !project.config.accounts.contains_key(*name));
+        let mut changed: BTreeSet<String> = gone.cloned().collect();
+        for (name, account) in &project.config.accounts {
+            let settings = account.settings(name, &project.folder)?;
+            check(project, name, &settings.platform)?;
+            if self.settings.get(name) == Some(&settings) {
+                next.channels = next.channels.bind_as(name, &self.channels);
+            } else {
+                changed.insert(name.clone());
+                if settings.platform != "sandbox" {
+                    let http = match &next.http {
+                        Some(http) => Arc::clone(http),
+                        None => Arc::clone(next.http.insert(Http::new().map_err(Failure::new)?)),
+                    };
+                    for (endpoint, channel) in channels::of_account(settings.clone(), &http, world)? {
+                        next.channels = next.channels.bind(name, endpoint, channel);
+                    }
+                }
+            }
+            next.settings.insert(name.clone(), settings);
+        }
+        Ok((next, changed))
+    }
+
+    pub fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// By the accounts' names.
+    pub fn settings(&self) -> &BTreeMap<String, Settings> {
+        &self.settings
+    }
 }
 
 /// An account is one of the program's, on the platform that the program says.

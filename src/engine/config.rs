@@ -18,7 +18,7 @@ use crate::store::Store;
 pub const FILE_NAME: &str = "tagcast.toml";
 
 /// The file's content; unknown keys are errors, so that a misspelt one is not silently without effect.
-#[derive(Deserialize, Debug, Default, Clone)]
+#[derive(Deserialize, PartialEq, Debug, Default, Clone)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the store is, relative to the folder.
@@ -40,7 +40,7 @@ pub struct Config {
 }
 
 /// `[ledger]`: where it is, when it is not a file in the store, and how long old runs are kept in full.
-#[derive(Deserialize, Debug, Clone, Default)]
+#[derive(Deserialize, PartialEq, Debug, Clone, Default)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerConfig {
     /// A PostgreSQL database; without a password.
@@ -111,7 +111,7 @@ fn has_password(url: &str) -> bool {
 
 /// `[accounts.NAME]`: a real account. Secrets are named here, never written: each is in a variable of the environment or in a file that
 /// only its owner may read.
-#[derive(Deserialize, Debug, Clone, Default)]
+#[derive(Deserialize, PartialEq, Debug, Clone, Default)]
 #[serde(deny_unknown_fields)]
 pub struct AccountConfig {
     /// The account's own name, unless said.
@@ -143,6 +143,12 @@ pub struct AccountConfig {
 }
 
 impl AccountConfig {
+    /// The files that the settings are read from, relative to the folder.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.secret_file, &self.refresh_token_file, &self.callback_token_file, &self.callback_key_file, &self.platform_key];
+        files.into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// The settings of the account, its secrets read; files are relative to the folder.
     ///
     /// # Errors
@@ -191,7 +197,7 @@ impl AccountConfig {
 }
 
 /// `[[tags]]`: a file of users.
-#[derive(Deserialize, Debug, Clone)]
+#[derive(Deserialize, PartialEq, Debug, Clone)]
 #[serde(deny_unknown_fields)]
 pub struct TagsSource {
     pub file: PathBuf,
@@ -199,7 +205,7 @@ pub struct TagsSource {
 }
 
 /// `[[events]]`: a file of events of one kind.
-#[derive(Deserialize, Debug, Clone)]
+#[derive(Deserialize, PartialEq, Debug, Clone)]
 #[serde(deny_unknown_fields)]
 pub struct EventsSource {
     pub event: String,

@@ -3,7 +3,6 @@
 //! [`ROUTES`] is the list of what there is; `openapi.json` describes the same, and a test holds the two together. Nothing here decides or
 //! sends: what comes in is made durable, acknowledged, and the scheduler's bell is rung.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use super::Office;
 use super::inbox::Slot;
 use super::intake::{Intake, Kind};
 use super::listener::Limited;
-use crate::deliver::callback::{Callbacks, Incoming};
+use crate::deliver::callback::Incoming;
 use crate::deliver::ledger::NewCall;
 use crate::deliver::wire::secret::Secret;
 use crate::deliver::wire::sign::same;
@@ -101,7 +100,6 @@ impl Listen {
 struct Hall {
     office: Arc<Office>,
     token: Option<Secret>,
-    callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
     slot: Slot,
     intake: Arc<Intake>,
 }
@@ -116,20 +114,14 @@ impl Server {
     ///
     /// # Errors
     /// An address that is taken or not ours.
-    pub fn bind(
-        listen: Listen,
-        office: Arc<Office>,
-        callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
-        slot: Slot,
-        intake: Arc<Intake>,
-    ) -> Result<Self, Failure> {
+    pub fn bind(listen: Listen, office: Arc<Office>, slot: Slot, intake: Arc<Intake>) -> Result<Self, Failure> {
         let at = listen.at;
         let bound = std::net::TcpListener::bind(at).and_then(|l| l.set_nonblocking(true).map(|()| l));
         let listener = bound.map_err(|e| {
             Failure::new(msg!("cannot listen on `{at}`: {e}", "无法监听 `{at}`：{e}"))
                 .help(msg!("choose another with `--listen 127.0.0.1:PORT`", "请用 `--listen 127.0.0.1:端口` 另选地址"))
         })?;
-        Ok(Server { listener, hall: Arc::new(Hall { office, token: listen.token, callbacks, slot, intake }) })
+        Ok(Server { listener, hall: Arc::new(Hall { office, token: listen.token, slot, intake }) })
     }
 
     /// Where it listens; the port is known even where 0 was asked for.
@@ -297,7 +289,8 @@ async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Bytes, kind: Kind)
 
 /// The platform asks whether anybody is there.
 async fn greet(State(hall): State<Arc<Hall>>, Path(account): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let Some(callbacks) = hall.callbacks.get(&account) else { return hall.no_account(&account, &headers) };
+    let all = hall.office.callbacks();
+    let Some(callbacks) = all.get(&account) else { return hall.no_account(&account, &headers) };
     let call = Incoming { query: query.as_deref().unwrap_or(""), signature: "", body: "", at: hall.office.world.now() };
     match callbacks.greet(&call) {
         Ok(text) => text.into_response(),
@@ -313,7 +306,8 @@ async fn callback(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(callbacks) = hall.callbacks.get(&account) else { return hall.no_account(&account, &headers) };
+    let all = hall.office.callbacks();
+    let Some(callbacks) = all.get(&account) else { return hall.no_account(&account, &headers) };
     let Ok(body) = String::from_utf8(body.into()) else {
         return refuse(StatusCode::BAD_REQUEST, &headers, &msg!("the body is not UTF-8", "请求体不是 UTF-8"));
     };

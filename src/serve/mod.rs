@@ -16,6 +16,7 @@ pub mod scheduler;
 pub mod sender;
 mod watch;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::base::world::World;
+use crate::deliver::callback::Callbacks;
+use crate::deliver::channel::Channels;
 use crate::deliver::ledger::{Ledger, Place, Writer};
 use crate::diag::Msg;
 use crate::engine::Failure;
@@ -54,6 +57,9 @@ pub trait Journal: Send + Sync {
     fn trouble(&self, why: &Failure, wait: Duration);
 }
 
+/// By account.
+pub type AllCallbacks = BTreeMap<String, Arc<dyn Callbacks>>;
+
 /// What the threads of the service have in common.
 pub struct Office {
     ledger: Arc<Mutex<Writer>>,
@@ -72,6 +78,10 @@ pub struct Office {
     past_is_old: AtomicBool,
     /// Users that came in since the sender looked.
     new_users: Mutex<Option<Users>>,
+    /// Channels for the sender, and the accounts that changed since it looked.
+    new_channels: Mutex<Option<(Channels, BTreeSet<String>)>>,
+    /// How each account's callbacks are read.
+    callbacks: Mutex<Arc<AllCallbacks>>,
 }
 
 impl Office {
@@ -87,12 +97,19 @@ impl Office {
             calls: AtomicBool::new(true),
             past_is_old: AtomicBool::new(false),
             new_users: Mutex::new(None),
+            new_channels: Mutex::new(None),
+            callbacks: Mutex::default(),
         }
     }
 
     /// The ledger, for one transaction.
     pub fn ledger(&self) -> MutexGuard<'_, Writer> {
         held(&self.ledger)
+    }
+
+    /// How each account's callbacks are read now.
+    pub fn callbacks(&self) -> Arc<AllCallbacks> {
+        held(&self.callbacks).clone()
     }
 
     /// The scheduler has to read the past anew.
@@ -119,8 +136,7 @@ pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>)
     let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
     let sender = Sender::new(office.clone(), &scheduler)?;
     let (slot, calls) = inbox::open();
-    let server =
-        listen.map(|listen| Server::bind(listen, office.clone(), scheduler.callbacks().clone(), slot, scheduler.intake()?)).transpose()?;
+    let server = listen.map(|listen| Server::bind(listen, office.clone(), slot, scheduler.intake()?)).transpose()?;
     let n = scheduler.project().campaigns().len();
     match server.as_ref().and_then(Server::address) {
         Some(at) => office.journal.say(msg!("serving {n} campaigns on http://{at}", "正在服务 {n} 个活动：http://{at}")),

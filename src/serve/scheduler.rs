@@ -14,11 +14,12 @@ use std::time::{Duration, Instant as Moment};
 use super::clock;
 use super::intake::Intake;
 use super::watch::Watch;
-use super::{Office, held};
+use super::{AllCallbacks, Office, held};
 use crate::base::{Type, UserNo};
-use crate::deliver::callback::{self, Callbacks, Incoming, Said, Saying, Who};
+use crate::deliver::callback::{self, Incoming, Said, Saying, Who};
 use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
+use crate::engine::binding::Bound;
 use crate::engine::data::Data;
 use crate::engine::decider::{Arrived, Decider, Done};
 use crate::engine::running::make_live;
@@ -60,8 +61,8 @@ pub struct Scheduler {
     decider: Option<Decider>,
     /// How far the ledger has the log of live changes; `None` until it is asked.
     fed: Option<u64>,
-    /// How each account's callbacks are read.
-    callbacks: BTreeMap<String, Arc<dyn Callbacks>>,
+    /// The accounts that messages leave by, and that call back.
+    bound: Bound,
     /// Who has which address, by tag.
     addresses: RefCell<BTreeMap<String, TextIndex>>,
     /// Where events come in, if they do.
@@ -87,12 +88,13 @@ impl Scheduler {
         if project.has_errors() {
             return Err(Failure::refused(errors(&project)).help(msg!("run `tagcast check`", "请运行 `tagcast check`")));
         }
-        let callbacks = callbacks(&project)?;
+        let bound = Bound::new(&project, store.dir(), &office.world)?;
+        *held(&office.callbacks) = Arc::new(callbacks(&bound)?);
         let started = Moment::now();
         let mut scheduler = Scheduler {
             office,
             program,
-            callbacks,
+            bound,
             addresses: RefCell::default(),
             intake: None,
             tables_read: started,
@@ -114,8 +116,8 @@ impl Scheduler {
         &self.project
     }
 
-    pub fn callbacks(&self) -> &BTreeMap<String, Arc<dyn Callbacks>> {
-        &self.callbacks
+    pub fn bound(&self) -> &Bound {
+        &self.bound
     }
 
     /// Opens the way in for events and tag changes.
@@ -267,11 +269,12 @@ impl Scheduler {
     /// Applies what platforms have told, so that an opt-out holds from the next hand-over on.
     fn apply_calls(&self) -> Result<(), Failure> {
         let office = &self.office;
+        let callbacks = office.callbacks();
         loop {
             let calls = office.ledger().calls(MOST_CALLS)?;
             for call in &calls {
                 let NewCall { account, at, query, signature, body } = &call.call;
-                let read = self.callbacks.get(account).map(|c| c.read(&Incoming { query, signature, body, at: *at }));
+                let read = callbacks.get(account).map(|c| c.read(&Incoming { query, signature, body, at: *at }));
                 let told = match read {
                     Some(Ok(said)) => Some(self.told(account, said)?),
                     Some(Err(_)) | None => None,
@@ -410,23 +413,26 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A program with errors is not taken over: the one before it goes on.
+    /// Takes over what the files say now, the program and its accounts together. Where they have errors, all stays as it is.
     fn reload(&mut self) -> Result<(), Failure> {
         let office = self.office.clone();
         let project = match load(&self.program, &office, &self.snapshot) {
             Ok(project) if !project.has_errors() => Arc::new(project),
             refused => {
-                office.metrics.reloads_refused.add(1);
-                let why = refused.map_or_else(|failure| failure.message, |project| errors(&project));
-                let Msg { en, zh } = why;
-                office.journal.say(msg!(
-                    "the changed program is not taken over, the one before it goes on: {en}",
-                    "未采用修改后的程序，继续使用之前的程序：{zh}"
-                ));
+                self.not_taken_over(refused.map_or_else(|failure| failure.message, |project| errors(&project)));
                 return Ok(());
             }
         };
-        if project.digest() == self.project.digest() {
+        let accounts = self.bound.renewed(&project, &office.world).and_then(|(bound, changed)| Ok((callbacks(&bound)?, bound, changed)));
+        let (callbacks, bound, changed) = match accounts {
+            Ok(accounts) => accounts,
+            Err(failure) => {
+                self.not_taken_over(failure.message);
+                return Ok(());
+            }
+        };
+        let same_program = project.digest() == self.project.digest();
+        if same_program && changed.is_empty() && project.config == self.project.config {
             return Ok(());
         }
         let before = std::mem::replace(&mut self.project, project);
@@ -440,14 +446,48 @@ impl Scheduler {
                 return Ok(());
             }
         }
+        self.bind(bound, callbacks, &changed);
+        office.metrics.reloads.add(1);
+        if same_program {
+            if changed.is_empty() {
+                office.journal.say(msg!("took over the changed `tagcast.toml`", "已采用修改后的 tagcast.toml"));
+            }
+            return Ok(());
+        }
         self.withdraw_gone(&before)?;
         if let Some(intake) = &self.intake {
             intake.declare(&self.project.program.schema, self.project.program.policy.zone);
         }
-        office.metrics.reloads.add(1);
         let n = self.project.campaigns().len();
         office.journal.say(msg!("took over the changed program: {n} campaigns", "已采用修改后的程序：{n} 个活动"));
         Ok(())
+    }
+
+    fn not_taken_over(&self, why: Msg) {
+        self.office.metrics.reloads_refused.add(1);
+        let Msg { en, zh } = why;
+        self.office.journal.say(msg!(
+            "the changed program is not taken over, the one before it goes on: {en}",
+            "未采用修改后的程序，继续使用之前的程序：{zh}"
+        ));
+    }
+
+    /// Messages leave by these accounts from the next claim on, and these may call back.
+    fn bind(&mut self, bound: Bound, callbacks: AllCallbacks, changed: &BTreeSet<String>) {
+        let office = &self.office;
+        self.bound = bound;
+        if changed.is_empty() {
+            return;
+        }
+        *held(&office.callbacks) = Arc::new(callbacks);
+        let mut new = held(&office.new_channels);
+        let mut all = new.take().map(|(_, changed)| changed).unwrap_or_default();
+        all.extend(changed.iter().cloned());
+        *new = Some((self.bound.channels().clone(), all));
+        drop(new);
+        office.hand_over.ring();
+        let names = changed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        office.journal.say(msg!("took over the changed accounts: {names}", "已采用修改后的账号：{names}"));
     }
 
     /// Ends the waits and follow-ups of campaigns that the program had and has no more.
@@ -478,14 +518,13 @@ impl Scheduler {
 }
 
 /// How each account's callbacks are read; those of the sandbox whoever has the token may tell.
-fn callbacks(project: &Project) -> Result<BTreeMap<String, Arc<dyn Callbacks>>, Failure> {
-    let mut all = BTreeMap::from([("sandbox".to_owned(), callback::of_sandbox())]);
-    for (name, account) in &project.config.accounts {
-        let settings = account.settings(name, &project.folder)?;
+fn callbacks(bound: &Bound) -> Result<AllCallbacks, Failure> {
+    let mut all = AllCallbacks::from([("sandbox".to_owned(), callback::of_sandbox())]);
+    for (name, settings) in bound.settings() {
         let at = |why: Msg| {
             Failure::new(Msg { en: format!("`[accounts.{name}]`: {}", why.en), zh: format!("`[accounts.{name}]`：{}", why.zh) })
         };
-        all.extend(callback::of_account(&settings).map_err(at)?.map(|callbacks| (name.clone(), callbacks)));
+        all.extend(callback::of_account(settings).map_err(at)?.map(|callbacks| (name.clone(), callbacks)));
     }
     Ok(all)
 }

@@ -8,7 +8,7 @@ use super::scheduler::Scheduler;
 use super::{Office, held};
 use crate::deliver::carry_out::{Carried, CarryOut};
 use crate::deliver::ledger::Writer;
-use crate::engine::{Failure, binding};
+use crate::engine::Failure;
 use crate::msg;
 
 /// How long it waits at most, so that it notices a wish to stop.
@@ -28,7 +28,7 @@ impl Sender {
     /// # Errors
     /// Channels that cannot be set up.
     pub fn new(office: Arc<Office>, scheduler: &Scheduler) -> Result<Self, Failure> {
-        let channels = binding::channels(scheduler.project(), scheduler.store().dir(), &office.world)?;
+        let channels = scheduler.bound().channels().clone();
         let carry = CarryOut::new(office.ledger.clone(), channels, scheduler.users(), office.world.clone());
         Ok(Sender { office, carry })
     }
@@ -41,6 +41,10 @@ impl Sender {
         while !office.world.stopping() {
             if let Some(users) = held(&office.new_users).take() {
                 self.carry.set_users(users);
+            }
+            if let Some((channels, changed)) = held(&office.new_channels).take() {
+                self.carry.set_channels(channels, &changed);
+                told.clear();
             }
             if office.clock.jumped().is_some() {
                 office.hand_over.wait(TICK);

@@ -1,23 +1,31 @@
-//! Whether the files of a program changed, without reading them.
+//! Whether the files of a program changed, by their looks: its text, `tagcast.toml`, and the files of secrets that this names.
 
+use std::fs::Permissions;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::engine::config::{Config, FILE_NAME};
 use crate::engine::{Failure, project};
 
-/// Path, size and time of each file of a program.
+/// What a file looks like from outside.
+type Looks = (u64, Option<SystemTime>, Permissions);
+
+/// Each file of a program; `None` for one that is not there.
 #[derive(PartialEq, Eq, Default)]
-pub struct Watch(Vec<(PathBuf, u64, Option<SystemTime>)>);
+pub struct Watch(Vec<(PathBuf, Option<Looks>)>);
 
 impl Watch {
     /// # Errors
     /// A folder that cannot be read.
     pub fn of(folder: &Path) -> Result<Self, Failure> {
+        // Whoever mends one that cannot be read changes it.
+        let config = Config::load(folder).unwrap_or_default();
         let mut files = project::source_files(folder)?;
-        files.push(folder.join(crate::engine::config::FILE_NAME));
+        files.push(folder.join(FILE_NAME));
+        files.extend(config.accounts.values().flat_map(|account| account.files()).map(|file| folder.join(file)));
         let of = |path: PathBuf| {
             let meta = std::fs::metadata(&path).ok();
-            (path, meta.as_ref().map_or(0, std::fs::Metadata::len), meta.and_then(|m| m.modified().ok()))
+            (path, meta.map(|m| (m.len(), m.modified().ok(), m.permissions())))
         };
         Ok(Watch(files.into_iter().map(of).collect()))
     }

@@ -19,7 +19,7 @@ use crate::msg;
 use crate::program::pack::{self, Pack, Wait};
 
 /// What `tagcast.toml` says of an account; secrets are read by then.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Settings {
     pub name: String,
     pub platform: String,
