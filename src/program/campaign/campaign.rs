@@ -223,7 +223,7 @@ impl Work<'_, '_> {
             Truth::Never => self.report(nobody(e.span)),
             Truth::Always => self.report(
                 Finding::new(&catalog::MATCHES_EVERYONE, e.span, msg!("this is true for every user", "这个条件对所有用户都成立")).fix(
-                    msg!("if every user is meant, say so", "如果确实要发给所有人，请明说"),
+                    msg!("if every user is meant, write `everyone`", "如果确实要发给所有人，请写 `全部用户`"),
                     e.span,
                     "everyone",
                     false,

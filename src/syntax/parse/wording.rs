@@ -46,6 +46,9 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
     if let Some(placed) = of_policy(&finding, token) {
         return placed;
     }
+    if let Some(named) = text_for_name(&finding, text.get(..start).unwrap_or(""), token) {
+        return named;
+    }
     let ids = expected.iter().filter_map(|r| keyword::by_id(format!("{r:?}").strip_prefix("k_")?));
     match nearest(token, ids.flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()))) {
         Some(near) => finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false),
@@ -141,6 +144,16 @@ fn of_policy(finding: &Finding, word: &str) -> Option<Finding> {
     keyword::spelled(word).filter(|k| OF_POLICY.contains(&k.en))?;
     let help = msg!("`{word}` is a line of `policy {{ … }}`, for all campaigns", "`{word}` 写在 `policy {{ … }}` 里,对所有活动有效");
     Some(finding.clone().help(help))
+}
+
+/// `send template "…"`: the text where its name belongs.
+fn text_for_name(finding: &Finding, before: &str, token: &str) -> Option<Finding> {
+    let words: Vec<&str> = before.split_whitespace().rev().take(2).filter_map(|word| Some(keyword::spelled(word)?.en)).collect();
+    let help = msg!(
+        "a template is sent by its name: declare it beside the campaign, `template hello \"…\"`, and write `send template hello`",
+        "模板按名称发送:请在活动旁声明 `模板 hello \"…\"`,再写 `发送 模板 hello`"
+    );
+    (matches!(token, "\"" | "'") && words == ["template", "send"]).then(|| finding.clone().help(help))
 }
 
 /// `当地域`: a Chinese keyword and what follows it, read as one word.
