@@ -6,14 +6,16 @@ mod delivery;
 
 use std::sync::Arc;
 
-use delivery::{DUE, OF, Place, Wanted, always, at, day, ids, on_server, state, users, verified, world};
+use delivery::{DUE, OF, Place, Wanted, always, at, day, ids, on_server, recount, state, users, verified, world};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Counts, Refusal, Reply, Then, Verdict};
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
-use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, NewCall, News, ReceiptKind, State, Taken, Told, What, Writer};
+use tagcast::deliver::ledger::{
+    Happened, Ledger, LedgerError, MessageKey, NewCall, News, ReceiptKind, State, StillPlanned, Taken, Told, What, Writer,
+};
 use tagcast::eval::Receipt;
 use tagcast::program::expr::OwnEvent;
 
@@ -187,6 +189,42 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!(place.sent("b"), 0);
     assert!(ledger.reports(Some("b")).unwrap()[0].finished_at.is_some());
+    verified(&ledger);
+}
+
+/// Users who end their consent lose their slots until the claim; what is claimed meanwhile is not struck, and nothing else then either.
+#[test]
+fn consent_that_ends_counts_until_the_claim() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
+    let before = ledger.still_planned().unwrap();
+    assert_eq!((before.len(), before[0].campaign.as_str(), before[0].users.len()), (1, "a", 10));
+    let strike = |ledger: &mut Writer, of: &[StillPlanned], users: &[u32]| {
+        ledger.strike(&[(&of[0], users.iter().map(|user| UserNo(*user)).collect())], at("2026-11-11 09:59"))
+    };
+    assert_eq!(strike(&mut ledger, &before, &[7, 8]).unwrap(), 2);
+    // The first three are claimed; who has looked before that strikes nobody.
+    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
+    let Taken::Claim(claim) = ledger.claim(due, 3, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let claimed: Vec<u32> = claim.batch(&ids(&users(OF))).messages.iter().map(|m| m.user.0).collect();
+    assert!(matches!(strike(&mut ledger, &before, &[claimed[0], 9]), Err(LedgerError::Overtaken(_))));
+    let all = Answer::Taken(claimed.iter().map(|user| Verdict::Accepted { id: user.to_string() }).collect());
+    ledger.answer(claim, &all, at(DUE)).unwrap();
+    let now = ledger.still_planned().unwrap();
+    let left: Vec<u32> = now[0].users.iter().map(|user| user.0).collect();
+    assert_eq!(left, (0..10).filter(|user| !claimed.contains(user) && ![7, 8].contains(user)).collect::<Vec<_>>());
+    assert_eq!(strike(&mut ledger, &now, &left[..1]).unwrap(), 1);
+    recount(&ledger, &["a"]);
+    place.carry(&mut ledger, DUE, &[]);
+    assert_eq!(place.sent("a"), 10 - 3 - claimed.len());
+    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!((report.planned, report.in_state(State::Accepted)), (7, 7));
+    let stopped: i64 = report.stopped.iter().filter(|s| s.reason == "no_consent").map(|s| s.users).sum();
+    assert_eq!((stopped, report.finished_at.is_some()), (3, true));
+    assert_eq!(ledger.still_planned().unwrap(), []);
+    recount(&ledger, &["a"]);
     verified(&ledger);
 }
 
