@@ -543,3 +543,35 @@ fn plan_and_why_show_own_times() {
     assert!(out.contains("not due any more") && out.contains("run of 2027-03-01 20:30: accepted"), "{out}");
     assert_eq!(out.matches("run of").count(), 1, "{out}");
 }
+
+/// An old copy of the ledger that is put back: what was due by then is given up, and nobody gets anything twice.
+#[test]
+fn an_old_copy_of_the_ledger_sends_at_no_turn_twice() {
+    if module_path!().starts_with("on_server") {
+        return; // It is about a file.
+    }
+    let mut bench = own(&format!(
+        "tag plan_end date base
+         {}
+         campaign renew {{ when everyone send template t at 9:00 on 2, 1, 0 days before plan_end }}",
+        DAILY
+    ));
+    bench.set("ten", "plan_end", on("2027-03-03"));
+    let ledger = bench.store().join("ledger.db");
+    bench.run(FROM, "2027-03-01 12:00");
+    let old = std::fs::read(&ledger).unwrap();
+    bench.run("2027-03-01 12:00", "2027-03-03 12:00");
+    let before = (days(&bench, "c", Zone::SHANGHAI), days(&bench, "renew", Zone::SHANGHAI));
+    std::fs::write(&ledger, old).unwrap();
+    let world: std::sync::Arc<dyn tagcast::base::world::World> = std::sync::Arc::new(SimulatedWorld::at(at("2027-03-03 12:05")));
+    let given_up = tagcast::engine::restoring::go_on(&bench.place(), &bench.project(), "li", &world).unwrap().expect("it is behind");
+    assert_eq!(given_up.missed, [("c".to_string(), 1), ("renew".to_string(), 2)]);
+    bench.run("2027-03-03 12:05", "2027-03-03 21:00");
+    let (times, dates) = (days(&bench, "c", Zone::SHANGHAI), days(&bench, "renew", Zone::SHANGHAI));
+    assert_eq!(dates, before.1);
+    let new: Vec<&String> = times.iter().filter(|t| !before.0.contains(t)).collect();
+    assert_eq!(new, ["late 2027-03-03 20:00", "plain 2027-03-03 18:00"]);
+    assert_eq!(times.len(), before.0.len() + 2);
+    // What comes after is another message for the channel, too, and not taken for one of the lost ones.
+    bench.verified();
+}

@@ -5,6 +5,7 @@ use super::db::{Connection, ToValue, params};
 use super::error::LedgerError;
 use super::inbox::id_digest;
 use super::record::{Answered, Claimed, Learned, Planned, Record, Segment, Taken, Timed};
+use super::schema::FIRST_NUMBER;
 use super::state::State;
 use super::{bulk, encode};
 use crate::base::UserNo;
@@ -75,7 +76,10 @@ impl Tables<'_> {
             Record::Released { scope, name, who: _ } => {
                 self.guarded("DELETE FROM hold WHERE scope = ? AND name = ?", params![scope, name], "hold in force")
             }
-            Record::Restored { who: _ } => Ok(()),
+            Record::Restored { who: _ } => self.run(
+                "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                params![FIRST_NUMBER, (at / 1000).to_string()],
+            ),
             Record::Tried(t) => self.run(
                 "INSERT INTO trial (trial, campaign, template, channel, user_no, key, who, at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![t.trial, t.campaign, t.template, t.channel, t.user, t.key, t.who, at, State::Claimed.code()],

@@ -1,7 +1,8 @@
 //! Going on with an old copy of the ledger, on a person's word.
 //!
 //! Between the copy and now something may have been handed over that the copy does not know. So nothing that was due by now is handed over
-//! by it any more: what is planned is withdrawn, what waits is ended. It is safe and not complete; who was left out is in the report.
+//! by it any more: what is planned is withdrawn, what waits is ended. It is safe and not complete; who was left out is in the report. What is
+//! planned from then on has numbers that were never used, so that no platform takes it for what it has.
 
 use std::sync::Arc;
 

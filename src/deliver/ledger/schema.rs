@@ -256,6 +256,24 @@ fn of_server(sql: &str) -> String {
 
 /// The next free number of a table. Of what several workers make it is given once and never again.
 pub(super) fn next_id(db: &Connection, table: &str) -> db::Result<i64> {
+    let next = next_in_turn(db, table)?;
+    // What platforms know a message by is made of these numbers. Those that the lost part of a ledger has used must not come again: a
+    // platform would take another message for one that it has.
+    if !["run", "batch", "trial"].contains(&table) {
+        return Ok(next);
+    }
+    let first = meta(db, FIRST_NUMBER)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    Ok(match (db, table) {
+        // A sequence goes on from where it was.
+        (Connection::Postgres(_), "batch") => next.saturating_add(first),
+        _ => next.max(first),
+    })
+}
+
+/// In `meta`: the least number of runs, batches and test messages since an old copy was gone on with, the time of it in milliseconds.
+pub(super) const FIRST_NUMBER: &str = "first number";
+
+fn next_in_turn(db: &Connection, table: &str) -> db::Result<i64> {
     match (db, table) {
         (Connection::Postgres(_), "segment") => db.query_row("SELECT nextval('ids_segment')", (), |row| row.get(0)),
         (Connection::Postgres(_), "batch") => db.query_row("SELECT nextval('ids_batch')", (), |row| row.get(0)),
