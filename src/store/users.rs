@@ -216,8 +216,8 @@ impl NewUsers {
     }
 
     /// The row of an id, or the empty slot where it belongs.
-    fn slot_of(&self, id: &str) -> Result<u32, usize> {
-        for slot in probe(xxh3_64(id.as_bytes()), self.slots.len()) {
+    fn slot_of(&self, id: &str, hash: u64) -> Result<u32, usize> {
+        for slot in probe(hash, self.slots.len()) {
             match self.slots.get(slot).and_then(|s| s.checked_sub(1)) {
                 None => return Err(slot),
                 Some(row) if self.id(row as usize) == Some(id.as_bytes()) => return Ok(row),
@@ -229,7 +229,31 @@ impl NewUsers {
 
     /// The number of an id, a new one at first sight; `None` when all numbers are given out.
     pub fn get_or_add(&mut self, id: &str) -> Option<UserNo> {
-        let slot = match self.slot_of(id) {
+        self.get_or_add_hashed(id, xxh3_64(id.as_bytes()))
+    }
+
+    /// The numbers of many ids, as [`Self::get_or_add`] gives them one by one; the memory is asked for many of them at once.
+    pub fn get_or_add_each(&mut self, ids: &[&str]) -> Option<Vec<UserNo>> {
+        let mut numbers = Vec::with_capacity(ids.len());
+        for some in ids.chunks(LOOKED_UP_AT_ONCE) {
+            while (self.len() + some.len()) * 2 > self.slots.len() {
+                self.grow();
+            }
+            let mask = self.slots.len() - 1;
+            let hashes: Vec<u64> = some.iter().map(|id| xxh3_64(id.as_bytes())).collect();
+            // Only to have them near: each step is done for all before the next one.
+            let rows: Vec<u32> = hashes.iter().map(|hash| self.slots.get(*hash as usize & mask).copied().unwrap_or(0)).collect();
+            let ids_there = rows.iter().filter_map(|row| self.id(row.checked_sub(1)? as usize)?.first().copied());
+            std::hint::black_box(ids_there.fold(0u8, u8::wrapping_add));
+            for (id, hash) in some.iter().zip(hashes) {
+                numbers.push(self.get_or_add_hashed(id, hash)?);
+            }
+        }
+        Some(numbers)
+    }
+
+    fn get_or_add_hashed(&mut self, id: &str, hash: u64) -> Option<UserNo> {
+        let slot = match self.slot_of(id, hash) {
             Ok(row) => return Some(UserNo(self.first + row)),
             Err(slot) => slot,
         };

@@ -121,9 +121,12 @@ impl TagImport<'_> {
         blocks.for_each(&wanted, |block| {
             steps.block(&block)?;
             let Block { lines, ids, columns, errors: mut found, .. } = block;
-            for ((row, id), line) in ids.known_to(snapshot.users()).enumerate().zip(&lines) {
-                let Some((id, known)) = id else { continue };
-                match users.add(id, known, *line)? {
+            let ids: Vec<_> = ids.known_to(snapshot.users()).collect();
+            let unknown: Vec<&str> = ids.iter().flatten().filter(|(_, known)| known.is_none()).map(|(id, _)| *id).collect();
+            let mut new = users.new.get_or_add_each(&unknown).ok_or(StoreError::TooManyUsers)?.into_iter();
+            for ((row, id), line) in ids.into_iter().enumerate().zip(&lines) {
+                let Some((user, is_new)) = id.and_then(|(_, known)| Some((known.or_else(|| new.next())?, known.is_none()))) else { continue };
+                match users.add(user, is_new, *line)? {
                     Err(why) => found.add(row, Some(self.id), why),
                     Ok(true) => lacking.iter().for_each(|name| found.add(row, Some(name), missing(name))),
                     Ok(false) => {}
@@ -253,11 +256,7 @@ impl UsersOfRows {
     }
 
     /// Notes the user of the next row; says whether the store has not seen the user before, or why there cannot be such a row.
-    fn add(&mut self, id: &str, known: Option<UserNo>, line: u64) -> Result<Result<bool, Words>, StoreError> {
-        let (user, is_new): (UserNo, bool) = match known {
-            Some(user) => (user, false),
-            None => (self.new.get_or_add(id).ok_or(StoreError::TooManyUsers)?, true),
-        };
+    fn add(&mut self, user: UserNo, is_new: bool, line: u64) -> Result<Result<bool, Words>, StoreError> {
         let row = u32::try_from(self.lines.len()).ok().filter(|r| *r != NO_ROW).ok_or(StoreError::TooManyUsers)?;
         self.lines.push(u32::try_from(line).unwrap_or(u32::MAX));
         if self.row_of_user.len() <= user.index() {
