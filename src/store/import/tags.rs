@@ -125,7 +125,9 @@ impl TagImport<'_> {
             let unknown: Vec<&str> = ids.iter().flatten().filter(|(_, known)| known.is_none()).map(|(id, _)| *id).collect();
             let mut new = users.new.get_or_add_each(&unknown).ok_or(StoreError::TooManyUsers)?.into_iter();
             for ((row, id), line) in ids.into_iter().enumerate().zip(&lines) {
-                let Some((user, is_new)) = id.and_then(|(_, known)| Some((known.or_else(|| new.next())?, known.is_none()))) else { continue };
+                let Some((user, is_new)) = id.and_then(|(_, known)| Some((known.or_else(|| new.next())?, known.is_none()))) else {
+                    continue;
+                };
                 match users.add(user, is_new, *line)? {
                     Err(why) => found.add(row, Some(self.id), why),
                     Ok(true) => lacking.iter().for_each(|name| found.add(row, Some(name), missing(name))),
