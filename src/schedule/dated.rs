@@ -33,7 +33,8 @@ pub fn next_due(at: TimeOfDay, zone: Zone, handled: Option<Instant>, since: Inst
     (0..CANDIDATE_DAYS).map(|n| zone.instant(first.plus_days(n), at)).find(is_next)
 }
 
-/// True for those whose day it is at an occasion; not known for those who have no date.
+/// True for those whose day it is at an occasion; not known for those who have no date, but on a day that is nobody's (four months after which
+/// date is the 31st of March?).
 pub fn condition(dated: &Dated, zone: Zone, due: Instant) -> Expr {
     let (first, last) = days_of(dated.at, zone, due);
     let mut days = vec![first];

@@ -31,7 +31,7 @@ impl Ledger {
     pub fn still_planned(&self) -> Result<Vec<StillPlanned>, LedgerError> {
         let sql = "SELECT s.segment, r.campaign, t.name, s.template, s.users, s.claimed, s.taken
             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)
-            WHERE s.rest = 0 AND s.claimed + s.taken < s.size ORDER BY s.segment";
+            WHERE s.rest = 0 AND s.claimed < s.size AND s.claimed + s.taken < s.size ORDER BY s.segment";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             let numbers: [i64; 3] = [row.get(0)?, row.get(5)?, row.get(6)?];
