@@ -245,7 +245,7 @@ fn case_01_killed_at_every_commit_and_around_every_request() {
             random ^= random >> 7;
             random ^= random << 17;
             let writes = points.iter().filter(|p| matches!(p, Point::Write(_))).count();
-            let of = if n % 3 == 0 { 0..writes } else { writes..points.len() };
+            let of = if n % 3 == 0 && writes > 0 { 0..writes } else { writes..points.len() };
             chosen.push(points.remove(of.start + (random % of.len() as u64) as usize));
         }
         points = chosen;
