@@ -353,10 +353,10 @@ fn damage_is_told_by_file() {
         ("".to_string(), "is damaged: it is not valid JSON (line 1, column 0)"),
         (manifest[..manifest.len() / 2].into(), "is damaged: it is not valid JSON"),
         ("{\"name\": \"other\"}".into(), "is a folder with other files and not a store"),
-        (manifest.replace("\"version\": 2", "\"version\": 3"), "is of store version 3, this tagcast knows up to 2: use a newer tagcast"),
+        (manifest.replace("\"version\": 3", "\"version\": 4"), "is of store version 4, this tagcast knows up to 3: use a newer tagcast"),
         (
-            manifest.replace("\"version\": 2", "\"version\": 0"),
-            "is of store version 0, this tagcast reads versions 1 to 2: import the sources",
+            manifest.replace("\"version\": 3", "\"version\": 0"),
+            "is of store version 0, this tagcast reads versions 1 to 3: import the sources",
         ),
         (manifest.replace("tags/age", "../age"), "it names a file outside the store"),
         (manifest.replace("\"first\": 0", "\"first\": 5"), "user numbers have a gap at 0"),

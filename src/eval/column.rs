@@ -9,7 +9,7 @@ use arrow_buffer::BooleanBuffer;
 use super::lanes::{Data, Lanes, Scalar, SetRef};
 use super::masks::{BLOCK, Bits, NONE, Truths, among, and, count, first, rows, set, within};
 use super::ready::{Ready, in_list};
-use super::scan::{Number, one_of, scan, shares_any};
+use super::scan::{BitSet, Number, one_of, prefetch, scan};
 use crate::base::Place;
 use crate::store::{BlockStats, ChangedBlock, ColumnData, Extent};
 
@@ -91,7 +91,8 @@ impl<'b> Source<'b> {
             ColumnData::Float(a) => Scalar::Float(a.value(row)),
             ColumnData::Code8(a) => Scalar::Int(a.value(row).into()),
             ColumnData::Code16(a) => Scalar::Int(a.value(row).into()),
-            ColumnData::Bits(a) => Scalar::Set(SetRef::Bits(a.value(row))),
+            ColumnData::Bits32(a) => Scalar::Set(SetRef::Bits(a.value(row).into())),
+            ColumnData::Bits64(a) => Scalar::Set(SetRef::Bits(a.value(row))),
             ColumnData::List(a) => Scalar::Set(SetRef::Row(a, row)),
             ColumnData::Date(a) => Scalar::Int(a.value(row).into()),
             ColumnData::Time(a) => Scalar::Int(a.value(row).into()),
@@ -128,7 +129,7 @@ impl<'b> Source<'b> {
             ColumnData::Instant(a) => widened!(a, Int, 0i64),
             ColumnData::Ratio(a) => widened!(a, Float, 0f64),
             ColumnData::Float(a) => widened!(a, Float, 0f64),
-            ColumnData::Bits(_) | ColumnData::List(_) | ColumnData::Place(_) | ColumnData::Text(_) => {
+            ColumnData::Bits32(_) | ColumnData::Bits64(_) | ColumnData::List(_) | ColumnData::Place(_) | ColumnData::Text(_) => {
                 return Lanes::collect(&known, |row| self.get(start + row));
             }
         };
@@ -195,7 +196,11 @@ impl<'b> Source<'b> {
                 Ready::Float { lo, hi } => values!(a).between(*lo, *hi),
                 other => values!(a).that(|v| other.float(v)),
             },
-            ColumnData::Bits(a) => match test {
+            ColumnData::Bits32(a) => match test {
+                Ready::Set { all: false, bits, .. } => values!(a).shares_any(*bits as u32),
+                other => values!(a).that(|v| other.bit_set(v.into())),
+            },
+            ColumnData::Bits64(a) => match test {
                 Ready::Set { all: false, bits, .. } => values!(a).shares_any(*bits),
                 other => values!(a).that(|v| other.bit_set(v)),
             },
@@ -251,6 +256,8 @@ impl<T: Copy> Values<'_, T> {
     #[inline(always)]
     fn either_way(&self, one: impl Fn(T) -> bool, all: impl FnOnce(&[T]) -> Bits) -> Bits {
         if self.few < FEW_A_BYTE * size_of::<T>() {
+            // All of them are on their way before the first is looked at.
+            rows(self.wanted).for_each(|row| prefetch(self.values, row));
             return among(self.wanted, |row| self.values.get(row).is_some_and(|v| one(*v)));
         }
         all(self.values)
@@ -281,18 +288,18 @@ impl Values<'_, u8> {
     }
 }
 
-impl Values<'_, u64> {
-    fn shares_any(&self, members: u64) -> Bits {
-        self.either_way(|v| v & members != 0, |values| shares_any(values, members))
+impl<T: BitSet> Values<'_, T> {
+    fn shares_any(&self, members: T) -> Bits {
+        self.either_way(|v| v.shares(members), |values| T::shares_any(values, members))
     }
 }
 
 /// More codes are looked up in a table: comparisons are wide, a table is not.
 const FEW_CODES: usize = 16;
 
-/// Looking at single values pays below so many of a block for each byte that a value has: a scan reads 10 to 22 bytes a nanosecond, a single value that
-/// is far from the one before takes 7 to 10 (`cargo bench --bench queries`; between 16 and 40 it makes little difference).
-const FEW_A_BYTE: usize = 32;
+/// Looking at single values pays below so many of a block for each byte that a value has: fewer lines of memory are read then (`cargo bench --bench
+/// queries`; between 32 and 64 it makes little difference).
+const FEW_A_BYTE: usize = 48;
 
 fn block<T>(values: &[T], start: usize, n: usize) -> &[T] {
     values.get(start..start + n).unwrap_or_default()

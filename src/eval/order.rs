@@ -133,8 +133,8 @@ fn width(data: &ColumnData) -> f64 {
         ColumnData::Bool(_) => 0.125,
         ColumnData::Int8(_) | ColumnData::Code8(_) => 1.0,
         ColumnData::Int16(_) | ColumnData::Code16(_) => 2.0,
-        ColumnData::Int32(_) | ColumnData::Ratio(_) | ColumnData::Date(_) | ColumnData::Time(_) => 4.0,
-        ColumnData::Int64(_) | ColumnData::Float(_) | ColumnData::Bits(_) | ColumnData::Instant(_) => 8.0,
+        ColumnData::Int32(_) | ColumnData::Bits32(_) | ColumnData::Ratio(_) | ColumnData::Date(_) | ColumnData::Time(_) => 4.0,
+        ColumnData::Int64(_) | ColumnData::Float(_) | ColumnData::Bits64(_) | ColumnData::Instant(_) => 8.0,
         ColumnData::Place(_) => 16.0,
         ColumnData::List(_) | ColumnData::Text(_) => LONG,
     }

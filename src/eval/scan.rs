@@ -52,15 +52,33 @@ pub fn one_of(values: &[u8], codes: &[u8]) -> Bits {
     scan(values, |v| codes.iter().fold(false, |found, code| found | (v == *code)))
 }
 
-/// Bit `i` is whether bit set `i` shares a member with `members`.
-pub fn shares_any(values: &[u64], members: u64) -> Bits {
-    #[cfg(target_arch = "x86_64")]
-    if has_avx512() {
-        // SAFETY: the features were found at run time.
-        return unsafe { x86::shares_any(values, members) };
-    }
-    scan(values, |v| v & members != 0)
+/// A set as bits, as wide as columns have them.
+pub trait BitSet: Copy {
+    fn shares(self, members: Self) -> bool;
+    /// Bit `i` is whether set `i` shares a member with `members`.
+    fn shares_any(values: &[Self], members: Self) -> Bits;
 }
+
+macro_rules! bit_sets {
+    ($($t:ident)*) => {
+        $(impl BitSet for $t {
+            fn shares(self, members: $t) -> bool {
+                self & members != 0
+            }
+
+            fn shares_any(values: &[$t], members: $t) -> Bits {
+                #[cfg(target_arch = "x86_64")]
+                if has_avx512() {
+                    // SAFETY: the features were found at run time.
+                    return unsafe { x86::shares_any::$t(values, members) };
+                }
+                scan(values, |v| v.shares(members))
+            }
+        })*
+    };
+}
+
+bit_sets!(u32 u64);
 
 /// Bit `i` is whether any other test holds for value `i`.
 pub fn scan<T: Copy>(values: &[T], holds: impl Fn(T) -> bool) -> Bits {
@@ -179,10 +197,20 @@ mod x86 {
         by_registers!(values, 64, _mm512_loadu_epi8, among, |v| codes.contains(&v))
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
-    pub fn shares_any(values: &[u64], members: u64) -> Bits {
-        let wanted = _mm512_set1_epi64(members as i64);
-        by_registers!(values, 8, _mm512_loadu_epi64, |v| _mm512_test_epi64_mask(v, wanted), |v| v & members != 0)
+    pub mod shares_any {
+        use super::*;
+
+        #[target_feature(enable = "avx512f,avx512bw")]
+        pub fn u32(values: &[u32], members: u32) -> Bits {
+            let wanted = _mm512_set1_epi32(members as i32);
+            by_registers!(values, 16, _mm512_loadu_epi32, |v| _mm512_test_epi32_mask(v, wanted), |v| v & members != 0)
+        }
+
+        #[target_feature(enable = "avx512f,avx512bw")]
+        pub fn u64(values: &[u64], members: u64) -> Bits {
+            let wanted = _mm512_set1_epi64(members as i64);
+            by_registers!(values, 8, _mm512_loadu_epi64, |v| _mm512_test_epi64_mask(v, wanted), |v| v & members != 0)
+        }
     }
 
     #[target_feature(enable = "avx2")]
@@ -250,12 +278,15 @@ mod tests {
     fn codes_and_sets() {
         let codes: Vec<u8> = (0..4096u32).map(|i| (i * 7919 % 251) as u8).collect();
         let sets: Vec<u64> = (0..4096u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let narrow: Vec<u32> = sets.iter().map(|set| (set >> 32) as u32).collect();
         for n in LENGTHS {
             for few in [&[][..], &[250], &[0, 3, 200], &[1, 2, 3, 4, 5, 6, 7, 8]] {
                 hold(&codes[..n], &one_of(&codes[..n], few), |v| few.contains(&v));
             }
-            for members in [0, 1 << 63, 0b1011, u64::MAX] {
-                hold(&sets[..n], &shares_any(&sets[..n], members), |v| v & members != 0);
+            for members in [0, 1 << 63, 1 << 31, 0b1011, u64::MAX] {
+                hold(&sets[..n], &u64::shares_any(&sets[..n], members), |v| v & members != 0);
+                let members = members as u32;
+                hold(&narrow[..n], &u32::shares_any(&narrow[..n], members), |v| v & members != 0);
             }
         }
     }

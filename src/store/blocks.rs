@@ -152,10 +152,8 @@ impl BlockStats {
             ColumnData::Instant(a) => ints(a, from, len),
             ColumnData::Ratio(a) => floats(a, from, len),
             ColumnData::Float(a) => floats(a, from, len),
-            ColumnData::Bits(a) => {
-                let both = fold(a, from, len, (u64::MAX, 0u64), |(all, any), v| (all & v, any | v));
-                both.map_or(Extent::None, |(all, any)| Extent::Bits { all, any })
-            }
+            ColumnData::Bits32(a) => sets(a, from, len),
+            ColumnData::Bits64(a) => sets(a, from, len),
             ColumnData::List(_) | ColumnData::Place(_) | ColumnData::Text(_) => Extent::None,
         };
         BlockStats { known, extent }
@@ -196,6 +194,11 @@ fn floats<T: ArrowPrimitiveType<Native: Into<f64>>>(array: &PrimitiveArray<T>, f
     ends.filter(|(.., sound)| *sound).map_or(Extent::None, |(lo, hi, _)| Extent::Float { lo, hi })
 }
 
+fn sets<T: ArrowPrimitiveType<Native: Into<u64>>>(array: &PrimitiveArray<T>, from: usize, len: usize) -> Extent {
+    let both = fold(array, from, len, (u64::MAX, 0u64), |(all, any), v| (all & v.into(), any | v.into()));
+    both.map_or(Extent::None, |(all, any)| Extent::Bits { all, any })
+}
+
 fn bools(array: &BooleanArray, from: usize, len: usize) -> Extent {
     let part = array.slice(from, len);
     let (yes, no) = (part.true_count(), part.false_count());
@@ -211,11 +214,8 @@ fn spread(data: &ColumnData) -> Spread {
             counts.truncate(counts.iter().rposition(|n| *n > 0).map_or(0, |last| last + 1));
             Spread::Counts(counts)
         }
-        ColumnData::Bits(a) => {
-            let mut counts = vec![0u64; 64];
-            each(a, |bits| counts.iter_mut().zip(0..).for_each(|(n, member)| *n += bits >> member & 1));
-            Spread::Counts(counts)
-        }
+        ColumnData::Bits32(a) => members(a, 32),
+        ColumnData::Bits64(a) => members(a, 64),
         ColumnData::Int8(a) => steps(a, f64::from),
         ColumnData::Int16(a) => steps(a, f64::from),
         ColumnData::Int32(a) => steps(a, f64::from),
@@ -228,6 +228,15 @@ fn spread(data: &ColumnData) -> Spread {
         ColumnData::Float(a) => steps(a, |v| v),
         ColumnData::List(_) | ColumnData::Place(_) | ColumnData::Text(_) => Spread::None,
     }
+}
+
+fn members<T: ArrowPrimitiveType<Native: Into<u64>>>(array: &PrimitiveArray<T>, most: usize) -> Spread {
+    let mut counts = vec![0u64; most];
+    each(array, |bits| {
+        let bits: u64 = bits.into();
+        counts.iter_mut().zip(0..).for_each(|(n, member)| *n += bits >> member & 1);
+    });
+    Spread::Counts(counts)
 }
 
 fn each<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, mut take: impl FnMut(T::Native)) {
@@ -252,7 +261,7 @@ fn steps<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, number: impl Fn(T::Na
 fn form(data: &DataType) -> DataType {
     match data {
         DataType::Float32 | DataType::Float64 => DataType::Float64,
-        DataType::UInt64 => DataType::UInt64,
+        DataType::UInt32 | DataType::UInt64 => DataType::UInt64,
         _ => DataType::Int64,
     }
 }

@@ -6,7 +6,7 @@ use arrow_array::builder::{
 };
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32SecondType,
-    TimestampMicrosecondType, UInt8Type, UInt16Type, UInt64Type,
+    TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, PrimitiveArray};
 use arrow_schema::DataType;
@@ -28,7 +28,8 @@ enum Form {
     Float(PrimitiveBuilder<Float64Type>),
     Code8(PrimitiveBuilder<UInt8Type>),
     Code16(PrimitiveBuilder<UInt16Type>),
-    Bits(PrimitiveBuilder<UInt64Type>),
+    Bits32(PrimitiveBuilder<UInt32Type>),
+    Bits64(PrimitiveBuilder<UInt64Type>),
     Codes(LargeListBuilder<UInt16Builder>),
     Ints(LargeListBuilder<Int64Builder>),
     Texts(LargeListBuilder<LargeStringBuilder>),
@@ -50,7 +51,8 @@ impl ColumnBuilder {
             DataType::Float64 => Form::Float(PrimitiveBuilder::new()),
             DataType::UInt8 => Form::Code8(PrimitiveBuilder::new()),
             DataType::UInt16 => Form::Code16(PrimitiveBuilder::new()),
-            DataType::UInt64 => Form::Bits(PrimitiveBuilder::new()),
+            DataType::UInt32 => Form::Bits32(PrimitiveBuilder::new()),
+            DataType::UInt64 => Form::Bits64(PrimitiveBuilder::new()),
             DataType::LargeList(item) => match item.data_type() {
                 DataType::UInt16 => Form::Codes(LargeListBuilder::new(UInt16Builder::new()).with_field(item)),
                 DataType::Int64 => Form::Ints(LargeListBuilder::new(Int64Builder::new()).with_field(item)),
@@ -76,9 +78,8 @@ impl ColumnBuilder {
             (Form::Float(b), v) => b.append_option(if let Some(Value::Number(x) | Value::Distance(x)) = v { Some(*x) } else { None }),
             (Form::Code8(b), v) => b.append_option(code(v).and_then(|c| c.try_into().ok())),
             (Form::Code16(b), v) => b.append_option(code(v)),
-            (Form::Bits(b), v) => b.append_option(
-                items(v).map(|of| of.iter().filter_map(|i| code(Some(i)).filter(|c| *c < 64)).fold(0, |bits, c| bits | 1u64 << c)),
-            ),
+            (Form::Bits32(b), v) => b.append_option(bits(v).map(|bits| bits as u32)),
+            (Form::Bits64(b), v) => b.append_option(bits(v)),
             (Form::Codes(b), v) => append_list(b, v, |items, v| items.append_option(code(Some(v)))),
             (Form::Ints(b), v) => append_list(b, v, |items, v| items.append_option(int(Some(v)))),
             (Form::Texts(b), v) => append_list(b, v, |items, v| items.append_option(text(Some(v)))),
@@ -107,7 +108,8 @@ impl ColumnBuilder {
             Form::Float(mut b) => ColumnData::Float(b.finish()),
             Form::Code8(mut b) => ColumnData::Code8(b.finish()),
             Form::Code16(mut b) => ColumnData::Code16(b.finish()),
-            Form::Bits(mut b) => ColumnData::Bits(b.finish()),
+            Form::Bits32(mut b) => ColumnData::Bits32(b.finish()),
+            Form::Bits64(mut b) => ColumnData::Bits64(b.finish()),
             Form::Codes(mut b) => ColumnData::List(b.finish()),
             Form::Ints(mut b) => ColumnData::List(b.finish()),
             Form::Texts(mut b) => ColumnData::List(b.finish()),
@@ -144,6 +146,12 @@ fn code(value: Option<&Value>) -> Option<u16> {
     if let Some(Value::Enum(c)) = value { Some(*c) } else { None }
 }
 
+/// Bit `n` is the member with code `n`.
+fn bits(value: Option<&Value>) -> Option<u64> {
+    let bit = |item: &Value| code(Some(item)).and_then(|c| 1u64.checked_shl(c.into()));
+    items(value).map(|of| of.iter().filter_map(bit).fold(0, |bits, bit| bits | bit))
+}
+
 fn text(value: Option<&Value>) -> Option<&str> {
     if let Some(Value::Text(t)) = value { Some(t) } else { None }
 }
@@ -172,7 +180,8 @@ pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &[Pick]) -> ColumnData {
         DataType::Float64 => primitive!(Float),
         DataType::UInt8 => primitive!(Code8),
         DataType::UInt16 => primitive!(Code16),
-        DataType::UInt64 => primitive!(Bits),
+        DataType::UInt32 => primitive!(Bits32),
+        DataType::UInt64 => primitive!(Bits64),
         DataType::Date32 => primitive!(Date),
         DataType::Time32(_) => primitive!(Time),
         DataType::Timestamp(..) => {

@@ -119,7 +119,7 @@ impl Column {
                 }
             };
         }
-        primitives!(Int8 Int16 Int32 Int64 Ratio Float Code8 Code16 Bits Date Time Instant)
+        primitives!(Int8 Int16 Int32 Int64 Ratio Float Code8 Code16 Bits32 Bits64 Date Time Instant)
     }
 }
 

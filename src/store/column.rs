@@ -7,7 +7,7 @@
 //! | `ratio` · `number`, `distance` | f32 · f64 |
 //! | `money`, elapsed and calendar time | i64 (minor units · microseconds · months and days) |
 //! | `enum` | a member's code in 8 bits, or 16 when there are more than 256 members |
-//! | `set of enum` | a bit a member up to 64 members, otherwise a list of codes |
+//! | `set of enum` | a bit a member: 32 bits up to 32 members, 64 up to 64; otherwise a list of codes |
 //! | `set of text`, `set of int` | a list, sorted, without repeats |
 //! | `date` · `time` · `instant` | days · seconds · microseconds in UTC |
 //! | `place` | latitude and longitude, f64 each |
@@ -18,7 +18,8 @@
 use arrow_array::types::Int64Type;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Date32Array, FixedSizeListArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
-    Int64Array, LargeListArray, LargeStringArray, Time32SecondArray, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt64Array,
+    Int64Array, LargeListArray, LargeStringArray, Time32SecondArray, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array,
+    UInt64Array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, TimeUnit};
@@ -30,6 +31,8 @@ use crate::base::{Calendar, Date, Elapsed, Instant, Place, TimeOfDay, Type, Valu
 
 /// Sets over an enum with at most this many members are bit sets.
 pub const MAX_BIT_MEMBERS: usize = 64;
+/// And with at most this many, narrow ones.
+const MAX_NARROW_MEMBERS: usize = 32;
 
 /// The values themselves. Which variant a type has is fixed: [`ColumnData::data_type_of`].
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +49,8 @@ pub enum ColumnData {
     Code8(UInt8Array),
     Code16(UInt16Array),
     /// `set of enum`: bit `n` is the member with code `n`.
-    Bits(UInt64Array),
+    Bits32(UInt32Array),
+    Bits64(UInt64Array),
     /// Other sets: items are `LargeStringArray` (text), `Int64Array` (int) or `UInt16Array` (enum codes).
     List(LargeListArray),
     Date(Date32Array),
@@ -80,7 +84,8 @@ macro_rules! with_array {
             ColumnData::Float($array) => $body,
             ColumnData::Code8($array) => $body,
             ColumnData::Code16($array) => $body,
-            ColumnData::Bits($array) => $body,
+            ColumnData::Bits32($array) => $body,
+            ColumnData::Bits64($array) => $body,
             ColumnData::List($array) => $body,
             ColumnData::Date($array) => $body,
             ColumnData::Time($array) => $body,
@@ -121,10 +126,17 @@ impl ColumnData {
 
     /// An array read back, if it has the form that `ty` is stored in.
     pub fn from_array(array: &dyn Array, ty: &Type) -> Option<ColumnData> {
-        if *array.data_type() != Self::data_type_of(ty) {
-            return None;
-        }
         let any = array.as_any();
+        match (array.data_type(), Self::data_type_of(ty)) {
+            // Until version 2 of the store all bit sets had 64 bits.
+            (DataType::UInt64, DataType::UInt32) => {
+                let wide = any.downcast_ref::<UInt64Array>()?;
+                let narrow = wide.values().iter().map(|bits| u32::try_from(*bits).ok()).collect::<Option<Vec<_>>>()?;
+                return Some(ColumnData::Bits32(UInt32Array::new(narrow.into(), wide.nulls().cloned())));
+            }
+            (is, should_be) if *is != should_be => return None,
+            _ => {}
+        }
         macro_rules! take {
             ($variant:ident) => {
                 any.downcast_ref().cloned().map(ColumnData::$variant)
@@ -140,7 +152,8 @@ impl ColumnData {
             DataType::Float64 => take!(Float),
             DataType::UInt8 => take!(Code8),
             DataType::UInt16 => take!(Code16),
-            DataType::UInt64 => take!(Bits),
+            DataType::UInt32 => take!(Bits32),
+            DataType::UInt64 => take!(Bits64),
             DataType::LargeList(_) => take!(List),
             DataType::Date32 => take!(Date),
             DataType::Time32(_) => take!(Time),
@@ -170,6 +183,7 @@ impl ColumnData {
             Type::Enum(e) if e.members.len() <= 256 => DataType::UInt8,
             Type::Enum(_) => DataType::UInt16,
             Type::Set(of) => match &**of {
+                Type::Enum(e) if e.members.len() <= MAX_NARROW_MEMBERS => DataType::UInt32,
                 Type::Enum(e) if e.members.len() <= MAX_BIT_MEMBERS => DataType::UInt64,
                 of => DataType::LargeList(Arc::new(list_item(of))),
             },
@@ -200,10 +214,8 @@ impl ColumnData {
             (ColumnData::Float(a), Type::Distance) => Value::Distance(a.value(row)),
             (ColumnData::Code8(a), Type::Enum(_)) => Value::Enum(a.value(row).into()),
             (ColumnData::Code16(a), Type::Enum(_)) => Value::Enum(a.value(row)),
-            (ColumnData::Bits(a), Type::Set(_)) => {
-                let bits = a.value(row);
-                Value::Set((0..64u16).filter(|i| bits >> i & 1 == 1).map(Value::Enum).collect())
-            }
+            (ColumnData::Bits32(a), Type::Set(_)) => members(a.value(row).into()),
+            (ColumnData::Bits64(a), Type::Set(_)) => members(a.value(row)),
             (ColumnData::List(a), Type::Set(of)) => Value::Set(list_values(&*a.value(row), of)?.into()),
             (ColumnData::Date(a), Type::Date) => Value::Date(Date(a.value(row))),
             (ColumnData::Time(a), Type::Time) => Value::Time(TimeOfDay(u32::try_from(a.value(row)).ok()?)),
@@ -217,6 +229,10 @@ impl ColumnData {
             _ => return None,
         })
     }
+}
+
+fn members(bits: u64) -> Value {
+    Value::Set((0..64u16).filter(|i| bits >> i & 1 == 1).map(Value::Enum).collect())
 }
 
 /// The item of a stored list.

@@ -12,8 +12,9 @@ use crate::base::{Elapsed, Instant, Schema};
 pub(super) const FILE: &str = "manifest.json";
 const FORMAT: &str = "tagcast store";
 /// The layout that this program reads and writes.
-pub(super) const VERSION: u64 = 2;
-/// The first layout, without statistics beside the columns; it is read, and becomes the present one by the next change.
+/// 2 had sets of up to 32 members in 64 bits, 1 no statistics beside the columns: both are read, and become the present one by the next change.
+pub(super) const VERSION: u64 = 3;
+/// The first layout.
 const OLDEST: u64 = 1;
 /// A replaced file is removed by the second change after that, if this much time has passed: so another process that has read the
 /// manifest finds the files that it names, on a slow disk and on a network too.

@@ -123,7 +123,7 @@ fn fast(array: &dyn Array, ty: &Type, how: &Reading) -> Option<ColumnData> {
         Type::Instant => instant(array, how.zone),
         Type::Enum(of) => codes(array, of, ty, how),
         Type::Set(of) => match &**of {
-            Type::Enum(members) if members.members.len() <= MAX_BIT_MEMBERS => bits(array, of, how),
+            Type::Enum(members) if members.members.len() <= MAX_BIT_MEMBERS => bits(array, of, ty, how),
             _ => None,
         },
         Type::Text { .. } | Type::Address(_) | Type::Time | Type::Elapsed | Type::Calendar | Type::Distance | Type::Place => None,
@@ -378,7 +378,7 @@ fn codes(array: &dyn Array, of: &EnumType, ty: &Type, how: &Reading) -> Option<C
 }
 
 /// Lists of members as bit sets.
-fn bits(array: &dyn Array, of: &Type, how: &Reading) -> Option<ColumnData> {
+fn bits(array: &dyn Array, of: &Type, ty: &Type, how: &Reading) -> Option<ColumnData> {
     let Type::Enum(members) = of else { return None };
     let (offsets, items): (Vec<usize>, _) = match array.data_type() {
         DataType::List(_) => {
@@ -404,8 +404,17 @@ fn bits(array: &dyn Array, of: &Type, how: &Reading) -> Option<ColumnData> {
         let items = items.get(pair.first()? - first..pair.get(1)? - first)?;
         Some(if known { items.iter().fold(0, |bits, item| bits | item) } else { 0 })
     };
-    let values: Vec<u64> = offsets.windows(2).enumerate().map(one).collect::<Option<_>>()?;
-    Some(ColumnData::Bits(PrimitiveArray::new(values.into(), nulls)))
+    let values = offsets.windows(2).enumerate().map(one);
+    Some(match ColumnData::data_type_of(ty) {
+        DataType::UInt32 => {
+            let values: Vec<u32> = values.map(|bits| u32::try_from(bits?).ok()).collect::<Option<_>>()?;
+            ColumnData::Bits32(PrimitiveArray::new(values.into(), nulls))
+        }
+        _ => {
+            let values: Vec<u64> = values.collect::<Option<_>>()?;
+            ColumnData::Bits64(PrimitiveArray::new(values.into(), nulls))
+        }
+    })
 }
 
 #[cfg(test)]
