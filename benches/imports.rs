@@ -35,7 +35,7 @@ fn import(folder: &Path, file: &Path) -> Store {
     let _ = fs::remove_dir_all(folder);
     let store = Store::create_or_open(folder, Arc::new(SimulatedWorld::at(Instant(5)))).unwrap();
     let mut writer = store.writer().unwrap();
-    let import = TagImport { file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+    let import = TagImport::of(file, "id");
     import.run(&mut writer, &schema(), &mut |_| {}).unwrap();
     writer.commit().unwrap();
     drop(writer);

@@ -267,7 +267,8 @@ fn duckdb_chooses_the_same_people() {
     let (program, store) = (&project.program, Store::create_or_open(d.join("store"), world).unwrap());
     let mut writer = store.writer().unwrap();
     let reading = Reading { zone: Zone::UTC, ..Reading::default() };
-    let tags = TagImport { file: &d.join("users.csv"), id: "id", reading: reading.clone(), source: None, only: None, replace: false };
+    let file = d.join("users.csv");
+    let tags = TagImport { reading: reading.clone(), ..TagImport::of(&file, "id") };
     tags.run(&mut writer, &program.schema, &mut |_| {}).unwrap();
     let events = EventImport { file: &d.join("events.csv"), id: "id", at: "at", reading, again: false, source: None };
     events.run(&mut writer, &program.schema.events[0], std::iter::empty(), &mut |_| {}).unwrap();

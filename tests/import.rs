@@ -29,11 +29,7 @@ impl Desk {
 
     fn tags(&self, schema: &Schema, file: &Path) -> Result<Report, ImportError> {
         let mut writer = self.store.writer().unwrap();
-        let report = TagImport { file, id: "id", reading: Reading::default(), source: None, only: None, replace: false }.run(
-            &mut writer,
-            schema,
-            &mut |_| {},
-        )?;
+        let report = TagImport::of(file, "id").run(&mut writer, schema, &mut |_| {})?;
         writer.commit()?;
         Ok(report)
     }
@@ -213,7 +209,7 @@ fn a_file_replaces_whole_columns_and_no_others() {
     let replace = |schema: &Schema, text: &str| -> Result<Report, ImportError> {
         let (file, only) = (desk.file("b.csv", text), ["age".to_string()]);
         let mut writer = desk.store.writer().unwrap();
-        let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: Some(&only), replace: true };
+        let import = TagImport { only: Some(&only), replace: true, ..TagImport::of(&file, "id") };
         let report = import.run(&mut writer, schema, &mut |_| {})?;
         writer.commit()?;
         Ok(report)
@@ -326,7 +322,7 @@ fn a_wish_to_stop_ends_an_import_and_changes_nothing() {
     let store = Store::open(desk.store.dir(), Arc::new(Stopping)).unwrap();
     let mut writer = store.writer().unwrap();
     let mut told = Vec::new();
-    let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+    let import = TagImport::of(&file, "id");
     let stopped = import.run(&mut writer, &schema(), &mut |p| told.push(p.rows)).unwrap_err();
     assert_eq!(stopped.to_string(), "stopped before the end: nothing was changed");
     assert_eq!(told, [16_384]);
@@ -356,7 +352,7 @@ fn damaged_binary_files_are_refused_or_read() {
                 bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= flip);
                 let file = other.file(name, &bytes);
                 let mut writer = other.store.writer().unwrap();
-                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+                let import = TagImport::of(&file, "id");
                 refused += usize::from(import.run(&mut writer, &schema(), &mut |_| {}).is_err());
             }
         }
@@ -422,9 +418,7 @@ tag total_charges number
     let desk = Desk::new();
     let schema = Schema { tags: inferred.tags, events: Vec::new() };
     let mut writer = desk.store.writer().unwrap();
-    let report = TagImport { file: &file, id: "user_id", reading: Reading::default(), source: None, only: None, replace: false }
-        .run(&mut writer, &schema, &mut |_| {})
-        .unwrap();
+    let report = TagImport::of(&file, "user_id").run(&mut writer, &schema, &mut |_| {}).unwrap();
     writer.commit().unwrap();
     assert_eq!((report.rows, report.new_users, report.columns.len()), (7043, 7043, 20));
     let text = std::fs::read_to_string(&file).unwrap();

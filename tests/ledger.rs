@@ -21,7 +21,7 @@ use tagcast::deliver::ledger::{
 use tagcast::eval::{MessageLog, Receipt, Scope, Tables};
 use tagcast::program::expr::OwnEvent;
 use tagcast::store::Store;
-use tagcast::store::import::{Reading, TagImport};
+use tagcast::store::import::TagImport;
 
 // ------------------------------------------------------------------ planning
 
@@ -79,7 +79,7 @@ fn case_04_an_import_moves_nobody() {
 }
 
 fn import_tags(writer: &mut tagcast::store::Writer, file: &Path) {
-    let import = TagImport { file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+    let import = TagImport::of(file, "id");
     import.run(writer, &program("tag age int base").schema, &mut |_| ()).unwrap();
     writer.commit().unwrap();
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use ::tagcast::base::world::{SimulatedWorld, World};
 use ::tagcast::base::*;
-use ::tagcast::store::import::{Reading, TagImport};
+use ::tagcast::store::import::TagImport;
 use ::tagcast::store::live::{Change, LiveWriter};
 use ::tagcast::store::{Snapshot, Store};
 use support::{run, tagcast};
@@ -225,7 +225,7 @@ fn case_50_folding_and_restarting_in_any_order_keeps_everything() {
                     let (user, age) = (format!("u{}", below(9)), below(90) as i64);
                     fs::write(&file, format!("id,age\n{user},{age}\n")).unwrap();
                     let mut writer = store.writer().unwrap();
-                    let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+                    let import = TagImport::of(&file, "id");
                     import.run(&mut writer, &schema(), &mut |_| {}).unwrap();
                     writer.commit().unwrap();
                     ages.insert(user, Some(age));

@@ -127,7 +127,7 @@ fn bench(order: &[usize], late: fn(usize) -> bool) -> Bench {
     let store = Store::create_or_open(d.join("store"), world).unwrap();
     let mut writer = store.writer().unwrap();
     let (users, events) = (d.join("users.csv"), d.join("events.csv"));
-    let tags = TagImport { file: &users, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+    let tags = TagImport::of(&users, "id");
     tags.run(&mut writer, &project.program.schema, &mut |_| {}).unwrap();
     let event = EventImport { file: &events, id: "id", at: "at", reading: Reading::default(), again: false, source: None };
     event.run(&mut writer, &project.program.schema.events[0], std::iter::empty(), &mut |_| {}).unwrap();

@@ -99,7 +99,7 @@ fn audiences_of_real_customers() {
         let (program, sources) = program(declarations);
         let store = Store::create_or_open(dir.path(), Arc::new(SimulatedWorld::at(Instant(0)))).unwrap();
         let mut writer = store.writer().unwrap();
-        let import = TagImport { file: &users, id: "user_id", reading: Reading::default(), source: None, only: None, replace: false };
+        let import = TagImport::of(&users, "user_id");
         import.run(&mut writer, &program.schema, &mut |_| {}).unwrap();
         writer.commit().unwrap();
         let snapshot = store.snapshot().unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Bitmap, Calendar, Date, Elapsed, EnumType, Instant, Place, Schema, TagSchema, TimeOfDay, Type, Value, Zone};
 use tagcast::store::export::Export;
-use tagcast::store::import::{Reading, TagImport};
+use tagcast::store::import::TagImport;
 use tagcast::store::{Column, ColumnBuilder, ColumnStats, Snapshot, SnapshotBuilder, Store, StoreError};
 
 fn world() -> Arc<SimulatedWorld> {
@@ -335,7 +335,7 @@ proptest! {
             prop_assert_eq!(export.write(&file, &*world()).unwrap(), rows.len());
             let store = Store::create_or_open(dir.path().join(format), world()).unwrap();
             let mut writer = store.writer().unwrap();
-            let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+            let import = TagImport::of(&file, "id");
             if let Err(e) = import.run(&mut writer, &schema, &mut |_| {}) {
                 prop_assert!(false, "{format}: {e:?}");
             }

@@ -104,7 +104,8 @@ fn change(store: &Store, kind: Kind, (tags, events): &(PathBuf, PathBuf)) -> Res
     let age = ["age".to_string()];
     let only = (kind == Kind::Only).then_some(&age[..]);
     if kind != Kind::Append {
-        let import = TagImport { file: tags, id: "id", reading: Reading::default(), source: None, only, replace: kind == Kind::Replace };
+        let import = // Without memory, so that rows wait in a file.
+        TagImport { only, replace: kind == Kind::Replace, memory: 0, ..TagImport::of(tags, "id") };
         import.run(&mut writer, &schema(), &mut |_| {})?;
     }
     if matches!(kind, Kind::Append | Kind::TagsAndEvents) {
@@ -120,7 +121,7 @@ fn parquet(csv: &Path, tags: &[(&str, Type)]) -> PathBuf {
     let store = Store::create_or_open(dir.path().join("store"), Faulty::new(Fault::None)).unwrap();
     let schema = Schema { tags: tags.iter().map(|(name, ty)| TagSchema::new(name, ty.clone())).collect(), events: Vec::new() };
     let mut writer = store.writer().unwrap();
-    let import = TagImport { file: csv, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+    let import = TagImport::of(csv, "id");
     import.run(&mut writer, &schema, &mut |_| {}).unwrap();
     writer.commit().unwrap();
     let snapshot = store.snapshot().unwrap();
@@ -303,7 +304,7 @@ fn a_machine_that_dies_while_old_files_are_removed_finds_a_state_that_was_acknow
         let file = desk.path("day.csv");
         fs::write(&file, format!("id,age,name\nu1,{day},\nn{day},1,x\n")).unwrap();
         let mut writer = Store::open(&dir, world.clone()).unwrap().writer().unwrap();
-        let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+        let import = TagImport::of(&file, "id");
         import.run(&mut writer, &schema(), &mut |_| {}).unwrap();
         writer.commit().unwrap();
         acknowledged.push(digest(&dir));

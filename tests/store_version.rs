@@ -86,7 +86,7 @@ fn fill(store: &Store) {
     fs::write(&users, format!("id\t{}\nu1\t{}\nu2\t{nothing}\n", names.join("\t"), cells.join("\t"))).unwrap();
     fs::write(&events, "id,at,amount,note\nu2,2026-01-02,2,\nu2,2026-01-01,1,first\n").unwrap();
     let mut writer = store.writer().unwrap();
-    let import = TagImport { file: &users, id: "id", reading: Reading::default(), source: Some("users.tsv"), only: None, replace: false };
+    let import = TagImport { source: Some("users.tsv"), ..TagImport::of(&users, "id") };
     import.run(&mut writer, &schema(), &mut |_| {}).unwrap();
     let import = EventImport { file: &events, id: "id", at: "at", reading: Reading::default(), again: false, source: Some("events.csv") };
     import.run(&mut writer, &schema().events[0], std::iter::empty(), &mut |_| {}).unwrap();

@@ -8,8 +8,10 @@ use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32SecondType,
     TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, PrimitiveArray};
+use arrow_array::{Array, BooleanArray, PrimitiveArray};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use arrow_schema::DataType;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::column::{ColumnData, list_item, pack_calendar};
@@ -160,18 +162,82 @@ fn items(value: Option<&Value>) -> Option<&Arc<[Value]>> {
     if let Some(Value::Set(items)) = value { Some(items) } else { None }
 }
 
-/// Which row of which part a new row is copied from.
+/// Which row of which part a new row is copied from; `None` for a missing value.
 pub type Pick = Option<(u32, u32)>;
 
-/// A column made of picked rows of `parts`, all of type `ty`. `None` picks a missing value, and so does a row past the end of its part.
-pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &[Pick]) -> ColumnData {
+/// Which rows of which parts a column is made of, in order.
+#[derive(Default)]
+pub struct Picks {
+    runs: Vec<Run>,
+    len: usize,
+}
+
+/// Rows of a part that follow each other.
+struct Run {
+    /// Or [`MISSING`].
+    part: u32,
+    row: u32,
+    rows: u32,
+}
+
+/// Stands for a part where values are missing.
+const MISSING: u32 = u32::MAX;
+
+impl Picks {
+    pub fn push(&mut self, pick: Pick) {
+        let (part, row) = pick.unwrap_or((MISSING, 0));
+        self.push_run(part, row, 1);
+    }
+
+    /// So many rows of a part, from `row` on.
+    pub fn push_rows(&mut self, part: u32, row: u32, rows: u32) {
+        self.push_run(part, row, rows);
+    }
+
+    fn push_run(&mut self, part: u32, row: u32, rows: u32) {
+        self.len += rows as usize;
+        match self.runs.last_mut() {
+            Some(last) if last.part == part && (part == MISSING || last.row.checked_add(last.rows) == Some(row)) => last.rows += rows,
+            _ => self.runs.push(Run { part, row, rows }),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is a row of a part.
+    pub fn has(&self, part: u32) -> bool {
+        self.runs.iter().any(|run| run.part == part)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Pick> + '_ {
+        self.runs.iter().flat_map(|run| (0..run.rows).map(move |n| (run.part != MISSING).then_some((run.part, run.row + n))))
+    }
+}
+
+impl FromIterator<Pick> for Picks {
+    fn from_iter<I: IntoIterator<Item = Pick>>(all: I) -> Self {
+        let mut picks = Picks::default();
+        all.into_iter().for_each(|pick| picks.push(pick));
+        picks
+    }
+}
+
+/// A column made of picked rows of `parts`, all of type `ty`. A row past the end of its part is a missing value.
+pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &Picks) -> ColumnData {
+    macro_rules! parts {
+        ($variant:ident) => {
+            parts.iter().map(|p| if let ColumnData::$variant(a) = p { Some(a) } else { None }).collect::<Vec<_>>()
+        };
+    }
     macro_rules! primitive {
-        ($variant:ident) => {{
-            let parts: Vec<_> = parts.iter().map(|p| if let ColumnData::$variant(a) = p { Some(a) } else { None }).collect();
-            ColumnData::$variant(gather_primitive(&parts, picks))
-        }};
+        ($variant:ident) => {
+            ColumnData::$variant(gather_primitive(&parts!($variant), picks))
+        };
     }
     match ColumnData::data_type_of(ty) {
+        DataType::Boolean => ColumnData::Bool(gather_bools(&parts!(Bool), picks)),
         DataType::Int8 => primitive!(Int8),
         DataType::Int16 => primitive!(Int16),
         DataType::Int32 => primitive!(Int32),
@@ -184,14 +250,11 @@ pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &[Pick]) -> ColumnData {
         DataType::UInt64 => primitive!(Bits64),
         DataType::Date32 => primitive!(Date),
         DataType::Time32(_) => primitive!(Time),
-        DataType::Timestamp(..) => {
-            let parts: Vec<_> = parts.iter().map(|p| if let ColumnData::Instant(a) = p { Some(a) } else { None }).collect();
-            ColumnData::Instant(gather_primitive(&parts, picks).with_timezone("UTC"))
-        }
+        DataType::Timestamp(..) => ColumnData::Instant(gather_primitive(&parts!(Instant), picks).with_timezone("UTC")),
         DataType::LargeUtf8 => ColumnData::Text(
             picks
                 .iter()
-                .map(|pick| match pick_of(parts, *pick)? {
+                .map(|pick| match pick_of(parts, pick)? {
                     (ColumnData::Text(a), row) => Some(a.value(row)),
                     _ => None,
                 })
@@ -199,8 +262,8 @@ pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &[Pick]) -> ColumnData {
         ),
         _ => {
             let mut out = ColumnBuilder::new(ty);
-            for pick in picks {
-                out.push(pick_of(parts, *pick).and_then(|(part, row)| part.value(row, ty)).as_ref());
+            for pick in picks.iter() {
+                out.push(pick_of(parts, pick).and_then(|(part, row)| part.value(row, ty)).as_ref());
             }
             out.finish()
         }
@@ -212,13 +275,103 @@ fn pick_of<'a>(parts: &[&'a ColumnData], pick: Pick) -> Option<(&'a ColumnData, 
     parts.get(part as usize).map(|p| (*p, row as usize)).filter(|(p, row)| p.is_valid(*row))
 }
 
-fn gather_primitive<T: ArrowPrimitiveType>(parts: &[Option<&PrimitiveArray<T>>], picks: &[Pick]) -> PrimitiveArray<T> {
-    picks
-        .iter()
-        .map(|pick| {
-            let (part, row) = (*pick)?;
-            let (array, row) = ((*parts.get(part as usize)?)?, row as usize);
-            (row < array.len() && array.is_valid(row)).then(|| array.value(row))
-        })
-        .collect()
+/// Calls `take` with each run: the part, the rows of it that there are, and how many are missing behind them.
+fn for_each_run<A: Array>(parts: &[Option<&A>], picks: &Picks, mut take: impl FnMut(Option<&A>, Range<usize>, usize)) {
+    for run in &picks.runs {
+        let (from, rows) = (run.row as usize, run.rows as usize);
+        let part = parts.get(run.part as usize).copied().flatten();
+        let here = part.map_or(0, |part| part.len().saturating_sub(from).min(rows));
+        take(part.filter(|_| here > 0), from..from + here, rows - here);
+    }
+}
+
+fn append_known(valid: &mut BooleanBufferBuilder, part: &impl Array, rows: Range<usize>) {
+    match part.nulls() {
+        None => valid.append_n(rows.len(), true),
+        Some(nulls) if rows.len() == 1 => valid.append(nulls.is_valid(rows.start)),
+        Some(nulls) => valid.append_buffer(nulls.slice(rows.start, rows.len()).inner()),
+    }
+}
+
+fn nulls_of(mut valid: BooleanBufferBuilder) -> Option<NullBuffer> {
+    Some(NullBuffer::new(valid.finish())).filter(|nulls| nulls.null_count() > 0)
+}
+
+fn gather_primitive<T: ArrowPrimitiveType>(parts: &[Option<&PrimitiveArray<T>>], picks: &Picks) -> PrimitiveArray<T> {
+    let (mut values, mut valid) = (Vec::with_capacity(picks.len()), BooleanBufferBuilder::new(picks.len()));
+    for_each_run(parts, picks, |part, rows, missing| {
+        if let Some(part) = part {
+            append_known(&mut valid, part, rows.clone());
+            values.extend_from_slice(part.values().get(rows).unwrap_or_default());
+        }
+        valid.append_n(missing, false);
+        values.resize(values.len() + missing, T::default_value());
+    });
+    let nulls = nulls_of(valid);
+    // What stands where nothing is known shows in the bytes of the file: always the same.
+    for missing in nulls.iter().flat_map(|nulls| (!nulls.inner()).set_indices().collect::<Vec<_>>()) {
+        values.iter_mut().skip(missing).take(1).for_each(|v| *v = T::default_value());
+    }
+    PrimitiveArray::new(values.into(), nulls)
+}
+
+fn gather_bools(parts: &[Option<&BooleanArray>], picks: &Picks) -> BooleanArray {
+    let (mut values, mut valid) = (BooleanBufferBuilder::new(picks.len()), BooleanBufferBuilder::new(picks.len()));
+    for_each_run(parts, picks, |part, rows, missing| {
+        if let Some(part) = part {
+            append_known(&mut valid, part, rows.clone());
+            values.append_buffer(&part.values().slice(rows.start, rows.len()));
+        }
+        valid.append_n(missing, false);
+        values.append_n(missing, false);
+    });
+    let (values, nulls) = (values.finish(), nulls_of(valid));
+    let values = nulls.as_ref().map_or(values.clone(), |nulls| &values & nulls.inner());
+    BooleanArray::new(values, nulls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows in order, backwards, twice, past the end and missing, of parts with and without missing values: what picking row by row gives.
+    #[test]
+    fn gathering_is_picking_row_by_row() {
+        let enums = |n: u16| Type::Enum(Arc::new(crate::base::EnumType { members: (0..n).map(|i| format!("m{i}")).collect() }));
+        let set = |items: &[u16]| Value::Set(items.iter().map(|i| Value::Enum(*i)).collect());
+        let cases: [(Type, fn(u32) -> Value); 5] = [
+            (Type::Bool, |n| Value::Bool(n % 3 == 1)),
+            (Type::Money, |n| Value::Money(i64::from(n) + 1)),
+            (Type::TEXT, |n| Value::text(&n.to_string())),
+            (Type::Instant, |n| Value::Instant(crate::base::Instant(i64::from(n) + 1))),
+            (Type::Set(Box::new(Type::INT)), |n| Value::Set([Value::Int(n.into())].into())),
+        ];
+        let picks = [(0, 0..100), (1, 3..70), (0, 150..260), (1, 0..1), (1, 0..1), (0, 60..62), (7, 0..2)];
+        let mut all: Vec<Pick> = picks.into_iter().flat_map(|(part, rows)| rows.map(move |row| Some((part, row)))).collect();
+        all.extend([None, None]);
+        all.extend((0..130).rev().map(|row| Some((0, row))));
+        let picks: Picks = all.iter().copied().collect();
+        assert_eq!(picks.iter().collect::<Vec<_>>(), all);
+        assert!(picks.has(1) && picks.has(7) && !picks.has(2) && picks.runs.len() < 150);
+        let of = |ty: &Type, rows: &mut dyn Iterator<Item = Option<Value>>| {
+            let mut b = ColumnBuilder::new(ty);
+            rows.for_each(|v| b.push(v.as_ref()));
+            b.finish()
+        };
+        let sets = (Type::Set(Box::new(enums(20))), set(&[1, 19]));
+        let wide = (Type::Set(Box::new(enums(40))), set(&[1, 39]));
+        for (ty, value) in [sets, wide] {
+            let part = of(&ty, &mut [Some(value.clone()), None].into_iter());
+            let out = gather(&ty, &[&part], &[Some((0, 1)), Some((0, 0)), None].into_iter().collect());
+            assert_eq!([0, 1, 2].map(|row| out.value(row, &ty)), [None, Some(value), None]);
+        }
+        for (ty, value) in cases {
+            let full = of(&ty, &mut (0..200).map(|n| Some(value(n))));
+            let holey = of(&ty, &mut (0..100).map(|n| (n % 5 > 0).then(|| value(n))));
+            for parts in [[&full, &holey], [&holey, &full], [&full, &full]] {
+                let expected = of(&ty, &mut all.iter().map(|pick| pick_of(&parts, *pick).and_then(|(part, row)| part.value(row, &ty))));
+                assert_eq!(gather(&ty, &parts, &picks), expected, "{}", ty.describe());
+            }
+        }
+    }
 }

@@ -7,11 +7,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrowPrimitiveType, Int64Array, PrimitiveArray};
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer, ScalarBuffer};
+use arrow_array::Int64Array;
 
 use super::blocks::{BLOCK_ROWS, BlockStats};
-use super::build::{ColumnBuilder, Pick, gather};
+use super::build::{ColumnBuilder, Picks, gather};
 use super::column::{Column, ColumnData};
 use crate::base::{Instant, Value};
 
@@ -58,13 +57,16 @@ impl Column {
         };
         let rows = old.len().saturating_sub(from).min(BLOCK_ROWS);
         let len = said.last().map_or(rows, |(row, _)| rows.max(row + 1));
-        let mut picks: Vec<Pick> = (0..len).map(|row| (row < rows).then_some((0, (from + row) as u32))).collect();
-        let mut new = ColumnBuilder::new(&self.ty);
-        for ((row, (value, _)), number) in said.iter().zip(0..) {
-            new.push(value.as_ref());
-            if let Some(pick) = picks.get_mut(*row) {
-                *pick = Some((1, number));
-            }
+        let (mut picks, mut new) = (Picks::default(), ColumnBuilder::new(&self.ty));
+        let mut rest = said.iter().zip(0..).peekable();
+        for row in 0..len {
+            picks.push(match rest.next_if(|((said, _), _)| *said == row) {
+                Some(((_, (value, _)), number)) => {
+                    new.push(value.as_ref());
+                    Some((1, number))
+                }
+                None => (row < rows).then_some((0, (from + row) as u32)),
+            });
         }
         let data = gather(&self.ty, &[old, &new.finish()], &picks);
         let written = fresh.then(|| {
@@ -96,53 +98,20 @@ impl Column {
     }
 
     fn data_in_one(&self, len: usize) -> ColumnData {
-        macro_rules! primitives {
-            ($($variant:ident)*) => {
-                match &self.data {
-                    $(ColumnData::$variant(stored) => {
-                        let changed = |block: usize| match &self.changed.get(block)?.as_ref()?.data {
-                            ColumnData::$variant(array) => Some(array),
-                            _ => None,
-                        };
-                        ColumnData::$variant(in_one(stored, changed, len))
-                    })*
-                    _ => {
-                        let blocks: Vec<(usize, &ColumnData)> =
-                            self.changed.iter().enumerate().filter_map(|(i, c)| Some((i, &c.as_ref()?.data))).collect();
-                        let parts: Vec<&ColumnData> = std::iter::once(&self.data).chain(blocks.iter().map(|(_, data)| *data)).collect();
-                        let mut picks: Vec<Pick> = (0..len).map(|row| Some((0, row as u32))).collect();
-                        for ((block, _), part) in blocks.iter().zip(1..) {
-                            picks.iter_mut().skip(block * BLOCK_ROWS).take(BLOCK_ROWS).zip(0..).for_each(|(pick, row)| *pick = Some((part, row)));
-                        }
-                        gather(&self.ty, &parts, &picks)
-                    }
+        let (mut parts, mut picks) = (vec![&self.data], Picks::default());
+        for block in 0..len.div_ceil(BLOCK_ROWS) {
+            let from = block * BLOCK_ROWS;
+            let rows = BLOCK_ROWS.min(len - from) as u32;
+            match self.changed.get(block) {
+                Some(Some(changed)) => {
+                    picks.push_rows(parts.len() as u32, 0, rows);
+                    parts.push(&changed.data);
                 }
-            };
+                _ => picks.push_rows(0, from as u32, rows),
+            }
         }
-        primitives!(Int8 Int16 Int32 Int64 Ratio Float Code8 Code16 Bits32 Bits64 Date Time Instant)
+        gather(&self.ty, &parts, &picks)
     }
-}
-
-fn in_one<'c, T: ArrowPrimitiveType>(
-    stored: &PrimitiveArray<T>,
-    changed: impl Fn(usize) -> Option<&'c PrimitiveArray<T>>,
-    len: usize,
-) -> PrimitiveArray<T> {
-    let (mut values, mut valid) = (Vec::with_capacity(len), BooleanBufferBuilder::new(len));
-    for block in 0..len.div_ceil(BLOCK_ROWS) {
-        let from = block * BLOCK_ROWS;
-        let rows = BLOCK_ROWS.min(len - from);
-        let (array, at) = changed(block).map_or((stored, from), |array| (array, 0));
-        let here = rows.min(array.len().saturating_sub(at));
-        values.extend_from_slice(array.values().get(at..at + here).unwrap_or_default());
-        values.resize(from + rows, T::default_value());
-        match array.nulls() {
-            Some(nulls) if here > 0 => valid.append_buffer(nulls.slice(at, here).inner()),
-            _ => valid.append_n(here, true),
-        }
-        valid.append_n(rows - here, false);
-    }
-    PrimitiveArray::new(ScalarBuffer::from(values), Some(NullBuffer::new(valid.finish()))).with_data_type(stored.data_type().clone())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::build::{Pick, gather};
+use super::build::{Picks, gather};
 use super::import::Format;
 use super::{Column, Snapshot, StoreError, words};
 use crate::base::world::World;
@@ -237,7 +237,7 @@ fn typed_schema(columns: &[(&str, &Column)]) -> SchemaRef {
 }
 
 fn typed_batch(schema: &SchemaRef, columns: &[(&str, &Column)], rows: &[(&str, UserNo)]) -> Result<RecordBatch, ArrowError> {
-    let picks: Vec<Pick> = rows.iter().map(|(_, user)| Some((0, user.0))).collect();
+    let picks: Picks = rows.iter().map(|(_, user)| Some((0, user.0))).collect();
     let mut arrays: Vec<ArrayRef> = vec![Arc::new(rows.iter().map(|(id, _)| Some(*id)).collect::<StringArray>())];
     for (_, column) in columns {
         let values = || rows.iter().map(|(_, user)| column.value(user.index()));

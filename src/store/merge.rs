@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::build::{Pick, gather};
+use super::build::{Picks, gather};
 use super::column::ColumnData;
 use super::event_table::EventSegment;
 use crate::base::EventSchema;
@@ -62,7 +62,7 @@ struct Output {
     users: Vec<u32>,
     lengths: Vec<usize>,
     at: Vec<i64>,
-    picks: Vec<Pick>,
+    picks: Picks,
 }
 
 impl Output {

@@ -33,7 +33,7 @@ mod users;
 mod writer;
 
 pub use blocks::{BLOCK_ROWS, BlockStats, ColumnStats, Extent};
-pub use build::{ColumnBuilder, Pick, gather};
+pub use build::ColumnBuilder;
 pub use changed::ChangedBlock;
 pub use column::{Column, ColumnData};
 pub use disk::Store;

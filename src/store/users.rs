@@ -191,6 +191,14 @@ fn probe(hash: u64, len: usize) -> impl Iterator<Item = usize> {
     (0..len).map(move |step| (hash as usize).wrapping_add(step) & mask)
 }
 
+/// How many slots so many ids have: a power of two, at most half of them full.
+fn slots_for(ids: usize) -> usize {
+    ids.saturating_mul(2).max(16).next_power_of_two()
+}
+
+/// More ids than this are not believed before they are seen.
+const MOST_EXPECTED: u64 = 1 << 26;
+
 /// Users being added after those of a snapshot.
 #[derive(Clone, Debug)]
 pub(super) struct NewUsers {
@@ -204,6 +212,14 @@ pub(super) struct NewUsers {
 impl NewUsers {
     pub fn after(count: usize) -> Self {
         NewUsers { first: u32::try_from(count).unwrap_or(MAX_USERS), bytes: Vec::new(), offsets: vec![0], slots: vec![0; 16] }
+    }
+
+    /// Makes room for so many ids, as far as that is a likely number.
+    pub fn expect(&mut self, ids: u64) {
+        let ids = usize::try_from(ids.min(MOST_EXPECTED)).unwrap_or(0);
+        if slots_for(ids) > self.slots.len() {
+            self.resize(slots_for(ids));
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -236,8 +252,8 @@ impl NewUsers {
     pub fn get_or_add_each(&mut self, ids: &[&str]) -> Option<Vec<UserNo>> {
         let mut numbers = Vec::with_capacity(ids.len());
         for some in ids.chunks(LOOKED_UP_AT_ONCE) {
-            while (self.len() + some.len()) * 2 > self.slots.len() {
-                self.grow();
+            if slots_for(self.len() + some.len()) > self.slots.len() {
+                self.resize(slots_for(self.len() + some.len()));
             }
             let mask = self.slots.len() - 1;
             let hashes: Vec<u64> = some.iter().map(|id| xxh3_64(id.as_bytes())).collect();
@@ -264,14 +280,14 @@ impl NewUsers {
         if let Some(s) = self.slots.get_mut(slot) {
             *s = row + 1;
         }
-        if self.len() * 2 > self.slots.len() {
-            self.grow();
+        if slots_for(self.len()) > self.slots.len() {
+            self.resize(slots_for(self.len()));
         }
         Some(UserNo(number))
     }
 
-    fn grow(&mut self) {
-        let mut slots = vec![0u32; self.slots.len() * 2];
+    fn resize(&mut self, len: usize) {
+        let mut slots = vec![0u32; len];
         for row in 0..self.len() {
             let hash = xxh3_64(self.id(row).unwrap_or_default());
             let free = probe(hash, slots.len()).find(|s| slots.get(*s) == Some(&0));
@@ -282,7 +298,11 @@ impl NewUsers {
         self.slots = slots;
     }
 
-    pub fn finish(self) -> IdSegment {
+    pub fn finish(mut self) -> IdSegment {
+        // However many were expected, the same ids make the same table.
+        if self.slots.len() > slots_for(self.len()) {
+            self.resize(slots_for(self.len()));
+        }
         let ids = Ids { offsets: self.offsets.into(), bytes: Buffer::from_vec(self.bytes) };
         IdSegment { first: self.first, ids, slots: self.slots.into(), files: Vec::new() }
     }
@@ -298,6 +318,16 @@ mod tests {
         let numbers: Vec<_> = (0..1000).map(|i| new.get_or_add(&format!("u{i}")).unwrap().0).collect();
         assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
         assert_eq!(new.get_or_add("u7"), Some(UserNo(7)));
+        let slots = new.clone().finish().slots;
+        for expected in [1, 600, 1000, 5000] {
+            let mut others = NewUsers::after(0);
+            others.expect(expected);
+            (0..1000).for_each(|i| _ = others.get_or_add(&format!("u{i}")));
+            let mut by_number: Vec<u32> = others.finish().slots.to_vec();
+            assert_eq!(by_number.len(), slots.len());
+            by_number.sort_unstable();
+            assert!(by_number.iter().filter(|row| **row > 0).copied().eq(1..=1000));
+        }
         let mut users = Users { segments: vec![Arc::new(new.finish())] };
         let mut more = NewUsers::after(users.len());
         assert_eq!(more.get_or_add(""), Some(UserNo(1000)));

@@ -56,8 +56,7 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
             continue;
         }
         let bar = Bar::new(cx, &name);
-        let import =
-            TagImport { file: &file, id: &source.id, reading: loading::reading(&project), source: Some(&name), only: None, replace: false };
+        let import = TagImport { reading: loading::reading(&project), source: Some(&name), ..TagImport::of(&file, &source.id) };
         match import.run(&mut writer, schema, &mut |p| bar.tell(p)) {
             Ok(report) => imported.push((source.file.clone(), report)),
             Err(e) => return refuse(cx, bar, e, format),

@@ -60,7 +60,7 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
     }
     let mut writer = store.writer()?;
     let only = (!args.only.is_empty()).then_some(&args.only[..]);
-    let import = TagImport { file: &args.file, id: &args.id, reading, source: None, only, replace: args.replace };
+    let import = TagImport { reading, only, replace: args.replace, ..TagImport::of(&args.file, &args.id) };
     let bar = Bar::new(cx, TAGS);
     let result = import.run(&mut writer, &project.program.schema, &mut |p| bar.tell(p));
     drop(bar);

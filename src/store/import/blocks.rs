@@ -24,6 +24,8 @@ pub(super) struct Blocks {
     source: Source,
     header: Header,
     block_rows: usize,
+    /// How many rows the file says that it has.
+    rows: Option<u64>,
 }
 
 enum Source {
@@ -74,6 +76,7 @@ impl Blocks {
         block_rows: usize,
         wanted: impl FnOnce(&[String]) -> Result<Wanted<'a>, ImportError>,
     ) -> Result<(Self, Wanted<'a>), ImportError> {
+        let mut rows_said = None;
         let (source, header, wanted) = match source::format_of(path)? {
             Format::Csv | Format::Tsv | Format::JsonLines => {
                 let rows = source::open(path)?;
@@ -102,18 +105,24 @@ impl Blocks {
                     }),
                     _ => false,
                 })?;
+                rows_said = Some(columns.rows());
                 let bytes = std::fs::metadata(path).map_err(|e| StoreError::read(path, e))?.len();
                 let bytes_a_row = bytes as f64 / columns.rows().max(1) as f64;
                 let parts = Parts::Parquet(parquet_parts(&columns, &header, block_rows)?);
                 (Source::Arrays(Arrays { path: path.into(), parts, rows: 0, bytes_a_row }), header, wanted)
             }
         };
-        Ok((Blocks { source, header, block_rows }, wanted))
+        Ok((Blocks { source, header, block_rows, rows: rows_said }, wanted))
     }
 
     /// The columns seen so far.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// How many rows the file says that it has, if it says so: a guess, until they are read.
+    pub fn rows(&self) -> Option<u64> {
+        self.rows
     }
 
     /// Hands each block to `take`, and reads the next ones meanwhile.

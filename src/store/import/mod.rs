@@ -1,8 +1,9 @@
 //! Filling a store from files: CSV, JSON Lines, Parquet, Arrow. All of a file or, when one row is bad, nothing.
 //!
 //! A file is read a block of rows at a time, ahead of what is done with them ([`blocks`]): text row by row ([`source`]), its cells as
-//! values of the declared types ([`reading`]); arrays of typed files as a whole ([`convert`]). What is read waits in a file of its own
-//! until all of it is known to be good ([`tags`], [`events`]); memory holds the user ids, a few numbers a row, and a few columns at a time.
+//! values of the declared types ([`reading`]); arrays of typed files as a whole ([`convert`]). What is read waits until all of
+//! it is known to be good ([`tags`], [`events`]), up to a limit in memory and then in a file of its own; beside it memory holds the user ids, a few numbers a
+//! row, and a few columns at a time.
 
 mod arrow;
 mod blocks;

@@ -15,13 +15,15 @@ use super::blocks::Blocks;
 use super::table::{Block, Field, Role, Wanted};
 use super::{BLOCK_ROWS, Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, TAGS, Words, no_column};
 use crate::base::{Instant, Schema, TagSchema, UserNo};
-use crate::store::build::{Pick, gather};
+use crate::store::build::{Picks, gather};
 use crate::store::file::{self, NewFile};
 use crate::store::users::NewUsers;
-use crate::store::{Column, ColumnData, Snapshot, StoreError, Writer, batches, declare, words};
+use crate::store::{Column, ColumnBuilder, ColumnData, Snapshot, StoreError, Writer, batches, declare, words};
 
 /// Columns that are placed beside each other: what the last step of an import keeps in memory.
 const AT_ONCE: usize = 2;
+/// Bytes of values that an import keeps in memory unless it is told otherwise.
+const MEMORY: usize = 1 << 30;
 /// Stands for "no row" where a row is kept for each user.
 const NO_ROW: u32 = u32::MAX;
 
@@ -38,6 +40,15 @@ pub struct TagImport<'a> {
     pub only: Option<&'a [String]>,
     /// Whether the file is all there is for the tags that it fills: users that are not in it lose their values of these.
     pub replace: bool,
+    /// Bytes of values that wait in memory until all is known to be good; more of them wait in a file.
+    pub memory: usize,
+}
+
+impl<'a> TagImport<'a> {
+    /// All declared columns of a file, whose users' ids are in the column `id`.
+    pub fn of(file: &'a Path, id: &'a str) -> Self {
+        TagImport { file, id, reading: Reading::default(), source: None, only: None, replace: false, memory: MEMORY }
+    }
 }
 
 impl TagImport<'_> {
@@ -117,7 +128,10 @@ impl TagImport<'_> {
         let lacking: Vec<&str> = tags.always().map(|t| t.name.as_str()).filter(|n| !fillable.iter().any(|t| t.name == *n)).collect();
         let world = writer.world().clone();
         let (mut errors, mut steps) = (Errors::new(), Steps::new(&*world, self.file, tell));
-        let (mut users, mut spill) = (UsersOfRows::new(snapshot), Spill::new(&fillable));
+        let (mut users, mut spill) = (UsersOfRows::new(snapshot), Spill::new(&fillable, self.memory));
+        if let (Some(rows), 0) = (blocks.rows(), snapshot.user_count()) {
+            users.new.expect(rows);
+        }
         blocks.for_each(&wanted, |block| {
             steps.block(&block)?;
             let Block { lines, ids, columns, errors: mut found, .. } = block;
@@ -275,20 +289,29 @@ impl UsersOfRows {
     }
 }
 
-/// Chunks that wait in a file until the whole of the import is known to be good.
+/// Chunks that wait until the whole of the import is known to be good: the first in memory, the others in a file.
 struct Spill {
+    kept: Vec<Vec<ColumnData>>,
+    /// Bytes that may still be kept in memory.
+    memory: usize,
     schema: SchemaRef,
     file: Option<(PathBuf, NewFile)>,
 }
 
 impl Spill {
-    fn new(tags: &[&TagSchema]) -> Self {
+    fn new(tags: &[&TagSchema], memory: usize) -> Self {
         let fields: Vec<_> = tags.iter().map(|t| batches::field(&t.name, &t.ty)).collect();
-        Spill { schema: Arc::new(ArrowSchema::new(fields)), file: None }
+        Spill { kept: Vec::new(), memory, schema: Arc::new(ArrowSchema::new(fields)), file: None }
     }
 
     fn add(&mut self, writer: &mut Writer, chunk: Vec<ColumnData>) -> Result<(), StoreError> {
         if chunk.is_empty() {
+            return Ok(());
+        }
+        let bytes = chunk.iter().map(|column| column.to_array().get_buffer_memory_size()).sum();
+        if let (Some(left), None) = (self.memory.checked_sub(bytes), &self.file) {
+            self.memory = left;
+            self.kept.push(chunk);
             return Ok(());
         }
         let (path, out) = match &mut self.file {
@@ -302,17 +325,19 @@ impl Spill {
 
     /// All chunks.
     fn finish(self, tags: &[&TagSchema]) -> Result<Vec<Vec<ColumnData>>, StoreError> {
-        let Some((path, out)) = self.file else { return Ok(Vec::new()) };
+        let mut chunks = self.kept;
+        let Some((path, out)) = self.file else { return Ok(chunks) };
         out.close(&path)?;
         let columns = |batch: RecordBatch| {
             batch.columns().iter().zip(tags).filter_map(|(array, tag)| ColumnData::from_array(array, &tag.ty)).collect()
         };
-        Ok(file::open_own(&path)?.into_iter().map(columns).collect())
+        chunks.extend(file::open_own(&path)?.into_iter().map(columns));
+        Ok(chunks)
     }
 }
 
 /// Where each user's value comes from: part 0 is the stored column, whose first so many users keep theirs, part `n + 1` is chunk `n`, of so many rows.
-fn picks_of(users: usize, keep: usize, row_of_user: &[u32], chunks: impl Iterator<Item = usize>) -> Vec<Pick> {
+fn picks_of(users: usize, keep: usize, row_of_user: &[u32], chunks: impl Iterator<Item = usize>) -> Picks {
     let mut starts = vec![0u32];
     starts.extend(chunks.scan(0u32, |rows, n| {
         *rows = rows.saturating_add(n as u32);
@@ -333,18 +358,17 @@ fn picks_of(users: usize, keep: usize, row_of_user: &[u32], chunks: impl Iterato
 }
 
 /// The new column of a tag.
-fn place(tag: &TagSchema, old: Option<&Column>, chunks: &[&ColumnData], picks: &[Pick], now: Instant) -> Result<Column, StoreError> {
-    let keeps_old = picks.iter().any(|p| matches!(p, Some((0, _))));
-    let old = match old.filter(|_| keeps_old) {
+fn place(tag: &TagSchema, old: Option<&Column>, chunks: &[&ColumnData], picks: &Picks, now: Instant) -> Result<Column, StoreError> {
+    let old = match old.filter(|_| picks.has(0)) {
         Some(column) => Some(column.in_type(&tag.name, &tag.ty)?),
         None => None,
     };
-    let nothing = gather(&tag.ty, &[], &[]);
+    let nothing = ColumnBuilder::new(&tag.ty).finish();
     let parts: Vec<&ColumnData> = std::iter::once(old.as_ref().map_or(&nothing, |c| &c.data)).chain(chunks.iter().copied()).collect();
     let data = gather(&tag.ty, &parts, picks);
     let written = tag.fresh.map(|_| {
-        let at = |(user, pick): (usize, &Pick)| match pick {
-            Some((0, row)) => old.as_ref()?.written_at(*row as usize).map(|at| at.0),
+        let at = |(user, pick)| match pick {
+            Some((0, row)) => old.as_ref()?.written_at(row as usize).map(|at| at.0),
             _ => data.is_valid(user).then_some(now.0),
         };
         picks.iter().enumerate().map(at).collect::<Int64Array>()
@@ -365,14 +389,14 @@ mod tests {
         let mut tag = crate::store::sample::schema().tags.remove(0);
         (tag.name, tag.ty, tag.fresh) = ("n".into(), Type::INT, Some(Elapsed::hours(1)));
         let schema = Schema { tags: vec![tag], events: Vec::new() };
-        for block_rows in [1, 2, 3, 7, 100] {
+        for (block_rows, memory) in [(1, 0), (1, 300), (2, 600), (3, MEMORY), (7, 0), (100, MEMORY)] {
             let world = Arc::new(SimulatedWorld::at(Instant(5)));
-            let store = Store::create_or_open(dir.path().join(block_rows.to_string()), world.clone()).unwrap();
+            let store = Store::create_or_open(dir.path().join(format!("{block_rows}-{memory}")), world.clone()).unwrap();
             let import = |text: &str| {
                 let file = dir.path().join("in.csv");
                 std::fs::write(&file, text).unwrap();
                 let mut writer = store.writer().unwrap();
-                let import = TagImport { file: &file, id: "id", reading: Reading::default(), source: None, only: None, replace: false };
+                let import = TagImport { memory, ..TagImport::of(&file, "id") };
                 import.run_in_blocks(block_rows, &mut writer, &schema, &mut |_| {}).unwrap();
                 writer.commit().unwrap();
             };
