@@ -53,7 +53,7 @@ done
 "$python" - "$lines" <<'PY'
 import json, sys
 # Bytes of the columns that a question reads, a user; Q4 also reads an instant and an amount an event.
-BYTES = {"Q1": 5, "Q2": 26, "Q3": 15}
+BYTES = {"Q1": 5, "Q2": 22, "Q3": 15}
 lines = [json.loads(line) for line in open(sys.argv[1])]
 ours = {l["q"]: l for l in lines if l["engine"] == "tagcast" and l["mode"] == "first"}
 again = {l["q"]: l for l in lines if l["engine"] == "tagcast" and l["mode"] == "again"}
