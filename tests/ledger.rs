@@ -430,8 +430,12 @@ fn case_11_an_old_copy_is_fenced() {
     // Nor is a new ledger begun where one with hand-overs was.
     std::fs::remove_file(place.ledger()).unwrap();
     assert!(fenced(&place));
-    // A person takes the fence away.
+    // Nor does an old copy pass a fence that nobody can read.
     std::fs::write(place.ledger(), &old).unwrap();
+    std::fs::write(place.ledger().with_extension("highwater"), "garbage").unwrap();
+    assert!(fenced(&place));
+    assert!(Ledger::open_existing(place.at()).unwrap().unwrap().is_fenced().unwrap());
+    // A person takes the fence away.
     std::fs::remove_file(place.ledger().with_extension("highwater")).unwrap();
     let mut ledger = place.open();
     place.carry(&mut ledger, "2026-11-11 10:01", &[]);

@@ -23,8 +23,8 @@ pub enum LedgerError {
     Damaged(Msg),
     /// The disk or the database would not keep what it confirms.
     NotDurable { file: PathBuf, setting: String },
-    /// The ledger is older than the hand-overs that were made with it.
-    Fenced { ledger: PathBuf, fence: PathBuf },
+    /// The ledger is older than the hand-overs that were made with it, or nobody can read how far these were.
+    Fenced { ledger: PathBuf, fence: PathBuf, unreadable: bool },
     /// The operating system refused.
     Io { file: PathBuf, error: io::Error },
     /// The database refused.
@@ -70,7 +70,13 @@ impl LedgerError {
                 "`{0}` 不能保证已确认的写入不丢失（{setting}）：请把数据仓放到本地磁盘",
                 file.display()
             ),
-            LedgerError::Fenced { ledger, fence } => msg!(
+            LedgerError::Fenced { ledger, fence, unreadable: true } => msg!(
+                "`{1}` cannot be read, so nobody knows whether `{0}` is older than the hand-overs that were made with it: put the newest copies of both back; if there are none, `tagcast resolve --after-restore --by NAME` gives up what was due and goes on",
+                "无法读取 `{1}`，因此无从得知 `{0}` 是否比用它完成的发送更旧：请放回两者最新的副本；若没有，`tagcast resolve --after-restore --by 姓名` 会放弃已到期的部分并继续",
+                ledger.display(),
+                fence.display()
+            ),
+            LedgerError::Fenced { ledger, fence, unreadable: false } => msg!(
                 "`{0}` is older than the hand-overs that were made with it (`{1}` is ahead of it), so messages could be sent twice: put the newest copy back; if there is none, `tagcast resolve --after-restore --by NAME` gives up what was due and goes on",
                 "`{0}` 比用它完成的发送更旧（`{1}` 更新），可能会重复发送：请放回最新的副本；若没有，`tagcast resolve --after-restore --by 姓名` 会放弃已到期的部分并继续",
                 ledger.display(),

@@ -1,6 +1,7 @@
 //! How far hand-overs have come, outside the ledger: a ledger that does not know the last of them is an old copy, and sends nothing.
 //!
-//! The file has two slots that are written in turn, so that a torn write leaves the other.
+//! The file has two slots that are written in turn, so that a torn write leaves the other. A file of which nothing can be read says only that hand-overs
+//! were made, and stops any ledger.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,6 +18,8 @@ const SLOT: usize = 192;
 pub(super) struct Fence {
     path: PathBuf,
     mark: Option<Mark>,
+    /// Something is written there, and nothing of it can be read.
+    unreadable: bool,
 }
 
 /// The link of the audit chain that was the last when something was handed over.
@@ -59,7 +62,9 @@ impl Fence {
             Err(e) => return Err(LedgerError::io(&path, e)),
         }
         let mark = data.chunks(SLOT).filter_map(Mark::of_slot).max_by_key(|mark| mark.link.n);
-        Ok(Fence { path, mark })
+        // A first write that a crash cut off before its first byte leaves nothing, or zeros.
+        let unreadable = mark.is_none() && data.iter().any(|byte| *byte != 0);
+        Ok(Fence { path, mark, unreadable })
     }
 
     pub fn path(&self) -> &Path {
@@ -67,17 +72,17 @@ impl Fence {
     }
 
     pub fn is_raised(&self) -> bool {
-        self.mark.is_some()
+        self.mark.is_some() || self.unreadable
     }
 
     /// Whether the ledger lacks what the fence knows.
     pub fn stops(&self, ledger: &str, db: &Connection) -> Result<bool, LedgerError> {
-        let Some(mark) = &self.mark else { return Ok(false) };
+        let Some(mark) = &self.mark else { return Ok(self.unreadable) };
         Ok(mark.ledger != ledger || audit::digest_of(db, &mark.link.writer, mark.link.n)?.as_ref() != Some(&mark.link.digest))
     }
 
     pub fn error(&self, ledger: &Path) -> LedgerError {
-        LedgerError::Fenced { ledger: ledger.into(), fence: self.path.clone() }
+        LedgerError::Fenced { ledger: ledger.into(), fence: self.path.clone(), unreadable: self.unreadable }
     }
 
     /// Moves the mark to `link`, durably.
@@ -100,7 +105,7 @@ impl Fence {
             self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
         };
         write().map_err(|e| LedgerError::io(&self.path, e))?;
-        self.mark = Some(mark);
+        (self.mark, self.unreadable) = (Some(mark), false);
         Ok(())
     }
 
@@ -136,6 +141,11 @@ mod tests {
         let mut data = std::fs::read(&path).unwrap();
         data[10] ^= 1;
         std::fs::write(&path, data).unwrap();
-        assert_eq!(Fence::at(path).unwrap().mark.unwrap().link, link(3));
+        assert_eq!(Fence::at(path.clone()).unwrap().mark.unwrap().link, link(3));
+        // With both gone nobody knows how far it was; a write that never began says nothing.
+        for (content, raised) in [(&b"garbage"[..], true), (&[b' '; SLOT * 2], true), (&[0; SLOT], false), (b"", false)] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(Fence::at(path.clone()).unwrap().is_raised(), raised, "{content:?}");
+        }
     }
 }
