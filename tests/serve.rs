@@ -97,7 +97,12 @@ fn only_the_holder_of_the_token_is_let_in() {
     assert_eq!((status, body.contains("不存在")), (404, true), "{body}");
     assert_eq!(call(&at, "POST", "/v1/callbacks/sandbox", &[], "").0, 403);
     assert_eq!(with_token(&at, "POST", "/v1/callbacks/nobody", "").0, 404);
-    assert_eq!(with_token(&at, "POST", "/v1/callbacks/sandbox", &"x".repeat(9 << 20)).0, 413);
+    for path in ["/v1/callbacks/sandbox", "/v1/events", "/v1/tags"] {
+        let (status, why) = with_token(&at, "POST", path, &"x".repeat(9 << 20));
+        assert_eq!((status, why.contains(r#"{"error":"the body has more than 8 MiB"#)), (413, true), "{path}: {why}");
+    }
+    let (status, why) = with_token(&at, "DELETE", "/healthz", "");
+    assert_eq!((status, why.contains(r#"{"error":"this path does not know the method"#)), (405, true), "{why}");
     assert_eq!(service.stop(), Some(0), "{}", log(&folder));
     // Not for everybody without a token, and not with one that could be guessed.
     for (listen, token) in [("0.0.0.0:0", ""), ("127.0.0.1:0", "short")] {

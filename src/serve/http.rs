@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -96,6 +97,9 @@ impl Listen {
     }
 }
 
+/// A call's body, or why there is none.
+type Body = Result<Bytes, BytesRejection>;
+
 /// What every call can use.
 struct Hall {
     office: Arc<Office>,
@@ -176,6 +180,10 @@ fn router(hall: Arc<Hall>) -> Router {
         .fallback(|headers: HeaderMap| async move {
             refuse(StatusCode::NOT_FOUND, &headers, &msg!("there is nothing here; see /openapi.json", "此路径不存在；见 /openapi.json"))
         })
+        .method_not_allowed_fallback(|headers: HeaderMap| async move {
+            let why = msg!("this path does not know the method; see /openapi.json", "此路径不支持该方法；见 /openapi.json");
+            refuse(StatusCode::METHOD_NOT_ALLOWED, &headers, &why)
+        })
         .layer(DefaultBodyLimit::max(MOST_BODY))
         .layer(from_fn_with_state(hall.clone(), in_time))
         .with_state(hall)
@@ -229,6 +237,18 @@ fn refuse(status: StatusCode, headers: &HeaderMap, why: &Msg) -> Response {
     (status, axum::Json(json!({"error": why.get(asked_for(headers))}))).into_response()
 }
 
+/// A body that is too large, or that ended before its time.
+fn no_body(why: &BytesRejection, headers: &HeaderMap) -> Response {
+    let said = match why.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let most = MOST_BODY >> 20;
+            msg!("the body has more than {most} MiB: send it in parts", "请求体超过 {most} MiB：请分批发送")
+        }
+        _ => msg!("the body could not be read to its end: repeat the call", "请求体未能读完：请重发"),
+    };
+    refuse(why.status(), headers, &said)
+}
+
 fn asked_for(headers: &HeaderMap) -> Lang {
     let zh = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().starts_with("zh"));
     if zh { Lang::Zh } else { Lang::En }
@@ -252,16 +272,20 @@ async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
-async fn events(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn events(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Body) -> Response {
     changes(&hall, &headers, body, Kind::Events).await
 }
 
-async fn tags(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn tags(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Body) -> Response {
     changes(&hall, &headers, body, Kind::Tags).await
 }
 
 /// Lines of changes: those that can be read are durable when this answers, the others are named with their line.
-async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Bytes, kind: Kind) -> Response {
+async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: Kind) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(why) => return no_body(&why, headers),
+    };
     let intake = hall.intake.clone();
     // It waits for the disk.
     let taken = tokio::task::spawn_blocking(move || intake.take(&body, kind)).await;
@@ -304,8 +328,12 @@ async fn callback(
     Path(account): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(why) => return no_body(&why, &headers),
+    };
     let all = hall.office.callbacks();
     let Some(callbacks) = all.get(&account) else { return hall.no_account(&account, &headers) };
     let Ok(body) = String::from_utf8(body.into()) else {
