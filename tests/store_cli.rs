@@ -126,3 +126,37 @@ fn sample_data_is_a_program_that_checks() {
     let (_, err) = expect(d, &["tags", "stats", "--store", "nowhere"], 2);
     assert!(err.contains("there is no store in `nowhere`"), "{err}");
 }
+
+#[test]
+fn what_is_private_is_shown_by_no_error() {
+    let dir = folder();
+    let d = dir.path();
+    fs::write(d.join("tags.campaign"), "tag phone text(5) private\ntag home place private\ntag city text(5)\n").unwrap();
+    fs::write(d.join("bad.csv"), "id,phone,home,city\nu1,13800138000,\"31.2,721.4\",Shanghai\n").unwrap();
+    let (_, err) = expect(d, &["tags", "import", "bad.csv", "--id", "id"], 1);
+    assert!(err.contains("bad.csv:2: phone: the value is not a `text(5)` (it is private and not shown)"), "{err}");
+    assert!(err.contains("bad.csv:2: home: the value is not a `place`"), "{err}");
+    assert!(err.contains("city: `Shanghai` has 8 characters"), "{err}");
+    assert!(!err.contains("13800138000") && !err.contains("721.4"), "{err}");
+    let (out, _) = expect(d, &["tags", "import", "bad.csv", "--id", "id", "--format", "json"], 1);
+    assert!(out.contains("`place`") && !out.contains("13800138000") && !out.contains("721.4"), "{out}");
+    fs::write(d.join("bad.jsonl"), "{\"id\":\"u1\",\"phone\":13800138000}\n").unwrap();
+    let (_, err) = expect(d, &["tags", "import", "bad.jsonl", "--id", "id"], 1);
+    assert!(err.contains("phone: the value is not a `text(5)`") && !err.contains("13800138000"), "{err}");
+    let (out, err) = expect(d, &["tags", "set", "u1", "phone=13800138000"], 1);
+    assert!(err.contains("the value is not a `text(5)`") && !err.contains("13800138000") && !out.contains("13800138000"), "{out}{err}");
+}
+
+#[test]
+fn only_means_these_columns_and_says_which_is_missing() {
+    let dir = folder();
+    let d = dir.path();
+    fs::write(d.join("tags.campaign"), "tag age int 0..120\ntag region text(10)\n").unwrap();
+    fs::write(d.join("users.jsonl"), "{\"id\":\"u1\",\"age\":3,\"region\":\"x\",\"odd\":1}\n").unwrap();
+    for file in ["users.csv", "users.jsonl"] {
+        let (_, err) = expect(d, &["tags", "import", file, "--id", "id", "--only", "age,nope"], 2);
+        assert!(err.contains("has no column `nope`"), "{err}");
+    }
+    let (_, err) = expect(d, &["tags", "import", "users.jsonl", "--id", "id", "--only", "age"], 0);
+    assert!(err.contains("nothing declares `odd`: left out") && !err.contains("`region`"), "{err}");
+}

@@ -84,6 +84,15 @@ pub(super) fn expected(cell: &Cell<'_>, ty: &Type) -> Words {
     words!("{found} is not {en}", "{found} 不是{zh}")
 }
 
+/// The refusal of a private value: what it is stays between the file and its owner.
+pub(super) fn unfit(ty: &Type) -> Words {
+    let ty = ty.describe();
+    words!(
+        "the value is not a `{ty}` (it is private and not shown): correct it, or the declaration",
+        "该值不符合 `{ty}`（私密，不予显示）：请更正该值或声明"
+    )
+}
+
 pub(super) fn decimal(mantissa: i128, scale: i8) -> Option<Decimal> {
     match u8::try_from(scale) {
         Ok(scale) => Some(Decimal { mantissa: i64::try_from(mantissa).ok()?, scale }),

@@ -46,7 +46,8 @@ pub(super) fn column(field: &Field<'_>, arrays: &[&dyn Array], rows: usize, how:
 fn cell_by_cell(field: &Field<'_>, arrays: &[&dyn Array], rows: usize, how: &Reading, errors: &mut RowErrors) -> ColumnData {
     let mut builder = ColumnBuilder::new(field.ty);
     for row in 0..rows {
-        let first = arrays.iter().map(|array| how.value(&cell(*array, row), field.ty)).find(|value| !matches!(value, Ok(None)));
+        let first =
+            arrays.iter().map(|array| how.value_of(&cell(*array, row), field.ty, field.private)).find(|value| !matches!(value, Ok(None)));
         let value = first.unwrap_or_else(|| field.required.clone().map_or(Ok(None), Err)).unwrap_or_else(|why| {
             errors.add(row, Some(field.name), why);
             None
@@ -490,7 +491,7 @@ mod tests {
             for minor_units in [false, true] {
                 let how = Reading { zone, minor_units, nulls: Vec::new() };
                 for (array, ty, whole) in cases() {
-                    let field = Field { name: "x", ty: &ty, required: None };
+                    let field = Field { name: "x", ty: &ty, private: false, required: None };
                     let mut errors = RowErrors::default();
                     let cells = cell_by_cell(&field, &[&*array], array.len(), &how, &mut errors);
                     let at_once = fast(&*array, &ty, &how);
@@ -512,7 +513,7 @@ mod tests {
         let how = Reading { zone: berlin, ..Reading::default() };
         for (from, whole) in [(day - DAY, true), (day, false), (day + DAY, true)] {
             let array = TimestampSecondArray::from((0..24).map(|hour| from + hour * 3600).collect::<Vec<_>>());
-            let field = Field { name: "x", ty: &Type::Instant, required: None };
+            let field = Field { name: "x", ty: &Type::Instant, private: false, required: None };
             let cells = cell_by_cell(&field, &[&array], 24, &how, &mut RowErrors::default());
             let at_once = fast(&array, &Type::Instant, &how);
             assert_eq!(at_once.is_some(), whole);

@@ -90,7 +90,12 @@ impl EventImport<'_> {
     ) -> Result<Loaded, ImportError> {
         let snapshot = writer.snapshot()?;
         let (mut blocks, wanted) = Blocks::open(self.file, block_rows, |header| {
-            let fields = event.fields.iter().map(|f| Field { name: &f.name, ty: &f.ty, required: (!f.optional).then(|| missing(&f.name)) });
+            let fields = event.fields.iter().map(|f| Field {
+                name: &f.name,
+                ty: &f.ty,
+                private: false,
+                required: (!f.optional).then(|| missing(&f.name)),
+            });
             let wanted = Wanted::new(self.id, Some(self.at), fields.collect(), &self.reading);
             if !header.is_empty() {
                 self.check_columns(&Header::of(header, &wanted), event)?;

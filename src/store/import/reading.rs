@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::cell::{Cell, decimal, expected, nearest, plain_text, shown, whole};
-use crate::base::{Calendar, Date, Decimal, Elapsed, EnumType, Instant, Place, TimeOfDay, Type, Value, Zone};
+use super::cell::{Cell, decimal, expected, nearest, plain_text, shown, unfit, whole};
+use crate::base::{Calendar, Date, Decimal, Elapsed, EnumType, Instant, Place, TagSchema, TimeOfDay, Type, Value, Zone};
 use crate::store::adapt::set_of;
 use crate::store::export::EXACT_MINOR;
 use crate::store::{Words, words};
@@ -47,6 +47,22 @@ impl Reading {
     /// Why it is not one.
     pub fn json(&self, json: &serde_json::Value, ty: &Type) -> Result<Option<Value>, Words> {
         self.value(&super::jsonl::cell(json), ty)
+    }
+
+    /// A JSON value as a value of `tag`, `None` for missing.
+    ///
+    /// # Errors
+    /// Why it is not one; what is private is not shown.
+    pub fn json_of_tag(&self, json: &serde_json::Value, tag: &TagSchema) -> Result<Option<Value>, Words> {
+        self.value_of(&super::jsonl::cell(json), &tag.ty, tag.private)
+    }
+
+    /// As [`Self::value`], without showing a value that is private: errors stay in terminals, logs and reports.
+    ///
+    /// # Errors
+    /// Why it is not one.
+    pub(super) fn value_of(&self, cell: &Cell<'_>, ty: &Type, private: bool) -> Result<Option<Value>, Words> {
+        self.value(cell, ty).map_err(|why| if private { unfit(ty) } else { why })
     }
 
     /// The cell as a value of `ty`, `None` for missing.

@@ -15,6 +15,8 @@ use crate::store::{ColumnBuilder, ColumnData, StoreError, Users, Words, words};
 pub(super) struct Field<'a> {
     pub name: &'a str,
     pub ty: &'a Type,
+    /// Errors do not show its values.
+    pub private: bool,
     /// What to say where a row has no value, if every row must have one.
     pub required: Option<Words>,
 }
@@ -209,7 +211,7 @@ pub(super) fn read_rows(
                     if *given {
                         return; // A file may have two columns of one name: the first with a value counts.
                     }
-                    let value = wanted.how.value(&cell, field.ty).unwrap_or_else(|why| {
+                    let value = wanted.how.value_of(&cell, field.ty, field.private).unwrap_or_else(|why| {
                         *given = true;
                         bad.push((name.into(), why));
                         None

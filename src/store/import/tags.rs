@@ -121,7 +121,10 @@ impl TagImport<'_> {
             if !header.is_empty() {
                 self.check_header(header, fillable.is_empty(), tags, snapshot)?;
             }
-            let fields = fillable.iter().map(|t| Field { name: &t.name, ty: &t.ty, required: t.always.then(|| missing(&t.name)) });
+            let fields = fillable.iter().map(|t| {
+                let required = t.always.then(|| missing(&t.name));
+                Field { name: &t.name, ty: &t.ty, private: t.private, required }
+            });
             Ok(Wanted::new(self.id, None, fields.collect(), &self.reading))
         })?;
         // Tags that a new user would lack whatever the rows say.
@@ -156,6 +159,10 @@ impl TagImport<'_> {
         if !header.has(Role::Id) {
             return Err(no_column(self.file, self.id, ("user id", "用户编号"), header.names()));
         }
+        // Rows that name their columns themselves have all been read only now.
+        if let Some(name) = self.only.and_then(|only| only.iter().find(|name| !header.names().contains(name))) {
+            return Err(no_column(self.file, name, ("tag", "标签"), header.names()));
+        }
         errors.check(self.file, steps.rows)?;
         let seen: Vec<bool> = (0..fillable.len()).map(|i| header.has(Role::Field(i))).collect();
         if !seen.contains(&true) {
@@ -164,7 +171,10 @@ impl TagImport<'_> {
         let only_seen = |all: Vec<ColumnData>| all.into_iter().zip(&seen).filter(|(_, seen)| **seen).map(|(c, _)| c).collect();
         let chunks = spill.finish(&fillable)?.into_iter().map(only_seen).collect();
         let filled = fillable.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(t, _)| *t).collect();
-        Ok(Loaded { rows: steps.rows, new: users.new, row_of_user: users.row_of_user, filled, chunks, ignored: header.ignored() })
+        // What `--only` left out is known to whoever said so.
+        let declared = |name: &String| tags.all.iter().any(|t| t.name == *name);
+        let ignored = header.ignored().into_iter().filter(|name| !declared(name)).collect();
+        Ok(Loaded { rows: steps.rows, new: users.new, row_of_user: users.row_of_user, filled, chunks, ignored })
     }
 
     /// Refuses to replace a column that everyone has by one that leaves somebody out.

@@ -51,7 +51,7 @@ impl Change {
         if tag.derived {
             return Err(words!("`{name}` is a derived tag: its value comes from its expression", "`{name}` 是推导标签，值来自其表达式"));
         }
-        let value = reading.json(json, &tag.ty).map_err(|why| within(name, &why))?;
+        let value = reading.json_of_tag(json, tag).map_err(|why| within(name, &why))?;
         if value.is_none() && tag.always {
             return Err(words!("`{name}` is declared `always`: it cannot be taken away", "`{name}` 声明为 `always`，不能去掉它的值"));
         }
