@@ -18,8 +18,12 @@ const FOLD_ROWS: u64 = 20_000;
 const FOLD_SHARE: u32 = 10;
 /// After a failure.
 const FOLD_PAUSE: Duration = Duration::from_secs(1);
-/// How long a checkpoint waits for a change that is being written.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// The log begins anew with every so many checkpoints: changes wait for two syncs of the disk then.
+const BEGIN_ANEW: u32 = 5;
+/// How often a checkpoint looks whether a change is written or one who reads is done, and for how many times. While it waits for one who reads, changes
+/// wait for it: rather another time.
+const LOOK: Duration = Duration::from_micros(200);
+const LOOKS: i32 = 50;
 
 /// The last thing that went wrong in the background.
 #[derive(Debug, Default)]
@@ -46,19 +50,29 @@ impl Checkpoints {
     pub fn of(path: &Path, trouble: &Arc<Trouble>) -> Result<Checkpoints, StoreError> {
         let open = || -> rusqlite::Result<Connection> {
             let db = Connection::open(path)?;
-            db.busy_timeout(PATIENCE)?;
+            db.busy_handler(Some(|looks| {
+                thread::sleep(LOOK);
+                looks < LOOKS
+            }))?;
             Ok(db)
         };
         let db = open().map_err(|e| failed(path, e))?;
         let (wake, woken) = mpsc::channel();
         let (owned, trouble) = (path.to_path_buf(), trouble.clone());
+        let mut times = 0u32;
         let work = move || {
             while woken.recv().is_ok() {
                 while woken.try_recv().is_ok() {}
-                // Most of the log while changes go on; then, for a moment without them, the little that came meanwhile, so that it begins anew.
-                for mode in ["PASSIVE", "RESTART"] {
-                    let done = db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-                    trouble.note(done.map_err(|e| failed(&owned, e)));
+                let checkpoint = |mode: &str| {
+                    let busy = db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0));
+                    trouble.note(busy.map_err(|e| failed(&owned, e))) == Some(false)
+                };
+                // All that is there, while changes go on.
+                checkpoint("PASSIVE");
+                times += 1;
+                // For a moment without them the little that came meanwhile, so that the log begins anew.
+                if times >= BEGIN_ANEW && checkpoint("RESTART") {
+                    times = 0;
                 }
             }
         };

@@ -14,7 +14,7 @@ use crate::base::{Elapsed, Schema, UserNo, Zone};
 use crate::store::export::{json, quoted};
 use crate::store::users::NewUsers;
 use crate::store::writer::{LOCK_TRIES, lock};
-use crate::store::{Column, ColumnBuilder, Store, StoreError, Words, words};
+use crate::store::{Column, ColumnBuilder, Snapshot, Store, StoreError, Words, words};
 
 /// The lock of the one process that appends.
 pub const LOCK: &str = "live.lock";
@@ -174,8 +174,10 @@ impl Desk {
     fn work(mut self, requests: &Receiver<Request>) {
         while let Some(group) = self.gather(requests) {
             let mut ready = Vec::new();
+            // Reading the manifest once for each change would cost as much as writing them.
+            let snapshot = self.snapshot();
             for (since, request) in group {
-                match self.prepared(&request.changes) {
+                match snapshot.clone().and_then(|snapshot| self.prepared(&snapshot, &request.changes)) {
                     Ok(Needs::Nothing(rows)) => ready.push((request, rows)),
                     Ok(Needs::Writer) => self.parked.push((since, request)),
                     Err(e) => request.answer(Err(e)),
@@ -222,8 +224,11 @@ impl Desk {
         Some(group)
     }
 
-    fn prepared(&self, changes: &[Change]) -> Result<Needs, LiveError> {
-        let snapshot = self.store.manifest_snapshot()?;
+    fn snapshot(&self) -> Result<Arc<Snapshot>, LiveError> {
+        Ok(self.store.manifest_snapshot()?)
+    }
+
+    fn prepared(&self, snapshot: &Snapshot, changes: &[Change]) -> Result<Needs, LiveError> {
         let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut rows, mut all) = (Vec::with_capacity(changes.len()), true);
         for change in changes {
@@ -257,9 +262,9 @@ impl Desk {
             late.into_iter().for_each(|(_, request)| request.answer(Err(StoreError::Busy(path.clone()).into())));
             return;
         }
-        let admitted = admitted.map_err(LiveError::from);
+        let snapshot = admitted.map_err(LiveError::from).and_then(|()| self.snapshot());
         for (_, request) in std::mem::take(&mut self.parked) {
-            match admitted.clone().and_then(|()| self.prepared(&request.changes)) {
+            match snapshot.clone().and_then(|snapshot| self.prepared(&snapshot, &request.changes)) {
                 Ok(Needs::Nothing(rows)) => ready.push((request, rows)),
                 // It was added a moment ago.
                 Ok(Needs::Writer) => request.answer(Err(LiveError::Ended)),
