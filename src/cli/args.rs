@@ -102,12 +102,13 @@ pub enum Command {
     #[command(after_help = "Examples:\n  tagcast fmt\n  tagcast fmt --check\n  tagcast fmt --keywords zh campaigns/spring.campaign")]
     Fmt(FmtArgs),
     /// Fill the store with what is known of users, and look at it
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  tagcast tags import users.csv --id user_id\n  tagcast tags stats")]
     Tags(TagsCommand),
     /// Fill the store with what users did
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tagcast events import purchase purchases.csv --id user_id --at time")]
     Events(EventsCommand),
     /// Import the sources that tagcast.toml names, where they changed
+    #[command(after_help = "Example:\n  tagcast sync --program campaigns/")]
     Sync,
     /// One audience: counts of true, false and unknown, or the users' ids
     #[command(
@@ -165,7 +166,7 @@ pub enum Command {
     )]
     Resolve(ResolveArgs),
     /// Prove that the ledger is what was written
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tagcast audit verify")]
     Audit(AuditCommand),
     /// A campaign's messages as they will look: the longest, with defaults, with values missing, or one user's
     #[command(
@@ -178,14 +179,19 @@ pub enum Command {
     )]
     SendTest(SendTestArgs),
     /// Run the tests that the program contains
+    #[command(after_help = "Examples:\n  tagcast test\n  tagcast test examples/retail")]
     Test(TestArgs),
     /// Explore: conditions, counts, why
+    #[command(after_help = "Example:\n  tagcast repl --program campaigns/")]
     Repl,
     /// Explain a finding by its name
+    #[command(after_help = "Examples:\n  tagcast explain                  all names\n  tagcast explain unknown-name")]
     Explain(ExplainArgs),
     /// Make a store of real-looking users to try things on
+    #[command(after_help = "Examples:\n  tagcast sample-data demo\n  tagcast sample-data demo --users 10000 --seed 2")]
     SampleData(SampleDataArgs),
     /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  tagcast completions bash > tagcast.bash")]
     Completions(CompletionsArgs),
 }
 
