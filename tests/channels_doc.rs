@@ -217,7 +217,7 @@ const PARTS: &str = "## What parts become
 
 `image` and `video` are the ids that the platform gave when the material was uploaded (on Alipay, Douyin link cards and webhooks an address), `miniprogram` is
 `APPID/page?query`, `platform` the id of a template in the account's console. An article of a mass send is made in the draft box once a text; without an
-`image` it takes the account's `cover`. A text on Douyin answers a message: its address is `OPEN_ID CONVERSATION_ID MESSAGE_ID`, with spaces between.
+`image` it takes the account's `cover`. A text on Douyin answers a message: its address is `OPEN_ID CONVERSATION_ID MESSAGE_ID`, with spaces between; callbacks name the user by the open id alone.
 A broadcast on Alipay goes to a group that labels make; labels act a day late, so the campaign's `deadline` must be two days or more.
 
 ";

@@ -17,6 +17,7 @@ use super::watch::Watch;
 use super::{AllCallbacks, Office, held};
 use crate::base::{Type, UserNo};
 use crate::deliver::callback::{self, Incoming, Said, Saying, Who};
+use crate::deliver::channels;
 use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
 use crate::engine::binding::Bound;
@@ -63,8 +64,8 @@ pub struct Scheduler {
     fed: Option<u64>,
     /// The accounts that messages leave by, and that call back.
     bound: Bound,
-    /// Who has which address, by tag.
-    addresses: RefCell<BTreeMap<String, TextIndex>>,
+    /// Whom an account's platform knows by which name, by tag and platform.
+    addresses: RefCell<BTreeMap<(String, String), TextIndex>>,
     /// Where events come in, if they do.
     intake: Option<Arc<Intake>>,
     /// When lists and tables were read.
@@ -325,15 +326,19 @@ impl Scheduler {
         Ok(told)
     }
 
-    /// Whom an account reaches at an address.
+    /// Whom an account's platform knows by a name.
     fn users_at(&self, account: &str, address: &str) -> Result<Vec<UserNo>, Failure> {
         let mut users = Vec::new();
         if address.is_empty() {
             return Ok(users);
         }
+        let declared = self.project.program.accounts.iter().find(|a| *a.name == *account);
+        let platform = declared.map_or(account, |a| &a.platform);
         for tag in self.project.program.schema.tags.iter().filter(|t| matches!(&t.ty, Type::Address(of) if **of == *account)) {
             let Some(column) = self.snapshot.tag(&tag.name)? else { continue };
-            users.extend(self.addresses.borrow_mut().entry(tag.name.clone()).or_default().find(column, address));
+            let mut addresses = self.addresses.borrow_mut();
+            let index = addresses.entry((tag.name.clone(), platform.to_string())).or_insert_with(|| TextIndex::by(channels::who(platform)));
+            users.extend(index.find(column, address));
         }
         Ok(users)
     }

@@ -1,4 +1,4 @@
-//! Finding users by a text of theirs: the address at which a platform knows them. What a platform tells names nobody else.
+//! Finding users by a text of theirs, or a part of it: the address at which a platform knows them. What a platform tells names nobody else.
 //!
 //! An index outlives the snapshot that it was made of: of the next one only the blocks that changed are looked at, and all of it when the
 //! column's file is another one. It holds eight bytes a user: half a hash, and the number.
@@ -14,24 +14,31 @@ use super::changed::ChangedBlock;
 use super::column::{Column, ColumnData};
 use crate::base::{UserNo, Value};
 
+/// The part of a text by which a user is found.
+pub type Part = fn(&str) -> &str;
+
 /// Of one column of texts.
-#[derive(Default)]
 pub struct TextIndex {
+    part: Part,
     stored: Option<(LargeStringArray, Rows)>,
     changed: Vec<Option<(Arc<ChangedBlock>, Rows)>>,
 }
 
 impl TextIndex {
-    /// The users who have this text, by number.
+    pub fn by(part: Part) -> TextIndex {
+        TextIndex { part, stored: None, changed: Vec::new() }
+    }
+
+    /// The users whose text has this part, by number.
     pub fn find(&mut self, column: &Column, text: &str) -> Vec<UserNo> {
         let (ColumnData::Text(stored), _) = column.stored() else { return Vec::new() };
         if !self.stored.as_ref().is_some_and(|(known, _)| is_same(known, stored)) {
-            self.stored = Some((stored.clone(), Rows::of(stored)));
+            self.stored = Some((stored.clone(), Rows::of(stored, self.part)));
         }
         self.changed.resize_with(column.changed().len(), || None);
         for (known, block) in self.changed.iter_mut().zip(column.changed()) {
             if !known.as_ref().zip(block.as_ref()).is_some_and(|((known, _), block)| Arc::ptr_eq(known, block)) {
-                *known = block.as_ref().map(|block| (block.clone(), Rows::of_data(&block.data)));
+                *known = block.as_ref().map(|block| (block.clone(), Rows::of_data(&block.data, self.part)));
             }
         }
         let mut rows: Vec<usize> = self.stored.iter().flat_map(|(_, rows)| rows.with(text)).collect();
@@ -39,7 +46,7 @@ impl TextIndex {
             rows.extend(known.with(text).map(|row| block * BLOCK_ROWS + row));
         }
         // Half a hash may be another text's, and what is stored may have changed since.
-        rows.retain(|row| matches!(column.value(*row), Some(Value::Text(found)) if *found == *text));
+        rows.retain(|row| matches!(column.value(*row), Some(Value::Text(found)) if (self.part)(&found) == text));
         rows.sort_unstable();
         rows.dedup();
         rows.into_iter().filter_map(|row| u32::try_from(row).ok()).map(UserNo).collect()
@@ -50,16 +57,16 @@ impl TextIndex {
 struct Rows(Vec<u64>);
 
 impl Rows {
-    fn of(texts: &LargeStringArray) -> Rows {
+    fn of(texts: &LargeStringArray, part: Part) -> Rows {
         let len = texts.len().min(u32::MAX as usize);
         let mut rows: Vec<u64> =
-            (0..len).into_par_iter().filter(|row| texts.is_valid(*row)).map(|row| half(texts.value(row)) | row as u64).collect();
+            (0..len).into_par_iter().filter(|row| texts.is_valid(*row)).map(|row| half(part(texts.value(row))) | row as u64).collect();
         rows.par_sort_unstable();
         Rows(rows)
     }
 
-    fn of_data(data: &ColumnData) -> Rows {
-        if let ColumnData::Text(texts) = data { Rows::of(texts) } else { Rows(Vec::new()) }
+    fn of_data(data: &ColumnData, part: Part) -> Rows {
+        if let ColumnData::Text(texts) = data { Rows::of(texts, part) } else { Rows(Vec::new()) }
     }
 
     fn with(&self, text: &str) -> impl Iterator<Item = usize> + '_ {
@@ -97,7 +104,7 @@ mod tests {
             Column::new(ty.clone(), data.finish(), None)
         };
         let users = |all: &[u32]| all.iter().copied().map(UserNo).collect::<Vec<_>>();
-        let mut index = TextIndex::default();
+        let mut index = TextIndex::by(|text| text);
         let first = column(10_000);
         assert_eq!(index.find(&first, "o5"), users(&[5, 9005]));
         assert_eq!(index.find(&first, "o7"), users(&[9007]));
@@ -112,6 +119,19 @@ mod tests {
         assert_eq!(index.find(&column(6), "o5"), users(&[5]));
     }
 
+    #[test]
+    fn finds_by_a_part() {
+        let ty = Type::TEXT;
+        let mut data = ColumnBuilder::new(&ty);
+        ["a 1", "b 1", "a", "a 2"].iter().for_each(|text| data.push(Some(&Value::text(text))));
+        let column = Column::new(ty, data.finish(), None);
+        let mut index = TextIndex::by(|text| text.split(' ').next().unwrap_or(text));
+        assert_eq!(index.find(&column, "a"), [UserNo(0), UserNo(2), UserNo(3)]);
+        let column = column.with(&BTreeMap::from([(0, (Some(Value::text("b 2")), Instant(0)))]), false);
+        assert_eq!(index.find(&column, "b"), [UserNo(0), UserNo(1)]);
+        assert_eq!(index.find(&column, "a 2"), []);
+    }
+
     proptest! {
         /// The same as looking at every row, whatever changed in between.
         #[test]
@@ -121,7 +141,7 @@ mod tests {
             let text = |n: &Option<u8>| n.map(|n| Value::text(&format!("t{n}")));
             rows.iter().for_each(|row| data.push(text(row).as_ref()));
             let mut column = Column::new(ty, data.finish(), None);
-            let mut index = TextIndex::default();
+            let mut index = TextIndex::by(|text| text);
             for (user, value) in changes {
                 for n in 0..4 {
                     let wanted = Value::text(&format!("t{n}"));

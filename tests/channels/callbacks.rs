@@ -110,6 +110,32 @@ fn douyin_tells_who_allows_messages_and_who_does_not_any_more() {
     assert_eq!(support::run(&folder, &["audit", "verify"]).0, 0);
 }
 
+/// The address of an answer names a conversation and a message, too; the platform names the user alone.
+#[test]
+fn douyin_answers_whom_it_tells_of() {
+    let server = Server::start(Douyin::new(APP));
+    let account =
+        format!("open_id = \"{OPEN_ID}\"\nsecret_file = \"secret\"\nrefresh_token_file = \"refresh\"\nbase_url = \"{}\"\n", server.url);
+    let (_dir, folder) = folder("douyin", "dy", &account, "body \"谢谢\"", "douyin.message");
+    secret(&folder, "secret", "client-secret");
+    secret(&folder, "refresh", REFRESH);
+    let (mut service, at) = served(&folder, &server, "douyin");
+    let tags: String = (0..2).map(|i| format!("{{\"user\":\"u{i}\",\"tags\":{{\"at\":\"dy{i} @c @m{i}\"}}}}\n")).collect();
+    assert_eq!(with_token(&at, "POST", "/v1/tags", &tags).0, 200);
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    for i in 0..2 {
+        push(&server, |p: &mut Douyin| p.writes(&format!("dy{i}"), &format!("@m{i}"), now));
+    }
+    push(&server, |p: &mut Douyin| p.allows("dy1", false, now));
+    until_opted_out(&folder, &at, 1);
+    purchases(&at, &["u0", "u1"]);
+    until(&folder, "message", || (metric(&at, "tagcast_messages_accepted_total ") == 1).then_some(()));
+    assert_eq!(server.received().into_iter().collect::<Vec<_>>(), [("dy0".to_string(), 1)]);
+    assert_eq!(service.stop(), Some(0), "{}", log(&folder));
+    let (_, out, _) = support::run(&folder, &["why", "u1", "thank", "--format", "json"]);
+    assert!(out.contains("opted_out"), "{out}");
+}
+
 #[test]
 fn alipay_tells_who_follows_and_who_does_not_any_more() {
     let server = Server::start(Alipay::new(APP));

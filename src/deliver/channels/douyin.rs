@@ -85,6 +85,11 @@ impl Channel for Douyin {
     }
 }
 
+/// The open id of an address, which may name a conversation and a message, too.
+pub fn who(address: &str) -> &str {
+    address.split_whitespace().next().unwrap_or(address)
+}
+
 fn body(message: &Message, account: &Account, endpoint: &'static Endpoint) -> Result<Value, &'static str> {
     let parts = Parts::of(&message.content, endpoint);
     let mut address = message.address.split_whitespace();

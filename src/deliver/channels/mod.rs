@@ -35,6 +35,14 @@ pub enum ChannelError {
     Account { name: String, why: Msg },
 }
 
+/// The part of an address on a platform that names the user in its callbacks.
+pub fn who(platform: &str) -> fn(&str) -> &str {
+    match platform {
+        "douyin" => douyin::who,
+        _ => |address| address,
+    }
+}
+
 /// The channels of an account, by the names of their endpoints.
 ///
 /// # Errors
