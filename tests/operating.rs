@@ -178,18 +178,31 @@ fn a_person_settles_what_nobody_knows() {
     assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
 }
 
+/// Copies the ledger; what is given puts the copy back in its place.
+fn copied(dir: &Path) -> Box<dyn FnOnce()> {
+    let config: toml::Table = std::fs::read_to_string(dir.join("tagcast.toml")).unwrap().parse().unwrap();
+    let Some(url) = config.get("ledger").and_then(|ledger| ledger["url"].as_str()) else {
+        let ledger = dir.join(".tagcast/ledger.db");
+        let old = std::fs::read(&ledger).unwrap();
+        return Box::new(move || std::fs::write(&ledger, &old).unwrap());
+    };
+    let (server, name) = url.rsplit_once("dbname=").unwrap();
+    let (server, name) = (format!("{server}dbname=postgres"), name.to_string());
+    postgres::execute(&server, &format!("CREATE DATABASE {name}_old TEMPLATE {name}"));
+    Box::new(move || {
+        postgres::execute(&server, &format!("DROP DATABASE {name} WITH (FORCE)"));
+        postgres::execute(&server, &format!("ALTER DATABASE {name}_old RENAME TO {name}"));
+    })
+}
+
 /// Case 11, as a person meets it: an old copy is put back, and gone on with on a person's word; nobody gets anything twice.
 #[test]
 fn case_11_an_old_copy_is_gone_on_with_on_a_persons_word() {
-    if on_server() {
-        return; // It is about a file.
-    }
     let dir = place("10:00");
-    let ledger = dir.path().join(".tagcast/ledger.db");
-    let old = std::fs::read(&ledger).unwrap();
+    let put_back = copied(dir.path());
     go(dir.path(), "10:01");
     let before = (sent(dir.path(), "now"), sent(dir.path(), "other"));
-    std::fs::write(&ledger, &old).unwrap();
+    put_back();
     let (code, _, err) = run(dir.path(), &["run", "--now", "2026-11-20T10:02"]);
     assert!(code == 2 && err.contains("tagcast resolve --after-restore"), "{err}");
     let (code, status) = json(dir.path(), &["status", "--now", "2026-11-20T10:02"]);
