@@ -223,7 +223,9 @@ impl Ledger {
         schema::check_version(version, &path)?;
         if version == 0 {
             // Made a moment ago by a process that has not come further, or by another program.
-            return if schema::is_foreign(&db)? { Err(not_a_ledger(&path)) } else { Ok(None) };
+            let foreign = schema::is_foreign(&db)?;
+            // Tables that came up between the two questions came together with their version.
+            return if foreign && schema::version(&db)? == 0 { Err(not_a_ledger(&path)) } else { Ok(None) };
         }
         let Some(id) = schema::meta(&db, "ledger")? else { return Ok(None) };
         Ok(Some(Ledger { db, place, path, id, version }))
