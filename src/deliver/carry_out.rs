@@ -267,7 +267,7 @@ impl<D: Desk> CarryOut<D> {
                         Taken::UsedUp(limit) => {
                             full.insert((name.account, name.endpoint), limit.ends);
                         }
-                        Taken::AllStruck | Taken::Overtaken => {}
+                        Taken::AllStruck | Taken::Joined | Taken::Overtaken => {}
                         Taken::Claim(claim) => {
                             let batch = Batch { begin_by: Some(begin_by), ..claim.batch(&self.users) };
                             let number = claim.number();

@@ -11,7 +11,7 @@ use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::callback::{self, Incoming, Saying};
 use tagcast::deliver::carry_out::{Carried, CarryOut};
 use tagcast::deliver::channel::Channels;
-use tagcast::deliver::ledger::{CallApplied, Happened, Ledger, MessageOutcome, NewCall, RunId, State, Told, What as Says, Writer};
+use tagcast::deliver::ledger::{CallApplied, Happened, Ledger, MessageOutcome, NewCall, RunId, State, Taken, Told, What as Says, Writer};
 use tagcast::deliver::wire::account::Settings;
 use tagcast::deliver::wire::secret::Secret;
 
@@ -189,6 +189,50 @@ fn case_20_a_list_that_shrinks_to_one_is_not_sent() {
     run.ledger().opt_out(&[UserNo(1)], "callback", at(DUE)).unwrap();
     run.work(DUE);
     assert_eq!(run.server.log()[0].users, ["o0", "o2"]);
+}
+
+/// 10,001 are two lists. Opt-outs leave one user of the first, who goes with the second; nobody is left where that is under way already.
+#[test]
+fn case_20_who_is_left_alone_joins_another_list() {
+    let first = |ledger: &Writer| ledger.still_planned().unwrap()[0].users.clone();
+    let mut run = Run::of(10_001);
+    let all_but_one: Vec<UserNo> = first(run.ledger()).split_off(1);
+    assert_eq!(all_but_one.len(), 5_000);
+    run.ledger().opt_out(&all_but_one, "callback", at(DUE)).unwrap();
+    let (carried, stopped) = run.work(DUE);
+    assert_eq!((carried.accepted, stopped.len(), run.jobs()), (5_001, 0, vec![5_001]));
+    assert!(run.server.log()[0].users.contains(&"o0".to_string()));
+    assert_eq!((state(run.ledger(), 0, "a"), state(run.ledger(), 1, "a")), (State::Accepted, State::Struck));
+    assert_eq!(run.counted(), 5_001);
+    let report = &run.ledger().reports(None).unwrap()[0];
+    assert_eq!((report.planned, report.in_state(State::Accepted), report.in_state(State::Struck)), (10_001, 5_001, 5_000));
+    assert!(report.finished_at.is_some());
+    verified(run.ledger());
+
+    // The second has left when the first comes to its turn.
+    let mut run = Run::of(10_001);
+    let second: Vec<UserNo> = run.ledger().still_planned().unwrap()[1].users.clone();
+    let due = run.ledger().due(at(DUE), &Default::default()).unwrap().unwrap();
+    let Taken::Claim(claim) = run.ledger().claim(due, 10_000, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    drop(claim);
+    run.ledger().opt_out(&second[1..], "callback", at(DUE)).unwrap();
+    run.work(DUE);
+    assert_eq!(state(run.ledger(), second[0].0, "a"), State::Withdrawn);
+    verified(run.ledger());
+}
+
+/// So many of a list opt out that its next hand-over would have one user: it has the next ones besides, up to as many as there would have been.
+#[test]
+fn case_20_who_is_left_alone_goes_with_the_next_ones() {
+    let mut run = Run::of(6);
+    run.ledger().opt_out(&[UserNo(0), UserNo(2)], "callback", at(DUE)).unwrap();
+    let due = run.ledger().due(at(DUE), &Default::default()).unwrap().unwrap();
+    let Taken::Claim(claim) = run.ledger().claim(due, 3, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let users: Vec<u32> = claim.batch(users(6).users()).messages.iter().map(|m| m.user.0).collect();
+    assert_eq!(users, [1, 3, 4]);
+    drop(claim);
+    assert_eq!(state(run.ledger(), 5, "a"), State::Planned);
+    verified(run.ledger());
 }
 
 /// Who opts out after the claim changes no byte of the repeat: the platform would take another list for another job.

@@ -30,12 +30,17 @@ use crate::program::pack::{self, Endpoint};
 use crate::program::typed::Channel;
 use crate::store::Users;
 
+/// How often a list that is long enough is filled up.
+const MOST_ROUNDS: usize = 3;
+
 /// What came of an attempt to claim.
 #[derive(Debug)]
 pub enum Taken {
     Claim(Claim),
     /// So many had opted out since the plan that nobody is left, or too few for a list.
     AllStruck,
+    /// Opt-outs had left too few of them for a list: now they stand in one list with others who get the same, whose turn comes next.
+    Joined,
     /// This limit is used up until its window ends.
     UsedUp(Limit),
     /// It was taken back, held back or changed by someone else in the meantime.
@@ -348,16 +353,30 @@ impl Writer {
         if (1..least).contains(&left) && size - (least - left) >= least {
             size -= least - left;
         }
-        let first = segment.claimed;
-        let mut all = self.members(&segment.of, first, size)?;
-        let passed = self.lost(segment.of.segment, segment.taken, first, size)?;
-        all.retain(|member| passed.binary_search(&member.place).is_err());
-        let opted_out = self.opted_out_among(&all)?;
-        let (struck, mut members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
+        let (first, at_once) = (segment.claimed, size);
         let places = |of: &[Member]| of.iter().map(|m| m.place).collect::<Vec<i64>>();
-        let closed = self.closed_among(&segment.of, &members, now)?;
-        members.retain(|member| closed.binary_search(&member.place).is_err());
+        let mut rounds = 0;
+        let (passed, struck, closed, mut members) = loop {
+            let mut all = self.members(&segment.of, first, size)?;
+            let passed = self.lost(segment.of.segment, segment.taken, first, size)?;
+            all.retain(|member| passed.binary_search(&member.place).is_err());
+            let opted_out = self.opted_out_among(&all)?;
+            let (struck, mut members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
+            let closed = self.closed_among(&segment.of, &members, now)?;
+            members.retain(|member| closed.binary_search(&member.place).is_err());
+            let left = i64::try_from(members.len()).unwrap_or(i64::MAX);
+            // A list is filled up with the next ones for those who have opted out: a platform takes few lists, and none that is too short.
+            let enough = least == 1 || left >= at_once || (left >= least && rounds >= MOST_ROUNDS);
+            if enough || size >= rest {
+                break (passed, struck, closed, members);
+            }
+            size = rest.min(size + at_once - left);
+            rounds += 1;
+        };
         let too_few = (members.len() as u64) < least.unsigned_abs();
+        if too_few && !members.is_empty() && self.join(&segment, &members, now)? {
+            return Ok(Taken::Joined);
+        }
         let short = if too_few { places(&members) } else { Vec::new() };
         if too_few {
             members.clear();

@@ -33,6 +33,7 @@ mod forget;
 mod history;
 mod holds;
 mod inbox;
+mod join;
 mod live;
 mod outcome;
 mod place;
