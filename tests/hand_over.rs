@@ -14,7 +14,7 @@ use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Counts, Refusal, Reply, Then, Verdict};
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
 use tagcast::deliver::ledger::{
-    Happened, Ledger, LedgerError, MessageKey, NewCall, News, ReceiptKind, State, StillPlanned, Taken, Told, What, Writer,
+    Happened, Ledger, LedgerError, MessageKey, NewCall, News, ReceiptKind, State, StillPlanned, Struck, Taken, Told, What, Writer,
 };
 use tagcast::eval::Receipt;
 use tagcast::program::expr::OwnEvent;
@@ -202,7 +202,7 @@ fn consent_that_ends_counts_until_the_claim() {
     let before = ledger.still_planned().unwrap();
     assert_eq!((before.len(), before[0].campaign.as_str(), before[0].users.len()), (1, "a", 10));
     let strike = |ledger: &mut Writer, of: &[StillPlanned], users: &[u32]| {
-        ledger.strike(&[(&of[0], users.iter().map(|user| UserNo(*user)).collect())], at("2026-11-11 09:59"))
+        ledger.strike(&[(&of[0], users.iter().map(|user| UserNo(*user)).collect())], Struck::NoConsent, at("2026-11-11 09:59"))
     };
     assert_eq!(strike(&mut ledger, &before, &[7, 8]).unwrap(), 2);
     // The first three are claimed; who has looked before that strikes nobody.

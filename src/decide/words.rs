@@ -21,6 +21,7 @@ pub const MAX_WORDS: usize = 1_000_000;
 #[derive(Default, Debug)]
 pub struct ForbiddenWords {
     matcher: Option<AhoCorasick>,
+    words: Vec<String>,
 }
 
 /// Why the words cannot be loaded.
@@ -45,19 +46,17 @@ impl ForbiddenWords {
     /// A file that is not there, cannot be read or is not UTF-8; a pattern that no file fits: a list that has gone would forbid nothing.
     pub fn load(program: &Program, folder: &Path, world: &dyn World) -> Result<Self, WordsError> {
         let mut words: Vec<String> = Vec::new();
-        for pattern in &program.policy.forbid_words {
-            for path in expand(folder, pattern, world)? {
-                let fail = |message: Msg| WordsError { path: path.clone(), message };
-                let bytes = world.read(&path).map_err(|e| fail(msg!("cannot be read: {e}", "无法读取：{e}")))?;
-                let text = String::from_utf8(bytes).map_err(|e| {
-                    let line = e.as_bytes().iter().take(e.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
-                    fail(msg!("line {line} is not UTF-8; save the file as UTF-8", "第 {line} 行不是 UTF-8；请以 UTF-8 保存"))
-                })?;
-                let lines = text.trim_start_matches('\u{FEFF}').lines().map(str::trim);
-                words.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_string));
-                if words.len() > MAX_WORDS {
-                    return Err(fail(msg!("there are more than {MAX_WORDS} words; keep fewer", "词语超过 {MAX_WORDS} 个；请精简")));
-                }
+        for path in Self::files(program, folder, world)? {
+            let fail = |message: Msg| WordsError { path: path.clone(), message };
+            let bytes = world.read(&path).map_err(|e| fail(msg!("cannot be read: {e}", "无法读取：{e}")))?;
+            let text = String::from_utf8(bytes).map_err(|e| {
+                let line = e.as_bytes().iter().take(e.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
+                fail(msg!("line {line} is not UTF-8; save the file as UTF-8", "第 {line} 行不是 UTF-8；请以 UTF-8 保存"))
+            })?;
+            let lines = text.trim_start_matches('\u{FEFF}').lines().map(str::trim);
+            words.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_string));
+            if words.len() > MAX_WORDS {
+                return Err(fail(msg!("there are more than {MAX_WORDS} words; keep fewer", "词语超过 {MAX_WORDS} 个；请精简")));
             }
         }
         Self::of(words.iter().map(String::as_str)).map_err(|e| WordsError {
@@ -66,12 +65,26 @@ impl ForbiddenWords {
         })
     }
 
+    /// The files that [`Self::load`] reads.
+    ///
+    /// # Errors
+    /// A pattern that no file fits.
+    pub fn files(program: &Program, folder: &Path, world: &dyn World) -> Result<Vec<PathBuf>, WordsError> {
+        let files = program.policy.forbid_words.iter().map(|pattern| expand(folder, pattern, world));
+        Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// Whether they forbid the same.
+    pub fn same_as(&self, other: &ForbiddenWords) -> bool {
+        self.words == other.words
+    }
+
     /// # Errors
     /// More words than can be searched.
     pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Self, aho_corasick::BuildError> {
         let words: Vec<String> = words.into_iter().map(|word| fold(word).into_owned()).filter(|word| !word.trim().is_empty()).collect();
-        let matcher = if words.is_empty() { None } else { Some(AhoCorasick::builder().ascii_case_insensitive(true).build(words)?) };
-        Ok(ForbiddenWords { matcher })
+        let matcher = if words.is_empty() { None } else { Some(AhoCorasick::builder().ascii_case_insensitive(true).build(&words)?) };
+        Ok(ForbiddenWords { matcher, words })
     }
 
     /// Whether a part of the message contains one of the words.

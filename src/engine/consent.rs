@@ -7,7 +7,7 @@ use super::Failure;
 use super::data::Data;
 use crate::base::{Bitmap, Instant, TagId, UserNo};
 use crate::decide::{consenting, consents};
-use crate::deliver::ledger::{LedgerError, StillPlanned, Writer};
+use crate::deliver::ledger::{LedgerError, StillPlanned, Struck, Writer};
 use crate::eval::Scope;
 use crate::program::typed::Program;
 use crate::store::Snapshot;
@@ -88,7 +88,7 @@ fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Fai
             struck.push((one, without));
         }
     }
-    match ledger.strike(&struck, now) {
+    match ledger.strike(&struck, Struck::NoConsent, now) {
         Err(LedgerError::Overtaken(_)) => Err(Failed::Overtaken),
         other => Ok(other?),
     }

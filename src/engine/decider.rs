@@ -8,6 +8,7 @@ mod own_times;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::deciding::Asked;
@@ -16,7 +17,7 @@ use super::data::Data;
 use super::own::asks_own;
 use super::past::Past;
 use super::triggers::{self, Arming};
-use super::{Failure, Project, consent, event_values, follow_ups};
+use super::{Failure, Project, consent, event_values, follow_ups, newest};
 use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::Decision;
@@ -176,6 +177,28 @@ impl Decider {
     /// Data or a ledger that cannot be read or written.
     pub fn ask_consent(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
         let struck = self.consent.strike(&self.project.program, &self.data, now, ledger)?;
+        if struck > 0 {
+            self.past.forget();
+        }
+        Ok(struck)
+    }
+
+    /// Whether a program forbids the same words; not where they cannot be read.
+    pub fn forbids_as(&self, project: &Project) -> bool {
+        ForbiddenWords::load(&project.program, &project.folder, self.world.as_ref()).is_ok_and(|words| words.same_as(&self.words))
+    }
+
+    /// The files of its forbidden words; none where some are not there.
+    pub fn word_files(&self) -> Vec<PathBuf> {
+        ForbiddenWords::files(&self.project.program, &self.project.folder, self.world.as_ref()).unwrap_or_default()
+    }
+
+    /// Puts what is planned already under the rules of this program: its quiet hours, deadlines and forbidden words.
+    ///
+    /// # Errors
+    /// A ledger that cannot be read or written.
+    pub fn rule_planned(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
+        let struck = newest::apply(&self.project.program, &self.words, now, ledger)?;
         if struck > 0 {
             self.past.forget();
         }

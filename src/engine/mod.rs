@@ -12,6 +12,7 @@ pub mod event_values;
 pub mod failure;
 pub mod follow_ups;
 pub mod memory;
+mod newest;
 mod own;
 pub mod past;
 pub mod planning;

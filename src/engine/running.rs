@@ -79,6 +79,7 @@ pub fn run(
     let users = data.snapshot.users().clone();
     let mut decider = Decider::new(project.clone(), data, &campaigns, &ledger, world.clone())?;
     // What an earlier run has left.
+    decider.rule_planned(now, &mut ledger)?;
     decider.ask_consent(now, &mut ledger)?;
     let mut carry = CarryOut::new(&mut ledger, channels, users, world.clone());
 

@@ -84,7 +84,7 @@ impl Scheduler {
     pub fn new(office: Arc<Office>, program: PathBuf, store: &Path) -> Result<Self, Failure> {
         let store = Store::create_or_open(store, office.world.clone())?;
         let snapshot = store.snapshot()?;
-        let watch = Watch::of(&crate::engine::project::folder_of(&program)?)?;
+        let watch = Watch::of(&crate::engine::project::folder_of(&program)?, Vec::new())?;
         let project = load(&program, &office, &snapshot)?;
         if project.has_errors() {
             return Err(Failure::refused(errors(&project)).help(msg!("run `tagcast check`", "请运行 `tagcast check`")));
@@ -373,7 +373,8 @@ impl Scheduler {
             self.office.metrics.troubles.add(1);
             self.office.journal.trouble(&Failure::new(why), Duration::ZERO);
         }
-        let watch = Watch::of(&self.project.folder)?;
+        let words = self.decider.as_ref().map_or_else(Vec::new, Decider::word_files);
+        let watch = Watch::of(&self.project.folder, words)?;
         let snapshot = self.store.snapshot()?;
         let imported = !Arc::ptr_eq(&snapshot, &self.snapshot);
         let changed = watch != self.watch;
@@ -437,7 +438,9 @@ impl Scheduler {
             }
         };
         let same_program = project.digest() == self.project.digest();
-        if same_program && changed.is_empty() && project.config == self.project.config {
+        let same_words = self.decider.as_ref().is_some_and(|decider| decider.forbids_as(&project));
+        let same_config = project.config == self.project.config;
+        if same_program && changed.is_empty() && same_config && same_words {
             return Ok(());
         }
         let before = std::mem::replace(&mut self.project, project);
@@ -454,7 +457,10 @@ impl Scheduler {
         self.bind(bound, callbacks, &changed);
         office.metrics.reloads.add(1);
         if same_program {
-            if changed.is_empty() {
+            if !same_words {
+                office.journal.say(msg!("took over the changed lists of forbidden words", "已采用修改后的禁用词表"));
+            }
+            if changed.is_empty() && !same_config {
                 office.journal.say(msg!("took over the changed `tagcast.toml`", "已采用修改后的 tagcast.toml"));
             }
             return Ok(());
@@ -511,7 +517,9 @@ impl Scheduler {
         let now = self.office.world.now();
         make_live(&self.project, &campaigns, now, None, &mut ledger)?;
         self.office.metrics.campaigns.set(i64::try_from(campaigns.len()).unwrap_or(i64::MAX));
-        Decider::new(self.project.clone(), data, &campaigns, &ledger, self.office.world.clone())
+        let mut decider = Decider::new(self.project.clone(), data, &campaigns, &ledger, self.office.world.clone())?;
+        self.office.metrics.struck.add(decider.rule_planned(now, &mut ledger)?);
+        Ok(decider)
     }
 
     fn data(&self) -> Result<Data, Failure> {

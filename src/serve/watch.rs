@@ -1,4 +1,4 @@
-//! Whether the files of a program changed, by their looks: its text, `tagcast.toml`, and the files of secrets that this names.
+//! Whether the files of a program changed, by their looks: its text, its lists of forbidden words, `tagcast.toml`, and the files of secrets that this names.
 
 use std::fs::Permissions;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,16 @@ type Looks = (u64, Option<SystemTime>, Permissions);
 pub struct Watch(Vec<(PathBuf, Option<Looks>)>);
 
 impl Watch {
+    /// `words`: files of forbidden words.
+    ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn of(folder: &Path) -> Result<Self, Failure> {
+    pub fn of(folder: &Path, words: Vec<PathBuf>) -> Result<Self, Failure> {
         // Whoever mends one that cannot be read changes it.
         let config = Config::load(folder).unwrap_or_default();
         let mut files = project::source_files(folder)?;
         files.push(folder.join(FILE_NAME));
+        files.extend(words);
         files.extend(config.accounts.values().flat_map(|account| account.files()).map(|file| folder.join(file)));
         let of = |path: PathBuf| {
             let meta = std::fs::metadata(&path).ok();

@@ -104,6 +104,7 @@ impl Writer {
                     places: members.iter().map(|m| m.place).collect(),
                     by: winner.map(str::to_owned),
                     no_consent: false,
+                    blocked_words: false,
                     members: column.digest.clone(),
                 })));
                 bulk.push(column);

@@ -35,7 +35,7 @@ impl Ledger {
     }
 
     /// Those members that are neither claimed nor have lost their slots.
-    fn still_open(&self, of: &Open) -> Result<Vec<Member>, LedgerError> {
+    pub(super) fn still_open(&self, of: &Open) -> Result<Vec<Member>, LedgerError> {
         let lost = self.lost(of.of.segment, of.taken, of.claimed, of.of.size)?;
         let mut members = self.members(&of.of, of.claimed, of.of.size - of.claimed)?;
         members.retain(|member| lost.binary_search(&member.place).is_err());

@@ -332,6 +332,7 @@ impl Frozen {
             places: places.keys().copied().collect(),
             by,
             no_consent: false,
+            blocked_words: false,
             members,
         })));
     }

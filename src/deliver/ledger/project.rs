@@ -4,11 +4,12 @@ use super::db::{Connection, ToValue, params};
 
 use super::error::LedgerError;
 use super::inbox::id_digest;
-use super::record::{Answered, Claimed, Learned, Planned, Record, Segment, Taken, Timed};
+use super::record::{Answered, Claimed, Learned, Planned, Record, Ruled, Segment, Taken, Timed};
 use super::schema::FIRST_NUMBER;
 use super::state::State;
 use super::{bulk, encode};
 use crate::base::UserNo;
+use crate::decide::decision::Gate;
 
 /// The tables, and where the columns are that the records name.
 pub(super) struct Tables<'a> {
@@ -43,6 +44,7 @@ impl Tables<'_> {
             Record::Claimed(claimed) => self.claimed(claimed, at),
             Record::Forgotten { run } => self.forgotten(*run, at),
             Record::Taken(taken) => self.taken(taken),
+            Record::Ruled(ruled) => self.ruled(ruled),
             Record::Answered(answered) => self.answered(answered, at),
             Record::Orphaned { batch } => self.guarded(
                 "UPDATE batch SET state = ?, state_at = ? WHERE batch = ? AND state = ?",
@@ -331,10 +333,22 @@ impl Tables<'_> {
         self.db.insert_numbers("msg", ["run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state"], rows)?;
         let next = "SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?";
         let next: i64 = self.db.prepare_cached(next)?.query_row(params![run, step], |row| row.get(0))?;
+        let gate = match (t.no_consent, t.blocked_words) {
+            (true, _) => Gate::NoConsent,
+            (false, true) => Gate::BlockedWords,
+            (false, false) => Gate::Capped(None),
+        }
+        .name();
         self.run(
             "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![run, step, next, if t.no_consent { "no_consent" } else { "capped" }, t.by, n, t.members],
+            params![run, step, next, gate, t.by, n, t.members],
         )
+    }
+
+    fn ruled(&self, r: &Ruled) -> Done {
+        self.run("UPDATE segment SET expires = ? WHERE segment = ? AND rest = 0", params![r.expires, r.segment])?;
+        let (from, to) = r.quiet.unzip();
+        self.run("UPDATE step SET quiet_from = ?, quiet_to = ? WHERE run = ? AND step = ?", params![from, to, r.run, r.step])
     }
 
     fn answered(&self, a: &Answered, at: i64) -> Done {

@@ -48,6 +48,7 @@ pub(super) enum Record {
         run: i64,
     },
     Taken(Box<Taken>),
+    Ruled(Box<Ruled>),
     Answered(Box<Answered>),
     /// Claimed by a process that is gone.
     Orphaned {
@@ -306,7 +307,21 @@ pub(super) struct Taken {
     /// Their users have no consent any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_consent: bool,
+    /// They say what is forbidden by now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked_words: bool,
     pub members: Digest,
+}
+
+/// What is open of a segment stands under newer rules.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Ruled {
+    pub run: i64,
+    pub step: i64,
+    /// Of the whole step: seconds of the day in its zone.
+    pub quiet: Option<(u32, u32)>,
+    pub segment: i64,
+    pub expires: i64,
 }
 
 fn is_zero(n: &i64) -> bool {

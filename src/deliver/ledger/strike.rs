@@ -1,13 +1,24 @@
-//! Taking slots back from what is planned, because its users have no consent any more.
+//! Taking slots back from what is planned, because its users have no consent any more, or because it says what is forbidden by now.
 //!
-//! It happens when the consent ends, not when the message's turn comes: the user is stopped at the gate of consent as he would have been, had he
-//! ended it before the plan. What is claimed by then leaves; what is not never does, also where he gives the consent anew.
+//! It happens when the consent ends or the words become known, not when the message's turn comes: the user is stopped at the gate at which he would have
+//! been, had it been so before the plan. What is claimed by then leaves; what is not never does, also where he gives the consent anew.
+
+use std::sync::Arc;
 
 use super::bulk::{self, Bulk};
+use super::due::{OPEN, Open};
 use super::error::LedgerError;
 use super::record::{Record, Taken};
 use super::{Ledger, Writer, encode};
 use crate::base::{Bitmap, Instant, UserNo};
+use crate::decide::decision::Rendered;
+
+/// Why messages are taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Struck {
+    NoConsent,
+    BlockedWords,
+}
 
 /// The unclaimed members of a segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,12 +66,47 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Of what is planned and not claimed, that which says something.
+    ///
+    /// # Errors
+    /// As [`Self::still_planned`].
+    pub fn planned_where(&self, says: impl Fn(&Rendered) -> bool) -> Result<Vec<StillPlanned>, LedgerError> {
+        let sql = format!("{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.claimed + s.taken < s.size ORDER BY s.segment");
+        let mut select = self.db.prepare_cached(&sql)?;
+        let open = select.query_map((), Open::of_row)?.collect::<Result<Vec<_>, _>>()?;
+        drop(select);
+        let mut all = Vec::new();
+        for open in open {
+            let mut last: Option<(Arc<Rendered>, bool)> = None;
+            let mut found = Vec::new();
+            for member in self.still_open(&open)? {
+                let said = match &last {
+                    // Lists say the same to all.
+                    Some((content, said)) if Arc::ptr_eq(content, &member.content) => *said,
+                    _ => says(&member.content),
+                };
+                last = Some((member.content.clone(), said));
+                found.extend(said.then_some((member.user, member.place)));
+            }
+            if found.is_empty() {
+                continue;
+            }
+            found.sort_unstable();
+            let (users, places) = found.into_iter().unzip();
+            let Open { of, campaign, step, .. } = open;
+            all.push(StillPlanned { campaign, step, template: of.template, users, segment: of.segment, places });
+        }
+        Ok(all)
+    }
+}
+
 impl Writer {
-    /// Strikes users, in rising order, from what is planned, for want of consent; gives how many messages.
+    /// Strikes users, in rising order, from what is planned; gives how many messages.
     ///
     /// # Errors
     /// When some of it was claimed in the meantime, or the ledger cannot be written: then nothing is struck.
-    pub fn strike(&mut self, all: &[(&StillPlanned, Vec<UserNo>)], now: Instant) -> Result<usize, LedgerError> {
+    pub fn strike(&mut self, all: &[(&StillPlanned, Vec<UserNo>)], why: Struck, now: Instant) -> Result<usize, LedgerError> {
         let (mut columns, mut records, mut struck) = (Vec::new(), Vec::new(), 0);
         for (waiting, without) in all {
             let of = waiting.users.iter().zip(&waiting.places);
@@ -70,7 +116,8 @@ impl Writer {
             let most = without.last().map_or(0, |user| user.index() + 1);
             let column = Bulk::new(encode::bitmap(&Bitmap::from_users(most, without.iter().copied())));
             let (segment, members) = (waiting.segment, column.digest.clone());
-            records.push(Record::Taken(Box::new(Taken { segment, places, by: None, no_consent: true, members })));
+            let (no_consent, blocked_words) = (why == Struck::NoConsent, why == Struck::BlockedWords);
+            records.push(Record::Taken(Box::new(Taken { segment, places, by: None, no_consent, blocked_words, members })));
             columns.push(column);
         }
         if !records.is_empty() {
