@@ -224,14 +224,24 @@ fn case_20_who_is_left_alone_joins_another_list() {
 /// So many of a list opt out that its next hand-over would have one user: it has the next ones besides, up to as many as there would have been.
 #[test]
 fn case_20_who_is_left_alone_goes_with_the_next_ones() {
-    let mut run = Run::of(6);
+    let mut run = Run::of(7);
     run.ledger().opt_out(&[UserNo(0), UserNo(2)], "callback", at(DUE)).unwrap();
     let due = run.ledger().due(at(DUE), &Default::default()).unwrap().unwrap();
     let Taken::Claim(claim) = run.ledger().claim(due, 3, &[], at(DUE)).unwrap() else { panic!("a claim") };
-    let users: Vec<u32> = claim.batch(users(6).users()).messages.iter().map(|m| m.user.0).collect();
-    assert_eq!(users, [1, 3, 4]);
+    let taken: Vec<u32> = claim.batch(users(7).users()).messages.iter().map(|m| m.user.0).collect();
+    assert_eq!(taken, [1, 3, 4]);
     drop(claim);
     assert_eq!(state(run.ledger(), 5, "a"), State::Planned);
+    verified(run.ledger());
+
+    // Nobody is left alone by it: of five, of whom one has opted out, two go and then two.
+    let mut run = Run::of(5);
+    run.ledger().opt_out(&[UserNo(1)], "callback", at(DUE)).unwrap();
+    for expected in [[0, 2], [3, 4]] {
+        let due = run.ledger().due(at(DUE), &Default::default()).unwrap().unwrap();
+        let Taken::Claim(claim) = run.ledger().claim(due, 3, &[], at(DUE)).unwrap() else { panic!("a claim") };
+        assert_eq!(claim.batch(users(5).users()).messages.iter().map(|m| m.user.0).collect::<Vec<_>>(), expected);
+    }
     verified(run.ledger());
 }
 

@@ -370,7 +370,14 @@ impl Writer {
             if enough || size >= rest {
                 break (passed, struck, closed, members);
             }
-            size = rest.min(size + at_once - left);
+            let more = rest.min(size + at_once - left);
+            // Nor are others left alone by it.
+            let behind = (1..least).contains(&(rest - more));
+            if behind && left >= least {
+                break (passed, struck, closed, members);
+            }
+            let fewer = if behind { more - (least - (rest - more)) } else { more };
+            size = fewer.max(size + 1);
             rounds += 1;
         };
         let too_few = (members.len() as u64) < least.unsigned_abs();
