@@ -6,7 +6,7 @@ mod delivery;
 
 use std::sync::Arc;
 
-use delivery::{DUE, OF, Place, Wanted, always, at, day, ids, on_server, recount, state, users, verified, world};
+use delivery::{DUE, OF, Place, Wanted, always, at, day, ids, mass, on_server, recount, state, users, verified, world};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::history::{CapScope, History};
@@ -189,6 +189,30 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!(place.sent("b"), 0);
     assert!(ledger.reports(Some("b")).unwrap()[0].finished_at.is_some());
+    verified(&ledger);
+}
+
+/// Who is left alone on a list stands in one list with the others of the run; what is claimed of that is claimed once.
+#[test]
+fn case_20_lists_are_joined_once() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = Wanted { of: 10_001, ..place.wanted("a") };
+    let mut decision = a.to(0..10_001);
+    decision.messages[0].channel = mass();
+    ledger.plan_run(&decision, &a.info()).unwrap();
+    let all_but_one = ledger.still_planned().unwrap()[0].users.clone().split_off(1);
+    ledger.opt_out(&all_but_one, "console", at("2026-11-11 09:59")).unwrap();
+    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
+    assert!(matches!(ledger.claim(due, 10_000, &[], at(DUE)).unwrap(), Taken::Joined));
+    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
+    let Taken::Claim(claim) = ledger.claim(due, 10_000, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let mut taken: Vec<u32> = claim.batch(users(10_001).users()).messages.iter().map(|m| m.user.0).collect();
+    taken.sort_unstable();
+    taken.dedup();
+    assert_eq!(taken.len(), 5_001);
+    drop(claim);
+    assert!(ledger.due(at(DUE), &Default::default()).unwrap().is_none());
     verified(&ledger);
 }
 

@@ -1,5 +1,7 @@
 //! Quiet hours, deadlines and forbidden words count as they are at the hand-over: a program that changes after the plan changes what is planned.
 
+#[path = "support/postgres.rs"]
+mod postgres;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +16,10 @@ fn folder(program: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_path_buf();
     std::fs::write(path.join("users.csv"), "user_id,vip\nu1,true\nu2,true\nu3,true\nu4,true\n").unwrap();
-    std::fs::write(path.join("tagcast.toml"), "[[tags]]\nfile = \"users.csv\"\nid = \"user_id\"\n").unwrap();
+    // The tests in `tests/on_server.rs` have their ledgers in a database.
+    let url = module_path!().starts_with("on_server").then(postgres::database).flatten();
+    let ledger = url.map_or(String::new(), |url| format!("[ledger]\nurl = \"{url}\"\n"));
+    std::fs::write(path.join("tagcast.toml"), format!("{ledger}[[tags]]\nfile = \"users.csv\"\nid = \"user_id\"\n")).unwrap();
     std::fs::write(path.join("words.txt"), "# none\nnothing\n").unwrap();
     write(&path, program);
     (dir, path)

@@ -74,6 +74,11 @@ impl ForbiddenWords {
         Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
+    /// Whether nothing is forbidden.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// Whether they forbid the same.
     pub fn same_as(&self, other: &ForbiddenWords) -> bool {
         self.words == other.words

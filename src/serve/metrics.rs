@@ -119,7 +119,7 @@ impl Metrics {
             ("tagcast_messages_unknown_total", "Hand-overs without an answer", &self.unknown),
             ("tagcast_messages_expired_total", "Messages not handed over within their deadline", &self.expired),
             ("tagcast_opt_outs_total", "Users who opted out", &self.opted_out),
-            ("tagcast_struck_total", "Planned messages struck because consent ended", &self.struck),
+            ("tagcast_struck_total", "Planned messages struck because consent ended or their words became forbidden", &self.struck),
             ("tagcast_reloads_total", "Changed programs taken over", &self.reloads),
             ("tagcast_reloads_refused_total", "Changed programs refused for their errors", &self.reloads_refused),
             ("tagcast_troubles_total", "Times that work was put off: disk full, ledger locked", &self.troubles),

@@ -158,6 +158,18 @@ impl Held {
     }
 }
 
+/// Members of a segment that come next.
+struct Next {
+    /// How many of its places that are.
+    size: i64,
+    /// Places that have lost their slots, whose users have opted out, and for whom the channel has closed.
+    passed: Vec<i64>,
+    struck: Vec<i64>,
+    closed: Vec<i64>,
+    /// The others: they may be handed over.
+    members: Vec<Member>,
+}
+
 /// A batch as it was claimed, and what is known of it.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -312,6 +324,41 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The next `size` members of a segment, and what has become of some since the plan.
+    fn next_of(&self, segment: &Open, size: i64, now: Instant) -> Result<Next, LedgerError> {
+        let mut members = self.members(&segment.of, segment.claimed, size)?;
+        let passed = self.lost(segment.of.segment, segment.taken, segment.claimed, size)?;
+        members.retain(|member| passed.binary_search(&member.place).is_err());
+        let opted_out = self.opted_out_among(&members)?;
+        let struck = members.iter().filter(|m| opted_out.contains(&m.user.0)).map(|m| m.place).collect();
+        members.retain(|member| !opted_out.contains(&member.user.0));
+        let closed = self.closed_among(&segment.of, &members, now)?;
+        members.retain(|member| closed.binary_search(&member.place).is_err());
+        Ok(Next { size, passed, struck, closed, members })
+    }
+
+    /// As [`Self::next_of`]. A list is filled up, for those who have opted out, with the next ones to at most `size`: a platform takes few lists, and
+    /// none that is too short. Nobody is left alone by it, as far as that can be.
+    fn next_of_list(&self, segment: &Open, size: i64, now: Instant) -> Result<Next, LedgerError> {
+        let (least, rest) = (segment.least(), segment.of.size - segment.claimed);
+        let mut next = self.next_of(segment, size, now)?;
+        for round in 0.. {
+            let there = i64::try_from(next.members.len()).unwrap_or(i64::MAX);
+            let will_do = there >= least;
+            if least == 1 || there >= size || next.size >= rest || (will_do && round >= MOST_ROUNDS) {
+                break;
+            }
+            let more = rest.min(next.size + size - there);
+            let more = match rest - more {
+                behind if !(1..least).contains(&behind) => more,
+                _ if will_do => break,
+                behind => (more - (least - behind)).max(next.size + 1),
+            };
+            next = self.next_of(segment, more, now)?;
+        }
+        Ok(next)
+    }
+
     /// Those of the members who want no messages (and others with numbers between theirs).
     fn opted_out_among(&self, members: &[Member]) -> Result<BTreeSet<u32>, LedgerError> {
         let numbers = members.iter().map(|m| m.user.0);
@@ -353,33 +400,9 @@ impl Writer {
         if (1..least).contains(&left) && size - (least - left) >= least {
             size -= least - left;
         }
-        let (first, at_once) = (segment.claimed, size);
+        let first = segment.claimed;
+        let Next { size, passed, struck, closed, mut members } = self.next_of_list(&segment, size, now)?;
         let places = |of: &[Member]| of.iter().map(|m| m.place).collect::<Vec<i64>>();
-        let mut rounds = 0;
-        let (passed, struck, closed, mut members) = loop {
-            let mut all = self.members(&segment.of, first, size)?;
-            let passed = self.lost(segment.of.segment, segment.taken, first, size)?;
-            all.retain(|member| passed.binary_search(&member.place).is_err());
-            let opted_out = self.opted_out_among(&all)?;
-            let (struck, mut members): (Vec<Member>, Vec<Member>) = all.into_iter().partition(|m| opted_out.contains(&m.user.0));
-            let closed = self.closed_among(&segment.of, &members, now)?;
-            members.retain(|member| closed.binary_search(&member.place).is_err());
-            let left = i64::try_from(members.len()).unwrap_or(i64::MAX);
-            // A list is filled up with the next ones for those who have opted out: a platform takes few lists, and none that is too short.
-            let enough = least == 1 || left >= at_once || (left >= least && rounds >= MOST_ROUNDS);
-            if enough || size >= rest {
-                break (passed, struck, closed, members);
-            }
-            let more = rest.min(size + at_once - left);
-            // Nor are others left alone by it.
-            let behind = (1..least).contains(&(rest - more));
-            if behind && left >= least {
-                break (passed, struck, closed, members);
-            }
-            let fewer = if behind { more - (least - (rest - more)) } else { more };
-            size = fewer.max(size + 1);
-            rounds += 1;
-        };
         let too_few = (members.len() as u64) < least.unsigned_abs();
         if too_few && !members.is_empty() && self.join(&segment, &members, now)? {
             return Ok(Taken::Joined);
@@ -388,7 +411,6 @@ impl Writer {
         if too_few {
             members.clear();
         }
-        let struck = places(&struck);
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);

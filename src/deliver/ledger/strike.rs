@@ -64,9 +64,7 @@ impl Ledger {
         }
         Ok(all)
     }
-}
 
-impl Ledger {
     /// Of what is planned and not claimed, that which says something.
     ///
     /// # Errors
