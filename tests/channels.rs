@@ -25,6 +25,8 @@ mod douyin;
 mod kill;
 #[path = "channels/lists.rs"]
 mod lists;
+#[path = "channels/mailbox.rs"]
+mod mailbox;
 #[path = "channels/reload.rs"]
 mod reload;
 #[path = "channels/service_account.rs"]

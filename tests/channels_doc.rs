@@ -25,7 +25,8 @@ Some channels are open for a user only after he did something: for a while, for 
 heard from the platform's callbacks; where a channel is not open at the planned hand-over, or has no message left, the next channel of the `via` is
 taken, or the user is stopped as `unreachable`. A window that closes while a message waits for its turn ends the message (`expired`), and a platform that
 refuses a message for now ends what the user did before. Subscriptions add up, one message each, by template. An account that has never told of any
-of these things is not held back: there the platform's own refusal has to do. So it has where an authorisation opens a channel for good, which may be older
+of these things is not held back: there the platform's own refusal has to do. (WeChat customer service, `wecom.kf`, calls only to say that there is
+something; `tagcast serve` fetches what it is, and so knows of everybody who wrote in the last three days from the start.) So it has where an authorisation opens a channel for good, which may be older
 than the callbacks, and for two campaigns that are due at the same instant and both find the last message left. A subscription that was accepted before
 the account's callbacks came here is not known, and not used once others are.
 

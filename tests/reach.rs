@@ -12,6 +12,7 @@ use std::sync::Arc;
 use campaigns::{Bench, ZONE, at};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{UserNo, Value};
+use tagcast::deliver::channel::Page;
 use tagcast::deliver::ledger::{Ledger, NewCall, State, Told, What};
 use tagcast::diag::Lang;
 use tagcast::program::pack::{self, Contact, ContactKind};
@@ -325,5 +326,57 @@ fn events_use_up_a_window_one_by_one() {
     tell(&bench, "service_account", ContactKind::Follow, &[0], "2026-11-11 09:59:30");
     bench.run("2026-11-11 09:59:40", "2026-11-11 12:00");
     assert_eq!(bench.got_of("c", "T"), ["u0"; 3]);
+    bench.verified();
+}
+
+// ------------------------------------------------------------------ mailboxes
+
+fn fetch(bench: &Bench, from: &str, page: &Page, when: &str) -> bool {
+    let when = at(when);
+    let mut ledger = Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(when))).unwrap();
+    ledger.fetched("wecom", "kf1", from, page, when).unwrap()
+}
+
+fn page(body: Option<&str>, mark: &str, more: bool) -> Page {
+    Page { body: body.map(str::to_owned), mark: mark.into(), more }
+}
+
+/// An account whose mailbox was read to its end has told of everybody who wrote; one that has more, or is not understood yet, has not.
+#[test]
+fn an_empty_mailbox_says_that_nobody_wrote() {
+    let bench = daily("wecom", "wecom.kf");
+    assert!(fetch(&bench, "", &page(Some("[]"), "1", true), "2026-11-11 08:00"));
+    assert_eq!(bench.ledger().mailboxes().unwrap()[0].read_at, None);
+    bench.run("2026-11-11 09:00", "2026-11-11 12:00");
+    assert_eq!(bench.sent().len(), 3);
+    // To its end, but the page is not understood yet.
+    assert!(fetch(&bench, "1", &page(Some("[]"), "2", false), "2026-11-12 08:00"));
+    bench.run("2026-11-12 09:00", "2026-11-12 12:00");
+    assert_eq!(bench.sent().len(), 6);
+    let mut ledger = Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(at("2026-11-12 13:00")))).unwrap();
+    for call in ledger.calls(10).unwrap() {
+        ledger.apply(&call, Some(&[]), at("2026-11-12 13:00")).unwrap();
+    }
+    drop(ledger);
+    bench.run("2026-11-13 09:00", "2026-11-13 12:00");
+    assert_eq!(bench.sent().len(), 6);
+    assert_eq!(bench.stopped("c", "u1").last().map(String::as_str), Some("c: unreachable"));
+    tell(&bench, "wecom", ContactKind::Message, &[1], "2026-11-13 20:00");
+    bench.run("2026-11-14 09:00", "2026-11-14 12:00");
+    assert_eq!(bench.sent().len(), 7);
+    bench.verified();
+}
+
+/// Of two processes that fetch the same page one keeps it.
+#[test]
+fn a_page_is_kept_once() {
+    let bench = daily("wecom", "wecom.kf");
+    assert!(fetch(&bench, "", &page(Some("[1]"), "1", false), "2026-11-11 08:00"));
+    assert!(!fetch(&bench, "", &page(Some("[1]"), "1", false), "2026-11-11 08:00"));
+    // Nothing new: the mark stays, and it is known when that was.
+    assert!(fetch(&bench, "1", &page(None, "1", false), "2026-11-11 08:10"));
+    let ledger = bench.ledger();
+    assert_eq!((ledger.calls(10).unwrap().len(), ledger.mark("wecom", "kf1").unwrap().as_str()), (1, "1"));
+    assert_eq!(ledger.mailboxes().unwrap()[0].read_at, Some(at("2026-11-11 08:10")));
     bench.verified();
 }

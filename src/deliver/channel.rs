@@ -58,6 +58,21 @@ pub trait Channel: Send + Sync {
         Ok(Evidence::default())
     }
 
+    /// What the platform keeps about users of the account until it is fetched, by the platform's name; `None` where it calls back or says nothing.
+    fn mailbox(&self) -> Option<&str> {
+        None
+    }
+
+    /// Fetches the next page of its mailbox, behind the platform's mark of a place, or from the beginning where that is empty. `token` is what the
+    /// platform gave when it called to say that there is something. It may be asked again at will.
+    ///
+    /// # Errors
+    /// Why there is no page.
+    fn fetch(&self, mark: &str, token: Option<&str>) -> Result<Page, String> {
+        let _ = (mark, token);
+        Err("this channel has no mailbox".into())
+    }
+
     /// Takes back what was sent under one of the platform's ids; `content` is what was sent.
     fn recall(&self, id: &str, content: &Rendered) -> Recalled {
         let _ = (id, content);
@@ -204,6 +219,17 @@ pub struct Evidence {
     pub over: bool,
 }
 
+/// A page of a platform's mailbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// To be read by the account's [`Callbacks`](super::callback::Callbacks); `None` where it holds nothing.
+    pub body: Option<String>,
+    /// The platform's mark of the place behind it.
+    pub mark: String,
+    /// There is more behind it.
+    pub more: bool,
+}
+
 /// What a platform says of a list without names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
@@ -269,6 +295,12 @@ impl Channels {
         let endpoints = there.bound.iter().filter(|((of, _), _)| of == account);
         self.bound.extend(endpoints.map(|(name, channel)| (name.clone(), channel.clone())));
         self
+    }
+
+    /// The channels that have a mailbox, each with its account.
+    pub fn with_mailbox(&self) -> Vec<(String, Arc<dyn Channel>)> {
+        let bound = self.bound.iter().filter(|(_, channel)| channel.mailbox().is_some());
+        bound.map(|((account, _), channel)| (account.clone(), channel.clone())).collect()
     }
 
     pub fn of(&self, name: &Name) -> &dyn Channel {

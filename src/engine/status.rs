@@ -11,7 +11,7 @@ use super::{Failure, Project};
 use crate::base::value::group_digits;
 use crate::base::{Elapsed, Instant, Zone};
 use crate::decide::load::{Load, about};
-use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Missed, Place, RunReport, Scope, State, Stuck};
+use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Mailbox, Missed, Place, RunReport, Scope, State, Stuck};
 use crate::deliver::quota;
 use crate::diag::Lang;
 use crate::program::pack;
@@ -37,6 +37,8 @@ pub struct Status {
     pub unknown: Vec<Stuck>,
     /// Channels whose platform is asked what became of messages: of how many lists, and when the next time.
     pub asks: BTreeMap<String, (usize, Instant)>,
+    /// What platforms keep until it is fetched, and how far it has been.
+    pub mailboxes: Vec<Mailbox>,
     pub channels: Vec<Work>,
     pub missed: Vec<Missed>,
 }
@@ -106,6 +108,7 @@ impl Status {
             unknown,
             channels,
             asks: asks(&ledger)?,
+            mailboxes: ledger.mailboxes()?,
             missed: ledger.missed()?,
         }))
     }
@@ -140,6 +143,9 @@ impl Status {
             })).collect::<Vec<_>>(),
             "asks": self.asks.iter().map(|(channel, (lists, next))| {
                 json!({"channel": channel, "lists": lists, "next": at(*next)})
+            }).collect::<Vec<_>>(),
+            "mailboxes": self.mailboxes.iter().map(|m| {
+                json!({"account": m.account, "mailbox": m.name, "read_at": m.read_at.map(at)})
             }).collect::<Vec<_>>(),
             "missed": self.missed.iter().map(|m| json!({"campaign": m.campaign, "due": at(m.due)})).collect::<Vec<_>>(),
             "promise": PROMISE,
@@ -193,6 +199,19 @@ impl Status {
                     format!("将向 {channel} 查询 {lists} 次发送的结果，下次查询：{next}")
                 } else {
                     format!("{channel} is asked what became of {lists} list(s), next at {next}")
+                }
+            );
+        }
+        for Mailbox { account, read_at, .. } in &self.mailboxes {
+            let until = read_at.map(|at| self.zone.show(at));
+            let _ = writeln!(
+                out,
+                "\n{}",
+                match (until, zh) {
+                    (Some(until), false) => format!("what users of {account} write is known up to {until}"),
+                    (Some(until), true) => format!("{account} 用户的来信已读取至 {until}"),
+                    (None, false) => format!("what users of {account} write is being read for the first time"),
+                    (None, true) => format!("正在首次读取 {account} 用户的来信"),
                 }
             );
         }

@@ -78,6 +78,8 @@ pub struct Metrics {
     pub tag_changes_refused: Counter,
     pub callbacks: Counter,
     pub callbacks_refused: Counter,
+    pub pages: Counter,
+    pub fetches_failed: Counter,
     pub runs: Counter,
     pub missed: Counter,
     pub accepted: Counter,
@@ -104,7 +106,7 @@ impl Metrics {
     /// In the text format of Prometheus, version 0.0.4.
     pub fn show(&self) -> String {
         let mut out = String::new();
-        let counters: [(&str, &str, &Counter); 19] = [
+        let counters: [(&str, &str, &Counter); 21] = [
             ("tagcast_events_total", "Events acknowledged", &self.events),
             ("tagcast_events_refused_total", "Lines of events refused", &self.events_refused),
             ("tagcast_events_decided_total", "Events looked at by the scheduler", &self.events_decided),
@@ -112,6 +114,8 @@ impl Metrics {
             ("tagcast_tag_changes_refused_total", "Lines of tag changes refused", &self.tag_changes_refused),
             ("tagcast_callbacks_total", "Callbacks kept", &self.callbacks),
             ("tagcast_callbacks_refused_total", "Callbacks refused: wrong signature, unknown account", &self.callbacks_refused),
+            ("tagcast_mailbox_pages_total", "Pages fetched that platforms keep instead of calling back", &self.pages),
+            ("tagcast_mailbox_failures_total", "Times that such a page could not be fetched", &self.fetches_failed),
             ("tagcast_runs_total", "Runs planned, a trigger event or a part of a follow-up each one", &self.runs),
             ("tagcast_missed_total", "Due instants beyond their deadline", &self.missed),
             ("tagcast_messages_accepted_total", "Messages that a platform accepted", &self.accepted),

@@ -1,12 +1,13 @@
 //! Tagcast as a service: the scheduler on the real clock, events and callbacks over HTTP, metrics.
 //!
-//! Three things go on at once. The [`scheduler`] decides: it waits for the next due instant, the end of the next wait, the next event, and plans
+//! Several things go on at once. The [`scheduler`] decides: it waits for the next due instant, the end of the next wait, the next event, and plans
 //! what follows. The [`sender`] hands over what is planned, so that a slow platform holds up no decision. [`http`] takes events, tag changes and
-//! callbacks in, makes them durable and rings the scheduler's bell. They share the ledger's writer, a transaction at a time, and nothing else
+//! callbacks in, makes them durable and rings the scheduler's bell; [`fetch`] gets what platforms do not tell of themselves. They share the ledger's writer, a transaction at a time, and nothing else
 //! that matters: whatever dies, the ledger says how to go on.
 
 pub mod bell;
 pub mod clock;
+mod fetch;
 pub mod http;
 pub mod inbox;
 pub mod intake;
@@ -34,6 +35,7 @@ use crate::store::Users;
 
 use bell::Bell;
 use clock::SteadyWorld;
+use fetch::Mail;
 use http::{Listen, Server};
 use metrics::Metrics;
 use scheduler::Scheduler;
@@ -82,6 +84,8 @@ pub struct Office {
     new_channels: Mutex<Option<(Channels, BTreeSet<String>)>>,
     /// How each account's callbacks are read.
     callbacks: Mutex<Arc<AllCallbacks>>,
+    /// What platforms keep until it is fetched.
+    mail: Mail,
 }
 
 impl Office {
@@ -99,6 +103,7 @@ impl Office {
             new_users: Mutex::new(None),
             new_channels: Mutex::new(None),
             callbacks: Mutex::default(),
+            mail: Mail::default(),
         }
     }
 
@@ -147,7 +152,8 @@ pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>)
             let spawned = thread::Builder::new().name(name.into()).spawn_scoped(threads, work);
             spawned.map_err(|e| Failure::new(msg!("a thread could not be started: {e}", "无法启动线程：{e}")))
         };
-        let mut working = vec![spawn("sender", Box::new(|| sender.run()))?];
+        let fetching = office.clone();
+        let mut working = vec![spawn("sender", Box::new(|| sender.run()))?, spawn("fetch", Box::new(move || fetch::run(&fetching)))?];
         if let Some(server) = server {
             // The inbox ends when the server, who fills it, has ended.
             let (keeping, serving) = (office.clone(), office.clone());

@@ -91,6 +91,7 @@ impl Scheduler {
         }
         let bound = Bound::new(&project, store.dir(), &office.world)?;
         *held(&office.callbacks) = Arc::new(callbacks(&bound)?);
+        office.mail.set_channels(bound.channels());
         let started = Moment::now();
         let mut scheduler = Scheduler {
             office,
@@ -320,6 +321,11 @@ impl Scheduler {
                     };
                     What::Contact { users, kind, topic }
                 }
+                Saying::Closed { address, kind } => What::Closed { users: self.users_at(account, &address)?, kind },
+                Saying::Mail { mailbox, token } => {
+                    self.office.mail.tell(account, &mailbox, &token, when);
+                    continue;
+                }
             };
             told.push(Told { key, when, what });
         }
@@ -491,6 +497,7 @@ impl Scheduler {
             return;
         }
         *held(&office.callbacks) = Arc::new(callbacks);
+        office.mail.set_channels(self.bound.channels());
         let mut new = held(&office.new_channels);
         let mut all = new.take().map(|(_, changed)| changed).unwrap_or_default();
         all.extend(changed.iter().cloned());

@@ -15,7 +15,7 @@ use super::support::service::{SERVE, Service, address, call, log, metric, until,
 const NOW: i64 = 1_790_000_000;
 
 /// Four users with addresses, an account with its secrets in files, and a message at each purchase.
-fn folder(platform: &str, head: &str, account: &str, template: &str, via: &str) -> (tempfile::TempDir, PathBuf) {
+pub fn folder(platform: &str, head: &str, account: &str, template: &str, via: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_path_buf();
     let users: String = (0..4).map(|i| format!("u{i},{head}{i}\n")).collect();
@@ -30,14 +30,14 @@ fn folder(platform: &str, head: &str, account: &str, template: &str, via: &str) 
     (dir, path)
 }
 
-fn secret(folder: &Path, name: &str, text: &str) {
+pub fn secret(folder: &Path, name: &str, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(folder.join(name), text).unwrap();
     std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A service that a platform calls back; gives where it listens.
-fn served(folder: &Path, server: &Server, account: &str) -> (Service, String) {
+pub fn served(folder: &Path, server: &Server, account: &str) -> (Service, String) {
     let service = Service::start(folder, &SERVE);
     let at = address(folder);
     server.call_back(&format!("http://{at}/v1/callbacks/{account}"), Calls::Twice);
@@ -45,7 +45,7 @@ fn served(folder: &Path, server: &Server, account: &str) -> (Service, String) {
 }
 
 /// Pushes what the platform makes, and expects that it is taken at the first try.
-fn push<P: Platform + 'static>(server: &Server, make: impl FnOnce(&mut P) -> Callback) -> String {
+pub fn push<P: Platform + 'static>(server: &Server, make: impl FnOnce(&mut P) -> Callback) -> String {
     let callback = server.with(make);
     let mut answers = server.push(&callback);
     assert_eq!(answers.len(), 1, "{answers:?}");
@@ -54,7 +54,7 @@ fn push<P: Platform + 'static>(server: &Server, make: impl FnOnce(&mut P) -> Cal
     body
 }
 
-fn purchases(at: &str, users: &[&str]) {
+pub fn purchases(at: &str, users: &[&str]) {
     let events: String = users.iter().map(|u| format!("{{\"event\":\"purchase\",\"user\":\"{u}\",\"amount\":5}}\n")).collect();
     assert_eq!(with_token(at, "POST", "/v1/events", &events).0, 200);
 }

@@ -11,6 +11,9 @@ use super::{Accepted, Callback, Platform, Said, Seen};
 /// Made for tests; it guards nothing.
 pub const CALLBACK_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
+/// The account of customer service.
+pub const KF: &str = "kf1";
+
 pub struct WeCom {
     pub corp_id: String,
     pub secret: String,
@@ -36,6 +39,14 @@ pub struct WeCom {
     recalled: BTreeSet<String>,
     /// Customer service messages left, by customer.
     pub windows: BTreeMap<String, u32>,
+    /// Customers who refuse what customer service sends; the call is taken all the same.
+    pub refusing: BTreeSet<String>,
+    /// What customers wrote and what failed, in order.
+    letters: Vec<Value>,
+    /// With which the letters may be fetched, and since when.
+    mail_tokens: BTreeMap<String, i64>,
+    /// When letters were fetched without one.
+    fetched: Vec<i64>,
     /// Rows of a page, to see cursors at work.
     pub page: usize,
     next: u64,
@@ -72,6 +83,10 @@ impl WeCom {
             equal: BTreeMap::new(),
             recalled: BTreeSet::new(),
             windows: BTreeMap::new(),
+            refusing: BTreeSet::new(),
+            letters: Vec::new(),
+            mail_tokens: BTreeMap::new(),
+            fetched: Vec::new(),
             page: 1_000,
             next: 0,
         }
@@ -97,6 +112,64 @@ impl WeCom {
         let what =
             format!("<ChangeType><![CDATA[del_follow_user]]></ChangeType><UserID>m0</UserID><ExternalUserID>{customer}</ExternalUserID>");
         self.tells("sys", &format!("{event}{what}"), now)
+    }
+
+    /// A customer writes to customer service: the window opens, and the call says only that there is something.
+    pub fn writes_to_service(&mut self, customer: &str, now: i64) -> Callback {
+        self.windows.insert(customer.into(), 5);
+        self.letter(customer, 3, json!({"msgtype": "text", "text": {"content": "在吗", "menu_id": ""}}), now)
+    }
+
+    /// An employee answers a customer, who has not written for that.
+    pub fn employee_writes(&mut self, customer: &str, now: i64) -> Callback {
+        self.letter(customer, 5, json!({"msgtype": "text", "text": {"content": "您好"}, "servicer_userid": "employee0"}), now)
+    }
+
+    fn letter(&mut self, customer: &str, origin: i64, mut letter: Value, now: i64) -> Callback {
+        let id = self.id("letter");
+        letter["msgid"] = id.into();
+        letter["open_kfid"] = KF.into();
+        letter["send_time"] = now.into();
+        letter["origin"] = origin.into();
+        if origin != 4 {
+            letter["external_userid"] = customer.into();
+        }
+        self.letters.push(letter);
+        let token = self.id("mail-token-");
+        let inner = "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[kf_msg_or_event]]></Event>";
+        let callback = self.tells("sys", &format!("{inner}<Token><![CDATA[{token}]]></Token><OpenKfId><![CDATA[{KF}]]></OpenKfId>"), now);
+        self.mail_tokens.insert(token, now);
+        callback
+    }
+
+    /// What was told of three days, page by page. Without a token of the last ten minutes only ten times a minute.
+    fn sync(&mut self, seen: &Seen) -> Said {
+        if seen.text("open_kfid") != KF {
+            return Said::error(95000, "invalid open_kfid");
+        }
+        match seen.text("token") {
+            "" => {
+                self.fetched.retain(|at| seen.now - at < 60);
+                if self.fetched.len() >= 10 {
+                    return Said::error(45009, "api freq out of limit");
+                }
+                self.fetched.push(seen.now);
+            }
+            token if self.mail_tokens.get(token).is_some_and(|at| seen.now - at < 600) => {}
+            _ => return Said::error(95007, "invalid msg token"),
+        }
+        let Ok(from) = seen.text("cursor").trim_start_matches("cursor-").parse::<usize>().or(match seen.text("cursor") {
+            "" => Ok(0),
+            _ => Err(()),
+        }) else {
+            return Said::error(40097, "invalid cursor");
+        };
+        let limit = usize::try_from(seen.json["limit"].as_u64().unwrap_or(1000)).unwrap_or(1000).min(1000).min(self.page);
+        let (to, young) = ((from + limit).min(self.letters.len()), seen.now - 3 * 86_400);
+        let some = self.letters.get(from..to).unwrap_or_default().iter().filter(|l| l["send_time"].as_i64() >= Some(young));
+        let some: Vec<&Value> = some.collect();
+        let more = i64::from(to < self.letters.len());
+        Said::json(&json!({"errcode": 0, "errmsg": "ok", "next_cursor": format!("cursor-{to}"), "has_more": more, "msg_list": some}))
     }
 
     fn tells(&self, from: &str, inner: &str, now: i64) -> Callback {
@@ -237,14 +310,13 @@ impl WeCom {
             Some(left) => {
                 *left -= 1;
                 let kind = seen.text("msgtype").to_string();
-                log.push(Accepted {
-                    endpoint: "kf",
-                    key: key.clone(),
-                    users: vec![user],
-                    content: seen.json[&*kind].clone(),
-                    id: key.clone(),
-                });
-                Said::json(&json!({"errcode": 0, "errmsg": "ok", "msgid": key}))
+                let said = Said::json(&json!({"errcode": 0, "errmsg": "ok", "msgid": key}));
+                if self.refusing.contains(&user) {
+                    let event = json!({"event_type": "msg_send_fail", "open_kfid": KF, "external_userid": user, "fail_msgid": key, "fail_type": 10});
+                    return said.with(self.letter(&user, 4, json!({"msgtype": "event", "event": event}), seen.now));
+                }
+                log.push(Accepted { endpoint: "kf", key: key.clone(), users: vec![user], content: seen.json[&*kind].clone(), id: key });
+                said
             }
         }
     }
@@ -277,6 +349,7 @@ impl Platform for WeCom {
                 ok()
             }
             "/cgi-bin/kf/send_msg" => self.kf(seen, log),
+            "/cgi-bin/kf/sync_msg" => self.sync(seen),
             "/cgi-bin/externalcontact/add_msg_template" => self.group(seen, log),
             "/cgi-bin/externalcontact/get_groupmsg_list_v2" => {
                 let range = seen.json["start_time"].as_i64().unwrap_or(0)..=seen.json["end_time"].as_i64().unwrap_or(0);

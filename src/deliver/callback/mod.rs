@@ -7,6 +7,7 @@ mod alipay;
 mod douyin;
 mod lines;
 mod tencent;
+mod wecom_kf;
 mod xml;
 
 use std::sync::Arc;
@@ -54,6 +55,10 @@ pub enum Saying {
     OptedOut { user: String },
     /// Somebody did something on the account; `topic` is what was subscribed to, else empty.
     Contact { who: Who, kind: ContactKind, topic: String },
+    /// What the user with this address did before opens nothing any more.
+    Closed { address: String, kind: ContactKind },
+    /// There is something to be fetched, with this token while it is valid.
+    Mail { mailbox: String, token: String },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -196,6 +201,7 @@ mod tests {
                 platform_key: Some(include_str!("../../../tests/platforms/keys/alipay_public.pem").into()),
                 callback_token: secret("token"),
                 callback_key: secret("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
+                open_kfid: Some("kf1".into()),
                 ..Settings::default()
             })
         };
@@ -235,6 +241,9 @@ mod tests {
                     "{\"user\":\"u\",\"kind\":\"follow\"}\n",
                     "9223372036854775807",
                     "<CreateTime>",
+                    "[{\"origin\":3,\"send_time\":",
+                    "}]",
+                    ",\"event\":{\"event_type\":\"msg_send_fail\",\"fail_type\":10}",
                 ][..]
             )
             .prop_map(str::to_owned),

@@ -10,6 +10,7 @@ use cbc::Decryptor;
 use cbc::cipher::block_padding::NoPadding;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 
+use super::wecom_kf;
 use super::xml::fields;
 use super::{Callbacks, Incoming, Said, Saying, Thanks, contact, query_value};
 use crate::base::Instant;
@@ -23,7 +24,8 @@ use crate::msg;
 use crate::program::pack::ContactKind;
 
 pub struct Tencent {
-    token: Secret,
+    /// `None`: nobody can prove to be the platform, and what it says is fetched from it.
+    token: Option<Secret>,
     /// Of the encrypted mode.
     key: Option<[u8; 32]>,
     /// The account or corporation that a call must be meant for.
@@ -33,12 +35,15 @@ pub struct Tencent {
 }
 
 impl Tencent {
-    /// `None` without a `callback_token`: then nobody can prove to be the platform.
+    /// `None` where the platform has no way to say anything: it cannot prove to be itself without a `callback_token`, and has no mailbox.
     ///
     /// # Errors
     /// A key that is none.
     pub fn of(settings: &Settings) -> Result<Option<Self>, Msg> {
-        let Some(token) = settings.callback_token.clone() else { return Ok(None) };
+        let (token, is_wecom) = (settings.callback_token.clone(), settings.platform == "wecom");
+        if token.is_none() && !(is_wecom && settings.open_kfid.is_some()) {
+            return Ok(None);
+        }
         let key = settings.callback_key.as_ref().map(|key| {
             // 43 characters of base64 whose last one has bits to spare.
             let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
@@ -47,14 +52,14 @@ impl Tencent {
                 .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
                 .ok_or_else(|| msg!("the callback key is not 43 characters of base64", "回调密钥不是 43 位 base64 字符"))
         });
-        Ok(Some(Tencent { token, key: key.transpose()?, receiver: settings.app_id.clone(), is_wecom: settings.platform == "wecom" }))
+        Ok(Some(Tencent { token, key: key.transpose()?, receiver: settings.app_id.clone(), is_wecom }))
     }
 
-    /// SHA-1 over the sorted parts.
-    fn signature(&self, parts: &[&str]) -> String {
-        let mut parts: Vec<&str> = parts.iter().copied().chain([self.token.expose()]).collect();
+    /// SHA-1 over the sorted parts and the token; `None` where there is no token.
+    fn signature(&self, parts: &[&str]) -> Option<String> {
+        let mut parts: Vec<&str> = parts.iter().copied().chain([self.token.as_ref()?.expose()]).collect();
         parts.sort_unstable();
-        sha1(parts.concat().as_bytes())
+        Some(sha1(parts.concat().as_bytes()))
     }
 
     /// Checks the signature of a call, over its encrypted part where it has one.
@@ -65,6 +70,7 @@ impl Tencent {
             Some(text) => (self.signature(&[&timestamp, &nonce, text]), value("msg_signature")),
             None => (self.signature(&[&timestamp, &nonce]), value("signature")),
         };
+        let expected = expected.ok_or_else(|| msg!("`callback_token` is not set", "未设置 `callback_token`"))?;
         if same(&expected, &given) { Ok(()) } else { Err(msg!("the signature is wrong", "签名错误")) }
     }
 
@@ -132,6 +138,10 @@ impl Callbacks for Tencent {
     }
 
     fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
+        // What was fetched; a call is XML.
+        if self.is_wecom && call.body.starts_with('[') {
+            return wecom_kf::read(call.body);
+        }
         let fields = self.fields(call)?;
         let text = |name: &str| fields.get(name).and_then(|all| all.last()).map(String::as_str).unwrap_or_default();
         let all = |name: &str| fields.get(name).into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
@@ -192,6 +202,10 @@ impl Callbacks for Tencent {
                 let user = text("ExternalUserID");
                 said(format!("add_external_contact {user} {}", when.0), self::contact(user, ContactKind::Follow, ""))
             }
+            "kf_msg_or_event" => {
+                let (mailbox, token) = (text("OpenKfId").to_owned(), text("Token").to_owned());
+                said(format!("kf_msg_or_event {mailbox} {token}"), Saying::Mail { mailbox, token })
+            }
             // What a member writes says nothing of customers.
             _ if self.is_wecom => Ok(Vec::new()),
             event => {
@@ -237,7 +251,7 @@ mod tests {
     }
 
     fn plain_query(t: &Tencent) -> String {
-        format!("signature={}&timestamp=1&nonce=2", t.signature(&["1", "2"]))
+        format!("signature={}&timestamp=1&nonce=2", t.signature(&["1", "2"]).unwrap())
     }
 
     /// As the platform encrypts.
@@ -317,6 +331,9 @@ mod tests {
         let wecom = Tencent::of(&of_wecom).unwrap().unwrap();
         let text = "<xml><FromUserName>zhang</FromUserName><MsgType>text</MsgType><MsgId>5</MsgId></xml>";
         assert_eq!(wecom.read(&call("", text)).unwrap(), []);
+        let kf = "<xml><FromUserName>sys</FromUserName><MsgType>event</MsgType><Event>kf_msg_or_event</Event>
+            <Token>t1</Token><OpenKfId>kf1</OpenKfId></xml>";
+        assert_eq!(wecom.read(&call("", kf)).unwrap()[0].what, Saying::Mail { mailbox: "kf1".into(), token: "t1".into() });
         let added = "<xml><FromUserName>sys</FromUserName><MsgType>event</MsgType><Event>change_external_contact</Event>
             <ChangeType>add_external_contact</ChangeType><UserID>zhang</UserID><ExternalUserID>wm1</ExternalUserID></xml>";
         assert_eq!(wecom.read(&call("", added)).unwrap()[0].what, contact("wm1", ContactKind::Follow, ""));
@@ -343,17 +360,17 @@ mod tests {
     fn an_encrypted_call_is_checked_and_read() {
         let t = tencent(Some(KEY));
         let secret = encrypt(&t, FINISH, "wx1");
-        let query = format!("timestamp=1&nonce=2&msg_signature={}", t.signature(&["1", "2", &secret]));
+        let query = format!("timestamp=1&nonce=2&msg_signature={}", t.signature(&["1", "2", &secret]).unwrap());
         let body = format!("<xml><ToUserName>gh</ToUserName><Encrypt><![CDATA[{secret}]]></Encrypt></xml>");
         assert_eq!(t.check(&call(&query, &body)), Ok(()));
         assert_eq!(t.read(&call(&query, &body)).unwrap().len(), 1);
         let echo = encrypt(&t, "你好", "wx1");
         let greeting =
-            format!("timestamp=1&nonce=2&msg_signature={}&echostr={}", t.signature(&["1", "2", &echo]), echo.replace('+', "%2B"));
+            format!("timestamp=1&nonce=2&msg_signature={}&echostr={}", t.signature(&["1", "2", &echo]).unwrap(), echo.replace('+', "%2B"));
         assert_eq!(t.greet(&call(&greeting, "")), Ok("你好".into()));
         // For somebody else, changed, not encrypted, or encrypted and nobody has the key.
         let other = encrypt(&t, FINISH, "wx2");
-        let other_query = format!("timestamp=1&nonce=2&msg_signature={}", t.signature(&["1", "2", &other]));
+        let other_query = format!("timestamp=1&nonce=2&msg_signature={}", t.signature(&["1", "2", &other]).unwrap());
         assert!(t.check(&call(&other_query, &format!("<xml><Encrypt>{other}</Encrypt></xml>"))).is_err());
         assert!(t.check(&call(&query, &body.replace("<![CDATA[", "<![CDATA[A"))).is_err());
         assert!(t.check(&call(&plain_query(&t), FINISH)).is_err());
@@ -361,6 +378,11 @@ mod tests {
         let wrong = Settings { callback_token: Some(Secret::new("t")), callback_key: Some(Secret::new("short")), ..Settings::default() };
         assert!(Tencent::of(&wrong).is_err());
         assert!(Tencent::of(&Settings::default()).unwrap().is_none());
+        // Without a token nobody proves anything; what is fetched is read all the same.
+        let fetched = Settings { platform: "wecom".into(), open_kfid: Some("kf1".into()), ..Settings::default() };
+        let fetched = Tencent::of(&fetched).unwrap().unwrap();
+        assert!(fetched.check(&call("signature=&timestamp=&nonce=", FINISH)).is_err() && fetched.greet(&call("echostr=a", "")).is_err());
+        assert_eq!(fetched.read(&call("", "[{\"external_userid\":\"wm1\",\"origin\":3}]")).unwrap().len(), 1);
     }
 
     #[test]

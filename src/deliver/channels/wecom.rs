@@ -15,7 +15,7 @@ use super::tencent::{ask, text_of};
 use super::wechat::why_not;
 use crate::base::{Elapsed, Instant};
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{Answer, Batch, Channel, Evidence, Message, Recalled, Refusal, Reply, Then, Verdict};
+use crate::deliver::channel::{Answer, Batch, Channel, Evidence, Message, Page, Recalled, Refusal, Reply, Then, Verdict};
 use crate::deliver::ledger::ReceiptKind;
 use crate::deliver::wire::account::{Account, FOR_LIST, FOR_ONE, How};
 use crate::deliver::wire::http;
@@ -39,6 +39,8 @@ const ASKED_TOGETHER: usize = 4;
 /// Rows of an answer, and pages that are read of one question.
 const ROWS: usize = 1_000;
 const PAGES: usize = 100;
+/// Most messages of customers in one answer.
+const LETTERS: usize = 1_000;
 /// How often a question is asked again that came while too many were under way.
 const PATIENCE: u32 = 5;
 
@@ -144,6 +146,25 @@ impl Channel for WeCom {
         let mut each: Vec<_> = each.collect();
         each.sort_by_key(|(place, ..)| *place);
         Ok(Evidence { found: Some(id), each, ..Evidence::default() })
+    }
+
+    fn mailbox(&self) -> Option<&str> {
+        self.account.settings.open_kfid.as_deref().filter(|_| self.kind == Kind::Kf)
+    }
+
+    /// Of customer service: what customers wrote in the last three days, and which messages failed.
+    fn fetch(&self, mark: &str, token: Option<&str>) -> Result<Page, String> {
+        let mut body = json!({"open_kfid": self.account.settings.open_kfid, "limit": LETTERS});
+        let given = [("cursor", Some(mark)), ("token", token)];
+        for (name, text) in given.into_iter().filter_map(|(name, text)| Some((name, text.filter(|t| !t.is_empty())?))) {
+            body[name] = text.into();
+        }
+        let account = self.account.clone();
+        let how = How { within: FOR_LIST, begin_by: None };
+        match http::run(async move { ask(&account, "kf", "/cgi-bin/kf/sync_msg", &body, how).await }) {
+            Some(Meaning::Done(answer)) => page(&answer, mark),
+            other => Err(why_not(other)),
+        }
     }
 
     fn recall(&self, id: &str, _: &Rendered) -> Recalled {
@@ -529,3 +550,19 @@ impl WeCom {
         })
     }
 }
+
+/// A page of what the platform keeps: of each message who wrote it and when, but not what.
+fn page(answer: &Value, before: &str) -> Result<Page, String> {
+    let (mark, more) = (text_of(answer, "next_cursor"), text_of(answer, "has_more") == "1");
+    if more && (mark.is_empty() || mark == before) {
+        return Err("the platform says that there is more, and not where".into());
+    }
+    let messages = answer["msg_list"].as_array().into_iter().flatten();
+    let kept: Vec<Value> =
+        messages.map(|m| KEPT.iter().filter_map(|name| Some(((*name).to_string(), m.get(*name)?.clone()))).collect()).collect();
+    let body = (!kept.is_empty()).then(|| Value::from(kept).to_string());
+    Ok(Page { body, mark: if mark.is_empty() { before.into() } else { mark }, more })
+}
+
+/// What is kept of a customer's message.
+const KEPT: [&str; 6] = ["msgid", "external_userid", "send_time", "origin", "msgtype", "event"];

@@ -53,7 +53,7 @@ impl Ledger {
         Ok(Barred::new(&self.id, users))
     }
 
-    /// Who did something on an account; `None` where nobody was ever told to have done so.
+    /// Who did something on an account; `None` where nothing is known of it.
     pub(super) fn contacted(
         &self,
         account: &str,
@@ -87,10 +87,11 @@ impl Ledger {
         Ok(Some(contacted))
     }
 
-    /// Whether any user of an account was ever told to have done this.
+    /// Whether it is known who did this on an account: any user was ever told to have, or all that users do is fetched.
     fn hears_of(&self, account: &str, kind: ContactKind) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM contact WHERE account = ? AND kind = ? LIMIT 1";
-        Ok(self.has_contacts() && self.db.prepare_cached(sql)?.exists(params![account, kind.name()])?)
+        let told = self.has_contacts() && self.db.prepare_cached(sql)?.exists(params![account, kind.name()])?;
+        Ok(told || self.mailbox_knows(account, kind)?)
     }
 
     fn contact_of(&self, account: &str, kind: ContactKind, topic: &str, user: UserNo) -> Result<Option<Contacted>, LedgerError> {

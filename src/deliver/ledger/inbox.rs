@@ -60,6 +60,8 @@ pub enum What {
     OptedOut(Vec<UserNo>),
     /// These did something on the account, with what they subscribed to if they did.
     Contact { users: Vec<UserNo>, kind: ContactKind, topic: String },
+    /// What these did before opens nothing any more.
+    Closed { users: Vec<UserNo>, kind: ContactKind },
 }
 
 /// What came of a call.
@@ -176,6 +178,12 @@ impl Writer {
     /// # Errors
     /// When the ledger cannot be written: then they must not be acknowledged.
     pub fn receive(&mut self, calls: &[NewCall], now: Instant) -> Result<(), LedgerError> {
+        let (columns, records) = self.received(calls)?;
+        if records.is_empty() { Ok(()) } else { self.commit("receive", now, &columns, &records) }
+    }
+
+    /// What keeps calls as they came.
+    pub(super) fn received(&self, calls: &[NewCall]) -> Result<(Vec<Bulk>, Vec<Record>), LedgerError> {
         let (mut columns, mut records) = (Vec::new(), Vec::new());
         for (number, call) in (self.next_id("inbox")?..).zip(calls) {
             let parts = [&number.to_string(), &call.query, &call.signature, &call.body];
@@ -183,7 +191,7 @@ impl Writer {
             records.push(Record::Received { n: number, account: call.account.clone(), at: call.at.0, body: body.digest.clone() });
             columns.push(body);
         }
-        if records.is_empty() { Ok(()) } else { self.commit("receive", now, &columns, &records) }
+        Ok((columns, records))
     }
 
     /// Applies what a call says; `None` for one that nobody can read, which stays kept.
@@ -226,6 +234,12 @@ impl Writer {
                     kind: *kind,
                     topic: topic.clone(),
                     when: one.when.0,
+                })),
+                What::Closed { users, kind } => records.extend(users.iter().map(|user| Record::Closed {
+                    account: account.clone(),
+                    user: user.0,
+                    kind: *kind,
+                    topic: String::new(),
                 })),
             }
         }

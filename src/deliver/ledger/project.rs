@@ -113,6 +113,7 @@ impl Tables<'_> {
                 let sql = "DELETE FROM bulk WHERE digest = (SELECT body FROM inbox WHERE inbox = ? AND readable = 1)";
                 self.run(sql, params![n])
             }
+            Record::Fetched { account, mailbox, from, mark, all } => self.fetched((account, mailbox), (from, mark), *all, at),
             Record::Told { key } => self.run("INSERT INTO told (key) VALUES (?) ON CONFLICT DO NOTHING", params![key]),
             Record::Stray { id, news, when, source } => self.run(
                 "INSERT INTO stray (id, news, at, source) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -146,7 +147,7 @@ impl Tables<'_> {
     }
 
     /// Like [`Self::run`] for a change that must meet exactly one row.
-    fn guarded(&self, sql: &str, params: &[&dyn ToValue], what: &'static str) -> Done {
+    pub(super) fn guarded(&self, sql: &str, params: &[&dyn ToValue], what: &'static str) -> Done {
         match self.db.prepare_cached(sql)?.execute(params)? {
             1 => Ok(()),
             _ => Err(LedgerError::Overtaken(what)),

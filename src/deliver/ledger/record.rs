@@ -158,6 +158,15 @@ pub(super) enum Record {
         n: i64,
         readable: bool,
     },
+    /// A mailbox was read from a mark of the platform's to another.
+    Fetched {
+        account: String,
+        mailbox: String,
+        from: String,
+        mark: String,
+        /// Nothing was left in it.
+        all: bool,
+    },
     /// Something was told, and will not count again.
     Told {
         key: String,

@@ -9,7 +9,7 @@ use super::db::{self, Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
+const MIGRATIONS: [&str; 10] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -152,8 +152,16 @@ CREATE INDEX contact_user ON contact (user_no, account);
 /// The first version that has them.
 pub(super) const WITH_CONTACTS: i64 = 9;
 
+/// What platforms keep until it is fetched: the mark up to which it has been, and when nothing was left the last time.
+const V10: &str = "
+CREATE TABLE mailbox (account TEXT NOT NULL, name TEXT NOT NULL, mark TEXT NOT NULL, read_at INTEGER, PRIMARY KEY (account, name)) WITHOUT ROWID;
+";
+
+/// The first version that has them.
+pub(super) const WITH_MAILBOXES: i64 = 10;
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 33] = [
+pub(super) const PROJECTIONS: [(&str, &str); 34] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -187,6 +195,7 @@ pub(super) const PROJECTIONS: [(&str, &str); 33] = [
     ("kept", "run, step, segment, state, instead_of"),
     ("barred", "account, user_no"),
     ("contact", "account, kind, topic, user_no"),
+    ("mailbox", "account, name"),
 ];
 
 /// The version of a ledger; 0 where there is none.

@@ -53,6 +53,8 @@ pub struct Endpoint {
     pub person: Option<Person>,
     /// What became of a message is asked for: nothing is told of itself, or what is told may get lost.
     pub asks: Option<Asks>,
+    /// What users do is not told but kept by the platform until it is fetched.
+    pub mailbox: Option<Mailbox>,
     pub evidence: Evidence,
     /// In order of preference: a message takes the first that can carry it.
     #[serde(rename = "shape")]
@@ -309,6 +311,14 @@ pub struct Asks {
     /// What it has not said by then it will not say.
     #[serde(deserialize_with = "elapsed")]
     pub until: Elapsed,
+}
+
+/// How often it is looked whether there is something that the platform has not called about.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mailbox {
+    #[serde(deserialize_with = "elapsed")]
+    pub every: Elapsed,
 }
 
 /// What becomes known of each outcome.
