@@ -205,7 +205,7 @@ impl Round<'_> {
     }
 
     fn claim(&mut self, ledger: &mut Writer, due: Due, most: usize) {
-        if let Taken::Claim(claim) = ledger.claim(due, most, &[], self.now()).unwrap() {
+        if let Taken::Claim(claim) = ledger.claim(due, 1..=most, &[], self.now()).unwrap() {
             self.hand_over(ledger, claim);
         }
     }
@@ -310,7 +310,7 @@ fn case_39_many_priorities_make_no_more_lists() {
     assert_eq!((backlog.len(), lists.len(), lists.iter().sum::<usize>()), (1, 50, 500_000));
     // The most important leave first.
     let first = ledger.due(at(delivery::DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(first, 10_000, &[], at(delivery::DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = ledger.claim(first, 1..=10_000, &[], at(delivery::DUE)).unwrap() else { panic!("a claim") };
     assert!(claim.batch(&delivery::ids(&users(0))).messages.iter().all(|m| m.user.0 < 10_000));
 }
 

@@ -204,9 +204,9 @@ fn case_20_lists_are_joined_once() {
     let all_but_one = ledger.still_planned().unwrap()[0].users.clone().split_off(1);
     ledger.opt_out(&all_but_one, "console", at("2026-11-11 09:59")).unwrap();
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    assert!(matches!(ledger.claim(due, 10_000, &[], at(DUE)).unwrap(), Taken::Joined));
+    assert!(matches!(ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap(), Taken::Joined));
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 10_000, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap() else { panic!("a claim") };
     let mut taken: Vec<u32> = claim.batch(users(10_001).users()).messages.iter().map(|m| m.user.0).collect();
     taken.sort_unstable();
     taken.dedup();
@@ -231,7 +231,7 @@ fn consent_that_ends_counts_until_the_claim() {
     assert_eq!(strike(&mut ledger, &before, &[7, 8]).unwrap(), 2);
     // The first three are claimed; who has looked before that strikes nobody.
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 3, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = ledger.claim(due, 2..=3, &[], at(DUE)).unwrap() else { panic!("a claim") };
     let claimed: Vec<u32> = claim.batch(&ids(&users(OF))).messages.iter().map(|m| m.user.0).collect();
     assert!(matches!(strike(&mut ledger, &before, &[claimed[0], 9]), Err(LedgerError::Overtaken(_))));
     let all = Answer::Taken(claimed.iter().map(|user| Verdict::Accepted { id: user.to_string() }).collect());
@@ -265,7 +265,7 @@ fn case_09_evidence_merges_in_any_order() {
         let a = place.wanted("a");
         let run = ledger.plan_run(&a.to(0..2), &a.info()).unwrap().run;
         let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-        let Taken::Claim(claim) = ledger.claim(due, 100, &[], at(DUE)).unwrap() else { panic!("a claim") };
+        let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else { panic!("a claim") };
         let news = |user: u32, i: usize| News {
             message: MessageKey { run, step: 0, leg: 0, user: UserNo(user), attempt: 0 },
             kind: kinds[i],
@@ -440,7 +440,7 @@ fn calls_are_kept_and_count_once() {
     let run = ledger.plan_run(&a.to(0..10), &a.info()).unwrap().run;
     let id = |n: u32| format!("id {n}");
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 100, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else { panic!("a claim") };
     let counts = Counts { total: 10, filtered: 1, delivered: 8, failed: 1 };
     let told = |key: &str, what: What| Told { key: key.into(), when: at(DUE), what };
     let all = [

@@ -163,7 +163,7 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
     let displaced = bench.ledger.displaced(late).unwrap().remove(0);
     assert_eq!(displaced.not_before, midnight);
     let mut again = Again::new(&bench.program, &bench.foreign, displaced.day, USERS, &bench.ledger);
-    let lost = again.without_slot(&displaced.standing, displaced.not_before, &displaced.users).unwrap();
+    let lost = again.without_slot(&displaced.standing, (&displaced.standing.channel, displaced.not_before), &displaced.users).unwrap();
     drop(again);
     assert_eq!(lost, []);
     bench.ledger.plan_again(&[(displaced, lost)], late).unwrap();

@@ -281,7 +281,7 @@ fn claims_of_others_are_left_alone() {
     let a = place.wanted("a");
     decider.plan_run(&a.to(0..10), &a.info()).unwrap();
     let due = decider.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = decider.claim(due, 5, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = decider.claim(due, 1..=5, &[], at(DUE)).unwrap() else { panic!("a claim") };
     // While the decider lives, its claim is its own, and the rest of its segment, too.
     let platform = Arc::new(Platform::default());
     work(&place, Line::to(&platform, None, 5), DUE).join().unwrap();

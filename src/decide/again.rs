@@ -8,7 +8,7 @@ use super::caps::{Contest, Kind, Slots};
 use super::history::{History, Standing};
 use super::platform::{self, Foreign};
 use crate::base::{Bitmap, Date, Instant, UserNo};
-use crate::program::typed::Program;
+use crate::program::typed::{Channel, Program};
 
 /// Who of `users`, whose messages stand in the ledger as `standing` says, has no slot on `day`, and whose campaign has it. Called for one
 /// group after another, in the order of their turn.
@@ -25,14 +25,14 @@ impl<'a, H: History> Again<'a, H> {
         Again { program, foreign, day, slots: Slots::new(history, users, nobody) }
     }
 
-    /// `at` is when they are to be handed over now.
+    /// `channel` and `at` are by which channel and when they are to be handed over now.
     ///
     /// # Errors
     /// Those of the history.
     pub fn without_slot(
         &mut self,
         standing: &Standing,
-        at: Instant,
+        (channel, at): (&Channel, Instant),
         users: &[UserNo],
     ) -> Result<Vec<(usize, Option<Arc<str>>)>, DecideError> {
         // What was planned of a campaign that is no more goes on: its caps went with it.
@@ -40,16 +40,17 @@ impl<'a, H: History> Again<'a, H> {
             return Ok(Vec::new());
         };
         let caps = caps_of(self.program, campaign);
-        let looked_at = caps.iter().filter(|(cap, _)| cap.channel.as_ref().is_none_or(|c| *c == standing.channel));
+        let looked_at = caps.iter().filter(|(cap, _)| cap.channel.as_ref().is_none_or(|c| c == channel));
         let mut limits = Vec::new();
         for (cap, scope) in looked_at {
             limits.push(self.slots.limit(cap, scope, self.day, self.day.plus_days(1)).map_err(DecideError::history)?);
         }
-        for cap in platform::caps(&standing.channel, at, self.foreign) {
-            limits.push(self.slots.platform_limit(&cap, &standing.channel).map_err(DecideError::history)?);
+        for cap in platform::caps(channel, at, self.foreign) {
+            limits.push(self.slots.platform_limit(&cap, channel).map_err(DecideError::history)?);
         }
-        let kind = Kind { campaign: &standing.campaign, purpose: standing.purpose, channel: &standing.channel, day: self.day, at };
-        let (before, after) = (self.slots.counting(Kind { day: standing.day, at: standing.not_before, ..kind }), self.slots.counting(kind));
+        let after = Kind { campaign: &standing.campaign, purpose: standing.purpose, channel, day: self.day, at };
+        let before = Kind { channel: &standing.channel, day: standing.day, at: standing.not_before, ..after };
+        let (before, after) = (self.slots.counting(before), self.slots.counting(after));
         let name = self.slots.name(&standing.campaign);
         let mut lost = Vec::new();
         for (place, user) in users.iter().enumerate() {

@@ -12,7 +12,7 @@ pub enum DecideError {
 }
 
 impl DecideError {
-    pub(super) fn history(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn history(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         DecideError::History(Box::new(error))
     }
 

@@ -12,6 +12,7 @@ mod caps;
 mod content;
 pub mod decision;
 mod draft;
+pub mod elsewhere;
 mod error;
 pub mod funnel;
 mod gates;

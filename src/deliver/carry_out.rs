@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use self::asking::Asked;
 use super::channel::{Answer, Batch, Channel, Channels, Reply, Then, Verdict};
-use super::ledger::{Except, Ledger, LedgerError, Limit, Taken, Worker, Writer};
+use super::ledger::{Except, Ledger, LedgerError, LeftAlone, Limit, Taken, Worker, Writer};
 use super::quota;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
 use crate::diag::Msg;
 use crate::msg;
-use crate::program::pack::Key;
+use crate::program::pack::{HandOver, Key};
 use crate::program::typed::Channel as Name;
 use crate::store::Users;
 
@@ -28,6 +28,8 @@ const REPEAT_AFTER: Elapsed = Elapsed::minutes(1);
 const LOOKED_FOR: Elapsed = Elapsed::hours(24);
 /// An account that needs a person is tried again so much later: what was put right need not be told, and a quota outlives the questions.
 const HALTED_FOR: Elapsed = Elapsed::hours(1);
+/// Whoever is left alone on a list is left to the decider for so long; then it is looked again whether that is still so.
+const LEFT_ALONE_FOR: Elapsed = Elapsed::minutes(1);
 /// A request begins so soon after its claim or not at all: whoever settles the claims of a process that is gone relies on it.
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -120,6 +122,11 @@ pub struct CarryOut<D: Desk> {
     held: BTreeMap<String, Msg>,
     /// When it was last looked whether a platform is to be asked something.
     looked_for_asks: Instant,
+    /// Whether somebody finds other channels for those who are left alone on a list.
+    has_decider: bool,
+    /// Lists that are too short, for whoever decides; and until when they wait for that.
+    left_alone: Vec<LeftAlone>,
+    waiting_alone: BTreeMap<i64, Instant>,
 }
 
 /// When a batch may be handed over again, and how long it will wait after that.
@@ -154,7 +161,21 @@ impl<D: Desk> CarryOut<D> {
             halted: BTreeMap::new(),
             held: BTreeMap::new(),
             looked_for_asks: Instant(i64::MIN),
+            has_decider: false,
+            left_alone: Vec::new(),
+            waiting_alone: BTreeMap::new(),
         }
+    }
+
+    /// Leaves those who are left alone on a list to somebody who takes them by [`Self::left_alone`].
+    #[must_use]
+    pub fn with_decider(self) -> Self {
+        CarryOut { has_decider: true, ..self }
+    }
+
+    /// The lists that have become too short since it was asked last. Until they are ended they are left alone for a while.
+    pub fn left_alone(&mut self) -> Vec<LeftAlone> {
+        std::mem::take(&mut self.left_alone)
     }
 
     /// Shows these users' ids from now on.
@@ -228,7 +249,9 @@ impl<D: Desk> CarryOut<D> {
             waiting.retain(|_, end| *end > now);
             full.retain(|_, end| *end > now);
             let campaigns = waiting.keys().chain(self.stopped.keys()).cloned().collect();
-            let except = Except { campaigns, channels: full.keys().cloned().collect() };
+            self.waiting_alone.retain(|_, until| *until > now);
+            let segments = self.waiting_alone.keys().copied().collect();
+            let except = Except { campaigns, channels: full.keys().cloned().collect(), segments };
             let due = self.desk.writer().due(now, &except)?;
             let asks = match self.ask(due.is_some(), &mut carried)? {
                 Asked::One => continue,
@@ -255,11 +278,11 @@ impl<D: Desk> CarryOut<D> {
                     self.held.remove(&campaign);
                     let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, now));
                     let channel = self.channels.of(&name);
-                    let most = channel.most();
+                    let together = least(channel)..=channel.most();
                     let mut limits = quota::limits(channel.endpoint(), &name, now);
                     limits.extend(pace.clone());
                     let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
-                    let taken = self.desk.writer().claim(due, most, &limits, now)?;
+                    let taken = self.desk.writer().claim(due, together, &limits, now)?;
                     match taken {
                         Taken::UsedUp(limit) if pace.as_ref() == Some(&limit) => {
                             waiting.insert(campaign, limit.ends);
@@ -268,6 +291,11 @@ impl<D: Desk> CarryOut<D> {
                             full.insert((name.account, name.endpoint), limit.ends);
                         }
                         Taken::AllStruck | Taken::Joined | Taken::Overtaken => {}
+                        Taken::LeftAlone(left) if self.has_decider => {
+                            self.waiting_alone.insert(left.number(), now.plus(LEFT_ALONE_FOR));
+                            self.left_alone.push(*left);
+                        }
+                        Taken::LeftAlone(left) => drop(self.desk.writer().end_left_alone(&left, &[], now)?),
                         Taken::Claim(claim) => {
                             let batch = Batch { begin_by: Some(begin_by), ..claim.batch(&self.users) };
                             let number = claim.number();
@@ -445,6 +473,14 @@ fn unreachable_now(channel: &Name, reason: &str) -> Msg {
         "`{channel}` could not be reached ({reason}): what is left stays planned; run again when it can be",
         "无法连接 `{channel}`（{reason}）：剩余消息保留在计划中，恢复后请重新运行"
     )
+}
+
+/// The fewest messages that a channel takes together.
+fn least(channel: &dyn Channel) -> usize {
+    match channel.endpoint().hand_over {
+        HandOver::List { min, .. } => usize::try_from(min).unwrap_or(usize::MAX).max(1),
+        HandOver::Single { .. } => 1,
+    }
 }
 
 /// The answer that a lost hand-over had, where the platform has it.

@@ -4,6 +4,7 @@
 //! Whatever a decision is for ends in the same transaction that plans it, so that a process killed at any instant decides each thing once.
 
 mod deciding;
+mod left_alone;
 mod own_times;
 
 use std::cell::Cell;
@@ -409,7 +410,7 @@ impl Decider {
         let mut again = Again::new(self.program(), &foreign, day, users, &view);
         let mut all = Vec::new();
         for one in displaced.into_iter().filter(|d| d.day == day) {
-            let lost = again.without_slot(&one.standing, one.not_before, &one.users)?;
+            let lost = again.without_slot(&one.standing, (&one.standing.channel, one.not_before), &one.users)?;
             all.push((one, lost));
         }
         drop(again);

@@ -81,7 +81,7 @@ pub fn run(
     // What an earlier run has left.
     decider.rule_planned(now, &mut ledger)?;
     decider.ask_consent(now, &mut ledger)?;
-    let mut carry = CarryOut::new(&mut ledger, channels, users, world.clone());
+    let mut carry = CarryOut::new(&mut ledger, channels, users, world.clone()).with_decider();
 
     let mut done = Done::default();
     let mut unknown = 0;
@@ -155,11 +155,18 @@ fn hand_over(
     unknown: &mut usize,
     progress: &mut dyn Progress,
 ) -> Result<Carried, Failure> {
-    let carried = carry.up_to(at, progress)?;
-    *unknown += carried.unknown;
-    if carried.refused > 0 || carried.expired > 0 {
-        decider.forget();
-    }
+    let carried = loop {
+        let carried = carry.up_to(at, progress)?;
+        *unknown += carried.unknown;
+        if carried.refused > 0 || carried.expired > 0 {
+            decider.forget();
+        }
+        let left = carry.left_alone();
+        if left.is_empty() {
+            break carried;
+        }
+        decider.move_on(&left, at, carry.ledger_mut())?;
+    };
     decider.set_timers(at, carry.ledger_mut())?;
     Ok(carried)
 }

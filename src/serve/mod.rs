@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::base::world::World;
 use crate::deliver::callback::Callbacks;
 use crate::deliver::channel::Channels;
-use crate::deliver::ledger::{Ledger, Place, Writer};
+use crate::deliver::ledger::{Ledger, LeftAlone, Place, Writer};
 use crate::diag::Msg;
 use crate::engine::Failure;
 use crate::msg;
@@ -80,6 +80,8 @@ pub struct Office {
     past_is_old: AtomicBool,
     /// Users that came in since the sender looked.
     new_users: Mutex<Option<Users>>,
+    /// Lists that have become too short, for the scheduler to find other channels.
+    left_alone: Mutex<Vec<LeftAlone>>,
     /// Channels for the sender, and the accounts that changed since it looked.
     new_channels: Mutex<Option<(Channels, BTreeSet<String>)>>,
     /// How each account's callbacks are read.
@@ -101,6 +103,7 @@ impl Office {
             calls: AtomicBool::new(true),
             past_is_old: AtomicBool::new(false),
             new_users: Mutex::new(None),
+            left_alone: Mutex::default(),
             new_channels: Mutex::new(None),
             callbacks: Mutex::default(),
             mail: Mail::default(),

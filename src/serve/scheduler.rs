@@ -208,6 +208,11 @@ impl Scheduler {
             let mut done = Done::default();
             // Under the same lock as claims of this process: what is not struck here was claimed before.
             office.metrics.struck.add(decider.ask_consent(now, &mut ledger)?);
+            let left = std::mem::take(&mut *held(&office.left_alone));
+            if !left.is_empty() {
+                decider.move_on(&left, now, &mut ledger)?;
+                office.hand_over.ring();
+            }
             if let Some(position) = position {
                 // What came this way, `run` must not take for an import that it has not seen.
                 let campaigns = decider.triggers().into_iter().map(|(id, _)| &self.project.program.campaign(id).declared.name);

@@ -29,7 +29,7 @@ impl Sender {
     /// Channels that cannot be set up.
     pub fn new(office: Arc<Office>, scheduler: &Scheduler) -> Result<Self, Failure> {
         let channels = scheduler.bound().channels().clone();
-        let carry = CarryOut::new(office.ledger.clone(), channels, scheduler.users(), office.world.clone());
+        let carry = CarryOut::new(office.ledger.clone(), channels, scheduler.users(), office.world.clone()).with_decider();
         Ok(Sender { office, carry })
     }
 
@@ -59,6 +59,11 @@ impl Sender {
                 Ok(carried) => {
                     trouble = TROUBLE;
                     self.account(&carried, &mut told);
+                    let left = self.carry.left_alone();
+                    if !left.is_empty() {
+                        held(&office.left_alone).extend(left);
+                        office.decide.ring();
+                    }
                     let rest = carried
                         .next
                         .map_or(TICK, |next| Duration::from_micros(u64::try_from(next.since(office.world.now()).0).unwrap_or(0)).min(TICK));

@@ -213,7 +213,7 @@ fn case_20_who_is_left_alone_joins_another_list() {
     let mut run = Run::of(10_001);
     let second: Vec<UserNo> = run.ledger().still_planned().unwrap()[1].users.clone();
     let due = run.ledger().due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = run.ledger().claim(due, 10_000, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = run.ledger().claim(due, 2..=10_000, &[], at(DUE)).unwrap() else { panic!("a claim") };
     drop(claim);
     run.ledger().opt_out(&second[1..], "callback", at(DUE)).unwrap();
     run.work(DUE);
@@ -227,7 +227,7 @@ fn case_20_who_is_left_alone_goes_with_the_next_ones() {
     let mut run = Run::of(7);
     run.ledger().opt_out(&[UserNo(0), UserNo(2)], "callback", at(DUE)).unwrap();
     let due = run.ledger().due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = run.ledger().claim(due, 3, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap() else { panic!("a claim") };
     let taken: Vec<u32> = claim.batch(users(7).users()).messages.iter().map(|m| m.user.0).collect();
     assert_eq!(taken, [1, 3, 4]);
     drop(claim);
@@ -239,7 +239,7 @@ fn case_20_who_is_left_alone_goes_with_the_next_ones() {
     run.ledger().opt_out(&[UserNo(1)], "callback", at(DUE)).unwrap();
     for expected in [[0, 2], [3, 4]] {
         let due = run.ledger().due(at(DUE), &Default::default()).unwrap().unwrap();
-        let Taken::Claim(claim) = run.ledger().claim(due, 3, &[], at(DUE)).unwrap() else { panic!("a claim") };
+        let Taken::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap() else { panic!("a claim") };
         assert_eq!(claim.batch(users(5).users()).messages.iter().map(|m| m.user.0).collect::<Vec<_>>(), expected);
     }
     verified(run.ledger());

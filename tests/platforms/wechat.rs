@@ -418,6 +418,11 @@ impl WeChat {
         }
     }
 
+    /// A follower leaves the account.
+    pub fn leaves(&self, user: &str, now: i64) -> Callback {
+        self.event(now, user, "unsubscribe", "<EventKey><![CDATA[]]></EventKey>")
+    }
+
     fn event(&self, now: i64, from: &str, event: &str, fields: &str) -> Callback {
         let account = "gh_account";
         let xml = format!(

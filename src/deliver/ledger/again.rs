@@ -55,20 +55,10 @@ impl Ledger {
         let mut found = Vec::new();
         for segment in rows.into_iter().filter(|open| open.is_of_another_day(now) && open.of.expires >= now.0) {
             let of = &segment.of;
-            let mut select = self.db.prepare_cached("SELECT purpose, rising FROM step WHERE run = ? AND step = ?")?;
-            let (purpose, rising) = select.query_row(params![of.run, of.step], |row| Ok((row.get::<String>(0)?, row.get::<i64>(1)?)))?;
+            let (standing, rising) = self.standing(&segment)?;
             let mut members = self.members(of, segment.claimed, of.size - segment.claimed)?;
             let lost = self.lost(of.segment, segment.taken, segment.claimed, of.size)?;
             members.retain(|m| lost.binary_search(&m.place).is_err());
-            let standing = Standing {
-                segment: of.segment,
-                campaign: segment.campaign.clone(),
-                purpose: purpose_of(&purpose),
-                channel: segment.channel(),
-                day: Date(of.day),
-                not_before: Instant(of.not_before),
-                priority: of.priority,
-            };
             let users = members.iter().map(|m| m.user).collect();
             let day = segment.zone.date(now);
             let begins = [Some(segment.zone.start_of(day)), platform::start_of_day(&standing.channel, now)].into_iter().flatten().max();
@@ -78,6 +68,23 @@ impl Ledger {
             found.push(displaced);
         }
         Ok(found)
+    }
+
+    /// How a segment was planned, and by how much it rises in an hour of waiting.
+    pub(super) fn standing(&self, segment: &Open) -> Result<(Standing, i64), LedgerError> {
+        let of = &segment.of;
+        let mut select = self.db.prepare_cached("SELECT purpose, rising FROM step WHERE run = ? AND step = ?")?;
+        let (purpose, rising) = select.query_row(params![of.run, of.step], |row| Ok((row.get::<String>(0)?, row.get::<i64>(1)?)))?;
+        let standing = Standing {
+            segment: of.segment,
+            campaign: segment.campaign.clone(),
+            purpose: purpose_of(&purpose),
+            channel: segment.channel(),
+            day: Date(of.day),
+            not_before: Instant(of.not_before),
+            priority: of.priority,
+        };
+        Ok((standing, rising))
     }
 }
 

@@ -5,6 +5,7 @@
 //! or by a person.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -17,6 +18,7 @@ use super::due::{Due, Except, Limit, OPEN, Open};
 use super::encode;
 use super::error::LedgerError;
 use super::history::given_back;
+use super::left_alone::LeftAlone;
 use super::place::Lock;
 use super::plan::RunId;
 use super::record::{self, Claimed, Record, Spent};
@@ -37,8 +39,10 @@ const MOST_ROUNDS: usize = 3;
 #[derive(Debug)]
 pub enum Taken {
     Claim(Claim),
-    /// So many had opted out since the plan that nobody is left, or too few for a list.
+    /// All of them have opted out since the plan, or are not reached any more.
     AllStruck,
+    /// So many have opted out since the plan that too few are left for a list.
+    LeftAlone(Box<LeftAlone>),
     /// Opt-outs had left too few of them for a list: now they stand in one list with others who get the same, whose turn comes next.
     Joined,
     /// This limit is used up until its window ends.
@@ -159,7 +163,8 @@ impl Held {
 }
 
 /// Members of a segment that come next.
-struct Next {
+#[derive(Debug)]
+pub(super) struct Next {
     /// How many of its places that are.
     size: i64,
     /// Places that have lost their slots, whose users have opted out, and for whom the channel has closed.
@@ -167,7 +172,18 @@ struct Next {
     struck: Vec<i64>,
     closed: Vec<i64>,
     /// The others: they may be handed over.
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
+}
+
+impl Next {
+    /// What has become of those who are not handed over; nothing is said of the others.
+    pub(super) fn passed_over(&self, segment: &Open) -> Claimed {
+        let Next { size, passed, struck, closed, members: _ } = self;
+        let (passed, struck, closed) = (passed.clone(), struck.clone(), closed.clone());
+        let (first, taken, segment) = (segment.claimed, segment.taken, segment.of.segment);
+        let (short, moved, spent) = (Vec::new(), Vec::new(), Vec::new());
+        Claimed { segment, first, size: *size, struck, short, moved, closed, taken, passed, batch: None, spent }
+    }
 }
 
 /// A batch as it was claimed, and what is known of it.
@@ -339,8 +355,8 @@ impl Ledger {
 
     /// As [`Self::next_of`]. A list is filled up, for those who have opted out, with the next ones to at most `size`: a platform takes few lists, and
     /// none that is too short. Nobody is left alone by it, as far as that can be.
-    fn next_of_list(&self, segment: &Open, size: i64, now: Instant) -> Result<Next, LedgerError> {
-        let (least, rest) = (segment.least(), segment.of.size - segment.claimed);
+    fn next_of_list(&self, segment: &Open, (least, size): (i64, i64), now: Instant) -> Result<Next, LedgerError> {
+        let rest = segment.of.size - segment.claimed;
         let mut next = self.next_of(segment, size, now)?;
         for round in 0.. {
             let there = i64::try_from(next.members.len()).unwrap_or(i64::MAX);
@@ -377,17 +393,17 @@ fn platform_key(text: &str) -> String {
 }
 
 impl Writer {
-    /// Claims the next members of a segment, at most `most` and as many as the limits allow. When this returns, the claim is durable.
+    /// Claims the next members of a segment, as many as the channel takes together and the limits allow. When this returns, the claim is durable.
     ///
     /// # Errors
     /// When the ledger cannot be written: then nothing is claimed and nothing may be handed over.
-    pub fn claim(&mut self, due: Due, most: usize, limits: &[Limit], now: Instant) -> Result<Taken, LedgerError> {
+    pub fn claim(&mut self, due: Due, together: RangeInclusive<usize>, limits: &[Limit], now: Instant) -> Result<Taken, LedgerError> {
         let Due { segment } = due;
         let Writer { console, ballast, .. } = self;
         ballast.require(console.world.as_ref())?;
-        let least = segment.least();
+        let [least, most] = [together.start(), together.end()].map(|n| i64::try_from(*n).unwrap_or(i64::MAX));
         let rest = segment.of.size - segment.claimed;
-        let mut size = rest.min(i64::try_from(most).unwrap_or(i64::MAX));
+        let mut size = rest.min(most);
         for limit in limits {
             let free = (limit.most - self.used(limit)?).saturating_mul(limit.unit);
             // A list that is too short is not handed over, and is not left behind either.
@@ -400,23 +416,21 @@ impl Writer {
         if (1..least).contains(&left) && size - (least - left) >= least {
             size -= least - left;
         }
-        let first = segment.claimed;
-        let Next { size, passed, struck, closed, mut members } = self.next_of_list(&segment, size, now)?;
-        let places = |of: &[Member]| of.iter().map(|m| m.place).collect::<Vec<i64>>();
-        let too_few = (members.len() as u64) < least.unsigned_abs();
-        if too_few && !members.is_empty() && self.join(&segment, &members, now)? {
-            return Ok(Taken::Joined);
+        let next = self.next_of_list(&segment, (least, size), now)?;
+        let too_few = (next.members.len() as u64) < least.unsigned_abs();
+        if too_few && !next.members.is_empty() {
+            return match self.join(&segment, &next.members, now)? {
+                true => Ok(Taken::Joined),
+                false => Ok(Taken::LeftAlone(Box::new(LeftAlone { segment, next }))),
+            };
         }
-        let short = if too_few { places(&members) } else { Vec::new() };
-        if too_few {
-            members.clear();
-        }
+        let passed_over = next.passed_over(&segment);
+        let mut members = next.members;
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
         let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: l.units(sent), most: Some(l.most) };
         let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
-        let (id, taken) = (segment.of.segment, segment.taken);
         members.iter_mut().enumerate().for_each(|(n, member)| member.nth = n);
         let of = members.len();
         let mut held = Held { segment, batch: number, key: key.clone(), request: String::new(), claimed_at: now, members, of, least: None };
@@ -424,7 +438,7 @@ impl Writer {
         let request = held.request.clone();
         let batch = (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request, worker: self.chain.clone() });
         let nobody = batch.is_none();
-        let claimed = Record::Claimed(Box::new(Claimed { segment: id, first, size, struck, short, closed, taken, passed, batch, spent }));
+        let claimed = Record::Claimed(Box::new(Claimed { batch, spent, ..passed_over }));
         match self.commit_fenced("claim", now, &[], &[claimed]) {
             Ok(()) => {}
             Err(LedgerError::Overtaken(_)) => return Ok(Taken::Overtaken),

@@ -8,7 +8,6 @@ use super::error::LedgerError;
 use super::{Ledger, record};
 use crate::base::{Elapsed, Instant, TimeOfDay, Zone};
 use crate::decide::platform;
-use crate::program::pack::{self, HandOver};
 use crate::program::typed::{Channel, Quiet};
 use crate::schedule::quiet::end_of_quiet;
 
@@ -77,14 +76,6 @@ impl Open {
         let of_platform = |at| platform::day(&self.channel(), at);
         self.zone.date(now).0 != self.of.day || of_platform(now) != of_platform(Instant(self.of.not_before))
     }
-
-    /// The fewest members that are handed over together.
-    pub fn least(&self) -> i64 {
-        match pack::endpoint(&self.of.platform, &self.of.endpoint).map(|e| e.hand_over) {
-            Some(HandOver::List { min, .. }) => i64::from(min.max(1)),
-            Some(HandOver::Single { .. }) | None => 1,
-        }
-    }
 }
 
 /// A segment whose next members may be handed over now. Only [`Ledger::due`] makes one.
@@ -145,11 +136,13 @@ pub struct Except {
     pub campaigns: BTreeSet<String>,
     /// By account and endpoint.
     pub channels: BTreeSet<(String, String)>,
+    pub segments: BTreeSet<i64>,
 }
 
 impl Except {
     fn covers(&self, segment: &Open) -> bool {
         self.campaigns.contains(&segment.campaign)
+            || self.segments.contains(&segment.of.segment)
             || (!self.channels.is_empty() && self.channels.contains(&(segment.of.account.clone(), segment.of.endpoint.clone())))
     }
 }

@@ -269,7 +269,8 @@ impl Tables<'_> {
             "segment unclaimed",
         )?;
         let batch = c.batch.as_ref().map(|b| b.batch);
-        let sent = c.size - i64::try_from(c.struck.len() + c.short.len() + c.closed.len() + c.passed.len()).unwrap_or(0);
+        let sent =
+            c.size - i64::try_from([&c.struck, &c.short, &c.moved, &c.closed, &c.passed].map(Vec::len).iter().sum::<usize>()).unwrap_or(0);
         if let Some(b) = &c.batch {
             self.run(
                 "INSERT INTO batch (batch, segment, first, size, members, key, request, worker, claimed_at, state, state_at)
@@ -287,6 +288,8 @@ impl Tables<'_> {
                 (None, Some(State::Struck.code()))
             } else if c.short.binary_search(&place).is_ok() {
                 (None, Some(State::Withdrawn.code()))
+            } else if c.moved.binary_search(&place).is_ok() {
+                (None, Some(State::NotSent.code()))
             } else if c.closed.binary_search(&place).is_ok() {
                 (None, Some(State::Expired.code()))
             } else {

@@ -292,6 +292,9 @@ pub(super) struct Claimed {
     /// Places of those whom these left behind, too few for a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short: Vec<i64>,
+    /// Places of such who go by another channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<i64>,
     /// Places of those for whom the channel has closed since the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<i64>,
