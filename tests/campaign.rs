@@ -5,7 +5,7 @@ use tagcast::diag::{Findings, Sources};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::expr::{ExprKind, Length, StepOutcome};
 use tagcast::program::typed::{
-    Action, Again, Campaign, CapPeriod, EveryPeriod, Once, PartKind, Piece, Program, Purpose, Requirement, Schedule, Share,
+    Action, Again, Campaign, CapPeriod, EveryPeriod, Once, PartKind, Piece, Program, Purpose, Requirement, Schedule, Share, Takes,
 };
 use tagcast::syntax::parse::parse;
 
@@ -78,7 +78,7 @@ fn arms_keep_shares_and_their_own_channels() {
     let via = send.via.as_ref().unwrap();
     assert_eq!((via.routes[0].channel.account.as_str(), via.routes[0].channel.platform.as_str()), ("rose", "service_account"));
     assert!(choice[1].when.is_none() && matches!(choice[1].action, Action::Nothing));
-    assert!(c.via.weighted && c.via.routes.iter().all(|r| r.weight.is_some()));
+    assert!(c.via.takes == Takes::Heaviest && c.via.routes.iter().all(|r| r.weight.is_some()));
     assert_eq!(c.holdout.as_ref().map(|h| (h.share, h.key.as_deref())), Some((Share(100_000), Some("K"))));
     assert_eq!((c.sample, c.top.as_ref().map(|t| t.n)), (Some(Share(50_000)), Some(100)));
     assert!(matches!(c.schedule, Schedule::Once(Once::At(d, t)) if d == date("2030-03-01") && t == time("10:00")));

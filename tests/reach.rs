@@ -13,7 +13,7 @@ use campaigns::{Bench, ZONE, at};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{UserNo, Value};
 use tagcast::deliver::channel::Page;
-use tagcast::deliver::ledger::{Ledger, NewCall, State, Told, What};
+use tagcast::deliver::ledger::{Ledger, MessageKey, NewCall, News, ReceiptKind, State, Told, What};
 use tagcast::diag::Lang;
 use tagcast::program::pack::{self, Contact, ContactKind};
 
@@ -379,4 +379,116 @@ fn a_page_is_kept_once() {
     assert_eq!((ledger.calls(10).unwrap().len(), ledger.mark("wecom", "kf1").unwrap().as_str()), (1, "1"));
     assert_eq!(ledger.mailboxes().unwrap()[0].read_at, Some(at("2026-11-11 08:10")));
     bench.verified();
+}
+
+// ------------------------------------------------------------------ all of several channels
+
+/// `u0` has both addresses, `u1` and `u2` one each, `u3` none.
+fn two_channels(clauses: &str) -> Bench {
+    let program = format!(
+        "tag wx address(service_account)\ntag wc address(wecom)\ntag age int 0..120\ntemplate T {{ body \"hi\" }}\ntemplate U {{ body \"again\" }}
+        campaign c {{ when everyone send template T via all of service_account.chat, wecom.app at 2026-11-11 10:00 {clauses} }}"
+    );
+    let mut bench = Bench::new(&program);
+    ["u0", "u1", "u2", "u3"].iter().for_each(|u| _ = bench.user(u));
+    ["u0", "u1"].iter().for_each(|u| bench.addressed(u, "wx"));
+    ["u0", "u2"].iter().for_each(|u| bench.addressed(u, "wc"));
+    bench
+}
+
+const ON_EACH: [(&str, &str); 4] =
+    [("u0", "service_account.chat"), ("u0", "wecom.app"), ("u1", "service_account.chat"), ("u2", "wecom.app")];
+
+#[test]
+fn all_of_is_one_message_on_each_channel_that_reaches() {
+    let bench = two_channels("");
+    let (text, _) = why(&bench, "c", 0, "2026-11-11 09:00");
+    assert!(text.contains("it would be: message by service_account.chat and by wecom.app"), "{text}");
+    bench.run("2026-11-11 09:00", "2026-11-11 12:00");
+    assert_eq!((by(&bench, "c"), bench.sent().len()), (pairs(&ON_EACH), 4));
+    assert_eq!(bench.stopped("c", "u3"), ["c: unreachable"]);
+    let report = &bench.ledger().reports(None).unwrap()[0];
+    assert_eq!((report.planned, report.in_state(State::Accepted)), (4, 4));
+    let (text, _) = why(&bench, "c", 0, "2026-11-11 13:00");
+    for channel in ["service_account.chat", "wecom.app"] {
+        assert!(text.contains(&format!("accepted: template T by {channel}")), "{text}");
+    }
+    // The same run again is the same messages.
+    bench.run("2026-11-11 13:00", "2026-11-11 14:00");
+    assert_eq!(bench.sent().len(), 4);
+    bench.verified();
+}
+
+/// Each message takes a slot; who gets one of them is not stopped.
+#[test]
+fn each_of_all_takes_a_slot() {
+    let bench = two_channels("cap 1 per day");
+    bench.run("2026-11-11 09:00", "2026-11-11 12:00");
+    let expected = [("u0", "service_account.chat"), ("u1", "service_account.chat"), ("u2", "wecom.app")];
+    assert_eq!(by(&bench, "c"), pairs(&expected));
+    let report = &bench.ledger().reports(None).unwrap()[0];
+    assert_eq!(report.stopped.iter().map(|s| s.reason.as_str()).collect::<Vec<_>>(), ["unreachable"]);
+    bench.verified();
+    // Of whom every message finds its slot taken.
+    let first = "campaign b { when everyone send template T via sandbox.file at 2026-11-11 09:30 }";
+    let none = two_channels(&format!("}} {first} policy {{ cap 1 per day"));
+    none.run("2026-11-11 09:00", "2026-11-11 12:00");
+    assert_eq!((by(&none, "c").len(), none.stopped("c", "u0")), (0, vec!["c: capped".to_owned()]));
+}
+
+/// Two ids with one address on one channel: the second has the message on the other one alone.
+#[test]
+fn an_address_of_somebody_else_stops_one_of_all() {
+    let mut bench = two_channels("");
+    bench.addressed_at("u2", "wx", "u0");
+    bench.addressed_at("u1", "wx", "u0");
+    bench.run("2026-11-11 09:00", "2026-11-11 12:00");
+    assert_eq!(by(&bench, "c"), pairs(&[("u0", "service_account.chat"), ("u0", "wecom.app"), ("u2", "wecom.app")]));
+    assert_eq!(bench.stopped("c", "u1"), ["c: duplicate_address"]);
+    bench.verified();
+}
+
+/// What comes after it comes once, and asks about all of them.
+#[test]
+fn a_follow_up_of_all_comes_once() {
+    let bench = two_channels("remind: after 1 day send template U via sandbox.file");
+    bench.run("2026-11-11 09:00", "2026-11-12 12:00");
+    assert_eq!(bench.got_of("c", "U"), ["u0", "u1", "u2"]);
+    bench.verified();
+}
+
+/// A follow-up that asks what users did asks it of all their messages.
+#[test]
+fn what_was_done_with_any_of_all_counts() {
+    let mut bench = Bench::new(
+        "template T { body \"hi\" }\ntemplate U { body \"again\" }
+        campaign c { when everyone send template T via all of webhook.post, sandbox.file at 2026-11-11 10:00
+            remind: after 1 day if clicked send template U via sandbox.file }",
+    );
+    ["u0", "u1"].iter().for_each(|u| _ = bench.user(u));
+    bench.run("2026-11-11 09:00", "2026-11-11 12:00");
+    let first = bench.key("c", "u0");
+    assert_eq!(first.leg, 1);
+    let clicked =
+        News { message: MessageKey { leg: 2, ..first }, kind: ReceiptKind::Clicked, when: at("2026-11-11 13:00"), source: "test".into() };
+    bench.learn(&[clicked]);
+    bench.run("2026-11-12 09:00", "2026-11-12 12:00");
+    assert_eq!(bench.got_of("c", "U"), ["u0"]);
+    bench.verified();
+}
+
+/// Killed at every write and begun again: nobody gets a message twice, and nobody misses one.
+#[test]
+fn all_of_outlives_a_crash_at_every_write() {
+    for writes in 0.. {
+        let bench = two_channels("remind: after 1h send template U via sandbox.file");
+        let whole = bench.run_dying("2026-11-11 09:00", "2026-11-11 12:00", writes).is_ok();
+        bench.run("2026-11-11 09:00", "2026-11-11 12:00");
+        let of = |template: &str| bench.sent().iter().filter(|m| m.template == template).count();
+        assert_eq!((by(&bench, "c").len() >= 4, of("T"), of("U")), (true, 4, 3), "{writes}");
+        bench.verified();
+        if whole {
+            return;
+        }
+    }
 }

@@ -67,7 +67,6 @@ fn every_reserved_form_is_refused_by_name() {
         ("nearest", "tag home place\nlookup store(id text(9)) { spot place, name text(9) } from \"s.csv\"\naudience a = nearest(store.spot, home within 5km).name == \"x\"".to_owned()),
         ("pool", "pool coupons { size 1000 }".to_owned()),
         ("page", "page sale { url \"https://shop.example\" }".to_owned()),
-        ("via all of", at("via all of sandbox.file")),
         ("rollout", at("rollout 1%, 10% after 4h, 100% after 24h")),
         ("stop if", at("stop if opted_out > 0.5% of at least 500")),
         ("review", "policy { review everything }".to_owned()),

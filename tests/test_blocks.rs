@@ -606,3 +606,29 @@ fn the_tour_passes_its_test_in_both_languages() {
     }
     assert!(fs::read_to_string(d.join("tour.campaign")).unwrap().contains("活动 double11_shanghai"));
 }
+
+/// `all of`: a message on each channel, and one follow-up.
+#[test]
+fn all_of_several_channels() {
+    let campaign = "tag wecom_id address(wecom)
+campaign c {
+  when everyone
+  send template hello via all of service_account.chat, wecom.app
+  at 2030-03-01 10:00
+  later: after 1 day send template bye via sandbox.file
+}";
+    holds(
+        campaign,
+        "  now 2030-03-01 09:00 until 2030-03-03 09:00
+  user both { openid: \"o\", wecom_id: \"w\" }
+  user one { wecom_id: \"v\" }
+  user none { vip: true }
+  expect both receives template hello via service_account.chat
+  expect both receives template hello via wecom.app
+  expect one receives template hello via wecom.app
+  expect none receives nothing because unreachable
+  expect both receives template bye
+  expect one receives template bye
+  expect c reaches 2",
+    );
+}

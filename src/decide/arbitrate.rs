@@ -141,7 +141,7 @@ fn days(draft: &Draft, outlet: usize) -> (Date, Date) {
 /// Every candidate as (run, position), those first who win a slot. Only the order within a user matters.
 fn turns(drafts: &[Draft]) -> Vec<(usize, usize)> {
     if let [only] = drafts {
-        // A user occurs once in a run.
+        // Of a user with several messages the first channel's comes first.
         return (0..only.candidates.len()).map(|place| (0, place)).collect();
     }
     let mut by_name: Vec<usize> = (0..drafts.len()).collect();

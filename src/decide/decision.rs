@@ -170,7 +170,7 @@ pub fn reason(name: &str, by: Option<&str>) -> Msg {
     Msg { en, zh }
 }
 
-/// The outcome of one campaign at one due instant. The user sets are disjoint and together everyone.
+/// The outcome of one campaign at one due instant. The user sets are disjoint and together everyone. (With `via all of` a user may have several messages.)
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub campaign: CampaignId,
@@ -220,6 +220,10 @@ impl Decision {
 pub struct MessageGroup {
     /// Of a split.
     pub arm: Option<String>,
+    /// 0, or of users who get a message on each channel of a `via` which of them, counted from 1.
+    pub leg: u16,
+    /// The first of its users' messages in the run: what comes after it comes once.
+    pub leads: bool,
     pub template: TemplateId,
     pub channel: crate::program::typed::Channel,
     /// Not handed over before: the due time, or the end of quiet hours.

@@ -18,7 +18,7 @@ use super::{DecideError, DecideInput, ask};
 use crate::base::{Bitmap, TemplateId, UserNo};
 use crate::eval::EvalError;
 use crate::program::pack::{self, HandOver};
-use crate::program::typed::{Campaign, Channel};
+use crate::program::typed::{Campaign, Channel, Takes};
 use crate::schedule::{SendWindow, hand_over_by};
 
 /// A user whom a channel reaches, on the way to a message.
@@ -30,6 +30,8 @@ pub struct Candidate {
     /// Position in [`Draft::outlets`].
     pub outlet: usize,
     pub address: Arc<str>,
+    /// 0, or of a user who gets a message on each channel of the `via` which of them, counted from 1.
+    pub leg: u16,
     /// Position in [`Draft::written`].
     pub written: usize,
     /// Position among those texts; `None` when a hole has no value.
@@ -125,8 +127,7 @@ impl<'a> Draft<'a> {
         gates::consent(input, campaign, step, &draft.ways, &mut gates)?;
         gates::exclusions(input, &mut gates)?;
         let unreachable = draft.find_channels(&gates.open, past)?;
-        let places = draft.candidates.iter().map(|c| (c.user, c.outlet, &*c.address));
-        gates.stop(Gate::DuplicateAddress, &duplicates(users, places));
+        gates.stop(Gate::DuplicateAddress, &draft.drop_duplicates());
         if step.is_none() {
             gates.stop(Gate::Again, &past.spared(input, campaign)?);
         }
@@ -159,18 +160,48 @@ impl<'a> Draft<'a> {
             for route in &via.routes {
                 outlets.push(self.outlet(&route.channel, template, open, past)?);
             }
-            let places = reach(self.input.scope, via, &users, |_| true, self.is_open(&outlets, template))?;
-            for (user, place) in users.iter().zip(places) {
-                let Some((outlet, address)) = place.and_then(|(route, address)| Some((*outlets.get(route)?, address))) else {
-                    unreachable.insert(user);
-                    continue;
-                };
-                let candidate =
-                    Candidate { user, priority: 0, way: number, outlet, address, written, text: None, problem: None, capped: None };
-                self.candidates.push(candidate);
+            // Which routes a message may take, one entry for each message of a user.
+            let legs: Vec<Option<usize>> = match via.takes {
+                Takes::First | Takes::Heaviest => vec![None],
+                Takes::All => (0..outlets.len()).map(Some).collect(),
+            };
+            let mut reached = Bitmap::none(open.len());
+            for only in legs {
+                let usable = |route: usize| only.is_none_or(|only| route == only);
+                let places = reach(self.input.scope, via, &users, usable, self.is_open(&outlets, template))?;
+                // A program has far fewer routes.
+                let leg = only.map_or(0, |route| u16::try_from(route + 1).unwrap_or(u16::MAX));
+                for (user, place) in users.iter().zip(places) {
+                    let Some((outlet, address)) = place.and_then(|(route, address)| Some((*outlets.get(route)?, address))) else {
+                        continue;
+                    };
+                    reached.insert(user);
+                    let (way, text, problem, capped) = (number, None, None, None);
+                    self.candidates.push(Candidate { user, priority: 0, way, outlet, address, leg, written, text, problem, capped });
+                }
             }
+            unreachable = unreachable.or(&users.minus(&reached));
         }
         Ok(unreachable)
+    }
+
+    /// Takes away the candidates whose address another user has on the same channel; gives those users who are left with none.
+    fn drop_duplicates(&mut self) -> Bitmap {
+        let mut dropped = Bitmap::none(self.decision.users);
+        let places = duplicates(self.candidates.iter().map(|c| (c.user, c.outlet, &*c.address)));
+        if places.is_empty() {
+            return dropped;
+        }
+        let mut place = 0..;
+        self.candidates.retain(|c| {
+            let stays = place.next().is_some_and(|place: usize| places.binary_search(&place).is_err());
+            if !stays {
+                dropped.insert(c.user);
+            }
+            stays
+        });
+        self.candidates.iter().for_each(|c| dropped.remove(c.user));
+        dropped
     }
 
     /// The position of a template among `written`, a new one at first sight.

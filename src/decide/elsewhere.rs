@@ -20,7 +20,7 @@ use super::words::ForbiddenWords;
 use crate::base::{Bitmap, CampaignId, Date, Instant, TemplateId, UserNo};
 use crate::eval::Scope;
 use crate::program::pack::{self, HandOver};
-use crate::program::typed::{Action, Campaign, Channel, Send, Via};
+use crate::program::typed::{Action, Campaign, Channel, Send, Takes, Via};
 use crate::schedule::quiet::end_of_quiet;
 use crate::schedule::{SendWindow, hand_over_by};
 
@@ -108,7 +108,8 @@ impl<'a, H: History> Elsewhere<'a, H> {
         actions.into_iter().for_each(|action| sends_of(action, alone.arm, &mut sends));
         let sends = sends.into_iter().map(|send| (send.template, send.via.as_ref().unwrap_or(&campaign.via)));
         let is_it = |(template, via): &(TemplateId, &Via)| {
-            self.scope.program.template(*template).declared.name == alone.template
+            via.takes != Takes::All
+                && self.scope.program.template(*template).declared.name == alone.template
                 && via.routes.iter().any(|route| route.channel == alone.standing.channel)
         };
         sends.into_iter().find(is_it)

@@ -13,29 +13,46 @@ impl Draft<'_> {
     pub fn finish(self) -> Decision {
         let Draft { ways, outlets, written, mut candidates, mut decision, .. } = self;
         let mut late: BTreeMap<Gate, Bitmap> = BTreeMap::new();
-        // By arm in the order of the program, template and channel.
-        let mut groups: Vec<((Option<&str>, usize, usize), Vec<Candidate>)> = Vec::new();
-        // Those of one group are mostly neighbours after this, and in hand-over order.
-        candidates.sort_by_key(|c| (c.way, c.outlet, Reverse(c.priority), c.user));
+        // By arm in the order of the program, template, channel, and whether they are their users' first messages.
+        let mut groups: Vec<(Key, Vec<Candidate>)> = Vec::new();
+        // Those of one group are mostly neighbours after this, and in hand-over order; of a user's messages the first channel's comes first.
+        candidates.sort_by_key(|c| (c.way, c.leg, c.outlet, Reverse(c.priority), c.user));
+        let has_legs = candidates.iter().any(|c| c.leg > 0);
+        let mut reached = Bitmap::none(if has_legs { decision.users } else { 0 });
         for candidate in candidates {
             if let Some(gate) = gate_of(&candidate) {
                 late.entry(gate).or_insert_with(|| Bitmap::none(decision.users)).insert(candidate.user);
                 continue;
             }
-            let key = (ways.get(candidate.way).and_then(|way| way.arm), candidate.written, candidate.outlet);
+            let leads = !(has_legs && reached.contains(candidate.user));
+            if has_legs {
+                reached.insert(candidate.user);
+            }
+            let arm = ways.get(candidate.way).and_then(|way| way.arm);
+            let key = Key { arm, written: candidate.written, outlet: candidate.outlet, leg: candidate.leg, leads };
             match groups.iter_mut().rev().find(|(known, _)| *known == key) {
                 Some((_, members)) => members.push(candidate),
                 None => groups.push((key, vec![candidate])),
             }
         }
+        if has_legs {
+            // Who gets one of several messages is not stopped; of whom each is stopped, the first gate is the reason.
+            for users in late.values_mut() {
+                *users = users.minus(&reached);
+                reached = reached.or(users);
+            }
+            late.retain(|_, users| !users.is_empty());
+        }
         decision.stopped.extend(late);
         decision.stopped.sort_by(|a, b| a.0.cmp(&b.0));
-        for ((arm, template, channel), mut members) in groups {
-            let (Some(written), Some(outlet)) = (written.get(template), outlets.get(channel)) else { continue };
+        for (Key { arm, written: template, outlet, leg, leads }, mut members) in groups {
+            let (Some(written), Some(outlet)) = (written.get(template), outlets.get(outlet)) else { continue };
             // Two branches of a `choose` may end in one group.
             members.sort_by_key(|m| (Reverse(m.priority), m.user));
             decision.messages.push(MessageGroup {
                 arm: arm.map(str::to_string),
+                leg,
+                leads,
                 template: written.template,
                 channel: outlet.channel.clone(),
                 not_before: outlet.window.not_before,
@@ -49,6 +66,16 @@ impl Draft<'_> {
         }
         decision
     }
+}
+
+/// What the messages of a group have in common.
+#[derive(PartialEq)]
+struct Key<'a> {
+    arm: Option<&'a str>,
+    written: usize,
+    outlet: usize,
+    leg: u16,
+    leads: bool,
 }
 
 /// What stops a candidate.

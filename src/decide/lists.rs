@@ -42,7 +42,8 @@ impl Draft<'_> {
         let (user, written, text) = (candidate.user, candidate.written, candidate.text);
         left.push(candidate.outlet);
         let mut next = None;
-        if let Some(Way { leaf: Leaf::Send { template, via }, users, .. }) = self.ways.get(candidate.way) {
+        // Who gets one message on each channel has no other channel for this one.
+        if let Some(Way { leaf: Leaf::Send { template, via }, users, .. }) = self.ways.get(candidate.way).filter(|_| candidate.leg == 0) {
             let (via, user) = (*via, ask::only(users.len(), user));
             // All channels of the way are there since it was looked for them the first time.
             let outlets: Vec<usize> = via.routes.iter().filter_map(|route| self.outlet_of(&route.channel)).collect();

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::ask;
 use crate::base::{Bitmap, UserNo};
 use crate::eval::{EvalError, Scope};
-use crate::program::typed::Via;
+use crate::program::typed::{Takes, Via};
 
 /// A route of a `via` list by its position, and the address there.
 pub type Place = (usize, Arc<str>);
@@ -39,7 +39,7 @@ pub fn reach(
                 *slot = Some((weight, (position, address)));
             }
         }
-        if !via.weighted {
+        if via.takes != Takes::Heaviest {
             let open: Vec<(usize, UserNo)> =
                 positions.into_iter().zip(rest.iter()).filter(|(slot, _)| best.get(*slot).is_some_and(Option::is_none)).collect();
             rest = Bitmap::from_users(users.len(), open.iter().map(|(_, user)| *user));
@@ -49,18 +49,19 @@ pub fn reach(
     Ok(best.into_iter().map(|found| found.map(|(_, place)| place)).collect())
 }
 
-/// Of users whom one channel reaches at one address all but the one with the lowest number: two ids, one person.
-pub fn duplicates<'a>(users: usize, places: impl Iterator<Item = (UserNo, usize, &'a str)>) -> Bitmap {
-    let mut sorted: Vec<(usize, u64, UserNo, &str)> =
-        places.map(|(user, channel, address)| (channel, xxh3_64(address.as_bytes()), user, address)).collect();
+/// Of messages that go to one address of a channel all but that of the user with the lowest number, by their position: two ids, one person.
+pub fn duplicates<'a>(places: impl Iterator<Item = (UserNo, usize, &'a str)>) -> Vec<usize> {
+    let mut sorted: Vec<(usize, u64, UserNo, &str, usize)> =
+        places.enumerate().map(|(place, (user, channel, address))| (channel, xxh3_64(address.as_bytes()), user, address, place)).collect();
     sorted.sort_unstable();
-    let mut out = Bitmap::none(users);
+    let mut out = Vec::new();
     for same_hash in sorted.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-        for (i, (_, _, user, address)) in same_hash.iter().enumerate() {
-            if same_hash.iter().take(i).any(|(_, _, _, before)| before == address) {
-                out.insert(*user);
+        for (i, (_, _, _, address, place)) in same_hash.iter().enumerate() {
+            if same_hash.iter().take(i).any(|(_, _, _, before, _)| before == address) {
+                out.push(*place);
             }
         }
     }
+    out.sort_unstable();
     out
 }

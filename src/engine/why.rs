@@ -158,14 +158,12 @@ pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
     if let Some((name, _)) = sets.into_iter().find(|(_, users)| users.contains(user)) {
         return reason(name, None);
     }
-    let group = decision.messages.iter().find(|g| g.users.contains(&user));
-    group.map_or_else(
-        || reason("nothing", None),
-        |g| {
-            let arm = g.arm.as_ref().map_or(msg!("", ""), |a| msg!(", arm {a}", "，分组 {a}"));
-            Msg { en: format!("message by {}{}", g.channel, arm.en), zh: format!("经 {} 的消息{}", g.channel, arm.zh) }
-        },
-    )
+    let groups: Vec<_> = decision.messages.iter().filter(|g| g.users.contains(&user)).collect();
+    let Some(first) = groups.first() else { return reason("nothing", None) };
+    let arm = first.arm.as_ref().map_or(msg!("", ""), |a| msg!(", arm {a}", "，分组 {a}"));
+    let channels = |between: &str| groups.iter().map(|g| g.channel.to_string()).collect::<Vec<_>>().join(between);
+    let (en, zh) = (channels(" and by "), channels("、"));
+    Msg { en: format!("message by {en}{}", arm.en), zh: format!("经 {zh} 的消息{}", arm.zh) }
 }
 
 fn happened_text(h: &Happened) -> Msg {

@@ -28,9 +28,6 @@ pub const RESERVED: &[Reserved] = &[
         zh: "多活动共享、每份只发一次的池",
     },
     Reserved { name: "page", form: "page NAME { … }", en: "a declared landing page", zh: "声明的落地页" },
-    Reserved {
-        name: "via all of", form: "via all of c1, c2", en: "one message on each of several channels", zh: "多个渠道各发一条"
-    },
     Reserved { name: "rollout", form: "rollout 1%, 10% after 4h, 100% after 24h", en: "stages of growing size", zh: "逐级放量" },
     Reserved {
         name: "stop if", form: "stop if opted_out > 0.5% of at least 500", en: "a brake before every batch", zh: "每批之前的刹车"

@@ -317,8 +317,18 @@ pub struct Holdout {
 #[derive(Clone, Debug)]
 pub struct Via {
     pub routes: Vec<Route>,
-    /// Highest weight first instead of the written order.
-    pub weighted: bool,
+    pub takes: Takes,
+}
+
+/// Which channels of a `via` a user's message takes, of those that reach the user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Takes {
+    /// The first as written.
+    First,
+    /// The one of the highest weight.
+    Heaviest,
+    /// One message on each.
+    All,
 }
 
 #[derive(Clone, Debug)]

@@ -111,7 +111,7 @@ fn quiet_hours_move_a_message_into_the_next_period() {
 const CAPPED: &str = r#"
 policy { cap 3 per rolling 4 days cap service_account.chat 1 per day for service { cap 2 per week quiet 21:00..9:00 } }
 campaign first { when age >= 18 send template hi via service_account.chat, wecom.kf every day at 10:00 again always priority age cap 4 per month }
-campaign second { when region == "Shanghai" send template hi via wecom.kf, service_account.chat every day at 10:00 again always priority 40 quiet 20:00..8:00 }
+campaign second { when region == "Shanghai" send template hi via all of wecom.kf, service_account.chat every day at 10:00 again always priority 40 quiet 20:00..8:00 }
 campaign third { purpose service when everyone send template hi via service_account.chat weight age, wecom.kf weight 30 every day at 10:00 again always }
 "#;
 

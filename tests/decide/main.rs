@@ -156,9 +156,12 @@ impl Bench {
         if let Some((gate, _)) = decision.stopped.iter().find(|(_, users)| users.contains(user)) {
             return gate.to_string();
         }
-        let (group, at) = decision.messages.iter().find_map(|g| Some((g, g.users.iter().position(|u| *u == user)?))).unwrap();
-        let arm = group.arm.as_ref().map_or(String::new(), |arm| format!("{arm}: "));
-        format!("{arm}{} by {} to {}", self.program.template(group.template).declared.name, group.channel, group.addresses[at])
+        let mine = decision.messages.iter().filter_map(|g| Some((g, g.users.iter().position(|u| *u == user)?)));
+        let all = mine.map(|(group, at)| {
+            let arm = group.arm.as_ref().map_or(String::new(), |arm| format!("{arm}: "));
+            format!("{arm}{} by {} to {}", self.program.template(group.template).declared.name, group.channel, group.addresses[at])
+        });
+        all.reduce(|a, b| format!("{a}, {b}")).unwrap()
     }
 }
 
@@ -184,9 +187,15 @@ pub fn check_complete(decision: &Decision) {
     let before = [&decision.not_matched, &decision.unknown, &decision.below_top, &decision.not_sampled];
     let sets = before.into_iter().chain(decision.stopped.iter().map(|(_, users)| users));
     sets.flat_map(|set| set.iter().collect::<Vec<_>>()).for_each(|u| seen[u.index()] += 1);
+    let mut legs = std::collections::BTreeSet::new();
     for group in &decision.messages {
         assert!(!group.users.is_empty());
-        group.users.iter().for_each(|u| seen[u.index()] += 1);
+        for u in &group.users {
+            assert!(legs.insert((*u, group.leg)), "two messages on one leg");
+            // Of several messages one leads: that of the first channel.
+            assert_eq!(group.leads, seen[u.index()] == 0);
+            seen[u.index()] = 1;
+        }
         assert_eq!((group.addresses.len(), group.priorities.len()), (group.users.len(), group.users.len()));
         if let Contents::Each(all) = &group.contents {
             assert_eq!(all.len(), group.users.len());
@@ -200,7 +209,8 @@ pub fn check_complete(decision: &Decision) {
     }
     assert!(seen.iter().all(|n| *n == 1), "{seen:?}");
     assert!(decision.stopped.iter().map(|(gate, _)| gate).is_sorted());
-    assert_eq!(decision.matched(), decision.planned() + decision.stopped.iter().map(|(_, users)| users.count()).sum::<usize>());
+    let reached: usize = decision.messages.iter().filter(|g| g.leads).map(|g| g.users.len()).sum();
+    assert_eq!(decision.matched(), reached + decision.stopped.iter().map(|(_, users)| users.count()).sum::<usize>());
 }
 
 /// How many users a gate stopped.

@@ -17,7 +17,7 @@ policy { consent ok exclude banned "b" holdout 20% as "k" for marketing { cap 1 
 campaign first { when age >= 18 top 30 by spent sample 80% split { control 20% nothing x 40% send template named y 40% choose { when region == "Shanghai" send template hi otherwise nothing } }
     via service_account.chat, wecom.kf every day at 10:00 again after 2 days priority age }
 campaign second { when region == "Shanghai" or age > 60 send template named via wecom.kf weight age, service_account.chat weight 30 every day at 10:00 again always priority 50 }
-campaign third { purpose service when everyone send template hi every day at 10:00 again never }
+campaign third { purpose service when everyone send template hi via all of service_account.chat, wecom.kf every day at 10:00 again never }
 "#;
 
 fn people() -> impl Strategy<Value = String> {

@@ -127,6 +127,8 @@ impl Wanted<'_> {
         let Action::Send(send) = &campaign.action else { panic!("a campaign that sends one template") };
         MessageGroup {
             arm: None,
+            leg: 0,
+            leads: true,
             template: send.template,
             channel: sandbox(),
             not_before: self.due,

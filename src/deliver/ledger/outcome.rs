@@ -89,18 +89,22 @@ impl Ledger {
         for row in rows {
             let (run, step, name, due, zone): (i64, i64, String, Instant, Zone) = row?;
             let arm = self.holding("SELECT arm, NULL, members FROM arm WHERE run = ? AND step = ? ORDER BY place", run, step, user)?;
-            let happened = match self.message(run, step, user)? {
-                Some(message) => Happened::Message(Box::new(message)),
-                None => {
-                    let sql = "SELECT reason, detail, members FROM stopped WHERE run = ? AND step = ? ORDER BY place";
-                    match self.holding(sql, run, step, user)? {
-                        Some((reason, detail)) => Happened::Stopped { reason, detail },
-                        None => Happened::NotMatched,
-                    }
-                }
-            };
-            let campaign = campaign.to_owned();
-            outcomes.push(UserOutcome { run: RunId(run), campaign, step: name, due, zone, arm: arm.map(|(arm, _)| arm), happened });
+            let mut all: Vec<Happened> = Vec::new();
+            for found in self.find(run, step, user)? {
+                all.extend(self.message(found, run, step, user)?.map(|message| Happened::Message(Box::new(message))));
+            }
+            if all.is_empty() {
+                let sql = "SELECT reason, detail, members FROM stopped WHERE run = ? AND step = ? ORDER BY place";
+                all.push(match self.holding(sql, run, step, user)? {
+                    Some((reason, detail)) => Happened::Stopped { reason, detail },
+                    None => Happened::NotMatched,
+                });
+            }
+            let arm = arm.map(|(arm, _)| arm);
+            outcomes.extend(all.into_iter().map(|happened| {
+                let (campaign, step, arm) = (campaign.to_owned(), name.clone(), arm.clone());
+                UserOutcome { run: RunId(run), campaign, step, due, zone, arm, happened }
+            }));
         }
         Ok(outcomes)
     }
@@ -119,9 +123,8 @@ impl Ledger {
         Ok(None)
     }
 
-    /// The user's message in a step of a run; of several attempts the last. One that lost its slot is none: its user was stopped.
-    fn message(&self, run: i64, step: i64, user: UserNo) -> Result<Option<MessageOutcome>, LedgerError> {
-        let Some(found) = self.find(run, step, user)? else { return Ok(None) };
+    /// What became of a message. One that lost its slot is none: its user was stopped.
+    fn message(&self, found: Found, run: i64, step: i64, user: UserNo) -> Result<Option<MessageOutcome>, LedgerError> {
         let mut outcome = found.outcome;
         let forgotten = self.is_forgotten(run)?;
         if forgotten {
@@ -180,7 +183,9 @@ impl Ledger {
         Ok(Some(outcome))
     }
 
-    fn find(&self, run: i64, step: i64, user: UserNo) -> Result<Option<Found>, LedgerError> {
+    /// The user's messages in a step of a run, one for each of its legs; of several attempts the last.
+    fn find(&self, run: i64, step: i64, user: UserNo) -> Result<Vec<Found>, LedgerError> {
+        let mut all: Vec<Found> = Vec::new();
         let sql = "SELECT segment, leg, attempt, claimed, rest, users, contents, template, account, platform, endpoint, not_before, expires
             FROM segment WHERE run = ? AND step = ? ORDER BY attempt DESC, segment";
         let mut select = self.db.prepare_cached(sql)?;
@@ -189,10 +194,13 @@ impl Ledger {
             let users: String = row.get(5)?;
             let column = bulk::load(&self.db, &users)?;
             let Some(place) = encode::find_user(&column, user) else { continue };
-            let attempt: i64 = row.get(2)?;
-            return Ok(Some(Found {
+            let [leg, attempt]: [i64; 2] = [row.get(1)?, row.get(2)?];
+            if all.iter().any(|found| found.key[2] == leg) {
+                continue;
+            }
+            all.push(Found {
                 segment: row.get(0)?,
-                key: [run, step, row.get(1)?, attempt],
+                key: [run, step, leg, attempt],
                 place,
                 claimed: row.get(3)?,
                 rest: row.get(4)?,
@@ -211,9 +219,14 @@ impl Ledger {
                     reason: None,
                     receipts: Vec::new(),
                 },
-            }));
+            });
+            // Whose message is not one of several has no other.
+            if leg == 0 {
+                break;
+            }
         }
-        Ok(None)
+        all.sort_by_key(|found| found.key[2]);
+        Ok(all)
     }
 
     /// The name of a message that was claimed for a user in a step of a run, for receipts; of several attempts the last.
@@ -221,8 +234,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read or is damaged.
     pub fn message_key(&self, run: RunId, step: i64, user: UserNo) -> Result<Option<super::MessageKey>, LedgerError> {
-        let sql =
-            "SELECT leg, attempt FROM msg WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC LIMIT 1";
+        let sql = "SELECT leg, attempt FROM msg WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC, leg LIMIT 1";
         let found = self.db.prepare_cached(sql)?.query_row(params![run.0, step, user.0], |row| {
             Ok(super::MessageKey { run, step, user, leg: row.get(0)?, attempt: row.get(1)? })
         });

@@ -303,7 +303,7 @@ impl Frozen {
         let most = campaign.pace.filter(|_| follows).map_or(usize::MAX, |pace| pace.max(1) as usize);
         for group in &decision.messages {
             for places in cut(group, most) {
-                let of = Of { program, run, step, follows };
+                let of = Of { program, run, step, follows: follows && group.leads };
                 let number = segments.take()?;
                 self.segment(&of, group, &places, number, world)?;
             }
@@ -357,7 +357,7 @@ impl Frozen {
             segment,
             run: of.run,
             step: of.step,
-            leg: 0,
+            leg: i64::from(group.leg),
             attempt: 0,
             arm: group.arm.clone(),
             template: of.program.template(group.template).declared.name.clone(),
@@ -397,10 +397,11 @@ pub(super) fn salt(world: &dyn World) -> encode::Salt {
     salt
 }
 
-/// Columns of a group are of one length, and nobody gets two messages.
+/// Columns of a group are of one length, and nobody gets two messages of one leg.
 fn check(decision: &Decision) -> Result<(), LedgerError> {
-    let mut seen = Bitmap::none(decision.users);
+    let mut legs: BTreeMap<u16, Bitmap> = BTreeMap::new();
     for group in &decision.messages {
+        let seen = legs.entry(group.leg).or_insert_with(|| Bitmap::none(decision.users));
         let n = group.users.len();
         let contents = match &group.contents {
             Contents::Same(_) => n,

@@ -260,11 +260,28 @@ impl Ledger {
         let mut reached = Vec::with_capacity(users.len());
         for user in users {
             let key = MessageKey { user, ..key };
-            if let Some((state, receipts)) = self.receipts(&key, &channel)? {
-                reached.push(Reached { user, state, receipts });
+            let mut known = self.receipts(&key, &channel)?;
+            if key.leg > 0 {
+                // What is known of any of the user's messages in this step counts.
+                for (other, channel) in self.other_legs(&key)? {
+                    known = both(known, self.receipts(&other, &channel)?);
+                }
             }
+            reached.extend(known.map(|(state, receipts)| Reached { user, state, receipts }));
         }
         Ok(reached)
+    }
+
+    /// The user's messages on the other channels of a `via all of`, as far as they were claimed.
+    fn other_legs(&self, key: &MessageKey) -> Result<Vec<(MessageKey, Channel)>, LedgerError> {
+        let sql = "SELECT m.leg, m.attempt, s.account, s.platform, s.endpoint FROM msg m JOIN segment s USING (segment)
+            WHERE m.run = ? AND m.step = ? AND m.user_no = ? AND m.leg <> ? AND m.batch IS NOT NULL ORDER BY m.leg, m.attempt";
+        let mut select = self.db.prepare_cached(sql)?;
+        let rows = select.query_map(params![key.run.0, key.step, key.user.0, key.leg], |row| {
+            let channel = Channel { account: row.get(2)?, platform: row.get(3)?, endpoint: row.get(4)? };
+            Ok((MessageKey { leg: row.get(0)?, attempt: row.get(1)?, ..*key }, channel))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// How far the arrivals of a source are dealt with.
@@ -275,6 +292,30 @@ impl Ledger {
         let sql = "SELECT position FROM feed WHERE source = ?";
         Ok(self.db.prepare_cached(sql)?.query_row([source], |row| row.get(0)).optional()?)
     }
+}
+
+/// What is known of a message: its state and receipts.
+type Known = Option<(State, [Receipt; 7])>;
+
+/// What is known of two messages to one user together: sent if either was, and what either one's receipts say.
+fn both(a: Known, b: Known) -> Known {
+    let (Some((a, mine)), Some((b, theirs))) = (a, b) else { return a.or(b) };
+    let rank = |state: State| match state.sent() {
+        Some(true) => 2,
+        None => 1,
+        Some(false) => 0,
+    };
+    let state = if rank(b) > rank(a) { b } else { a };
+    let mut receipts = mine;
+    for (receipt, other) in receipts.iter_mut().zip(theirs) {
+        *receipt = match (*receipt, other) {
+            (Receipt::Yes(one), Receipt::Yes(two)) => Receipt::Yes(one.min(two)),
+            (yes @ Receipt::Yes(_), _) | (_, yes @ Receipt::Yes(_)) => yes,
+            (Receipt::No, Receipt::No) => Receipt::No,
+            (Receipt::Unknown, _) | (_, Receipt::Unknown) => Receipt::Unknown,
+        };
+    }
+    Some((state, receipts))
 }
 
 impl Writer {

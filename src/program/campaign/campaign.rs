@@ -16,7 +16,7 @@ use crate::program::expr::{Expr, ExprKind, Length, StepOutcome};
 use crate::program::pack;
 use crate::program::presence::Present;
 use crate::program::typed::{
-    Action, Campaign, Channel, Declared, Goal, Holdout, Once, Priority, Purpose, Route, Schedule, Share, Top, Via,
+    Action, Campaign, Channel, Declared, Goal, Holdout, Once, Priority, Purpose, Route, Schedule, Share, Takes, Top, Via,
 };
 use crate::syntax::ast::{self, ClauseKind};
 
@@ -534,7 +534,7 @@ pub(super) fn duplicate_name(again: &ast::Ident, first: Span) -> Finding {
 /// Without `via`: nothing leaves the house.
 fn sandbox(span: Span) -> Via {
     let channel = Channel { account: "sandbox".into(), platform: "sandbox".into(), endpoint: "file".into() };
-    Via { routes: vec![Route { span, channel, weight: None, address: None }], weighted: false }
+    Via { routes: vec![Route { span, channel, weight: None, address: None }], takes: Takes::First }
 }
 
 /// The fields of the trigger event that its `where` proves to be there.

@@ -6,8 +6,7 @@ use crate::diag::{Finding, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
 use crate::program::pack::{self, Address, Endpoint};
-use crate::program::reserved::not_supported;
-use crate::program::typed::{Channel, Route, Via};
+use crate::program::typed::{Channel, Route, Takes, Via};
 use crate::syntax::ast;
 
 /// A channel and what its platform says of it.
@@ -74,13 +73,24 @@ pub(super) fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Opt
 
 /// A `via` clause: its good routes, and whether those are all.
 pub(super) fn via(checker: &mut Checker<'_>, via: &ast::Via, cx: &ExprContext<'_>, told: &mut Told) -> (Via, bool) {
-    let weighted = via.routes.iter().any(|r| r.weight.is_some());
-    let mut typed = Via { routes: Vec::new(), weighted };
-    if via.all_of {
-        checker.report(not_supported("via all of", via.span));
-        return (typed, false);
-    }
+    let weight = via.routes.iter().find_map(|r| r.weight.as_ref());
+    let weighted = weight.is_some();
+    let takes = match (via.all_of, weighted) {
+        (true, _) => Takes::All,
+        (false, true) => Takes::Heaviest,
+        (false, false) => Takes::First,
+    };
+    let mut typed = Via { routes: Vec::new(), takes };
     let mut whole = true;
+    if let Some(weight) = weight.filter(|_| via.all_of) {
+        let finding = Finding::new(
+            &catalog::CONFLICTING_CLAUSES,
+            weight.span,
+            msg!("a weight chooses one channel, and `all of` takes them all", "权重用于选出一个渠道，而 `all of` 使用全部渠道"),
+        );
+        checker.report(finding.help(msg!("leave out the weights, or `all of`", "去掉权重，或去掉 `all of`")));
+        whole = false;
+    }
     for (at, route) in via.routes.iter().enumerate() {
         let first = via.routes.iter().take(at).find(|r| same_channel(&r.channel, &route.channel));
         if let Some(first) = first {
