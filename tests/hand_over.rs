@@ -395,6 +395,10 @@ fn each_message_of_a_batch_has_its_own_verdict() {
     let first = [State::Accepted, State::Waiting, State::Refused, State::Unknown, State::Planned];
     assert_eq!(states(carry.ledger()), first);
     assert_eq!(place.sent("a"), 0, "the channel is held back");
+    let [(trouble, since), (of_a, _)] = &carry.ledger().troubles().unwrap()[..] else { panic!("the channel waits, and the campaign") };
+    assert!(of_a.campaign.as_deref() == Some("a") && of_a.why.en.contains("gave no answer for 1 message"), "{of_a:?}");
+    assert_eq!((trouble.endpoint.as_deref(), trouble.until, trouble.needs_a_person), (Some("file"), Some(at("2026-11-11 10:05")), false));
+    assert_eq!((trouble.why.zh.as_str(), *since), ("配额用尽", at(DUE)));
     let carried = carry.up_to(at("2026-11-11 10:06"), &mut ()).unwrap();
     assert_eq!((carried.accepted, place.sent("a")), (2, 2), "the unknown one and the one that was not sent");
     assert_eq!(states(carry.ledger()), [State::Accepted, State::Waiting, State::Refused, State::Accepted, State::Accepted]);
@@ -421,13 +425,73 @@ fn an_account_that_needs_a_person_is_asked_once() {
     carry.up_to(at(DUE), &mut ()).unwrap();
     let stopped: Vec<&str> = carry.stopped().values().map(|m| m.en.as_str()).collect();
     assert_eq!(stopped, ["wrong secret", "wrong secret"]);
+    let whys = |ledger: &Ledger| {
+        ledger.troubles().unwrap().into_iter().map(|(t, since)| (t.endpoint, t.campaign, t.why.en, since)).collect::<Vec<_>>()
+    };
+    let said = [(None, None, "wrong secret".to_string(), at(DUE))];
+    assert_eq!(whys(carry.ledger()), said, "it is the account's");
     // It is not asked again every minute, but after an hour: by then somebody may have put it right.
     carry.try_stopped();
     carry.up_to(at("2026-11-11 11:00"), &mut ()).unwrap();
     assert_eq!((carry.stopped().len(), place.sent("a")), (2, 0));
+    assert_eq!(whys(carry.ledger()), said);
     carry.try_stopped();
     carry.up_to(at("2026-11-11 11:00"), &mut ()).unwrap();
     assert_eq!((carry.stopped().len(), place.sent("a"), place.sent("slow")), (0, 3, 3));
+    assert_eq!(whys(carry.ledger()), []);
+    verified(&ledger);
+}
+
+/// Why messages wait outlives the process that found it out; it goes with what is planned, with a hand-over that goes well, and with the settings.
+#[test]
+fn why_messages_wait_is_kept_until_it_is_over() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let (a, b) = (place.wanted("a"), place.wanted("b"));
+    ledger.plan_runs(&[(&a.to(0..10), a.info()), (&b.to(0..10), b.info())]).unwrap();
+    let of_a = |does| Fault { campaign: Some("a".into()), ..always(does) };
+    let whys = |ledger: &Ledger| ledger.troubles().unwrap().into_iter().map(|(t, _)| (t.campaign, t.why.en)).collect::<Vec<_>>();
+    // What goes wrong for one campaign is not said of another one on the same channel, and not ended by it.
+    place.carry(&mut ledger, DUE, &[of_a(Does::Fail)]);
+    assert_eq!(place.sent("b"), 10);
+    let [(of, why)] = &whys(&ledger)[..] else { panic!("one") };
+    assert!(of.as_deref() == Some("a") && why.contains("could not be reached"), "{why}");
+    place.carry(&mut ledger, DUE, &[of_a(Does::Fail)]);
+    let [(_, again)] = &whys(&ledger)[..] else { panic!("one") };
+    assert_eq!(again, why);
+    // A new process finds that it works again.
+    place.carry(&mut ledger, DUE, &[]);
+    assert_eq!((whys(&ledger), place.sent("a")), (vec![], 10));
+    // What is taken back or expires waits for nothing any more.
+    let next = Wanted { due: at("2026-11-12 10:00"), ..place.wanted("a") };
+    ledger.plan_run(&next.to(10..20), &next.info()).unwrap();
+    place.carry(&mut ledger, "2026-11-12 10:00", &[of_a(Does::Fail)]);
+    assert_eq!(whys(&ledger).len(), 1);
+    place.carry(&mut ledger, "2026-11-20 10:00", &[of_a(Does::Fail)]);
+    assert_eq!(whys(&ledger), []);
+    verified(&ledger);
+}
+
+/// What an account is bound to has changed: nothing is known any more of what keeps it.
+#[test]
+fn a_new_binding_ends_what_was_said_of_the_account() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let a = place.wanted("a");
+    ledger.plan_run(&a.to(0..3), &a.info()).unwrap();
+    let why = tagcast::diag::Msg { en: "wrong secret".into(), zh: "密钥错误".into() };
+    let reply = Reply { answer: Answer::NotSent { reason: "40125".into() }, then: Then::Stop { why } };
+    let says =
+        |replies: Vec<Reply>| Channels::all_by(Arc::new(Says(SandboxFile::with_faults(&place.outbox(), world(), vec![]), replies.into())));
+    let mut carry = CarryOut::new(&mut ledger, says(vec![reply.clone()]), ids(&users(OF)), world());
+    carry.up_to(at(DUE), &mut ()).unwrap();
+    assert_eq!(carry.ledger().troubles().unwrap().len(), 1);
+    carry.set_channels(says(vec![]), &["another".to_string()].into());
+    carry.up_to(at(DUE), &mut ()).unwrap();
+    assert_eq!((carry.ledger().troubles().unwrap().len(), place.sent("a")), (1, 0), "that of another account");
+    carry.set_channels(says(vec![]), &["sandbox".to_string()].into());
+    carry.up_to(at(DUE), &mut ()).unwrap();
+    assert_eq!((carry.ledger().troubles().unwrap().len(), place.sent("a")), (0, 3));
     verified(&ledger);
 }
 

@@ -178,6 +178,35 @@ fn a_person_settles_what_nobody_knows() {
     assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
 }
 
+/// What stops a campaign is said by `status`, with since when and what to do, until it is over.
+#[test]
+fn status_says_why_a_campaign_waits() {
+    let dir = prepared();
+    config(dir.path(), "outbox = \"out.jsonl\"\n");
+    let control = dir.path().join("out.jsonl.control");
+    std::fs::write(&control, "[[fault]]\ndo = \"fail\"\ncampaign = \"now\"\n").unwrap();
+    go(dir.path(), "10:05");
+    let (code, status) = json(dir.path(), &["status", "--now", "2026-11-20T10:06"]);
+    let campaigns = &status["campaigns"];
+    let held_up = &campaigns[0]["held_up"][0];
+    assert_eq!((code, held_up["messages"].as_i64(), held_up["account"].as_str()), (1, Some(40), Some("sandbox")), "{status:#}");
+    assert_eq!((held_up["since"].as_str(), held_up["needs_a_person"].as_bool()), (Some("2026-11-20T10:00:00+08:00"), Some(true)));
+    assert!(held_up["why"]["zh"].as_str().unwrap().contains("恢复后请重新运行"), "{held_up}");
+    assert_eq!((campaigns[1]["campaign"].as_str(), campaigns[1]["held_up"].as_array().map(Vec::len)), (Some("other"), Some(0)));
+    let (code, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:06"]);
+    let line = "  40 messages wait since 2026-11-20 10:00: `sandbox.file` could not be reached";
+    assert!(code == 1 && out.contains(line) && out.contains("what is left stays planned; run again when it can be"), "{out}");
+    let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:06", "--lang", "zh"]);
+    assert!(out.contains("  40 条消息自 2026-11-20 10:00 起等待：无法连接 `sandbox.file`"), "{out}");
+    std::fs::remove_file(&control).unwrap();
+    go(dir.path(), "10:20");
+    let (code, status) = json(dir.path(), &["status", "--now", "2026-11-20T10:20"]);
+    assert_eq!((code, status["campaigns"][0]["held_up"].as_array().map(Vec::len)), (0, Some(0)));
+    let (code, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:20"]);
+    assert!(code == 0 && !out.contains("wait since") && out.contains("40 accepted"), "{out}");
+    assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
+}
+
 /// Copies the ledger; what is given puts the copy back in its place.
 fn copied(dir: &Path) -> Box<dyn FnOnce()> {
     let config: toml::Table = std::fs::read_to_string(dir.join("tagcast.toml")).unwrap().parse().unwrap();

@@ -497,6 +497,46 @@ fn chaos(seed: u64) {
     verified(&ledger);
 }
 
+/// Wrong settings on one machine are said for as long as no other one shows that the account works.
+#[test]
+fn a_worker_that_gets_through_ends_what_another_has_said() {
+    struct Stops;
+    impl Channel for Stops {
+        fn endpoint(&self) -> &Endpoint {
+            pack::endpoint("sandbox", "file").unwrap()
+        }
+        fn most(&self) -> usize {
+            10
+        }
+        fn settles_after(&self) -> Elapsed {
+            Elapsed(0)
+        }
+        fn send(&self, _: &Batch) -> Reply {
+            let why = tagcast::diag::Msg { en: "wrong secret".into(), zh: "密钥错误".into() };
+            Reply { answer: Answer::NotSent { reason: "40125".into() }, then: tagcast::deliver::channel::Then::Stop { why } }
+        }
+    }
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let world = || -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(DUE))) };
+    let (mut a, mut b) = (Ledger::join(place.at(), world()).unwrap(), Ledger::join(place.at(), world()).unwrap());
+    let mut wrong = CarryOut::new(&mut a, Channels::all_by(Arc::new(Stops)), ids(&users(OF)), world());
+    let line = Line::to(&Arc::new(Platform::default()), None, 10);
+    let mut right = CarryOut::new(&mut b, Channels::all_by(line), ids(&users(OF)), world());
+    // Both have looked, and found nothing.
+    assert_eq!(wrong.up_to(at(DUE), &mut ()).unwrap().accepted + right.up_to(at(DUE), &mut ()).unwrap().accepted, 0);
+    let wanted = place.wanted("a");
+    decider.plan_run(&wanted.to(0..20), &wanted.info()).unwrap();
+    wrong.up_to(at(DUE), &mut ()).unwrap();
+    assert_eq!(decider.troubles().unwrap()[0].0.why.en, "wrong secret");
+    assert_eq!(right.up_to(at("2026-11-11 10:01"), &mut ()).unwrap().accepted, 20);
+    assert_eq!(decider.troubles().unwrap(), []);
+    wrong.try_stopped();
+    wrong.up_to(at("2026-11-11 10:02"), &mut ()).unwrap();
+    assert_eq!(decider.troubles().unwrap(), []);
+    verified(&decider);
+}
+
 /// `TAGCAST_CHAOS=500` for more; `TAGCAST_CHAOS_SEED=17` for one of them, as far as threads repeat themselves.
 #[test]
 fn workers_that_die_and_lose_their_database_double_nothing() {

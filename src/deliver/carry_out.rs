@@ -4,6 +4,7 @@
 //! may be handed over by then has been, or its campaign is stopped with a reason. A campaign whose channel fails stops alone.
 
 mod asking;
+mod troubles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::DerefMut;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::asking::Asked;
+use self::troubles::Troubles;
 use super::channel::{Answer, Batch, Channel, Channels, Reply, Then, Verdict};
 use super::ledger::{Except, Ledger, LedgerError, LeftAlone, Limit, Taken, Worker, Writer};
 use super::quota;
@@ -120,6 +122,8 @@ pub struct CarryOut<D: Desk> {
     halted: BTreeMap<String, (Instant, Msg)>,
     /// Campaigns that wait for a channel that is held back, and why.
     held: BTreeMap<String, Msg>,
+    /// What the ledger is told of all that.
+    troubles: Troubles,
     /// When it was last looked whether a platform is to be asked something.
     looked_for_asks: Instant,
     /// Whether somebody finds other channels for those who are left alone on a list.
@@ -160,6 +164,7 @@ impl<D: Desk> CarryOut<D> {
             paused: BTreeMap::new(),
             halted: BTreeMap::new(),
             held: BTreeMap::new(),
+            troubles: Troubles::new(),
             looked_for_asks: Instant(i64::MIN),
             has_decider: false,
             left_alone: Vec::new(),
@@ -189,6 +194,7 @@ impl<D: Desk> CarryOut<D> {
         self.paused.retain(|(account, _), _| !changed.contains(account));
         self.halted.retain(|account, _| !changed.contains(account));
         self.stopped.clear();
+        changed.iter().for_each(|account| self.troubles.rebound(account));
     }
 
     /// Tries again what stopped because of its channel.
@@ -245,6 +251,7 @@ impl<D: Desk> CarryOut<D> {
             let now = self.now();
             self.desk.writer().take_over(now)?;
             let again = self.settle(&mut carried, progress)?;
+            self.tell_troubles()?;
             carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
             waiting.retain(|_, end| *end > now);
             full.retain(|_, end| *end > now);
@@ -325,6 +332,8 @@ impl<D: Desk> CarryOut<D> {
             let now = self.now();
             carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
         }
+        self.tell_troubles()?;
+        self.end_idle_troubles()?;
         let now = self.now();
         self.desk.writer().finish(now)?;
         Ok(carried)
@@ -433,6 +442,7 @@ impl<D: Desk> CarryOut<D> {
             Answer::Taken(_) => Some(self.lost(carried, number, channel, "too few answers", messages)),
             Answer::Unknown { reason } => Some(self.lost(carried, number, channel, reason, messages)),
         };
+        self.troubles.note(campaign, channel, reply, why.as_ref(), self.now());
         if let Some(why) = why.or_else(|| self.needs_a_person(&channel.account).cloned()) {
             self.stopped.insert(campaign.into(), why);
         }

@@ -11,11 +11,11 @@ use super::{Failure, Project};
 use crate::base::value::group_digits;
 use crate::base::{Elapsed, Instant, Zone};
 use crate::decide::load::{Load, about};
-use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Mailbox, Missed, Place, RunReport, Scope, State, Stuck};
+use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Mailbox, Missed, Place, RunReport, Scope, State, Stuck, Trouble};
 use crate::deliver::quota;
 use crate::diag::Lang;
 use crate::program::pack;
-use crate::program::typed::Schedule;
+use crate::program::typed::{Channel, Schedule};
 
 /// What tagcast answers for, word for word as the README says it.
 pub const PROMISE: &str = "Nothing is handed over without a durable claim. Tagcast never repeats a hand-over unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its pack states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
@@ -50,6 +50,14 @@ pub struct Standings {
     /// `None` also where the program at hand does not have it.
     pub next: Option<Instant>,
     pub waits: i64,
+    pub held_up: Vec<HeldUp>,
+}
+
+/// Planned messages of a campaign that cannot be handed over, as the process says that found it out.
+pub struct HeldUp {
+    pub trouble: Trouble,
+    pub since: Instant,
+    pub messages: i64,
 }
 
 /// What is left to do on a channel.
@@ -67,6 +75,8 @@ impl Status {
     /// A ledger that cannot be read.
     pub fn read(ledger: &Place, project: Option<&Project>, now: Instant) -> Result<Option<Status>, Failure> {
         let Some(ledger) = Ledger::open_existing(ledger)? else { return Ok(None) };
+        let troubles = ledger.troubles()?;
+        let planned = if troubles.is_empty() { Vec::new() } else { ledger.planned()? };
         let mut campaigns = Vec::new();
         for name in ledger.campaigns()? {
             let place = position(&ledger, &name)?;
@@ -78,7 +88,8 @@ impl Status {
                 Standing::Over | Standing::Triggered => None,
             });
             let (waits, ends) = ledger.waits(&name)?;
-            campaigns.push(Standings { live: place.live_since.is_some(), next: next.or(ends), waits, name });
+            let held_up = held_up(&name, &troubles, &planned);
+            campaigns.push(Standings { live: place.live_since.is_some(), next: next.or(ends), waits, held_up, name });
         }
         let mut runs = Vec::new();
         for run in ledger.latest_runs()? {
@@ -113,9 +124,10 @@ impl Status {
         }))
     }
 
-    /// Whether a person has something to do: settle what nobody knows, or see to an old copy.
+    /// Whether a person has something to do: settle what nobody knows, put an account right, or see to an old copy.
     pub fn needs_a_person(&self) -> bool {
-        self.fenced || !self.unknown.is_empty()
+        let held_up = self.campaigns.iter().flat_map(|campaign| &campaign.held_up);
+        self.fenced || !self.unknown.is_empty() || held_up.into_iter().any(|held_up| held_up.trouble.needs_a_person)
     }
 
     pub fn json(&self) -> Value {
@@ -128,7 +140,11 @@ impl Status {
                 json!({"of": h.scope, "cancelled": h.cancelled, "at": at(h.at), "by": h.who})
             }).collect::<Vec<_>>(),
             "campaigns": self.campaigns.iter().map(|c| {
-                json!({"campaign": c.name, "live": c.live, "next": c.next.map(at), "waits": c.waits})
+                json!({"campaign": c.name, "live": c.live, "next": c.next.map(at), "waits": c.waits, "held_up": c.held_up.iter().map(|h| json!({
+                    "account": h.trouble.account, "endpoint": h.trouble.endpoint, "messages": h.messages, "since": at(h.since),
+                    "until": h.trouble.until.map(at), "needs_a_person": h.trouble.needs_a_person,
+                    "why": {"en": h.trouble.why.en, "zh": h.trouble.why.zh},
+                })).collect::<Vec<_>>()})
             }).collect::<Vec<_>>(),
             "runs": self.runs,
             "unknown": self.unknown.iter().map(|s| unknown_json(s, self.zone)).collect::<Vec<_>>(),
@@ -244,6 +260,9 @@ impl Status {
                 let n = group_digits(campaign.waits.unsigned_abs());
                 let _ = writeln!(out, "  {}", if zh { format!("等待中的用户:{n}") } else { format!("users it waits for: {n}") });
             }
+            for held_up in &campaign.held_up {
+                let _ = writeln!(out, "  {}", self.held_up_line(held_up, zh));
+            }
             for run in self.runs.iter().filter(|r| r.campaign == campaign.name) {
                 let (number, due) = (run.run.0, self.zone.show(run.due_at));
                 let step = if run.step == 0 { String::new() } else { format!(" {}", run.name) };
@@ -273,6 +292,23 @@ impl Status {
                 let due = self.zone.show(missed.due);
                 let _ = writeln!(out, "  {}", if zh { format!("错过了 {due}") } else { format!("missed {due}") });
             }
+        }
+    }
+
+    fn held_up_line(&self, held_up: &HeldUp, zh: bool) -> String {
+        let HeldUp { trouble, since, messages } = held_up;
+        let (n, since) = (group_digits(messages.unsigned_abs()), self.zone.show(*since));
+        let again = match trouble.until.filter(|_| trouble.needs_a_person).map(|until| self.zone.show(until)) {
+            None => String::new(),
+            Some(_) if !self.at_work && zh => "；改正后请重新运行".into(),
+            Some(_) if !self.at_work => "; run again when it is put right".into(),
+            Some(until) if zh => format!("；改正后由服务自动继续，最迟 {until} 重试"),
+            Some(until) => format!("; a service goes on when the settings change, and tries again at {until}"),
+        };
+        match (zh, messages) {
+            (true, _) => format!("{n} 条消息自 {since} 起等待：{}{again}", trouble.why.zh),
+            (false, 1) => format!("1 message waits since {since}: {}{again}", trouble.why.en),
+            (false, _) => format!("{n} messages wait since {since}: {}{again}", trouble.why.en),
         }
     }
 
@@ -317,7 +353,15 @@ fn scope_text(scope: &Scope, zh: bool) -> String {
     }
 }
 
-/// A hand-over that nobody knows about, on one line.
+/// What keeps messages of a campaign, and how many.
+fn held_up(campaign: &str, troubles: &[(Trouble, Instant)], planned: &[(String, Channel, i64)]) -> Vec<HeldUp> {
+    let held_up = troubles.iter().map(|(trouble, since)| {
+        let kept = planned.iter().filter(|(of, channel, _)| of == campaign && trouble.concerns(campaign, channel));
+        HeldUp { trouble: trouble.clone(), since: *since, messages: kept.map(|(_, _, n)| n).sum() }
+    });
+    held_up.filter(|held_up| held_up.messages > 0).collect()
+}
+
 /// The next question of each channel, and how many there are.
 fn asks(ledger: &Ledger) -> Result<BTreeMap<String, (usize, Instant)>, Failure> {
     let mut asks = BTreeMap::new();
@@ -327,6 +371,7 @@ fn asks(ledger: &Ledger) -> Result<BTreeMap<String, (usize, Instant)>, Failure> 
     Ok(asks)
 }
 
+/// A hand-over that nobody knows about, on one line.
 pub fn unknown_line(stuck: &Stuck, zone: Zone, zh: bool) -> String {
     let Stuck { batch, run, campaign, channel, messages, claimed_at, in_flight: _, reason } = stuck;
     let (run, at) = (run.0, zone.show(*claimed_at));

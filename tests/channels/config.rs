@@ -38,6 +38,38 @@ fn folder(url: &str) -> tempfile::TempDir {
     dir
 }
 
+/// `run` leaves what it has found out: whoever asks later is told why messages wait and what to do, until that is done.
+#[test]
+fn status_after_a_run_says_what_is_wrong_with_an_account() {
+    let server = Server::start(WeChat::new(APP, SECRET));
+    let dir = folder(&server.url);
+    server.with(|p: &mut WeChat| p.secret = "another".into());
+    let failed = tagcast(dir.path(), &["run"]);
+    assert_eq!(failed.status.code(), Some(1), "{}", shown(&failed));
+    let status = tagcast(dir.path(), &["status"]);
+    let what = "`service_account` stops: the app id or its secret is wrong: check `[accounts]` in `tagcast.toml`";
+    assert_eq!(status.status.code(), Some(1));
+    for part in ["50 messages wait since", what, "; run again when it is put right"] {
+        assert!(shown(&status).contains(part), "{part}: {}", shown(&status));
+    }
+    let chinese = tagcast(dir.path(), &["status", "--lang", "zh"]);
+    assert!(shown(&chinese).contains("起等待：`service_account` 已停止：appid 或密钥错误"), "{}", shown(&chinese));
+    let json = tagcast(dir.path(), &["status", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let held_up = &said["campaigns"][0]["held_up"][0];
+    assert_eq!((held_up["account"].as_str(), held_up["endpoint"].as_str()), (Some("service_account"), None));
+    assert!(held_up["why"]["en"].as_str().unwrap().starts_with(what) && held_up["until"].is_string(), "{held_up}");
+    for output in [&failed, &status, &chinese, &json] {
+        assert!(!shown(output).contains(SECRET));
+    }
+    server.with(|p: &mut WeChat| p.secret = SECRET.into());
+    let run = tagcast(dir.path(), &["run"]);
+    assert!(run.status.success() && server.received().len() == 50, "{}", shown(&run));
+    let status = tagcast(dir.path(), &["status"]);
+    assert!(status.status.success() && !shown(&status).contains("wait since"), "{}", shown(&status));
+    assert!(tagcast(dir.path(), &["audit", "verify"]).status.success());
+}
+
 #[test]
 fn a_bound_account_is_sent_to_and_a_rehearsal_is_not() {
     let server = Server::start(WeChat::new(APP, SECRET));

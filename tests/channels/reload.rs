@@ -6,6 +6,7 @@ use std::path::Path;
 use super::bench::{APP, SECRET};
 use super::platforms::Server;
 use super::platforms::wechat::WeChat;
+use super::support::run;
 use super::support::service::{SERVE, Service, address, call, log, until, with_token};
 
 const PROGRAM: &str = r#"tag at address(service_account) base
@@ -50,9 +51,18 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
     // With the wrong secret the account stops; with the right one what is planned leaves at once, not an hour later.
     buys("u0");
     says("`thank` is stopped", 1);
+    let (code, out, _) = run(folder, &["status"]);
+    assert!(
+        code == 1 && out.contains("1 message waits since") && out.contains("the app id or its secret is wrong: check `[accounts]`"),
+        "{out}"
+    );
+    assert!(out.contains("a service goes on when the settings change, and tries again at"), "{out}");
     secret(folder, "secret", SECRET);
     says("took over the changed accounts: `service_account`", 1);
     sent(&first, 1);
+    until(folder, "status without troubles", || {
+        Some(run(folder, &["status"])).filter(|(code, out, _)| *code == 0 && !out.contains("waits since"))
+    });
     // No TOML, an account that lacks a secret, one that others may read: nothing changes.
     configure(folder, &second.url, "together = \n");
     says("the one before it goes on", 1);

@@ -57,6 +57,8 @@ fn trouble(begins: impl FnOnce(&Server), says: [&str; 2], ends: impl FnOnce(&Ser
     let said = work(&mut ledger, &place, &server, DUE, "2026-11-11 10:30").expect("it says something");
     assert!(said.en.contains(says[0]) && said.zh.contains(says[1]), "{said:?}");
     assert!(!said.en.contains(SECRET));
+    let troubles = ledger.troubles().unwrap();
+    assert_eq!(troubles.iter().map(|(trouble, _)| &trouble.why).collect::<Vec<_>>(), [&said], "others can read why");
     assert_eq!(place.sent("b"), 20, "the other goes on: {said:?}");
     assert_eq!(server.received().len() as i64, ledger.reports(Some("a")).unwrap()[0].in_state(State::Accepted));
     assert_eq!(state(&ledger, 19, "a"), State::Planned);
@@ -67,6 +69,7 @@ fn trouble(begins: impl FnOnce(&Server), says: [&str; 2], ends: impl FnOnce(&Ser
     assert_eq!(server.received().len(), 20);
     assert!(server.received().values().all(|n| *n == 1));
     assert_eq!(ledger.reports(Some("a")).unwrap()[0].in_state(State::Accepted), 20);
+    assert_eq!(ledger.troubles().unwrap(), [], "it is over");
     verified(&ledger);
 }
 

@@ -53,6 +53,7 @@ mod state;
 mod strike;
 mod timers;
 mod trial;
+mod trouble;
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,7 @@ pub use state::{ReceiptKind, State};
 pub use strike::{StillPlanned, Struck};
 pub use timers::{HandedOver, Later, Names, NewWait, Over, Reached, Timer, Wait};
 pub use trial::{Trial, TrialSent};
+pub use trouble::Trouble;
 
 use crate::base::Instant;
 use crate::base::world::World;

@@ -113,6 +113,15 @@ impl Tables<'_> {
                 let sql = "DELETE FROM bulk WHERE digest = (SELECT body FROM inbox WHERE inbox = ? AND readable = 1)";
                 self.run(sql, params![n])
             }
+            Record::Trouble { account, endpoint, campaign, needs_a_person, until, en, zh } => {
+                self.trouble((account, endpoint, campaign), (*needs_a_person, *until), (en, zh), at)
+            }
+            // Guarded, so that who says it late takes nothing from who has said more meanwhile.
+            Record::TroubleOver { account, endpoint, campaign } => self.guarded(
+                "DELETE FROM trouble WHERE account = ? AND endpoint = ? AND campaign = ?",
+                params![account, endpoint, campaign],
+                "trouble going on",
+            ),
             Record::Fetched { account, mailbox, from, mark, all } => self.fetched((account, mailbox), (from, mark), *all, at),
             Record::Told { key } => self.run("INSERT INTO told (key) VALUES (?) ON CONFLICT DO NOTHING", params![key]),
             Record::Stray { id, news, when, source } => self.run(

@@ -158,6 +158,21 @@ pub(super) enum Record {
         n: i64,
         readable: bool,
     },
+    /// Messages wait, for an account, a channel of it, or a campaign on that (empty: all of them); why, in both languages.
+    Trouble {
+        account: String,
+        endpoint: String,
+        campaign: String,
+        needs_a_person: bool,
+        until: Option<i64>,
+        en: String,
+        zh: String,
+    },
+    TroubleOver {
+        account: String,
+        endpoint: String,
+        campaign: String,
+    },
     /// A mailbox was read from a mark of the platform's to another.
     Fetched {
         account: String,

@@ -9,7 +9,7 @@ use super::db::{self, Connection, OptionalExtension};
 use super::error::LedgerError;
 
 /// Each entry brings the ledger from the version of its position to the next one.
-const MIGRATIONS: [&str; 10] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+const MIGRATIONS: [&str; 11] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
 /// What this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -160,8 +160,17 @@ CREATE TABLE mailbox (account TEXT NOT NULL, name TEXT NOT NULL, mark TEXT NOT N
 /// The first version that has them.
 pub(super) const WITH_MAILBOXES: i64 = 10;
 
+/// Why messages wait: for an account, a channel of it, or a campaign on that; nothing stands for all of them.
+const V11: &str = "
+CREATE TABLE trouble (account TEXT NOT NULL, endpoint TEXT NOT NULL, campaign TEXT NOT NULL, since INTEGER NOT NULL, person INTEGER NOT NULL,
+    until INTEGER, en TEXT NOT NULL, zh TEXT NOT NULL, PRIMARY KEY (account, endpoint, campaign)) WITHOUT ROWID;
+";
+
+/// The first version that has them.
+pub(super) const WITH_TROUBLES: i64 = 11;
+
 /// The tables that are made from the records, each with the columns that order it.
-pub(super) const PROJECTIONS: [(&str, &str); 34] = [
+pub(super) const PROJECTIONS: [(&str, &str); 35] = [
     ("program", "digest"),
     ("live", "campaign"),
     ("calendar", "campaign"),
@@ -196,6 +205,7 @@ pub(super) const PROJECTIONS: [(&str, &str); 34] = [
     ("barred", "account, user_no"),
     ("contact", "account, kind, topic, user_no"),
     ("mailbox", "account, name"),
+    ("trouble", "account, endpoint, campaign"),
 ];
 
 /// The version of a ledger; 0 where there is none.
@@ -408,6 +418,7 @@ mod tests {
             assert!(found.opted_out(4).unwrap().contains(UserNo(3)));
             found.barred("service_account", None).unwrap();
             assert_eq!(found.refused(UserNo(3)).unwrap(), []);
+            assert_eq!(found.troubles().unwrap(), []);
             drop(found);
             let world: std::sync::Arc<dyn World> = std::sync::Arc::new(SimulatedWorld::at(Instant(0)));
             let opened = Ledger::open(&file, world).unwrap();
