@@ -170,6 +170,56 @@ fn case_16_a_quota_is_shared() {
     verified(&decider);
 }
 
+/// A machine whose clock is minutes off, or right.
+struct Off {
+    time: SimulatedWorld,
+    by: Elapsed,
+}
+
+impl World for Off {
+    fn now(&self) -> Instant {
+        self.time.now().plus(self.by)
+    }
+
+    fn unique(&self) -> u64 {
+        self.time.unique()
+    }
+
+    fn wall(&self) -> Option<Instant> {
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+        Some(Instant(i64::try_from(since.as_micros()).unwrap()).plus(self.by))
+    }
+}
+
+/// Windows are counted by the database's clock: machines whose own clocks are apart share them all the same.
+#[test]
+fn case_16_a_quota_is_shared_by_clocks_that_are_apart() {
+    let Some(place) = place() else { return };
+    let mut decider = place.open();
+    let program = delivery::program(
+        "template T \"满300减50\" campaign slow { when everyone send template T at 2026-11-11 10:00 pace 60 per minute deadline 2h }",
+    );
+    let slow = Wanted { program: &program, campaign: "slow", due: at(DUE), of: OF };
+    let mut decision = slow.to(0..300);
+    decision.messages[0].expires = at("2026-11-11 12:00");
+    decider.plan_run(&decision, &slow.info()).unwrap();
+    let platform = Arc::new(Platform::default());
+    // At the same moment, by three clocks.
+    for minutes in [0, 7, 30] {
+        let world: Arc<dyn World> = Arc::new(Off { time: SimulatedWorld::at(at(DUE)), by: Elapsed::minutes(minutes) });
+        let mut worker = Ledger::join(place.at(), world.clone()).unwrap();
+        let channels = Channels::all_by(Line::to(&platform, None, 7));
+        let now = world.now();
+        let carried = CarryOut::new(&mut worker, channels, ids(&users(OF)), world).up_to(now, &mut ()).unwrap();
+        let seconds = carried.next.map(|next| next.since(now).0 / 1_000_000);
+        assert!(seconds.is_some_and(|wait| (0..=60).contains(&wait)), "{minutes}: {seconds:?}");
+    }
+    // The real clock passes while this runs: at most into the next minute.
+    let sent = platform.seen.lock().unwrap().accepted.len();
+    assert!(sent == 60 || sent == 120, "{sent}");
+    verified(&decider);
+}
+
 #[test]
 fn case_10_a_database_that_does_not_sync_is_refused() {
     let Some(place) = place() else { return };

@@ -47,6 +47,11 @@ pub trait World: Send + Sync {
         i64::try_from(since.as_micros()).ok().map(Instant)
     }
 
+    /// What this machine's clock says at this moment, to be compared with that of another machine; `None` where there is no such clock.
+    fn wall(&self) -> Option<Instant> {
+        None
+    }
+
     /// Whether someone has asked the process to stop (Ctrl-C, SIGTERM).
     fn stopping(&self) -> bool {
         false
@@ -74,6 +79,10 @@ macro_rules! all_but_the_clock {
 
         fn modified(&self, path: &std::path::Path) -> Option<$crate::base::Instant> {
             self.inner.modified(path)
+        }
+
+        fn wall(&self) -> Option<$crate::base::Instant> {
+            self.inner.wall()
         }
 
         fn stopping(&self) -> bool {

@@ -51,6 +51,10 @@ impl World for RealWorld {
         xxhash_rust::xxh3::xxh3_64_with_seed(&n.to_le_bytes(), self.stem)
     }
 
+    fn wall(&self) -> Option<Instant> {
+        Some(wall_clock())
+    }
+
     fn stopping(&self) -> bool {
         STOPPING.load(Ordering::SeqCst)
     }

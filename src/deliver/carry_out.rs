@@ -283,19 +283,22 @@ impl<D: Desk> CarryOut<D> {
                         continue;
                     }
                     self.held.remove(&campaign);
-                    let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, now));
+                    let in_windows = self.desk.writer().in_windows(now)?;
+                    let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, in_windows));
                     let channel = self.channels.of(&name);
                     let together = least(channel)..=channel.most();
-                    let mut limits = quota::limits(channel.endpoint(), &name, now);
+                    let mut limits = quota::limits(channel.endpoint(), &name, in_windows);
                     limits.extend(pace.clone());
                     let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
                     let taken = self.desk.writer().claim(due, together, &limits, now)?;
                     match taken {
-                        Taken::UsedUp(limit) if pace.as_ref() == Some(&limit) => {
-                            waiting.insert(campaign, limit.ends);
-                        }
                         Taken::UsedUp(limit) => {
-                            full.insert((name.account, name.endpoint), limit.ends);
+                            let ends = now.plus(limit.ends.since(in_windows));
+                            if pace.as_ref() == Some(&limit) {
+                                waiting.insert(campaign, ends);
+                            } else {
+                                full.insert((name.account, name.endpoint), ends);
+                            }
                         }
                         Taken::AllStruck | Taken::Joined | Taken::Overtaken => {}
                         Taken::LeftAlone(left) if self.has_decider => {

@@ -34,7 +34,7 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
     let world: Arc<dyn World> = steady.clone();
     let channels = binding::channels(&project, &cx.store_dir(), &world)?;
     let mut worker = Ledger::join(&place, world.clone())?;
-    let mut carry = CarryOut::new(&mut worker, channels, snapshot.users().clone(), world.clone());
+    let mut carry = CarryOut::new(&mut worker, channels, snapshot.users().clone(), world.clone()).with_decider();
     let (mut handed_over, mut tried) = (0, Moment::now());
     let mut jumped = false;
     while !world.stopping() {
@@ -50,7 +50,11 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
             continue;
         }
         match carry.up_to(world.now(), &mut ()) {
-            Ok(carried) => handed_over += carried.accepted,
+            Ok(carried) => {
+                handed_over += carried.accepted;
+                // Who is left alone on a list is for the process that decides, which hands over, too.
+                drop(carry.left_alone());
+            }
             Err(error) if args.once => return Err(error.into()),
             Err(error) => {
                 cx.say(&error.message());

@@ -20,6 +20,7 @@ mod asking;
 mod audit;
 mod ballast;
 mod bulk;
+mod clock;
 mod claim;
 mod console;
 mod contact;
@@ -93,6 +94,7 @@ use crate::base::world::World;
 use crate::msg;
 use ballast::Ballast;
 use bulk::Bulk;
+use clock::Skew;
 use db::Connection;
 use fence::Fence;
 use place::{Access, Lock, Seat};
@@ -123,6 +125,8 @@ pub struct Writer {
     spool: Spool,
     /// Room for answers on a full disk.
     ballast: Ballast,
+    /// By how much the database's clock is ahead of this machine's.
+    skew: Skew,
 }
 
 /// One of several processes that hand over what the [`Writer`] has planned in one database.
@@ -209,7 +213,7 @@ impl Ledger {
         let ledger = Ledger { db, place: place.clone(), path, id, version: schema::VERSION };
         let spool = Spool::at(ledger.path.with_extension("spool"));
         let ballast = Ballast::at(matches!(place, Place::File(_)).then(|| ledger.path.with_extension("ballast")));
-        let mut writer = Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None, spool, ballast };
+        let mut writer = Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None, spool, ballast, skew: Skew::default() };
         if made {
             let created = Record::Created { ledger: writer.id.clone() };
             let now = writer.world.now();
