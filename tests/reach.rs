@@ -492,3 +492,61 @@ fn all_of_outlives_a_crash_at_every_write() {
         }
     }
 }
+
+// ------------------------------------------------------------------ the last message of a window
+
+/// Of campaigns that are due at one instant no more messages are planned than a window is open for; the more important ones have them.
+#[test]
+fn the_last_messages_of_every_window_are_contested() {
+    let mut limited = 0;
+    for platform in pack::platforms() {
+        for endpoint in &platform.endpoints {
+            for rule in &endpoint.contacts {
+                // What opens a channel for good may have been before anybody listened: there nothing is limited.
+                let Some(messages) = rule.messages.filter(|_| !endpoint.contacts.iter().any(Contact::lasts)) else { continue };
+                limited += 1;
+                let (platform, channel) = (&platform.platform, format!("{}.{}", platform.platform, endpoint.name));
+                let campaign = |n: u32| {
+                    format!(
+                        "campaign c{n} {{ when everyone send template T via {channel}, sandbox.file at 2026-11-11 10:00 priority {n} }}\n"
+                    )
+                };
+                let campaigns: String = (0..messages + 2).map(campaign).collect();
+                let bench = bench(&format!("tag wx address({platform})\ntemplate T {{ {} }}\n{campaigns}", fitting(&channel)), 1);
+                let topic = if rule.by == ContactKind::Subscription { "TM1" } else { "" };
+                tell_of(&bench, platform, rule.by, topic, &[0], "2026-11-11 09:59:30");
+                bench.run("2026-11-11 09:59:40", "2026-11-11 10:30");
+                let mut had: Vec<String> = bench.sent().into_iter().filter(|m| m.channel == channel).map(|m| m.campaign).collect();
+                had.sort();
+                let expected: Vec<String> = (2..messages + 2).map(|n| format!("c{n}")).collect();
+                assert_eq!(had, expected, "{channel}");
+                for late in ["c0", "c1"] {
+                    assert_eq!(bench.stopped(late, "u0"), [format!("{late}: capped")], "{channel}");
+                }
+                bench.verified();
+            }
+        }
+    }
+    assert!(limited >= 3, "{limited}");
+}
+
+/// Subscriptions count by template: those to one are no obstacle to another.
+#[test]
+fn the_last_subscription_is_contested_by_template() {
+    let bench = bench(
+        r#"tag wx address(service_account)
+        template T { platform "TM1" field thing1 = "hi" }
+        template U { platform "TM2" field thing1 = "hi" }
+        campaign a { when everyone send template T via service_account.notice at 2026-11-11 10:00 priority 2 }
+        campaign b { when everyone send template U via service_account.notice at 2026-11-11 10:00 priority 1 }
+        campaign c { when everyone send template T via service_account.notice at 2026-11-11 10:00 }"#,
+        1,
+    );
+    tell_of(&bench, "service_account", ContactKind::Subscription, "TM1", &[0], "2026-11-11 09:00");
+    tell_of(&bench, "service_account", ContactKind::Subscription, "TM2", &[0], "2026-11-11 09:00");
+    bench.run("2026-11-11 09:30", "2026-11-11 12:00");
+    let had: BTreeSet<String> = bench.sent().into_iter().map(|m| m.campaign).collect();
+    assert_eq!(had, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    assert_eq!(bench.stopped("c", "u0"), ["c: capped"]);
+    bench.verified();
+}

@@ -2,11 +2,12 @@
 //! at different instants the earlier has the slot; but until it is claimed, what is more important takes it.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::DecideError;
 use super::caps::{Contest, Kind, Limit, Name, Slots};
-use super::draft::Draft;
+use super::draft::{Draft, Window};
 use super::history::{CapScope, History};
 use super::lists::Left;
 use super::platform;
@@ -49,18 +50,29 @@ fn contest(drafts: &[Draft], users: usize) -> Contest {
 
 fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<(), DecideError> {
     let demands = demands(drafts, slots)?;
-    if demands.iter().flatten().all(|d| d.limits.is_empty()) {
+    let has_windows = drafts.iter().any(Draft::has_windows);
+    if !has_windows && demands.iter().flatten().all(|d| d.limits.is_empty()) {
         return Ok(());
     }
+    // Of each window that is open for some messages: how many it has taken now, and the campaign of the last.
+    let mut windows: BTreeMap<Window, (u32, Name)> = BTreeMap::new();
     drafts.iter_mut().for_each(|d| d.decision.takes.clear());
     let names: Vec<Name> = drafts.iter().map(|d| slots.name(&d.campaign.declared.name)).collect();
     for (draft, place) in turns(drafts) {
         let (Some(name), Some(demands)) = (names.get(draft), demands.get(draft)) else { continue };
+        let window = drafts.get(draft).and_then(|d| d.window(d.candidates.get(place)?));
         let Some(candidate) = drafts.get_mut(draft).and_then(|d| d.candidates.get_mut(place)) else { continue };
         let Some(demand) = demands.get(candidate.outlet) else { continue };
         let (user, priority) = (candidate.user, i64::from(candidate.priority));
         // A message that is stopped for what it says takes no slot from anyone.
         let stays = candidate.problem.is_none();
+        // A window that others have used up nobody gives back.
+        if let Some((window, left)) = &window
+            && let Some((_, by)) = windows.get(window).filter(|(taken, _)| taken >= left)
+        {
+            candidate.capped = Some(slots.campaign(*by).cloned());
+            continue;
+        }
         let mut takes = Vec::new();
         let mut free = slots.free(user, priority, &demand.limits);
         if free.is_err()
@@ -74,6 +86,10 @@ fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<()
             Ok(()) => {
                 if stays {
                     slots.take(user, *name, &demand.counting);
+                    if let Some((window, _)) = window {
+                        let (taken, by) = windows.entry(window).or_insert((0, *name));
+                        (*taken, *by) = (*taken + 1, *name);
+                    }
                 }
                 None
             }

@@ -13,7 +13,7 @@ use super::reach::{duplicates, reach};
 use super::render::{self, Texts};
 use super::ways::{Leaf, Way, Ways};
 use super::who::{Who, who};
-use super::windows::Planned;
+use super::windows::{Open, Planned};
 use super::{DecideError, DecideInput, ask};
 use crate::base::{Bitmap, TemplateId, UserNo};
 use crate::eval::EvalError;
@@ -50,16 +50,27 @@ pub struct Outlet<'a> {
     /// Whom its account does not reach any more.
     barred: Arc<Barred>,
     /// For whom it is open, by template; `None`: nothing is known, or it always is.
-    open: Vec<(TemplateId, Option<Bitmap>)>,
+    open: Vec<(TemplateId, Option<Open>)>,
 }
 
 impl Outlet<'_> {
     /// Whether it reaches the user at this address with a message of a template, as far as the past says.
     fn is_open(&self, template: TemplateId, user: UserNo, address: &str) -> bool {
-        let open = self.open.iter().find(|(of, _)| *of == template).and_then(|(_, open)| open.as_ref());
-        open.is_none_or(|open| open.contains(user)) && !self.barred.holds(user, address)
+        self.open(template).is_none_or(|open| open.users.contains(user)) && !self.barred.holds(user, address)
+    }
+
+    fn open(&self, template: TemplateId) -> Option<&Open> {
+        self.open.iter().find(|(of, _)| *of == template).and_then(|(_, open)| open.as_ref())
+    }
+
+    /// How many messages of a template it takes for a user, where that is known and limited.
+    fn left(&self, template: TemplateId, user: UserNo) -> Option<u32> {
+        self.open(template).and_then(|open| open.left.get(&user).copied())
     }
 }
+
+/// A user's window on a channel; of one that is open by template, with its name.
+pub type Window<'a> = (UserNo, &'a Channel, Option<&'a str>);
 
 /// The messages of one template.
 pub struct Written {
@@ -218,6 +229,21 @@ impl<'a> Draft<'a> {
         move |route, user, address| {
             outlets.get(route).and_then(|outlet| self.outlets.get(*outlet)).is_some_and(|outlet| outlet.is_open(template, user, address))
         }
+    }
+
+    /// Whether it has channels that are open for some users for so many messages.
+    pub fn has_windows(&self) -> bool {
+        self.outlets.iter().flat_map(|outlet| &outlet.open).any(|(_, open)| open.as_ref().is_some_and(|open| !open.left.is_empty()))
+    }
+
+    /// The window that a candidate's message goes through, and for how many messages it was open before this instant; `None` where there is no limit.
+    pub fn window(&self, candidate: &Candidate) -> Option<(Window<'a>, u32)> {
+        let (outlet, written) = (self.outlets.get(candidate.outlet)?, self.written.get(candidate.written)?);
+        let left = outlet.left(written.template, candidate.user)?;
+        let template = self.input.scope.program.template(written.template);
+        let planned = Planned { channel: outlet.channel, template, at: outlet.window.not_before };
+        let of_template = planned.is_by_template().then_some(&*template.declared.name);
+        Some(((candidate.user, outlet.channel, of_template), left))
     }
 
     /// The position of a channel among `outlets`.

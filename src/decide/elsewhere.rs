@@ -15,9 +15,9 @@ use super::gates::Past;
 use super::history::{History, Standing};
 use super::platform::Foreign;
 use super::reach::reach;
-use super::windows::Planned;
+use super::windows::{Open, Planned};
 use super::words::ForbiddenWords;
-use crate::base::{Bitmap, CampaignId, Date, Instant, TemplateId, UserNo};
+use crate::base::{CampaignId, Date, Instant, TemplateId, UserNo};
 use crate::eval::Scope;
 use crate::program::pack::{self, HandOver};
 use crate::program::typed::{Action, Campaign, Channel, Send, Takes, Via};
@@ -82,7 +82,7 @@ impl<'a, H: History> Elsewhere<'a, H> {
         }
         let usable = |route: usize| routes.get(route).is_some_and(|(usable, ..)| *usable);
         let open = |route: usize, user: UserNo, address: &str| {
-            let known = |open: &Option<Bitmap>| open.as_ref().is_none_or(|open| open.contains(user));
+            let known = |open: &Option<Open>| open.as_ref().is_none_or(|open| open.users.contains(user));
             routes.get(route).is_some_and(|(_, _, barred, open)| known(open) && !barred.holds(user, address))
         };
         let Some((route, address)) = reach(self.scope, via, &users, usable, open)?.pop().flatten() else { return Ok(None) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decision::Gate;
 use super::history::{Barred, History};
 use super::ways::{Leaf, Way};
-use super::windows::Planned;
+use super::windows::{Open, Planned};
 use super::{DecideError, DecideInput, ask, render};
 use crate::base::value::Shown;
 use crate::base::{Bitmap, Instant, TagId, UserNo};
@@ -156,7 +156,7 @@ impl<'h, H: History> Past<'h, H> {
     }
 
     /// Those of the users for whom a channel is open to a message; `None` where nothing is known.
-    pub fn open(&self, planned: &Planned, users: &Bitmap) -> Result<Option<Bitmap>, DecideError> {
+    pub fn open(&self, planned: &Planned, users: &Bitmap) -> Result<Option<Open>, DecideError> {
         if planned.rules().is_empty() {
             return Ok(None);
         }

@@ -3,6 +3,8 @@
 //! What users did is known from the callbacks of the platforms. Of an account that has never told of any such thing nothing is known: there
 //! the platform's own refusal has to do. So it has where something opens a channel for good: who did that before anybody listened, nobody knows.
 
+use std::collections::BTreeMap;
+
 use super::history::{Contacted, History};
 use crate::base::{Bitmap, Instant, UserNo};
 use crate::program::pack::{self, Contact, ContactKind};
@@ -11,11 +13,20 @@ use crate::program::typed::{Channel, PartKind, Piece, Template};
 /// How one of the things that open a channel stands for a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Door {
-    Open,
+    /// For so many messages; `None`: for as many as one likes.
+    Open(Option<u32>),
     /// It was open until then.
     ClosedAt(Instant),
     /// All messages that it allows since then are used up.
     UsedUp(Instant),
+}
+
+/// For whom a channel is open.
+#[derive(Clone, Debug)]
+pub struct Open {
+    pub users: Bitmap,
+    /// How many messages are left to those of them who have a limit.
+    pub left: BTreeMap<UserNo, u32>,
 }
 
 /// A message that is to go by a channel.
@@ -32,14 +43,21 @@ impl Planned<'_> {
         pack::endpoint(&self.channel.platform, &self.channel.endpoint).map_or(&[], |endpoint| &endpoint.contacts)
     }
 
+    /// Whether each message opens the channel for those of its template alone.
+    pub fn is_by_template(&self) -> bool {
+        self.rules().iter().any(|rule| rule.by.adds_up())
+    }
+
     /// Those of the users for whom the channel is open; `None` where nothing is known.
     ///
     /// # Errors
     /// Those of the history; so for all of these.
-    pub fn open<H: History>(&self, history: &H, users: &Bitmap, few: Option<&[UserNo]>) -> Result<Option<Bitmap>, H::Error> {
+    pub fn open<H: History>(&self, history: &H, users: &Bitmap, few: Option<&[UserNo]>) -> Result<Option<Open>, H::Error> {
         let (lasting, others): (Vec<&Contact>, Vec<&Contact>) = self.rules().iter().partition(|rule| rule.lasts());
         let mut open = if lasting.is_empty() { Bitmap::none(users.len()) } else { Bitmap::all(users.len()) };
-        let mut is_known = false;
+        // By user, what the rules that limit it leave; and who is open without a limit.
+        let (mut left, mut is_known) = (BTreeMap::new(), false);
+        let mut free = if lasting.is_empty() { Bitmap::none(users.len()) } else { Bitmap::all(users.len()) };
         for rule in lasting.into_iter().chain(others) {
             // What has ended is not looked at.
             let after = rule.within.map(|within| self.at.minus(within));
@@ -47,13 +65,23 @@ impl Planned<'_> {
             is_known = true;
             for (user, door) in doors {
                 match door {
-                    Door::Open => open.insert(user),
-                    Door::ClosedAt(_) | Door::UsedUp(_) if rule.lasts() => open.remove(user),
+                    Door::Open(limit) => {
+                        open.insert(user);
+                        match limit {
+                            Some(n) => _ = left.entry(user).and_modify(|most: &mut u32| *most = (*most).max(n)).or_insert(n),
+                            None => free.insert(user),
+                        }
+                    }
+                    Door::ClosedAt(_) | Door::UsedUp(_) if rule.lasts() => {
+                        open.remove(user);
+                        free.remove(user);
+                    }
                     Door::ClosedAt(_) | Door::UsedUp(_) => {}
                 }
             }
         }
-        Ok(is_known.then_some(open))
+        left.retain(|user, _| !free.contains(*user));
+        Ok(is_known.then_some(Open { users: open, left }))
     }
 
     /// How a rule stands for those who did what it asks for (after an instant, where that is given); `None` where nobody is known to have done it.
@@ -77,11 +105,12 @@ impl Planned<'_> {
         };
         let door = |c: Contacted| {
             let closes = rule.within.map(|within| c.since.plus(within));
-            let door = match (closes, rule.messages) {
+            let left = rule.messages.map(|messages| messages.saturating_mul(c.n).saturating_sub(since_then(&used, c)));
+            let door = match (closes, left) {
                 (Some(closes), _) if closes <= self.at => Door::ClosedAt(closes),
-                (_, Some(messages)) if messages.saturating_mul(c.n) as usize <= since_then(&used, c) => Door::UsedUp(c.since),
+                (_, Some(0)) => Door::UsedUp(c.since),
                 (_, Some(_) | None) if c.n == 0 => Door::UsedUp(c.since),
-                (Some(_) | None, Some(_) | None) => Door::Open,
+                (Some(_) | None, left) => Door::Open(left),
             };
             (c.user, door)
         };
@@ -90,10 +119,10 @@ impl Planned<'_> {
 }
 
 /// How many of the messages, sorted, went to a user since the instant.
-fn since_then(used: &[(UserNo, Instant)], c: Contacted) -> usize {
+fn since_then(used: &[(UserNo, Instant)], c: Contacted) -> u32 {
     let from = used.partition_point(|one| *one < (c.user, c.since));
     let to = used.partition_point(|(user, _)| *user <= c.user);
-    to.saturating_sub(from)
+    u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX)
 }
 
 /// By which id the platform knows a template; the checker lets it hold nothing but text.

@@ -125,7 +125,7 @@ fn not_open(message: &windows::Planned, ledger: &Ledger, user: UserNo, zone: Zon
         let Some(doors) = doors else { continue };
         let Msg { en, zh } = rule.after.msg();
         let said = match doors.first() {
-            Some((_, Door::Open)) => return Ok(None),
+            Some((_, Door::Open(_))) => return Ok(None),
             Some((_, Door::ClosedAt(at))) => {
                 let at = zone.show(*at);
                 msg!("{en} opened it until {at}", "{zh}（开放至 {at}）")

@@ -20,8 +20,8 @@ mod asking;
 mod audit;
 mod ballast;
 mod bulk;
-mod clock;
 mod claim;
+mod clock;
 mod console;
 mod contact;
 mod db;
@@ -213,7 +213,8 @@ impl Ledger {
         let ledger = Ledger { db, place: place.clone(), path, id, version: schema::VERSION };
         let spool = Spool::at(ledger.path.with_extension("spool"));
         let ballast = Ballast::at(matches!(place, Place::File(_)).then(|| ledger.path.with_extension("ballast")));
-        let mut writer = Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None, spool, ballast, skew: Skew::default() };
+        let mut writer =
+            Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None, spool, ballast, skew: Skew::default() };
         if made {
             let created = Record::Created { ledger: writer.id.clone() };
             let now = writer.world.now();
