@@ -44,7 +44,7 @@ fn killed_and_started_again_it_goes_on_with_every_wait() {
     assert_eq!(all, expected);
     // Started once more there is nothing left to do.
     let mut service = Service::start(&folder, &["--no-http"]);
-    until(&folder, "start", || (log(&folder).matches("serving 1 campaigns").count() == 4).then_some(()));
+    until(&folder, "start", || (log(&folder).matches("serving 1 campaign").count() == 4).then_some(()));
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(service.stop(), Some(0));
     assert_eq!(sent(&folder).len(), 9);
@@ -283,6 +283,9 @@ fn lines_that_are_no_changes_are_named() {
         ("/v1/events", "{\"event\":\"purchase\",\"user\":\"u1\",\"amount\":\"much\"}", "amount"),
         ("/v1/events", "{\"event\":\"purchase\",\"user\":\"u1\",\"amount\":1,\"at\":\"2099-01-01T00:00:00Z\"}", "5 minutes"),
         ("/v1/tags", "{\"user\":\"u1\",\"tags\":{\"height\":3}}", "height"),
+        ("/v1/tags", "{\"user\":\"u1\",\"tags\":{\"age\":3,\"age\":4}}", "`age` is there twice"),
+        ("/v1/tags", "{\"user\":\"u1\",\"tags\":{}}", "`tags` says nothing"),
+        ("/v1/tags", "{\"user\":\"u1\",", "ends before its JSON does"),
     ] {
         let (status, answer) = with_token(&at, "POST", path, body);
         assert_eq!((status, answer.contains(why)), (400, true), "{body}: {answer}");

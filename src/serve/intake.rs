@@ -4,16 +4,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant as Moment;
 
-use serde_json::Value as Json;
-
 use super::held;
 use crate::base::world::World;
 use crate::base::{Instant, Schema, Zone};
 use crate::diag::Msg;
 use crate::msg;
+use crate::store::Words;
 use crate::store::import::Reading;
-use crate::store::live::{Change, LiveWriter};
-use crate::store::{Words, words};
+use crate::store::live::{Change, LiveWriter, json_of};
 
 /// Lines of one call.
 const MOST_LINES: usize = 50_000;
@@ -120,7 +118,7 @@ impl Intake {
 }
 
 fn changes_of(line: &[u8], kind: Kind, schema: &Schema, reading: &Reading, now: Instant) -> Result<Vec<Change>, Words> {
-    let json: Json = serde_json::from_slice(line).map_err(|e| words!("not JSON: {e}", "不是 JSON：{e}"))?;
+    let json = json_of(line)?;
     match kind {
         Kind::Events => Change::of_event(&json, schema, reading, now).map(|change| vec![change]),
         Kind::Tags => Change::of_tags(&json, schema, reading, now),

@@ -146,9 +146,10 @@ pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>)
     let (slot, calls) = inbox::open();
     let server = listen.map(|listen| Server::bind(listen, office.clone(), slot, scheduler.intake()?)).transpose()?;
     let n = scheduler.project().campaigns().len();
+    let of = if n == 1 { "campaign" } else { "campaigns" };
     match server.as_ref().and_then(Server::address) {
-        Some(at) => office.journal.say(msg!("serving {n} campaigns on http://{at}", "正在服务 {n} 个活动：http://{at}")),
-        None => office.journal.say(msg!("serving {n} campaigns", "正在服务 {n} 个活动")),
+        Some(at) => office.journal.say(msg!("serving {n} {of} on http://{at}", "正在服务 {n} 个活动：http://{at}")),
+        None => office.journal.say(msg!("serving {n} {of}", "正在服务 {n} 个活动")),
     }
     thread::scope(|threads| {
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {

@@ -481,7 +481,8 @@ impl Scheduler {
             intake.declare(&self.project.program.schema, self.project.program.policy.zone);
         }
         let n = self.project.campaigns().len();
-        office.journal.say(msg!("took over the changed program: {n} campaigns", "已采用修改后的程序：{n} 个活动"));
+        let of = if n == 1 { "campaign" } else { "campaigns" };
+        office.journal.say(msg!("took over the changed program: {n} {of}", "已采用修改后的程序：{n} 个活动"));
         Ok(())
     }
 

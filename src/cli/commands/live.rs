@@ -16,7 +16,7 @@ use crate::diag::Lang;
 use crate::engine::{Failure, Project};
 use crate::msg;
 use crate::store::Words;
-use crate::store::live::{Acknowledged, Change, LiveError, LiveWriter};
+use crate::store::live::{Acknowledged, Change, LiveError, LiveWriter, json_of};
 
 /// Lines that are made durable together at most, and lines that wait to be.
 const TOGETHER: usize = 1_000;
@@ -167,9 +167,7 @@ fn stream(
                 Ok(text) if text.trim().is_empty() => tally.number += 1,
                 Ok(text) => {
                     tally.number += 1;
-                    let json = serde_json::from_str::<Json>(&text)
-                        .map_err(|e| Words { en: format!("not valid JSON ({e})"), zh: format!("不是有效的 JSON({e})") });
-                    let read = json.and_then(|json| read(&json)).map(|mut new| {
+                    let read = json_of(text.as_bytes()).and_then(|json| read(&json)).map(|mut new| {
                         let count = new.len();
                         changes.append(&mut new);
                         count

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::cell::Cell;
 use super::source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, Rows, not_utf8, row_too_long};
+use crate::store::live::not_json;
 use crate::store::{StoreError, words};
 
 pub(super) struct JsonLines {
@@ -70,11 +71,10 @@ impl Rows for JsonLines {
             ))));
         }
         let object: serde_json::Map<String, Json> = serde_json::from_str(text).map_err(|e| {
-            let column = e.column();
             let why = if e.is_data() {
                 words!("the line is not a JSON object: write `{{\"id\": …}}`", "该行不是 JSON 对象：请写成 `{{\"id\": …}}`")
             } else {
-                words!("the line is not valid JSON at character {column}: correct it", "该行在第 {column} 个字符处不是有效的 JSON：请更正")
+                not_json(&e)
             };
             Bad::Row { line, why }
         })?;

@@ -37,6 +37,12 @@ impl Change {
         let Some(Json::Object(tags)) = object.get("tags") else {
             return Err(words!("`tags` is missing: an object of tags and values", "缺少 `tags`：应为标签与值的对象"));
         };
+        if tags.is_empty() {
+            return Err(words!(
+                "`tags` says nothing: write `{{\"city\": \"Shanghai\"}}`",
+                "`tags` 没有内容：请写成 `{{\"city\": \"Shanghai\"}}`"
+            ));
+        }
         tags.iter().map(|(name, value)| Change::of_tag(&user, name, value, schema, reading, now)).collect()
     }
 
