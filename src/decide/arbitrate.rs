@@ -50,7 +50,8 @@ fn contest(drafts: &[Draft], users: usize) -> Contest {
 
 fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<(), DecideError> {
     let demands = demands(drafts, slots)?;
-    let has_windows = drafts.iter().any(Draft::has_windows);
+    // Of one run each message of a user goes through a window of its own.
+    let has_windows = drafts.len() > 1 && drafts.iter().any(Draft::has_windows);
     if !has_windows && demands.iter().flatten().all(|d| d.limits.is_empty()) {
         return Ok(());
     }
@@ -60,7 +61,7 @@ fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<()
     let names: Vec<Name> = drafts.iter().map(|d| slots.name(&d.campaign.declared.name)).collect();
     for (draft, place) in turns(drafts) {
         let (Some(name), Some(demands)) = (names.get(draft), demands.get(draft)) else { continue };
-        let window = drafts.get(draft).and_then(|d| d.window(d.candidates.get(place)?));
+        let window = drafts.get(draft).filter(|_| has_windows).and_then(|d| d.window(d.candidates.get(place)?));
         let Some(candidate) = drafts.get_mut(draft).and_then(|d| d.candidates.get_mut(place)) else { continue };
         let Some(demand) = demands.get(candidate.outlet) else { continue };
         let (user, priority) = (candidate.user, i64::from(candidate.priority));

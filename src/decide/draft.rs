@@ -65,7 +65,7 @@ impl Outlet<'_> {
 
     /// How many messages of a template it takes for a user, where that is known and limited.
     fn left(&self, template: TemplateId, user: UserNo) -> Option<u32> {
-        self.open(template).and_then(|open| open.left.get(&user).copied())
+        self.open(template).and_then(|open| open.left(user))
     }
 }
 
@@ -233,7 +233,7 @@ impl<'a> Draft<'a> {
 
     /// Whether it has channels that are open for some users for so many messages.
     pub fn has_windows(&self) -> bool {
-        self.outlets.iter().flat_map(|outlet| &outlet.open).any(|(_, open)| open.as_ref().is_some_and(|open| !open.left.is_empty()))
+        self.outlets.iter().flat_map(|outlet| &outlet.open).any(|(_, open)| open.as_ref().is_some_and(Open::is_limited))
     }
 
     /// The window that a candidate's message goes through, and for how many messages it was open before this instant; `None` where there is no limit.

@@ -3,7 +3,7 @@
 //! What users did is known from the callbacks of the platforms. Of an account that has never told of any such thing nothing is known: there
 //! the platform's own refusal has to do. So it has where something opens a channel for good: who did that before anybody listened, nobody knows.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
 use super::history::{Contacted, History};
 use crate::base::{Bitmap, Instant, UserNo};
@@ -25,8 +25,21 @@ pub enum Door {
 #[derive(Clone, Debug)]
 pub struct Open {
     pub users: Bitmap,
-    /// How many messages are left to those of them who have a limit.
-    pub left: BTreeMap<UserNo, u32>,
+    /// How many messages are left to those of them who have a limit, by user.
+    left: Vec<(UserNo, u32)>,
+}
+
+impl Open {
+    /// Whether anybody has a limit.
+    pub fn is_limited(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// How many messages are left to a user; `None` without a limit.
+    pub fn left(&self, user: UserNo) -> Option<u32> {
+        let place = self.left.binary_search_by_key(&user, |(of, _)| *of).ok()?;
+        self.left.get(place).map(|(_, n)| *n)
+    }
 }
 
 /// A message that is to go by a channel.
@@ -56,7 +69,7 @@ impl Planned<'_> {
         let (lasting, others): (Vec<&Contact>, Vec<&Contact>) = self.rules().iter().partition(|rule| rule.lasts());
         let mut open = if lasting.is_empty() { Bitmap::none(users.len()) } else { Bitmap::all(users.len()) };
         // By user, what the rules that limit it leave; and who is open without a limit.
-        let (mut left, mut is_known) = (BTreeMap::new(), false);
+        let (mut left, mut is_known) = (Vec::new(), false);
         let mut free = if lasting.is_empty() { Bitmap::none(users.len()) } else { Bitmap::all(users.len()) };
         for rule in lasting.into_iter().chain(others) {
             // What has ended is not looked at.
@@ -68,7 +81,7 @@ impl Planned<'_> {
                     Door::Open(limit) => {
                         open.insert(user);
                         match limit {
-                            Some(n) => _ = left.entry(user).and_modify(|most: &mut u32| *most = (*most).max(n)).or_insert(n),
+                            Some(n) => left.push((user, n)),
                             None => free.insert(user),
                         }
                     }
@@ -80,7 +93,10 @@ impl Planned<'_> {
                 }
             }
         }
-        left.retain(|user, _| !free.contains(*user));
+        left.retain(|(user, _)| !free.contains(*user));
+        // Of several rules the most generous one counts.
+        left.sort_unstable_by_key(|(user, n)| (*user, Reverse(*n)));
+        left.dedup_by_key(|(user, _)| *user);
         Ok(is_known.then_some(Open { users: open, left }))
     }
 
