@@ -83,6 +83,29 @@ fn the_consent_of_a_sensitive_tag_counts_as_well() {
     assert_eq!((sent(&folder).len(), why(&folder, left[0])), (3, "no_consent".into()));
 }
 
+/// A consent that counts only while it is fresh runs out by itself.
+#[test]
+fn a_consent_runs_out_by_age() {
+    let (_dir, folder) = folder("policy { consent lately }", "when everyone at SOON");
+    let zone = tagcast::base::Zone::SHANGHAI;
+    let start = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap() / 60;
+    let minute = |n: i64| zone.show(tagcast::base::Instant::from_seconds((start + n) * 60)).replace(' ', "T");
+    let program = std::fs::read_to_string(folder.join("a.campaign")).unwrap();
+    let program = program
+        .replace("tag ok bool", "tag lately bool consent base fresh 3min\ntag ok bool")
+        .replace("SOON", &minute(2).replace('T', " "));
+    std::fs::write(folder.join("a.campaign"), program).unwrap();
+    let users = "user_id,ok,ill,told,lately\nu1,true,no,true,true\nu2,true,no,true,true\nu3,true,no,true,true\nu4,true,no,true,true\n";
+    std::fs::write(folder.join("users.csv"), users).unwrap();
+    run(&folder, &["--now", &minute(1), "--until", &minute(9)]);
+    // Written in minute 0, or on a slow machine a little later: at minutes 2 and 3 it is fresh, and not for long after that.
+    let had = sent(&folder);
+    assert!((2..=3).contains(&had.len()), "{had:?}");
+    for user in ["u1", "u2", "u3", "u4"].into_iter().filter(|u| !had.contains(&format!("t {u}"))) {
+        assert_eq!(why(&folder, user), "no_consent");
+    }
+}
+
 /// A change of tags that the service has acknowledged counts from its next claim on.
 #[test]
 fn a_service_strikes_as_soon_as_consent_ends() {

@@ -5,43 +5,46 @@ use std::sync::Arc;
 
 use super::Failure;
 use super::data::Data;
-use crate::base::{Bitmap, Instant, TagId, UserNo};
+use crate::base::{Bitmap, Elapsed, Instant, TagId, UserNo};
 use crate::decide::{consenting, consents};
 use crate::deliver::ledger::{LedgerError, StillPlanned, Struck, Writer};
 use crate::eval::Scope;
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
-/// How far consent was asked about.
+/// A consent that counts only while it is fresh may run out at any time: it is asked about again so much later.
+const AGAIN: Elapsed = Elapsed::minutes(1);
+
+/// How far consent was asked about: on which data, and when.
 #[derive(Default)]
-pub struct Asked(Option<Arc<Snapshot>>);
+pub struct Asked(Option<(Arc<Snapshot>, Instant)>);
 
 impl Asked {
     /// Strikes what is planned for users who lack a consent that it needs, as the data says now; gives how many messages. Where no
-    /// consent has changed since it was asked last, there is nothing to do.
+    /// consent has changed or can have run out since it was asked last, there is nothing to do.
     ///
     /// # Errors
     /// Data or a ledger that cannot be read or written.
     pub fn strike(&mut self, program: &Program, data: &Data, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
         let asked = consent_tags(program);
-        let unchanged = |before: &Arc<Snapshot>| {
-            Arc::ptr_eq(before, &data.snapshot) || asked.iter().all(|name| before.shares_tag(&data.snapshot, name))
+        let runs_out = program.schema.tags.iter().any(|tag| tag.fresh.is_some() && asked.contains(tag.name.as_str()));
+        let unchanged = |(before, at): &(Arc<Snapshot>, Instant)| {
+            let same = Arc::ptr_eq(before, &data.snapshot) || asked.iter().all(|name| before.shares_tag(&data.snapshot, name));
+            same && !(runs_out && now >= at.plus(AGAIN))
         };
-        if !self.0.as_ref().is_some_and(unchanged) {
-            let scope = Scope { now, ..data.scope(program) };
-            match strike(&scope, ledger, now) {
-                Ok(0) => {}
-                Ok(struck) => {
-                    self.0 = Some(data.snapshot.clone());
-                    return Ok(struck);
-                }
-                // A worker claims at this moment: at the next turn it is asked again.
-                Err(Failed::Overtaken) => return Ok(0),
-                Err(Failed::For(failure)) => return Err(failure),
-            }
+        if let Some(before) = self.0.as_ref().filter(|before| unchanged(before)) {
+            self.0 = Some((data.snapshot.clone(), before.1));
+            return Ok(0);
         }
-        self.0 = Some(data.snapshot.clone());
-        Ok(0)
+        let scope = Scope { now, ..data.scope(program) };
+        let struck = match strike(&scope, ledger, now) {
+            Ok(struck) => struck,
+            // A worker claims at this moment: at the next turn it is asked again.
+            Err(Failed::Overtaken) => return Ok(0),
+            Err(Failed::For(failure)) => return Err(failure),
+        };
+        self.0 = Some((data.snapshot.clone(), now));
+        Ok(struck)
     }
 }
 

@@ -80,13 +80,13 @@ pub fn run(
     let mut decider = Decider::new(project.clone(), data, &campaigns, &ledger, world.clone())?;
     // What an earlier run has left.
     decider.rule_planned(now, &mut ledger)?;
-    decider.ask_consent(now, &mut ledger)?;
     let mut carry = CarryOut::new(&mut ledger, channels, users, world.clone()).with_decider();
 
     let mut done = Done::default();
     let mut unknown = 0;
     let mut at = now;
     let last = loop {
+        decider.ask_consent(at, carry.ledger_mut())?;
         // What an earlier instant left comes first: it is handed over before anything new is decided.
         let carried = hand_over(&mut carry, &mut decider, at, &mut unknown, progress)?;
         let mut turn = imported.arrive(at, &mut decider, now, carry.ledger_mut())?;
