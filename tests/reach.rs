@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use campaigns::{Bench, ZONE, at};
 use tagcast::base::world::{SimulatedWorld, World};
-use tagcast::base::{UserNo, Value};
+use tagcast::base::{Elapsed, UserNo, Value};
 use tagcast::deliver::channel::Page;
 use tagcast::deliver::ledger::{Ledger, MessageKey, NewCall, News, ReceiptKind, State, Told, What};
 use tagcast::diag::Lang;
@@ -223,7 +223,7 @@ fn what_lasts_is_closed_by_a_refusal() {
     bench.run("2026-11-12 09:30", "2026-11-12 12:00");
     assert_eq!(bench.got_of("c", "T"), ["u1", "u2"]);
     let (text, _) = why(&bench, "c", 0, "2026-11-12 12:00");
-    assert!(text.contains("the user's authorisation in the mini program on 2026-11-01 09:00 allows no more messages"), "{text}");
+    assert!(text.contains("the user's authorisation in the mini program on 2026-11-01 09:00 counts no more, says the platform"), "{text}");
     let (text, _) = why(&bench, "c", 2, "2026-11-12 12:00");
     assert!(!text.contains("passed over"), "{text}");
     bench.verified();
@@ -495,39 +495,146 @@ fn all_of_outlives_a_crash_at_every_write() {
 
 // ------------------------------------------------------------------ the last message of a window
 
-/// Of campaigns that are due at one instant no more messages are planned than a window is open for; the more important ones have them.
-#[test]
-fn the_last_messages_of_every_window_are_contested() {
-    let mut limited = 0;
+/// A window of a pack that is open for so many messages: its account, its channel, its rule and how many.
+type Window = (&'static str, String, &'static Contact, u32);
+
+/// Each of them.
+fn limited() -> Vec<Window> {
+    let mut all = Vec::new();
     for platform in pack::platforms() {
         for endpoint in &platform.endpoints {
-            for rule in &endpoint.contacts {
-                // What opens a channel for good may have been before anybody listened: there nothing is limited.
-                let Some(messages) = rule.messages.filter(|_| !endpoint.contacts.iter().any(Contact::lasts)) else { continue };
-                limited += 1;
-                let (platform, channel) = (&platform.platform, format!("{}.{}", platform.platform, endpoint.name));
-                let campaign = |n: u32| {
-                    format!(
-                        "campaign c{n} {{ when everyone send template T via {channel}, sandbox.file at 2026-11-11 10:00 priority {n} }}\n"
-                    )
-                };
-                let campaigns: String = (0..messages + 2).map(campaign).collect();
-                let bench = bench(&format!("tag wx address({platform})\ntemplate T {{ {} }}\n{campaigns}", fitting(&channel)), 1);
-                let topic = if rule.by == ContactKind::Subscription { "TM1" } else { "" };
-                tell_of(&bench, platform, rule.by, topic, &[0], "2026-11-11 09:59:30");
-                bench.run("2026-11-11 09:59:40", "2026-11-11 10:30");
-                let mut had: Vec<String> = bench.sent().into_iter().filter(|m| m.channel == channel).map(|m| m.campaign).collect();
-                had.sort();
-                let expected: Vec<String> = (2..messages + 2).map(|n| format!("c{n}")).collect();
-                assert_eq!(had, expected, "{channel}");
-                for late in ["c0", "c1"] {
-                    assert_eq!(bench.stopped(late, "u0"), [format!("{late}: capped")], "{channel}");
-                }
-                bench.verified();
-            }
+            // What opens a channel for good may have been before anybody listened: there nothing is limited.
+            let rules = endpoint.contacts.iter().filter(|_| !endpoint.contacts.iter().any(Contact::lasts));
+            let channel = format!("{}.{}", platform.platform, endpoint.name);
+            all.extend(rules.filter_map(|rule| Some((&*platform.platform, channel.clone(), rule, rule.messages?))));
         }
     }
-    assert!(limited >= 3, "{limited}");
+    assert!(all.len() >= 3, "{all:?}");
+    all
+}
+
+/// These campaigns by a channel, and users who opened it just before.
+fn opened(of: &Window, campaigns: &str, users: u32, when: &str) -> Bench {
+    let (platform, channel, rule, _) = of;
+    let bench = bench(&format!("tag wx address({platform})\ntemplate T {{ {} }}\n{campaigns}", fitting(channel)), users as usize);
+    let topic = if rule.by == ContactKind::Subscription { "TM1" } else { "" };
+    tell_of(&bench, platform, rule.by, topic, &(0..users).collect::<Vec<_>>(), when);
+    bench
+}
+
+/// Whether a window stays open while messages wait.
+fn is_long((_, _, rule, _): &Window) -> bool {
+    rule.within.is_none_or(|within| within >= Elapsed::hours(24))
+}
+
+/// Of campaigns that are due at one instant no more messages are planned than a window is open for; the more important ones have them, the
+/// others go by the next channel.
+#[test]
+fn the_last_messages_of_every_window_are_contested() {
+    for window in limited() {
+        let (_, channel, _, messages) = &window;
+        let campaign = |n: u32| {
+            format!("campaign c{n} {{ when everyone send template T via {channel}, sandbox.file at 2026-11-11 10:00 priority {n} }}\n")
+        };
+        let campaigns: String = (0..messages + 2).map(campaign).collect();
+        let bench = opened(&window, &campaigns, 1, "2026-11-11 09:59:30");
+        bench.run("2026-11-11 09:59:40", "2026-11-11 10:30");
+        let by = |by: &str| -> BTreeSet<String> { bench.sent().into_iter().filter(|m| m.channel == by).map(|m| m.campaign).collect() };
+        assert_eq!(by(channel), (2..messages + 2).map(|n| format!("c{n}")).collect(), "{channel}");
+        assert_eq!(by("sandbox.file"), BTreeSet::from(["c0".to_owned(), "c1".to_owned()]), "{channel}");
+        bench.verified();
+    }
+}
+
+/// What is more important takes a message of a window from what still waits to be handed over, and not from what is.
+#[test]
+fn a_message_of_a_window_is_taken_until_it_is_claimed() {
+    const USERS: u32 = 6;
+    for window in limited().into_iter().filter(is_long) {
+        let (_, channel, _, messages) = &window;
+        let low = |n: u32| {
+            format!(
+                "campaign low{n} {{ when everyone send template T via {channel} at 2026-11-11 09:00 pace 1 per minute deadline 40min }}\n"
+            )
+        };
+        let high = format!("campaign high {{ when everyone send template T via {channel} at 2026-11-11 09:02 priority 80 }}\n");
+        let equal = format!("campaign equal {{ when everyone send template T via {channel} at 2026-11-11 09:02 }}\n");
+        let campaigns: String = (0..*messages).map(low).chain([high, equal]).collect();
+        let bench = opened(&window, &campaigns, USERS, "2026-11-11 08:59:30");
+        bench.run("2026-11-11 08:59:40", "2026-11-11 12:00");
+        let sent = bench.sent();
+        let got = |campaign: &str| -> BTreeSet<&str> {
+            sent.iter().filter(|m| m.campaign.starts_with(campaign)).map(|m| m.user.as_str()).collect()
+        };
+        let high = got("high");
+        assert!(!high.is_empty() && high.len() < USERS as usize, "{channel} {high:?}");
+        assert!(got("equal").is_empty(), "{channel}");
+        for user in 0..USERS {
+            let name = format!("u{user}");
+            assert_eq!(sent.iter().filter(|m| m.user == name).count(), *messages as usize, "{channel} {name}");
+            let capped: Vec<u32> =
+                (0..*messages).filter(|n| bench.stopped(&format!("low{n}"), &name) == [format!("low{n}: capped")]).collect();
+            assert_eq!(capped.len(), usize::from(high.contains(&*name)), "{channel} {name} {capped:?}");
+            let reason = if high.contains(&*name) { vec![] } else { vec!["high: unreachable".to_owned()] };
+            assert_eq!(bench.stopped("high", &name), reason, "{channel}");
+        }
+        bench.verified();
+    }
+}
+
+/// Long windows that are opened anew by the last of what the user did.
+fn renewed() -> impl Iterator<Item = Window> {
+    limited().into_iter().filter(|window| is_long(window) && !window.2.by.adds_up())
+}
+
+/// Messages of `low` to four users wait for their turn, a minute after each other, when these users open the window anew. Other campaigns follow.
+fn waiting_from_before(window: &Window, opening: &[u32], others: impl Iterator<Item = String>) -> Bench {
+    let (platform, channel, rule, _) = window;
+    let low =
+        format!("campaign low {{ when everyone send template T via {channel} at 2026-11-11 09:00 pace 1 per minute deadline 40min }}\n");
+    let bench = opened(window, &others.chain([low]).collect::<String>(), 4, "2026-11-11 08:59:30");
+    bench.run("2026-11-11 08:59:40", "2026-11-11 09:00:10");
+    tell(&bench, platform, rule.by, opening, "2026-11-11 09:00:30");
+    bench.run("2026-11-11 09:00:40", "2026-11-11 12:00");
+    bench
+}
+
+/// What was planned before a user opened the window anew goes through the new one and counts there.
+#[test]
+fn what_waits_from_an_earlier_window_counts_in_the_new_one() {
+    for window in renewed() {
+        let (_, channel, _, messages) = &window;
+        let other =
+            |n: u32| format!("campaign other{n} {{ when everyone send template T via {channel} at 2026-11-11 09:02 priority 90 }}\n");
+        let high = format!("campaign high {{ when everyone send template T via {channel} at 2026-11-11 09:04 priority 80 }}\n");
+        // u1 and u2 have it from `low` before `other` comes, u3 after that.
+        let bench = waiting_from_before(&window, &[1, 2, 3], (0..*messages - 1).map(other).chain([high]));
+        let sent = bench.sent();
+        for user in ["u0", "u1", "u2", "u3"] {
+            let got = |campaign: &str| sent.iter().filter(|m| m.user == user && m.campaign.starts_with(campaign)).count();
+            assert_eq!((got("low"), got("other"), got("high")), (1, *messages as usize - 1, 0), "{channel} {user}");
+            assert_eq!(bench.stopped("high", user), ["high: unreachable"], "{channel} {user}");
+        }
+        bench.verified();
+    }
+}
+
+/// It ends where the new window is used up when its turn comes; what is planned for that one gives it no room, nor takes any from it.
+#[test]
+fn what_waits_from_an_earlier_window_ends_where_the_new_one_is_used_up() {
+    for window in renewed() {
+        let (_, channel, _, messages) = &window;
+        let other =
+            |n: u32| format!("campaign other{n} {{ when everyone send template T via {channel} at 2026-11-11 09:01 priority 90 }}\n");
+        let high = format!("campaign high {{ when everyone send template T via {channel} at 2026-11-11 09:02 priority 99 }}\n");
+        let bench = waiting_from_before(&window, &[3], (0..*messages).map(other).chain([high]));
+        let sent = bench.sent();
+        let got = |campaign: &str| sent.iter().filter(|m| m.user == "u3" && m.campaign.starts_with(campaign)).count();
+        assert_eq!((got("low"), got("other"), got("high")), (0, *messages as usize, 0), "{channel}");
+        assert_eq!(bench.stopped("high", "u3"), ["high: unreachable"], "{channel}");
+        assert_eq!(bench.ledger().reports(Some("low")).unwrap()[0].in_state(State::Expired), 1, "{channel}");
+        bench.verified();
+    }
 }
 
 /// Subscriptions count by template: those to one are no obstacle to another.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::DecideError;
 use super::caps::{Contest, Kind, Limit, Name, Slots};
 use super::draft::{Draft, Window};
-use super::history::{CapScope, History};
-use super::lists::Left;
+use super::history::{CapScope, History, Standing};
+use super::move_on::Left;
 use super::platform;
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::{Campaign, Cap, Program};
@@ -20,17 +20,32 @@ struct Demand {
     counting: Vec<usize>,
 }
 
+/// What goes now through a window that is open for some messages.
+#[derive(Clone, Copy, Default)]
+struct Passed {
+    messages: u32,
+    /// How many gave way to them.
+    freed: u32,
+    /// The campaign of the last.
+    last: Option<Name>,
+}
+
 /// Says of each candidate whether it gets its slots.
 pub fn arbitrate<H: History>(drafts: &mut [Draft], history: &H) -> Result<(), DecideError> {
     let users = drafts.iter().map(|d| d.decision.users).max().unwrap_or(0);
     let mut left: Vec<Left> = vec![Left::new(); drafts.len()];
     loop {
-        // A list that turns out too short gives its slots back: then all is looked at again. Each time more candidates have come to the end
-        // of their channels, so this ends.
-        hand_out(drafts, &mut Slots::new(history, users, contest(drafts, users)))?;
+        // Who moves on to another channel gives the slots of the one before back: then all is looked at again. Each time more candidates have
+        // come to the end of their channels, so this ends.
         let mut mended = false;
-        for (draft, left) in drafts.iter_mut().zip(&mut left).filter(|(draft, _)| draft.has_lists()) {
-            mended |= draft.mend_short_lists(left)?;
+        let lost = hand_out(drafts, &mut Slots::new(history, users, contest(drafts, users)))?;
+        for ((draft, left), lost) in drafts.iter_mut().zip(&mut left).zip(lost) {
+            mended |= draft.move_on(&lost, left)?.len() < lost.len();
+        }
+        if !mended {
+            for (draft, left) in drafts.iter_mut().zip(&mut left).filter(|(draft, _)| draft.has_lists()) {
+                mended |= draft.mend_short_lists(left)?;
+            }
         }
         if !mended {
             return Ok(());
@@ -48,58 +63,64 @@ fn contest(drafts: &[Draft], users: usize) -> Contest {
     }
 }
 
-fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<(), DecideError> {
+/// Gives the slots away; by draft those candidates who find the window of their channel used up.
+fn hand_out<H: History>(drafts: &mut [Draft], slots: &mut Slots<H>) -> Result<Vec<Vec<usize>>, DecideError> {
     let demands = demands(drafts, slots)?;
+    let mut lost: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
     // Of one run each message of a user goes through a window of its own.
-    let has_windows = drafts.len() > 1 && drafts.iter().any(Draft::has_windows);
+    let has_windows = if drafts.len() > 1 { drafts.iter().any(Draft::has_windows) } else { drafts.iter().any(Draft::wants_room) };
     if !has_windows && demands.iter().flatten().all(|d| d.limits.is_empty()) {
-        return Ok(());
+        return Ok(lost);
     }
-    // Of each window that is open for some messages: how many it has taken now, and the campaign of the last.
-    let mut windows: BTreeMap<Window, (u32, Name)> = BTreeMap::new();
+    let mut windows: BTreeMap<Window, Passed> = BTreeMap::new();
     drafts.iter_mut().for_each(|d| d.decision.takes.clear());
     let names: Vec<Name> = drafts.iter().map(|d| slots.name(&d.campaign.declared.name)).collect();
     for (draft, place) in turns(drafts) {
-        let (Some(name), Some(demands)) = (names.get(draft), demands.get(draft)) else { continue };
-        let window = drafts.get(draft).filter(|_| has_windows).and_then(|d| d.window(d.candidates.get(place)?));
-        let Some(candidate) = drafts.get_mut(draft).and_then(|d| d.candidates.get_mut(place)) else { continue };
+        let (Some(name), Some(demands), Some(of)) = (names.get(draft), demands.get(draft), drafts.get(draft)) else { continue };
+        let Some(candidate) = of.candidates.get(place) else { continue };
         let Some(demand) = demands.get(candidate.outlet) else { continue };
         let (user, priority) = (candidate.user, i64::from(candidate.priority));
         // A message that is stopped for what it says takes no slot from anyone.
         let stays = candidate.problem.is_none();
-        // A window that others have used up nobody gives back.
-        if let Some((window, left)) = &window
-            && let Some((_, by)) = windows.get(window).filter(|(taken, _)| taken >= left)
-        {
-            candidate.capped = Some(slots.campaign(*by).cloned());
-            continue;
-        }
+        let window = if has_windows { of.window(candidate) } else { None };
+        let passed = window.and_then(|(window, _)| windows.get(&window).copied()).unwrap_or_default();
+        let is_full = window.is_some_and(|(_, left)| passed.messages >= left.messages.saturating_add(passed.freed));
+        let planned = of.planned_of(candidate);
+        let shares = |standing: &Standing| planned.as_ref().zip(window).is_some_and(|(planned, (_, left))| planned.shares(left, standing));
+        let free = slots.free(user, priority, &demand.limits);
         let mut takes = Vec::new();
-        let mut free = slots.free(user, priority, &demand.limits);
-        if free.is_err()
-            && stays
-            && let Some(room) = slots.make_room(user, priority, &demand.limits).map_err(DecideError::history)?
-        {
-            (takes, free) = (room, Ok(()));
-        }
-        candidate.capped = match free {
-            Err(winner) => Some(winner.and_then(|w| slots.campaign(w)).map(Arc::clone)),
-            Ok(()) => {
-                if stays {
-                    slots.take(user, *name, &demand.counting);
-                    if let Some((window, _)) = window {
-                        let (taken, by) = windows.entry(window).or_insert((0, *name));
-                        (*taken, *by) = (*taken + 1, *name);
-                    }
-                }
-                None
-            }
+        let mut capped = match free {
+            _ if is_full => Some(passed.last),
+            Err(winner) => Some(winner),
+            Ok(()) => None,
         };
-        if let Some(draft) = drafts.get_mut(draft) {
-            draft.decision.takes.extend(takes);
+        if capped.is_some()
+            && stays
+            && let Some(room) = slots.make_room(user, priority, &demand.limits, is_full.then_some(&shares)).map_err(DecideError::history)?
+        {
+            (takes, capped) = (room, None);
+        }
+        if capped.is_none() && stays {
+            slots.take(user, *name, &demand.counting);
+            if let Some((window, _)) = window {
+                let freed = takes.iter().filter(|take| shares(&take.from.standing)).count();
+                let passed = windows.entry(window).or_default();
+                passed.messages = passed.messages.saturating_add(1);
+                passed.freed = passed.freed.saturating_add(u32::try_from(freed).unwrap_or(u32::MAX));
+                passed.last = Some(*name);
+            }
+        }
+        let Some(of) = drafts.get_mut(draft) else { continue };
+        of.decision.takes.extend(takes);
+        let winner = capped.map(|winner| winner.and_then(|w| slots.campaign(w)).map(Arc::clone));
+        if winner.is_some() && is_full && stays {
+            lost.get_mut(draft).into_iter().for_each(|lost: &mut Vec<usize>| lost.push(place));
+        }
+        if let Some(candidate) = of.candidates.get_mut(place) {
+            candidate.capped = winner;
         }
     }
-    Ok(())
+    Ok(lost)
 }
 
 /// The caps that a campaign's messages must keep, each with what it counts.

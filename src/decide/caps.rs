@@ -146,7 +146,7 @@ impl<'h, H: History> Slots<'h, H> {
         let mut column = Column { scope: scope.clone(), period, messages: vec![0; self.users], latest: Vec::new() };
         match (period, &scope.channel) {
             (Period::Span(from, until), Some(channel)) => {
-                for (user, _) in self.history.sent_since(channel, None, from, None)?.into_iter().filter(|(_, at)| *at < until) {
+                for (user, _) in self.history.sent_since(channel, from)?.into_iter().filter(|(_, at)| *at < until) {
                     column.add(user, NOBODY);
                 }
             }
@@ -187,11 +187,17 @@ impl<'h, H: History> Slots<'h, H> {
     }
 
     /// Takes slots from less important messages of the user that are not claimed yet, the least important first, so that one is free under
-    /// every limit. `None`, and nothing taken, where these are not enough.
+    /// every limit, and with `among` at least one that is of these. `None`, and nothing taken, where these are not enough.
     ///
     /// # Errors
     /// Those of the history.
-    pub fn make_room(&mut self, user: UserNo, priority: i64, limits: &[Limit]) -> Result<Option<Vec<Take>>, H::Error> {
+    pub fn make_room(
+        &mut self,
+        user: UserNo,
+        priority: i64,
+        limits: &[Limit],
+        among: Option<&dyn Fn(&Standing) -> bool>,
+    ) -> Result<Option<Vec<Take>>, H::Error> {
         if self.unclaimed.is_none() {
             let Contest { users, highest, now } = &self.contest;
             let mut found = self.history.unclaimed(users, *highest, *now)?;
@@ -200,6 +206,14 @@ impl<'h, H: History> Slots<'h, H> {
         }
         let Some(mine) = self.unclaimed.as_ref().and_then(|all| all.get(&user)) else { return Ok(None) };
         let mut chosen: Vec<usize> = Vec::new();
+        let weakest = |chosen: &[usize], is_one: &dyn Fn(&Standing) -> bool| {
+            let is_free = |(i, one): (usize, &Unclaimed)| !chosen.contains(&i) && one.standing.priority < priority && is_one(&one.standing);
+            mine.iter().enumerate().position(is_free)
+        };
+        if let Some(among) = among {
+            let Some(next) = weakest(&chosen, among) else { return Ok(None) };
+            chosen.push(next);
+        }
         for limit in limits {
             let most = limit.most(priority);
             for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
@@ -207,11 +221,7 @@ impl<'h, H: History> Slots<'h, H> {
                     |chosen: &[usize]| chosen.iter().filter_map(|i| mine.get(*i)).filter(|one| column.counts(&one.standing)).count();
                 let taken = column.messages.get(user.index()).copied().unwrap_or(0) as usize;
                 while taken.saturating_sub(freed(&chosen)) >= most as usize {
-                    let next = mine
-                        .iter()
-                        .enumerate()
-                        .position(|(i, one)| one.standing.priority < priority && !chosen.contains(&i) && column.counts(&one.standing));
-                    let Some(next) = next else { return Ok(None) };
+                    let Some(next) = weakest(&chosen, &|standing| column.counts(standing)) else { return Ok(None) };
                     chosen.push(next);
                 }
             }

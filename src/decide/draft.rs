@@ -7,13 +7,13 @@ use rayon::prelude::*;
 use super::content::{Judge, Problem};
 use super::decision::{Decision, Gate};
 use super::gates::{self, Gates, Past};
-use super::history::{Barred, History};
+use super::history::{Barred, History, Unclaimed};
 use super::lottery::Lottery;
 use super::reach::{duplicates, reach};
 use super::render::{self, Texts};
 use super::ways::{Leaf, Way, Ways};
 use super::who::{Who, who};
-use super::windows::{Open, Planned};
+use super::windows::{Left, Open, Planned};
 use super::{DecideError, DecideInput, ask};
 use crate::base::{Bitmap, TemplateId, UserNo};
 use crate::eval::EvalError;
@@ -63,8 +63,8 @@ impl Outlet<'_> {
         self.open.iter().find(|(of, _)| *of == template).and_then(|(_, open)| open.as_ref())
     }
 
-    /// How many messages of a template it takes for a user, where that is known and limited.
-    fn left(&self, template: TemplateId, user: UserNo) -> Option<u32> {
+    /// What is left to a user of a template's messages, where that is known and limited.
+    fn left(&self, template: TemplateId, user: UserNo) -> Option<Left> {
         self.open(template).and_then(|open| open.left(user))
     }
 }
@@ -233,17 +233,34 @@ impl<'a> Draft<'a> {
 
     /// Whether it has channels that are open for some users for so many messages.
     pub fn has_windows(&self) -> bool {
-        self.outlets.iter().flat_map(|outlet| &outlet.open).any(|(_, open)| open.as_ref().is_some_and(Open::is_limited))
+        self.opens().any(Open::is_limited)
     }
 
-    /// The window that a candidate's message goes through, and for how many messages it was open before this instant; `None` where there is no limit.
-    pub fn window(&self, candidate: &Candidate) -> Option<(Window<'a>, u32)> {
+    /// Whether some of its messages can only go where others give way.
+    pub fn wants_room(&self) -> bool {
+        self.opens().any(Open::wants_room)
+    }
+
+    fn opens(&self) -> impl Iterator<Item = &Open> {
+        self.outlets.iter().flat_map(|outlet| &outlet.open).filter_map(|(_, open)| open.as_ref())
+    }
+
+    /// The window that a candidate's message goes through, and what was left of it before this instant; `None` where there is no limit.
+    pub fn window(&self, candidate: &Candidate) -> Option<(Window<'a>, Left)> {
         let (outlet, written) = (self.outlets.get(candidate.outlet)?, self.written.get(candidate.written)?);
         let left = outlet.left(written.template, candidate.user)?;
-        let template = self.input.scope.program.template(written.template);
-        let planned = Planned { channel: outlet.channel, template, at: outlet.window.not_before };
-        let of_template = planned.is_by_template().then_some(&*template.declared.name);
+        let planned = self.planned(outlet, written.template);
+        let of_template = planned.is_by_template().then_some(&*planned.template.declared.name);
         Some(((candidate.user, outlet.channel, of_template), left))
+    }
+
+    /// What a candidate's message is on its channel.
+    pub fn planned_of(&self, candidate: &Candidate) -> Option<Planned<'a>> {
+        Some(self.planned(self.outlets.get(candidate.outlet)?, self.written.get(candidate.written)?.template))
+    }
+
+    fn planned(&self, outlet: &Outlet<'a>, template: TemplateId) -> Planned<'a> {
+        Planned { channel: outlet.channel, template: self.input.scope.program.template(template), at: outlet.window.not_before }
     }
 
     /// The position of a channel among `outlets`.
@@ -273,22 +290,55 @@ impl<'a> Draft<'a> {
                 self.outlets.len() - 1
             }
         };
-        if let Some(outlet) = self.outlets.get_mut(number)
-            && outlet.open.iter().all(|(known, _)| *known != template)
-        {
-            let planned = Planned { channel, template: program.template(template), at: outlet.window.not_before };
-            outlet.open.push((template, past.open(&planned, users)?));
+        if let Some(outlet) = self.outlets.get(number).filter(|outlet| outlet.open.iter().all(|(known, _)| *known != template)) {
+            let planned = self.planned(outlet, template);
+            let mut open = past.open(&planned, users)?;
+            if let Some(open) = &mut open {
+                self.let_through(open, &planned, users, past)?;
+            }
+            if let Some(outlet) = self.outlets.get_mut(number) {
+                outlet.open.push((template, open));
+            }
         }
         Ok(number)
     }
 
+    /// Opens a channel for those for whom it is used up by what is less important and still waits to be handed over.
+    fn let_through<H: History>(&self, open: &mut Open, planned: &Planned, users: &Bitmap, past: &mut Past<H>) -> Result<(), DecideError> {
+        let used_up = open.used_up(users);
+        if used_up.is_empty() {
+            return Ok(());
+        }
+        let priorities = self.priorities(&used_up)?;
+        let highest = priorities.iter().copied().max().unwrap_or(0);
+        let waiting = past.unclaimed(&used_up, i64::from(highest), self.input.due)?;
+        for (user, priority) in used_up.iter().zip(priorities) {
+            let gives_way =
+                |left: Left, one: &Unclaimed| one.standing.priority < i64::from(priority) && planned.shares(left, &one.standing);
+            if let (Some(left), Some(waiting)) = (open.left(user), waiting.get(&user))
+                && waiting.iter().any(|one| gives_way(left, one))
+            {
+                open.users.insert(user);
+            }
+        }
+        Ok(())
+    }
+
+    /// The priority of each of the users' messages, in their order.
+    fn priorities(&self, users: &Bitmap) -> Result<Vec<i32>, EvalError> {
+        let Some(priority) = &self.campaign.priority.value else { return Ok(vec![0; users.count()]) };
+        // Beyond the range of i32 the nearest of its ends.
+        Ok(ask::numbers(self.input.scope, priority, users)?.into_iter().map(|number| number.round() as i32).collect())
+    }
+
     fn set_priorities(&mut self, users: &Bitmap) -> Result<(), EvalError> {
-        let Some(priority) = &self.campaign.priority.value else { return Ok(()) };
+        if self.campaign.priority.value.is_none() {
+            return Ok(());
+        }
         let mut by_user = vec![0; self.decision.users];
-        for (user, number) in users.iter().zip(ask::numbers(self.input.scope, priority, users)?) {
+        for (user, priority) in users.iter().zip(self.priorities(users)?) {
             if let Some(slot) = by_user.get_mut(user.index()) {
-                // Beyond the range of i32 the nearest of its ends.
-                *slot = number.round() as i32;
+                *slot = priority;
             }
         }
         for candidate in &mut self.candidates {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::decision::Gate;
-use super::history::{Barred, History};
+use super::history::{Barred, History, Unclaimed};
 use super::ways::{Leaf, Way};
 use super::windows::{Open, Planned};
 use super::{DecideError, DecideInput, ask, render};
@@ -161,6 +161,11 @@ impl<'h, H: History> Past<'h, H> {
             return Ok(None);
         }
         planned.open(self.history, users, few(users).as_deref()).map_err(DecideError::history)
+    }
+
+    /// What of these users' messages waits to be handed over and is less important.
+    pub fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, DecideError> {
+        self.history.unclaimed(users, below, now).map_err(DecideError::history)
     }
 
     fn last_planned(&mut self, campaign: &str) -> Result<&BTreeMap<UserNo, Instant>, DecideError> {

@@ -50,6 +50,7 @@ pub struct Standing {
     /// Where the ledger keeps them.
     pub segment: i64,
     pub campaign: String,
+    pub template: String,
     pub purpose: Purpose,
     pub channel: Channel,
     /// The day that they count on.
@@ -148,8 +149,15 @@ pub trait History {
         Ok(None)
     }
 
-    /// Messages that count, on a channel (of a template, where one is given), with their planned hand-over, from an instant on: sorted.
-    fn sent_since(
+    /// Messages that count, on a channel, with their planned hand-over, from an instant on: sorted.
+    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, Self::Error> {
+        let _ = (channel, from);
+        Ok(Vec::new())
+    }
+
+    /// Messages that count, on a channel (of a template, where one is given), with their hand-over, planned or, where that was later, begun; from
+    /// an instant on, of all or of few: sorted.
+    fn through_since(
         &self,
         channel: &Channel,
         template: Option<&str>,

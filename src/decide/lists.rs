@@ -3,15 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ask;
 use super::content::Problem;
 use super::draft::Draft;
-use super::reach::reach;
-use super::ways::{Leaf, Way};
+use super::move_on::Left;
 use crate::eval::EvalError;
-
-/// The channels that a candidate has come from, by its position.
-pub type Left = BTreeMap<usize, Vec<usize>>;
 
 impl Draft<'_> {
     pub fn has_lists(&self) -> bool {
@@ -31,42 +26,11 @@ impl Draft<'_> {
         let is_short = |outlet: usize, size: usize| self.outlets.get(outlet).is_some_and(|o| (size as u64) < u64::from(o.list_min));
         let short: Vec<usize> =
             lists.into_iter().filter(|((_, _, outlet, _), list)| is_short(*outlet, list.len())).flat_map(|(_, list)| list).collect();
-        for member in &short {
-            self.take_next_channel(*member, left.entry(*member).or_default())?;
+        for member in self.move_on(&short, left)? {
+            if let Some(candidate) = self.candidates.get_mut(member) {
+                candidate.problem = Some(Problem::TooFewForList);
+            }
         }
         Ok(!short.is_empty())
-    }
-
-    fn take_next_channel(&mut self, member: usize, left: &mut Vec<usize>) -> Result<(), EvalError> {
-        let Some(candidate) = self.candidates.get(member) else { return Ok(()) };
-        let (user, written, text) = (candidate.user, candidate.written, candidate.text);
-        left.push(candidate.outlet);
-        let mut next = None;
-        // Who gets one message on each channel has no other channel for this one.
-        if let Some(Way { leaf: Leaf::Send { template, via }, users, .. }) = self.ways.get(candidate.way).filter(|_| candidate.leg == 0) {
-            let (via, user) = (*via, ask::only(users.len(), user));
-            // All channels of the way are there since it was looked for them the first time.
-            let outlets: Vec<usize> = via.routes.iter().filter_map(|route| self.outlet_of(&route.channel)).collect();
-            let unused = |route: usize| outlets.get(route).is_some_and(|outlet| !left.contains(outlet));
-            let place = reach(self.input.scope, via, &user, unused, self.is_open(&outlets, *template))?.pop().flatten();
-            next = place.and_then(|(route, address)| Some((*outlets.get(route)?, address)));
-        }
-        // An address occurs once in a run and channel.
-        let is_taken = |place: &(usize, std::sync::Arc<str>)| self.candidates.iter().any(|c| c.outlet == place.0 && c.address == place.1);
-        let next = next.filter(|place| !is_taken(place));
-        let problem = match &next {
-            None => Some(Problem::TooFewForList),
-            Some((outlet, _)) => {
-                let message = text.and_then(|text| self.written.get(written)?.texts.all.get(text as usize));
-                message.zip(self.judge_of(written, *outlet)).and_then(|(message, judge)| judge.judge(message))
-            }
-        };
-        if let Some(candidate) = self.candidates.get_mut(member) {
-            candidate.problem = problem;
-            if let Some((outlet, address)) = next {
-                (candidate.outlet, candidate.address) = (outlet, address);
-            }
-        }
-        Ok(())
     }
 }

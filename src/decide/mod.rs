@@ -21,6 +21,7 @@ pub mod history;
 mod lists;
 pub mod load;
 pub mod lottery;
+mod move_on;
 pub mod platform;
 mod reach;
 pub mod render;

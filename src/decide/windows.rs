@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use super::history::{Contacted, History};
+use super::history::{Contacted, History, Standing};
 use crate::base::{Bitmap, Instant, UserNo};
 use crate::program::pack::{self, Contact, ContactKind};
 use crate::program::typed::{Channel, PartKind, Piece, Template};
@@ -14,31 +14,52 @@ use crate::program::typed::{Channel, PartKind, Piece, Template};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Door {
     /// For so many messages; `None`: for as many as one likes.
-    Open(Option<u32>),
+    Open(Option<Left>),
     /// It was open until then.
     ClosedAt(Instant),
     /// All messages that it allows since then are used up.
     UsedUp(Instant),
+    /// The platform said so, of what was done then.
+    Shut(Instant),
 }
 
 /// For whom a channel is open.
 #[derive(Clone, Debug)]
 pub struct Open {
     pub users: Bitmap,
-    /// How many messages are left to those of them who have a limit, by user.
-    left: Vec<(UserNo, u32)>,
+    /// What is left to those who have a limit, by user; of those for whom it is not open nothing.
+    left: Vec<(UserNo, Left)>,
+}
+
+/// What is left to a user who did something that opens a channel for so many messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Left {
+    pub messages: u32,
+    /// Messages from then on count.
+    pub since: Instant,
 }
 
 impl Open {
-    /// Whether anybody has a limit.
+    /// Whether anybody who is let through has a limit.
     pub fn is_limited(&self) -> bool {
-        !self.left.is_empty()
+        self.left.iter().any(|(user, _)| self.users.contains(*user))
     }
 
-    /// How many messages are left to a user; `None` without a limit.
-    pub fn left(&self, user: UserNo) -> Option<u32> {
+    /// What is left to a user; `None` without a limit.
+    pub fn left(&self, user: UserNo) -> Option<Left> {
         let place = self.left.binary_search_by_key(&user, |(of, _)| *of).ok()?;
-        self.left.get(place).map(|(_, n)| *n)
+        self.left.get(place).map(|(_, left)| *left)
+    }
+
+    /// Those of the users for whom it would be open if others had not used it up.
+    pub fn used_up(&self, among: &Bitmap) -> Bitmap {
+        let used_up = self.left.iter().filter(|(user, left)| left.messages == 0 && among.contains(*user));
+        Bitmap::from_users(among.len(), used_up.map(|(user, _)| *user))
+    }
+
+    /// Whether somebody is let through who has nothing left.
+    pub fn wants_room(&self) -> bool {
+        self.left.iter().any(|(user, left)| left.messages == 0 && self.users.contains(*user))
     }
 }
 
@@ -61,6 +82,13 @@ impl Planned<'_> {
         self.rules().iter().any(|rule| rule.by.adds_up())
     }
 
+    /// Whether a message that is planned already goes through the same window of its user.
+    pub fn shares(&self, left: Left, standing: &Standing) -> bool {
+        standing.channel == *self.channel
+            && standing.not_before >= left.since
+            && (!self.is_by_template() || standing.template == self.template.declared.name)
+    }
+
     /// Those of the users for whom the channel is open; `None` where nothing is known.
     ///
     /// # Errors
@@ -78,24 +106,26 @@ impl Planned<'_> {
             is_known = true;
             for (user, door) in doors {
                 match door {
-                    Door::Open(limit) => {
+                    Door::Open(None) => {
                         open.insert(user);
-                        match limit {
-                            Some(n) => left.push((user, n)),
-                            None => free.insert(user),
-                        }
+                        free.insert(user);
                     }
-                    Door::ClosedAt(_) | Door::UsedUp(_) if rule.lasts() => {
+                    Door::Open(Some(limit)) => {
+                        open.insert(user);
+                        left.push((user, limit));
+                    }
+                    Door::ClosedAt(_) | Door::UsedUp(_) | Door::Shut(_) if rule.lasts() => {
                         open.remove(user);
                         free.remove(user);
                     }
-                    Door::ClosedAt(_) | Door::UsedUp(_) => {}
+                    Door::UsedUp(since) => left.push((user, Left { messages: 0, since })),
+                    Door::ClosedAt(_) | Door::Shut(_) => {}
                 }
             }
         }
         left.retain(|(user, _)| !free.contains(*user));
         // Of several rules the most generous one counts.
-        left.sort_unstable_by_key(|(user, n)| (*user, Reverse(*n)));
+        left.sort_unstable_by_key(|(user, left)| (*user, Reverse(left.messages), left.since));
         left.dedup_by_key(|(user, _)| *user);
         Ok(is_known.then_some(Open { users: open, left }))
     }
@@ -115,7 +145,7 @@ impl Planned<'_> {
             (Some(_), Some(since)) => {
                 // What adds up is for messages of its template alone.
                 let template = rule.by.adds_up().then_some(self.template.declared.name.as_str());
-                history.sent_since(self.channel, template, since, few)?
+                history.through_since(self.channel, template, since, few)?
             }
             (None, _) | (_, None) => Vec::new(),
         };
@@ -124,9 +154,9 @@ impl Planned<'_> {
             let left = rule.messages.map(|messages| messages.saturating_mul(c.n).saturating_sub(since_then(&used, c)));
             let door = match (closes, left) {
                 (Some(closes), _) if closes <= self.at => Door::ClosedAt(closes),
+                _ if c.n == 0 => Door::Shut(c.since),
                 (_, Some(0)) => Door::UsedUp(c.since),
-                (_, Some(_) | None) if c.n == 0 => Door::UsedUp(c.since),
-                (Some(_) | None, left) => Door::Open(left),
+                (_, left) => Door::Open(left.map(|messages| Left { messages, since: c.since })),
             };
             (c.user, door)
         };

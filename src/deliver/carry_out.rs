@@ -57,10 +57,19 @@ pub struct Carried {
     pub expired: i64,
     /// Messages of which a platform said more when it was asked.
     pub learned: usize,
+    /// Some went through a window that was opened after they had been planned.
+    pub opened_anew: bool,
     /// Someone asked to stop; what is left stays planned.
     pub interrupted: bool,
     /// When there is more to do, if nothing is planned besides.
     pub next: Option<Instant>,
+}
+
+impl Carried {
+    /// Whether what counts of the past is not what it was when these were planned.
+    pub fn changes_the_past(&self) -> bool {
+        self.refused > 0 || self.expired > 0 || self.learned > 0 || self.opened_anew
+    }
 }
 
 /// Where the writing side of the ledger is had from: one's own, or one that is shared and held for one transaction at a time.
@@ -307,6 +316,7 @@ impl<D: Desk> CarryOut<D> {
                         }
                         Taken::LeftAlone(left) => drop(self.desk.writer().end_left_alone(&left, &[], now)?),
                         Taken::Claim(claim) => {
+                            carried.opened_anew |= claim.opened_anew;
                             let batch = Batch { begin_by: Some(begin_by), ..claim.batch(&self.users) };
                             let number = claim.number();
                             let reply = self.channels.of(&batch.channel).send(&batch);

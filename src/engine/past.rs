@@ -27,8 +27,10 @@ struct Maps {
     last: BTreeMap<String, BTreeMap<UserNo, Instant>>,
     values: BTreeMap<String, BTreeMap<UserNo, Vec<String>>>,
     counted: BTreeMap<(CapScope, Date, Date), BTreeMap<UserNo, Counted>>,
-    /// By channel and template, from when on and to whom.
-    sent: BTreeMap<(Channel, Option<String>), (Instant, Vec<(UserNo, Instant)>)>,
+    /// By channel, from when on and to whom.
+    sent: BTreeMap<Channel, (Instant, Vec<(UserNo, Instant)>)>,
+    /// The same by template, too. That a hand-over began later than planned is seen after [`Past::forget`].
+    through: BTreeMap<(Channel, Option<String>), (Instant, Vec<(UserNo, Instant)>)>,
     /// What the ledger does not hold yet.
     added: Vec<Added>,
 }
@@ -59,8 +61,8 @@ impl Added {
         self.groups.iter().flat_map(|group| group.users.iter().copied())
     }
 
-    fn to_sent(&self, (channel, template): &(Channel, Option<String>), from: Instant, sent: &mut Vec<(UserNo, Instant)>) {
-        let is = |g: &&Group| g.channel == *channel && template.as_ref().is_none_or(|t| *t == g.template) && g.not_before >= from;
+    fn to_sent(&self, channel: &Channel, template: Option<&str>, from: Instant, sent: &mut Vec<(UserNo, Instant)>) {
+        let is = |g: &&Group| g.channel == *channel && template.is_none_or(|t| *t == g.template) && g.not_before >= from;
         sent.extend(self.groups.iter().filter(is).flat_map(|g| g.users.iter().map(|user| (*user, g.not_before))));
         sent.sort_unstable();
     }
@@ -158,8 +160,11 @@ impl Past {
         for (key, counted) in &mut maps.counted {
             added.to_counted(key, counted);
         }
-        for (key, (from, sent)) in &mut maps.sent {
-            added.to_sent(key, *from, sent);
+        for (channel, (from, sent)) in &mut maps.sent {
+            added.to_sent(channel, None, *from, sent);
+        }
+        for ((channel, template), (from, through)) in &mut maps.through {
+            added.to_sent(channel, template.as_deref(), *from, through);
         }
         maps.added.push(added);
     }
@@ -241,7 +246,17 @@ impl History for View<'_> {
         self.ledger.contacts(account, kind, topic, after, few)
     }
 
-    fn sent_since(
+    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        let maps = &mut *self.past.maps.borrow_mut();
+        if maps.sent.get(channel).is_none_or(|(known, _)| *known > from) {
+            let mut all = self.ledger.sent_since(channel, from)?;
+            maps.added.iter().for_each(|a| a.to_sent(channel, None, from, &mut all));
+            maps.sent.insert(channel.clone(), (from, all));
+        }
+        Ok(maps.sent.get(channel).map(|(_, all)| all.clone()).unwrap_or_default())
+    }
+
+    fn through_since(
         &self,
         channel: &Channel,
         template: Option<&str>,
@@ -250,12 +265,12 @@ impl History for View<'_> {
     ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
         let maps = &mut *self.past.maps.borrow_mut();
         let key = (channel.clone(), template.map(str::to_owned));
-        if maps.sent.get(&key).is_none_or(|(known, _)| *known > from) {
-            let mut all = self.ledger.sent_since(channel, template, from, None)?;
-            maps.added.iter().for_each(|a| a.to_sent(&key, from, &mut all));
-            maps.sent.insert(key.clone(), (from, all));
+        if maps.through.get(&key).is_none_or(|(known, _)| *known > from) {
+            let mut all = self.ledger.through_since(channel, template, from, None)?;
+            maps.added.iter().for_each(|a| a.to_sent(channel, template, from, &mut all));
+            maps.through.insert(key.clone(), (from, all));
         }
-        let all = maps.sent.get(&key).map_or(&[][..], |(_, all)| all);
+        let all = maps.through.get(&key).map_or(&[][..], |(_, all)| all);
         let Some(few) = few else { return Ok(all.to_vec()) };
         let of = |user: &UserNo| {
             let range = all.partition_point(|(u, _)| u < user)..all.partition_point(|(u, _)| u <= user);

@@ -158,7 +158,7 @@ fn hand_over(
     let carried = loop {
         let carried = carry.up_to(at, progress)?;
         *unknown += carried.unknown;
-        if carried.refused > 0 || carried.expired > 0 {
+        if carried.changes_the_past() {
             decider.forget();
         }
         let left = carry.left_alone();

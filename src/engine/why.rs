@@ -134,6 +134,10 @@ fn not_open(message: &windows::Planned, ledger: &Ledger, user: UserNo, zone: Zon
                 let at = zone.show(*since);
                 msg!("{en} on {at} allows no more messages", "{zh}（{at} 起的名额已用完）")
             }
+            Some((_, Door::Shut(since))) => {
+                let at = zone.show(*since);
+                msg!("{en} on {at} counts no more, says the platform", "{zh}（{at} 的已失效，平台如此答复）")
+            }
             None => msg!("{en} would open it", "{zh}即可开放"),
         };
         all = Some(match all {

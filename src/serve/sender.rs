@@ -89,7 +89,7 @@ impl Sender {
         metrics.refused.add(carried.refused);
         metrics.unknown.add(carried.unknown);
         metrics.expired.add(usize::try_from(carried.expired).unwrap_or(0));
-        if carried.refused > 0 || carried.expired > 0 || carried.learned > 0 {
+        if carried.changes_the_past() {
             office.forget_past();
         }
         if carried.accepted + carried.refused + carried.unknown > 0 || carried.expired > 0 {

@@ -78,6 +78,7 @@ impl Ledger {
         let standing = Standing {
             segment: of.segment,
             campaign: segment.campaign.clone(),
+            template: of.template.clone(),
             purpose: purpose_of(&purpose),
             channel: segment.channel(),
             day: Date(of.day),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::contact::Windows;
 use super::db::{OptionalExtension, ToValue, params};
 
 use super::bulk;
@@ -56,6 +57,8 @@ pub enum Taken {
 #[must_use = "what is claimed must be handed over and answered"]
 pub struct Claim {
     pub(super) held: Box<Held>,
+    /// Some of them go through a window that was opened after they had been planned: it has less left than was known.
+    pub opened_anew: bool,
 }
 
 /// A batch of which nobody knows whether it arrived.
@@ -171,6 +174,7 @@ pub(super) struct Next {
     passed: Vec<i64>,
     struck: Vec<i64>,
     closed: Vec<i64>,
+    opened_anew: bool,
     /// The others: they may be handed over.
     pub(super) members: Vec<Member>,
 }
@@ -178,7 +182,7 @@ pub(super) struct Next {
 impl Next {
     /// What has become of those who are not handed over; nothing is said of the others.
     pub(super) fn passed_over(&self, segment: &Open) -> Claimed {
-        let Next { size, passed, struck, closed, members: _ } = self;
+        let Next { size, passed, struck, closed, opened_anew: _, members: _ } = self;
         let (passed, struck, closed) = (passed.clone(), struck.clone(), closed.clone());
         let (first, taken, segment) = (segment.claimed, segment.taken, segment.of.segment);
         let (short, moved, spent) = (Vec::new(), Vec::new(), Vec::new());
@@ -348,9 +352,9 @@ impl Ledger {
         let opted_out = self.opted_out_among(&members)?;
         let struck = members.iter().filter(|m| opted_out.contains(&m.user.0)).map(|m| m.place).collect();
         members.retain(|member| !opted_out.contains(&member.user.0));
-        let closed = self.closed_among(&segment.of, &members, now)?;
+        let Windows { closed, opened_anew } = self.windows_of(&segment.of, &members, now)?;
         members.retain(|member| closed.binary_search(&member.place).is_err());
-        Ok(Next { size, passed, struck, closed, members })
+        Ok(Next { size, passed, struck, closed, opened_anew, members })
     }
 
     /// As [`Self::next_of`]. A list is filled up, for those who have opted out, with the next ones to at most `size`: a platform takes few lists, and
@@ -425,7 +429,7 @@ impl Writer {
             };
         }
         let passed_over = next.passed_over(&segment);
-        let mut members = next.members;
+        let (mut members, opened_anew) = (next.members, next.opened_anew);
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
@@ -449,7 +453,7 @@ impl Writer {
                 return Err(error);
             }
         }
-        Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held: Box::new(held) }) })
+        Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held: Box::new(held), opened_anew }) })
     }
 
     /// Ends all that may not be handed over any more because its deadline passed; gives the campaigns and how many messages.

@@ -12,9 +12,9 @@ use super::record::{Record, Segment};
 use super::{Ledger, Writer, schema};
 use crate::base::{Elapsed, Instant, UserNo};
 use crate::decide::decision::Rendered;
-use crate::decide::history::{Barred, Contacted};
+use crate::decide::history::{Barred, Contacted, History};
 use crate::deliver::channel::{Refusal, Verdict};
-use crate::program::pack::{self, ContactKind, Part};
+use crate::program::pack::{self, Contact, ContactKind, Part};
 
 /// An address of a user that a platform has refused for good.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +24,15 @@ pub struct Refused {
     /// What the platform said.
     pub reason: String,
     address: i64,
+}
+
+/// How a segment's channel stands for its members when their turn comes.
+#[derive(Default)]
+pub(super) struct Windows {
+    /// Places of those for whom it has closed since they were planned, or was opened anew and is used up again.
+    pub closed: Vec<i64>,
+    /// It was opened anew for some, and what was planned before counts there, too.
+    pub opened_anew: bool,
 }
 
 impl Ledger {
@@ -102,35 +111,43 @@ impl Ledger {
         Ok(found.optional()?)
     }
 
-    /// The members of a segment for whom its channel has closed since they were planned. (How many messages it takes was counted then.)
-    pub(super) fn closed_among(&self, of: &Segment, members: &[Member], now: Instant) -> Result<Vec<i64>, LedgerError> {
+    /// How a segment's channel stands for its members now. (How many messages it takes was counted when they were planned, as it was open then.)
+    pub(super) fn windows_of(&self, of: &Segment, members: &[Member], now: Instant) -> Result<Windows, LedgerError> {
         let rules = pack::endpoint(&of.platform, &of.endpoint).map_or(&[][..], |endpoint| &endpoint.contacts);
         let mut heard = Vec::new();
         for rule in rules {
             if self.hears_of(&of.account, rule.by)? {
                 heard.push(rule);
             } else if rule.lasts() {
-                return Ok(Vec::new());
+                return Ok(Windows::default());
             }
         }
-        if heard.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut closed = Vec::new();
-        for member in members {
+        let mut windows = Windows::default();
+        for member in members.iter().filter(|_| !heard.is_empty()) {
             let mut open = false;
             for rule in &heard {
-                let contact = self.contact_of(&of.account, rule.by, topic(rule.by, &member.content), member.user)?;
-                open |= match contact {
-                    Some(c) => c.n > 0 && rule.within.is_none_or(|within| c.since.plus(within) > now),
-                    None => rule.lasts(),
+                let Some(c) = self.contact_of(&of.account, rule.by, topic(rule.by, &member.content), member.user)? else {
+                    open |= rule.lasts();
+                    continue;
                 };
+                let is_new = rule.messages.is_some() && c.since.0 > of.not_before;
+                windows.opened_anew |= is_new;
+                open |=
+                    c.n > 0 && rule.within.is_none_or(|within| c.since.plus(within) > now) && (!is_new || self.has_room(of, rule, c)?);
             }
             if !open {
-                closed.push(member.place);
+                windows.closed.push(member.place);
             }
         }
-        Ok(closed)
+        Ok(windows)
+    }
+
+    /// Whether what a user did leaves a message for a segment that was planned before it and so was not counted.
+    fn has_room(&self, of: &Segment, rule: &Contact, c: Contacted) -> Result<bool, LedgerError> {
+        let Some(messages) = rule.messages else { return Ok(true) };
+        let template = rule.by.adds_up().then_some(&*of.template);
+        let through = self.through_since(&of.channel(), template, c.since, Some(&[c.user]))?;
+        Ok(through.len() < messages.saturating_mul(c.n) as usize)
     }
 
     /// The addresses of a user that platforms have refused for good, by account.

@@ -67,7 +67,7 @@ impl Open {
     }
 
     pub fn channel(&self) -> Channel {
-        Channel { account: self.of.account.clone(), platform: self.of.platform.clone(), endpoint: self.of.endpoint.clone() }
+        self.of.channel()
     }
 
     /// Whether its turn has come on another day than the one that it counts on, or its platform counts it on: then it is planned again before

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::db::{OptionalExtension, ToValue, params};
+use super::db::{self, OptionalExtension, ToValue, params};
 
 use super::error::LedgerError;
 use super::plan::{purpose_name, purpose_of};
@@ -58,8 +58,8 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Calls `f` for each member of a segment whose message counts.
-    fn counting(&self, past: &Past, mut f: impl FnMut(UserNo)) -> Result<(), LedgerError> {
+    /// Calls `f` for each member of a segment whose message counts, with its place.
+    fn counting(&self, past: &Past, mut f: impl FnMut(usize, UserNo)) -> Result<(), LedgerError> {
         let users = encode::read_users(&bulk::load(&self.db, &past.users)?).ok_or_else(|| bulk::damaged(&past.users))?;
         let claimed = usize::try_from(past.claimed).unwrap_or(usize::MAX);
         let back = self.places_given_back(past, &users)?;
@@ -67,7 +67,7 @@ impl Ledger {
         for (place, user) in users.into_iter().enumerate() {
             let counts = (place < claimed || rest_counts) && !back.contains(&place);
             if counts {
-                f(user);
+                f(place, user);
             }
         }
         Ok(())
@@ -127,7 +127,7 @@ impl History for Ledger {
     fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
         let mut last = Dense::default();
         for past in self.past("r.campaign = ? AND s.step = 0", params![campaign])? {
-            self.counting(&past, |user| {
+            self.counting(&past, |_, user| {
                 let slot = last.slot(user);
                 *slot = (*slot).max(Some(past.due));
             })?;
@@ -139,7 +139,7 @@ impl History for Ledger {
         let mut reached: BTreeMap<UserNo, Vec<String>> = BTreeMap::new();
         for past in self.past("r.campaign = ? AND r.value IS NOT NULL AND s.step = 0", params![campaign])? {
             let value = past.value.clone().unwrap_or_default();
-            self.counting(&past, |user| reached.entry(user).or_default().push(value.clone()))?;
+            self.counting(&past, |_, user| reached.entry(user).or_default().push(value.clone()))?;
         }
         for values in reached.values_mut() {
             values.sort();
@@ -157,7 +157,7 @@ impl History for Ledger {
             params![from.0, to.0, scope.campaign, account, endpoint, scope.purpose.map(purpose_name)],
         )?;
         for past in past {
-            self.counting(&past, |user| {
+            self.counting(&past, |_, user| {
                 let before = counted.slot(user).take().map_or(0, |(n, _)| n);
                 *counted.slot(user) = Some((before.saturating_add(1), past.campaign.clone()));
             })?;
@@ -180,7 +180,17 @@ impl History for Ledger {
         self.contacted(account, kind, topic, after, few)
     }
 
-    fn sent_since(
+    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        let which = "s.account = ? AND s.endpoint = ? AND s.not_before >= ?";
+        let mut sent = Vec::new();
+        for past in self.past(which, params![channel.account, channel.endpoint, from.0])? {
+            self.counting(&past, |_, user| sent.push((user, past.not_before)))?;
+        }
+        sent.sort_unstable();
+        Ok(sent)
+    }
+
+    fn through_since(
         &self,
         channel: &Channel,
         template: Option<&str>,
@@ -188,25 +198,32 @@ impl History for Ledger {
         few: Option<&[UserNo]>,
     ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
         let past = self.past(
-            "s.account = ?1 AND s.endpoint = ?2 AND s.not_before >= ?3 AND (CAST(?4 AS TEXT) IS NULL OR s.template = ?4)",
+            "s.account = ?1 AND s.endpoint = ?2 AND (CAST(?4 AS TEXT) IS NULL OR s.template = ?4)
+                AND (s.not_before >= ?3 OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.claimed_at >= ?3))",
             params![channel.account, channel.endpoint, from.0, template],
         )?;
-        let mut sent = Vec::new();
+        let mut select = self.db.prepare_cached("SELECT first, first + size, claimed_at FROM batch WHERE segment = ? ORDER BY first")?;
+        let mut through = Vec::new();
         for past in past {
-            self.counting(&past, |user| {
-                if few.is_none_or(|few| few.binary_search(&user).is_ok()) {
-                    sent.push((user, past.not_before));
+            let rows = select.query_map([past.segment], |row| Ok((row.get(0)?, row.get(1)?, Instant(row.get(2)?))))?;
+            let claims = rows.collect::<Result<Vec<(i64, i64, Instant)>, db::Error>>()?;
+            self.counting(&past, |place, user| {
+                let holds =
+                    |(first, end, _): &&(i64, i64, Instant)| i64::try_from(place).is_ok_and(|place| (*first..*end).contains(&place));
+                let at = claims.iter().find(holds).map_or(past.not_before, |(_, _, claimed)| past.not_before.max(*claimed));
+                if at >= from && few.is_none_or(|few| few.binary_search(&user).is_ok()) {
+                    through.push((user, at));
                 }
             })?;
         }
-        sent.sort();
-        Ok(sent)
+        through.sort_unstable();
+        Ok(through)
     }
 
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         let sql = format!(
             "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
-                s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present, s.not_before
+                s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present, s.not_before, s.template
              FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.rest = 0 AND s.claimed + s.taken < s.size) AS open
              WHERE present < ?2 ORDER BY segment",
             hour = Elapsed::hours(1).0
@@ -216,6 +233,7 @@ impl History for Ledger {
             let standing = Standing {
                 segment: row.get(0)?,
                 campaign: row.get(4)?,
+                template: row.get(12)?,
                 purpose: purpose_of(&row.get::<String>(5)?),
                 channel: Channel { account: row.get(6)?, platform: row.get(7)?, endpoint: row.get(8)? },
                 day: Date(row.get(9)?),
@@ -272,14 +290,18 @@ impl History for Writer {
         (**self).contacts(account, kind, topic, after, few)
     }
 
-    fn sent_since(
+    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        (**self).sent_since(channel, from)
+    }
+
+    fn through_since(
         &self,
         channel: &Channel,
         template: Option<&str>,
         from: Instant,
         few: Option<&[UserNo]>,
     ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
-        (**self).sent_since(channel, template, from, few)
+        (**self).through_since(channel, template, from, few)
     }
 
     fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {

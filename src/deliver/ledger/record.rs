@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::state::{ReceiptKind, State};
 use crate::base::{Instant, UserNo};
 use crate::program::pack::ContactKind;
+use crate::program::typed::Channel;
 
 /// A digest of something in `bulk`, in hex.
 pub(super) type Digest = String;
@@ -289,6 +290,10 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    pub fn channel(&self) -> Channel {
+        Channel { account: self.account.clone(), platform: self.platform.clone(), endpoint: self.endpoint.clone() }
+    }
+
     /// Something was learned of the message of one of its members.
     pub fn learned(&self, user: UserNo, kind: ReceiptKind, when: Instant, source: &str) -> Record {
         let Segment { run, step, leg, attempt, .. } = *self;
