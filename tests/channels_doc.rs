@@ -27,7 +27,9 @@ taken, or the user is stopped as `unreachable`. A window that closes while a mes
 refuses a message for now ends what the user did before. Subscriptions add up, one message each, by template. An account that has never told of any
 of these things is not held back: there the platform's own refusal has to do. (WeChat customer service, `wecom.kf`, calls only to say that there is
 something; `tagcast serve` fetches what it is, and so knows of everybody who wrote in the last three days from the start.) So it has where an authorisation opens a channel for good, which may be older
-than the callbacks. Of campaigns that are due at the same instant the more important ones have the last messages, and the others are stopped as `capped`. A subscription that was accepted before
+than the callbacks. A window's messages are slots like those of caps: of campaigns that are due at the same instant the more important ones have the last
+of them, and what comes later takes them from what is less important and not handed over yet. Who finds none goes by the next channel of the `via`, or is
+stopped as `capped`, with the campaign that has it. What waits while the user opens the window anew counts in the new one. A subscription that was accepted before
 the account's callbacks came here is not known, and not used once others are.
 
 The platforms' own limits a user (\"for a user\" below) are caps beside those of the policy, in the platform's own calendar: what they leave no room for is stopped

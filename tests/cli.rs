@@ -163,7 +163,7 @@ fn what_happened_is_told_in_chinese_too() {
     for words in ["2026-03-01 10:00 到期", "1  不匹配", "1  未知", "2  匹配", "2  已接收：sandbox.file"] {
         assert!(out.contains(words), "{words}: {out}");
     }
-    for (user, words) in [("u1", "已接收：模板 Hello，经 sandbox.file"), ("u2", "的运行:不匹配"), ("u4", "的运行:未知")]
+    for (user, words) in [("u1", "已接收：模板 Hello，经 sandbox.file"), ("u2", "的运行：不匹配"), ("u4", "的运行：未知")]
     {
         let (out, _) = expect(d, &["why", user, "spring", "--lang", "zh"], 0);
         assert!(out.contains(words), "{words}: {out}");

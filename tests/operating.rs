@@ -106,7 +106,7 @@ fn everything_or_an_account_is_held_and_a_cancellation_withdraws() {
     let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:30"]);
     assert!(out.contains("cancelled: campaign `now`, by li") && out.contains("30 withdrawn, 10 accepted"), "{out}");
     let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:30", "--lang", "zh"]);
-    assert!(out.contains("已取消:活动 `now`") && out.contains("没有持久化的认领就不发送"), "{out}");
+    assert!(out.contains("已取消：活动 `now`") && out.contains("没有持久化的认领就不发送"), "{out}");
     let (code, verified) = json(dir.path(), &["audit", "verify"]);
     assert_eq!((code, verified["whole"].as_bool(), verified["heads"].as_array().unwrap().len()), (0, Some(true), 2));
 }
@@ -143,7 +143,7 @@ fn a_recall_takes_back_what_is_sent_and_what_is_not() {
     assert_eq!((sent(dir.path(), "now"), sent(dir.path(), "other")), (10, 20));
     let (code, out, _) = run(dir.path(), &["recall", "1", "--now", "2026-11-20T10:30"]);
     assert_eq!(code, 0);
-    assert!(out.contains("run 1: 0 messages that were not sent are withdrawn") && out.contains("10 taken back"), "{out}");
+    assert!(out.contains("run 1: withdrawn before they were sent: 0 messages") && out.contains("10 taken back"), "{out}");
     assert_eq!(std::fs::read_to_string(dir.path().join(".tagcast/outbox.jsonl.recalled")).unwrap().lines().count(), 10);
     let (code, _, err) = run(dir.path(), &["recall", "99"]);
     assert!(code == 1 && err.contains("there is no run 99"), "{err}");
@@ -194,7 +194,7 @@ fn status_says_why_a_campaign_waits() {
     assert!(held_up["why"]["zh"].as_str().unwrap().contains("恢复后请重新运行"), "{held_up}");
     assert_eq!((campaigns[1]["campaign"].as_str(), campaigns[1]["held_up"].as_array().map(Vec::len)), (Some("other"), Some(0)));
     let (code, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:06"]);
-    let line = "  40 messages wait since 2026-11-20 10:00: `sandbox.file` could not be reached";
+    let line = "  40 messages have been waiting since 2026-11-20 10:00: `sandbox.file` could not be reached";
     assert!(code == 1 && out.contains(line) && out.contains("what is left stays planned; run again when it can be"), "{out}");
     let (_, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:06", "--lang", "zh"]);
     assert!(out.contains("  40 条消息自 2026-11-20 10:00 起等待：无法连接 `sandbox.file`"), "{out}");
@@ -203,7 +203,7 @@ fn status_says_why_a_campaign_waits() {
     let (code, status) = json(dir.path(), &["status", "--now", "2026-11-20T10:20"]);
     assert_eq!((code, status["campaigns"][0]["held_up"].as_array().map(Vec::len)), (0, Some(0)));
     let (code, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:20"]);
-    assert!(code == 0 && !out.contains("wait since") && out.contains("40 accepted"), "{out}");
+    assert!(code == 0 && !out.contains("been waiting since") && out.contains("40 accepted"), "{out}");
     assert_eq!(run(dir.path(), &["audit", "verify"]).0, 0);
 }
 

@@ -56,7 +56,7 @@ fn bad_rows_are_told_and_end_in_exit_1() {
         "bad.csv:2: age: `x` is not a whole number: write digits like `12`\n\
          bad.csv:4: age: 400 is outside the declared `int 0..120`: correct it, or declare a wider range\n\
          bad.csv:4: id: this user id stands in line 3 already: keep one of the two rows\n\
-         error: 3 error(s) in 3 rows of `bad.csv`: correct them and import again; nothing was imported\n"
+         error: 3 errors in 3 rows of `bad.csv`: correct them and import again; nothing was imported\n"
     );
     let (out, _) = expect(d, &["tags", "import", "bad.csv", "--id", "id", "--format", "json", "--lang", "zh"], 1);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();

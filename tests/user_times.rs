@@ -284,7 +284,7 @@ fn plan_shows_the_days_of_users() {
         out.contains("due 2027-03-01 10:00\n    2027-03-01 10:00: the day of 3 users\n    2027-03-07 10:00: the day of 2 users\n"),
         "{out}"
     );
-    assert!(out.contains("2027-03-24 10:00: the day of 1 users"), "{out}");
+    assert!(out.contains("2027-03-24 10:00: the day of 1 user\n"), "{out}");
     let (_, out, _) = support::run(dir.path(), &["plan", "--now", FROM, "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     let campaign = &json["campaigns"][0];
@@ -340,7 +340,7 @@ fn why_says_the_users_own_days() {
     assert!(out.contains("never due: `plan_end` has no value") && !out.contains("it would be"), "{out}");
     assert!(why("u4", &["--lang", "en"]).contains("at 2027-03-01 10:00 it would be: not_matched"));
     let out = why("u5", &["--lang", "zh"]);
-    assert!(out.contains("`plan_end` 是 2026-01-01,到期:") && !out.contains("时将是"), "{out}");
+    assert!(out.contains("`plan_end` 是 2026-01-01，到期：") && !out.contains("时将是"), "{out}");
     let json: serde_json::Value = serde_json::from_str(&why("u1", &["--format", "json"])).unwrap();
     assert_eq!(json["turn"]["days"][1], serde_json::json!({"due": "2027-03-24T10:00:00+08:00", "offset": "7 days before"}));
     let (code, out, err) = support::run(dir.path(), &["run", "--now", FROM, "--until", "2027-03-09", "--lang", "en"]);
@@ -529,7 +529,7 @@ fn plan_and_why_show_own_times() {
     go(&["tags", "import", "users.csv", "--id", "user_id"]);
     let now = ["--now", "2027-03-01 15:00"];
     let out = go(&[&["plan", "--lang", "en"], &now[..]].concat());
-    assert!(out.contains("due from 2027-03-01 15:00 on, each user at their own time\n    10:00..10:59: 1 messages\n    18:00..18:59: 1 messages\n    20:00..20:59: 2 messages\n"), "{out}");
+    assert!(out.contains("due from 2027-03-01 15:00 on, each user at their own time\n    10:00..10:59: 1 message\n    18:00..18:59: 1 message\n    20:00..20:59: 2 messages\n"), "{out}");
     let json: serde_json::Value = serde_json::from_str(&go(&[&["plan", "--format", "json"], &now[..]].concat())).unwrap();
     assert_eq!(json["campaigns"][0]["hours"][2], serde_json::json!({"hour": 20, "messages": 2}));
     assert_eq!(json["campaigns"][0]["funnel"]["messages"], 4);
@@ -537,7 +537,7 @@ fn plan_and_why_show_own_times() {
     let out = why("u1", &["--lang", "en"]);
     assert!(out.contains("`best_time ?? 18:00` is 10:00; due next: 2027-03-02 10:00\n"), "{out}");
     assert!(out.contains("at 2027-03-02 10:00 it would be: message by sandbox.file"), "{out}");
-    assert!(why("u3", &["--lang", "zh"]).contains("`best_time ?? 18:00` 是 18:00,下次到期:2027-03-01 18:00"));
+    assert!(why("u3", &["--lang", "zh"]).contains("`best_time ?? 18:00` 是 18:00，下次到期：2027-03-01 18:00"));
     let json: serde_json::Value = serde_json::from_str(&why("u2", &["--format", "json"])).unwrap();
     assert_eq!(json["turn"], serde_json::json!({"of": "best_time ?? 18:00", "value": "20:30", "next": "2027-03-01T20:30:00+08:00"}));
     let out = go(&[&["run", "--until", "2027-03-03", "--lang", "en"], &now[..]].concat());

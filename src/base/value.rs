@@ -135,6 +135,12 @@ pub fn group_digits(n: u64) -> String {
     out
 }
 
+/// `1 message`, `1,234 messages`: an English noun with its number.
+pub fn count_of(n: impl TryInto<u64>, noun: &str) -> String {
+    let n = n.try_into().unwrap_or(0);
+    format!("{} {noun}{}", group_digits(n), if n == 1 { "" } else { "s" })
+}
+
 /// Shows a value as a message or a report would: enum members by name, instants in `zone`.
 pub struct Shown<'a> {
     pub value: &'a Value,

@@ -115,7 +115,16 @@ impl Context {
     pub fn load_data(&self, paths: &[PathBuf]) -> Result<(Project, Arc<Snapshot>), Failure> {
         let default = [self.global.program.clone()];
         let paths = if paths.is_empty() { &default[..] } else { paths };
-        data::load(paths, &self.store_dir(), self.global.now.as_deref(), &self.world())
+        let loaded = data::load(paths, &self.store_dir(), self.global.now.as_deref(), &self.world())?;
+        if loaded.1.user_count() == 0 {
+            let store = self.store_dir();
+            let store = store.display();
+            self.say(&msg!(
+                "note: the store `{store}` holds no users; `tagcast tags import FILE --id COLUMN` fills it, `tagcast sample-data` makes one to try",
+                "注意：数据仓 `{store}` 中没有用户；可用 `tagcast tags import 文件 --id 列` 导入，或用 `tagcast sample-data` 生成一个来试用"
+            ));
+        }
+        Ok(loaded)
     }
 
     /// Prints what is wrong with a condition given on the command line.
@@ -159,7 +168,7 @@ impl Context {
         let name = |f: &Format| format!("{f:?}").to_lowercase();
         let list = known.iter().map(name).collect::<Vec<_>>().join(", ");
         let asked = name(&asked);
-        Err(Failure::new(msg!("this command has no format `{asked}`; it knows {list}", "此命令没有 `{asked}` 格式;可用:{list}")))
+        Err(Failure::new(msg!("this command has no format `{asked}`; it knows {list}", "此命令没有 `{asked}` 格式；可用：{list}")))
     }
 
     pub fn say(&self, message: &Msg) {
@@ -201,7 +210,7 @@ impl Context {
         }
         let errors: Vec<Finding> = project.findings.iter().filter(|f| f.level == Level::Error).cloned().collect();
         self.print_findings(project, &errors, Format::Human)?;
-        Err(Failure::refused(msg!("the program has errors, so nothing was done", "程序有错误,没有执行任何操作")))
+        Err(Failure::refused(msg!("the program has errors, so nothing was done", "程序有错误，没有执行任何操作")))
     }
 }
 
@@ -224,7 +233,7 @@ pub fn print_out(text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(e) => Err(Failure::new(msg!("the result could not be written: {e}", "无法写出结果:{e}"))),
+        Err(e) => Err(Failure::new(msg!("the result could not be written: {e}", "无法写出结果：{e}"))),
     }
 }
 

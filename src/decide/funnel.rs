@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::decision::{Decision, MessageGroup, Rendered};
 use super::load::{Load, about};
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::base::{Bitmap, Elapsed, Instant, UserNo, Zone};
 use crate::diag::Lang;
 use crate::program::typed::{Channel, Program};
@@ -275,10 +275,9 @@ impl Funnel {
 impl ByChannel {
     fn show(&self, zh: bool, zone: Zone) -> String {
         let (texts, calls, takes) = (group_digits(self.texts as u64), group_digits(self.calls), about(self.takes, zh));
-        let plural = |n: u64| if n == 1 { "" } else { "s" };
         let mut out = match (zh, self.lists) {
-            (false, true) => format!("by {}: {texts} text{}, {calls} job{}", self.channel, plural(self.texts as u64), plural(self.calls)),
-            (false, false) => format!("by {}: {texts} text{}", self.channel, plural(self.texts as u64)),
+            (false, true) => format!("by {}: {}, {}", self.channel, count_of(self.texts, "text"), count_of(self.calls, "job")),
+            (false, false) => format!("by {}: {}", self.channel, count_of(self.texts, "text")),
             (true, true) => format!("经 {}：{texts} 种文本，{calls} 个任务", self.channel),
             (true, false) => format!("经 {}：{texts} 种文本", self.channel),
         };

@@ -16,6 +16,7 @@ use self::troubles::Troubles;
 use super::channel::{Answer, Batch, Channel, Channels, Reply, Then, Verdict};
 use super::ledger::{Except, Ledger, LedgerError, LeftAlone, Limit, Taken, Worker, Writer};
 use super::quota;
+use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
 use crate::diag::Msg;
@@ -484,8 +485,9 @@ impl<D: Desk> CarryOut<D> {
     fn lost(&mut self, carried: &mut Carried, number: i64, channel: &Name, reason: &str, messages: usize) -> Msg {
         carried.unknown += messages;
         self.try_later(number);
+        let them = count_of(messages, "message");
         msg!(
-            "`{channel}` gave no answer for {messages} message(s) ({reason}): they are listed as unknown and looked up at the next run, nothing is sent twice",
+            "`{channel}` gave no answer for {them} ({reason}): listed as unknown and looked up at the next run, nothing is sent twice",
             "`{channel}` 对 {messages} 条消息没有答复（{reason}）：已列为未知，下次运行时核实，不会重复发送"
         )
     }

@@ -44,9 +44,9 @@ impl Failure {
             ErrorKind::NotFound => Failure::new(msg!("there is no file or folder `{shown}`", "没有文件或文件夹 `{shown}`")),
             ErrorKind::PermissionDenied => Failure::new(msg!("no permission for `{shown}`", "没有权限访问 `{shown}`")),
             ErrorKind::ReadOnlyFilesystem => Failure::new(msg!("`{shown}` is on a read-only disk", "`{shown}` 所在磁盘只读"))
-                .help(msg!("mount the disk for writing, or name another folder", "请以可写方式挂载磁盘,或换一个文件夹")),
+                .help(msg!("mount the disk for writing, or name another folder", "请以可写方式挂载磁盘，或换一个文件夹")),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Failure::new(msg!("the disk of `{shown}` is full; nothing was lost", "`{shown}` 所在磁盘已满;没有丢失任何数据"))
+                Failure::new(msg!("the disk of `{shown}` is full; nothing was lost", "`{shown}` 所在磁盘已满；没有丢失任何数据"))
                     .help(msg!("free some space and run the command again", "请清理空间后重新运行"))
             }
             _ => Failure::new(msg!("`{shown}`: {error}", "`{shown}`:{error}")),
@@ -56,7 +56,7 @@ impl Failure {
     /// Ctrl-C in the middle of something that can be repeated.
     pub fn stopped() -> Self {
         Failure {
-            message: msg!("stopped on request; nothing is half done", "已按要求停止;没有半途的改动"), help: Vec::new(), exit: 1
+            message: msg!("stopped on request; nothing is half done", "已按要求停止；没有半途的改动"), help: Vec::new(), exit: 1
         }
     }
 }

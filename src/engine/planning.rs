@@ -182,7 +182,7 @@ impl Plan {
                 (Standing::Over, Lang::En) => "carried out before; nothing is left to do".into(),
                 (Standing::Over, Lang::Zh) => "已经执行完毕".into(),
                 (Standing::Triggered, Lang::En) => "waits for events; if one came to everyone now:".into(),
-                (Standing::Triggered, Lang::Zh) => "等待事件;若事件现在发生在所有人身上:".into(),
+                (Standing::Triggered, Lang::Zh) => "等待事件；若事件现在发生在所有人身上：".into(),
             };
             let _ = writeln!(out, "  {when}");
             if let Some(open) = binding::unbound(project, campaign) {

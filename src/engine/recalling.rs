@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Failure;
+use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{UserNo, Zone};
 use crate::deliver::channel::{Channels, Recalled};
@@ -144,20 +145,20 @@ impl Report {
     pub fn show(&self, lang: Lang) -> String {
         let zh = lang == Lang::Zh;
         let mut out = if zh {
-            format!("运行 {}:{} 条未发送的消息已撤下\n", self.run.0, self.withdrawn)
+            format!("运行 {}：{} 条未发送的消息已撤下\n", self.run.0, self.withdrawn)
         } else {
-            format!("run {}: {} messages that were not sent are withdrawn\n", self.run.0, self.withdrawn)
+            format!("run {}: withdrawn before they were sent: {}\n", self.run.0, count_of(self.withdrawn, "message"))
         };
         for (outcome, n) in self.counts() {
             out.push_str(&match (outcome, zh) {
                 (Outcome::Recalled, false) => format!("  {n} taken back\n"),
                 (Outcome::Recalled, true) => format!("  {n} 条已撤回\n"),
                 (Outcome::NothingThere(state), false) => format!("  {n} never reached anyone ({})\n", state.name()),
-                (Outcome::NothingThere(state), true) => format!("  {n} 条未曾到达({})\n", state.name()),
+                (Outcome::NothingThere(state), true) => format!("  {n} 条未曾到达（{}）\n", state.name()),
                 (Outcome::Cannot(reason), false) => format!("  {n} cannot be taken back: {reason}\n"),
-                (Outcome::Cannot(reason), true) => format!("  {n} 条无法撤回:{reason}\n"),
+                (Outcome::Cannot(reason), true) => format!("  {n} 条无法撤回：{reason}\n"),
                 (Outcome::Unknown(reason), false) => format!("  {n} unknown: {reason}; ask again later\n"),
-                (Outcome::Unknown(reason), true) => format!("  {n} 条未知:{reason};请稍后再试\n"),
+                (Outcome::Unknown(reason), true) => format!("  {n} 条未知：{reason}；请稍后再试\n"),
             });
         }
         out

@@ -85,14 +85,14 @@ impl SavedPlan {
         let text = std::fs::read_to_string(file).map_err(|e| Failure::io(file, &e))?;
         let shown = file.display();
         let plan: SavedPlan = serde_json::from_str(&text).map_err(|e| {
-            Failure::new(msg!("`{shown}` is not a plan: {e}", "`{shown}` 不是计划文件:{e}"))
+            Failure::new(msg!("`{shown}` is not a plan: {e}", "`{shown}` 不是计划文件：{e}"))
                 .help(msg!("`tagcast plan -o FILE` writes one", "请用 `tagcast plan -o 文件` 生成"))
         })?;
         if plan.version != VERSION {
             let version = plan.version;
             return Err(Failure::new(msg!(
                 "`{shown}` is a plan of version {version}; this program knows {VERSION}",
-                "`{shown}` 是版本 {version} 的计划;本程序支持 {VERSION}"
+                "`{shown}` 是版本 {version} 的计划；本程序支持 {VERSION}"
             )));
         }
         Ok(plan)
@@ -114,12 +114,12 @@ impl SavedPlan {
         let zone = project.program.policy.zone;
         if project.digest() != self.program {
             return Err(Failure::refused(msg!("the program has changed since it was planned", "程序在计划之后已被修改"))
-                .help(msg!("plan again: `tagcast plan -o FILE`", "请重新计划:`tagcast plan -o 文件`")));
+                .help(msg!("plan again: `tagcast plan -o FILE`", "请重新计划：`tagcast plan -o 文件`")));
         }
         if zone.parse_instant(&self.expires).is_none_or(|end| end < now) {
             let at = &self.expires;
             return Err(Failure::refused(msg!("the plan expired at {at}", "计划已于 {at} 过期"))
-                .help(msg!("plan again: `tagcast plan -o FILE`", "请重新计划:`tagcast plan -o 文件`")));
+                .help(msg!("plan again: `tagcast plan -o FILE`", "请重新计划：`tagcast plan -o 文件`")));
         }
         let mut ids = Vec::new();
         for saved in &self.campaigns {
@@ -140,9 +140,9 @@ impl SavedPlan {
             if drift > max_drift {
                 return Err(Failure::refused(msg!(
                     "the audience of `{name}` has drifted by {drift:.1}% since it was planned ({moved} users came or went); at most {max_drift}% is allowed",
-                    "`{name}` 的人群自计划以来变化了 {drift:.1}%({moved} 个用户增减);最多允许 {max_drift}%"
+                    "`{name}` 的人群自计划以来变化了 {drift:.1}%（{moved} 个用户增减）；最多允许 {max_drift}%"
                 ))
-                .help(msg!("plan again, or raise --max-drift", "请重新计划,或提高 --max-drift")));
+                .help(msg!("plan again, or raise --max-drift", "请重新计划，或提高 --max-drift")));
             }
             ids.push(planned.campaign);
         }
@@ -154,7 +154,7 @@ impl SavedPlan {
                 let at = zone.show(at);
                 Err(Failure::refused(msg!(
                     "this plan was applied at {at}; a plan is applied once",
-                    "该计划已于 {at} 应用;一个计划只能应用一次"
+                    "该计划已于 {at} 应用；一个计划只能应用一次"
                 )))
             }
         }

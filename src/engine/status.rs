@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::agenda::{self, Standing};
 use super::planning::position;
 use super::{Failure, Project};
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::base::{Elapsed, Instant, Zone};
 use crate::decide::load::{Load, about};
 use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Mailbox, Missed, Place, RunReport, Scope, State, Stuck, Trouble};
@@ -20,7 +20,7 @@ use crate::program::typed::{Channel, Schedule};
 /// What tagcast answers for, word for word as the README says it.
 pub const PROMISE: &str = "Nothing is handed over without a durable claim. Tagcast never repeats a hand-over unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its pack states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
 
-const PROMISE_ZH: &str = "没有持久化的认领就不发送。除非平台自己拒绝重复,或有证据表明第一次没有到达,tagcast 绝不重复发送。每条计划的消息都有结局,或列为未知。丢失(既未发送也未列出):所有渠道为 0。重复(被接受两次):所有渠道为 0,以平台遵守其说明所述的去重规则为前提。没有去重键的渠道,未知不可能为 0:崩溃后最多为在途的调用(每个账号默认 64 个),加上答复中断的每次调用。由人重发未知消息,即知情承担风险。“已接受”不等于“已送达”。前提是磁盘遵守 fsync 且账本未被回滚;被回滚的账本会被拦住。";
+const PROMISE_ZH: &str = "没有持久化的认领就不发送。除非平台自己拒绝重复，或有证据表明第一次没有到达，tagcast 绝不重复发送。每条计划的消息都有结局，或列为未知。丢失（既未发送也未列出）：所有渠道为 0。重复（被接受两次）：所有渠道为 0，以平台遵守其说明所述的去重规则为前提。没有去重键的渠道，未知不可能为 0：崩溃后最多为在途的调用（每个账号默认 64 个），加上答复中断的每次调用。由人重发未知消息，即知情承担风险。“已接受”不等于“已送达”。前提是磁盘遵守 fsync 且账本未被回滚；被回滚的账本会被拦住。";
 
 /// The state of a ledger, as of an instant.
 pub struct Status {
@@ -178,7 +178,7 @@ impl Status {
                 "{}",
                 word(
                     "FENCED: this ledger is older than the hand-overs made with it, nothing is handed over: `tagcast resolve --after-restore`",
-                    "已拦住:账本比用它完成的发送更旧,不会发送任何消息:`tagcast resolve --after-restore`"
+                    "已拦住：账本比用它完成的发送更旧，不会发送任何消息：`tagcast resolve --after-restore`"
                 )
             );
         }
@@ -199,8 +199,8 @@ impl Status {
                 match (hold.cancelled, zh) {
                     (false, false) => format!("paused: {what}, by {by} at {at}"),
                     (true, false) => format!("cancelled: {what}, by {by} at {at}"),
-                    (false, true) => format!("已暂停:{what}({by},{at})"),
-                    (true, true) => format!("已取消:{what}({by},{at})"),
+                    (false, true) => format!("已暂停：{what}（{by}，{at}）"),
+                    (true, true) => format!("已取消：{what}（{by}，{at}）"),
                 }
             );
         }
@@ -214,7 +214,7 @@ impl Status {
                 if zh {
                     format!("将向 {channel} 查询 {lists} 次发送的结果，下次查询：{next}")
                 } else {
-                    format!("{channel} is asked what became of {lists} list(s), next at {next}")
+                    format!("{channel} is asked what became of {}, next at {next}", count_of(*lists, "list"))
                 }
             );
         }
@@ -232,7 +232,7 @@ impl Status {
             );
         }
         if !self.unknown.is_empty() {
-            let _ = writeln!(out, "\n{}", word("unknown: handed over or not, nobody knows", "未知:是否已发送无人知晓"));
+            let _ = writeln!(out, "\n{}", word("unknown: handed over or not, nobody knows", "未知：是否已发送无人知晓"));
             for stuck in &self.unknown {
                 let _ = writeln!(out, "{}", unknown_line(stuck, self.zone, zh));
             }
@@ -241,7 +241,7 @@ impl Status {
                 "  {}",
                 word(
                     "the next run looks them up where the channel can; `tagcast resolve NUMBER --sent|--not-sent --by NAME` settles one",
-                    "渠道支持时下次运行会核实;`tagcast resolve 编号 --sent|--not-sent --by 姓名` 由人认定"
+                    "渠道支持时下次运行会核实；`tagcast resolve 编号 --sent|--not-sent --by 姓名` 由人认定"
                 )
             );
         }
@@ -254,11 +254,11 @@ impl Status {
             let _ = writeln!(out, "\n{}", campaign.name);
             if let Some(at) = campaign.next {
                 let at = self.zone.show(at);
-                let _ = writeln!(out, "  {}", if zh { format!("下次到期:{at}") } else { format!("due next: {at}") });
+                let _ = writeln!(out, "  {}", if zh { format!("下次到期：{at}") } else { format!("due next: {at}") });
             }
             if campaign.waits > 0 {
                 let n = group_digits(campaign.waits.unsigned_abs());
-                let _ = writeln!(out, "  {}", if zh { format!("等待中的用户:{n}") } else { format!("users it waits for: {n}") });
+                let _ = writeln!(out, "  {}", if zh { format!("等待中的用户：{n}") } else { format!("users it waits for: {n}") });
             }
             for held_up in &campaign.held_up {
                 let _ = writeln!(out, "  {}", self.held_up_line(held_up, zh));
@@ -282,9 +282,9 @@ impl Status {
                     out,
                     "  {}",
                     if zh {
-                        format!("运行 {number}{step},{due} 到期:{open};{planned} 条消息:{states}")
+                        format!("运行 {number}{step}，{due} 到期：{open}；{planned} 条消息：{states}")
                     } else {
-                        format!("run {number}{step}, due {due}: {open}; {planned} messages: {states}")
+                        format!("run {number}{step}, due {due}: {open}; {}: {states}", count_of(run.planned, "message"))
                     }
                 );
             }
@@ -307,8 +307,8 @@ impl Status {
         };
         match (zh, messages) {
             (true, _) => format!("{n} 条消息自 {since} 起等待：{}{again}", trouble.why.zh),
-            (false, 1) => format!("1 message waits since {since}: {}{again}", trouble.why.en),
-            (false, _) => format!("{n} messages wait since {since}: {}{again}", trouble.why.en),
+            (false, 1) => format!("1 message has been waiting since {since}: {}{again}", trouble.why.en),
+            (false, _) => format!("{n} messages have been waiting since {since}: {}{again}", trouble.why.en),
         }
     }
 
@@ -321,9 +321,10 @@ impl Status {
                 out,
                 "\n{}",
                 if zh {
-                    format!("{channel}:还有 {n} 条消息,{calls} 次调用,按其限额约需 {takes}")
+                    format!("{channel}：还有 {n} 条消息，{calls} 次调用，按其限额约需 {takes}")
                 } else {
-                    format!("{channel}: {n} messages left, {calls} calls, about {takes} under its limits")
+                    let (messages, calls) = (count_of(backlog.messages(), "message"), count_of(load.calls, "call"));
+                    format!("{channel}: {messages} left, {calls}, about {takes} under its limits")
                 }
             );
             for (limit, used) in quotas {
@@ -332,7 +333,7 @@ impl Status {
                     out,
                     "  {}",
                     if zh {
-                        format!("{holder}:剩余 {left}/{most},至 {ends}")
+                        format!("{holder}：剩余 {left}/{most}，至 {ends}")
                     } else {
                         format!("{holder}: {left} of {most} left until {ends}")
                     }
@@ -377,9 +378,10 @@ pub fn unknown_line(stuck: &Stuck, zone: Zone, zh: bool) -> String {
     let (run, at) = (run.0, zone.show(*claimed_at));
     let reason = reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
     if zh {
-        format!("  编号 {batch}:{campaign}(运行 {run})经 {channel} 的 {messages} 条消息,{at} 交出{reason}")
+        format!("  编号 {batch}：{campaign}（运行 {run}）经 {channel} 的 {messages} 条消息，{at} 交出{reason}")
     } else {
-        format!("  number {batch}: {messages} messages of {campaign} (run {run}) by {channel}, handed over at {at}{reason}")
+        let messages = count_of(*messages, "message");
+        format!("  number {batch}: {messages} of {campaign} (run {run}) by {channel}, handed over at {at}{reason}")
     }
 }
 

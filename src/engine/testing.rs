@@ -435,13 +435,13 @@ impl Bench<'_> {
             let name = &self.program.campaign(d.campaign).declared.name;
             if let Some((gate, _)) = d.stopped.iter().find(|(_, users)| users.contains(number)) {
                 en.push(format!("{name}: stopped by {gate}"));
-                zh.push(format!("{name}:被 {gate} 拦下"));
+                zh.push(format!("{name}：被 {gate} 拦下"));
             } else if d.unknown.contains(number) {
                 en.push(format!("{name}: unknown"));
-                zh.push(format!("{name}:未知"));
+                zh.push(format!("{name}：未知"));
             } else if d.not_matched.contains(number) {
                 en.push(format!("{name}: not matched"));
-                zh.push(format!("{name}:不匹配"));
+                zh.push(format!("{name}：不匹配"));
             }
         }
         if en.is_empty() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::agenda::{self, Position};
 use super::data::Data;
 use super::{Failure, Project};
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::base::{Bitmap, Calendar, Date, Instant, TimeOfDay, UserNo, Zone, value};
 use crate::decide::decision::Decision;
 use crate::diag::Lang;
@@ -96,10 +96,10 @@ impl Turn {
     pub fn show(&self, zone: Zone, lang: Lang) -> String {
         let (of, zh) = (&self.of, lang == Lang::Zh);
         match &self.answer {
-            Answer::None if zh => format!("不会到期:`{of}` 没有值\n"),
+            Answer::None if zh => format!("不会到期：`{of}` 没有值\n"),
             Answer::None => format!("never due: `{of}` has no value\n"),
             Answer::Days { date, days } => {
-                let mut out = if zh { format!("`{of}` 是 {date},到期:\n") } else { format!("`{of}` is {date}; due:\n") };
+                let mut out = if zh { format!("`{of}` 是 {date}，到期：\n") } else { format!("`{of}` is {date}; due:\n") };
                 for day in days {
                     let _ = writeln!(out, "  {}  {}", zone.show(day.due), day.offset_text(lang));
                 }
@@ -107,9 +107,9 @@ impl Turn {
             }
             Answer::Time { own, next } => match (next.map(|next| zone.show(next)), zh) {
                 (Some(next), false) => format!("`{of}` is {own}; due next: {next}\n"),
-                (Some(next), true) => format!("`{of}` 是 {own},下次到期:{next}\n"),
+                (Some(next), true) => format!("`{of}` 是 {own}，下次到期：{next}\n"),
                 (None, false) => format!("`{of}` is {own}; not due any more\n"),
-                (None, true) => format!("`{of}` 是 {own},不再到期\n"),
+                (None, true) => format!("`{of}` 是 {own}，不再到期\n"),
             },
         }
     }
@@ -189,21 +189,24 @@ impl Turns {
         let zh = lang == Lang::Zh;
         let mut out = String::new();
         let mut day = |text: String, users: usize| {
-            let n = group_digits(users as u64);
-            let _ =
-                if zh { writeln!(out, "    {text}：{n} 个用户的日子") } else { writeln!(out, "    {text}: the day of {n} users") };
+            let _ = if zh {
+                writeln!(out, "    {text}：{} 个用户的日子", group_digits(users as u64))
+            } else {
+                writeln!(out, "    {text}: the day of {}", count_of(users, "user"))
+            };
         };
         let days = self.days.as_deref().unwrap_or_default();
         let (shown, rest) = days.split_at(days.len().min(DAYS_SHOWN));
         shown.iter().for_each(|(due, users)| day(zone.show(*due), *users));
         if !rest.is_empty() {
             let n = rest.len();
-            let text = if zh { format!("之后 {n} 天") } else { format!("{n} days after these") };
+            let text = if zh { format!("之后 {n} 天") } else { format!("{} after these", count_of(n, "day")) };
             day(text, rest.iter().map(|(_, users)| users).sum());
         }
         for (hour, messages) in self.hours.iter().flatten() {
             let n = group_digits(*messages as u64);
-            let _ = writeln!(out, "    {hour:02}:00..{hour:02}:59{}", if zh { format!("：{n} 条消息") } else { format!(": {n} messages") });
+            let messages = if zh { format!("：{n} 条消息") } else { format!(": {}", count_of(*messages, "message")) };
+            let _ = writeln!(out, "    {hour:02}:00..{hour:02}:59{messages}");
         }
         out
     }

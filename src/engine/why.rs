@@ -196,7 +196,7 @@ impl Why {
             let what = what.get(lang);
             out.push_str(&match lang {
                 Lang::En => format!("run of {due}: {what}\n"),
-                Lang::Zh => format!("{due} 的运行:{what}\n"),
+                Lang::Zh => format!("{due} 的运行：{what}\n"),
             });
         }
         for (channel, why) in &self.passed_over {
@@ -210,7 +210,7 @@ impl Why {
             let (due, what) = (zone.show(*due), what.get(lang));
             out.push_str(&match lang {
                 Lang::En => format!("at {due} it would be: {what}\n"),
-                Lang::Zh => format!("到 {due} 时将是:{what}\n"),
+                Lang::Zh => format!("到 {due} 时将是：{what}\n"),
             });
         }
         out

@@ -32,11 +32,11 @@ pub enum FormatError {
 impl FormatError {
     pub fn msg(self) -> Msg {
         match self {
-            FormatError::Broken => msg!("has syntax errors, so it is left as it is", "有语法错误,未作改动"),
+            FormatError::Broken => msg!("has syntax errors, so it is left as it is", "有语法错误，未作改动"),
             FormatError::Changed => {
                 msg!(
                     "formatting would change its meaning, so it is left as it is; please report this",
-                    "格式化会改变其含义,未作改动;请报告此问题"
+                    "格式化会改变其含义，未作改动；请报告此问题"
                 )
             }
         }

@@ -30,7 +30,7 @@ pub fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
         let message = match catalog::named(name) {
             None => msg!("no lint is named `{name}`", "没有名为 `{name}` 的检查"),
             Some(code) if !code.lint => {
-                msg!("`{name}` is not a lint: errors cannot be allowed", "`{name}` 不是可忽略的检查:错误不能被允许")
+                msg!("`{name}` is not a lint: errors cannot be allowed", "`{name}` 不是可忽略的检查：错误不能被允许")
             }
             Some(_) => msg!("nothing here is allowed by this comment", "此注释没有允许任何内容"),
         };

@@ -28,7 +28,7 @@ pub fn run(session: &mut Session, color: bool, history: Option<PathBuf>) -> Resu
 
 /// Lines from a file or a pipe: no prompt, the answers only.
 fn piped(session: &mut Session) -> Result<(), Failure> {
-    let fail = |e: std::io::Error| Failure::new(msg!("standard input could not be read: {e}", "无法读取标准输入:{e}"));
+    let fail = |e: std::io::Error| Failure::new(msg!("standard input could not be read: {e}", "无法读取标准输入：{e}"));
     let mut text = String::new();
     for line in std::io::stdin().lock().lines() {
         text.push_str(&line.map_err(fail)?);
@@ -57,7 +57,7 @@ fn print(text: &str) {
 }
 
 fn interactive(session: &mut Session, color: bool, history: Option<PathBuf>) -> Result<(), Failure> {
-    let fail = |e: ReadlineError| Failure::new(msg!("the terminal cannot be used: {e}", "无法使用终端:{e}"));
+    let fail = |e: ReadlineError| Failure::new(msg!("the terminal cannot be used: {e}", "无法使用终端：{e}"));
     let config = Config::builder().history_ignore_space(true).completion_type(rustyline::CompletionType::List).build();
     let mut editor: Editor<LineHelper, FileHistory> = Editor::with_config(config).map_err(fail)?;
     editor.set_helper(Some(LineHelper { vocabulary: Vocabulary::of(session.program()), hinter: HistoryHinter::new(), color }));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::base::world::World;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Sources};
@@ -40,12 +40,12 @@ pub struct Session {
 pub const COMMANDS: [(&str, &str, &str, &str); 8] = [
     (":help", "", "this list", "显示此列表"),
     (":tags", "[PART]", "the tags that a condition can use", "可用的标签"),
-    (":type", "EXPR", "the type of an expression, and whether it can be missing", "表达式的类型,以及是否可能缺失"),
+    (":type", "EXPR", "the type of an expression, and whether it can be missing", "表达式的类型，以及是否可能缺失"),
     (":why", "USER CONDITION|CAMPAIGN", "the condition with this user's values", "用该用户的值逐项说明条件"),
     (":plan", "[CAMPAIGN]", "what a run would do", "运行将会做什么"),
     (":explain", "CONDITION", "how a condition is evaluated", "条件如何求值"),
     (":reload", "", "read program and store again", "重新读取程序与数据"),
-    (":quit", "", "leave (also Ctrl-D)", "退出(也可按 Ctrl-D)"),
+    (":quit", "", "leave (also Ctrl-D)", "退出（也可按 Ctrl-D）"),
 ];
 
 impl Session {
@@ -79,17 +79,19 @@ impl Session {
 
     /// The words that greet: how many users and tags there are.
     pub fn greeting(&self) -> String {
-        let users = group_digits(self.data.snapshot.user_count() as u64);
+        let users = self.data.snapshot.user_count();
         let tags = self.project.program.schema.tags.len();
         let errors = self.project.findings.iter().filter(|f| f.level == crate::diag::Level::Error).count();
         let mut text = match self.lang() {
-            Lang::En => format!("{users} users, {tags} tags. A condition gives its counts; :help lists the rest.\n"),
-            Lang::Zh => format!("{users} 个用户,{tags} 个标签。输入条件即可得到计数;:help 查看其他命令。\n"),
+            Lang::En => {
+                format!("{}, {}. A condition gives its counts; :help lists the rest.\n", count_of(users, "user"), count_of(tags, "tag"))
+            }
+            Lang::Zh => format!("{} 个用户，{tags} 个标签。输入条件即可得到计数；:help 查看其他命令。\n", group_digits(users as u64)),
         };
         if errors > 0 {
             text.push_str(&match self.lang() {
-                Lang::En => format!("The program has {errors} errors; `tagcast check` shows them.\n"),
-                Lang::Zh => format!("程序有 {errors} 个错误;运行 `tagcast check` 查看。\n"),
+                Lang::En => format!("The program has {}; `tagcast check` shows more.\n", count_of(errors, "error")),
+                Lang::Zh => format!("程序有 {errors} 个错误；运行 `tagcast check` 查看。\n"),
             });
         }
         text
@@ -141,7 +143,7 @@ impl Session {
             _ => {
                 let near = COMMANDS.iter().map(|c| c.0).min_by_key(|c| strsim::damerau_levenshtein(&c[1..], word)).unwrap_or(":help");
                 Err(Failure::refused(msg!("there is no command `:{word}`", "没有命令 `:{word}`"))
-                    .help(msg!("did you mean `{near}`?", "是否想要 `{near}`?")))
+                    .help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")))
             }
         }
     }
@@ -155,7 +157,7 @@ impl Session {
         }
         text.push_str(match self.lang() {
             Lang::En => "  anything else is a condition: region == \"Shanghai\" and did(purchase, last 30 days)\n",
-            Lang::Zh => "  其他输入都是条件:地域 == \"上海\" 且 did(购买, 最近 30天)\n",
+            Lang::Zh => "  其他输入都是条件：地域 == \"上海\" 且 did(购买, 最近 30天)\n",
         });
         text
     }
@@ -183,7 +185,7 @@ impl Session {
                 let missing = match (expr.optional, self.lang()) {
                     (false, _) => "",
                     (true, Lang::En) => ", can be missing",
-                    (true, Lang::Zh) => ",可能缺失",
+                    (true, Lang::Zh) => "，可能缺失",
                 };
                 Ok(format!("{}{missing}\n", expr.ty.describe()))
             }
@@ -218,7 +220,7 @@ impl Session {
         if self.project.has_errors() {
             return Err(Failure::refused(msg!(
                 "the program has errors; `tagcast check` shows them",
-                "程序有错误;运行 `tagcast check` 查看"
+                "程序有错误；运行 `tagcast check` 查看"
             )));
         }
         let wanted = if campaign.is_empty() { None } else { Some(campaign) };

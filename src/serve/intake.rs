@@ -63,7 +63,7 @@ impl Intake {
     /// What went wrong beside the intake since this was asked last; nothing is lost by it.
     pub fn trouble(&self) -> Option<Msg> {
         let Words { en, zh } = self.writer.trouble()?.words();
-        Some(msg!("live changes stay in their log for now: {en}", "实时变更暂留在日志中:{zh}"))
+        Some(msg!("live changes stay in their log for now: {en}", "实时变更暂留在日志中：{zh}"))
     }
 
     /// Reads a call; when this returns, what could be read is durable.

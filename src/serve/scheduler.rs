@@ -15,6 +15,7 @@ use super::clock;
 use super::intake::Intake;
 use super::watch::Watch;
 use super::{AllCallbacks, Office, held};
+use crate::base::value::count_of;
 use crate::base::{Type, UserNo};
 use crate::deliver::callback::{self, Incoming, Said, Saying, Who};
 use crate::deliver::channels;
@@ -571,5 +572,6 @@ fn errors(project: &Project) -> Msg {
         })
     };
     let (en, zh) = (first(Lang::En), first(Lang::Zh));
-    msg!("the program has {n} errors; the first: {en}", "程序有 {n} 个错误；第一个：{zh}")
+    let errors = count_of(n, "error");
+    msg!("the program has {errors}; the first: {en}", "程序有 {n} 个错误；第一个：{zh}")
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a store: which file, what happened, what to do. In both languages.
 
+use crate::base::value::count_of;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -102,10 +103,13 @@ impl StoreError {
                 "一个数据仓最多容纳 {0} 个用户：未导入任何数据",
                 super::users::MAX_USERS
             ),
-            StoreError::TypeChanged { name, from, to, values } => words!(
-                "`{name}` is stored as {from} and now declared as {to}, which {values} stored value(s) do not fit: declare it as before, or import the column again for all users",
-                "`{name}` 存储为 {from}，现在声明为 {to}，有 {values} 个已存的值不适合：请按原样声明，或为所有用户重新导入该列"
-            ),
+            StoreError::TypeChanged { name, from, to, values } => {
+                let unfit = count_of(*values, "stored value");
+                words!(
+                    "`{name}` is stored as {from} and now declared as {to}, which does not fit {unfit}: declare it as before, or import the column again for all users",
+                    "`{name}` 存储为 {from}，现在声明为 {to}，有 {values} 个已存的值不适合：请按原样声明，或为所有用户重新导入该列"
+                )
+            }
             StoreError::Import(words) => words.clone(),
             StoreError::Stopped => words!("stopped before the end: nothing was changed", "中途停止：未作任何改动"),
         }

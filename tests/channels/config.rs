@@ -49,7 +49,7 @@ fn status_after_a_run_says_what_is_wrong_with_an_account() {
     let status = tagcast(dir.path(), &["status"]);
     let what = "`service_account` stops: the app id or its secret is wrong: check `[accounts]` in `tagcast.toml`";
     assert_eq!(status.status.code(), Some(1));
-    for part in ["50 messages wait since", what, "; run again when it is put right"] {
+    for part in ["50 messages have been waiting since", what, "; run again when it is put right"] {
         assert!(shown(&status).contains(part), "{part}: {}", shown(&status));
     }
     let chinese = tagcast(dir.path(), &["status", "--lang", "zh"]);
@@ -66,7 +66,7 @@ fn status_after_a_run_says_what_is_wrong_with_an_account() {
     let run = tagcast(dir.path(), &["run"]);
     assert!(run.status.success() && server.received().len() == 50, "{}", shown(&run));
     let status = tagcast(dir.path(), &["status"]);
-    assert!(status.status.success() && !shown(&status).contains("wait since"), "{}", shown(&status));
+    assert!(status.status.success() && !shown(&status).contains("been waiting since"), "{}", shown(&status));
     assert!(tagcast(dir.path(), &["audit", "verify"]).status.success());
 }
 

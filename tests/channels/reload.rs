@@ -53,7 +53,9 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
     says("`thank` is stopped", 1);
     let (code, out, _) = run(folder, &["status"]);
     assert!(
-        code == 1 && out.contains("1 message waits since") && out.contains("the app id or its secret is wrong: check `[accounts]`"),
+        code == 1
+            && out.contains("1 message has been waiting since")
+            && out.contains("the app id or its secret is wrong: check `[accounts]`"),
         "{out}"
     );
     assert!(out.contains("a service goes on when the settings change, and tries again at"), "{out}");
@@ -61,7 +63,7 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
     says("took over the changed accounts: `service_account`", 1);
     sent(&first, 1);
     until(folder, "status without troubles", || {
-        Some(run(folder, &["status"])).filter(|(code, out, _)| *code == 0 && !out.contains("waits since"))
+        Some(run(folder, &["status"])).filter(|(code, out, _)| *code == 0 && !out.contains("been waiting since"))
     });
     // No TOML, an account that lacks a secret, one that others may read: nothing changes.
     configure(folder, &second.url, "together = \n");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::cli::args::Format;
 use crate::cli::output::{Context, print_json, print_out};
 use crate::deliver::ledger::Ledger;
@@ -28,8 +28,8 @@ pub fn verify(cx: &Context) -> Result<u8, Failure> {
             for head in &verified.heads {
                 let (writer, n, digest) = (&head.writer, group_digits(head.records.unsigned_abs()), head.digest.get(..16).unwrap_or(""));
                 out += &match lang {
-                    Lang::En => format!("{writer}: {n} records, the last {digest}\n"),
-                    Lang::Zh => format!("{writer}:{n} 条记录,最后一条 {digest}\n"),
+                    Lang::En => format!("{writer}: {}, the last {digest}\n", count_of(head.records, "record")),
+                    Lang::Zh => format!("{writer}：{n} 条记录，最后一条 {digest}\n"),
                 };
             }
             print_out(&out)?;
@@ -41,6 +41,6 @@ pub fn verify(cx: &Context) -> Result<u8, Failure> {
     }
     Err(Failure::refused(msg!("the ledger is not what was written", "账本与写入时不一致")).help(msg!(
         "put the newest copy back; until then send nothing with it (`tagcast pause --all`)",
-        "请放回最新的副本;在此之前不要用它发送(`tagcast pause --all`)"
+        "请放回最新的副本；在此之前不要用它发送（`tagcast pause --all`）"
     )))
 }

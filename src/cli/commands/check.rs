@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::base::value::count_of;
 use crate::cli::args::{CheckArgs, FailLevel, Format};
 use crate::cli::output::Context;
 use crate::diag::{Edit, Level};
@@ -48,9 +49,10 @@ fn report_rest(cx: &Context, project: &Project) {
     let elsewhere = project.errors_elsewhere();
     if elsewhere > 0 {
         let folder = project.folder.display();
+        let errors = count_of(elsewhere, "error");
         cx.say(&msg!(
-            "note: {elsewhere} errors in other files of this program; `tagcast check {folder}` shows them",
-            "注意:该程序的其他文件中还有 {elsewhere} 个错误;运行 `tagcast check {folder}` 查看"
+            "note: {errors} in other files of this program; `tagcast check {folder}` shows what",
+            "注意：该程序的其他文件中还有 {elsewhere} 个错误；运行 `tagcast check {folder}` 查看"
         ));
     }
 }

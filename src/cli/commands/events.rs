@@ -7,7 +7,7 @@ use serde_json::json;
 use super::live;
 use super::loading::{self, Bar};
 use crate::base::EventSchema;
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::cli::args::{EventsCommand, EventsImportArgs, Format};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::{Failure, Project};
@@ -57,7 +57,7 @@ fn undeclared(project: &Project, args: &EventsImportArgs, reading: &crate::store
     let folder = project.folder.display();
     let failure = Failure::new(msg!("no event `{name}` is declared in `{folder}`", "`{folder}` 中没有声明事件 `{name}`"));
     match infer::event(Path::new(&args.file), name, &args.id, &args.at, reading) {
-        Ok(line) => failure.help(msg!("for this file, declare: {line}", "针对此文件可声明:{line}")),
+        Ok(line) => failure.help(msg!("for this file, declare: {line}", "针对此文件可声明：{line}")),
         Err(_) => failure.help(msg!("declare it: event {name} {{ amount money }}", "请声明:event {name} {{ amount money }}")),
     }
 }
@@ -73,11 +73,9 @@ fn list(cx: &Context) -> Result<u8, Failure> {
         let (count, users) = snapshot.event(&event.name)?.map_or((0, 0), |t| (t.len(), t.users_with_events().count()));
         let line = declare::event(event);
         match cx.lang() {
-            crate::diag::Lang::En => {
-                text.push_str(&format!("{line}  # {} of {} users\n", group_digits(count as u64), group_digits(users as u64)))
-            }
+            crate::diag::Lang::En => text.push_str(&format!("{line}  # {} of {}\n", group_digits(count as u64), count_of(users, "user"))),
             crate::diag::Lang::Zh => {
-                text.push_str(&format!("{line}  # {} 条,{} 个用户\n", group_digits(count as u64), group_digits(users as u64)))
+                text.push_str(&format!("{line}  # {} 条，{} 个用户\n", group_digits(count as u64), group_digits(users as u64)))
             }
         }
         rows.push(json!({"event": event.name, "declaration": line, "count": count, "users": users}));

@@ -28,7 +28,7 @@ pub fn run(cx: &Context, args: &ExplainArgs) -> Result<u8, Failure> {
         None => {
             let failure = Failure::refused(msg!("no finding is named `{name}`", "没有名为 `{name}` 的检查结果"));
             Err(match explain::nearest(name) {
-                Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`?")),
+                Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
                 None => failure.help(msg!("`tagcast explain` lists all names", "运行 `tagcast explain` 查看全部名称")),
             })
         }

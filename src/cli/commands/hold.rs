@@ -23,7 +23,7 @@ pub fn pause(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
         n,
         &msg!(
             "paused {en}: {n} planned messages wait for `tagcast resume`, or for their deadline",
-            "已暂停{zh}:{n} 条计划的消息等待 `tagcast resume`,或直至其最晚期限"
+            "已暂停{zh}：{n} 条计划的消息等待 `tagcast resume`，或直至其最晚期限"
         ),
     )
 }
@@ -52,7 +52,7 @@ pub fn cancel(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
         n,
         &msg!(
             "cancelled {en}: {n} planned messages will not be handed over; `tagcast resume` lets it be planned again",
-            "已取消{zh}:{n} 条计划的消息不会发送;`tagcast resume` 可使其重新参与计划"
+            "已取消{zh}：{n} 条计划的消息不会发送；`tagcast resume` 可使其重新参与计划"
         ),
     )
 }
@@ -64,7 +64,7 @@ pub fn console(cx: &Context) -> Result<Console, Failure> {
 
 pub fn no_ledger() -> Failure {
     Failure::refused(msg!("nothing was ever planned with this store", "此数据仓从未计划过任何活动"))
-        .help(msg!("name another store with --store, or the program with --program", "请用 --store 指定数据仓,或用 --program 指定程序"))
+        .help(msg!("name another store with --store, or the program with --program", "请用 --store 指定数据仓，或用 --program 指定程序"))
 }
 
 /// Who says so, for the record.
@@ -101,7 +101,7 @@ fn known(name: &str, names: &[String], what: &Msg) -> Result<(), Failure> {
     let (en, zh) = (&what.en, &what.zh);
     let failure = Failure::refused(msg!("the ledger knows no {en} `{name}`", "账本中没有{zh} `{name}`"));
     Err(match names.iter().min_by_key(|n| strsim::damerau_levenshtein(n, name)) {
-        Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`?")),
+        Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
         None => failure,
     })
 }

@@ -40,7 +40,7 @@ pub fn set(cx: &Context, args: &TagsSetArgs) -> Result<u8, Failure> {
         changes.push(change.map_err(|why| Failure::refused(loading::message(why)))?);
     }
     if changes.is_empty() {
-        return Err(Failure::new(msg!("nothing to set: write tag=value", "没有要设置的内容:请写 标签=值")));
+        return Err(Failure::new(msg!("nothing to set: write tag=value", "没有要设置的内容：请写 标签=值")));
     }
     let count = changes.len();
     let writer = LiveWriter::open(&store, project.program.schema.clone())?;
@@ -184,16 +184,16 @@ fn stream(
     let (taken, refused, repeated) = (group_digits(tally.taken), group_digits(tally.refused), group_digits(tally.repeated));
     if format != Format::Jsonl {
         cx.say(&msg!(
-            "{taken} changes are durable; {repeated} known already, {refused} lines refused",
-            "{taken} 条变更已落盘;{repeated} 条重复,{refused} 行被拒绝"
+            "durable changes {taken}; known already {repeated}, lines refused {refused}",
+            "{taken} 条变更已落盘；{repeated} 条重复，{refused} 行被拒绝"
         ));
     }
     if let Some(why) = writer.trouble() {
         let Words { en, zh } = why.words();
-        cx.say(&msg!("live changes stay in their log for now: {en}", "实时变更暂留在日志中:{zh}"));
+        cx.say(&msg!("live changes stay in their log for now: {en}", "实时变更暂留在日志中：{zh}"));
     }
     if let Err(e) = ended {
-        return Err(Failure::new(msg!("standard input cannot be read further: {e}", "无法继续读取标准输入:{e}")));
+        return Err(Failure::new(msg!("standard input cannot be read further: {e}", "无法继续读取标准输入：{e}")));
     }
     Ok(u8::from(tally.refused > 0))
 }

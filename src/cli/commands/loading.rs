@@ -5,7 +5,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::cli::args::Format;
 use crate::cli::output::{Context, print_err, print_json};
 use crate::diag::{Lang, Msg};
@@ -74,12 +74,13 @@ pub fn report(cx: &Context, file: &Path, report: &Report, format: Format) -> Res
             &json!({"file": file, "imported": true, "rows": rows, "new_users": new_users, "columns": columns, "ignored": ignored}),
         );
     }
+    let (all, users) = (count_of(*rows, "row"), count_of(*new_users, "new user"));
     let (rows, new, names) = (group_digits(*rows), group_digits(*new_users), columns.join(", "));
     let file = file.display();
-    cx.say(&msg!("imported {rows} rows of `{file}`: {names}; {new} new users", "已导入 `{file}` 的 {rows} 行:{names};新增用户 {new} 个"));
+    cx.say(&msg!("imported {all} of `{file}`: {names}; {users}", "已导入 `{file}` 的 {rows} 行：{names}；新增用户 {new} 个"));
     if !ignored.is_empty() {
         let names = ignored.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-        cx.say(&msg!("note: nothing declares {names}: left out", "注意:{names} 没有声明,已忽略"));
+        cx.say(&msg!("note: nothing declares {names}: left out", "注意：{names} 没有声明，已忽略"));
     }
     Ok(())
 }

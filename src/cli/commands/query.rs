@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::base::value::count_of;
 use crate::cli::args::{At, Format, QueryArgs};
 use crate::cli::output::{Context, print_out};
 use crate::engine::Failure;
@@ -49,7 +50,8 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
         if format == Format::Json {
             return print_out(&format!("{}\n", json!({"file": shown.to_string(), "users": n}))).map(|()| 0);
         }
-        cx.say(&msg!("wrote {n} users to `{shown}`", "已将 {n} 个用户写入 `{shown}`"));
+        let users = count_of(n, "user");
+        cx.say(&msg!("wrote {users} to `{shown}`", "已将 {n} 个用户写入 `{shown}`"));
     } else {
         let counts = data.counts(&project.program, &condition)?;
         match format {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::hold::{console, no_ledger};
 use crate::base::Zone;
+use crate::base::value::count_of;
 use crate::base::world::{ClockWorld, World};
 use crate::cli::args::{Format, ResolveArgs};
 use crate::cli::output::{Context, print_json, print_out};
@@ -47,13 +48,14 @@ fn settle(cx: &Context, number: i64, sent: bool, who: &str, format: Format) -> R
             .help(msg!("`tagcast resolve` lists them", "`tagcast resolve` 会列出它们")));
     };
     console.settle_by_hand(number, sent, who, cx.world().now())?;
-    let n = stuck.messages;
+    let (n, messages) = (stuck.messages, count_of(stuck.messages, "message"));
+    let count = if n == 1 { "counts" } else { "count" };
     match format {
         Format::Json => print_json(&json!({"number": number, "messages": n, "sent": sent, "by": who}))?,
-        _ if sent => cx.say(&msg!("{n} messages count as sent, says {who}", "{n} 条消息由 {who} 认定为已发送")),
+        _ if sent => cx.say(&msg!("{messages} {count} as sent, says {who}", "{n} 条消息由 {who} 认定为已发送")),
         _ => cx.say(&msg!(
-            "{n} messages count as not sent, says {who}; they are not sent again by this",
-            "{n} 条消息由 {who} 认定为未发送;不会因此重新发送"
+            "{messages} {count} as not sent, says {who}; nothing is sent again by this",
+            "{n} 条消息由 {who} 认定为未发送；不会因此重新发送"
         )),
     }
     Ok(0)
@@ -65,7 +67,7 @@ fn after_restore(cx: &Context, who: &str, format: Format) -> Result<u8, Failure>
     let Some(given_up) = restoring::go_on(&cx.ledger()?, &project, who, &world)? else {
         return Err(Failure::refused(msg!(
             "the ledger is not behind its hand-overs, nothing was changed",
-            "账本并不落后于已完成的发送,未作任何改动"
+            "账本并不落后于已完成的发送，未作任何改动"
         )));
     };
     let (withdrawn, ended) = (given_up.ledger.withdrawn, given_up.ledger.ended);
@@ -76,8 +78,8 @@ fn after_restore(cx: &Context, who: &str, format: Format) -> Result<u8, Failure>
             print_json(&json!({"withdrawn": withdrawn, "ended": ended, "missed": by_campaign, "by": who}))?;
         }
         _ => cx.say(&msg!(
-            "the ledger is gone on with; given up, for they may have been sent: {withdrawn} planned messages, {ended} waits and follow-ups, {missed} due instants",
-            "已继续使用该账本;因可能已发送而放弃:{withdrawn} 条计划的消息、{ended} 个等待与跟进、{missed} 个到期时刻"
+            "the ledger is gone on with; given up, for they may have been sent: planned messages {withdrawn}, waits and follow-ups {ended}, due instants {missed}",
+            "已继续使用该账本；因可能已发送而放弃：{withdrawn} 条计划的消息、{ended} 个等待与跟进、{missed} 个到期时刻"
         )),
     }
     Ok(0)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::base::value::group_digits;
+use crate::base::value::{count_of, group_digits};
 use crate::base::{Instant, TimeOfDay, Zone};
 use crate::cli::args::{Format, RunArgs};
 use crate::cli::output::{Context, print_json, print_out};
@@ -44,7 +44,7 @@ pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
     if report.interrupted {
         return Err(Failure::refused(msg!(
             "stopped on request; what was not handed over stays planned, and the next run goes on with it",
-            "已按要求停止;尚未交付的消息保留在计划中,下次运行会继续"
+            "已按要求停止；尚未交付的消息保留在计划中，下次运行会继续"
         )));
     }
     Ok(u8::from(report.campaigns.iter().any(|c| c.stopped.is_some()) || report.unknown > 0))
@@ -107,7 +107,7 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
             let _ = writeln!(
                 out,
                 "  {}",
-                if zh { format!("错过了 {due}:已超过最晚期限") } else { format!("missed {due}: its deadline had passed") }
+                if zh { format!("错过了 {due}：已超过最晚期限") } else { format!("missed {due}: its deadline had passed") }
             );
         }
         if let Some(why) = &ended.stopped {
@@ -133,9 +133,9 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
             out,
             "{}",
             if zh {
-                format!("{n} 条消息的结果未知:下次运行会查询")
+                format!("{n} 条消息的结果未知：下次运行会查询")
             } else {
-                format!("{n} messages without an answer: the next run asks again")
+                format!("{} without an answer: the next run asks again", count_of(n, "message"))
             }
         );
     }
@@ -146,18 +146,22 @@ fn show_next(ended: &Ended, zone: Zone, now: Instant, simulated: bool, lang: Lan
     let zh = lang == Lang::Zh;
     if ended.waits > 0 {
         let n = group_digits(ended.waits.unsigned_abs());
-        let _ = writeln!(out, "  {}", if zh { format!("正在等待:{n} 个用户") } else { format!("waiting after an event: {n} users") });
+        let _ = writeln!(
+            out,
+            "  {}",
+            if zh { format!("正在等待：{n} 个用户") } else { format!("waiting after an event: {}", count_of(ended.waits, "user")) }
+        );
     }
     let Some(next) = ended.next else { return };
     let shown = zone.show(next);
-    let _ = writeln!(out, "  {}", if zh { format!("下次到期:{shown}") } else { format!("due next: {shown}") });
+    let _ = writeln!(out, "  {}", if zh { format!("下次到期：{shown}") } else { format!("due next: {shown}") });
     if ended.runs.is_empty() && !simulated && next > now {
         let until = shown.replace(' ', "T");
         let _ = writeln!(
             out,
             "  {}",
             if zh {
-                format!("届时再运行,或现在用模拟时钟演练:--until {until}")
+                format!("届时再运行，或现在用模拟时钟演练：--until {until}")
             } else {
                 format!("run again then, or rehearse it now on a simulated clock: --until {until}")
             }

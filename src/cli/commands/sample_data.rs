@@ -113,6 +113,6 @@ fn say(cx: &Context, args: &SampleDataArgs, events: u64) {
     let (users, events, shown) = (group_digits(args.users.into()), group_digits(events), args.dir.display());
     cx.say(&msg!(
         "made {users} users with {events} events in `{shown}`; try:\n  tagcast query --program {shown} 'region == \"Shanghai\" and coupon_rate > 30%'\n  tagcast plan {shown}",
-        "已在 `{shown}` 中生成 {users} 个用户和 {events} 条事件;试试:\n  tagcast query --program {shown} 'region == \"Shanghai\" and coupon_rate > 30%'\n  tagcast plan {shown}"
+        "已在 `{shown}` 中生成 {users} 个用户和 {events} 条事件；试试：\n  tagcast query --program {shown} 'region == \"Shanghai\" and coupon_rate > 30%'\n  tagcast plan {shown}"
     ));
 }

@@ -18,7 +18,7 @@ pub fn run(cx: &Context) -> Result<u8, Failure> {
         return Err(Failure::new(msg!("`tagcast.toml` in `{folder}` names no sources", "`{folder}` 的 `tagcast.toml` 没有指定数据源"))
             .help(msg!(
                 "add for instance: [[tags]] file = \"users.csv\" id = \"user_id\"",
-                "例如加上:[[tags]] file = \"users.csv\" id = \"user_id\""
+                "例如加上：[[tags]] file = \"users.csv\" id = \"user_id\""
             )));
     }
     sync(cx, format)
@@ -71,7 +71,7 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
             let event = &source.event;
             return Err(Failure::new(msg!(
                 "`tagcast.toml` fills the event `{event}`, which is not declared",
-                "`tagcast.toml` 要填充事件 `{event}`,但它没有声明"
+                "`tagcast.toml` 要填充事件 `{event}`，但它没有声明"
             ))
             .help(msg!("declare it: event {event} {{ amount money }}", "请声明:event {event} {{ amount money }}")));
         };

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::live;
 use super::loading::{self, Bar};
-use crate::base::value::{Shown, group_digits};
+use crate::base::value::{Shown, count_of, group_digits};
 use crate::base::{Elapsed, Instant, Schema, TagSchema, Type, Value, Zone};
 use crate::cli::args::{Format, TagsCommand, TagsImportArgs, TagsStatsArgs};
 use crate::cli::output::{Context, print_json, print_out};
@@ -54,7 +54,7 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
             let shown = inferred.display();
             return Err(Failure::refused(msg!(
                 "wrote `{shown}`, which does not check yet: correct it, then import again without --infer; nothing was imported",
-                "已写出 `{shown}`,但尚未通过检查:请更正后不带 --infer 重新导入;未导入任何数据"
+                "已写出 `{shown}`，但尚未通过检查：请更正后不带 --infer 重新导入；未导入任何数据"
             )));
         }
     }
@@ -93,16 +93,16 @@ fn write_declarations(cx: &Context, args: &TagsImportArgs, project: &Project, re
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             let lines = inferred.text;
             return Err(Failure::new(msg!("`{shown}` is there already", "`{shown}` 已经存在"))
-                .help(msg!("add to it what is missing:\n{lines}", "请把缺少的声明加进去:\n{lines}")));
+                .help(msg!("add to it what is missing:\n{lines}", "请把缺少的声明加进去：\n{lines}")));
         }
         Err(e) => return Err(Failure::io(&path, &e)),
     }
     let count = inferred.tags.len();
-    cx.say(&msg!("wrote {count} declarations to `{shown}`: look them over", "已将 {count} 条声明写入 `{shown}`:请过目"));
+    cx.say(&msg!("wrote {count} declarations to `{shown}`: look them over", "已将 {count} 条声明写入 `{shown}`：请过目"));
     for (column, why) in &inferred.skipped {
         let why = loading::message(why.clone());
         let (en, zh) = (why.en, why.zh);
-        cx.say(&msg!("note: no declaration for `{column}`: {en}", "注意:`{column}` 没有声明:{zh}"));
+        cx.say(&msg!("note: no declaration for `{column}`: {en}", "注意：`{column}` 没有声明：{zh}"));
     }
     Ok(Some(path))
 }
@@ -177,10 +177,10 @@ fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
     match format {
         Format::Json => print_json(&json!({"users": snapshot.user_count(), "snapshot": snapshot.digest(), "tags": rows}))?,
         _ => {
-            let users = group_digits(snapshot.user_count() as u64);
+            let users = snapshot.user_count();
             print_out(&match cx.lang() {
-                Lang::En => format!("{users} users\n{text}"),
-                Lang::Zh => format!("{users} 个用户\n{text}"),
+                Lang::En => format!("{}\n{text}", count_of(users, "user")),
+                Lang::Zh => format!("{} 个用户\n{text}", group_digits(users as u64)),
             })?;
         }
     }
@@ -229,7 +229,7 @@ fn line_of(
 ) -> String {
     let say = |en: String, zh: String| if lang == Lang::Zh { zh } else { en };
     let Some(Stats { known, missing, values }) = stats else {
-        return say(format!("{}  no values: never imported\n", tag.name), format!("{}  没有值:从未导入\n", tag.name));
+        return say(format!("{}  no values: never imported\n", tag.name), format!("{}  没有值：从未导入\n", tag.name));
     };
     let all = (known + missing).max(1);
     let percent = (*known as f64 / all as f64 * 1000.0).round() / 10.0;
@@ -255,15 +255,17 @@ fn line_of(
         }
         Spread::Texts { distinct, longest } => {
             let distinct = distinct.map_or_else(|| say("many".into(), "很多".into()), |n| group_digits(n as u64));
-            parts
-                .push(say(format!("{distinct} different, up to {longest} characters"), format!("{distinct} 个不同的值,最长 {longest} 字")));
+            parts.push(say(
+                format!("{distinct} different, up to {longest} characters"),
+                format!("{distinct} 个不同的值，最长 {longest} 字"),
+            ));
         }
     }
     let at = imported.and_then(|i| Zone::UTC.parse_instant(&i.at)).map(|at| zone.show(at));
     parts.extend(at.map(|at| say(format!("imported {at}"), format!("导入于 {at}"))));
     if let (Some(age), Some(refresh)) = (stale, &tag.refresh) {
         let days = age.0 / 86_400_000_000;
-        parts.push(say(format!("stale: `refresh {refresh}`, {days} days old"), format!("已过期:`refresh {refresh}`,已有 {days} 天")));
+        parts.push(say(format!("stale: `refresh {refresh}`, {days} days old"), format!("已过期：`refresh {refresh}`，已有 {days} 天")));
     }
     format!("{}  {}\n", tag.name, parts.join(" · "))
 }

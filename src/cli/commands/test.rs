@@ -34,7 +34,7 @@ pub fn run(cx: &Context, args: &TestArgs) -> Result<u8, Failure> {
     }
     out.push_str(&match lang {
         Lang::En => format!("{passed} passed, {failed} failed\n"),
-        Lang::Zh => format!("{passed} 个通过,{failed} 个失败\n"),
+        Lang::Zh => format!("{passed} 个通过，{failed} 个失败\n"),
     });
     print_out(&out)?;
     Ok(u8::from(failed > 0))

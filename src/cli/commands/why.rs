@@ -32,7 +32,7 @@ pub fn campaign_named(project: &Project, name: &str) -> Result<CampaignId, Failu
     let near = project.program.campaigns.iter().map(|c| c.declared.name.as_str()).min_by_key(|n| strsim::damerau_levenshtein(n, name));
     let failure = Failure::refused(msg!("no campaign is named `{name}`", "没有名为 `{name}` 的活动"));
     Err(match near {
-        Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`?")),
+        Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
         None => failure,
     })
 }

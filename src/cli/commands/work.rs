@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
+use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::cli::args::{Format, WorkArgs};
 use crate::cli::output::Context;
@@ -70,6 +71,7 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
         }
         std::thread::sleep(REST);
     }
-    cx.say(&msg!("{handed_over} messages were accepted", "{handed_over} 条消息已被接受"));
+    let messages = count_of(handed_over, "message");
+    cx.say(&msg!("accepted: {messages}", "{handed_over} 条消息已被接受"));
     Ok(0)
 }

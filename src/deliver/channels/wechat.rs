@@ -11,6 +11,7 @@ use super::one_by_one::{self, Members};
 use super::parts::{Parts, html};
 use super::tencent::{ask, text_of};
 use crate::base::Elapsed;
+use crate::base::value::count_of;
 use crate::decide::decision::Rendered;
 use crate::deliver::channel::{Answer, Batch, Channel, Evidence, Message, Recalled, Refusal, Reply, Then, Verdict};
 use crate::deliver::ledger::ReceiptKind;
@@ -290,8 +291,9 @@ impl WeChat {
         };
         let until = self.account.world.now().plus(Elapsed::seconds(1));
         let left = bad.len();
+        let openids = count_of(left, "openid");
         let why = msg!(
-            "`{name}` leaves out {left} openid(s) that are not of this account, and sends to the others",
+            "`{name}` leaves out what is not of this account ({openids}), and sends to the others",
             "`{name}` 剔除了 {left} 个不属于本账号的 openid，其余继续发送"
         );
         Reply { answer: Answer::Taken(batch.messages.iter().map(verdict).collect()), then: Then::Wait { until, why } }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Source};
 
 use crate::base::FileId;
+use crate::base::value::count_of;
 use crate::diag::{Finding, Lang, Level, Sources, Span};
 
 pub fn render(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -> Lang, color: bool) -> String {
@@ -146,17 +147,16 @@ fn summary(findings: &[Finding], lang: Lang) -> String {
     let files = findings.iter().map(|f| f.span.file).collect::<BTreeSet<_>>().len();
     let kinds =
         [(count(Level::Error), "error", "个错误"), (count(Level::Warning), "warning", "个警告"), (count(Level::Note), "note", "条提示")];
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
     let parts: Vec<String> = kinds
         .iter()
         .filter(|(n, _, _)| *n > 0)
         .map(|(n, en, zh)| match lang {
-            Lang::En => format!("{n} {en}{}", plural(*n)),
+            Lang::En => count_of(*n, en),
             Lang::Zh => format!("{n} {zh}"),
         })
         .collect();
     match lang {
-        Lang::En => format!("{} in {files} file{}\n", parts.join(", "), plural(files)),
+        Lang::En => format!("{} in {}\n", parts.join(", "), count_of(files, "file")),
         Lang::Zh => format!("{files} 个文件中有 {}\n", parts.join("、")),
     }
 }

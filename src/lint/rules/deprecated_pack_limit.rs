@@ -20,6 +20,6 @@ fn look(cap: &Cap, out: &mut Findings) {
     let Some(channel) = &cap.channel else { return };
     let Some(former) = pack::endpoint(&channel.platform, &channel.endpoint).and_then(|e| e.former_limit(cap.n, cap.per)) else { return };
     let (en, zh) = (&former.now.en, &former.now.zh);
-    let message = msg!("this was the limit of `{channel}` once; it is no more", "这是 `{channel}` 曾经的限制,现已失效");
-    out.push(Finding::new(&catalog::DEPRECATED_PACK_LIMIT, cap.span, message).help(msg!("now: {en}", "现行规则:{zh}")));
+    let message = msg!("this was the limit of `{channel}` once; it is no more", "这是 `{channel}` 曾经的限制，现已失效");
+    out.push(Finding::new(&catalog::DEPRECATED_PACK_LIMIT, cap.span, message).help(msg!("now: {en}", "现行规则：{zh}")));
 }

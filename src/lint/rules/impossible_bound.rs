@@ -71,9 +71,9 @@ fn look(cx: &LintContext, e: &Expr, out: &mut Findings) {
         (false, false, _) => String::new(),
     });
     let message: Msg = if always {
-        msg!("this is always true of a known value: `{name}` lies in {range}", "只要有值就恒为真:`{name}` 的范围是 {range}")
+        msg!("this is always true of a known value: `{name}` lies in {range}", "只要有值就恒为真：`{name}` 的范围是 {range}")
     } else {
-        msg!("this is never true: `{name}` lies in {range}", "此条件永不成立:`{name}` 的范围是 {range}")
+        msg!("this is never true: `{name}` lies in {range}", "此条件永不成立：`{name}` 的范围是 {range}")
     };
     out.push(
         Finding::new(&catalog::IMPOSSIBLE_BOUND, e.span, message).help(msg!("compare with a value inside the range", "请与范围内的值比较")),

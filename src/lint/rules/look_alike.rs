@@ -25,7 +25,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
         for (at, c) in text.char_indices().filter(|(_, c)| CONTROLS.contains(c)) {
             let code = c as u32;
             let span = Span::new(file.id, at, at + c.len_utf8());
-            let message = msg!("an invisible control character (U+{code:04X}) stands here", "这里有一个不可见的控制字符(U+{code:04X})");
+            let message = msg!("an invisible control character (U+{code:04X}) stands here", "这里有一个不可见的控制字符（U+{code:04X}）");
             let finding = Finding::new(&catalog::LOOK_ALIKE, span, message)
                 .help(msg!("what it hides or turns around is not what runs", "它会隐藏或颠倒显示的内容"));
             out.push(finding.fix(msg!("delete it", "删除它"), span, "", false));
@@ -47,7 +47,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
         match seen.get(&shape) {
             Some(first) if first.name != declared.name => {
                 let other = &first.name;
-                let message = msg!("`{name}` looks like `{other}` and is another name", "`{name}` 与 `{other}` 看起来相同,却是不同的名称");
+                let message = msg!("`{name}` looks like `{other}` and is another name", "`{name}` 与 `{other}` 看起来相同，却是不同的名称");
                 let finding = Finding::new(&catalog::LOOK_ALIKE, declared.name_span, message)
                     .label(first.name_span, msg!("the name that it looks like", "与之相似的名称"))
                     .help(msg!("give one of them a name that cannot be mistaken", "请为其中之一换一个不会混淆的名称"));

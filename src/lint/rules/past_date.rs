@@ -48,9 +48,9 @@ fn literal(e: &Expr) -> Option<&LiteralKind> {
 fn report(cx: &LintContext, span: Span, now: crate::base::Instant, out: &mut Findings) {
     let text = cx.sources.slice(span);
     let shown = cx.program.policy.zone.show(now);
-    let message = msg!("`{text}` is past: it is {shown}", "`{text}` 已经过去:现在是 {shown}");
+    let message = msg!("`{text}` is past: it is {shown}", "`{text}` 已经过去：现在是 {shown}");
     out.push(
         Finding::new(&catalog::PAST_DATE, span, message)
-            .help(msg!("give it a new date, or delete the campaign", "请更新日期,或删除该活动")),
+            .help(msg!("give it a new date, or delete the campaign", "请更新日期，或删除该活动")),
     );
 }

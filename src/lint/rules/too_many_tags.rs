@@ -22,10 +22,10 @@ fn check(cx: &LintContext, out: &mut Findings) {
         if n > MOST {
             let names: Vec<&str> = tags.iter().map(|t| cx.program.schema.tag(*t).name.as_str()).collect();
             let names = names.join(", ");
-            let message = msg!("this condition combines {n} tags: {names}", "该条件组合了 {n} 个标签:{names}");
+            let message = msg!("this condition combines {n} tags: {names}", "该条件组合了 {n} 个标签：{names}");
             out.push(Finding::new(&catalog::TOO_MANY_TAGS, condition.span, message).help(msg!(
                 "give parts of it a name with `audience NAME = …`, or leave out what hardly matters",
-                "请用 `人群 名称 = …` 为其中的部分命名,或去掉影响不大的标签"
+                "请用 `人群 名称 = …` 为其中的部分命名，或去掉影响不大的标签"
             )));
         }
     }

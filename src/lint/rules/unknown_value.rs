@@ -94,14 +94,14 @@ fn report(cx: &LintContext, whole: &Expr, part: &Expr, present: &Present, word: 
     let finding = if word == "except" {
         let message = msg!(
             "who has no `{shown}` is kept: `except` leaves out only those for whom this is true",
-            "没有 `{shown}` 的用户会被保留:`排除` 只排除条件为真的用户"
+            "没有 `{shown}` 的用户会被保留：`排除` 只排除条件为真的用户"
         );
         Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message)
-            .help(msg!("to leave them out too, write `{first} is missing or …`", "若也要排除他们,请写 `{first} 缺失 或 …`"))
+            .help(msg!("to leave them out too, write `{first} is missing or …`", "若也要排除他们，请写 `{first} 缺失 或 …`"))
     } else {
         let message = msg!("who has no `{shown}` is not selected by this `{word}`", "没有 `{shown}` 的用户不会被此 `{word}` 选中");
         Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message)
-            .help(msg!("if that is meant, say so: `{first} is known and …`", "若确实如此,请写明:`{first} 已知 且 …`"))
+            .help(msg!("if that is meant, say so: `{first} is known and …`", "若确实如此，请写明：`{first} 已知 且 …`"))
     };
     let wrap = |text: String| vec![Edit { span: whole.span.before(), text }, Edit { span: whole.span.after(), text: ")".into() }];
     let missing = format!("({first} is missing or ");

@@ -29,7 +29,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
             let message = msg!("nothing uses the audience `{name}`", "人群 `{name}` 没有被使用");
             out.push(
                 Finding::new(&catalog::UNUSED_AUDIENCE, audience.declared.name_span, message)
-                    .help(msg!("use it, or delete it", "请使用它,或将其删除")),
+                    .help(msg!("use it, or delete it", "请使用它，或将其删除")),
             );
         }
     }

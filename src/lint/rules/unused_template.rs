@@ -30,7 +30,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
             let message = msg!("no campaign sends the template `{name}`", "没有活动发送模板 `{name}`");
             out.push(
                 Finding::new(&catalog::UNUSED_TEMPLATE, template.declared.name_span, message)
-                    .help(msg!("send it, or delete it", "请使用它,或将其删除")),
+                    .help(msg!("send it, or delete it", "请使用它，或将其删除")),
             );
         }
     }

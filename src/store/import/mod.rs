@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use super::digest::Checksum;
 use super::{ImportEntry, StoreError, Words, words};
+use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Instant, Zone};
 pub use events::EventImport;
@@ -94,13 +95,13 @@ impl ImportError {
     pub fn words(&self) -> Words {
         match self {
             ImportError::Store(e) => e.words(),
-            ImportError::Rows(r) => words!(
-                "{0} error(s) in {1} rows of `{2}`: correct them and import again; nothing was imported",
-                "`{2}` 的 {1} 行中有 {0} 处错误：请更正后重新导入；未导入任何数据",
-                r.total,
-                r.rows,
-                r.file.display()
-            ),
+            ImportError::Rows(Rejected { total, rows, file, .. }) => {
+                let (errors, of, file) = (count_of(*total, "error"), count_of(*rows, "row"), file.display());
+                words!(
+                    "{errors} in {of} of `{file}`: correct them and import again; nothing was imported",
+                    "`{file}` 的 {rows} 行中有 {total} 处错误：请更正后重新导入；未导入任何数据"
+                )
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::blocks::Blocks;
 use super::table::{Block, Field, Role, Wanted};
 use super::{BLOCK_ROWS, Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, TAGS, Words, no_column};
+use crate::base::value::count_of;
 use crate::base::{Instant, Schema, TagSchema, UserNo};
 use crate::store::build::{Picks, gather};
 use crate::store::file::{self, NewFile};
@@ -181,12 +182,13 @@ impl TagImport<'_> {
     fn keeps_always(&self, loaded: &Loaded<'_>) -> Result<(), ImportError> {
         let without = loaded.row_of_user.iter().filter(|row| **row == NO_ROW).count();
         match loaded.filled.iter().find(|tag| tag.always) {
-            Some(tag) if without > 0 => Err(ImportError::import(words!(
-                "`{0}` lacks {without} user(s) of the store, who would lose `{1}`, which is declared `always`: add them, or import without `--replace`",
-                "`{0}` 缺少数据仓中的 {without} 个用户，他们会失去声明为 `always` 的 `{1}`：请补上这些用户，或不带 `--replace` 导入",
-                self.file.display(),
-                tag.name
-            ))),
+            Some(tag) if without > 0 => {
+                let (users, file, name) = (count_of(without, "user"), self.file.display(), &tag.name);
+                Err(ImportError::import(words!(
+                    "`{file}` lacks {users} of the store, who would lose `{name}`, which is declared `always`: add them, or import without `--replace`",
+                    "`{file}` 缺少数据仓中的 {without} 个用户，他们会失去声明为 `always` 的 `{name}`：请补上这些用户，或不带 `--replace` 导入"
+                )))
+            }
             _ => Ok(()),
         }
     }

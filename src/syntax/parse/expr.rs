@@ -73,7 +73,7 @@ impl Builder<'_> {
             );
             let help = msg!(
                 "use `in [..]`, or name parts of it with `audience NAME = …`",
-                "请使用 `属于 [..]`,或用 `人群 名称 = …` 为其中的部分命名"
+                "请使用 `属于 [..]`，或用 `人群 名称 = …` 为其中的部分命名"
             );
             self.findings.push(Finding::new(&catalog::TOO_DEEP, Span { end: span.start, ..span }, message).help(help));
             return broken;
@@ -328,7 +328,7 @@ impl Builder<'_> {
         };
         let finding = Finding::new(&catalog::CHAINED_COMPARISON, op, msg!("comparisons are not chained", "比较不能连写"))
             .label(left.span, msg!("this is already a comparison", "这已经是一个比较"))
-            .help(msg!("write `x in lo..hi`, or two comparisons joined by `and`", "请写成 `x in lo..hi`,或用 `且` 连接两个比较"));
+            .help(msg!("write `x in lo..hi`, or two comparisons joined by `and`", "请写成 `x in lo..hi`，或用 `且` 连接两个比较"));
         self.findings.push(finding);
     }
 
@@ -358,7 +358,7 @@ impl Builder<'_> {
             op_span,
             msg!("`{outer_name}` beside `{inner_name}` needs parentheses", "`{outer_name}` 与 `{inner_name}` 并用时需要括号"),
         )
-        .label(*inner_span, msg!("which of the two comes first?", "两者谁先?"))
+        .label(*inner_span, msg!("which of the two comes first?", "两者谁先？"))
         .fix_all(msg!("`{inner_name}` first", "先 `{inner_name}`"), first, false)
         .fix_all(msg!("`{outer_name}` first", "先 `{outer_name}`"), other, false);
         self.findings.push(finding);

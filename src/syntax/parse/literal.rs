@@ -125,7 +125,7 @@ impl Builder<'_> {
             let text = node.as_str();
             self.bad(
                 self.span(node),
-                msg!("`{text}` is not a time of day; they run from 00:00 to 23:59", "`{text}` 不是一天中的时间;范围为 00:00 到 23:59"),
+                msg!("`{text}` is not a time of day; they run from 00:00 to 23:59", "`{text}` 不是一天中的时间；范围为 00:00 到 23:59"),
             );
         }
         time

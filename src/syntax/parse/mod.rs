@@ -40,23 +40,27 @@ pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
     if bytes.len() > MAX_FILE_BYTES {
         let (size, limit) = (bytes.len() >> 20, MAX_FILE_BYTES >> 20);
         let message =
-            msg!("this file has {size} MiB; a program file has at most {limit} MiB", "文件有 {size} MiB;程序文件最多 {limit} MiB");
+            msg!("this file has {size} MiB; a program file has at most {limit} MiB", "文件有 {size} MiB；程序文件最多 {limit} MiB");
         findings.push(
             Finding::new(&catalog::TOO_LARGE, start, message)
-                .help(msg!("data belongs into the store: `tagcast tags import`", "数据请导入存储:`tagcast tags import`")),
+                .help(msg!("data belongs into the store: `tagcast tags import`", "数据请导入存储：`tagcast tags import`")),
         );
         return String::new();
     }
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => text.to_string(),
         Ok(_) => {
-            findings.push(Finding::new(&catalog::NOT_UTF8, start, msg!("this is a binary file, not a program", "这是二进制文件,不是程序")));
+            findings.push(Finding::new(
+                &catalog::NOT_UTF8,
+                start,
+                msg!("this is a binary file, not a program", "这是二进制文件，不是程序"),
+            ));
             String::new()
         }
         Err(error) => {
             let at = error.valid_up_to();
             let message = if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-                msg!("this file is UTF-16; programs are UTF-8", "此文件是 UTF-16;程序须为 UTF-8")
+                msg!("this file is UTF-16; programs are UTF-8", "此文件是 UTF-16；程序须为 UTF-8")
             } else {
                 msg!("this file is not UTF-8 (byte {at} is not)", "此文件不是 UTF-8(第 {at} 字节起)")
             };

@@ -77,7 +77,7 @@ pub fn scan(file: FileId, text: &str) -> Scanned {
                         span,
                         msg!("`{c}` does not close what is open here", "`{c}` 与已打开的括号不匹配"),
                     )
-                    .label(opened, msg!("this is still open; it wants `{want}`", "此处尚未关闭,需要 `{want}`"));
+                    .label(opened, msg!("this is still open; it wants `{want}`", "此处尚未关闭，需要 `{want}`"));
                     out.add(finding);
                 }
                 None => {
@@ -113,7 +113,7 @@ impl Scanned {
     fn string(&mut self, file: FileId, at: usize, len: usize) {
         let span = Span::new(file, at, at + len);
         let finding = Finding::new(&catalog::UNCLOSED, span, msg!("this text is not closed on its line", "这段文本在本行内没有结束")).help(
-            msg!("close it with the same quote, or write `\"\"\"` around several lines", "请用相同的引号结束,多行文本请用 `\"\"\"` 括起"),
+            msg!("close it with the same quote, or write `\"\"\"` around several lines", "请用相同的引号结束，多行文本请用 `\"\"\"` 括起"),
         );
         self.add(finding);
     }

@@ -142,7 +142,7 @@ impl Builder<'_> {
     fn too_few_values(&mut self, span: Span) {
         let message = crate::msg!(
             "this row has fewer values than the table has columns; write `missing` for none",
-            "此行的值少于表的列;没有值请写 `缺失`"
+            "此行的值少于表的列；没有值请写 `缺失`"
         );
         self.findings.push(crate::diag::Finding::new(&crate::diag::catalog::SYNTAX, span, message));
     }

@@ -31,11 +31,11 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
     let message = match (token.is_empty(), &wanted) {
         (true, Some(w)) => Msg {
             en: format!("something is missing here: expected {}", pick(w, true)),
-            zh: format!("这里缺少内容:应为{}", pick(w, false)),
+            zh: format!("这里缺少内容：应为{}", pick(w, false)),
         },
         (true, None) => msg!("something is missing here", "这里缺少内容"),
         (false, Some(w)) => {
-            Msg { en: format!("expected {}, found `{token}`", pick(w, true)), zh: format!("应为{},却是 `{token}`", pick(w, false)) }
+            Msg { en: format!("expected {}, found `{token}`", pick(w, true)), zh: format!("应为{}，却是 `{token}`", pick(w, false)) }
         }
         (false, None) => msg!("`{token}` cannot stand here", "`{token}` 不能出现在这里"),
     };
@@ -142,7 +142,7 @@ fn first_word(file: FileId, text: &str, span: Span) -> Finding {
 /// A line of the policy where a campaign's clause could stand.
 fn of_policy(finding: &Finding, word: &str) -> Option<Finding> {
     keyword::spelled(word).filter(|k| OF_POLICY.contains(&k.en))?;
-    let help = msg!("`{word}` is a line of `policy {{ … }}`, for all campaigns", "`{word}` 写在 `policy {{ … }}` 里,对所有活动有效");
+    let help = msg!("`{word}` is a line of `policy {{ … }}`, for all campaigns", "`{word}` 写在 `policy {{ … }}` 里，对所有活动有效");
     Some(finding.clone().help(help))
 }
 
@@ -151,7 +151,7 @@ fn text_for_name(finding: &Finding, before: &str, token: &str) -> Option<Finding
     let words: Vec<&str> = before.split_whitespace().rev().take(2).filter_map(|word| Some(keyword::spelled(word)?.en)).collect();
     let help = msg!(
         "a template is sent by its name: declare it beside the campaign, `template hello \"…\"`, and write `send template hello`",
-        "模板按名称发送:请在活动旁声明 `模板 hello \"…\"`,再写 `发送 模板 hello`"
+        "模板按名称发送：请在活动旁声明 `模板 hello \"…\"`，再写 `发送 模板 hello`"
     );
     (matches!(token, "\"" | "'") && words == ["template", "send"]).then(|| finding.clone().help(help))
 }
@@ -164,7 +164,7 @@ fn glued(finding: &Finding, word: &str, here: Span) -> Option<Finding> {
     let gap = Span::new(here.file, at, at);
     let finding = finding
         .clone()
-        .help(msg!("`{word}` is read as one word; put a space after `{prefix}`", "`{word}` 被读作一个词;请在 `{prefix}` 后加空格"));
+        .help(msg!("`{word}` is read as one word; put a space after `{prefix}`", "`{word}` 被读作一个词；请在 `{prefix}` 后加空格"));
     Some(finding.fix(msg!("write `{prefix} {rest}`", "写成 `{prefix} {rest}`"), gap, " ", true))
 }
 
@@ -201,7 +201,7 @@ fn describe(rule: Rule) -> Option<(&'static str, &'static str)> {
         Rule::name | Rule::word | Rule::word_name | Rule::quoted => ("a name", "名称"),
         Rule::string | Rule::dq_string | Rule::sq_string => ("a text in quotes", "带引号的文本"),
         Rule::number | Rule::decimal | Rule::signed => ("a number", "数字"),
-        Rule::calendar | Rule::elapsed => ("a length of time such as `3 days`", "时长,如 `3天`"),
+        Rule::calendar | Rule::elapsed => ("a length of time such as `3 days`", "时长，如 `3天`"),
         Rule::type_expr => ("a type", "类型"),
         Rule::lbrace => ("`{`", "`{`"),
         Rule::rbrace => ("`}`", "`}`"),
