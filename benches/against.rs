@@ -1,6 +1,8 @@
-//! The questions as one JSON line each, in the form in which `benches/against.sh` gets the other engines' answers.
+//! The questions as one JSON line each, in the form in which `benches/against.sh` gets the other
+//! engines' answers.
 //!
-//! `TAGCAST_BENCH_PROGRAM=folder cargo bench --bench against`. First the memory: no scan of columns can be faster than its bytes at that rate.
+//! `TAGCAST_BENCH_PROGRAM=folder cargo bench --bench against`. First the memory: no scan of columns
+//! can be faster than its bytes at that rate.
 
 mod questions;
 
@@ -35,16 +37,28 @@ fn bandwidth() -> f64 {
     let words: Vec<u64> = (0..64 << 20).collect();
     let sum = |words: &[u64]| {
         words.chunks_exact(8).fold([0u64; 8], |mut sums, eight| {
-            sums.iter_mut().zip(eight).for_each(|(sum, word)| *sum = sum.wrapping_add(*word));
+            sums.iter_mut()
+                .zip(eight)
+                .for_each(|(sum, word)| *sum = sum.wrapping_add(*word));
             sums
         })
     };
-    let times = times(|| _ = black_box(words.par_chunks(1 << 16).map(|part| sum(part)[0]).reduce(|| 0, u64::wrapping_add)));
+    let times = times(|| {
+        _ = black_box(
+            words
+                .par_chunks(1 << 16)
+                .map(|part| sum(part)[0])
+                .reduce(|| 0, u64::wrapping_add),
+        )
+    });
     8.0 * words.len() as f64 / 1e6 / median(&times)
 }
 
 fn main() {
-    println!("{{\"engine\": \"memory\", \"q\": \"read\", \"gb_per_s\": {:.1}}}", bandwidth());
+    println!(
+        "{{\"engine\": \"memory\", \"q\": \"read\", \"gb_per_s\": {:.1}}}",
+        bandwidth()
+    );
     let bench = Bench::open();
     for (name, text, _) in QUESTIONS {
         let condition = bench.condition(text);

@@ -1,4 +1,5 @@
-//! How long a check takes, as a person waits for it: the whole process, from the command to its last line.
+//! How long a check takes, as a person waits for it: the whole process, from the command to its
+//! last line.
 //!
 //! `cargo bench --bench check`. Goals: one file 10 ms, 1,000 files of 100 lines 1 s.
 
@@ -33,8 +34,13 @@ fn program(folder: &Path) {
         for n in 0..fits {
             text.push_str(&campaign(file, n));
         }
-        _ = write!(text, "{}", "# nothing else this month\n".repeat(LINES - 1 - 6 * fits));
-        std::fs::write(folder.join(format!("f{file:04}.campaign")), text).expect("a folder to write to");
+        _ = write!(
+            text,
+            "{}",
+            "# nothing else this month\n".repeat(LINES - 1 - 6 * fits)
+        );
+        std::fs::write(folder.join(format!("f{file:04}.campaign")), text)
+            .expect("a folder to write to");
     }
 }
 
@@ -46,19 +52,34 @@ fn check(arguments: &[&str], folder: &Path) {
         .current_dir(folder)
         .output()
         .expect("the binary runs");
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn whole_process(c: &mut Criterion) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut group = c.benchmark_group("check");
-    group.sample_size(20).measurement_time(Duration::from_secs(5));
-    group.bench_function("one_example", |b| b.iter(|| check(&["examples/first.campaign"], root)));
-    group.bench_function("largest_example", |b| b.iter(|| check(&["examples/double-eleven"], root)));
+    group
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(5));
+    group.bench_function("one_example", |b| {
+        b.iter(|| check(&["examples/first.campaign"], root))
+    });
+    group.bench_function("largest_example", |b| {
+        b.iter(|| check(&["examples/double-eleven"], root))
+    });
     let folder = tempfile::tempdir().expect("a folder to write to");
     program(folder.path());
-    group.sample_size(10).measurement_time(Duration::from_secs(10));
-    group.bench_function("1000_files_of_100_lines", |b| b.iter(|| check(&["."], folder.path())));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(10));
+    group.bench_function("1000_files_of_100_lines", |b| {
+        b.iter(|| check(&["."], folder.path()))
+    });
     group.finish();
 }
 

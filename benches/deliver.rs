@@ -1,9 +1,14 @@
-//! Deciding, planning and handing over: 500,000 messages by lists of 10,000, and messages one by one, to a server on this machine that answers
-//! at once; the ledger in a file, and in PostgreSQL where that is installed. Every claim is durable before its hand-over.
+//! Deciding, planning and handing over: 500,000 messages by lists of 10,000, and messages one by
+//! one, to a server on this machine that answers at once; the ledger in a file, and in PostgreSQL
+//! where that is installed. Every claim is durable before its hand-over.
 //!
-//! `cargo bench --bench deliver`. `USERS=500000 SINGLE=20000` are how many; `LEDGER=file` or `LEDGER=server` does only one.
+//! `cargo bench --bench deliver`. `USERS=500000 SINGLE=20000` are how many; `LEDGER=file` or
+//! `LEDGER=server` does only one.
 
-#![allow(clippy::disallowed_methods, reason = "what is measured takes real time")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what is measured takes real time"
+)]
 
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
@@ -47,7 +52,11 @@ struct Wall(AtomicU64);
 
 impl World for Wall {
     fn now(&self) -> Instant {
-        Instant(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64))
+        Instant(
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_micros() as i64),
+        )
     }
 
     fn unique(&self) -> u64 {
@@ -88,7 +97,11 @@ fn answer_all(mut stream: TcpStream, seen: &Seen) {
             continue;
         };
         let text = String::from_utf8_lossy(&got[..head]).to_lowercase();
-        let length = text.split("content-length: ").nth(1).and_then(|t| t.lines().next()?.trim().parse::<usize>().ok()).unwrap_or(0);
+        let length = text
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|t| t.lines().next()?.trim().parse::<usize>().ok())
+            .unwrap_or(0);
         while got.len() < head + 4 + length {
             match stream.read(&mut piece) {
                 Ok(n) if n > 0 => got.extend_from_slice(&piece[..n]),
@@ -99,24 +112,44 @@ fn answer_all(mut stream: TcpStream, seen: &Seen) {
         let answer = if text.starts_with("post /cgi-bin/stable_token") {
             r#"{"access_token":"token","expires_in":7200}"#.to_owned()
         } else {
-            seen.first.lock().expect("a lock").get_or_insert_with(Clock::now);
+            seen.first
+                .lock()
+                .expect("a lock")
+                .get_or_insert_with(Clock::now);
             let n = seen.calls.fetch_add(1, Ordering::Relaxed);
-            seen.users.fetch_add(body.windows(5).filter(|w| w == b"\"oid-").count() as u64, Ordering::Relaxed);
+            seen.users.fetch_add(
+                body.windows(5).filter(|w| w == b"\"oid-").count() as u64,
+                Ordering::Relaxed,
+            );
             format!(r#"{{"errcode":0,"errmsg":"ok","msg_id":{n},"msgid":{n}}}"#)
         };
         got.drain(..head + 4 + length);
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
-        if stream.write_all(format!("{head}{answer}").as_bytes()).is_err() {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            answer.len()
+        );
+        if stream
+            .write_all(format!("{head}{answer}").as_bytes())
+            .is_err()
+        {
             return;
         }
     }
 }
 
 fn main() {
-    let number = |name: &str, usual: u32| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
+    let number = |name: &str, usual: u32| {
+        std::env::var(name)
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(usual)
+    };
     let program = program();
     let which = std::env::var("LEDGER").unwrap_or_default();
-    for (campaign, users) in [("lists", number("USERS", 500_000)), ("single", number("SINGLE", 20_000))] {
+    for (campaign, users) in [
+        ("lists", number("USERS", 500_000)),
+        ("single", number("SINGLE", 20_000)),
+    ] {
         let snapshot = snapshot(&program, users);
         for server in [false, true] {
             if (server && which == "file") || (!server && which == "server") {
@@ -125,10 +158,19 @@ fn main() {
             let dir = tempfile::tempdir().expect("a folder");
             let place = match server.then(postgres::database) {
                 None => Place::File(dir.path().join("ledger.db")),
-                Some(Some(url)) => Place::Server { url, beside: dir.path().into() },
+                Some(Some(url)) => Place::Server {
+                    url,
+                    beside: dir.path().into(),
+                },
                 Some(None) => continue,
             };
-            measure(&program, campaign, &snapshot, place, if server { "PostgreSQL" } else { "SQLite" });
+            measure(
+                &program,
+                campaign,
+                &snapshot,
+                place,
+                if server { "PostgreSQL" } else { "SQLite" },
+            );
         }
     }
 }
@@ -138,7 +180,15 @@ fn program() -> Program {
     let file = sources.add("bench.campaign", PROGRAM);
     let tree = parse(file, PROGRAM, &mut findings);
     let program = check(&sources, &[tree], &CheckOptions::default(), &mut findings);
-    assert!(!findings.has_errors(), "{:?}", findings.sorted().iter().map(|f| &f.message.en).collect::<Vec<_>>());
+    assert!(
+        !findings.has_errors(),
+        "{:?}",
+        findings
+            .sorted()
+            .iter()
+            .map(|f| &f.message.en)
+            .collect::<Vec<_>>()
+    );
     program
 }
 
@@ -147,13 +197,37 @@ fn snapshot(program: &Program, users: u32) -> Snapshot {
     for n in 0..users {
         builder.user(&format!("u{n}"));
     }
-    let schema = |name: &str| -> TagSchema { program.schema.tags.iter().find(|t| t.name == name).expect("a tag").clone() };
-    builder.tag(schema("openid"), (0..users).map(|n| Some(Value::text(&format!("oid-{n:024}")))).collect());
-    builder.tag(schema("name"), (0..users).map(|n| Some(Value::text(&format!("n{n}")))).collect());
+    let schema = |name: &str| -> TagSchema {
+        program
+            .schema
+            .tags
+            .iter()
+            .find(|t| t.name == name)
+            .expect("a tag")
+            .clone()
+    };
+    builder.tag(
+        schema("openid"),
+        (0..users)
+            .map(|n| Some(Value::text(&format!("oid-{n:024}"))))
+            .collect(),
+    );
+    builder.tag(
+        schema("name"),
+        (0..users)
+            .map(|n| Some(Value::text(&format!("n{n}"))))
+            .collect(),
+    );
     builder.build()
 }
 
-fn measure(program: &Program, campaign: &str, snapshot: &Snapshot, place: Place, ledger_name: &str) {
+fn measure(
+    program: &Program,
+    campaign: &str,
+    snapshot: &Snapshot,
+    place: Place,
+    ledger_name: &str,
+) {
     let seen = Arc::new(Seen::default());
     let url = serve(seen.clone());
     let world: Arc<dyn World> = Arc::new(Wall(AtomicU64::new(1)));
@@ -165,32 +239,75 @@ fn measure(program: &Program, campaign: &str, snapshot: &Snapshot, place: Place,
         base_url: Some(url),
         ..Settings::default()
     };
-    let mut channels = Channels::sandbox(&std::env::temp_dir().join("unused.jsonl"), world.clone()).expect("channels");
-    for (endpoint, channel) in channels::of_account(settings, &Http::new().expect("HTTP"), &world).expect("an account") {
+    let mut channels = Channels::sandbox(&std::env::temp_dir().join("unused.jsonl"), world.clone())
+        .expect("channels");
+    for (endpoint, channel) in
+        channels::of_account(settings, &Http::new().expect("HTTP"), &world).expect("an account")
+    {
         channels = channels.bind("service_account", endpoint, channel);
     }
     let mut ledger = Ledger::open(place, world.clone()).expect("a ledger");
-    let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
+    let (tables, own, words) = (
+        Tables::default(),
+        MessageLog::default(),
+        ForbiddenWords::default(),
+    );
 
     let due = world.now();
     let began = Clock::now();
-    let scope = Scope { snapshot, program, tables: &tables, own: &own, now: due, trigger: None, outcomes: None };
+    let scope = Scope {
+        snapshot,
+        program,
+        tables: &tables,
+        own: &own,
+        now: due,
+        trigger: None,
+        outcomes: None,
+    };
     let id = program.campaign_named(campaign).expect("a campaign");
-    let input = DecideInput { bound: true, ..DecideInput::scheduled(id, due, &scope, 7, &words) };
+    let input = DecideInput {
+        bound: true,
+        ..DecideInput::scheduled(id, due, &scope, 7, &words)
+    };
     let decision = decide_all(&[input], &ledger).expect("a decision").remove(0);
     let decided = began.elapsed();
-    let info = RunInfo { program, program_digest: "p", snapshot_digest: "s", seed: 7, occasion: Occasion::Due(due), now: due };
+    let info = RunInfo {
+        program,
+        program_digest: "p",
+        snapshot_digest: "s",
+        seed: 7,
+        occasion: Occasion::Due(due),
+        now: due,
+    };
     let users = decision.planned();
     ledger.plan_run(&decision, &info).expect("planned");
     let planned = began.elapsed() - decided;
 
     let sending = Clock::now();
-    CarryOut::new(&mut ledger, channels, snapshot.users().clone(), world.clone()).up_to(world.now(), &mut ()).expect("handed over");
+    CarryOut::new(
+        &mut ledger,
+        channels,
+        snapshot.users().clone(),
+        world.clone(),
+    )
+    .up_to(world.now(), &mut ())
+    .expect("handed over");
     let took = sending.elapsed();
-    let first = seen.first.lock().expect("a lock").map_or(Duration::ZERO, |first| first - began);
+    let first = seen
+        .first
+        .lock()
+        .expect("a lock")
+        .map_or(Duration::ZERO, |first| first - began);
     let report = &ledger.reports(None).expect("a report")[0];
-    let (calls, seen) = (seen.calls.load(Ordering::Relaxed), seen.users.load(Ordering::Relaxed));
-    assert_eq!((seen as usize, report.in_state(State::Accepted) as usize), (users, users), "every message once");
+    let (calls, seen) = (
+        seen.calls.load(Ordering::Relaxed),
+        seen.users.load(Ordering::Relaxed),
+    );
+    assert_eq!(
+        (seen as usize, report.in_state(State::Accepted) as usize),
+        (users, users),
+        "every message once"
+    );
     println!(
         "{ledger_name:>10} {campaign:>7}: {users} messages decided in {decided:.2?}, planned durably in {planned:.2?}, first call {first:.2?} \
          after due; {calls} calls in {took:.2?}: {:.0} users/s, {:.0} calls/s",

@@ -1,4 +1,5 @@
-//! How long imports take, by format: a million users with eight tags, and the same number of events. `cargo bench --bench imports`.
+//! How long imports take, by format: a million users with eight tags, and the same number of
+//! events. `cargo bench --bench imports`.
 
 use std::fmt::Write;
 use std::fs;
@@ -16,19 +17,41 @@ const ROWS: u64 = 1_000_000;
 
 fn schema() -> Schema {
     let tag = |(name, ty): (&str, Type)| TagSchema::new(name, ty);
-    let regions = || Type::Enum(Arc::new(EnumType { members: ["Shanghai", "Beijing", "Zhejiang"].map(String::from).to_vec() }));
+    let regions = || {
+        Type::Enum(Arc::new(EnumType {
+            members: ["Shanghai", "Beijing", "Zhejiang"]
+                .map(String::from)
+                .to_vec(),
+        }))
+    };
     let tags = [
         ("region", regions()),
         ("visited", Type::Set(Box::new(regions()))),
-        ("age", Type::Int { lo: Some(0), hi: Some(120) }),
+        (
+            "age",
+            Type::Int {
+                lo: Some(0),
+                hi: Some(120),
+            },
+        ),
         ("rate", Type::Ratio),
         ("total", Type::Money),
         ("since", Type::Date),
         ("seen", Type::Instant),
         ("member", Type::Bool),
     ];
-    let amount = FieldSchema { name: "total".into(), ty: Type::Money, optional: true };
-    Schema { tags: tags.map(tag).to_vec(), events: vec![EventSchema { name: "order".into(), fields: vec![amount] }] }
+    let amount = FieldSchema {
+        name: "total".into(),
+        ty: Type::Money,
+        optional: true,
+    };
+    Schema {
+        tags: tags.map(tag).to_vec(),
+        events: vec![EventSchema {
+            name: "order".into(),
+            fields: vec![amount],
+        }],
+    }
 }
 
 fn import(folder: &Path, file: &Path) -> Store {
@@ -46,8 +69,22 @@ fn import_events(folder: &Path, file: &Path) {
     let _ = fs::remove_dir_all(folder);
     let store = Store::create_or_open(folder, Arc::new(SimulatedWorld::at(Instant(5)))).unwrap();
     let mut writer = store.writer().unwrap();
-    let import = EventImport { file, id: "id", at: "seen", reading: Reading::default(), again: false, source: None };
-    import.run(&mut writer, &schema().events[0], std::iter::empty(), &mut |_| {}).unwrap();
+    let import = EventImport {
+        file,
+        id: "id",
+        at: "seen",
+        reading: Reading::default(),
+        again: false,
+        source: None,
+    };
+    import
+        .run(
+            &mut writer,
+            &schema().events[0],
+            std::iter::empty(),
+            &mut |_| {},
+        )
+        .unwrap();
     writer.commit().unwrap();
 }
 
@@ -76,8 +113,12 @@ fn imports(c: &mut Criterion) {
     for form in ["csv", "jsonl", "parquet", "arrow"] {
         let file = dir.path().join(format!("all.{form}"));
         export::audience(&snapshot, &everyone, &names, &file, &**store.world()).unwrap();
-        group.bench_function(format!("users/{form}"), |b| b.iter(|| black_box(import(&dir.path().join("store"), &file))));
-        group.bench_function(format!("events/{form}"), |b| b.iter(|| import_events(&dir.path().join("store"), &file)));
+        group.bench_function(format!("users/{form}"), |b| {
+            b.iter(|| black_box(import(&dir.path().join("store"), &file)))
+        });
+        group.bench_function(format!("events/{form}"), |b| {
+            b.iter(|| import_events(&dir.path().join("store"), &file))
+        });
     }
     group.finish();
 }

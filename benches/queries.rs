@@ -1,7 +1,8 @@
 //! Audiences in the process: what the REPL and the scheduler pay for a question.
 //!
-//! `cargo bench --bench queries` makes a million users of its own. `TAGCAST_BENCH_PROGRAM=folder` asks a program's store instead; `benches/against.sh`
-//! does so at ten million users, beside other engines.
+//! `cargo bench --bench queries` makes a million users of its own. `TAGCAST_BENCH_PROGRAM=folder`
+//! asks a program's store instead; `benches/against.sh` does so at ten million users, beside other
+//! engines.
 
 mod questions;
 
@@ -23,13 +24,17 @@ fn audiences(c: &mut Criterion) {
     for (name, text, at_ten_million) in QUESTIONS {
         let condition = bench.condition(text);
         let count = bench.count(&condition);
-        assert!(count > 0 && (users != 10_000_000 || count == at_ten_million), "{name}: {count}");
+        assert!(
+            count > 0 && (users != 10_000_000 || count == at_ten_million),
+            "{name}: {count}"
+        );
         group.bench_function(name, |b| b.iter(|| black_box(bench.count(&condition))));
     }
     group.finish();
 }
 
-/// A question about derived tags that is asked again, at the same instant and each time a minute later: of their columns that changes a few blocks.
+/// A question about derived tags that is asked again, at the same instant and each time a minute
+/// later: of their columns that changes a few blocks.
 fn derived(c: &mut Criterion) {
     let mut bench = Bench::open();
     let condition = bench.condition(QUESTIONS[3].1);
@@ -50,7 +55,9 @@ fn derived(c: &mut Criterion) {
 fn one_user(c: &mut Criterion) {
     let bench = Bench::open();
     let scope = bench.data.scope(&bench.project.program);
-    let rules: Vec<Expr> = (0..*RULES.last().expect("some")).map(|i| rule(&bench, i)).collect();
+    let rules: Vec<Expr> = (0..*RULES.last().expect("some"))
+        .map(|i| rule(&bench, i))
+        .collect();
     let users = bench.data.snapshot.user_count() as u32;
     let mut user = 0u32;
     // Far from the user before, so that nothing of its row is near.
@@ -65,23 +72,37 @@ fn one_user(c: &mut Criterion) {
         let mut asker = bound.asker();
         let mut ask = |rules: &mut dyn Iterator<Item = usize>| {
             let mut holding = 0;
-            asker.ask(next(), rules, |_, truth| holding += usize::from(truth == Some(true)));
+            asker.ask(next(), rules, |_, truth| {
+                holding += usize::from(truth == Some(true))
+            });
             holding
         };
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(format!("{count}_rules"), |b| b.iter(|| ask(&mut (0..count))));
+        group.bench_function(format!("{count}_rules"), |b| {
+            b.iter(|| ask(&mut (0..count)))
+        });
         // What an event pays: only the rules that ask for it.
-        let purchase = bench.project.program.schema.event_named("purchase").expect("declared");
+        let purchase = bench
+            .project
+            .program
+            .schema
+            .event_named("purchase")
+            .expect("declared");
         let affected = set.affected_by(Change::Event(purchase));
         group.throughput(Throughput::Elements(affected.len() as u64));
-        group.bench_function(format!("purchase_of_{count}_rules"), |b| b.iter(|| ask(&mut affected.iter().copied())));
+        group.bench_function(format!("purchase_of_{count}_rules"), |b| {
+            b.iter(|| ask(&mut affected.iter().copied()))
+        });
     }
     group.finish();
 }
 
 /// No two the same; one in twenty asks for purchases.
 fn rule(bench: &Bench, i: usize) -> Expr {
-    let (region, age) = (["Shanghai", "Beijing", "Zhejiang", "Sichuan"][i % 4], 20 + i % 50);
+    let (region, age) = (
+        ["Shanghai", "Beijing", "Zhejiang", "Sichuan"][i % 4],
+        20 + i % 50,
+    );
     let (share, risk) = (i * 7919 % 10_000, i * 104_729 % 10_000);
     bench.condition(&match i % 20 {
         0 => format!("region == \"{region}\" and count(purchase, last 30 days) >= {} and churn_risk > 0.{risk:04}", 1 + i / 20 % 5),

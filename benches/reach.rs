@@ -1,7 +1,11 @@
-//! What it costs to decide for 500,000 users whom their past concerns: addresses that were refused, windows that are open, platforms' caps that
-//! earlier runs have used. `cargo bench --bench reach`; `USERS=500000` is how many.
+//! What it costs to decide for 500,000 users whom their past concerns: addresses that were refused,
+//! windows that are open, platforms' caps that earlier runs have used. `cargo bench --bench reach`;
+//! `USERS=500000` is how many.
 
-#![allow(clippy::disallowed_methods, reason = "what is measured takes real time")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what is measured takes real time"
+)]
 
 use std::sync::Arc;
 use std::time::Instant as Clock;
@@ -45,18 +49,42 @@ fn at(text: &str) -> Instant {
 
 impl Bench {
     fn decide(&self, campaign: &str, due: &str, foreign: &Foreign) -> Decision {
-        let (tables, own, words, due) = (Tables::default(), MessageLog::default(), ForbiddenWords::default(), at(due));
-        let scope =
-            Scope { snapshot: &self.snapshot, program: &self.program, tables: &tables, own: &own, now: due, trigger: None, outcomes: None };
+        let (tables, own, words, due) = (
+            Tables::default(),
+            MessageLog::default(),
+            ForbiddenWords::default(),
+            at(due),
+        );
+        let scope = Scope {
+            snapshot: &self.snapshot,
+            program: &self.program,
+            tables: &tables,
+            own: &own,
+            now: due,
+            trigger: None,
+            outcomes: None,
+        };
         let id = self.program.campaign_named(campaign).expect("a campaign");
-        let input = DecideInput { bound: true, foreign, ..DecideInput::scheduled(id, due, &scope, 7, &words) };
-        decide_all(&[input], &self.ledger).expect("a decision").remove(0)
+        let input = DecideInput {
+            bound: true,
+            foreign,
+            ..DecideInput::scheduled(id, due, &scope, 7, &words)
+        };
+        decide_all(&[input], &self.ledger)
+            .expect("a decision")
+            .remove(0)
     }
 
     fn plan(&mut self, decision: &Decision) {
         let due = decision.due;
-        let info =
-            RunInfo { program: &self.program, program_digest: "p", snapshot_digest: "s", seed: 7, occasion: Occasion::Due(due), now: due };
+        let info = RunInfo {
+            program: &self.program,
+            program_digest: "p",
+            snapshot_digest: "s",
+            seed: 7,
+            occasion: Occasion::Due(due),
+            now: due,
+        };
         self.ledger.plan_run(decision, &info).expect("planned");
     }
 
@@ -72,7 +100,10 @@ impl Bench {
 }
 
 fn main() {
-    let users: u32 = std::env::var("USERS").ok().and_then(|n| n.parse().ok()).unwrap_or(500_000);
+    let users: u32 = std::env::var("USERS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(500_000);
     let (mut sources, mut findings) = (Sources::default(), Findings::default());
     let file = sources.add("bench.campaign", PROGRAM);
     let tree = parse(file, PROGRAM, &mut findings);
@@ -82,44 +113,124 @@ fn main() {
     for n in 0..users {
         builder.user(&format!("u{n}"));
     }
-    builder.tag(program.schema.tags[0].clone(), (0..users).map(|n| Some(Value::text(&format!("oid-{n:024}")))).collect());
-    builder.tag(program.schema.tags[1].clone(), (0..users).map(|n| Some(Value::Int(n.into()))).collect());
+    builder.tag(
+        program.schema.tags[0].clone(),
+        (0..users)
+            .map(|n| Some(Value::text(&format!("oid-{n:024}"))))
+            .collect(),
+    );
+    builder.tag(
+        program.schema.tags[1].clone(),
+        (0..users).map(|n| Some(Value::Int(n.into()))).collect(),
+    );
     let dir = tempfile::tempdir().expect("a folder");
     let world = Arc::new(SimulatedWorld::at(at("2026-11-11 10:00")));
     let ledger = Ledger::open(&dir.path().join("ledger.db"), world.clone()).expect("a ledger");
-    let mut bench = Bench { program, snapshot: builder.build(), ledger, world };
-    let (nothing, bound) = (Foreign::new(), Foreign::from([("service_account".to_owned(), 0)]));
+    let mut bench = Bench {
+        program,
+        snapshot: builder.build(),
+        ledger,
+        world,
+    };
+    let (nothing, bound) = (
+        Foreign::new(),
+        Foreign::from([("service_account".to_owned(), 0)]),
+    );
 
     bench.say("nothing has happened", "mass", "2026-11-12 10:00", &nothing);
-    bench.say("a platform's cap that nobody has used", "mass", "2026-11-12 10:00", &bound);
+    bench.say(
+        "a platform's cap that nobody has used",
+        "mass",
+        "2026-11-12 10:00",
+        &bound,
+    );
 
     let few = bench.decide("few", "2026-11-11 10:00", &nothing);
     bench.plan(&few);
-    let faults = vec![Fault { does: Does::Bar, campaign: None, after: 0, times: None }];
-    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&dir.path().join("outbox"), bench.world.clone(), faults)));
-    let mut carry = CarryOut::new(&mut bench.ledger, channels, bench.snapshot.users().clone(), bench.world.clone());
-    carry.up_to(at("2026-11-11 10:30"), &mut ()).expect("refused");
-    bench.say("100,000 addresses were refused", "mass", "2026-11-12 10:00", &nothing);
+    let faults = vec![Fault {
+        does: Does::Bar,
+        campaign: None,
+        after: 0,
+        times: None,
+    }];
+    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(
+        &dir.path().join("outbox"),
+        bench.world.clone(),
+        faults,
+    )));
+    let mut carry = CarryOut::new(
+        &mut bench.ledger,
+        channels,
+        bench.snapshot.users().clone(),
+        bench.world.clone(),
+    );
+    carry
+        .up_to(at("2026-11-11 10:30"), &mut ())
+        .expect("refused");
+    bench.say(
+        "100,000 addresses were refused",
+        "mass",
+        "2026-11-12 10:00",
+        &nothing,
+    );
 
     for day in ["2026-11-13 10:00", "2026-11-14 10:00", "2026-11-15 10:00"] {
         let decision = bench.decide("mass", day, &nothing);
         bench.plan(&decision);
     }
-    bench.say("and three runs of this month count on the platform's cap", "mass", "2026-11-16 10:00", &bound);
+    bench.say(
+        "and three runs of this month count on the platform's cap",
+        "mass",
+        "2026-11-16 10:00",
+        &bound,
+    );
 
     let when = at("2026-11-16 09:00");
     for first in (0..users).step_by(10_000) {
-        let call =
-            NewCall { account: "service_account".into(), at: when, query: String::new(), signature: String::new(), body: String::new() };
+        let call = NewCall {
+            account: "service_account".into(),
+            at: when,
+            query: String::new(),
+            signature: String::new(),
+            body: String::new(),
+        };
         bench.ledger.receive(&[call], when).expect("kept");
         for call in bench.ledger.calls(10).expect("calls") {
-            let users = (first..users.min(first + 10_000)).filter(|n| n % 2 == 0).map(UserNo).collect();
-            let what = What::Contact { users, kind: ContactKind::Message, topic: String::new() };
-            bench.ledger.apply(&call, Some(&[Told { key: format!("{first}"), when, what }]), when).expect("applied");
+            let users = (first..users.min(first + 10_000))
+                .filter(|n| n % 2 == 0)
+                .map(UserNo)
+                .collect();
+            let what = What::Contact {
+                users,
+                kind: ContactKind::Message,
+                topic: String::new(),
+            };
+            bench
+                .ledger
+                .apply(
+                    &call,
+                    Some(&[Told {
+                        key: format!("{first}"),
+                        when,
+                        what,
+                    }]),
+                    when,
+                )
+                .expect("applied");
         }
     }
-    bench.say("every second user has written within 48 hours", "chat", "2026-11-16 10:00", &bound);
+    bench.say(
+        "every second user has written within 48 hours",
+        "chat",
+        "2026-11-16 10:00",
+        &bound,
+    );
     let decision = bench.decide("chat", "2026-11-16 10:00", &nothing);
     bench.plan(&decision);
-    bench.say("and has had a message since", "chat", "2026-11-16 11:00", &bound);
+    bench.say(
+        "and has had a message since",
+        "chat",
+        "2026-11-16 11:00",
+        &bound,
+    );
 }

@@ -1,8 +1,10 @@
-//! How quickly `tagcast serve` decides on events under load: starts the service in a temporary folder, sends events at a steady rate over
-//! several connections, and prints how long acknowledgements took, how long decisions took by the service's own histogram, and whether every
+//! How quickly `tagcast serve` decides on events under load: starts the service in a temporary
+//! folder, sends events at a steady rate over several connections, and prints how long
+//! acknowledgements took, how long decisions took by the service's own histogram, and whether every
 //! event was acknowledged, decided and, where a campaign wants it, sent once.
 //!
-//! `cargo run --release --example load -- [EVENTS A SECOND] [SECONDS] [CONNECTIONS]`, 10,000 for 60 s over 32 unless said.
+//! `cargo run --release --example load -- [EVENTS A SECOND] [SECONDS] [CONNECTIONS]`, 10,000 for 60
+//! s over 32 unless said.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -42,8 +44,14 @@ impl Drop for Service {
 }
 
 fn main() {
-    let mut numbers = std::env::args().skip(1).map(|n| n.parse::<u64>().expect("a number"));
-    let (rate, seconds, connections) = (numbers.next().unwrap_or(10_000), numbers.next().unwrap_or(60), numbers.next().unwrap_or(32));
+    let mut numbers = std::env::args()
+        .skip(1)
+        .map(|n| n.parse::<u64>().expect("a number"));
+    let (rate, seconds, connections) = (
+        numbers.next().unwrap_or(10_000),
+        numbers.next().unwrap_or(60),
+        numbers.next().unwrap_or(32),
+    );
     let folder = folder();
     let (service, at) = start(&folder);
     let (sent, wanted) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -58,7 +66,8 @@ fn main() {
                     let mut took = Vec::new();
                     let mut call = worker;
                     while call < calls_a_second * seconds {
-                        // Every call has its moment, so that a slow answer delays no other worker's.
+                        // Every call has its moment, so that a slow answer delays no other
+                        // worker's.
                         let due = Duration::from_nanos(call * 1_000_000_000 / calls_a_second);
                         std::thread::sleep(due.saturating_sub(began.elapsed()));
                         let mut body = String::new();
@@ -81,26 +90,60 @@ fn main() {
                 })
             })
             .collect();
-        workers.into_iter().flat_map(|w| w.join().expect("a worker")).collect()
+        workers
+            .into_iter()
+            .flat_map(|w| w.join().expect("a worker"))
+            .collect()
     });
-    let (sent, wanted, lasted) = (sent.load(Ordering::Relaxed), wanted.load(Ordering::Relaxed), began.elapsed());
+    let (sent, wanted, lasted) = (
+        sent.load(Ordering::Relaxed),
+        wanted.load(Ordering::Relaxed),
+        began.elapsed(),
+    );
     took.sort();
-    let at_most = |share: f64| took.get(((took.len() - 1) as f64 * share) as usize).copied().unwrap_or_default();
-    println!("{sent} events in {lasted:.1?}: {:.0} a second", sent as f64 / lasted.as_secs_f64());
-    println!("acknowledged: p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, most {:.1?}", at_most(0.5), at_most(0.99), at_most(0.999), at_most(1.0));
+    let at_most = |share: f64| {
+        took.get(((took.len() - 1) as f64 * share) as usize)
+            .copied()
+            .unwrap_or_default()
+    };
+    println!(
+        "{sent} events in {lasted:.1?}: {:.0} a second",
+        sent as f64 / lasted.as_secs_f64()
+    );
+    println!(
+        "acknowledged: p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, most {:.1?}",
+        at_most(0.5),
+        at_most(0.99),
+        at_most(0.999),
+        at_most(1.0)
+    );
     let start = Instant::now();
-    while metric(&at, "tagcast_events_decided_total") < sent && start.elapsed() < Duration::from_secs(60) {
+    while metric(&at, "tagcast_events_decided_total") < sent
+        && start.elapsed() < Duration::from_secs(60)
+    {
         std::thread::sleep(Duration::from_millis(100));
     }
-    println!("decided {} of {sent} events, {:.1?} after the last", metric(&at, "tagcast_events_decided_total"), start.elapsed());
-    for line in metrics(&at).lines().filter(|l| l.starts_with("tagcast_decision_seconds")) {
+    println!(
+        "decided {} of {sent} events, {:.1?} after the last",
+        metric(&at, "tagcast_events_decided_total"),
+        start.elapsed()
+    );
+    for line in metrics(&at)
+        .lines()
+        .filter(|l| l.starts_with("tagcast_decision_seconds"))
+    {
         println!("  {line}");
     }
-    while metric(&at, "tagcast_messages_accepted_total") < wanted && start.elapsed() < Duration::from_secs(120) {
+    while metric(&at, "tagcast_messages_accepted_total") < wanted
+        && start.elapsed() < Duration::from_secs(120)
+    {
         std::thread::sleep(Duration::from_millis(100));
     }
     let outbox = std::fs::read_to_string(folder.join(".tagcast/outbox.jsonl")).unwrap_or_default();
-    println!("wanted {wanted} messages, {} in the outbox", outbox.lines().count());
+    println!(
+        "wanted {wanted} messages, {} in the outbox",
+        outbox.lines().count()
+    );
     drop(service);
     let _ = std::fs::remove_dir_all(&folder);
 }
@@ -110,7 +153,11 @@ fn folder() -> PathBuf {
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     let users: String = (0..USERS).map(|n| format!("u{n},{}\n", n % 90)).collect();
     std::fs::write(folder.join("users.csv"), format!("user_id,age\n{users}")).expect("users");
-    std::fs::write(folder.join("tagcast.toml"), "[[tags]]\nfile = \"users.csv\"\nid = \"user_id\"\n").expect("settings");
+    std::fs::write(
+        folder.join("tagcast.toml"),
+        "[[tags]]\nfile = \"users.csv\"\nid = \"user_id\"\n",
+    )
+    .expect("settings");
     std::fs::write(folder.join("load.campaign"), program()).expect("a program");
     folder
 }
@@ -118,13 +165,31 @@ fn folder() -> PathBuf {
 /// The service, from the binary beside this example, and where it listens.
 fn start(folder: &Path) -> (Service, String) {
     let own = std::env::current_exe().expect("a path");
-    let binary = own.parent().and_then(Path::parent).expect("a target folder").join("tagcast");
+    let binary = own
+        .parent()
+        .and_then(Path::parent)
+        .expect("a target folder")
+        .join("tagcast");
     let mut command = Command::new(&binary);
-    command.current_dir(folder).args(["serve", "--listen", "127.0.0.1:0", "--lang", "en"]).env("TAGCAST_TOKEN", TOKEN);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; build it first", binary.display()));
+    command
+        .current_dir(folder)
+        .args(["serve", "--listen", "127.0.0.1:0", "--lang", "en"])
+        .env("TAGCAST_TOKEN", TOKEN);
+    let mut child = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("{}: {e}; build it first", binary.display()));
     let mut lines = BufReader::new(child.stderr.take().expect("its journal")).lines();
-    let at = lines.by_ref().map_while(Result::ok).find_map(|l| Some(l.split("http://").nth(1)?.to_owned())).expect("where it listens");
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+    let at = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|l| Some(l.split("http://").nth(1)?.to_owned()))
+        .expect("where it listens");
+    std::thread::spawn(move || {
+        lines
+            .map_while(Result::ok)
+            .for_each(|line| eprintln!("{line}"))
+    });
     (Service(child), at)
 }
 
@@ -135,10 +200,18 @@ fn connect(at: &str) -> TcpStream {
 }
 
 fn post(stream: &mut TcpStream, at: &str, body: &str) {
-    let head = format!("POST /v1/events HTTP/1.1\r\nhost: {at}\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: {}\r\n\r\n", body.len());
-    stream.write_all(format!("{head}{body}").as_bytes()).expect("a call");
+    let head = format!(
+        "POST /v1/events HTTP/1.1\r\nhost: {at}\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .expect("a call");
     let answer = answer(stream);
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("\"new\":{A_CALL}")), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("\"new\":{A_CALL}")),
+        "{answer}"
+    );
 }
 
 /// Head and body of one answer.
@@ -149,7 +222,12 @@ fn answer(stream: &mut TcpStream) -> String {
         all.extend_from_slice(&buffer[..n]);
         let text = String::from_utf8_lossy(&all);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.to_lowercase().lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+            let length = head.to_lowercase().lines().find_map(|l| {
+                l.strip_prefix("content-length:")?
+                    .trim()
+                    .parse::<usize>()
+                    .ok()
+            });
             if length.is_some_and(|length| body.len() >= length) || n == 0 {
                 return text.into_owned();
             }
@@ -166,5 +244,8 @@ fn metrics(at: &str) -> String {
 
 fn metric(at: &str, name: &str) -> u64 {
     let prefix = format!("{name} ");
-    metrics(at).lines().find_map(|l| l.strip_prefix(&prefix)?.trim().parse().ok()).unwrap_or(0)
+    metrics(at)
+        .lines()
+        .find_map(|l| l.strip_prefix(&prefix)?.trim().parse().ok())
+        .unwrap_or(0)
 }

@@ -1,9 +1,14 @@
-//! tagcast: tag-targeted message campaigns as text, proved before anything is sent, sent at most once, explained afterwards.
+//! tagcast: tag-targeted message campaigns as text, proved before anything is sent, sent at most
+//! once, explained afterwards.
 //!
 //! `ARCHITECTURE.md` draws the floors; `tests/floors.rs` keeps them.
 
-#![allow(rustdoc::private_intra_doc_links, reason = "the docs are for those who read the code, private items and all")]
-// What a script, a data file or a peer can reach must not panic, and order must not depend on a hash.
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the docs are for those who read the code, private items and all"
+)]
+// What a script, a data file or a peer can reach must not panic, and order must not depend on a
+// hash.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,5 +1,6 @@
-//! Real channels against platforms that behave as theirs do: what is handed over, how each failure ends, and what the platform itself says
-//! that it accepted. Failure modes are numbered as the channel reference numbers them, cases as the delivery design does.
+//! Real channels against platforms that behave as theirs do: what is handed over, how each failure
+//! ends, and what the platform itself says that it accepted. Failure modes are numbered as the
+//! channel reference numbers them, cases as the delivery design does.
 
 #![allow(clippy::duplicate_mod, reason = "each of them brings what it needs")]
 

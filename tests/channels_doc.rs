@@ -1,12 +1,13 @@
-//! `docs/channels.md` says what the packs say. `BLESS=1 cargo test --test channels_doc` writes it anew.
+//! `docs/channels.md` says what the packs say. `BLESS=1 cargo test --test channels_doc` writes it
+//! anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use tagcast::base::value::group_digits;
 use tagcast::program::pack::{
-    self, Amount, AmountWord, Contact, Counted, Endpoint, Fact, HandOver, Holder, Key, LimitOf, Observed, Part, Per, Quota, Reaction,
-    Recall, Shape, Unit, Wait,
+    self, Amount, AmountWord, Contact, Counted, Endpoint, Fact, HandOver, Holder, Key, LimitOf,
+    Observed, Part, Per, Quota, Reaction, Recall, Shape, Unit, Wait,
 };
 use tagcast::program::typed::Purpose;
 
@@ -47,7 +48,10 @@ fn page_and_packs_agree() {
         std::fs::write(&path, &page).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/channels.md is not what the packs say: run `BLESS=1 cargo test --test channels_doc` and read the diff");
+    assert!(
+        written == page,
+        "docs/channels.md is not what the packs say: run `BLESS=1 cargo test --test channels_doc` and read the diff"
+    );
 }
 
 fn page() -> String {
@@ -75,10 +79,16 @@ fn endpoints(out: &mut String) {
     out.push_str("| channel | | purposes | texts | limits of the platform | the user must have | a repeat | a person confirms |\n");
     out.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     each(|name, p, e| {
-        let limits: Vec<String> =
-            e.rate.iter().map(|r| format!("{} calls {}", number(r.n), per(r.per))).chain(e.quotas.iter().map(quota)).collect();
+        let limits: Vec<String> = e
+            .rate
+            .iter()
+            .map(|r| format!("{} calls {}", number(r.n), per(r.per)))
+            .chain(e.quotas.iter().map(quota))
+            .collect();
         let contacts: Vec<String> = e.contacts.iter().map(contact).collect();
-        let person = e.person.as_ref().map_or(String::new(), |x| format!("{}, within {}", x.who.en, x.deadline));
+        let person = e.person.as_ref().map_or(String::new(), |x| {
+            format!("{}, within {}", x.who.en, x.deadline)
+        });
         let _ = writeln!(
             out,
             "| {name} | {}: {} | {} | {} | {} | {} | {} | {person} |",
@@ -97,7 +107,15 @@ fn endpoints(out: &mut String) {
     );
     each(|name, _, e| {
         let v = &e.evidence;
-        let words = [v.delivered, v.opened, v.clicked, v.failed, v.opted_out, v.complained].map(|o| match o {
+        let words = [
+            v.delivered,
+            v.opened,
+            v.clicked,
+            v.failed,
+            v.opted_out,
+            v.complained,
+        ]
+        .map(|o| match o {
             Observed::None => "none",
             Observed::Count => "count",
             Observed::User => "user",
@@ -107,16 +125,30 @@ fn endpoints(out: &mut String) {
 }
 
 fn purposes(e: &Endpoint) -> String {
-    let refused: Vec<&str> = Purpose::ALL.iter().filter(|(p, _)| !e.allows(*p)).map(|(_, n)| *n).collect();
-    if refused.is_empty() { "all".into() } else { format!("not {}", refused.join(", ")) }
+    let refused: Vec<&str> = Purpose::ALL
+        .iter()
+        .filter(|(p, _)| !e.allows(*p))
+        .map(|(_, n)| *n)
+        .collect();
+    if refused.is_empty() {
+        "all".into()
+    } else {
+        format!("not {}", refused.join(", "))
+    }
 }
 
 fn hand_over(h: HandOver) -> String {
     match h {
-        HandOver::List { min, max: Some(max) } => format!("one a job of {min} to {} users", number(max)),
+        HandOver::List {
+            min,
+            max: Some(max),
+        } => format!("one a job of {min} to {} users", number(max)),
         HandOver::List { min, max: None } => format!("one a job of {min} or more users"),
         HandOver::Single { together: 1 } => "one a user".into(),
-        HandOver::Single { together } => format!("one a user; {} users with the same text share a call", number(together)),
+        HandOver::Single { together } => format!(
+            "one a user; {} users with the same text share a call",
+            number(together)
+        ),
     }
 }
 
@@ -135,12 +167,19 @@ fn quota(q: &Quota) -> String {
         Holder::User => "for a user",
         Holder::Account => "for the account",
     };
-    let note = q.note.as_ref().map_or(String::new(), |w| format!(" ({})", w.en));
+    let note = q
+        .note
+        .as_ref()
+        .map_or(String::new(), |w| format!(" ({})", w.en));
     format!("{n} {what}{plural} {} {whose}{note}", per(q.per))
 }
 
 fn per(per: Per) -> String {
-    format!("{} {}", if per == Per::Hour { "an" } else { "a" }, per.words().en)
+    format!(
+        "{} {}",
+        if per == Per::Hour { "an" } else { "a" },
+        per.words().en
+    )
 }
 
 fn number(n: impl Into<u64>) -> String {
@@ -148,19 +187,39 @@ fn number(n: impl Into<u64>) -> String {
 }
 
 fn contact(c: &Contact) -> String {
-    let messages = c.messages.map(|n| format!("{n} message{}", if n == 1 { "" } else { "s" }));
-    let how: Vec<String> = messages.into_iter().chain(c.within.map(|w| format!("within {w}"))).collect();
-    if how.is_empty() { c.after.en.clone() } else { format!("{} ({})", c.after.en, how.join(", ")) }
+    let messages = c
+        .messages
+        .map(|n| format!("{n} message{}", if n == 1 { "" } else { "s" }));
+    let how: Vec<String> = messages
+        .into_iter()
+        .chain(c.within.map(|w| format!("within {w}")))
+        .collect();
+    if how.is_empty() {
+        c.after.en.clone()
+    } else {
+        format!("{} ({})", c.after.en, how.join(", "))
+    }
 }
 
 fn key(k: &Key) -> String {
     match k {
-        Key::Key { field, window, only_if_declared, .. } => {
+        Key::Key {
+            field,
+            window,
+            only_if_declared,
+            ..
+        } => {
             let window = window.map_or(String::new(), |w| format!(" for {w}"));
-            let only = if *only_if_declared { ", if the receiver declares it" } else { "" };
+            let only = if *only_if_declared {
+                ", if the receiver declares it"
+            } else {
+                ""
+            };
             format!("refused by `{field}`{window}{only}")
         }
-        Key::Content { field, window, .. } => format!("of the same bytes refused by `{field}` for {window}"),
+        Key::Content { field, window, .. } => {
+            format!("of the same bytes refused by `{field}` for {window}")
+        }
         Key::Proof { by } => format!("`{by}` proves that it was sent"),
         Key::None => "cannot be told: a person decides".into(),
     }
@@ -176,28 +235,49 @@ fn shapes(out: &mut String) {
                 Recall::Within(d) => format!("for {d}"),
                 Recall::Always => "yes".to_string(),
             };
-            let _ =
-                writeln!(out, "| {name} | {} | {} | {} | {} | {recall} |", s.title.en, parts(&s.requires), parts(&s.carries), limits(s));
+            let _ = writeln!(
+                out,
+                "| {name} | {} | {} | {} | {} | {recall} |",
+                s.title.en,
+                parts(&s.requires),
+                parts(&s.carries),
+                limits(s)
+            );
         }
     });
 }
 
 fn parts(parts: &[Part]) -> String {
-    parts.iter().map(|p| format!("`{}`", p.name())).collect::<Vec<_>>().join(" ")
+    parts
+        .iter()
+        .map(|p| format!("`{}`", p.name()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn limits(s: &Shape) -> String {
     let one = |l: &pack::Limit| {
         let of = match l.of {
             LimitOf::Title => "title".to_string(),
-            LimitOf::Text => format!("{} together", s.joined.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")),
+            LimitOf::Text => format!(
+                "{} together",
+                s.joined
+                    .iter()
+                    .map(|p| p.name())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
             LimitOf::Fields => "all fields together".into(),
         };
         let unit = match l.unit {
             Unit::Chars => "characters",
             Unit::Bytes => "bytes",
         };
-        format!("{of} {} {unit}{}", number(l.max), if l.unverified { " †" } else { "" })
+        format!(
+            "{of} {} {unit}{}",
+            number(l.max),
+            if l.unverified { " †" } else { "" }
+        )
     };
     s.limits.iter().map(one).collect::<Vec<_>>().join("; ")
 }
@@ -211,7 +291,13 @@ fn fields(out: &mut String) {
                 (Some(n), None) => format!("{n} characters"),
                 (None, _) => String::new(),
             };
-            let _ = writeln!(out, "| `{}` | `{}` | {most} | {} |", p.platform, t.name, t.takes.words().en);
+            let _ = writeln!(
+                out,
+                "| `{}` | `{}` | {most} | {} |",
+                p.platform,
+                t.name,
+                t.takes.words().en
+            );
         }
     }
 }
@@ -228,9 +314,10 @@ A broadcast on Alipay goes to a group that labels make; labels act a day late, s
 /// What `[accounts.NAME]` needs for a channel besides its platform.
 fn needs(platform: &str, endpoint: &str) -> &'static str {
     match (platform, endpoint) {
-        ("service_account" | "subscription_account" | "wecom", "mass" | "template" | "notice" | "chat" | "article" | "group") => {
-            "`app_id` `secret_env`"
-        }
+        (
+            "service_account" | "subscription_account" | "wecom",
+            "mass" | "template" | "notice" | "chat" | "article" | "group",
+        ) => "`app_id` `secret_env`",
         ("wecom", "app") => "`app_id` `secret_env` `agent_id`",
         ("wecom", "kf") => "`app_id` `secret_env` `open_kfid`",
         ("alipay", _) => "`app_id` `secret_env` (the private key), `platform_key` to check answers",
@@ -247,23 +334,45 @@ fn promises(out: &mut String) {
     );
     each(|name, p, e| {
         let (class, settled) = match &e.key {
-            Key::Key { used, only_if_declared, .. } => (
+            Key::Key {
+                used,
+                only_if_declared,
+                ..
+            } => (
                 "key",
                 format!(
                     "is repeated with the same bytes under the same key{}{}",
-                    used.map_or(String::new(), |d| format!(" for {d}; then a person decides")),
-                    if *only_if_declared { ", where the receiver keeps keys" } else { "" }
+                    used.map_or(String::new(), |d| format!(
+                        " for {d}; then a person decides"
+                    )),
+                    if *only_if_declared {
+                        ", where the receiver keeps keys"
+                    } else {
+                        ""
+                    }
                 ),
             ),
-            Key::Content { used, .. } => ("content key", format!("is repeated with the same bytes for {used}; then a person decides")),
+            Key::Content { used, .. } => (
+                "content key",
+                format!("is repeated with the same bytes for {used}; then a person decides"),
+            ),
             Key::Proof { by } if by == "get_groupmsg_list_v2" => (
                 "positive proof",
-                format!("is found by `{by}`, by a mark in its link; that it is not found proves nothing: a person decides"),
+                format!(
+                    "is found by `{by}`, by a mark in its link; that it is not found proves nothing: a person decides"
+                ),
             ),
-            Key::Proof { by } => ("positive proof", format!("is settled by `{by}`, if it comes; else a person decides")),
+            Key::Proof { by } => (
+                "positive proof",
+                format!("is settled by `{by}`, if it comes; else a person decides"),
+            ),
             Key::None => ("none", "a person decides: `tagcast resolve`".into()),
         };
-        let _ = writeln!(out, "| {name} | {} | {class} | {settled} |", needs(&p.platform, &e.name));
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {class} | {settled} |",
+            needs(&p.platform, &e.name)
+        );
     });
     out.push('\n');
     out.push_str(PARTS);
@@ -295,7 +404,14 @@ fn errors(out: &mut String) {
                 Reaction::Stop => "stop the account".into(),
                 Reaction::Lookup => "unknown".into(),
             };
-            let _ = writeln!(out, "| `{}` | {} | {} | {does} | {} |", p.platform, codes.join(" "), e.on.join(", "), e.say.en);
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {} | {does} | {} |",
+                p.platform,
+                codes.join(" "),
+                e.on.join(", "),
+                e.say.en
+            );
         }
     }
     out.push('\n');
@@ -312,7 +428,11 @@ fn former(out: &mut String) {
                 pack::FormerPer::RollingDays(n) => format!("in {n} days"),
             };
             let since = f.since.map_or(String::new(), |d| format!(" (since {d})"));
-            let _ = writeln!(out, "| {name} | {} {per} | {}{since} | {} |", f.n, f.now.en, f.source);
+            let _ = writeln!(
+                out,
+                "| {name} | {} {per} | {}{since} | {} |",
+                f.n, f.now.en, f.source
+            );
         }
     });
 }
@@ -321,7 +441,13 @@ fn sources(out: &mut String) {
     out.push_str("\n## Sources\n\n| channel | valid from | source | not settled † |\n| --- | --- | --- | --- |\n");
     each(|name, _, e| {
         let open: Vec<String> = e.unverified.iter().map(|f| fact(*f).to_string()).collect();
-        let _ = writeln!(out, "| {name} | {} | {} | {} |", e.valid_from, e.source, open.join(", "));
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {} | {} |",
+            e.valid_from,
+            e.source,
+            open.join(", ")
+        );
     });
 }
 

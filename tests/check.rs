@@ -1,4 +1,5 @@
-//! What the checker makes of small programs: types of expressions, presence, and the findings of every theme.
+//! What the checker makes of small programs: types of expressions, presence, and the findings of
+//! every theme.
 
 use tagcast::base::Zone;
 use tagcast::diag::{Findings, Sources};
@@ -54,7 +55,10 @@ fn check_files(files: &[(&str, &str)]) -> (Program, Sources, Vec<String>) {
         let id = sources.add(*path, *text);
         trees.push(parse(id, text, &mut findings));
     }
-    let options = CheckOptions { now: Zone::SHANGHAI.parse_instant("2026-11-01"), ..CheckOptions::default() };
+    let options = CheckOptions {
+        now: Zone::SHANGHAI.parse_instant("2026-11-01"),
+        ..CheckOptions::default()
+    };
     let program = check(&sources, &trees, &options, &mut findings);
     (program, sources, shown(findings))
 }
@@ -62,7 +66,11 @@ fn check_files(files: &[(&str, &str)]) -> (Program, Sources, Vec<String>) {
 fn shown(findings: Findings) -> Vec<String> {
     let show = |f: tagcast::diag::Finding| {
         let fixes: Vec<String> = f.fixes.iter().map(|fix| fix.title.en.clone()).collect();
-        let fixes = if fixes.is_empty() { String::new() } else { format!(" [{}]", fixes.join(" | ")) };
+        let fixes = if fixes.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", fixes.join(" | "))
+        };
         format!("{}: {}{fixes}", f.code.name, f.message.en)
     };
     findings.sorted().into_iter().map(show).collect()
@@ -73,14 +81,18 @@ fn type_of(program: &Program, sources: &Sources, text: &str) -> String {
     let mut sources = sources.clone();
     let mut findings = Findings::default();
     let file = sources.add("expression", text);
-    let typed = parse_condition(file, text, &mut findings).and_then(|e| check_value(program, &sources, &e, &mut findings));
+    let typed = parse_condition(file, text, &mut findings)
+        .and_then(|e| check_value(program, &sources, &e, &mut findings));
     match typed {
-        Some(e) if findings.is_empty() => format!("{}{}", e.ty.describe(), if e.optional { "?" } else { "" }),
+        Some(e) if findings.is_empty() => {
+            format!("{}{}", e.ty.describe(), if e.optional { "?" } else { "" })
+        }
         _ => shown(findings).join("; "),
     }
 }
 
-/// Every pair of types that an operator takes, and what comes of it; `?` where it can be missing or unknown.
+/// Every pair of types that an operator takes, and what comes of it; `?` where it can be missing or
+/// unknown.
 #[test]
 fn types_of_expressions() {
     let (program, sources, findings) = check_files(&[("world.campaign", WORLD)]);
@@ -183,7 +195,10 @@ fn types_of_expressions() {
         ("if(member, region, '城市')", "text(9)?"),
         ("mask(phone)", "text(20)?"),
         ("mask(openid)", "text?"),
-        ("region ?? \"Beijing\"", "enum(\"Shanghai\", \"Beijing\", \"Guangzhou\")"),
+        (
+            "region ?? \"Beijing\"",
+            "enum(\"Shanghai\", \"Beijing\", \"Guangzhou\")",
+        ),
         ("region ?? '您的城市'", "text(9)"),
         ("(region ?? \"nowhere\") == \"nowhere\"", "bool"),
         ("age ?? 0.5", "number"),
@@ -192,21 +207,42 @@ fn types_of_expressions() {
         ("weather(city).rain", "bool?"),
         // events
         ("did(purchase, last 30 days)", "bool"),
-        ("did(purchase where amount > 100 and store == \"a\", today)", "bool"),
-        ("did(view then no purchase within 30min, last 7 days)", "bool"),
-        ("count(view then purchase where amount > 3 within 1 day, this week)", "int 0..4294967295"),
+        (
+            "did(purchase where amount > 100 and store == \"a\", today)",
+            "bool",
+        ),
+        (
+            "did(view then no purchase within 30min, last 7 days)",
+            "bool",
+        ),
+        (
+            "count(view then purchase where amount > 3 within 1 day, this week)",
+            "int 0..4294967295",
+        ),
         ("sum(purchase.amount, this month)", "money"),
         ("sum(purchase.discount, ever)", "number"),
         ("avg(purchase.qty, ever)", "number?"),
         ("avg(purchase.discount, ever)", "ratio?"),
-        ("max(purchase.qty where discount > 10%, ever)", "int 1..100?"),
+        (
+            "max(purchase.qty where discount > 10%, ever)",
+            "int 1..100?",
+        ),
         ("first(purchase.store, since 2026-01-01)", "text(20)?"),
-        ("latest(purchase.category, 2026-11-01..2026-11-11)", "text(20)?"),
-        ("distinct(purchase.category, last 90 days)", "int 0..4294967295"),
+        (
+            "latest(purchase.category, 2026-11-01..2026-11-11)",
+            "text(20)?",
+        ),
+        (
+            "distinct(purchase.category, last 90 days)",
+            "int 0..4294967295",
+        ),
         ("since(purchase)", "elapsed time?"),
         ("did(sent, last 7 days)", "bool"),
         // a receipt that is not known is unknown
-        ("did(opened where channel == \"sandbox.file\", last 7 days)", "bool?"),
+        (
+            "did(opened where channel == \"sandbox.file\", last 7 days)",
+            "bool?",
+        ),
         ("count(clicked, last 7 days)", "int 0..4294967295?"),
         ("orders > 3", "bool"),
         ("spent > 500", "bool"),
@@ -268,7 +304,21 @@ fn every_pair_has_an_answer() {
         "-total",
         "nosuch",
     ];
-    let operators = ["==", "<", "+", "-", "*", "/", "mod", "??", "in", "contains", "starts with", "and", "except"];
+    let operators = [
+        "==",
+        "<",
+        "+",
+        "-",
+        "*",
+        "/",
+        "mod",
+        "??",
+        "in",
+        "contains",
+        "starts with",
+        "and",
+        "except",
+    ];
     let mut refused = 0;
     for left in operands {
         for right in operands {
@@ -292,10 +342,24 @@ fn proved(condition: &str) -> String {
     let (program, _, findings) = check_files(&[("world.campaign", &world)]);
     assert_eq!(findings, Vec::<String>::new(), "{condition}");
     let mut present = Present::default();
-    let asked = program.audiences.iter().find(|a| a.declared.name == "asked").expect("declared above");
+    let asked = program
+        .audiences
+        .iter()
+        .find(|a| a.declared.name == "asked")
+        .expect("declared above");
     present.assume(&program, &asked.when);
-    let tags = present.tags.iter().map(|id| program.schema.tag(*id).name.clone());
-    tags.chain(present.partitions.iter().map(|id| program.partition(*id).declared.name.clone())).collect::<Vec<_>>().join(" ")
+    let tags = present
+        .tags
+        .iter()
+        .map(|id| program.schema.tag(*id).name.clone());
+    tags.chain(
+        present
+            .partitions
+            .iter()
+            .map(|id| program.partition(*id).declared.name.clone()),
+    )
+    .collect::<Vec<_>>()
+    .join(" ")
 }
 
 #[test]
@@ -320,9 +384,15 @@ fn what_a_condition_proves() {
         ("everyone except vip", ""),
         ("not (savers except vip)", ""),
         ("tier == \"high\"", "tier"),
-        ("interests contains \"food\" and region in [\"Beijing\"]", "region interests"),
+        (
+            "interests contains \"food\" and region in [\"Beijing\"]",
+            "region interests",
+        ),
         ("yearly(birthday) in next 7 days", "birthday"),
-        ("distance(home, office) < 3km and weather(region).uv > 5", "region home"),
+        (
+            "distance(home, office) < 3km and weather(region).uv > 5",
+            "region home",
+        ),
         ("if(vip, age, visits) > 3", "vip"),
         ("total + budget > 500", "total budget"),
         ("did(purchase, last 30 days)", ""),
@@ -345,7 +415,10 @@ fn proofs_do_not_explode() {
     let mut present = Present::default();
     present.assume(&program, &program.audiences[29].when);
     assert_eq!(present.tags.len(), 1);
-    assert_eq!(can_be_missing(&program, &program.audiences[29].when, &Present::default()).len(), 1);
+    assert_eq!(
+        can_be_missing(&program, &program.audiences[29].when, &Present::default()).len(),
+        1
+    );
     assert!(can_be_missing(&program, &program.audiences[29].when, &present).is_empty());
 }
 
@@ -353,14 +426,29 @@ fn proofs_do_not_explode() {
 fn names_go_across_files_in_any_order() {
     let (program, _, findings) = check_files(&[
         ("a.campaign", "audience grown = adult and tier == \"high\""),
-        ("b.campaign", "partition tier { high when orders > 3 low otherwise }"),
-        ("c.campaign", "tag orders = count(purchase, ever)\naudience adult = age >= 18"),
-        ("d.campaign", "event purchase { amount money }\ntag age int 0..120"),
+        (
+            "b.campaign",
+            "partition tier { high when orders > 3 low otherwise }",
+        ),
+        (
+            "c.campaign",
+            "tag orders = count(purchase, ever)\naudience adult = age >= 18",
+        ),
+        (
+            "d.campaign",
+            "event purchase { amount money }\ntag age int 0..120",
+        ),
     ]);
     assert_eq!(findings, Vec::<String>::new());
     assert!(program.audiences.iter().all(|a| !a.declared.failed));
-    let (_, _, findings) = check_files(&[("a.campaign", "tag vip bool"), ("b.campaign", "audience vip = everyone")]);
-    assert_eq!(findings, ["duplicate-name: `vip` is declared twice: it is already a tag"]);
+    let (_, _, findings) = check_files(&[
+        ("a.campaign", "tag vip bool"),
+        ("b.campaign", "audience vip = everyone"),
+    ]);
+    assert_eq!(
+        findings,
+        ["duplicate-name: `vip` is declared twice: it is already a tag"]
+    );
 }
 
 /// One mistake is one finding, however much depends on what is wrong.
@@ -398,9 +486,17 @@ fn circles_are_told_once() {
     )]);
     assert_eq!(
         findings,
-        ["cyclic-definition: `a` is defined by itself: `a` → `b` → `c` → `a`", "cyclic-definition: `e` is defined by itself: `e` → `e`",]
+        [
+            "cyclic-definition: `a` is defined by itself: `a` → `b` → `c` → `a`",
+            "cyclic-definition: `e` is defined by itself: `e` → `e`",
+        ]
     );
-    let failed: Vec<&str> = program.audiences.iter().filter(|a| a.declared.failed).map(|a| a.declared.name.as_str()).collect();
+    let failed: Vec<&str> = program
+        .audiences
+        .iter()
+        .filter(|a| a.declared.failed)
+        .map(|a| a.declared.name.as_str())
+        .collect();
     assert_eq!(failed, ["a", "b", "c", "e", "f"]);
 }
 
@@ -412,13 +508,22 @@ fn the_store_gives_the_types_of_undeclared_tags() {
     )]);
     let mut sources = Sources::default();
     let mut findings = Findings::default();
-    let text = "tag vip bool\naudience x = vip and age > 3 and hiv and did(view where sku == \"a\", ever)";
+    let text =
+        "tag vip bool\naudience x = vip and age > 3 and hiv and did(view where sku == \"a\", ever)";
     let file = sources.add("a.campaign", text);
     let tree = parse(file, text, &mut findings);
-    let options = CheckOptions { store_schema: Some(store.schema), ..CheckOptions::default() };
+    let options = CheckOptions {
+        store_schema: Some(store.schema),
+        ..CheckOptions::default()
+    };
     let program = check(&sources, &[tree], &options, &mut findings);
     assert!(findings.is_empty(), "{:?}", shown(findings));
-    let names: Vec<&str> = program.schema.tags.iter().map(|t| t.name.as_str()).collect();
+    let names: Vec<&str> = program
+        .schema
+        .tags
+        .iter()
+        .map(|t| t.name.as_str())
+        .collect();
     assert_eq!(names, ["vip", "age", "ok", "hiv"]);
     let by = program.schema.tags[3].sensitive_by.expect("kept");
     assert_eq!(program.schema.tag(by).name, "ok");
@@ -441,54 +546,104 @@ fn limits_hold() {
         let (_, _, findings) = check_files(&[("a.campaign", text)]);
         findings.join("\n")
     };
-    let chain = |n: usize| (1..=n).map(|i| format!("audience t{i} = t{}\n", i - 1)).collect::<String>();
-    assert_eq!(finding(&format!("tag t0 bool\n{}", chain(MAX_CHAIN as usize))), "");
-    assert!(finding(&format!("tag t0 bool\n{}", chain(MAX_CHAIN as usize + 9))).starts_with("too-deep: `t33` stands on a chain"));
-    let sum = |n: usize| format!("tag a int 0..1\naudience x = {} > 3", vec!["a"; n].join(" + "));
+    let chain = |n: usize| {
+        (1..=n)
+            .map(|i| format!("audience t{i} = t{}\n", i - 1))
+            .collect::<String>()
+    };
+    assert_eq!(
+        finding(&format!("tag t0 bool\n{}", chain(MAX_CHAIN as usize))),
+        ""
+    );
+    assert!(
+        finding(&format!("tag t0 bool\n{}", chain(MAX_CHAIN as usize + 9)))
+            .starts_with("too-deep: `t33` stands on a chain")
+    );
+    let sum = |n: usize| {
+        format!(
+            "tag a int 0..1\naudience x = {} > 3",
+            vec!["a"; n].join(" + ")
+        )
+    };
     assert_eq!(finding(&sum(MAX_EXPR_DEPTH as usize - 2)), "");
     assert!(finding(&sum(MAX_EXPR_DEPTH as usize + 2)).starts_with("too-deep: "));
     // A long chain of `or` is no depth.
-    assert_eq!(finding(&format!("tag a int 0..1\naudience x = {}", vec!["a > 0"; 240].join(" or "))), "");
-    let members = |n: usize| (0..n).map(|i| format!("\"{i}\"")).collect::<Vec<_>>().join(",");
+    assert_eq!(
+        finding(&format!(
+            "tag a int 0..1\naudience x = {}",
+            vec!["a > 0"; 240].join(" or ")
+        )),
+        ""
+    );
+    let members = |n: usize| {
+        (0..n)
+            .map(|i| format!("\"{i}\""))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     assert_eq!(finding(&format!("tag a enum({})", members(300))), "");
-    assert!(finding(&format!("tag a enum({})", members(65_536))).starts_with("unknown-type: an enum has 1 to 65535 members"));
+    assert!(
+        finding(&format!("tag a enum({})", members(65_536)))
+            .starts_with("unknown-type: an enum has 1 to 65535 members")
+    );
 }
 
-/// What a channel that takes lists cannot do is an error before anything is sent: a text for each user, an answer to one user's event, and
-/// a follow-up that would select nobody because the platform counts and does not name.
+/// What a channel that takes lists cannot do is an error before anything is sent: a text for each
+/// user, an answer to one user's event, and a follow-up that would select nobody because the
+/// platform counts and does not name.
 #[test]
 fn case_29_what_a_list_channel_cannot_do() {
     let head = "tag nickname text(10) base tag vip bool base tag openid address(service_account) base event cart_add { sku text(40) }
          template named \"{nickname ?? '您好'},满300减50\" template t \"满300减50\" template again \"最后一天\"";
     for (campaign, code) in [
-        ("when vip send template named via service_account.mass at 10:00", "too-many-texts"),
-        ("on cart_add again after 7 days send template t via service_account.mass", "list-channel-on-trigger"),
+        (
+            "when vip send template named via service_account.mass at 10:00",
+            "too-many-texts",
+        ),
+        (
+            "on cart_add again after 7 days send template t via service_account.mass",
+            "list-channel-on-trigger",
+        ),
         (
             "when vip send template t via service_account.mass at 10:00 after 3 days if not delivered send template again",
             "outcome-not-observable",
         ),
     ] {
         let (_, findings) = findings_of(&format!("{head} campaign c {{ {campaign} }}"));
-        let errors: Vec<&str> = findings.iter().filter(|f| f.level == tagcast::diag::Level::Error).map(|f| f.code.name).collect();
+        let errors: Vec<&str> = findings
+            .iter()
+            .filter(|f| f.level == tagcast::diag::Level::Error)
+            .map(|f| f.code.name)
+            .collect();
         assert_eq!(errors, [code], "{campaign}");
     }
 }
 
-/// 1,000 files of 100 lines; the time limit is generous because it also holds for a debug build on a busy machine.
+/// 1,000 files of 100 lines; the time limit is generous because it also holds for a debug build on
+/// a busy machine.
 #[test]
 fn large_programs_check_quickly() {
     let mut files: Vec<(String, String)> = Vec::new();
     for i in 0..200 {
         let mut text = String::new();
         for j in 0..50 {
-            text += &format!("tag tag_{i}_{j} int 0..100\naudience aud_{i}_{j} = tag_{i}_{j} > 3 and tag_{}_{j} < 50\n", (i + 1) % 200);
+            text += &format!(
+                "tag tag_{i}_{j} int 0..100\naudience aud_{i}_{j} = tag_{i}_{j} > 3 and tag_{}_{j} < 50\n",
+                (i + 1) % 200
+            );
         }
         files.push((format!("f{i}.campaign"), text));
     }
-    let files: Vec<(&str, &str)> = files.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
     let mut sources = Sources::default();
     let mut findings = Findings::default();
-    let trees: Vec<_> = files.iter().map(|(path, text)| parse(sources.add(*path, *text), text, &mut findings)).collect();
+    let trees: Vec<_> = files
+        .iter()
+        .map(|(path, text)| parse(sources.add(*path, *text), text, &mut findings))
+        .collect();
     let start = std::time::Instant::now();
     let program = check(&sources, &trees, &CheckOptions::default(), &mut findings);
     let took = start.elapsed();
@@ -497,14 +652,20 @@ fn large_programs_check_quickly() {
     assert!(took.as_secs() < 30, "{took:?}");
 }
 
-/// What a hostile file can make the checker compare is bounded: thousands of unknown names among thousands, long lists of large enums.
+/// What a hostile file can make the checker compare is bounded: thousands of unknown names among
+/// thousands, long lists of large enums.
 #[test]
 fn hostile_programs_check_quickly() {
     let mut text = String::from("event purchase { amount money }\n");
     for i in 0..3000 {
-        text += &format!("tag tag_{i} bool\naudience aud_{i} = tga_{i} and did(purchase where amuont_{i} > 3, ever)\n");
+        text += &format!(
+            "tag tag_{i} bool\naudience aud_{i} = tga_{i} and did(purchase where amuont_{i} > 3, ever)\n"
+        );
     }
-    let members = (0..20_000).map(|i| format!("\"member {i}\"")).collect::<Vec<_>>().join(",");
+    let members = (0..20_000)
+        .map(|i| format!("\"member {i}\""))
+        .collect::<Vec<_>>()
+        .join(",");
     text += &format!(
         "tag big enum({members})\naudience most = big in [{members}]\naudience none = big in [{}]",
         members.replace("ember", "ebmer")
@@ -525,11 +686,20 @@ fn findings_of(text: &str) -> (Sources, Vec<tagcast::diag::Finding>) {
     let mut findings = Findings::default();
     let file = sources.add("a.campaign", text);
     let tree = parse(file, text, &mut findings);
-    check(&sources, &[tree], &CheckOptions { now: Zone::SHANGHAI.parse_instant("2026-11-01"), ..CheckOptions::default() }, &mut findings);
+    check(
+        &sources,
+        &[tree],
+        &CheckOptions {
+            now: Zone::SHANGHAI.parse_instant("2026-11-01"),
+            ..CheckOptions::default()
+        },
+        &mut findings,
+    );
     (sources, findings.sorted())
 }
 
-/// Every fix that a case of `tests/ui/check` offers does away with its finding, and the text stays readable.
+/// Every fix that a case of `tests/ui/check` offers does away with its finding, and the text stays
+/// readable.
 #[test]
 fn fixes_mend_what_they_say() {
     let mut fixes = 0;
@@ -540,7 +710,9 @@ fn fixes_mend_what_they_say() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let (_, before) = findings_of(&text);
-        let count = |all: &[tagcast::diag::Finding], code: &str| all.iter().filter(|f| f.code.name == code).count();
+        let count = |all: &[tagcast::diag::Finding], code: &str| {
+            all.iter().filter(|f| f.code.name == code).count()
+        };
         for finding in &before {
             for fix in &finding.fixes {
                 let mut edits = fix.edits.clone();
@@ -550,12 +722,26 @@ fn fixes_mend_what_they_say() {
                     mended.replace_range(edit.span.range(), &edit.text);
                 }
                 let (_, after) = findings_of(&mended);
-                let place = format!("{}: {} [{}]", path.display(), finding.message.en, fix.title.en);
+                let place = format!(
+                    "{}: {} [{}]",
+                    path.display(),
+                    finding.message.en,
+                    fix.title.en
+                );
                 let code = finding.code.name;
-                let again = after.iter().filter(|f| f.code.name == code && f.message == finding.message).count();
-                let same = before.iter().filter(|f| f.code.name == code && f.message == finding.message).count();
+                let again = after
+                    .iter()
+                    .filter(|f| f.code.name == code && f.message == finding.message)
+                    .count();
+                let same = before
+                    .iter()
+                    .filter(|f| f.code.name == code && f.message == finding.message)
+                    .count();
                 assert!(again < same, "{place} does not help:\n{mended}");
-                assert!(count(&after, "syntax") <= count(&before, "syntax"), "{place} cannot be read:\n{mended}");
+                assert!(
+                    count(&after, "syntax") <= count(&before, "syntax"),
+                    "{place} cannot be read:\n{mended}"
+                );
                 fixes += 1;
             }
         }
@@ -620,7 +806,9 @@ fn changed(text: &str, changes: &[Change]) -> String {
     for change in changes {
         let len = chars.len().max(1);
         match *change {
-            Change::Delete(a, n) => drop(chars.drain(a % len..(a % len + n).min(len).min(chars.len()).max(a % len))),
+            Change::Delete(a, n) => {
+                drop(chars.drain(a % len..(a % len + n).min(len).min(chars.len()).max(a % len)))
+            }
             Change::Double(a, n) => {
                 let piece: Vec<char> = chars.iter().skip(a % len).take(n).copied().collect();
                 let at = (a % len).min(chars.len());
@@ -644,7 +832,8 @@ fn changed(text: &str, changes: &[Change]) -> String {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
 
-    /// Whatever happens to the text: no panic, every place inside the file and on character bounds, the same findings twice.
+    /// Whatever happens to the text: no panic, every place inside the file and on character bounds,
+    /// the same findings twice.
     #[test]
     fn any_text_gets_an_answer(changes in proptest::collection::vec(change(), 1..8)) {
         let text = changed(include_str!("programs/tour.campaign"), &changes);
@@ -659,7 +848,8 @@ proptest::proptest! {
     }
 }
 
-/// The examples of every page that the parser and the checker answer for: the bad one gives exactly this finding, the good one no error.
+/// The examples of every page that the parser and the checker answer for: the bad one gives exactly
+/// this finding, the good one no error.
 #[test]
 fn pages_show_what_they_say() {
     let mut wrong = Vec::new();
@@ -680,7 +870,10 @@ fn pages_show_what_they_say() {
         if let Some(good) = section("## Good") {
             let (_, found) = findings_of(good);
             if found.iter().any(|f| f.level == tagcast::diag::Level::Error) {
-                wrong.push(format!("{}: the good example gives {:?}", code.name, found[0].message.en));
+                wrong.push(format!(
+                    "{}: the good example gives {:?}",
+                    code.name, found[0].message.en
+                ));
             }
         }
     }

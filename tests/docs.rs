@@ -1,4 +1,5 @@
-//! Every code block of the documentation is run: campaigns check, conditions check, commands give what the page shows.
+//! Every code block of the documentation is run: campaigns check, conditions check, commands give
+//! what the page shows.
 
 mod support;
 
@@ -11,14 +12,20 @@ fn check_page(page: &Path) {
     let text = std::fs::read_to_string(page).unwrap();
     let blocks = code_blocks(&text);
     let mut campaigns = blocks.iter().filter(|b| b.0 == "campaign");
-    let Some(first) = campaigns.next() else { return };
+    let Some(first) = campaigns.next() else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("tagcast.toml"), "").unwrap();
     std::fs::write(dir.path().join("declarations.campaign"), &first.2).unwrap();
     let check = |name: &str, line: usize| {
         let (code, out, err) = run(dir.path(), &["check", name, "--now", "2027-01-01"]);
         assert_eq!(code, 0, "{}:{line}: {out}{err}", page.display());
-        assert!(!err.contains("errors in other files"), "{}:{line}: {err}", page.display());
+        assert!(
+            !err.contains("errors in other files"),
+            "{}:{line}: {err}",
+            page.display()
+        );
     };
     check("declarations.campaign", first.1);
     for (_, line, text) in campaigns {
@@ -49,8 +56,8 @@ fn the_machine_formats_are_real_output() {
     assert!(shows_real_output("docs/formats.md") >= 5);
 }
 
-/// A page's `console` blocks: each `$ ` line is run in a copy of the repository's examples, and prints what follows it. A `campaign` block is the
-/// file `example.campaign` from there on.
+/// A page's `console` blocks: each `$ ` line is run in a copy of the repository's examples, and
+/// prints what follows it. A `campaign` block is the file `example.campaign` from there on.
 fn shows_real_output(page: &str) -> usize {
     let text = std::fs::read_to_string(root().join(page)).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -67,8 +74,16 @@ fn shows_real_output(page: &str) -> usize {
                         .env("PATH", path_with_binary())
                         .output()
                         .unwrap();
-                    let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-                    assert_eq!(shown.trim_end(), expected.trim_end(), "{page}:{line}: {command}");
+                    let shown = format!(
+                        "{}{}",
+                        String::from_utf8_lossy(&output.stdout),
+                        String::from_utf8_lossy(&output.stderr)
+                    );
+                    assert_eq!(
+                        shown.trim_end(),
+                        expected.trim_end(),
+                        "{page}:{line}: {command}"
+                    );
                     commands += 1;
                 }
             }
@@ -86,7 +101,11 @@ fn shows_real_output(page: &str) -> usize {
 
 fn path_with_binary() -> String {
     let folder = Path::new(env!("CARGO_BIN_EXE_tagcast")).parent().unwrap();
-    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default())
+    format!(
+        "{}:{}",
+        folder.display(),
+        std::env::var("PATH").unwrap_or_default()
+    )
 }
 
 /// Commands after `$ `, each with the lines that follow.

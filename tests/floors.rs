@@ -1,10 +1,12 @@
-//! One package has no walls between its parts, so a test keeps them: what each folder of `src/` may import.
+//! One package has no walls between its parts, so a test keeps them: what each folder of `src/` may
+//! import.
 
 mod support;
 
 use std::path::{Path, PathBuf};
 
-/// Folder, and the folders whose names may stand in it after `crate::`. The same table is in `ARCHITECTURE.md`.
+/// Folder, and the folders whose names may stand in it after `crate::`. The same table is in
+/// `ARCHITECTURE.md`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("diag", &["base"]),
@@ -16,16 +18,42 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plan", &["base", "diag", "program"]),
     ("eval", &["base", "diag", "store", "program", "plan"]),
     ("schedule", &["base", "program"]),
-    ("decide", &["base", "diag", "store", "program", "plan", "eval", "schedule"]),
-    ("deliver", &["base", "diag", "store", "program", "eval", "schedule", "decide"]),
-    ("engine", &["base", "diag", "store", "syntax", "program", "lint", "plan", "eval", "schedule", "decide", "deliver"]),
-    ("repl", &["base", "diag", "store", "syntax", "program", "plan", "engine"]),
-    ("serve", &["base", "diag", "store", "program", "eval", "deliver", "engine"]),
+    (
+        "decide",
+        &[
+            "base", "diag", "store", "program", "plan", "eval", "schedule",
+        ],
+    ),
+    (
+        "deliver",
+        &[
+            "base", "diag", "store", "program", "eval", "schedule", "decide",
+        ],
+    ),
+    (
+        "engine",
+        &[
+            "base", "diag", "store", "syntax", "program", "lint", "plan", "eval", "schedule",
+            "decide", "deliver",
+        ],
+    ),
+    (
+        "repl",
+        &[
+            "base", "diag", "store", "syntax", "program", "plan", "engine",
+        ],
+    ),
+    (
+        "serve",
+        &[
+            "base", "diag", "store", "program", "eval", "deliver", "engine",
+        ],
+    ),
     (
         "cli",
         &[
-            "base", "diag", "store", "syntax", "program", "format", "lint", "plan", "eval", "schedule", "decide", "deliver", "engine",
-            "repl", "serve",
+            "base", "diag", "store", "syntax", "program", "format", "lint", "plan", "eval",
+            "schedule", "decide", "deliver", "engine", "repl", "serve",
         ],
     ),
 ];
@@ -49,16 +77,34 @@ fn no_file_imports_upwards() {
     let mut wrong = Vec::new();
     for file in files {
         let relative = file.strip_prefix(&src).unwrap();
-        let Some(floor) = relative.iter().next().and_then(|f| f.to_str()).filter(|_| relative.iter().count() > 1) else { continue };
-        let allowed = MAY_IMPORT.iter().find(|(f, _)| *f == floor).unwrap_or_else(|| panic!("the table does not know `{floor}`")).1;
+        let Some(floor) = relative
+            .iter()
+            .next()
+            .and_then(|f| f.to_str())
+            .filter(|_| relative.iter().count() > 1)
+        else {
+            continue;
+        };
+        let allowed = MAY_IMPORT
+            .iter()
+            .find(|(f, _)| *f == floor)
+            .unwrap_or_else(|| panic!("the table does not know `{floor}`"))
+            .1;
         let text = std::fs::read_to_string(&file).unwrap();
         // Tests inside a file may look further than the code.
         let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
         for (at, _) in code.match_indices("crate::") {
-            if code[..at].lines().last().is_some_and(|l| l.trim_start().starts_with("//")) {
+            if code[..at]
+                .lines()
+                .last()
+                .is_some_and(|l| l.trim_start().starts_with("//"))
+            {
                 continue;
             }
-            let used: String = code[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let used: String = code[at + 7..]
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             let known = MAY_IMPORT.iter().any(|(f, _)| *f == used);
             if known && used != floor && !allowed.contains(&used.as_str()) {
                 wrong.push(format!("{} uses {used}", relative.display()));
@@ -75,7 +121,12 @@ fn every_file_tells_its_story_first_and_stays_readable() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("//!"), "{} has no header", file.display());
-        let code = text.split("\n#[cfg(test)]").next().unwrap_or(&text).lines().count();
+        let code = text
+            .split("\n#[cfg(test)]")
+            .next()
+            .unwrap_or(&text)
+            .lines()
+            .count();
         assert!(code <= 900, "{} has {code} lines", file.display());
     }
 }
@@ -89,7 +140,13 @@ fn the_map_names_every_folder() {
             .find(|l| l.split_whitespace().nth(1) == Some(floor) && l.contains("<-"))
             .unwrap_or_else(|| panic!("no line for `{floor}`"));
         if *floor != "cli" && *floor != "engine" {
-            let named: Vec<&str> = line.split("<-").nth(1).unwrap().split_whitespace().filter(|w| *w != "nothing").collect();
+            let named: Vec<&str> = line
+                .split("<-")
+                .nth(1)
+                .unwrap()
+                .split_whitespace()
+                .filter(|w| *w != "nothing")
+                .collect();
             assert_eq!(&named, allowed, "{floor}");
         }
     }

@@ -1,4 +1,5 @@
-//! One layout: formatting twice changes nothing, keeps the meaning, and goes from one language to the other and back.
+//! One layout: formatting twice changes nothing, keeps the meaning, and goes from one language to
+//! the other and back.
 
 mod support;
 
@@ -17,14 +18,20 @@ fn formatted(text: &str, keywords: Option<Lang>) -> String {
 /// Every sound program of the repository.
 fn corpus() -> Vec<(String, String)> {
     let mut out = Vec::new();
-    let mut folders = vec![support::root().join("examples"), support::root().join("tests/programs"), support::root().join("tests/ui")];
+    let mut folders = vec![
+        support::root().join("examples"),
+        support::root().join("tests/programs"),
+        support::root().join("tests/ui"),
+    ];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "campaign") {
-                let Ok(text) = std::fs::read_to_string(&path) else { continue };
+                let Ok(text) = std::fs::read_to_string(&path) else {
+                    continue;
+                };
                 let mut findings = Findings::default();
                 parse::parse(FileId(0), &text, &mut findings);
                 if !findings.has_errors() {
@@ -68,7 +75,10 @@ fn one_layout() {
 #[test]
 fn the_first_sentence_in_chinese() {
     assert_eq!(
-        formatted("when 地域==\"上海\" and not (x is missing) send template X every day at 10:00", Some(Lang::Zh)),
+        formatted(
+            "when 地域==\"上海\" and not (x is missing) send template X every day at 10:00",
+            Some(Lang::Zh)
+        ),
         "当 地域 == \"上海\" 且 非 (x 缺失) 发送 模板 X 每天 于 10:00\n"
     );
 }

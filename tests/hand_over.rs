@@ -1,20 +1,26 @@
-//! Handing over: pace, quiet hours, deadlines and priorities, channels that misbehave, opt-outs, and what is learned afterwards. Numbers are
-//! the cases of the delivery design.
+//! Handing over: pace, quiet hours, deadlines and priorities, channels that misbehave, opt-outs,
+//! and what is learned afterwards. Numbers are the cases of the delivery design.
 
 #[path = "support/delivery.rs"]
 mod delivery;
 
 use std::sync::Arc;
 
-use delivery::{DUE, OF, Place, Wanted, always, at, day, ids, mass, on_server, recount, state, users, verified, world};
+use delivery::{
+    DUE, OF, Place, Wanted, always, at, day, ids, mass, on_server, recount, state, users, verified,
+    world,
+};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Counts, Refusal, Reply, Then, Verdict};
+use tagcast::deliver::channel::{
+    Answer, Batch, Channel, Channels, Counts, Refusal, Reply, Then, Verdict,
+};
 use tagcast::deliver::channels::{Does, Fault, SandboxFile};
 use tagcast::deliver::ledger::{
-    Happened, Ledger, LedgerError, MessageKey, NewCall, News, ReceiptKind, State, StillPlanned, Struck, Taken, Told, What, Writer,
+    Happened, Ledger, LedgerError, MessageKey, NewCall, News, ReceiptKind, State, StillPlanned,
+    Struck, Taken, Told, What, Writer,
 };
 use tagcast::eval::Receipt;
 use tagcast::program::expr::OwnEvent;
@@ -27,7 +33,10 @@ fn pace_quiet_hours_deadline_and_priority() {
     let slow = place.wanted("slow");
     ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
     let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:01", &[]);
-    assert_eq!((carried.accepted, carried.next), (60, Some(at("2026-11-11 10:02"))));
+    assert_eq!(
+        (carried.accepted, carried.next),
+        (60, Some(at("2026-11-11 10:02")))
+    );
     let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:02", &[]);
     assert_eq!(carried.accepted, 30);
     // The deadline passes before the rest.
@@ -36,32 +45,66 @@ fn pace_quiet_hours_deadline_and_priority() {
     drop(ledger);
     let late: Arc<dyn World> = Arc::new(SimulatedWorld::at(at("2026-11-11 11:00:01")));
     let mut ledger = Ledger::open(place.at(), late.clone()).unwrap();
-    let mut carry = CarryOut::new(&mut ledger, Channels::sandbox(&place.outbox(), late.clone()).unwrap(), ids(&users(OF)), late);
-    assert_eq!(carry.up_to(at("2026-11-11 11:00:01"), &mut ()).unwrap().expired, 10);
-    assert_eq!((state(&ledger, 95, "slow"), state(&ledger, 5, "slow")), (State::Expired, State::Accepted));
+    let mut carry = CarryOut::new(
+        &mut ledger,
+        Channels::sandbox(&place.outbox(), late.clone()).unwrap(),
+        ids(&users(OF)),
+        late,
+    );
+    assert_eq!(
+        carry
+            .up_to(at("2026-11-11 11:00:01"), &mut ())
+            .unwrap()
+            .expired,
+        10
+    );
+    assert_eq!(
+        (state(&ledger, 95, "slow"), state(&ledger, 5, "slow")),
+        (State::Expired, State::Accepted)
+    );
     // A message that waited into quiet hours waits for their end.
-    let evening = Wanted { due: at("2026-11-11 21:59"), ..slow };
+    let evening = Wanted {
+        due: at("2026-11-11 21:59"),
+        ..slow
+    };
     let mut decision = evening.to(0..60);
     decision.messages[0].expires = at("2026-11-12 09:00");
     ledger.plan_run(&decision, &evening.info()).unwrap();
     let (carried, _) = place.carry(&mut ledger, "2026-11-12 07:59", &[]);
-    assert_eq!((carried.accepted, carried.next), (30, Some(at("2026-11-12 08:00"))));
+    assert_eq!(
+        (carried.accepted, carried.next),
+        (30, Some(at("2026-11-12 08:00")))
+    );
     // It has become another day: it is planned again for that first.
-    assert_eq!(place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted, 0);
+    assert_eq!(
+        place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted,
+        0
+    );
     let displaced = ledger.displaced(at("2026-11-12 08:00")).unwrap();
     assert_eq!(displaced.iter().map(|d| d.users.len()).sum::<usize>(), 30);
     let again: Vec<_> = displaced.into_iter().map(|d| (d, Vec::new())).collect();
     ledger.plan_again(&again, at("2026-11-12 08:00")).unwrap();
-    assert_eq!(place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted, 30);
+    assert_eq!(
+        place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted,
+        30
+    );
     // The higher priority leaves first.
     let (a, b) = (place.wanted("a"), place.wanted("b"));
     let mut high = b.to(0..10);
     high.messages[0].priorities = vec![10; 10];
-    ledger.plan_runs(&[(&a.to(0..10), a.info()), (&high, b.info())]).unwrap();
+    ledger
+        .plan_runs(&[(&a.to(0..10), a.info()), (&high, b.info())])
+        .unwrap();
     place.carry(&mut ledger, DUE, &[]);
     let text = std::fs::read_to_string(place.outbox()).unwrap();
-    let order: Vec<&str> =
-        text.lines().filter_map(|l| ["\"a\"", "\"b\""].into_iter().find(|c| l.contains(&format!("\"campaign\":{c}")))).collect();
+    let order: Vec<&str> = text
+        .lines()
+        .filter_map(|l| {
+            ["\"a\"", "\"b\""]
+                .into_iter()
+                .find(|c| l.contains(&format!("\"campaign\":{c}")))
+        })
+        .collect();
     assert_eq!(order, [["\"b\""; 10], ["\"a\""; 10]].concat());
     verified(&ledger);
 }
@@ -82,20 +125,29 @@ fn a_wish_to_stop_is_heard_between_batches() {
     }
     let place = Place::new();
     let mut ledger = place.open();
-    let a = Wanted { of: 10_000, ..place.wanted("a") };
+    let a = Wanted {
+        of: 10_000,
+        ..place.wanted("a")
+    };
     ledger.plan_run(&a.to(0..10_000), &a.info()).unwrap();
     let world: Arc<dyn World> = Arc::new(Stopping(SimulatedWorld::at(at(DUE)), 0.into()));
     let channels = Channels::sandbox(&place.outbox(), world.clone()).unwrap();
-    let carried = CarryOut::new(&mut ledger, channels, ids(&users(1)), world).up_to(at(DUE), &mut ()).unwrap();
+    let carried = CarryOut::new(&mut ledger, channels, ids(&users(1)), world)
+        .up_to(at(DUE), &mut ())
+        .unwrap();
     assert!(carried.interrupted);
     assert_eq!((carried.accepted, place.sent("a")), (8_192, 8_192));
     let report = &ledger.reports(None).unwrap()[0];
-    assert_eq!((report.in_state(State::Planned), report.finished_at.as_ref()), (1_808, None));
+    assert_eq!(
+        (report.in_state(State::Planned), report.finished_at.as_ref()),
+        (1_808, None)
+    );
     assert_eq!(place.carry(&mut ledger, DUE, &[]).0.accepted, 1_808);
     assert_eq!(place.sent("a"), 10_000);
 }
 
-/// A channel that fails, hangs or lies: its campaign stops alone, nothing is doubled, and what is not known is listed.
+/// A channel that fails, hangs or lies: its campaign stops alone, nothing is doubled, and what is
+/// not known is listed.
 #[test]
 fn a_channel_that_misbehaves_stops_its_campaign_alone() {
     for (does, after_trouble, in_file) in [
@@ -111,17 +163,62 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         let place = Place::new();
         let mut ledger = place.open();
         let (a, b) = (place.wanted("a"), place.wanted("b"));
-        ledger.plan_runs(&[(&a.personal(0..10), a.info()), (&b.to(0..10), b.info())]).unwrap();
-        let faults = [Fault { does, campaign: Some("a".into()), after: 0, times: None }];
+        ledger
+            .plan_runs(&[(&a.personal(0..10), a.info()), (&b.to(0..10), b.info())])
+            .unwrap();
+        let faults = [Fault {
+            does,
+            campaign: Some("a".into()),
+            after: 0,
+            times: None,
+        }];
         let (_, stopped) = place.carry(&mut ledger, DUE, &faults);
-        assert_eq!(stopped, if matches!(does, Does::LieOk | Does::Bar | Does::Close) { vec![] } else { vec!["a"] }, "{does:?}");
-        assert_eq!((place.sent("a"), place.sent("b")), (in_file, 10), "{does:?}");
-        assert_eq!((state(&ledger, 3, "a"), state(&ledger, 3, "b")), (after_trouble, State::Accepted), "{does:?}");
-        let counted =
-            ledger.counted(&CapScope { campaign: Some("a".into()), purpose: None, channel: None }, day("2026-11-11"), day("2026-11-11"));
-        assert_eq!(counted.unwrap().len(), if after_trouble == State::Refused { 0 } else { 10 }, "{does:?}");
+        assert_eq!(
+            stopped,
+            if matches!(does, Does::LieOk | Does::Bar | Does::Close) {
+                vec![]
+            } else {
+                vec!["a"]
+            },
+            "{does:?}"
+        );
+        assert_eq!(
+            (place.sent("a"), place.sent("b")),
+            (in_file, 10),
+            "{does:?}"
+        );
+        assert_eq!(
+            (state(&ledger, 3, "a"), state(&ledger, 3, "b")),
+            (after_trouble, State::Accepted),
+            "{does:?}"
+        );
+        let counted = ledger.counted(
+            &CapScope {
+                campaign: Some("a".into()),
+                purpose: None,
+                channel: None,
+            },
+            day("2026-11-11"),
+            day("2026-11-11"),
+        );
+        assert_eq!(
+            counted.unwrap().len(),
+            if after_trouble == State::Refused {
+                0
+            } else {
+                10
+            },
+            "{does:?}"
+        );
         let unknown = ledger.stuck().unwrap();
-        assert_eq!(unknown.iter().map(|s| s.messages).sum::<i64>(), if after_trouble == State::Unknown { 10 } else { 0 });
+        assert_eq!(
+            unknown.iter().map(|s| s.messages).sum::<i64>(),
+            if after_trouble == State::Unknown {
+                10
+            } else {
+                0
+            }
+        );
         drop(ledger);
         // The next run goes on with a channel that works.
         let mut ledger = place.open();
@@ -133,46 +230,78 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
             Does::LieOk => (State::Accepted, 0),
             Does::Fail | Does::Hang | Does::HangAfter => (State::Accepted, 10),
         };
-        assert_eq!((state(&ledger, 3, "a"), place.sent("a")), (at_last, in_file), "{does:?}");
+        assert_eq!(
+            (state(&ledger, 3, "a"), place.sent("a")),
+            (at_last, in_file),
+            "{does:?}"
+        );
         assert!(ledger.stuck().unwrap().is_empty());
         let report = ledger.reports(Some("a")).unwrap().remove(0);
-        assert_eq!((report.planned, report.planned_again), (10, if does == Does::Fail { 10 } else { 0 }));
+        assert_eq!(
+            (report.planned, report.planned_again),
+            (10, if does == Does::Fail { 10 } else { 0 })
+        );
         assert!(report.finished_at.is_some());
         verified(&ledger);
     }
 }
 
-/// An unknown hand-over of this process is repeated under its key after a while, and its campaign goes on.
+/// An unknown hand-over of this process is repeated under its key after a while, and its campaign
+/// goes on.
 #[test]
 fn an_unknown_is_looked_up_later() {
     let place = Place::new();
     let mut ledger = place.open();
     let slow = place.wanted("slow");
     ledger.plan_run(&slow.to(0..60), &slow.info()).unwrap();
-    let faults = vec![Fault { times: Some(1), ..always(Does::HangAfter) }];
-    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&place.outbox(), world(), faults)));
+    let faults = vec![Fault {
+        times: Some(1),
+        ..always(Does::HangAfter)
+    }];
+    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(
+        &place.outbox(),
+        world(),
+        faults,
+    )));
     let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world());
     assert_eq!(carry.up_to(at(DUE), &mut ()).unwrap().unknown, 30);
     assert_eq!(carry.stopped().len(), 1);
-    assert_eq!(carry.up_to(at("2026-11-11 10:00:59"), &mut ()).unwrap().accepted, 0);
+    assert_eq!(
+        carry
+            .up_to(at("2026-11-11 10:00:59"), &mut ())
+            .unwrap()
+            .accepted,
+        0
+    );
     // The thirty that were unknown, and the next thirty.
-    assert_eq!(carry.up_to(at("2026-11-11 10:01"), &mut ()).unwrap().accepted, 60);
+    assert_eq!(
+        carry
+            .up_to(at("2026-11-11 10:01"), &mut ())
+            .unwrap()
+            .accepted,
+        60
+    );
     assert!(carry.stopped().is_empty());
     assert_eq!(place.sent("slow"), 60);
 }
 
-/// Case 20: who opts out before the claim is struck. Case 21: who opts out after it changes no byte of a repeat.
+/// Case 20: who opts out before the claim is struck. Case 21: who opts out after it changes no byte
+/// of a repeat.
 #[test]
 fn case_20_21_an_opt_out_counts_until_the_claim() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
-    ledger.opt_out(&[UserNo(3), UserNo(4)], "console", at("2026-11-11 09:59")).unwrap();
+    ledger
+        .opt_out(&[UserNo(3), UserNo(4)], "console", at("2026-11-11 09:59"))
+        .unwrap();
     place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
     assert_eq!(place.sent("a"), 8);
     let before = std::fs::read(place.outbox()).unwrap();
-    ledger.opt_out(&[UserNo(5)], "console", at("2026-11-11 10:01")).unwrap();
+    ledger
+        .opt_out(&[UserNo(5)], "console", at("2026-11-11 10:01"))
+        .unwrap();
     std::fs::remove_file(place.outbox()).unwrap();
     drop(ledger);
     let mut ledger = place.open();
@@ -180,7 +309,15 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     assert_eq!(std::fs::read(place.outbox()).unwrap(), before);
     let states = [3, 5, 6].map(|user| state(&ledger, user, "a"));
     assert_eq!(states, [State::Struck, State::Accepted, State::Accepted]);
-    assert_eq!(ledger.opted_out(OF as usize).unwrap().iter().map(|u| u.0).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(
+        ledger
+            .opted_out(OF as usize)
+            .unwrap()
+            .iter()
+            .map(|u| u.0)
+            .collect::<Vec<_>>(),
+        [3, 4, 5]
+    );
     let report = &ledger.reports(None).unwrap()[0];
     assert_eq!((report.planned, report.in_state(State::Struck)), (10, 2));
     // A segment of nothing but opted-out users is claimed without a hand-over.
@@ -192,22 +329,41 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     verified(&ledger);
 }
 
-/// Who is left alone on a list stands in one list with the others of the run; what is claimed of that is claimed once.
+/// Who is left alone on a list stands in one list with the others of the run; what is claimed of
+/// that is claimed once.
 #[test]
 fn case_20_lists_are_joined_once() {
     let place = Place::new();
     let mut ledger = place.open();
-    let a = Wanted { of: 10_001, ..place.wanted("a") };
+    let a = Wanted {
+        of: 10_001,
+        ..place.wanted("a")
+    };
     let mut decision = a.to(0..10_001);
     decision.messages[0].channel = mass();
     ledger.plan_run(&decision, &a.info()).unwrap();
-    let all_but_one = ledger.still_planned().unwrap()[0].users.clone().split_off(1);
-    ledger.opt_out(&all_but_one, "console", at("2026-11-11 09:59")).unwrap();
+    let all_but_one = ledger.still_planned().unwrap()[0]
+        .users
+        .clone()
+        .split_off(1);
+    ledger
+        .opt_out(&all_but_one, "console", at("2026-11-11 09:59"))
+        .unwrap();
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    assert!(matches!(ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap(), Taken::Joined));
+    assert!(matches!(
+        ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap(),
+        Taken::Joined
+    ));
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap() else { panic!("a claim") };
-    let mut taken: Vec<u32> = claim.batch(users(10_001).users()).messages.iter().map(|m| m.user.0).collect();
+    let Taken::Claim(claim) = ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap() else {
+        panic!("a claim")
+    };
+    let mut taken: Vec<u32> = claim
+        .batch(users(10_001).users())
+        .messages
+        .iter()
+        .map(|m| m.user.0)
+        .collect();
     taken.sort_unstable();
     taken.dedup();
     assert_eq!(taken.len(), 5_001);
@@ -216,7 +372,8 @@ fn case_20_lists_are_joined_once() {
     verified(&ledger);
 }
 
-/// Users who end their consent lose their slots until the claim; what is claimed meanwhile is not struck, and nothing else then either.
+/// Users who end their consent lose their slots until the claim; what is claimed meanwhile is not
+/// struck, and nothing else then either.
 #[test]
 fn consent_that_ends_counts_until_the_claim() {
     let place = Place::new();
@@ -224,38 +381,82 @@ fn consent_that_ends_counts_until_the_claim() {
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
     let before = ledger.still_planned().unwrap();
-    assert_eq!((before.len(), before[0].campaign.as_str(), before[0].users.len()), (1, "a", 10));
+    assert_eq!(
+        (
+            before.len(),
+            before[0].campaign.as_str(),
+            before[0].users.len()
+        ),
+        (1, "a", 10)
+    );
     let strike = |ledger: &mut Writer, of: &[StillPlanned], users: &[u32]| {
-        ledger.strike(&[(&of[0], users.iter().map(|user| UserNo(*user)).collect())], Struck::NoConsent, at("2026-11-11 09:59"))
+        ledger.strike(
+            &[(&of[0], users.iter().map(|user| UserNo(*user)).collect())],
+            Struck::NoConsent,
+            at("2026-11-11 09:59"),
+        )
     };
     assert_eq!(strike(&mut ledger, &before, &[7, 8]).unwrap(), 2);
     // The first three are claimed; who has looked before that strikes nobody.
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 2..=3, &[], at(DUE)).unwrap() else { panic!("a claim") };
-    let claimed: Vec<u32> = claim.batch(&ids(&users(OF))).messages.iter().map(|m| m.user.0).collect();
-    assert!(matches!(strike(&mut ledger, &before, &[claimed[0], 9]), Err(LedgerError::Overtaken(_))));
-    let all = Answer::Taken(claimed.iter().map(|user| Verdict::Accepted { id: user.to_string() }).collect());
+    let Taken::Claim(claim) = ledger.claim(due, 2..=3, &[], at(DUE)).unwrap() else {
+        panic!("a claim")
+    };
+    let claimed: Vec<u32> = claim
+        .batch(&ids(&users(OF)))
+        .messages
+        .iter()
+        .map(|m| m.user.0)
+        .collect();
+    assert!(matches!(
+        strike(&mut ledger, &before, &[claimed[0], 9]),
+        Err(LedgerError::Overtaken(_))
+    ));
+    let all = Answer::Taken(
+        claimed
+            .iter()
+            .map(|user| Verdict::Accepted {
+                id: user.to_string(),
+            })
+            .collect(),
+    );
     ledger.answer(claim, &all, at(DUE)).unwrap();
     let now = ledger.still_planned().unwrap();
     let left: Vec<u32> = now[0].users.iter().map(|user| user.0).collect();
-    assert_eq!(left, (0..10).filter(|user| !claimed.contains(user) && ![7, 8].contains(user)).collect::<Vec<_>>());
+    assert_eq!(
+        left,
+        (0..10)
+            .filter(|user| !claimed.contains(user) && ![7, 8].contains(user))
+            .collect::<Vec<_>>()
+    );
     assert_eq!(strike(&mut ledger, &now, &left[..1]).unwrap(), 1);
     recount(&ledger, &["a"]);
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!(place.sent("a"), 10 - 3 - claimed.len());
     let report = &ledger.reports(None).unwrap()[0];
     assert_eq!((report.planned, report.in_state(State::Accepted)), (7, 7));
-    let stopped: i64 = report.stopped.iter().filter(|s| s.reason == "no_consent").map(|s| s.users).sum();
+    let stopped: i64 = report
+        .stopped
+        .iter()
+        .filter(|s| s.reason == "no_consent")
+        .map(|s| s.users)
+        .sum();
     assert_eq!((stopped, report.finished_at.is_some()), (3, true));
     assert_eq!(ledger.still_planned().unwrap(), []);
     recount(&ledger, &["a"]);
     verified(&ledger);
 }
 
-/// Case 9: answers and receipts in every order, twice, and of unknown messages: the end is the same.
+/// Case 9: answers and receipts in every order, twice, and of unknown messages: the end is the
+/// same.
 #[test]
 fn case_09_evidence_merges_in_any_order() {
-    let kinds = [ReceiptKind::Delivered, ReceiptKind::Opened, ReceiptKind::Failed, ReceiptKind::SaidNotSent];
+    let kinds = [
+        ReceiptKind::Delivered,
+        ReceiptKind::Opened,
+        ReceiptKind::Failed,
+        ReceiptKind::SaidNotSent,
+    ];
     let mut ends = Vec::new();
     // A database for each order takes its time: some of them will do there.
     let some = if on_server() { 15 } else { 1 };
@@ -265,9 +466,17 @@ fn case_09_evidence_merges_in_any_order() {
         let a = place.wanted("a");
         let run = ledger.plan_run(&a.to(0..2), &a.info()).unwrap().run;
         let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-        let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else { panic!("a claim") };
+        let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
+            panic!("a claim")
+        };
         let news = |user: u32, i: usize| News {
-            message: MessageKey { run, step: 0, leg: 0, user: UserNo(user), attempt: 0 },
+            message: MessageKey {
+                run,
+                step: 0,
+                leg: 0,
+                user: UserNo(user),
+                attempt: 0,
+            },
             kind: kinds[i],
             when: Instant(at(DUE).0 + i as i64),
             source: format!("callback {i}"),
@@ -276,20 +485,42 @@ fn case_09_evidence_merges_in_any_order() {
         for what in order {
             match kinds.get(what) {
                 None => {
-                    let taken = Answer::Taken(["x", "y"].map(|id| Verdict::Accepted { id: id.into() }).to_vec());
-                    ledger.answer(claim.take().unwrap(), &taken, at(DUE)).unwrap();
+                    let taken = Answer::Taken(
+                        ["x", "y"]
+                            .map(|id| Verdict::Accepted { id: id.into() })
+                            .to_vec(),
+                    );
+                    ledger
+                        .answer(claim.take().unwrap(), &taken, at(DUE))
+                        .unwrap();
                 }
                 Some(_) => {
-                    assert_eq!(ledger.learn(&[news(1, what), news(1, what), news(77, what)], at(DUE)).unwrap(), 2);
+                    assert_eq!(
+                        ledger
+                            .learn(&[news(1, what), news(1, what), news(77, what)], at(DUE))
+                            .unwrap(),
+                        2
+                    );
                 }
             }
         }
         verified(&ledger);
-        let Happened::Message(message) = ledger.outcomes(UserNo(1), "a").unwrap().remove(0).happened else { panic!("a message") };
-        assert_eq!((message.state, message.platform_id.as_deref()), (State::Delivered, Some("y")));
+        let Happened::Message(message) =
+            ledger.outcomes(UserNo(1), "a").unwrap().remove(0).happened
+        else {
+            panic!("a message")
+        };
+        assert_eq!(
+            (message.state, message.platform_id.as_deref()),
+            (State::Delivered, Some("y"))
+        );
         assert_eq!(state(&ledger, 0, "a"), State::Accepted);
         let log = ledger.message_log().unwrap();
-        ends.push((message, log.of(UserNo(1)).to_vec(), ledger.reports(None).unwrap()));
+        ends.push((
+            message,
+            log.of(UserNo(1)).to_vec(),
+            ledger.reports(None).unwrap(),
+        ));
     }
     assert_eq!(ends.len(), 120 / some);
     assert!(ends.windows(2).all(|w| w[0] == w[1]));
@@ -301,7 +532,9 @@ fn permutations(of: &[usize]) -> Vec<Vec<usize>> {
     }
     let with = |first: usize| {
         let rest: Vec<usize> = of.iter().copied().filter(|x| *x != first).collect();
-        permutations(&rest).into_iter().map(move |p| [vec![first], p].concat())
+        permutations(&rest)
+            .into_iter()
+            .map(move |p| [vec![first], p].concat())
     };
     of.iter().flat_map(|first| with(*first)).collect()
 }
@@ -315,17 +548,39 @@ fn some_of_a_batch_may_be_refused() {
     decision.messages[0].addresses[4] = "".into();
     ledger.plan_run(&decision, &a.info()).unwrap();
     let (carried, stopped) = place.carry(&mut ledger, DUE, &[]);
-    assert_eq!((carried.accepted, carried.refused, stopped.len()), (9, 1, 0));
-    assert_eq!((state(&ledger, 4, "a"), state(&ledger, 5, "a")), (State::Refused, State::Accepted));
-    let Happened::Message(fifth) = ledger.outcomes(UserNo(5), "a").unwrap().remove(0).happened else { panic!("a message") };
+    assert_eq!(
+        (carried.accepted, carried.refused, stopped.len()),
+        (9, 1, 0)
+    );
+    assert_eq!(
+        (state(&ledger, 4, "a"), state(&ledger, 5, "a")),
+        (State::Refused, State::Accepted)
+    );
+    let Happened::Message(fifth) = ledger.outcomes(UserNo(5), "a").unwrap().remove(0).happened
+    else {
+        panic!("a message")
+    };
     assert_eq!(fifth.platform_id.as_deref(), Some("5"));
     assert_eq!(ledger.last_planned("a").unwrap().len(), 9);
     let report = &ledger.reports(None).unwrap()[0];
-    assert_eq!((report.planned, report.in_state(State::Accepted), report.in_state(State::Refused)), (10, 9, 1));
+    assert_eq!(
+        (
+            report.planned,
+            report.in_state(State::Accepted),
+            report.in_state(State::Refused)
+        ),
+        (10, 9, 1)
+    );
     let log = ledger.message_log().unwrap();
     let sent = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
-    assert_eq!((sent(4, OwnEvent::Sent), sent(4, OwnEvent::Failed)), (Receipt::No, Receipt::Yes(at(DUE))));
-    assert_eq!((sent(5, OwnEvent::Sent), sent(5, OwnEvent::Failed)), (Receipt::Yes(at(DUE)), Receipt::Unknown));
+    assert_eq!(
+        (sent(4, OwnEvent::Sent), sent(4, OwnEvent::Failed)),
+        (Receipt::No, Receipt::Yes(at(DUE)))
+    );
+    assert_eq!(
+        (sent(5, OwnEvent::Sent), sent(5, OwnEvent::Failed)),
+        (Receipt::Yes(at(DUE)), Receipt::Unknown)
+    );
     verified(&ledger);
 }
 
@@ -338,15 +593,29 @@ fn a_person_settles_what_nobody_knows() {
     let run = ledger.plan_run(&a.to(0..4), &a.info()).unwrap().run;
     place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
     let batch = ledger.stuck().unwrap()[0].batch;
-    ledger.settle_by_hand(batch, false, "li", at("2026-11-11 10:10")).unwrap();
-    assert!(ledger.settle_by_hand(batch, true, "li", at("2026-11-11 10:11")).is_err());
+    ledger
+        .settle_by_hand(batch, false, "li", at("2026-11-11 10:10"))
+        .unwrap();
+    assert!(
+        ledger
+            .settle_by_hand(batch, true, "li", at("2026-11-11 10:11"))
+            .is_err()
+    );
     assert_eq!(state(&ledger, 2, "a"), State::SaidNotSent);
     let counted = |ledger: &Ledger| ledger.last_planned("a").unwrap().len();
     assert_eq!(counted(&ledger), 0);
     let message = ledger.message_key(run, 0, UserNo(2)).unwrap().unwrap();
-    let news = News { message, kind: ReceiptKind::Delivered, when: at("2026-11-11 10:12"), source: "callback".into() };
+    let news = News {
+        message,
+        kind: ReceiptKind::Delivered,
+        when: at("2026-11-11 10:12"),
+        source: "callback".into(),
+    };
     ledger.learn(&[news], at("2026-11-11 10:12")).unwrap();
-    assert_eq!((state(&ledger, 2, "a"), counted(&ledger)), (State::Delivered, 1));
+    assert_eq!(
+        (state(&ledger, 2, "a"), counted(&ledger)),
+        (State::Delivered, 1)
+    );
     ledger.finish(at("2026-11-11 10:13")).unwrap();
     assert!(ledger.reports(None).unwrap()[0].finished_at.is_some());
     verified(&ledger);
@@ -366,12 +635,16 @@ impl Channel for Says {
         tagcast::base::Elapsed(0)
     }
     fn send(&self, batch: &Batch) -> Reply {
-        self.1.lock().unwrap().pop().unwrap_or_else(|| self.0.send(batch))
+        self.1
+            .lock()
+            .unwrap()
+            .pop()
+            .unwrap_or_else(|| self.0.send(batch))
     }
 }
 
-/// Messages of one batch may fare differently: each has its own state, only those that are unknown are repeated, and those that were not
-/// sent are planned again.
+/// Messages of one batch may fare differently: each has its own state, only those that are unknown
+/// are repeated, and those that were not sent are planned again.
 #[test]
 fn each_message_of_a_batch_has_its_own_verdict() {
     let place = Place::new();
@@ -381,89 +654,217 @@ fn each_message_of_a_batch_has_its_own_verdict() {
     let verdicts = vec![
         Verdict::Accepted { id: "x".into() },
         Verdict::Waiting { id: "y".into() },
-        Verdict::Refused { reason: "not a follower".into(), because: Refusal::Address },
-        Verdict::Unknown { reason: "reset".into() },
-        Verdict::NotSent { reason: "quota".into() },
+        Verdict::Refused {
+            reason: "not a follower".into(),
+            because: Refusal::Address,
+        },
+        Verdict::Unknown {
+            reason: "reset".into(),
+        },
+        Verdict::NotSent {
+            reason: "quota".into(),
+        },
     ];
-    let why = || tagcast::diag::Msg { en: "quota used up".into(), zh: "配额用尽".into() };
-    let reply = Reply { answer: Answer::Taken(verdicts), then: Then::Wait { until: at("2026-11-11 10:05"), why: why() } };
-    let says = Says(SandboxFile::with_faults(&place.outbox(), world(), vec![]), vec![reply].into());
-    let mut carry = CarryOut::new(&mut ledger, Channels::all_by(Arc::new(says)), ids(&users(OF)), world());
+    let why = || tagcast::diag::Msg {
+        en: "quota used up".into(),
+        zh: "配额用尽".into(),
+    };
+    let reply = Reply {
+        answer: Answer::Taken(verdicts),
+        then: Then::Wait {
+            until: at("2026-11-11 10:05"),
+            why: why(),
+        },
+    };
+    let says = Says(
+        SandboxFile::with_faults(&place.outbox(), world(), vec![]),
+        vec![reply].into(),
+    );
+    let mut carry = CarryOut::new(
+        &mut ledger,
+        Channels::all_by(Arc::new(says)),
+        ids(&users(OF)),
+        world(),
+    );
     let carried = carry.up_to(at("2026-11-11 10:04"), &mut ()).unwrap();
-    assert_eq!((carried.accepted, carried.refused, carried.unknown, carried.next), (2, 1, 1, Some(at("2026-11-11 10:05"))));
-    let states = |ledger: &Ledger| (0..5).map(|user| state(ledger, user, "a")).collect::<Vec<_>>();
-    let first = [State::Accepted, State::Waiting, State::Refused, State::Unknown, State::Planned];
+    assert_eq!(
+        (
+            carried.accepted,
+            carried.refused,
+            carried.unknown,
+            carried.next
+        ),
+        (2, 1, 1, Some(at("2026-11-11 10:05")))
+    );
+    let states = |ledger: &Ledger| {
+        (0..5)
+            .map(|user| state(ledger, user, "a"))
+            .collect::<Vec<_>>()
+    };
+    let first = [
+        State::Accepted,
+        State::Waiting,
+        State::Refused,
+        State::Unknown,
+        State::Planned,
+    ];
     assert_eq!(states(carry.ledger()), first);
     assert_eq!(place.sent("a"), 0, "the channel is held back");
-    let [(trouble, since), (of_a, _)] = &carry.ledger().troubles().unwrap()[..] else { panic!("the channel waits, and the campaign") };
-    assert!(of_a.campaign.as_deref() == Some("a") && of_a.why.en.contains("gave no answer for 1 message"), "{of_a:?}");
-    assert_eq!((trouble.endpoint.as_deref(), trouble.until, trouble.needs_a_person), (Some("file"), Some(at("2026-11-11 10:05")), false));
+    let [(trouble, since), (of_a, _)] = &carry.ledger().troubles().unwrap()[..] else {
+        panic!("the channel waits, and the campaign")
+    };
+    assert!(
+        of_a.campaign.as_deref() == Some("a")
+            && of_a.why.en.contains("gave no answer for 1 message"),
+        "{of_a:?}"
+    );
+    assert_eq!(
+        (
+            trouble.endpoint.as_deref(),
+            trouble.until,
+            trouble.needs_a_person
+        ),
+        (Some("file"), Some(at("2026-11-11 10:05")), false)
+    );
     assert_eq!((trouble.why.zh.as_str(), *since), ("配额用尽", at(DUE)));
     let carried = carry.up_to(at("2026-11-11 10:06"), &mut ()).unwrap();
-    assert_eq!((carried.accepted, place.sent("a")), (2, 2), "the unknown one and the one that was not sent");
-    assert_eq!(states(carry.ledger()), [State::Accepted, State::Waiting, State::Refused, State::Accepted, State::Accepted]);
-    let id = |user: u32| match ledger.outcomes(UserNo(user), "a").unwrap().remove(0).happened {
+    assert_eq!(
+        (carried.accepted, place.sent("a")),
+        (2, 2),
+        "the unknown one and the one that was not sent"
+    );
+    assert_eq!(
+        states(carry.ledger()),
+        [
+            State::Accepted,
+            State::Waiting,
+            State::Refused,
+            State::Accepted,
+            State::Accepted
+        ]
+    );
+    let id = |user: u32| match ledger
+        .outcomes(UserNo(user), "a")
+        .unwrap()
+        .remove(0)
+        .happened
+    {
         Happened::Message(message) => message.platform_id.map(|id| id.to_string()),
         other => panic!("{other:?}"),
     };
-    assert_eq!([0, 1, 2].map(id), [Some("x".into()), Some("y".into()), None]);
+    assert_eq!(
+        [0, 1, 2].map(id),
+        [Some("x".into()), Some("y".into()), None]
+    );
     assert!(id(3).is_some());
     verified(&ledger);
 }
 
-/// An account that needs a person stops its campaigns with what to do; those of other accounts go on, and what is left stays planned.
+/// An account that needs a person stops its campaigns with what to do; those of other accounts go
+/// on, and what is left stays planned.
 #[test]
 fn an_account_that_needs_a_person_is_asked_once() {
     let place = Place::new();
     let mut ledger = place.open();
     let (a, slow) = (place.wanted("a"), place.wanted("slow"));
-    ledger.plan_runs(&[(&a.to(0..3), a.info()), (&slow.to(0..3), slow.info())]).unwrap();
-    let why = tagcast::diag::Msg { en: "wrong secret".into(), zh: "密钥错误".into() };
-    let reply = Reply { answer: Answer::NotSent { reason: "40125".into() }, then: Then::Stop { why } };
-    let says = Says(SandboxFile::with_faults(&place.outbox(), world(), vec![]), vec![reply].into());
-    let mut carry = CarryOut::new(&mut ledger, Channels::all_by(Arc::new(says)), ids(&users(OF)), world());
+    ledger
+        .plan_runs(&[(&a.to(0..3), a.info()), (&slow.to(0..3), slow.info())])
+        .unwrap();
+    let why = tagcast::diag::Msg {
+        en: "wrong secret".into(),
+        zh: "密钥错误".into(),
+    };
+    let reply = Reply {
+        answer: Answer::NotSent {
+            reason: "40125".into(),
+        },
+        then: Then::Stop { why },
+    };
+    let says = Says(
+        SandboxFile::with_faults(&place.outbox(), world(), vec![]),
+        vec![reply].into(),
+    );
+    let mut carry = CarryOut::new(
+        &mut ledger,
+        Channels::all_by(Arc::new(says)),
+        ids(&users(OF)),
+        world(),
+    );
     carry.up_to(at(DUE), &mut ()).unwrap();
     let stopped: Vec<&str> = carry.stopped().values().map(|m| m.en.as_str()).collect();
     assert_eq!(stopped, ["wrong secret", "wrong secret"]);
     let whys = |ledger: &Ledger| {
-        ledger.troubles().unwrap().into_iter().map(|(t, since)| (t.endpoint, t.campaign, t.why.en, since)).collect::<Vec<_>>()
+        ledger
+            .troubles()
+            .unwrap()
+            .into_iter()
+            .map(|(t, since)| (t.endpoint, t.campaign, t.why.en, since))
+            .collect::<Vec<_>>()
     };
     let said = [(None, None, "wrong secret".to_string(), at(DUE))];
     assert_eq!(whys(carry.ledger()), said, "it is the account's");
-    // It is not asked again every minute, but after an hour: by then somebody may have put it right.
+    // It is not asked again every minute, but after an hour: by then somebody may have put it
+    // right.
     carry.try_stopped();
     carry.up_to(at("2026-11-11 11:00"), &mut ()).unwrap();
     assert_eq!((carry.stopped().len(), place.sent("a")), (2, 0));
     assert_eq!(whys(carry.ledger()), said);
     carry.try_stopped();
     carry.up_to(at("2026-11-11 11:00"), &mut ()).unwrap();
-    assert_eq!((carry.stopped().len(), place.sent("a"), place.sent("slow")), (0, 3, 3));
+    assert_eq!(
+        (carry.stopped().len(), place.sent("a"), place.sent("slow")),
+        (0, 3, 3)
+    );
     assert_eq!(whys(carry.ledger()), []);
     verified(&ledger);
 }
 
-/// Why messages wait outlives the process that found it out; it goes with what is planned, with a hand-over that goes well, and with the settings.
+/// Why messages wait outlives the process that found it out; it goes with what is planned, with a
+/// hand-over that goes well, and with the settings.
 #[test]
 fn why_messages_wait_is_kept_until_it_is_over() {
     let place = Place::new();
     let mut ledger = place.open();
     let (a, b) = (place.wanted("a"), place.wanted("b"));
-    ledger.plan_runs(&[(&a.to(0..10), a.info()), (&b.to(0..10), b.info())]).unwrap();
-    let of_a = |does| Fault { campaign: Some("a".into()), ..always(does) };
-    let whys = |ledger: &Ledger| ledger.troubles().unwrap().into_iter().map(|(t, _)| (t.campaign, t.why.en)).collect::<Vec<_>>();
-    // What goes wrong for one campaign is not said of another one on the same channel, and not ended by it.
+    ledger
+        .plan_runs(&[(&a.to(0..10), a.info()), (&b.to(0..10), b.info())])
+        .unwrap();
+    let of_a = |does| Fault {
+        campaign: Some("a".into()),
+        ..always(does)
+    };
+    let whys = |ledger: &Ledger| {
+        ledger
+            .troubles()
+            .unwrap()
+            .into_iter()
+            .map(|(t, _)| (t.campaign, t.why.en))
+            .collect::<Vec<_>>()
+    };
+    // What goes wrong for one campaign is not said of another one on the same channel, and not
+    // ended by it.
     place.carry(&mut ledger, DUE, &[of_a(Does::Fail)]);
     assert_eq!(place.sent("b"), 10);
-    let [(of, why)] = &whys(&ledger)[..] else { panic!("one") };
-    assert!(of.as_deref() == Some("a") && why.contains("could not be reached"), "{why}");
+    let [(of, why)] = &whys(&ledger)[..] else {
+        panic!("one")
+    };
+    assert!(
+        of.as_deref() == Some("a") && why.contains("could not be reached"),
+        "{why}"
+    );
     place.carry(&mut ledger, DUE, &[of_a(Does::Fail)]);
-    let [(_, again)] = &whys(&ledger)[..] else { panic!("one") };
+    let [(_, again)] = &whys(&ledger)[..] else {
+        panic!("one")
+    };
     assert_eq!(again, why);
     // A new process finds that it works again.
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!((whys(&ledger), place.sent("a")), (vec![], 10));
     // What is taken back or expires waits for nothing any more.
-    let next = Wanted { due: at("2026-11-12 10:00"), ..place.wanted("a") };
+    let next = Wanted {
+        due: at("2026-11-12 10:00"),
+        ..place.wanted("a")
+    };
     ledger.plan_run(&next.to(10..20), &next.info()).unwrap();
     place.carry(&mut ledger, "2026-11-12 10:00", &[of_a(Does::Fail)]);
     assert_eq!(whys(&ledger).len(), 1);
@@ -479,23 +880,48 @@ fn a_new_binding_ends_what_was_said_of_the_account() {
     let mut ledger = place.open();
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..3), &a.info()).unwrap();
-    let why = tagcast::diag::Msg { en: "wrong secret".into(), zh: "密钥错误".into() };
-    let reply = Reply { answer: Answer::NotSent { reason: "40125".into() }, then: Then::Stop { why } };
-    let says =
-        |replies: Vec<Reply>| Channels::all_by(Arc::new(Says(SandboxFile::with_faults(&place.outbox(), world(), vec![]), replies.into())));
-    let mut carry = CarryOut::new(&mut ledger, says(vec![reply.clone()]), ids(&users(OF)), world());
+    let why = tagcast::diag::Msg {
+        en: "wrong secret".into(),
+        zh: "密钥错误".into(),
+    };
+    let reply = Reply {
+        answer: Answer::NotSent {
+            reason: "40125".into(),
+        },
+        then: Then::Stop { why },
+    };
+    let says = |replies: Vec<Reply>| {
+        Channels::all_by(Arc::new(Says(
+            SandboxFile::with_faults(&place.outbox(), world(), vec![]),
+            replies.into(),
+        )))
+    };
+    let mut carry = CarryOut::new(
+        &mut ledger,
+        says(vec![reply.clone()]),
+        ids(&users(OF)),
+        world(),
+    );
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(carry.ledger().troubles().unwrap().len(), 1);
     carry.set_channels(says(vec![]), &["another".to_string()].into());
     carry.up_to(at(DUE), &mut ()).unwrap();
-    assert_eq!((carry.ledger().troubles().unwrap().len(), place.sent("a")), (1, 0), "that of another account");
+    assert_eq!(
+        (carry.ledger().troubles().unwrap().len(), place.sent("a")),
+        (1, 0),
+        "that of another account"
+    );
     carry.set_channels(says(vec![]), &["sandbox".to_string()].into());
     carry.up_to(at(DUE), &mut ()).unwrap();
-    assert_eq!((carry.ledger().troubles().unwrap().len(), place.sent("a")), (0, 3));
+    assert_eq!(
+        (carry.ledger().troubles().unwrap().len(), place.sent("a")),
+        (0, 3)
+    );
     verified(&ledger);
 }
 
-/// What platforms tell is kept as it came, applied once however often it is told, and kept for later where nobody knows the id yet.
+/// What platforms tell is kept as it came, applied once however often it is told, and kept for
+/// later where nobody knows the id yet.
 #[test]
 fn calls_are_kept_and_count_once() {
     let place = Place::new();
@@ -504,25 +930,82 @@ fn calls_are_kept_and_count_once() {
     let run = ledger.plan_run(&a.to(0..10), &a.info()).unwrap().run;
     let id = |n: u32| format!("id {n}");
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else { panic!("a claim") };
-    let counts = Counts { total: 10, filtered: 1, delivered: 8, failed: 1 };
-    let told = |key: &str, what: What| Told { key: key.into(), when: at(DUE), what };
+    let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
+        panic!("a claim")
+    };
+    let counts = Counts {
+        total: 10,
+        filtered: 1,
+        delivered: 8,
+        failed: 1,
+    };
+    let told = |key: &str, what: What| Told {
+        key: key.into(),
+        when: at(DUE),
+        what,
+    };
     let all = [
-        told("delivered 3", What::Message { id: id(3), kind: ReceiptKind::Delivered }),
-        told("delivered 3", What::Message { id: id(3), kind: ReceiptKind::Delivered }),
-        told("opened 4", What::Message { id: id(4), kind: ReceiptKind::Opened }),
-        told("counts", What::List { id: id(5), all: None, counts: Some(counts) }),
+        told(
+            "delivered 3",
+            What::Message {
+                id: id(3),
+                kind: ReceiptKind::Delivered,
+            },
+        ),
+        told(
+            "delivered 3",
+            What::Message {
+                id: id(3),
+                kind: ReceiptKind::Delivered,
+            },
+        ),
+        told(
+            "opened 4",
+            What::Message {
+                id: id(4),
+                kind: ReceiptKind::Opened,
+            },
+        ),
+        told(
+            "counts",
+            What::List {
+                id: id(5),
+                all: None,
+                counts: Some(counts),
+            },
+        ),
         told("unsubscribe", What::OptedOut(vec![UserNo(9)])),
-        told("another's", What::Message { id: "of nobody".into(), kind: ReceiptKind::Failed }),
+        told(
+            "another's",
+            What::Message {
+                id: "of nobody".into(),
+                kind: ReceiptKind::Failed,
+            },
+        ),
     ];
-    let call = NewCall { account: "sandbox".into(), at: at(DUE), query: "q=1".into(), signature: "s".into(), body: "所有".into() };
+    let call = NewCall {
+        account: "sandbox".into(),
+        at: at(DUE),
+        query: "q=1".into(),
+        signature: "s".into(),
+        body: "所有".into(),
+    };
     let tell = |ledger: &mut Writer| {
-        ledger.receive(std::slice::from_ref(&call), at(DUE)).unwrap();
-        let [kept] = &ledger.calls(10).unwrap()[..] else { panic!("one call") };
+        ledger
+            .receive(std::slice::from_ref(&call), at(DUE))
+            .unwrap();
+        let [kept] = &ledger.calls(10).unwrap()[..] else {
+            panic!("one call")
+        };
         assert_eq!(kept.call, call);
         let applied = ledger.apply(kept, Some(&all), at(DUE)).unwrap();
         assert!(ledger.calls(10).unwrap().is_empty());
-        (applied.learned, applied.opted_out, applied.repeated, applied.unknown)
+        (
+            applied.learned,
+            applied.opted_out,
+            applied.repeated,
+            applied.unknown,
+        )
     };
     // Before the answer nobody knows the ids.
     assert_eq!(tell(&mut ledger), (0, 1, 1, 4));
@@ -531,13 +1014,25 @@ fn calls_are_kept_and_count_once() {
     assert_eq!(ledger.apply_strays(at(DUE)).unwrap(), 2);
     assert_eq!(tell(&mut ledger), (0, 0, 6, 0));
     assert_eq!(
-        (state(&ledger, 3, "a"), state(&ledger, 4, "a"), state(&ledger, 5, "a")),
+        (
+            state(&ledger, 3, "a"),
+            state(&ledger, 4, "a"),
+            state(&ledger, 5, "a")
+        ),
         (State::Delivered, State::Delivered, State::Accepted)
     );
     assert_eq!(ledger.counted_by_platform(run).unwrap(), [counts]);
-    assert_eq!((ledger.strays().unwrap(), ledger.opted_out(10).unwrap().count()), (1, 1));
+    assert_eq!(
+        (
+            ledger.strays().unwrap(),
+            ledger.opted_out(10).unwrap().count()
+        ),
+        (1, 1)
+    );
     // One that nobody can read stays.
-    ledger.receive(std::slice::from_ref(&call), at(DUE)).unwrap();
+    ledger
+        .receive(std::slice::from_ref(&call), at(DUE))
+        .unwrap();
     let kept = ledger.calls(10).unwrap().remove(0);
     ledger.apply(&kept, None, at(DUE)).unwrap();
     assert!(ledger.calls(10).unwrap().is_empty());

@@ -1,5 +1,6 @@
-//! The tests of the ledger, of handing over, of waits and follow-ups, of users' own times, of whom channels reach, of rules that change
-//! after the plan, of the commands beside them and of random faults once more, with the ledger in PostgreSQL.
+//! The tests of the ledger, of handing over, of waits and follow-ups, of users' own times, of whom
+//! channels reach, of rules that change after the plan, of the commands beside them and of random
+//! faults once more, with the ledger in PostgreSQL.
 #![allow(clippy::duplicate_mod, reason = "each of them brings what it needs")]
 
 #[path = "hand_over.rs"]

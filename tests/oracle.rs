@@ -1,6 +1,8 @@
-//! Batch evaluator, point evaluator and a plain one that shares nothing with them must agree, over made-up programs, facts and expressions.
+//! Batch evaluator, point evaluator and a plain one that shares nothing with them must agree, over
+//! made-up programs, facts and expressions.
 //!
-//! The suite tries 2,000 expressions. `TAGCAST_CASES=25000 cargo test --release --test oracle` tries 100,000 and more: four a case.
+//! The suite tries 2,000 expressions. `TAGCAST_CASES=25000 cargo test --release --test oracle`
+//! tries 100,000 and more: four a case.
 
 #[path = "support/generate.rs"]
 mod generate;
@@ -21,14 +23,18 @@ use tagcast::program::typed::Program;
 use tagcast::store::{Snapshot, SnapshotBuilder};
 
 fn cases(usual: u32) -> u32 {
-    std::env::var("TAGCAST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+    std::env::var("TAGCAST_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(usual)
 }
 
 fn user_id(user: usize) -> String {
     format!("u{user}")
 }
 
-/// The facts as a store would hold them: enum members in another order, other ranges, some columns not there, events in several segments.
+/// The facts as a store would hold them: enum members in another order, other ranges, some columns
+/// not there, events in several segments.
 fn snapshot(rng: &mut Rng, program: &Program, facts: &Facts) -> Snapshot {
     let mut builder = SnapshotBuilder::new();
     for user in 0..facts.users {
@@ -39,8 +45,17 @@ fn snapshot(rng: &mut Rng, program: &Program, facts: &Facts) -> Snapshot {
             continue;
         }
         let (ty, turn) = stored_type(rng, &schema.ty);
-        let rows = column.iter().map(|v| v.as_ref().map(|(v, at)| (turned(v, turn), *at))).collect();
-        builder.tag_written(TagSchema { ty, ..schema.clone() }, rows);
+        let rows = column
+            .iter()
+            .map(|v| v.as_ref().map(|(v, at)| (turned(v, turn), *at)))
+            .collect();
+        builder.tag_written(
+            TagSchema {
+                ty,
+                ..schema.clone()
+            },
+            rows,
+        );
     }
     for (schema, rows) in program.schema.events.iter().zip(&facts.events) {
         if rows.is_empty() {
@@ -56,13 +71,24 @@ fn snapshot(rng: &mut Rng, program: &Program, facts: &Facts) -> Snapshot {
         // A field more than the program knows, before the others.
         let more = rng.one_in(4);
         if more {
-            stored.fields.insert(0, FieldSchema { name: "more".into(), ty: Type::INT, optional: true });
+            stored.fields.insert(
+                0,
+                FieldSchema {
+                    name: "more".into(),
+                    ty: Type::INT,
+                    optional: true,
+                },
+            );
         }
         let rows: Vec<_> = rows
             .iter()
             .map(|r| {
-                let mut fields: Vec<Option<Value>> =
-                    r.fields.iter().zip(&turns).map(|(v, turn)| v.as_ref().map(|v| turned(v, *turn))).collect();
+                let mut fields: Vec<Option<Value>> = r
+                    .fields
+                    .iter()
+                    .zip(&turns)
+                    .map(|(v, turn)| v.as_ref().map(|v| turned(v, *turn)))
+                    .collect();
                 if more {
                     fields.insert(0, Some(Value::Int(7)));
                 }
@@ -70,7 +96,11 @@ fn snapshot(rng: &mut Rng, program: &Program, facts: &Facts) -> Snapshot {
             })
             .collect();
         // In segments; rows at one instant stay in their order.
-        let cut = if rng.one_in(2) { rng.below(rows.len() + 1) } else { rows.len() };
+        let cut = if rng.one_in(2) {
+            rng.below(rows.len() + 1)
+        } else {
+            rows.len()
+        };
         let mut by_time = rows;
         by_time.sort_by_key(|(_, at, _)| *at);
         let later = by_time.split_off(cut);
@@ -82,7 +112,8 @@ fn snapshot(rng: &mut Rng, program: &Program, facts: &Facts) -> Snapshot {
     builder.build()
 }
 
-/// A type that a store may have where the program declares `ty`, and how many members were moved from the front to the end.
+/// A type that a store may have where the program declares `ty`, and how many members were moved
+/// from the front to the end.
 fn stored_type(rng: &mut Rng, ty: &Type) -> (Type, usize) {
     match ty {
         Type::Enum(of) if rng.one_in(3) => {
@@ -94,7 +125,16 @@ fn stored_type(rng: &mut Rng, ty: &Type) -> (Type, usize) {
             let (of, turn) = stored_type(rng, of);
             (Type::Set(Box::new(of)), turn)
         }
-        Type::Int { lo: Some(lo), hi: Some(hi) } if rng.one_in(3) => (Type::Int { lo: Some(lo - 1), hi: Some(hi + 1000) }, 0),
+        Type::Int {
+            lo: Some(lo),
+            hi: Some(hi),
+        } if rng.one_in(3) => (
+            Type::Int {
+                lo: Some(lo - 1),
+                hi: Some(hi + 1000),
+            },
+            0,
+        ),
         ty => (ty.clone(), 0),
     }
 }
@@ -124,7 +164,8 @@ impl World for Files {
     }
     fn read(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
         let file = self.0.iter().find(|(name, _)| path.ends_with(name));
-        file.map(|(_, text)| text.clone().into_bytes()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        file.map(|(_, text)| text.clone().into_bytes())
+            .ok_or_else(|| std::io::ErrorKind::NotFound.into())
     }
 }
 
@@ -132,7 +173,13 @@ fn tables(program: &mut Program, facts: &Facts, snapshot: &Snapshot) -> Tables {
     let mut files = Vec::new();
     for (i, users) in facts.lists.iter().enumerate() {
         program.lists[i].file = format!("list{i}.txt");
-        files.push((format!("list{i}.txt"), users.iter().map(|u| format!("{}\n", user_id(u.index()))).collect()));
+        files.push((
+            format!("list{i}.txt"),
+            users
+                .iter()
+                .map(|u| format!("{}\n", user_id(u.index())))
+                .collect(),
+        ));
     }
     let json = |v: &Value, ty: &Type| match (v, ty) {
         (Value::Bool(b), _) => serde_json::json!(b),
@@ -160,7 +207,14 @@ fn tables(program: &mut Program, facts: &Facts, snapshot: &Snapshot) -> Tables {
         }
         files.push((lookup.file.clone(), text));
     }
-    Tables::load(program, std::path::Path::new(""), &Files(files), snapshot, now()).expect("tables load")
+    Tables::load(
+        program,
+        std::path::Path::new(""),
+        &Files(files),
+        snapshot,
+        now(),
+    )
+    .expect("tables load")
 }
 
 struct Case {
@@ -177,12 +231,21 @@ impl Case {
         let mut facts = generate::facts(rng, &program, users);
         // What a file cannot say, nobody knows.
         for (_, fields) in facts.lookups.iter_mut().flatten() {
-            fields.iter_mut().filter(|v| **v == Some(Value::text(""))).for_each(|v| *v = None);
+            fields
+                .iter_mut()
+                .filter(|v| **v == Some(Value::text("")))
+                .for_each(|v| *v = None);
         }
         let snapshot = snapshot(rng, &program, &facts);
         let tables = tables(&mut program, &facts, &snapshot);
         let own = MessageLog::new(facts.messages.clone());
-        Case { program, facts, snapshot, tables, own }
+        Case {
+            program,
+            facts,
+            snapshot,
+            tables,
+            own,
+        }
     }
 
     fn scope(&self) -> Scope<'_> {
@@ -198,7 +261,11 @@ impl Case {
     }
 
     fn oracle(&self) -> Oracle<'_> {
-        Oracle { program: &self.program, facts: &self.facts, now: now() }
+        Oracle {
+            program: &self.program,
+            facts: &self.facts,
+            now: now(),
+        }
     }
 
     /// Where the evaluators do not agree on an expression.
@@ -213,19 +280,25 @@ impl Case {
         for (user, want) in all.iter().zip(&want) {
             let (batch, point) = (&batch[user.index()], bound.value(user));
             if batch != want || point != *want {
-                return Some(format!("user {user}: batch {batch:?}, point {point:?}, oracle {want:?}"));
+                return Some(format!(
+                    "user {user}: batch {batch:?}, point {point:?}, oracle {want:?}"
+                ));
             }
         }
         if e.ty == Type::Bool {
             let audience = bound.audience();
             for (user, want) in all.iter().zip(&want) {
-                let got = audience.known.contains(user).then(|| Value::Bool(audience.yes.contains(user)));
+                let got = audience
+                    .known
+                    .contains(user)
+                    .then(|| Value::Bool(audience.yes.contains(user)));
                 if got != *want {
                     return Some(format!("user {user}: audience {got:?}, oracle {want:?}"));
                 }
             }
             let counts = bound.counts();
-            if (counts.yes, counts.unknown) != (audience.yes.count(), counts.users - audience.known.count())
+            if (counts.yes, counts.unknown)
+                != (audience.yes.count(), counts.users - audience.known.count())
                 || counts.users != self.facts.users
             {
                 return Some(format!("{counts:?} of audience {audience:?}"));
@@ -243,7 +316,11 @@ impl Case {
             return;
         }
         let mut worst = e.clone();
-        while let Some(smaller) = worst.children_about_users().into_iter().find(|p| self.disagreement(p).is_some()) {
+        while let Some(smaller) = worst
+            .children_about_users()
+            .into_iter()
+            .find(|p| self.disagreement(p).is_some())
+        {
             worst = smaller.clone();
         }
         let why = self.disagreement(&worst).unwrap_or_default();
@@ -263,7 +340,12 @@ fn agree(seed: u64, users: usize, expressions: usize) {
         let mut types = generate::types();
         types.extend(vec![Type::Bool; types.len()]);
         let (ty, depth) = (rng.pick(&types), 1 + rng.below(4));
-        let e = Gen { rng: &mut rng, program: &case.program, row: None }.expr(&ty, depth);
+        let e = Gen {
+            rng: &mut rng,
+            program: &case.program,
+            row: None,
+        }
+        .expr(&ty, depth);
         case.check(seed, &e);
     }
 }
@@ -288,7 +370,8 @@ proptest! {
     }
 }
 
-/// Once a range that begins with one mean and ends with another kind of value was compared unlike the comparisons that it stands for.
+/// Once a range that begins with one mean and ends with another kind of value was compared unlike
+/// the comparisons that it stands for.
 #[test]
 fn seeds_that_failed_once() {
     agree(4_341_408_626_722_764_055, 60, 4);
@@ -300,7 +383,12 @@ fn changed(rng: &mut Rng, program: &Program, facts: &Facts, change: Change) -> F
     match change {
         Change::Tag(tag) => {
             for value in &mut facts.tags[tag.index()] {
-                *value = (!rng.one_in(3)).then(|| (generate::value(rng, &program.schema.tags[tag.index()].ty), Some(now())));
+                *value = (!rng.one_in(3)).then(|| {
+                    (
+                        generate::value(rng, &program.schema.tags[tag.index()].ty),
+                        Some(now()),
+                    )
+                });
             }
         }
         Change::Event(event) => facts.events[event.index()].clear(),
@@ -312,7 +400,8 @@ fn changed(rng: &mut Rng, program: &Program, facts: &Facts, change: Change) -> F
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(60), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Rules asked together answer as each alone, and no change reaches a rule that the index leaves out.
+    /// Rules asked together answer as each alone, and no change reaches a rule that the index
+    /// leaves out.
     #[test]
     fn rules_agree(seed in any::<u64>()) {
         let mut rng = Rng(seed);

@@ -1,4 +1,5 @@
-//! Text to tree: what parses, what is broken and how it is said, and that time and stack stay bounded.
+//! Text to tree: what parses, what is broken and how it is said, and that time and stack stay
+//! bounded.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,11 @@ fn parsed(text: &str) -> (File, Vec<String>) {
         .iter()
         .map(|f| {
             let (line, column) = sources.line_column(id, f.span.start);
-            format!("{line}:{column} {} {}", f.code.name, f.message.get(Lang::En))
+            format!(
+                "{line}:{column} {} {}",
+                f.code.name,
+                f.message.get(Lang::En)
+            )
         })
         .collect();
     (file, said)
@@ -55,8 +60,12 @@ fn full_width_punctuation_is_read_as_its_twin() {
 
 #[test]
 fn clause_words_are_names_where_an_expression_stands() {
-    sound("tag priority int base\ntag top int base\naudience at = priority > 3 and top in 1..5 or send == 2");
-    sound("event e { category text(3), at money }\ncampaign campaign { when at send template template at at }");
+    sound(
+        "tag priority int base\ntag top int base\naudience at = priority > 3 and top in 1..5 or send == 2",
+    );
+    sound(
+        "event e { category text(3), at money }\ncampaign campaign { when at send template template at at }",
+    );
 }
 
 #[test]
@@ -85,7 +94,9 @@ fn every_clause_has_its_form() {
   target delivered >= 95%, opened >= 25%
 }",
     );
-    sound("campaign c { on cart_add where price > ¥100 wait 30min from last unless purchase where amount > 1 again after 7 days send x }");
+    sound(
+        "campaign c { on cart_add where price > ¥100 wait 30min from last unless purchase where amount > 1 again after 7 days send x }",
+    );
     sound(
         "r: when a == 1 send x every day at 10:00\ns: on e send x\nu: when b every 3天 at 9:00 from 2026-01-01 send x\nv: when b 每周一 于 9:00 发送 x",
     );
@@ -112,7 +123,10 @@ fn expressions_of_every_kind() {
     ] {
         let mut findings = Findings::default();
         let expr = parse::parse_condition(FileId(0), text, &mut findings);
-        assert!(findings.is_empty() && expr.is_some(), "{text}: {findings:?}");
+        assert!(
+            findings.is_empty() && expr.is_some(),
+            "{text}: {findings:?}"
+        );
     }
 }
 
@@ -125,7 +139,9 @@ fn precedence() {
             match e.kind.as_ref() {
                 ExprKind::Name(n) => n.name.clone(),
                 ExprKind::Literal(l) => format!("{:?}", l.kind).chars().take(3).collect(),
-                ExprKind::Binary { op, left, right, .. } => format!("({} {op:?} {})", show(left), show(right)),
+                ExprKind::Binary {
+                    op, left, right, ..
+                } => format!("({} {op:?} {})", show(left), show(right)),
                 ExprKind::Not { of, .. } => format!("!{}", show(of)),
                 ExprKind::Neg(of) => format!("-{}", show(of)),
                 ExprKind::Is { of, .. } => format!("?{}", show(of)),
@@ -138,7 +154,10 @@ fn precedence() {
     assert_eq!(shape("a or b and c"), "(a Or (b And c))");
     assert_eq!(shape("not a == b and c"), "(!(a Eq b) And c)");
     assert_eq!(shape("not not a or b"), "(!!a Or b)");
-    assert_eq!(shape("a + b * c == d ?? e"), "((a Add (b Mul c)) Eq (d Coalesce e))");
+    assert_eq!(
+        shape("a + b * c == d ?? e"),
+        "((a Add (b Mul c)) Eq (d Coalesce e))"
+    );
     assert_eq!(shape("-a + b"), "(-a Add b)");
     assert_eq!(shape("a is missing or b"), "(?a Or b)");
     assert_eq!(shape("a - b - c"), "((a Sub b) Sub c)");
@@ -162,7 +181,9 @@ fn one_mistake_hides_nothing_else() {
 
 #[test]
 fn foreign_spellings_are_read_and_answered() {
-    let (_, said) = parsed("audience x = a = 1 && b <> 2 || c is not null AND d between 1 and 2 and e like \"x\" and !f");
+    let (_, said) = parsed(
+        "audience x = a = 1 && b <> 2 || c is not null AND d between 1 and 2 and e like \"x\" and !f",
+    );
     let names: Vec<&str> = said.iter().map(|s| s.split(' ').nth(1).unwrap()).collect();
     assert_eq!(names, ["wrong-spelling"; 9], "{said:#?}");
 }
@@ -175,9 +196,13 @@ fn glued_chinese_words_get_their_space() {
 
 #[test]
 fn unclosed_things_are_said_once() {
-    for text in
-        ["campaign c {\n  when a == 1\n", "audience a = (b", "tag t enum(\"a\", \"b)\n", "audience a = b)\n", "template t { body \"{x\" }"]
-    {
+    for text in [
+        "campaign c {\n  when a == 1\n",
+        "audience a = (b",
+        "tag t enum(\"a\", \"b)\n",
+        "audience a = b)\n",
+        "template t { body \"{x\" }",
+    ] {
         let (_, said) = parsed(text);
         assert_eq!(said.len(), 1, "{text}: {said:?}");
     }
@@ -187,10 +212,19 @@ fn unclosed_things_are_said_once() {
 #[test]
 fn time_and_stack_stay_bounded() {
     let start = Instant::now();
-    for (open, close, depth) in
-        [("(", ")", 60), ("x in (", ")", 60), ("f(", ")", 60), ("not (", ")", 60), ("[", "]", 60), ("if(a, ", ", b)", 60)]
-    {
-        sound(&format!("audience a = {}b{}", open.repeat(depth), close.repeat(depth)));
+    for (open, close, depth) in [
+        ("(", ")", 60),
+        ("x in (", ")", 60),
+        ("f(", ")", 60),
+        ("not (", ")", 60),
+        ("[", "]", 60),
+        ("if(a, ", ", b)", 60),
+    ] {
+        sound(&format!(
+            "audience a = {}b{}",
+            open.repeat(depth),
+            close.repeat(depth)
+        ));
     }
     for text in [
         "(".repeat(10 << 20),
@@ -203,12 +237,18 @@ fn time_and_stack_stay_bounded() {
         parsed(&format!("audience a = {text}"));
         parsed(&text);
     }
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
 fn doc_comments_belong_to_the_item_below() {
-    let file = sound("# a comment\n## Who shops.\n## Often.\naudience a = b\n\n## lost\n\naudience c = d\n");
+    let file = sound(
+        "# a comment\n## Who shops.\n## Often.\naudience a = b\n\n## lost\n\naudience c = d\n",
+    );
     assert_eq!(file.items[0].doc, ["Who shops.", "Often."]);
     assert!(file.items[1].doc.is_empty());
     assert_eq!(file.comments.len(), 4);
@@ -217,10 +257,16 @@ fn doc_comments_belong_to_the_item_below() {
 #[test]
 fn a_file_far_too_large_is_refused_unread() {
     let mut findings = Findings::default();
-    assert_eq!(parse::decode(FileId(0), &vec![b'('; 10 << 20], &mut findings), "");
+    assert_eq!(
+        parse::decode(FileId(0), &vec![b'('; 10 << 20], &mut findings),
+        ""
+    );
     let said = findings.sorted();
     assert_eq!((said.len(), said[0].code.name), (1, "too-large"));
-    assert_eq!(said[0].message.en, "this file has 10 MiB; a program file has at most 4 MiB");
+    assert_eq!(
+        said[0].message.en,
+        "this file has 10 MiB; a program file has at most 4 MiB"
+    );
 }
 
 #[test]

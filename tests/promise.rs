@@ -1,4 +1,5 @@
-//! `docs/promise.md` names a test for each way in which the promise could break; the tests are there.
+//! `docs/promise.md` names a test for each way in which the promise could break; the tests are
+//! there.
 
 mod support;
 
@@ -29,18 +30,31 @@ fn rows() -> Vec<(u32, Vec<(String, String)>)> {
 /// Whether a file has a test of this name.
 fn has_test(file: &str, name: &str) -> bool {
     let text = std::fs::read_to_string(support::root().join(file)).unwrap_or_default();
-    let Some(at) = text.find(&format!("fn {name}()")) else { return false };
-    text[..at].lines().rev().take(3).any(|line| line.trim() == "#[test]")
+    let Some(at) = text.find(&format!("fn {name}()")) else {
+        return false;
+    };
+    text[..at]
+        .lines()
+        .rev()
+        .take(3)
+        .any(|line| line.trim() == "#[test]")
 }
 
 #[test]
 fn every_case_has_its_test() {
     let rows = rows();
-    assert_eq!(rows.iter().map(|(n, _)| *n).collect::<Vec<_>>(), (1..=CASES).collect::<Vec<_>>(), "each number once, in order");
+    assert_eq!(
+        rows.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+        (1..=CASES).collect::<Vec<_>>(),
+        "each number once, in order"
+    );
     for (number, tests) in &rows {
         assert!(!tests.is_empty(), "case {number}");
         for (file, name) in tests {
-            assert!(has_test(file, name), "case {number}: no test `{name}` in `{file}`");
+            assert!(
+                has_test(file, name),
+                "case {number}: no test `{name}` in `{file}`"
+            );
         }
         let names: BTreeSet<_> = tests.iter().collect();
         assert_eq!(names.len(), tests.len(), "case {number} names a test twice");

@@ -1,4 +1,5 @@
-//! What the reference lists of the language is what the tables of the checker say. `BLESS=1 cargo test --test reference` writes it anew.
+//! What the reference lists of the language is what the tables of the checker say. `BLESS=1 cargo
+//! test --test reference` writes it anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,14 +22,22 @@ fn compare(name: &str, expected: &str) {
         std::fs::write(&path, page).unwrap();
         return;
     }
-    assert!(page[start..end] == *expected, "{name}: run `BLESS=1 cargo test --test reference` and read the diff");
+    assert!(
+        page[start..end] == *expected,
+        "{name}: run `BLESS=1 cargo test --test reference` and read the diff"
+    );
 }
 
 #[test]
 fn the_reference_lists_every_function_and_every_reserved_form() {
     let mut functions = String::from("| function | gives |\n| --- | --- |\n");
     for b in BUILTINS {
-        let _ = writeln!(functions, "| `{}` | {} |", b.signature.replace('|', "\\|"), b.en);
+        let _ = writeln!(
+            functions,
+            "| `{}` | {} |",
+            b.signature.replace('|', "\\|"),
+            b.en
+        );
     }
     compare("functions", &functions);
     let mut reserved = String::from("| form | meaning |\n| --- | --- |\n");
@@ -40,8 +49,9 @@ fn the_reference_lists_every_function_and_every_reserved_form() {
 
 #[test]
 fn the_examples_of_the_functions_check() {
-    let mut program =
-        String::from("event purchase { amount money, category text(20) }\nevent cart_add { sku text(40) }\ntag birthday date\n");
+    let mut program = String::from(
+        "event purchase { amount money, category text(20) }\nevent cart_add { sku text(40) }\ntag birthday date\n",
+    );
     for (i, b) in BUILTINS.iter().enumerate() {
         let _ = writeln!(program, "audience example_{i} = {}", b.example);
     }
@@ -50,11 +60,16 @@ fn the_examples_of_the_functions_check() {
     let file = sources.add("examples.campaign", program.as_str());
     let tree = parse(file, &program, &mut findings);
     check(&sources, &[tree], &CheckOptions::default(), &mut findings);
-    let shown: Vec<String> = findings.sorted().into_iter().map(|f| format!("`{}` {}", sources.slice(f.span), f.message.en)).collect();
+    let shown: Vec<String> = findings
+        .sorted()
+        .into_iter()
+        .map(|f| format!("`{}` {}", sources.slice(f.span), f.message.en))
+        .collect();
     assert_eq!(shown, Vec::<String>::new());
 }
 
-/// Each reserved form, written as a program or a clause would, ends in its own finding and nothing else.
+/// Each reserved form, written as a program or a clause would, ends in its own finding and nothing
+/// else.
 #[test]
 fn every_reserved_form_is_refused_by_name() {
     let campaign = |clauses: &str| {
@@ -80,14 +95,25 @@ fn every_reserved_form_is_refused_by_name() {
             "event v { sku text(9) }\naudience a = did(v then v within 1h then v within 1h, ever)".to_owned(),
         ),
     ];
-    assert_eq!(programs.iter().map(|p| p.0).collect::<Vec<_>>(), RESERVED.iter().map(|r| r.name).collect::<Vec<_>>());
+    assert_eq!(
+        programs.iter().map(|p| p.0).collect::<Vec<_>>(),
+        RESERVED.iter().map(|r| r.name).collect::<Vec<_>>()
+    );
     for (name, text) in programs {
         let mut sources = Sources::default();
         let mut findings = Findings::default();
         let file = sources.add("a.campaign", text.as_str());
         let tree = parse(file, &text, &mut findings);
         check(&sources, &[tree], &CheckOptions::default(), &mut findings);
-        let shown: Vec<String> = findings.sorted().into_iter().map(|f| format!("{}: {}", f.code.name, f.message.en)).collect();
-        assert_eq!(shown, [format!("not-supported-yet: `{name}` is not supported yet")], "{text}");
+        let shown: Vec<String> = findings
+            .sorted()
+            .into_iter()
+            .map(|f| format!("{}: {}", f.code.name, f.message.en))
+            .collect();
+        assert_eq!(
+            shown,
+            [format!("not-supported-yet: `{name}` is not supported yet")],
+            "{text}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Programs of the repository, damaged at random: nothing panics, every finding can be shown, and what still reads can be formatted.
+//! Programs of the repository, damaged at random: nothing panics, every finding can be shown, and
+//! what still reads can be formatted.
 
 mod support;
 
@@ -14,16 +15,26 @@ use tagcast::program::check::{CheckOptions, check};
 use tagcast::syntax::parse;
 
 static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let mut folders = vec![support::root().join("examples"), support::root().join("tests")];
+    let mut folders = vec![
+        support::root().join("examples"),
+        support::root().join("tests"),
+    ];
     let mut out = Vec::new();
     while let Some(folder) = folders.pop() {
-        let mut entries: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut entries: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "campaign") {
-                out.extend(std::fs::read_to_string(&path).ok().filter(|t| t.len() < 8_000));
+                out.extend(
+                    std::fs::read_to_string(&path)
+                        .ok()
+                        .filter(|t| t.len() < 8_000),
+                );
             }
         }
     }
@@ -80,7 +91,10 @@ fn damage() -> impl Strategy<Value = Damage> {
         "send ",
         "template ",
     ]);
-    let inserted = prop_oneof![piece.prop_map(str::to_string), any::<char>().prop_map(|c| c.to_string())];
+    let inserted = prop_oneof![
+        piece.prop_map(str::to_string),
+        any::<char>().prop_map(|c| c.to_string())
+    ];
     prop_oneof![
         (any::<usize>(), 1..40usize).prop_map(|(a, n)| Damage::Delete(a, n)),
         (any::<usize>(), 1..60usize).prop_map(|(a, n)| Damage::Repeat(a, n)),
@@ -94,7 +108,9 @@ fn apply(text: &str, damages: &[Damage]) -> String {
     for d in damages {
         let len = chars.len().max(1);
         match d {
-            Damage::Delete(at, n) => drop(chars.drain((at % len).min(chars.len())..(at % len + n).min(chars.len()))),
+            Damage::Delete(at, n) => {
+                drop(chars.drain((at % len).min(chars.len())..(at % len + n).min(chars.len())))
+            }
             Damage::Repeat(at, n) => {
                 let piece: Vec<char> = chars.iter().skip(at % len).take(*n).copied().collect();
                 let to = (at / 7 % len).min(chars.len());

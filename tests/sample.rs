@@ -13,7 +13,14 @@ const NOW: Instant = Instant(1_800_000_000_000_000);
 fn make(dir: &Path, users: u32, seed: u64) -> (Made, Arc<Snapshot>) {
     let store = Store::create_or_open(dir, Arc::new(SimulatedWorld::at(NOW))).unwrap();
     let mut writer = store.writer().unwrap();
-    let made = Sample { users, seed, now: NOW, zone: Zone::SHANGHAI }.write(&mut writer, &mut |_| {}).unwrap();
+    let made = Sample {
+        users,
+        seed,
+        now: NOW,
+        zone: Zone::SHANGHAI,
+    }
+    .write(&mut writer, &mut |_| {})
+    .unwrap();
     writer.commit().unwrap();
     (made, store.snapshot().unwrap())
 }
@@ -28,8 +35,15 @@ fn one_seed_one_sample() {
     assert_ne!(a.digest(), c.digest());
     let (_, more) = make(&dir.path().join("d"), 700, 1);
     for tag in &schema().tags {
-        let (few, many) = (a.tag(&tag.name).unwrap().unwrap(), more.tag(&tag.name).unwrap().unwrap());
-        assert!((0..500).all(|row| few.value(row) == many.value(row)), "{}", tag.name);
+        let (few, many) = (
+            a.tag(&tag.name).unwrap().unwrap(),
+            more.tag(&tag.name).unwrap().unwrap(),
+        );
+        assert!(
+            (0..500).all(|row| few.value(row) == many.value(row)),
+            "{}",
+            tag.name
+        );
     }
 }
 
@@ -38,7 +52,10 @@ fn tags_agree_with_events() {
     let dir = tempfile::tempdir().unwrap();
     let (made, s) = make(dir.path(), 3000, 7);
     assert_eq!(*s.schema(), schema());
-    assert_eq!((made.users, s.user_count(), s.user_id(UserNo(0))), (3000, 3000, Some("u0000001")));
+    assert_eq!(
+        (made.users, s.user_count(), s.user_id(UserNo(0))),
+        (3000, 3000, Some("u0000001"))
+    );
     let table = |name: &str| s.event(name).unwrap().unwrap();
     for (event, count) in &made.events {
         assert_eq!(table(event).len() as u64, *count);
@@ -47,21 +64,35 @@ fn tags_agree_with_events() {
     let tag = |name: &str, user: UserNo| s.tag(name).unwrap().unwrap().value(user.index());
     for user in (0..3000).map(UserNo) {
         let rows: Vec<_> = table("purchase").rows_of(user).collect();
-        let amount = |row| if let Some(Value::Money(m)) = table("purchase").value(row, 0) { m } else { panic!("no amount") };
+        let amount = |row| {
+            if let Some(Value::Money(m)) = table("purchase").value(row, 0) {
+                m
+            } else {
+                panic!("no amount")
+            }
+        };
         let total: i64 = rows.iter().map(|r| amount(*r)).sum();
         assert!(matches!(tag("order_total", user), Some(Value::Money(all)) if all >= total));
         assert!(rows.iter().all(|r| table("purchase").at(*r) < NOW));
-        let last = rows.last().map(|r| Value::Date(Zone::SHANGHAI.date(table("purchase").at(*r))));
+        let last = rows
+            .last()
+            .map(|r| Value::Date(Zone::SHANGHAI.date(table("purchase").at(*r))));
         assert_eq!(tag("last_purchase", user), last);
         let coupons = table("coupon_used").rows_of(user).count();
         let rate = (!rows.is_empty()).then(|| Value::Ratio(coupons as f32 / rows.len() as f32));
         assert_eq!(tag("coupon_rate", user), rate);
     }
     // The first sentence of the tour reaches someone, and most tags are unknown for someone.
-    let shanghai =
-        |u: UserNo| tag("region", u) == Some(Value::Enum(1)) && matches!(tag("coupon_rate", u), Some(Value::Ratio(r)) if r > 0.3);
+    let shanghai = |u: UserNo| {
+        tag("region", u) == Some(Value::Enum(1))
+            && matches!(tag("coupon_rate", u), Some(Value::Ratio(r)) if r > 0.3)
+    };
     assert!((20..600).contains(&(0..3000).map(UserNo).filter(|u| shanghai(*u)).count()));
-    let unknown = schema().tags.iter().filter(|t| s.tag(&t.name).unwrap().unwrap().known() < 3000).count();
+    let unknown = schema()
+        .tags
+        .iter()
+        .filter(|t| s.tag(&t.name).unwrap().unwrap().known() < 3000)
+        .count();
     assert!(unknown >= 12);
 }
 
@@ -73,12 +104,18 @@ fn real_size() {
     let (made, s) = make(dir.path(), 500_000, 1);
     println!("{made:?} in {:?}", start.elapsed());
     let start = std::time::Instant::now();
-    drop(Store::open(dir.path(), Arc::new(SimulatedWorld::at(NOW))).unwrap().snapshot().unwrap());
+    drop(
+        Store::open(dir.path(), Arc::new(SimulatedWorld::at(NOW)))
+            .unwrap()
+            .snapshot()
+            .unwrap(),
+    );
     println!("opened in {:?}", start.elapsed());
     assert_eq!(s.user_count(), 500_000);
 }
 
-/// The declarations that are written beside the sample mean the sample's schema and stand formatted.
+/// The declarations that are written beside the sample mean the sample's schema and stand
+/// formatted.
 #[test]
 fn declarations_are_the_schema() {
     use tagcast::diag::{Findings, Sources};
@@ -88,8 +125,12 @@ fn declarations_are_the_schema() {
     let (mut sources, mut findings) = (Sources::default(), Findings::default());
     let id = sources.add("tags.campaign", &text);
     let file = tagcast::syntax::parse::parse(id, &text, &mut findings);
-    assert_eq!(tagcast::format::format(&file, &text, &Default::default()).unwrap(), text);
-    let program = tagcast::program::check::check(&sources, &[file], &Default::default(), &mut findings);
+    assert_eq!(
+        tagcast::format::format(&file, &text, &Default::default()).unwrap(),
+        text
+    );
+    let program =
+        tagcast::program::check::check(&sources, &[file], &Default::default(), &mut findings);
     assert_eq!(format!("{:?}", findings.sorted()), "[]");
     assert_eq!(program.schema, schema());
 }

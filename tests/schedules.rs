@@ -1,6 +1,7 @@
-//! Random faults, one schedule a seed: processes that die at some write, disks that refuse some writes and then take them again, databases
-//! that are cut off, channels with and without keys that fail, hang or lose their answer, opt-outs, pauses and cancellations in between.
-//! Whatever happens: nobody gets anything twice, nobody is lost, and the audit holds.
+//! Random faults, one schedule a seed: processes that die at some write, disks that refuse some
+//! writes and then take them again, databases that are cut off, channels with and without keys that
+//! fail, hang or lose their answer, opt-outs, pauses and cancellations in between. Whatever
+//! happens: nobody gets anything twice, nobody is lost, and the audit holds.
 //!
 //! 200 schedules here; `TAGCAST_SCHEDULES=10000` runs more, `TAGCAST_SCHEDULE=17` replays one.
 
@@ -46,7 +47,8 @@ impl Dice {
     }
 }
 
-/// A platform without keys, the worst there is: what is handed over to it twice is sent twice. It outlives every process.
+/// A platform without keys, the worst there is: what is handed over to it twice is sent twice. It
+/// outlives every process.
 #[derive(Clone)]
 struct Keyless(Arc<Mutex<Log>>);
 
@@ -62,7 +64,12 @@ struct Log {
 impl Keyless {
     fn new(dice: &mut Dice, database: Option<String>) -> Self {
         let dice = Dice(dice.roll(usize::MAX >> 1) as u64 | 1);
-        Keyless(Arc::new(Mutex::new(Log { received: BTreeMap::new(), database, dice, is_good: false })))
+        Keyless(Arc::new(Mutex::new(Log {
+            received: BTreeMap::new(),
+            database,
+            dice,
+            is_good: false,
+        })))
     }
 }
 
@@ -79,20 +86,34 @@ impl Channel for Keyless {
         Elapsed::minutes(1)
     }
 
-    /// Of each message the answer may be lost, before or after it is accepted; or the connection is refused.
+    /// Of each message the answer may be lost, before or after it is accepted; or the connection is
+    /// refused.
     fn send(&self, batch: &Batch) -> Reply {
         let mut log = self.0.lock().expect("nobody panics with it");
-        let Log { received, database, dice, is_good } = &mut *log;
+        let Log {
+            received,
+            database,
+            dice,
+            is_good,
+        } = &mut *log;
         let good = *is_good || dice.roll(3) > 0;
         let verdict = |m: &Message| {
             let fate = if good { 9 } else { dice.roll(10) };
             if fate < 2 {
-                return Verdict::NotSent { reason: "connection refused".into() };
+                return Verdict::NotSent {
+                    reason: "connection refused".into(),
+                };
             }
             if fate > 2 {
                 *received.entry(m.user_id.to_string()).or_default() += 1;
             }
-            if fate < 5 { Verdict::Unknown { reason: "reset".into() } } else { Verdict::Accepted { id: m.key.clone() } }
+            if fate < 5 {
+                Verdict::Unknown {
+                    reason: "reset".into(),
+                }
+            } else {
+                Verdict::Accepted { id: m.key.clone() }
+            }
         };
         let verdicts = batch.messages.iter().map(verdict).collect();
         if let Some(url) = database.as_ref().filter(|_| !*is_good && dice.roll(3) == 0) {
@@ -111,7 +132,11 @@ struct Flaky {
 
 impl Flaky {
     fn at(now: Instant, fail: Range<usize>) -> Arc<Flaky> {
-        Arc::new(Flaky { clock: SimulatedWorld::at(now), writes: AtomicUsize::new(0), fail })
+        Arc::new(Flaky {
+            clock: SimulatedWorld::at(now),
+            writes: AtomicUsize::new(0),
+            fail,
+        })
     }
 }
 
@@ -126,11 +151,16 @@ impl World for Flaky {
 
     fn about_to_write(&self, _: &str) -> io::Result<()> {
         let n = self.writes.fetch_add(1, Ordering::SeqCst);
-        if self.fail.contains(&n) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if self.fail.contains(&n) {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
-/// Plans and carries out up to a time with a process that may die at any write, or tries again where a write failed.
+/// Plans and carries out up to a time with a process that may die at any write, or tries again
+/// where a write failed.
 fn go(
     place: &Place,
     world: Arc<dyn World>,
@@ -143,9 +173,21 @@ fn go(
     let mut ledger = Ledger::open(place.at(), world.clone())?;
     let (a, b, slow) = (place.wanted("a"), place.wanted("b"), place.wanted("slow"));
     let mut by_chat = slow.to(0..sizes.1);
-    by_chat.messages[0].channel = Name { account: "rose".into(), platform: "service_account".into(), endpoint: "chat".into() };
-    ledger.plan_runs(&[(&a.personal(0..sizes.0), a.info()), (&b.to(0..sizes.1), b.info()), (&by_chat, slow.info())])?;
-    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&place.outbox(), world.clone(), faults)));
+    by_chat.messages[0].channel = Name {
+        account: "rose".into(),
+        platform: "service_account".into(),
+        endpoint: "chat".into(),
+    };
+    ledger.plan_runs(&[
+        (&a.personal(0..sizes.0), a.info()),
+        (&b.to(0..sizes.1), b.info()),
+        (&by_chat, slow.info()),
+    ])?;
+    let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(
+        &place.outbox(),
+        world.clone(),
+        faults,
+    )));
     let channels = channels.bind("rose", "chat", Arc::new(keyless.clone()));
     let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world);
     for _ in 1..tries {
@@ -158,8 +200,15 @@ fn go(
 }
 
 /// What a person does in between.
-fn meddle(place: &Place, dice: &mut Dice, world: Arc<dyn World>, now: Instant) -> Result<(), LedgerError> {
-    let Some(mut console) = Console::open(place.at(), world)? else { return Ok(()) };
+fn meddle(
+    place: &Place,
+    dice: &mut Dice,
+    world: Arc<dyn World>,
+    now: Instant,
+) -> Result<(), LedgerError> {
+    let Some(mut console) = Console::open(place.at(), world)? else {
+        return Ok(());
+    };
     let campaign = Scope::Campaign(["a", "b", "slow"][dice.roll(3)].into());
     match dice.roll(6) {
         0 => console.opt_out(&[UserNo(dice.roll(40) as u32)], "console", now),
@@ -204,21 +253,36 @@ fn schedule(seed: u64) {
     // Twice the time that its pace takes, but not beyond the deadline of what is left.
     for minutes in [0, 3] {
         let then = now.plus(Elapsed::minutes(minutes));
-        go(&place, Dying::after(then, usize::MAX), Vec::new(), &keyless, sizes, then, 1).unwrap();
+        go(
+            &place,
+            Dying::after(then, usize::MAX),
+            Vec::new(),
+            &keyless,
+            sizes,
+            then,
+            1,
+        )
+        .unwrap();
     }
     check(&place, &keyless, sizes);
 }
 
 fn check(place: &Place, keyless: &Keyless, sizes: (u32, u32)) {
-    let ledger = Ledger::open_existing(place.at()).unwrap().expect("a ledger");
+    let ledger = Ledger::open_existing(place.at())
+        .unwrap()
+        .expect("a ledger");
     // A key that is there twice is refused here.
     let sent = outbox(&place.outbox());
     for (campaign, size) in [("a", sizes.0), ("b", sizes.1)] {
         let mut accepted = BTreeSet::new();
         for user in 0..size {
             let outcomes = ledger.outcomes(UserNo(user), campaign).unwrap();
-            let [outcome] = &outcomes[..] else { panic!("{campaign}: {outcomes:?}") };
-            let Happened::Message(message) = &outcome.happened else { panic!("{campaign} lost {user}: {outcome:?}") };
+            let [outcome] = &outcomes[..] else {
+                panic!("{campaign}: {outcomes:?}")
+            };
+            let Happened::Message(message) = &outcome.happened else {
+                panic!("{campaign} lost {user}: {outcome:?}")
+            };
             match message.state {
                 State::Accepted => drop(accepted.insert(format!("u{user}"))),
                 State::Refused | State::Struck | State::Expired | State::Withdrawn => {}
@@ -227,8 +291,15 @@ fn check(place: &Place, keyless: &Keyless, sizes: (u32, u32)) {
         }
         let lines = sent.get(campaign).map(Vec::as_slice).unwrap_or_default();
         let reached: BTreeSet<String> = lines.iter().map(|(user, _)| user.clone()).collect();
-        assert_eq!(reached.len(), lines.len(), "{campaign}: somebody got it twice");
-        assert_eq!(reached, accepted, "{campaign}: the file and the ledger say different things");
+        assert_eq!(
+            reached.len(),
+            lines.len(),
+            "{campaign}: somebody got it twice"
+        );
+        assert_eq!(
+            reached, accepted,
+            "{campaign}: the file and the ledger say different things"
+        );
     }
     // What has no key is sent once or listed.
     let received = &keyless.0.lock().expect("nobody panics with it").received;
@@ -236,22 +307,40 @@ fn check(place: &Place, keyless: &Keyless, sizes: (u32, u32)) {
     for user in 0..sizes.1 {
         let got = received.get(&format!("u{user}")).copied().unwrap_or(0);
         let outcomes = ledger.outcomes(UserNo(user), "slow").unwrap();
-        let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
-        let Happened::Message(message) = &outcome.happened else { panic!("lost {user}: {outcome:?}") };
+        let [outcome] = &outcomes[..] else {
+            panic!("{outcomes:?}")
+        };
+        let Happened::Message(message) = &outcome.happened else {
+            panic!("lost {user}: {outcome:?}")
+        };
         match message.state {
             State::Accepted => assert_eq!(got, 1, "user {user} is lost"),
             State::Unknown => {
                 assert!(got <= 1, "user {user} got it {got} times");
                 unknown += 1;
             }
-            State::Struck | State::Expired | State::Withdrawn => assert_eq!(got, 0, "user {user} got what was not sent"),
+            State::Struck | State::Expired | State::Withdrawn => {
+                assert_eq!(got, 0, "user {user} got what was not sent")
+            }
             other => panic!("user {user}: {other:?} is no end"),
         }
     }
     let stuck = ledger.stuck().unwrap();
-    assert!(stuck.iter().all(|s| s.campaign == "slow"), "a key settles it");
-    assert!(stuck.iter().map(|s| s.messages).sum::<i64>() >= unknown, "every unknown is listed");
-    assert!(ledger.reports(None).unwrap().iter().all(|r| r.finished_at.is_some() || r.campaign == "slow" && unknown > 0));
+    assert!(
+        stuck.iter().all(|s| s.campaign == "slow"),
+        "a key settles it"
+    );
+    assert!(
+        stuck.iter().map(|s| s.messages).sum::<i64>() >= unknown,
+        "every unknown is listed"
+    );
+    assert!(
+        ledger
+            .reports(None)
+            .unwrap()
+            .iter()
+            .all(|r| r.finished_at.is_some() || r.campaign == "slow" && unknown > 0)
+    );
     assert_eq!(ledger.verify().unwrap().problems, []);
 }
 
@@ -263,7 +352,10 @@ fn case_01_random_faults_double_nothing_and_lose_nothing() {
     }
     for seed in 0..number("TAGCAST_SCHEDULES").unwrap_or(if on_server() { 8 } else { 200 }) {
         let result = std::panic::catch_unwind(|| schedule(seed));
-        assert!(result.is_ok(), "TAGCAST_SCHEDULE={seed} cargo test --test schedules");
+        assert!(
+            result.is_ok(),
+            "TAGCAST_SCHEDULE={seed} cargo test --test schedules"
+        );
         if seed % 1_000 == 999 {
             eprintln!("{} schedules", seed + 1);
         }

@@ -1,5 +1,6 @@
-//! The service itself, as users start it, killed again and again while it sends to a platform: what the platform accepted is compared with
-//! what the service says afterwards. Nobody twice, nobody lost, every unknown listed.
+//! The service itself, as users start it, killed again and again while it sends to a platform: what
+//! the platform accepted is compared with what the service says afterwards. Nobody twice, nobody
+//! lost, every unknown listed.
 
 mod platforms;
 mod support;
@@ -29,25 +30,48 @@ campaign by_chat { purpose service when not vip send template keyless via servic
 
 fn prepared(url: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let rows: String = (0..USERS).map(|i| format!("u{i},o{i},{}\n", i % 2 == 0)).collect();
-    std::fs::write(dir.path().join("users.csv"), format!("id,openid,vip\n{rows}")).unwrap();
-    let account =
-        format!("[accounts.service_account]\napp_id = \"{APP}\"\nsecret_env = \"TEST_SECRET\"\nbase_url = \"{url}\"\ntogether = 16\n");
-    std::fs::write(dir.path().join("tagcast.toml"), format!("{account}[[tags]]\nfile = \"users.csv\"\nid = \"id\"\n")).unwrap();
+    let rows: String = (0..USERS)
+        .map(|i| format!("u{i},o{i},{}\n", i % 2 == 0))
+        .collect();
+    std::fs::write(
+        dir.path().join("users.csv"),
+        format!("id,openid,vip\n{rows}"),
+    )
+    .unwrap();
+    let account = format!(
+        "[accounts.service_account]\napp_id = \"{APP}\"\nsecret_env = \"TEST_SECRET\"\nbase_url = \"{url}\"\ntogether = 16\n"
+    );
+    std::fs::write(
+        dir.path().join("tagcast.toml"),
+        format!("{account}[[tags]]\nfile = \"users.csv\"\nid = \"id\"\n"),
+    )
+    .unwrap();
     std::fs::write(dir.path().join("a.campaign"), PROGRAM).unwrap();
     dir
 }
 
 fn serve(dir: &Path) -> Child {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("log"))
+        .unwrap();
     let mut command = support::tagcast(dir);
-    command.args(["serve", "--no-http"]).env("TEST_SECRET", SECRET).stdout(Stdio::null()).stderr(log);
+    command
+        .args(["serve", "--no-http"])
+        .env("TEST_SECRET", SECRET)
+        .stdout(Stdio::null())
+        .stderr(log);
     command.spawn().unwrap()
 }
 
 fn status(dir: &Path) -> serde_json::Value {
-    let output = support::tagcast(dir).args(["status", "--format", "json"]).output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+    let output = support::tagcast(dir)
+        .args(["status", "--format", "json"])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// How many messages of the latest runs are in each state.
@@ -65,7 +89,10 @@ fn states(status: &serde_json::Value) -> BTreeMap<String, u64> {
 #[test]
 fn case_01_a_service_that_is_killed_while_it_sends() {
     let server = Server::start(WeChat::new(APP, SECRET));
-    server.with(|p: &mut WeChat| p.windows.extend((0..USERS).map(|i| (format!("o{i}"), (99, i64::MAX)))));
+    server.with(|p: &mut WeChat| {
+        p.windows
+            .extend((0..USERS).map(|i| (format!("o{i}"), (99, i64::MAX))))
+    });
     let dir = prepared(&server.url);
     // Killed in the middle of these requests, before or after the platform has accepted them.
     for (n, accepted) in [(0, true), (40, false), (90, true), (30, true), (70, false)] {
@@ -75,31 +102,62 @@ fn case_01_a_service_that_is_killed_while_it_sends() {
             while kills.load(Ordering::SeqCst) == 0 {
                 std::thread::yield_now();
             }
-            let _ = std::process::Command::new("kill").args(["-KILL", &kills.load(Ordering::SeqCst).to_string()]).status();
+            let _ = std::process::Command::new("kill")
+                .args(["-KILL", &kills.load(Ordering::SeqCst).to_string()])
+                .status();
         });
-        server.blow(Blow { path: "/send".into(), after: n, accepted, falls });
+        server.blow(Blow {
+            path: "/send".into(),
+            after: n,
+            accepted,
+            falls,
+        });
         let mut service = serve(dir.path());
         process.store(service.id(), Ordering::SeqCst);
-        wait(dir.path(), "the kill", || service.try_wait().unwrap().is_some());
+        wait(dir.path(), "the kill", || {
+            service.try_wait().unwrap().is_some()
+        });
         assert!(!server.blow_is_due());
     }
     let mut service = serve(dir.path());
     // What is unknown is looked after a minute later; everything else goes out now.
     wait(dir.path(), "the rest", || {
         let states = states(&status(dir.path()));
-        !states.is_empty() && states.keys().all(|s| matches!(s.as_str(), "accepted" | "unknown"))
+        !states.is_empty()
+            && states
+                .keys()
+                .all(|s| matches!(s.as_str(), "accepted" | "unknown"))
     });
-    let _ = std::process::Command::new("kill").args(["-TERM", &service.id().to_string()]).status();
+    let _ = std::process::Command::new("kill")
+        .args(["-TERM", &service.id().to_string()])
+        .status();
     assert!(service.wait().unwrap().success());
     let received = server.received();
     assert!(received.values().all(|n| *n == 1), "nobody twice");
     let status = status(dir.path());
     let (states, listed) = (states(&status), status["unknown"].as_array().unwrap());
     let of = |state: &str| states.get(state).copied().unwrap_or(0) as usize;
-    assert_eq!(of("accepted") + of("unknown"), USERS, "nobody lost: {states:?}");
-    assert!(of("unknown") <= 5 * 16, "no more than the calls under way at each kill: {states:?}");
-    assert!(of("accepted") <= received.len() && received.len() <= USERS, "what is accepted was accepted: {states:?}");
-    assert!(listed.iter().map(|u| u["messages"].as_u64().unwrap() as usize).sum::<usize>() >= of("unknown"), "every unknown is listed");
+    assert_eq!(
+        of("accepted") + of("unknown"),
+        USERS,
+        "nobody lost: {states:?}"
+    );
+    assert!(
+        of("unknown") <= 5 * 16,
+        "no more than the calls under way at each kill: {states:?}"
+    );
+    assert!(
+        of("accepted") <= received.len() && received.len() <= USERS,
+        "what is accepted was accepted: {states:?}"
+    );
+    assert!(
+        listed
+            .iter()
+            .map(|u| u["messages"].as_u64().unwrap() as usize)
+            .sum::<usize>()
+            >= of("unknown"),
+        "every unknown is listed"
+    );
     let audit = support::run(dir.path(), &["audit", "verify"]);
     assert_eq!(audit.0, 0, "{audit:?}");
 }
@@ -108,7 +166,11 @@ fn wait(dir: &Path, what: &str, mut look: impl FnMut() -> bool) {
     let began = Instant::now();
     while !look() {
         let log = || std::fs::read_to_string(dir.join("log")).unwrap_or_default();
-        assert!(began.elapsed() < Duration::from_secs(90), "never: {what}; log:\n{}", log());
+        assert!(
+            began.elapsed() < Duration::from_secs(90),
+            "never: {what}; log:\n{}",
+            log()
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -1,5 +1,5 @@
-//! A service in trouble: the clock jumps, the database is gone, the disk is full. It waits and says so, and goes on by itself when the
-//! trouble is over; nothing is sent twice, and nothing is lost.
+//! A service in trouble: the clock jumps, the database is gone, the disk is full. It waits and says
+//! so, and goes on by itself when the trouble is over; nothing is sent twice, and nothing is lost.
 
 mod support;
 
@@ -58,7 +58,11 @@ impl World for TestWorld {
     }
 
     fn about_to_write(&self, _: &str) -> io::Result<()> {
-        if self.full.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if self.full.load(Ordering::SeqCst) {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn stopping(&self) -> bool {
@@ -72,7 +76,11 @@ struct Told(Mutex<Vec<String>>);
 
 impl Told {
     fn has(&self, what: &str) -> bool {
-        self.0.lock().unwrap().iter().any(|line| line.contains(what))
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains(what))
     }
 }
 
@@ -100,21 +108,52 @@ impl Service {
     fn start(program: &str, database: Option<&str>) -> Service {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().to_path_buf();
-        std::fs::write(folder.join("users.csv"), "user_id,age\nu1,20\nu2,30\nu3,40\nu4,50\nu5,60\n").unwrap();
-        std::fs::write(folder.join("tagcast.toml"), "[[tags]]\nfile = \"users.csv\"\nid = \"user_id\"\n").unwrap();
-        std::fs::write(folder.join("a.campaign"), format!("tag age int base\n{program}")).unwrap();
+        std::fs::write(
+            folder.join("users.csv"),
+            "user_id,age\nu1,20\nu2,30\nu3,40\nu4,50\nu5,60\n",
+        )
+        .unwrap();
+        std::fs::write(
+            folder.join("tagcast.toml"),
+            "[[tags]]\nfile = \"users.csv\"\nid = \"user_id\"\n",
+        )
+        .unwrap();
+        std::fs::write(
+            folder.join("a.campaign"),
+            format!("tag age int base\n{program}"),
+        )
+        .unwrap();
         let (code, _, err) = support::run(&folder, &["plan"]);
         assert_eq!(code, 0, "{err}");
         let store = folder.join(".tagcast");
         let place = match database {
             None => Place::File(store.join("ledger.db")),
-            Some(url) => Place::Server { url: url.into(), beside: store.clone() },
+            Some(url) => Place::Server {
+                url: url.into(),
+                beside: store.clone(),
+            },
         };
         let (world, told) = (TestWorld::new(), Arc::new(Told::default()));
-        let options = Options { program: folder.clone(), store, ledger: place.clone(), listen: None };
+        let options = Options {
+            program: folder.clone(),
+            store,
+            ledger: place.clone(),
+            listen: None,
+        };
         let (in_world, journal) = (world.clone(), told.clone());
-        let thread = std::thread::spawn(move || serve(options, in_world, journal).map_err(|f| f.message.en).unwrap());
-        Service { _dir: dir, folder, place, world, told, thread: Some(thread) }
+        let thread = std::thread::spawn(move || {
+            serve(options, in_world, journal)
+                .map_err(|f| f.message.en)
+                .unwrap()
+        });
+        Service {
+            _dir: dir,
+            folder,
+            place,
+            world,
+            told,
+            thread: Some(thread),
+        }
     }
 
     /// Template and user of each message, in the order of the hand-overs.
@@ -127,7 +166,12 @@ impl Service {
         while !look(self) {
             let done = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
             let late = began.elapsed() > Duration::from_secs(90);
-            assert!(!done && !late, "never: {what}; sent {:?}; told {:#?}", self.sent(), self.told.0.lock().unwrap());
+            assert!(
+                !done && !late,
+                "never: {what}; sent {:?}; told {:#?}",
+                self.sent(),
+                self.told.0.lock().unwrap()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -141,7 +185,12 @@ impl Service {
     fn all_accepted(&mut self, n: i64) {
         self.stop();
         let ledger = Ledger::open_existing(&self.place).unwrap().unwrap();
-        let accepted: i64 = ledger.reports(None).unwrap().iter().map(|r| r.in_state(State::Accepted)).sum();
+        let accepted: i64 = ledger
+            .reports(None)
+            .unwrap()
+            .iter()
+            .map(|r| r.in_state(State::Accepted))
+            .sum();
         assert_eq!(accepted, n);
         assert!(ledger.stuck().unwrap().is_empty());
         assert_eq!(ledger.verify().unwrap().problems, []);
@@ -159,7 +208,8 @@ impl Drop for Service {
     }
 }
 
-/// Two messages a minute, and a second one half an hour after the first: an hour's jump would bring a fresh minute and the end of the wait.
+/// Two messages a minute, and a second one half an hour after the first: an hour's jump would bring
+/// a fresh minute and the end of the wait.
 const SLOW: &str = "template first \"a\" template second \"b\"
     campaign c { when everyone at now pace 2 per minute deadline 5h send template first  after 30min send template second }";
 
@@ -167,15 +217,27 @@ const SLOW: &str = "template first \"a\" template second \"b\"
 fn case_18_a_clock_that_jumps_makes_nothing_due() {
     let mut service = Service::start(SLOW, None);
     service.until("the first minute's messages", |s| s.sent().len() == 2);
-    for (by, back) in [(Elapsed::hours(1), Elapsed(-Elapsed::hours(1).0)), (Elapsed(-Elapsed::hours(1).0), Elapsed::hours(1))] {
+    for (by, back) in [
+        (Elapsed::hours(1), Elapsed(-Elapsed::hours(1).0)),
+        (Elapsed(-Elapsed::hours(1).0), Elapsed::hours(1)),
+    ] {
         service.told.0.lock().unwrap().clear();
         service.world.jump(by);
-        service.until("a message about the clock", |s| s.told.has("nothing is decided or sent until it is put right"));
+        service.until("a message about the clock", |s| {
+            s.told
+                .has("nothing is decided or sent until it is put right")
+        });
         // Several rounds of scheduler and sender.
         std::thread::sleep(Duration::from_millis(1_500));
-        assert_eq!(service.sent().len(), 2, "no fresh minute, no early follow-up");
+        assert_eq!(
+            service.sent().len(),
+            2,
+            "no fresh minute, no early follow-up"
+        );
         service.world.jump(back);
-        service.until("a message that it is right", |s| s.told.has("the clock is right again"));
+        service.until("a message that it is right", |s| {
+            s.told.has("the clock is right again")
+        });
     }
     // A clock that is off by less than a minute is believed: the next minute comes soon.
     service.world.jump(Elapsed::seconds(50));
@@ -190,11 +252,15 @@ const SERIES: &str = "template first \"a\" template second \"b\"
 /// Nobody can connect to the database for a while. The service says so and goes on by itself.
 #[test]
 fn a_database_that_is_gone_is_waited_for() {
-    let Some(url) = postgres::database() else { return };
+    let Some(url) = postgres::database() else {
+        return;
+    };
     let mut service = Service::start(SERIES, Some(&url));
     service.until("the first messages", |s| s.sent().len() == 5);
     postgres::lock_out(&url, true);
-    service.until("a message about the database", |s| s.told.has("could not be reached") || s.told.has("the ledger's database"));
+    service.until("a message about the database", |s| {
+        s.told.has("could not be reached") || s.told.has("the ledger's database")
+    });
     // Longer than the follow-up was to wait.
     std::thread::sleep(Duration::from_secs(4));
     assert_eq!(service.sent().len(), 5, "nothing without the ledger");
@@ -209,7 +275,9 @@ fn a_full_disk_is_waited_for() {
     let mut service = Service::start(SERIES, None);
     service.until("the first messages", |s| s.sent().len() == 5);
     service.world.full.store(true, Ordering::SeqCst);
-    service.until("a message about the disk", |s| s.told.has("the disk is full") && s.told.has("free some space"));
+    service.until("a message about the disk", |s| {
+        s.told.has("the disk is full") && s.told.has("free some space")
+    });
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(service.sent().len(), 5, "nothing without the ledger");
     service.world.full.store(false, Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! The store on disk: what goes in comes out, what is damaged is refused, what fails changes nothing.
+//! The store on disk: what goes in comes out, what is damaged is refused, what fails changes
+//! nothing.
 
 use proptest::prelude::*;
 use std::fs;
@@ -6,10 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tagcast::base::world::{SimulatedWorld, World};
-use tagcast::base::{Bitmap, Calendar, Date, Elapsed, EnumType, Instant, Place, Schema, TagSchema, TimeOfDay, Type, Value, Zone};
+use tagcast::base::{
+    Bitmap, Calendar, Date, Elapsed, EnumType, Instant, Place, Schema, TagSchema, TimeOfDay, Type,
+    Value, Zone,
+};
 use tagcast::store::export::Export;
 use tagcast::store::import::TagImport;
-use tagcast::store::{Column, ColumnBuilder, ColumnStats, Snapshot, SnapshotBuilder, Store, StoreError};
+use tagcast::store::{
+    Column, ColumnBuilder, ColumnStats, Snapshot, SnapshotBuilder, Store, StoreError,
+};
 
 fn world() -> Arc<SimulatedWorld> {
     Arc::new(SimulatedWorld::at(Instant(1_800_000_000_000_000)))
@@ -27,12 +33,17 @@ fn column(ty: Type, values: &[Option<Value>]) -> Column {
 
 fn put(store: &Store, name: &str, values: &[Option<Value>]) {
     let mut writer = store.writer().unwrap();
-    writer.put_tag(&tag(name, Type::Money), None, &column(Type::Money, values)).unwrap();
+    writer
+        .put_tag(&tag(name, Type::Money), None, &column(Type::Money, values))
+        .unwrap();
     writer.commit().unwrap();
 }
 
 fn files(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -40,13 +51,21 @@ fn files(dir: &Path) -> Vec<String> {
 #[test]
 fn a_tag_is_replaced_and_readers_keep_theirs() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(Store::open(dir.path(), world()), Err(StoreError::NoStore(_))));
+    assert!(matches!(
+        Store::open(dir.path(), world()),
+        Err(StoreError::NoStore(_))
+    ));
     let store = Store::create_or_open(dir.path(), world()).unwrap();
     put(&store, "total", &[Some(Value::Money(5)), None]);
     let before = store.snapshot().unwrap();
     put(&store, "total", &[None, Some(Value::Money(-1))]);
-    let after = Store::open(dir.path(), world()).unwrap().snapshot().unwrap();
-    let values = |s: &tagcast::store::Snapshot| [0, 1, 2].map(|row| s.tag("total").unwrap().unwrap().value(row));
+    let after = Store::open(dir.path(), world())
+        .unwrap()
+        .snapshot()
+        .unwrap();
+    let values = |s: &tagcast::store::Snapshot| {
+        [0, 1, 2].map(|row| s.tag("total").unwrap().unwrap().value(row))
+    };
     assert_eq!(values(&before), [Some(Value::Money(5)), None, None]);
     assert_eq!(values(&after), [None, Some(Value::Money(-1)), None]);
     assert_ne!(before.digest(), after.digest());
@@ -73,13 +92,19 @@ fn what_is_replaced_stays_for_two_changes_and_a_minute() {
     put(&store, "t", &[Some(Value::Money(4))]);
     assert_eq!(columns(), ["t.2.arrow", "t.3.arrow", "t.4.arrow"]);
     put(&store, "t", &[Some(Value::Money(5))]);
-    assert_eq!(columns(), ["t.2.arrow", "t.3.arrow", "t.4.arrow", "t.5.arrow"]); // Two changes, but no minute since `t.2` was replaced.
+    assert_eq!(
+        columns(),
+        ["t.2.arrow", "t.3.arrow", "t.4.arrow", "t.5.arrow"]
+    ); // Two changes, but no minute since `t.2` was replaced.
     later(59);
     drop(store.writer().unwrap());
     assert_eq!(columns().len(), 4);
     later(2);
     put(&store, "t", &[Some(Value::Money(6))]);
-    assert_eq!(columns(), ["t.4.arrow", "t.5.arrow", "t.6.arrow"].map(String::from)[..]);
+    assert_eq!(
+        columns(),
+        ["t.4.arrow", "t.5.arrow", "t.6.arrow"].map(String::from)[..]
+    );
 }
 
 #[test]
@@ -96,11 +121,20 @@ fn a_snapshot_outlives_its_files() {
     }
     // Nothing of them was read before.
     let value = |s: &Snapshot, name: &str, row| s.tag(name).unwrap().unwrap().value(row);
-    assert_eq!([0, 1].map(|row| value(&before, "t", row)), [Some(Value::Money(1)), None]);
-    assert_eq!([0, 1].map(|row| value(&after, "t", row)), [None, Some(Value::Money(2))]);
+    assert_eq!(
+        [0, 1].map(|row| value(&before, "t", row)),
+        [Some(Value::Money(1)), None]
+    );
+    assert_eq!(
+        [0, 1].map(|row| value(&after, "t", row)),
+        [None, Some(Value::Money(2))]
+    );
     before.intact().unwrap();
     // What has not changed is read once for both.
-    assert!(std::ptr::eq(before.tag("same").unwrap().unwrap(), after.tag("same").unwrap().unwrap()));
+    assert!(std::ptr::eq(
+        before.tag("same").unwrap().unwrap(),
+        after.tag("same").unwrap().unwrap()
+    ));
     assert!(Arc::ptr_eq(&store.snapshot().unwrap(), &after));
 }
 
@@ -119,7 +153,10 @@ fn readers_of_other_stores_never_miss_a_file_while_writers_replace_it() {
                     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                         let other = Store::open(dir.path(), world.clone()).unwrap();
                         let snapshot = other.snapshot().unwrap();
-                        let Some(Value::Money(n)) = snapshot.tag("t").unwrap().unwrap().value(0) else { panic!("no value") };
+                        let Some(Value::Money(n)) = snapshot.tag("t").unwrap().unwrap().value(0)
+                        else {
+                            panic!("no value")
+                        };
                         assert!(n >= newest);
                         (reads, newest) = (reads + 1, n);
                     }
@@ -143,7 +180,10 @@ fn one_writer_at_a_time() {
     let first = store.writer().unwrap();
     let second = store.writer().err().unwrap();
     assert!(matches!(&second, StoreError::Busy(lock) if lock.ends_with("lock")));
-    assert!(second.en().contains("another tagcast is writing"), "{second}");
+    assert!(
+        second.en().contains("another tagcast is writing"),
+        "{second}"
+    );
     drop(first);
     store.writer().unwrap();
 }
@@ -153,7 +193,13 @@ fn an_uncommitted_change_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create_or_open(dir.path(), world()).unwrap();
     let mut writer = store.writer().unwrap();
-    writer.put_tag(&tag("t", Type::Bool), None, &column(Type::Bool, &[Some(Value::Bool(true))])).unwrap();
+    writer
+        .put_tag(
+            &tag("t", Type::Bool),
+            None,
+            &column(Type::Bool, &[Some(Value::Bool(true))]),
+        )
+        .unwrap();
     assert_eq!(files(&dir.path().join("tags")).len(), 2);
     drop(writer);
     assert_eq!(files(&dir.path().join("tags")), [""; 0]);
@@ -161,7 +207,9 @@ fn an_uncommitted_change_leaves_nothing() {
 }
 
 fn enum_of(count: usize) -> Type {
-    Type::Enum(Arc::new(EnumType { members: (0..count).map(|i| format!("成员 {i}|\"")).collect() }))
+    Type::Enum(Arc::new(EnumType {
+        members: (0..count).map(|i| format!("成员 {i}|\"")).collect(),
+    }))
 }
 
 fn set_of(of: Type) -> Type {
@@ -170,7 +218,10 @@ fn set_of(of: Type) -> Type {
 
 /// Every type that a tag can have, in every form of storage.
 fn types() -> Vec<Type> {
-    let int = |lo, hi| Type::Int { lo: Some(lo), hi: Some(hi) };
+    let int = |lo, hi| Type::Int {
+        lo: Some(lo),
+        hi: Some(hi),
+    };
     vec![
         Type::Bool,
         int(-128, 127),
@@ -205,24 +256,56 @@ fn types() -> Vec<Type> {
 fn extremes(ty: &Type) -> Vec<Value> {
     match ty {
         Type::Bool => vec![Value::Bool(false), Value::Bool(true)],
-        Type::Int { lo, hi } => vec![Value::Int(lo.unwrap_or(i64::MIN)), Value::Int(hi.unwrap_or(i64::MAX))],
-        Type::Number => vec![Value::Number(f64::MIN), Value::Number(f64::MAX), Value::Number(f64::MIN_POSITIVE), Value::Number(-0.0)],
+        Type::Int { lo, hi } => vec![
+            Value::Int(lo.unwrap_or(i64::MIN)),
+            Value::Int(hi.unwrap_or(i64::MAX)),
+        ],
+        Type::Number => vec![
+            Value::Number(f64::MIN),
+            Value::Number(f64::MAX),
+            Value::Number(f64::MIN_POSITIVE),
+            Value::Number(-0.0),
+        ],
         Type::Ratio => vec![Value::Ratio(0.0), Value::Ratio(1.0), Value::Ratio(0.3)],
         Type::Money => vec![Value::Money(i64::MIN), Value::Money(i64::MAX)],
         Type::Text { max: Some(_) } => vec![Value::text("三个字")],
-        Type::Text { max: None } | Type::Address(_) => vec![Value::text(""), Value::text("a\n\"b\",\0c🎉")],
+        Type::Text { max: None } | Type::Address(_) => {
+            vec![Value::text(""), Value::text("a\n\"b\",\0c🎉")]
+        }
         Type::Enum(of) => vec![Value::Enum(0), Value::Enum(of.members.len() as u16 - 1)],
         Type::Set(of) => vec![Value::Set([].into()), Value::Set(extremes(of).into())],
         Type::Date => vec![Value::Date(Date(i32::MIN)), Value::Date(Date(i32::MAX))],
         Type::Time => vec![Value::Time(TimeOfDay(0)), Value::Time(TimeOfDay(86_399))],
-        Type::Instant => vec![Value::Instant(Instant(i64::MIN)), Value::Instant(Instant(i64::MAX))],
-        Type::Elapsed => vec![Value::Elapsed(Elapsed(i64::MIN)), Value::Elapsed(Elapsed(i64::MAX))],
+        Type::Instant => vec![
+            Value::Instant(Instant(i64::MIN)),
+            Value::Instant(Instant(i64::MAX)),
+        ],
+        Type::Elapsed => vec![
+            Value::Elapsed(Elapsed(i64::MIN)),
+            Value::Elapsed(Elapsed(i64::MAX)),
+        ],
         Type::Calendar => {
-            let ends = [(i32::MIN, i32::MAX), (i32::MAX, i32::MIN), (-1, -1), (0, -1), (-1, 0)];
-            ends.map(|(months, days)| Value::Calendar(Calendar { months, days })).to_vec()
+            let ends = [
+                (i32::MIN, i32::MAX),
+                (i32::MAX, i32::MIN),
+                (-1, -1),
+                (0, -1),
+                (-1, 0),
+            ];
+            ends.map(|(months, days)| Value::Calendar(Calendar { months, days }))
+                .to_vec()
         }
         Type::Distance => vec![Value::Distance(0.0), Value::Distance(f64::MAX)],
-        Type::Place => vec![Value::Place(Place { lat: -90.0, lon: -180.0 }), Value::Place(Place { lat: 90.0, lon: 180.0 })],
+        Type::Place => vec![
+            Value::Place(Place {
+                lat: -90.0,
+                lon: -180.0,
+            }),
+            Value::Place(Place {
+                lat: 90.0,
+                lon: 180.0,
+            }),
+        ],
     }
 }
 
@@ -230,14 +313,19 @@ fn written_and_read(name: &str, ty: &Type, values: &[Option<Value>]) -> Vec<Opti
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create_or_open(dir.path(), world()).unwrap();
     let mut writer = store.writer().unwrap();
-    writer.put_tag(&tag(name, ty.clone()), None, &column(ty.clone(), values)).unwrap();
+    writer
+        .put_tag(&tag(name, ty.clone()), None, &column(ty.clone(), values))
+        .unwrap();
     writer.commit().unwrap();
     let snapshot = store.snapshot().unwrap();
     let column = snapshot.tag(name).unwrap().unwrap();
     let stats = snapshot.column_stats(name).unwrap().unwrap();
     assert_eq!(*stats, ColumnStats::of(column.stored().0));
     assert_eq!(stats.known(), values.iter().flatten().count());
-    assert_eq!((&column.ty, column.len(), column.is_valid(values.len())), (ty, values.len(), false));
+    assert_eq!(
+        (&column.ty, column.len(), column.is_valid(values.len())),
+        (ty, values.len(), false)
+    );
     (0..values.len()).map(|row| column.value(row)).collect()
 }
 
@@ -247,9 +335,19 @@ fn extremes_of_every_type_come_back_from_disk() {
         let mut values: Vec<Option<Value>> = extremes(&ty).into_iter().map(Some).collect();
         values.insert(1, None);
         values.push(None);
-        assert_eq!(written_and_read("a/b..c", &ty, &values), values, "{}", ty.describe());
+        assert_eq!(
+            written_and_read("a/b..c", &ty, &values),
+            values,
+            "{}",
+            ty.describe()
+        );
         assert_eq!(written_and_read("空", &ty, &[]), [], "{}", ty.describe());
-        assert_eq!(written_and_read("t", &ty, &[None, None]), [None, None], "{}", ty.describe());
+        assert_eq!(
+            written_and_read("t", &ty, &[None, None]),
+            [None, None],
+            "{}",
+            ty.describe()
+        );
     }
 }
 
@@ -258,16 +356,29 @@ fn value(ty: &Type) -> BoxedStrategy<Value> {
     match ty.clone() {
         Type::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Type::Int { lo, hi } => {
-            let (lo, hi) = (lo.unwrap_or(i64::MIN).max(-(10i64.pow(17))), hi.unwrap_or(i64::MAX).min(10i64.pow(17)));
+            let (lo, hi) = (
+                lo.unwrap_or(i64::MIN).max(-(10i64.pow(17))),
+                hi.unwrap_or(i64::MAX).min(10i64.pow(17)),
+            );
             (lo..=hi).prop_map(Value::Int).boxed()
         }
-        Type::Number => any::<f64>().prop_filter("finite", |f| f.is_finite()).prop_map(Value::Number).boxed(),
+        Type::Number => any::<f64>()
+            .prop_filter("finite", |f| f.is_finite())
+            .prop_map(Value::Number)
+            .boxed(),
         Type::Ratio => (0f32..=1.0).prop_map(Value::Ratio).boxed(),
-        Type::Money => (-(10i64.pow(17))..10i64.pow(17)).prop_map(Value::Money).boxed(),
+        Type::Money => (-(10i64.pow(17))..10i64.pow(17))
+            .prop_map(Value::Money)
+            .boxed(),
         Type::Text { max } => {
-            prop::string::string_regex(&format!("\\PC{{1,{}}}", max.unwrap_or(20))).unwrap().prop_map(|t| Value::text(&t)).boxed()
+            prop::string::string_regex(&format!("\\PC{{1,{}}}", max.unwrap_or(20)))
+                .unwrap()
+                .prop_map(|t| Value::text(&t))
+                .boxed()
         }
-        Type::Address(_) => "[a-zA-Z0-9_|,-]{1,20}".prop_map(|t| Value::text(&t)).boxed(),
+        Type::Address(_) => "[a-zA-Z0-9_|,-]{1,20}"
+            .prop_map(|t| Value::text(&t))
+            .boxed(),
         Type::Enum(of) => (0..of.members.len() as u16).prop_map(Value::Enum).boxed(),
         Type::Set(of) => prop::collection::vec(value(&of), 0..5)
             .prop_map(|items| {
@@ -277,13 +388,25 @@ fn value(ty: &Type) -> BoxedStrategy<Value> {
                 Value::Set(keyed.into_iter().map(|(_, v)| v).collect())
             })
             .boxed(),
-        Type::Date => (-700_000..2_900_000i32).prop_map(|d| Value::Date(Date(d))).boxed(),
-        Type::Time => (0..86_400u32).prop_map(|t| Value::Time(TimeOfDay(t))).boxed(),
-        Type::Instant => (-(6 * 10i64.pow(16))..2 * 10i64.pow(17)).prop_map(|t| Value::Instant(Instant(t))).boxed(),
-        Type::Elapsed => (-(10i64.pow(15))..10i64.pow(15)).prop_map(|t| Value::Elapsed(Elapsed(t))).boxed(),
-        Type::Calendar => (any::<i32>(), any::<i32>()).prop_map(|(months, days)| Value::Calendar(Calendar { months, days })).boxed(),
+        Type::Date => (-700_000..2_900_000i32)
+            .prop_map(|d| Value::Date(Date(d)))
+            .boxed(),
+        Type::Time => (0..86_400u32)
+            .prop_map(|t| Value::Time(TimeOfDay(t)))
+            .boxed(),
+        Type::Instant => (-(6 * 10i64.pow(16))..2 * 10i64.pow(17))
+            .prop_map(|t| Value::Instant(Instant(t)))
+            .boxed(),
+        Type::Elapsed => (-(10i64.pow(15))..10i64.pow(15))
+            .prop_map(|t| Value::Elapsed(Elapsed(t)))
+            .boxed(),
+        Type::Calendar => (any::<i32>(), any::<i32>())
+            .prop_map(|(months, days)| Value::Calendar(Calendar { months, days }))
+            .boxed(),
         Type::Distance => (0f64..1e9).prop_map(Value::Distance).boxed(),
-        Type::Place => (-90f64..=90.0, -180f64..=180.0).prop_map(|(lat, lon)| Value::Place(Place { lat, lon })).boxed(),
+        Type::Place => (-90f64..=90.0, -180f64..=180.0)
+            .prop_map(|(lat, lon)| Value::Place(Place { lat, lon }))
+            .boxed(),
     }
 }
 
@@ -298,14 +421,25 @@ fn key(v: &Value) -> (i64, String) {
 }
 
 fn rows() -> impl Strategy<Value = Vec<Vec<Option<Value>>>> {
-    let row: Vec<_> = types().iter().map(|ty| prop::option::of(value(ty))).collect();
+    let row: Vec<_> = types()
+        .iter()
+        .map(|ty| prop::option::of(value(ty)))
+        .collect();
     prop::collection::vec(row, 1..60)
 }
 
 /// One tag a type, all of them public so that they can be exported.
 fn all_types() -> Schema {
-    let types = types().into_iter().filter(|t| !matches!(t, Type::Address(_)));
-    Schema { tags: types.enumerate().map(|(i, ty)| tag(&format!("t{i}"), ty)).collect(), events: Vec::new() }
+    let types = types()
+        .into_iter()
+        .filter(|t| !matches!(t, Type::Address(_)));
+    Schema {
+        tags: types
+            .enumerate()
+            .map(|(i, ty)| tag(&format!("t{i}"), ty))
+            .collect(),
+        events: Vec::new(),
+    }
 }
 
 fn snapshot_of(schema: &Schema, rows: &[Vec<Option<Value>>]) -> Snapshot {

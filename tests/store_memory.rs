@@ -31,7 +31,13 @@ fn a_column_takes_memory_when_it_is_asked_for() {
         for n in 0..COLUMNS {
             let mut values = ColumnBuilder::new(&Type::Money);
             (0..ROWS).for_each(|row| values.push(Some(&Value::Money(row * n))));
-            writer.put_tag(&tag(&format!("t{n}")), None, &Column::new(Type::Money, values.finish(), None)).unwrap();
+            writer
+                .put_tag(
+                    &tag(&format!("t{n}")),
+                    None,
+                    &Column::new(Type::Money, values.finish(), None),
+                )
+                .unwrap();
         }
         writer.commit().unwrap();
     }
@@ -41,10 +47,22 @@ fn a_column_takes_memory_when_it_is_asked_for() {
     assert!(opened < 2_000_000, "opening took {opened} bytes");
     let column = snapshot.tag("t3").unwrap().unwrap();
     let made_ready = resident() - before;
-    assert!(made_ready < 4_000_000, "making a column ready took {made_ready} bytes");
-    assert_eq!((0..ROWS as usize).filter(|row| column.value(*row) == Some(Value::Money(*row as i64 * 3))).count(), ROWS as usize);
+    assert!(
+        made_ready < 4_000_000,
+        "making a column ready took {made_ready} bytes"
+    );
+    assert_eq!(
+        (0..ROWS as usize)
+            .filter(|row| column.value(*row) == Some(Value::Money(*row as i64 * 3)))
+            .count(),
+        ROWS as usize
+    );
     let read = resident() - before;
-    assert!((ROWS * 8 - 1_000_000..ROWS * 8 * 2).contains(&read), "reading a column of {} bytes took {read}", ROWS * 8);
+    assert!(
+        (ROWS * 8 - 1_000_000..ROWS * 8 * 2).contains(&read),
+        "reading a column of {} bytes took {read}",
+        ROWS * 8
+    );
     let stats = snapshot.column_stats("t5").unwrap().unwrap();
     assert_eq!((stats.blocks().len(), stats.known()), (245, ROWS as usize));
     assert!(resident() - before < read + 1_000_000);

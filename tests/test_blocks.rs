@@ -1,4 +1,5 @@
-//! `test` blocks: what each kind of expectation holds a program to, and what is told when it does not hold.
+//! `test` blocks: what each kind of expectation holds a program to, and what is told when it does
+//! not hold.
 
 mod support;
 
@@ -26,7 +27,8 @@ template more  "还有"
 template cart for cart_add { body "{event.sku}还在购物车里" }
 "#;
 
-/// Runs a program whose last item is one test: what does not hold, as `message / what happened instead`, a line each.
+/// Runs a program whose last item is one test: what does not hold, as `message / what happened
+/// instead`, a line each.
 #[track_caller]
 fn unmet(program: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
@@ -35,12 +37,22 @@ fn unmet(program: &str) -> Vec<String> {
     fs::write(&path, format!("{WORLD}\n{program}")).unwrap();
     let now = Zone::SHANGHAI.parse_instant("2030-03-01 09:00").unwrap();
     let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(now));
-    let options = ProjectOptions { now: Some("2030-03-01 09:00".into()), ..ProjectOptions::default() };
-    let project = Project::load(&[path], &options, world.as_ref()).unwrap_or_else(|e| panic!("{}", e.message.en));
+    let options = ProjectOptions {
+        now: Some("2030-03-01 09:00".into()),
+        ..ProjectOptions::default()
+    };
+    let project = Project::load(&[path], &options, world.as_ref())
+        .unwrap_or_else(|e| panic!("{}", e.message.en));
     assert!(!project.has_errors(), "{program}\n{:#?}", project.findings);
-    let [test] = &project.program.tests[..] else { panic!("one test") };
-    let unmet = testing::run_test(&project, test, now, &world).unwrap_or_else(|e| panic!("{}", e.message.en));
-    unmet.into_iter().map(|u| format!("{} / {}", u.message.en, u.instead.en)).collect()
+    let [test] = &project.program.tests[..] else {
+        panic!("one test")
+    };
+    let unmet = testing::run_test(&project, test, now, &world)
+        .unwrap_or_else(|e| panic!("{}", e.message.en));
+    unmet
+        .into_iter()
+        .map(|u| format!("{} / {}", u.message.en, u.instead.en))
+        .collect()
 }
 
 /// The same with the steps of a test; all of it must hold.
@@ -54,7 +66,9 @@ fn holds(campaigns: &str, steps: &str) {
 #[track_caller]
 fn fails(campaigns: &str, steps: &str, expectations: &[(&str, &str)]) {
     for (expectation, wanted) in expectations {
-        let unmet = unmet(&format!("{campaigns}\ntest \"t\" {{\n{steps}\n{expectation}\n}}\n"));
+        let unmet = unmet(&format!(
+            "{campaigns}\ntest \"t\" {{\n{steps}\n{expectation}\n}}\n"
+        ));
         assert_eq!(unmet.len(), 1, "{expectation}: {unmet:?}");
         assert!(unmet[0].contains(wanted), "{expectation}: {}", unmet[0]);
     }
@@ -100,23 +114,62 @@ fn what_does_not_hold_is_told_with_what_happened() {
         SHANGHAI,
         PEOPLE,
         &[
-            ("expect out matches shanghai", "`out` does not match `shanghai` / "),
+            (
+                "expect out matches shanghai",
+                "`out` does not match `shanghai` / ",
+            ),
             ("expect out matches shanghai", "Beijing"),
             // Unknown is not a match, and false is not unknown.
             ("expect open matches shanghai", "does not match"),
-            ("expect one unknown in shanghai", "`one` is not unknown in `shanghai`"),
-            ("expect poor unknown in shanghai", "`poor` is not unknown in `shanghai`"),
-            ("expect open unknown in shanghai because spent", "not because of `spent`"),
-            ("expect out receives template hello", "`out` does not receive `hello`"),
-            ("expect out receives template hello", "shanghai: not matched"),
+            (
+                "expect one unknown in shanghai",
+                "`one` is not unknown in `shanghai`",
+            ),
+            (
+                "expect poor unknown in shanghai",
+                "`poor` is not unknown in `shanghai`",
+            ),
+            (
+                "expect open unknown in shanghai because spent",
+                "not because of `spent`",
+            ),
+            (
+                "expect out receives template hello",
+                "`out` does not receive `hello`",
+            ),
+            (
+                "expect out receives template hello",
+                "shanghai: not matched",
+            ),
             ("expect open receives template hello", "shanghai: unknown"),
-            ("expect one receives template bye", "receives template hello at 2030-03-01 10:00 via sandbox.file"),
-            ("expect one receives template hello at 11:00", "receives template hello at 2030-03-01 10:00"),
-            ("expect one receives template hello at 2030-03-02 10:00", "receives template hello at 2030-03-01 10:00"),
-            ("expect one receives template hello via wecom.kf", "via sandbox.file"),
-            ("expect one receives nothing", "`one` receives something / receives template hello"),
-            ("expect shanghai reaches 2", "`shanghai` does not reach 2 / it reaches 1"),
-            ("expect shanghai reaches 0", "`shanghai` does not reach 0 / it reaches 1"),
+            (
+                "expect one receives template bye",
+                "receives template hello at 2030-03-01 10:00 via sandbox.file",
+            ),
+            (
+                "expect one receives template hello at 11:00",
+                "receives template hello at 2030-03-01 10:00",
+            ),
+            (
+                "expect one receives template hello at 2030-03-02 10:00",
+                "receives template hello at 2030-03-01 10:00",
+            ),
+            (
+                "expect one receives template hello via wecom.kf",
+                "via sandbox.file",
+            ),
+            (
+                "expect one receives nothing",
+                "`one` receives something / receives template hello",
+            ),
+            (
+                "expect shanghai reaches 2",
+                "`shanghai` does not reach 2 / it reaches 1",
+            ),
+            (
+                "expect shanghai reaches 0",
+                "`shanghai` does not reach 0 / it reaches 1",
+            ),
         ],
     );
 }
@@ -158,25 +211,52 @@ fn the_clock_runs_from_now_for_a_day_or_until_said() {
         ("2030-03-01 10:00", "now 2030-03-01 10:00", 1),
         ("2030-03-02 10:00", "now 2030-03-01 10:00", 1),
         ("2030-03-02 10:01", "now 2030-03-01 10:00", 0),
-        ("2030-03-02 10:01", "now 2030-03-01 10:00 until 2030-03-03 10:00", 1),
-        ("2030-03-01 12:00", "now 2030-03-01 10:00 until 2030-03-01 11:00", 0),
+        (
+            "2030-03-02 10:01",
+            "now 2030-03-01 10:00 until 2030-03-03 10:00",
+            1,
+        ),
+        (
+            "2030-03-01 12:00",
+            "now 2030-03-01 10:00 until 2030-03-01 11:00",
+            0,
+        ),
         // A time of day is the next one; without `now` the clock of the command.
         ("8:00", "now 2030-03-01 10:00", 1),
         ("11:00", "", 1),
         ("now", "now 2030-03-01 10:00", 1),
     ] {
-        holds(&at(due), &format!("{steps}\n{user}expect c reaches {reaches}"));
+        holds(
+            &at(due),
+            &format!("{steps}\n{user}expect c reaches {reaches}"),
+        );
     }
-    holds(&at("8:00"), &format!("now 2030-03-01 10:00\n{user}expect u receives template hello at 2030-03-02 08:00"));
+    holds(
+        &at("8:00"),
+        &format!(
+            "now 2030-03-01 10:00\n{user}expect u receives template hello at 2030-03-02 08:00"
+        ),
+    );
 }
 
 #[test]
 fn what_recurs_is_due_each_time() {
-    let daily = |again: &str| format!("campaign c {{ when vip send template hello every day at 10:00 again {again} }}");
+    let daily = |again: &str| {
+        format!("campaign c {{ when vip send template hello every day at 10:00 again {again} }}")
+    };
     let steps = "now 2030-03-01 09:00 until 2030-03-04 09:00\nuser u { vip: true }\n";
-    holds(&daily("always"), &format!("{steps}expect c reaches 3\nexpect u receives template hello at 2030-03-03 10:00"));
-    holds(&daily("never"), &format!("{steps}expect c reaches 1\nexpect u receives template hello at 2030-03-01 10:00"));
-    holds(&daily("after 2 days"), &format!("{steps}expect c reaches 2\nexpect u receives template hello at 2030-03-03 10:00"));
+    holds(
+        &daily("always"),
+        &format!("{steps}expect c reaches 3\nexpect u receives template hello at 2030-03-03 10:00"),
+    );
+    holds(
+        &daily("never"),
+        &format!("{steps}expect c reaches 1\nexpect u receives template hello at 2030-03-01 10:00"),
+    );
+    holds(
+        &daily("after 2 days"),
+        &format!("{steps}expect c reaches 2\nexpect u receives template hello at 2030-03-03 10:00"),
+    );
 }
 
 #[test]
@@ -199,14 +279,27 @@ fn days_counted_from_a_date_are_each_users_own() {
             expect c reaches 3"
         ),
     );
-    fails(campaign, steps, &[("expect b receives template hello at 2030-03-01 10:00", "receives template hello at 2030-03-04 10:00")]);
-    holds(&campaign.replace("before", "after"), &format!("{steps}expect b receives template hello at 2030-03-06 10:00"));
+    fails(
+        campaign,
+        steps,
+        &[(
+            "expect b receives template hello at 2030-03-01 10:00",
+            "receives template hello at 2030-03-04 10:00",
+        )],
+    );
+    holds(
+        &campaign.replace("before", "after"),
+        &format!("{steps}expect b receives template hello at 2030-03-06 10:00"),
+    );
 }
 
 #[test]
 fn times_of_day_are_each_users_own() {
-    let campaign =
-        |clauses: &str| format!("tag best_time time behavior\ncampaign c {{ when not (vip ?? false) send template hello {clauses} }}");
+    let campaign = |clauses: &str| {
+        format!(
+            "tag best_time time behavior\ncampaign c {{ when not (vip ?? false) send template hello {clauses} }}"
+        )
+    };
     let steps = "now 2030-03-01 09:00
         user a { best_time: 8:30 }
         user b { best_time: 20:15 }
@@ -216,14 +309,24 @@ fn times_of_day_are_each_users_own() {
         expect b receives template hello at 2030-03-01 20:15
         expect n receives template hello at 2030-03-01 18:00
         expect v receives nothing\n";
-    holds(&campaign("at best_time ?? 18:00"), &format!("{steps}{expects}expect c reaches 3"));
+    holds(
+        &campaign("at best_time ?? 18:00"),
+        &format!("{steps}{expects}expect c reaches 3"),
+    );
     let daily = campaign("every day at best_time ?? 18:00 again always");
-    holds(&daily, &format!("{}{expects}expect c reaches 6", steps.replacen("09:00", "09:00 until 2030-03-03 09:00", 1)));
+    holds(
+        &daily,
+        &format!(
+            "{}{expects}expect c reaches 6",
+            steps.replacen("09:00", "09:00 until 2030-03-03 09:00", 1)
+        ),
+    );
 }
 
 #[test]
 fn conditions_see_events_up_to_now_and_not_beyond() {
-    let c = "campaign c { when did(purchase, last 7 days) send template hello at 2030-03-01 10:00 }";
+    let c =
+        "campaign c { when did(purchase, last 7 days) send template hello at 2030-03-01 10:00 }";
     holds(
         c,
         "now 2030-03-01 09:00
@@ -275,9 +378,18 @@ policy { consent ok exclude region == \"Beijing\" \"not there\" }";
         c,
         steps,
         &[
-            ("expect silent receives nothing because excluded", "`silent` is not stopped by `excluded` / c: stopped by no_consent"),
-            ("expect poor receives nothing because no_consent", "`poor` is not stopped by `no_consent` / c: not matched"),
-            ("expect fine receives nothing because no_consent", "`fine` receives something"),
+            (
+                "expect silent receives nothing because excluded",
+                "`silent` is not stopped by `excluded` / c: stopped by no_consent",
+            ),
+            (
+                "expect poor receives nothing because no_consent",
+                "`poor` is not stopped by `no_consent` / c: not matched",
+            ),
+            (
+                "expect fine receives nothing because no_consent",
+                "`fine` receives something",
+            ),
         ],
     );
 }
@@ -306,7 +418,11 @@ test \"b\" {{ now 2030-03-01 09:00 user u {{ vip: true }} expect first reaches 1
     fs::write(dir.path().join("tagcast.toml"), "").unwrap();
     fs::write(dir.path().join("t.campaign"), format!("{WORLD}\n{both}")).unwrap();
     let (code, out, err) = run(dir.path(), &["test"]);
-    assert_eq!((code, out.as_str()), (0, "ok    a\nok    b\n2 passed, 0 failed\n"), "{err}");
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "ok    a\nok    b\n2 passed, 0 failed\n"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -351,8 +467,7 @@ fn choices_take_the_first_that_is_true() {
 
 // ------------------------------------------------------------------ triggers and follow-ups
 
-const RESCUE: &str =
-    "campaign rescue { on cart_add where price > ¥100 wait 30min unless purchase again after 7 days when everyone send template cart }";
+const RESCUE: &str = "campaign rescue { on cart_add where price > ¥100 wait 30min unless purchase again after 7 days when everyone send template cart }";
 
 #[test]
 fn a_trigger_waits_and_asks() {
@@ -383,7 +498,10 @@ fn a_trigger_waits_and_asks() {
         RESCUE,
         "now 2030-03-01 09:00\nuser u {}\nevent u cart_add { sku: \"a\", price: ¥200 } at 2030-03-01 10:00",
         &[
-            ("expect u receives template cart at 10:00", "receives template cart at 2030-03-01 10:30"),
+            (
+                "expect u receives template cart at 10:00",
+                "receives template cart at 2030-03-01 10:30",
+            ),
             ("expect u receives nothing", "receives something"),
         ],
     );
@@ -426,17 +544,33 @@ fn follow_ups_know_whether_the_goal_was_reached() {
         c,
         steps,
         &[
-            ("expect buyer receives template bye", "receives template more at 2030-03-02 10:00"),
-            ("expect gone receives template bye", "receives template hello at 2030-03-01 10:00"),
-            ("expect gone receives template more", "receives template hello at 2030-03-01 10:00"),
-            ("expect quiet_one receives template more", "receives template bye"),
+            (
+                "expect buyer receives template bye",
+                "receives template more at 2030-03-02 10:00",
+            ),
+            (
+                "expect gone receives template bye",
+                "receives template hello at 2030-03-01 10:00",
+            ),
+            (
+                "expect gone receives template more",
+                "receives template hello at 2030-03-01 10:00",
+            ),
+            (
+                "expect quiet_one receives template more",
+                "receives template bye",
+            ),
         ],
     );
 }
 
 #[test]
 fn a_repeated_event_and_what_it_does_to_the_wait() {
-    let on = |clause: &str, again: &str| format!("campaign c {{ on cart_add {clause} again {again} when everyone send template cart }}");
+    let on = |clause: &str, again: &str| {
+        format!(
+            "campaign c {{ on cart_add {clause} again {again} when everyone send template cart }}"
+        )
+    };
     let twice = "now 2030-03-01 09:00
   user u {}
   event u cart_add { sku: \"a\", price: ¥1 } at 2030-03-01 10:00
@@ -444,17 +578,56 @@ fn a_repeated_event_and_what_it_does_to_the_wait() {
   event u cart_add { sku: \"b\", price: ¥1 } at 2030-03-01 11:00
 ";
     for (clause, again, expected) in [
-        ("wait 30min", "never", "expect c reaches 1 expect u receives template cart at 10:30"),
-        ("wait 30min from last", "never", "expect c reaches 1 expect u receives template cart at 10:50"),
-        ("wait 30min", "always", "expect c reaches 3 expect u receives template cart at 10:50"),
-        ("wait 30min", "per event.sku", "expect c reaches 2 expect u receives template cart at 11:30"),
-        ("", "always", "expect c reaches 3 expect u receives template cart at 10:20"),
-        ("", "never", "expect c reaches 1 expect u receives template cart at 10:00"),
-        ("", "per event.sku", "expect c reaches 2 expect u receives template cart at 11:00"),
-        ("", "after 30min", "expect c reaches 2 expect u receives template cart at 11:00"),
-        ("where sku == \"b\"", "always", "expect c reaches 1 expect u receives template cart at 11:00"),
+        (
+            "wait 30min",
+            "never",
+            "expect c reaches 1 expect u receives template cart at 10:30",
+        ),
+        (
+            "wait 30min from last",
+            "never",
+            "expect c reaches 1 expect u receives template cart at 10:50",
+        ),
+        (
+            "wait 30min",
+            "always",
+            "expect c reaches 3 expect u receives template cart at 10:50",
+        ),
+        (
+            "wait 30min",
+            "per event.sku",
+            "expect c reaches 2 expect u receives template cart at 11:30",
+        ),
+        (
+            "",
+            "always",
+            "expect c reaches 3 expect u receives template cart at 10:20",
+        ),
+        (
+            "",
+            "never",
+            "expect c reaches 1 expect u receives template cart at 10:00",
+        ),
+        (
+            "",
+            "per event.sku",
+            "expect c reaches 2 expect u receives template cart at 11:00",
+        ),
+        (
+            "",
+            "after 30min",
+            "expect c reaches 2 expect u receives template cart at 11:00",
+        ),
+        (
+            "where sku == \"b\"",
+            "always",
+            "expect c reaches 1 expect u receives template cart at 11:00",
+        ),
     ] {
-        holds(&on(clause, again), &format!("{twice}{}", expected.replace(" expect", "\nexpect")));
+        holds(
+            &on(clause, again),
+            &format!("{twice}{}", expected.replace(" expect", "\nexpect")),
+        );
     }
 }
 
@@ -515,7 +688,10 @@ fn a_series_of_steps_by_name_and_time_of_day() {
         &[
             ("expect gone receives template bye", "does not receive"),
             ("expect buyer receives template more", "does not receive"),
-            ("expect u receives template bye at 2030-03-02 10:00", "receives template bye at 2030-03-03 09:00"),
+            (
+                "expect u receives template bye at 2030-03-02 10:00",
+                "receives template bye at 2030-03-03 09:00",
+            ),
         ],
     );
 }
@@ -569,23 +745,48 @@ fn the_command_says_where_what_and_ends_in_1() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     fs::write(d.join("tagcast.toml"), "").unwrap();
-    fs::write(d.join("t.campaign"), format!("{WORLD}\n{SHANGHAI}\ntest \"good\" {{ {PEOPLE} expect one matches shanghai }}\n")).unwrap();
-    fs::write(d.join("u.campaign"), format!("test \"bad\" {{\n{PEOPLE}\n  expect out receives template hello\n}}\n")).unwrap();
+    fs::write(
+        d.join("t.campaign"),
+        format!("{WORLD}\n{SHANGHAI}\ntest \"good\" {{ {PEOPLE} expect one matches shanghai }}\n"),
+    )
+    .unwrap();
+    fs::write(
+        d.join("u.campaign"),
+        format!("test \"bad\" {{\n{PEOPLE}\n  expect out receives template hello\n}}\n"),
+    )
+    .unwrap();
     let (code, out, err) = run(d, &["test"]);
     assert_eq!(code, 1, "{err}");
-    assert!(out.contains("ok    good\nFAILED  bad\n  ") && out.contains("u.campaign:9: `out` does not receive `hello`"), "{out}");
+    assert!(
+        out.contains("ok    good\nFAILED  bad\n  ")
+            && out.contains("u.campaign:9: `out` does not receive `hello`"),
+        "{out}"
+    );
     assert!(out.ends_with("1 passed, 1 failed\n"), "{out}");
     // Only the file that is given.
     let (code, out, _) = run(d, &["test", "t.campaign"]);
-    assert_eq!((code, out.as_str()), (0, "ok    good\n1 passed, 0 failed\n"));
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "ok    good\n1 passed, 0 failed\n")
+    );
     let (code, out, _) = run(d, &["test", "--lang", "zh"]);
     assert_eq!(code, 1);
-    assert!(out.contains("失败  bad") && out.contains("没有这样收到"), "{out}");
+    assert!(
+        out.contains("失败  bad") && out.contains("没有这样收到"),
+        "{out}"
+    );
     // Tests of a program with errors do not run.
-    fs::write(d.join("v.campaign"), "audience broken = regoin == \"Shanghai\"\n").unwrap();
+    fs::write(
+        d.join("v.campaign"),
+        "audience broken = regoin == \"Shanghai\"\n",
+    )
+    .unwrap();
     let (code, out, err) = run(d, &["test"]);
     assert_eq!(code, 1);
-    assert!(!out.contains("good") && err.contains("regoin"), "{out}{err}");
+    assert!(
+        !out.contains("good") && err.contains("regoin"),
+        "{out}{err}"
+    );
 }
 
 /// The tour of the language reference passes its own test, as it stands and in Chinese keywords.
@@ -594,17 +795,41 @@ fn the_tour_passes_its_test_in_both_languages() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     fs::write(d.join("tagcast.toml"), "").unwrap();
-    fs::copy(root().join("tests/programs/tour.campaign"), d.join("tour.campaign")).unwrap();
+    fs::copy(
+        root().join("tests/programs/tour.campaign"),
+        d.join("tour.campaign"),
+    )
+    .unwrap();
     for keywords in ["en", "zh"] {
-        let (code, _, err) = parts(tagcast(d).args(["fmt", "--keywords", keywords]).output().unwrap());
+        let (code, _, err) = parts(
+            tagcast(d)
+                .args(["fmt", "--keywords", keywords])
+                .output()
+                .unwrap(),
+        );
         assert_eq!(code, 0, "{err}");
         let (code, out, err) = run(d, &["test", "--now", "2027-11-01", "--lang", "en"]);
         assert_eq!(code, 0, "{keywords}: {out}{err}");
         assert!(out.ends_with("1 passed, 0 failed\n"), "{out}");
-        let (code, out, err) = run(d, &["check", "--now", "2027-11-01", "--fail-level", "note", "--lang", "en"]);
+        let (code, out, err) = run(
+            d,
+            &[
+                "check",
+                "--now",
+                "2027-11-01",
+                "--fail-level",
+                "note",
+                "--lang",
+                "en",
+            ],
+        );
         assert_eq!(code, 0, "{keywords}: {out}{err}");
     }
-    assert!(fs::read_to_string(d.join("tour.campaign")).unwrap().contains("活动 double11_shanghai"));
+    assert!(
+        fs::read_to_string(d.join("tour.campaign"))
+            .unwrap()
+            .contains("活动 double11_shanghai")
+    );
 }
 
 /// `all of`: a message on each channel, and one follow-up.

@@ -12,10 +12,31 @@ fn the_tour_checks_without_findings() {
     let mut findings = Findings::default();
     let file = sources.add("tour.campaign", text);
     let tree = parse(file, text, &mut findings);
-    let options = CheckOptions { now: Zone::SHANGHAI.parse_instant("2027-11-01"), ..CheckOptions::default() };
+    let options = CheckOptions {
+        now: Zone::SHANGHAI.parse_instant("2027-11-01"),
+        ..CheckOptions::default()
+    };
     let program = check(&sources, &[tree], &options, &mut findings);
-    let shown: Vec<String> = findings.sorted().into_iter().map(|f| format!("{}: {}", f.code.name, f.message.en)).collect();
+    let shown: Vec<String> = findings
+        .sorted()
+        .into_iter()
+        .map(|f| format!("{}: {}", f.code.name, f.message.en))
+        .collect();
     assert_eq!(shown, Vec::<String>::new());
-    assert_eq!((program.schema.tags.len(), program.schema.events.len(), program.audiences.len()), (12, 2, 2));
-    assert_eq!((program.tests.len(), program.tests[0].users.len(), program.tests[0].expects.len()), (1, 2, 3));
+    assert_eq!(
+        (
+            program.schema.tags.len(),
+            program.schema.events.len(),
+            program.audiences.len()
+        ),
+        (12, 2, 2)
+    );
+    assert_eq!(
+        (
+            program.tests.len(),
+            program.tests[0].users.len(),
+            program.tests[0].expects.len()
+        ),
+        (1, 2, 3)
+    );
 }

@@ -1,5 +1,5 @@
-//! What goes wrong around a hand-over: the disk is full, the database is gone, a worker stands still. Nothing is sent twice, no answer is
-//! lost, and the message says what to do.
+//! What goes wrong around a hand-over: the disk is full, the database is gone, a worker stands
+//! still. Nothing is sent twice, no answer is lost, and the message says what to do.
 
 #[path = "support/delivery.rs"]
 mod delivery;
@@ -31,8 +31,8 @@ use tagcast::program::typed::Channel as Name;
 
 // ------------------------------------------------------------------ a channel without keys
 
-/// Accepts everything, counts what it was handed, and lets something happen in the middle of a call. It knows no keys: an answer that is
-/// lost is unknown for ever.
+/// Accepts everything, counts what it was handed, and lets something happen in the middle of a
+/// call. It knows no keys: an answer that is lost is unknown for ever.
 struct Keyless {
     handed: AtomicUsize,
     during: Mutex<Box<dyn FnMut(usize) + Send>>,
@@ -40,7 +40,10 @@ struct Keyless {
 
 impl Keyless {
     fn new(during: impl FnMut(usize) + Send + 'static) -> Arc<Keyless> {
-        Arc::new(Keyless { handed: AtomicUsize::new(0), during: Mutex::new(Box::new(during)) })
+        Arc::new(Keyless {
+            handed: AtomicUsize::new(0),
+            during: Mutex::new(Box::new(during)),
+        })
     }
 
     fn handed(&self) -> usize {
@@ -48,7 +51,9 @@ impl Keyless {
     }
 
     fn send(&self, batch: &Batch) -> Reply {
-        let before = self.handed.fetch_add(batch.messages.len(), Ordering::SeqCst);
+        let before = self
+            .handed
+            .fetch_add(batch.messages.len(), Ordering::SeqCst);
         (self.during.lock().unwrap())(before / 20);
         accept_all(batch)
     }
@@ -76,25 +81,49 @@ impl<F: Fn(&Batch) -> Reply + Send + Sync> Channel for Twenty<F> {
 }
 
 fn accept_all(batch: &Batch) -> Reply {
-    Answer::Taken(batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() }).collect()).into()
+    Answer::Taken(
+        batch
+            .messages
+            .iter()
+            .map(|m| Verdict::Accepted { id: m.key.clone() })
+            .collect(),
+    )
+    .into()
 }
 
-fn carry<'l>(ledger: &'l mut Writer, channel: &Arc<Keyless>, world: Arc<dyn World>) -> CarryOut<&'l mut Writer> {
+fn carry<'l>(
+    ledger: &'l mut Writer,
+    channel: &Arc<Keyless>,
+    world: Arc<dyn World>,
+) -> CarryOut<&'l mut Writer> {
     let channel = channel.clone();
-    let twenty = Twenty(pack::endpoint("service_account", "chat").unwrap(), move |batch: &Batch| channel.send(batch));
-    CarryOut::new(ledger, Channels::all_by(Arc::new(twenty)), ids(&users(OF)), world)
+    let twenty = Twenty(
+        pack::endpoint("service_account", "chat").unwrap(),
+        move |batch: &Batch| channel.send(batch),
+    );
+    CarryOut::new(
+        ledger,
+        Channels::all_by(Arc::new(twenty)),
+        ids(&users(OF)),
+        world,
+    )
 }
 
 fn all_accepted(ledger: &Ledger, n: i64) {
     let report = &ledger.reports(None).unwrap()[0];
-    assert_eq!((report.planned, report.in_state(State::Accepted)), (n, n), "{report:?}");
+    assert_eq!(
+        (report.planned, report.in_state(State::Accepted)),
+        (n, n),
+        "{report:?}"
+    );
     assert!(ledger.stuck().unwrap().is_empty());
     verified(ledger);
 }
 
 // ------------------------------------------------------------------ a full disk
 
-/// A disk that may be full: then nothing can be written, but an answer in the room that the ballast has left.
+/// A disk that may be full: then nothing can be written, but an answer in the room that the ballast
+/// has left.
 struct Disk {
     clock: SimulatedWorld,
     full: AtomicBool,
@@ -106,7 +135,12 @@ struct Disk {
 impl Disk {
     fn of(place: &Place) -> Arc<Disk> {
         let ballast = place.ledger().with_extension("ballast");
-        Arc::new(Disk { clock: SimulatedWorld::at(at(DUE)), full: AtomicBool::new(false), broken: AtomicBool::new(false), ballast })
+        Arc::new(Disk {
+            clock: SimulatedWorld::at(at(DUE)),
+            full: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            ballast,
+        })
     }
 
     fn fill(&self, full: bool) {
@@ -124,15 +158,26 @@ impl World for Disk {
     }
 
     fn about_to_write(&self, what: &str) -> io::Result<()> {
-        let has_room = what == "answer" && !self.ballast.exists() && !self.broken.load(Ordering::SeqCst);
-        if self.full.load(Ordering::SeqCst) && !has_room { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        let has_room =
+            what == "answer" && !self.ballast.exists() && !self.broken.load(Ordering::SeqCst);
+        if self.full.load(Ordering::SeqCst) && !has_room {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn says_disk_full(result: Result<impl std::fmt::Debug, LedgerError>) {
     let message = result.unwrap_err().message();
-    assert!(message.en.contains("disk is full") && message.en.contains("free some space"), "{message:?}");
-    assert!(message.zh.contains("磁盘已满") && message.zh.contains("请腾出空间"), "{message:?}");
+    assert!(
+        message.en.contains("disk is full") && message.en.contains("free some space"),
+        "{message:?}"
+    );
+    assert!(
+        message.zh.contains("磁盘已满") && message.zh.contains("请腾出空间"),
+        "{message:?}"
+    );
 }
 
 #[test]
@@ -168,7 +213,10 @@ fn case_12_disk_full_at_an_answer_the_answer_is_kept() {
     // The second answer is written in the room of the ballast; then nothing more is handed over.
     says_disk_full(carry.up_to(at(DUE), &mut ()));
     assert_eq!(channel.handed(), 40);
-    assert_eq!(carry.ledger().reports(None).unwrap()[0].in_state(State::Accepted), 40);
+    assert_eq!(
+        carry.ledger().reports(None).unwrap()[0].in_state(State::Accepted),
+        40
+    );
     assert!(!disk.ballast.exists());
     disk.fill(false);
     carry.up_to(at(DUE), &mut ()).unwrap();
@@ -177,7 +225,8 @@ fn case_12_disk_full_at_an_answer_the_answer_is_kept() {
     all_accepted(&ledger, 60);
 }
 
-/// Where even that room is gone, an answer is kept in memory, and is not lost while the process lives.
+/// Where even that room is gone, an answer is kept in memory, and is not lost while the process
+/// lives.
 #[test]
 fn an_answer_that_cannot_be_written_at_all_waits() {
     let place = Place::new();
@@ -211,7 +260,11 @@ fn an_answer_in_the_spool_outlives_the_process() {
             self.0.unique()
         }
         fn about_to_write(&self, what: &str) -> io::Result<()> {
-            if what == "answer" { Err(io::Error::other("the disk makes trouble")) } else { Ok(()) }
+            if what == "answer" {
+                Err(io::Error::other("the disk makes trouble"))
+            } else {
+                Ok(())
+            }
         }
     }
     let place = Place::new();
@@ -220,7 +273,11 @@ fn an_answer_in_the_spool_outlives_the_process() {
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..60), &a.info()).unwrap();
     let channel = Keyless::new(|_| {});
-    assert!(carry(&mut ledger, &channel, world.clone()).up_to(at(DUE), &mut ()).is_err());
+    assert!(
+        carry(&mut ledger, &channel, world.clone())
+            .up_to(at(DUE), &mut ())
+            .is_err()
+    );
     let spool = place.ledger().with_extension("spool");
     let files = || std::fs::read_dir(&spool).unwrap().count();
     assert_eq!((channel.handed(), files()), (20, 1));
@@ -231,12 +288,15 @@ fn an_answer_in_the_spool_outlives_the_process() {
     let mut ledger = Ledger::open(place.at(), good.clone()).unwrap();
     assert_eq!(state(&ledger, 5, "a"), State::Accepted);
     assert_eq!(files(), 1);
-    carry(&mut ledger, &channel, good).up_to(at(DUE), &mut ()).unwrap();
+    carry(&mut ledger, &channel, good)
+        .up_to(at(DUE), &mut ())
+        .unwrap();
     assert_eq!(channel.handed(), 60);
     all_accepted(&ledger, 60);
 }
 
-/// A claim that could not be confirmed is given up by the one who made it: nothing of it left, so nobody has to be asked.
+/// A claim that could not be confirmed is given up by the one who made it: nothing of it left, so
+/// nobody has to be asked.
 #[test]
 fn a_claim_that_is_not_confirmed_is_planned_again() {
     struct Once(SimulatedWorld, AtomicBool);
@@ -249,7 +309,11 @@ fn a_claim_that_is_not_confirmed_is_planned_again() {
         }
         fn about_to_write(&self, what: &str) -> io::Result<()> {
             // The claim is committed by then.
-            if what == "highwater" && !self.1.swap(true, Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+            if what == "highwater" && !self.1.swap(true, Ordering::SeqCst) {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(())
+            }
         }
     }
     let place = Place::new();
@@ -272,11 +336,18 @@ fn case_12_on_a_small_disk() {
     let dir = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs -o size=72m tmpfs \"$TAGCAST_JOB_DIR\" || exit 77; exec \"$0\" --exact the_child --nocapture";
     let mut command = Command::new("unshare");
-    command.args(["-r", "-m", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
-    command.env("TAGCAST_JOB", "small disk").env("TAGCAST_JOB_DIR", dir.path()).stdin(Stdio::null());
+    command
+        .args(["-r", "-m", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap());
+    command
+        .env("TAGCAST_JOB", "small disk")
+        .env("TAGCAST_JOB_DIR", dir.path())
+        .stdin(Stdio::null());
     match command.output() {
         Ok(output) if output.status.success() => {}
-        Ok(output) if output.status.code() == Some(101) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+        Ok(output) if output.status.code() == Some(101) => {
+            panic!("{}", String::from_utf8_lossy(&output.stderr))
+        }
         other => eprintln!("left out, no disk of its own here: {other:?}"),
     }
 }
@@ -304,7 +375,10 @@ fn on_a_small_disk(dir: &Path) {
     // What was handed over has its answer, and nothing else is handed over.
     says_disk_full(carry.up_to(at(DUE), &mut ()));
     let report = &carry.ledger().reports(None).unwrap()[0];
-    assert_eq!((channel.handed(), report.in_state(State::Accepted)), (handed, handed as i64));
+    assert_eq!(
+        (channel.handed(), report.in_state(State::Accepted)),
+        (handed, handed as i64)
+    );
     std::fs::remove_file(filler).unwrap();
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(channel.handed(), 200);
@@ -315,7 +389,10 @@ fn on_a_small_disk(dir: &Path) {
 
 /// `None` when PostgreSQL is not installed.
 fn server_place() -> Option<Place> {
-    Some(Place { url: Some(postgres::database()?), ..Place::new() })
+    Some(Place {
+        url: Some(postgres::database()?),
+        ..Place::new()
+    })
 }
 
 /// Tries as the service does, again and again; some tries meet the dying connection.
@@ -350,19 +427,34 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
         assert!(!error.message().en.is_empty());
         assert_eq!(channel.handed(), 40);
     }
-    assert_eq!(std::fs::read_dir(place.dir.path().join("ledger.spool")).unwrap().count(), 1);
+    assert_eq!(
+        std::fs::read_dir(place.dir.path().join("ledger.spool"))
+            .unwrap()
+            .count(),
+        1
+    );
     postgres::lock_out(&url, false);
-    // Another worker takes the claim for unknown in the meantime; the answer settles it all the same.
+    // Another worker takes the claim for unknown in the meantime; the answer settles it all the
+    // same.
     let elsewhere = tempfile::tempdir().unwrap();
-    let there = tagcast::deliver::ledger::Place::Server { url, beside: elsewhere.path().into() };
+    let there = tagcast::deliver::ledger::Place::Server {
+        url,
+        beside: elsewhere.path().into(),
+    };
     drop(Ledger::join(&there, Arc::new(SimulatedWorld::at(at(DUE)))).unwrap());
     until_it_goes_well(&mut carry, at("2026-11-11 10:05"));
     assert_eq!(channel.handed(), 60, "no repeat");
-    assert_eq!(std::fs::read_dir(place.dir.path().join("ledger.spool")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(place.dir.path().join("ledger.spool"))
+            .unwrap()
+            .count(),
+        0
+    );
     all_accepted(&ledger, 60);
 }
 
-/// The same with a process that ends while the database is away, and a worker elsewhere that has taken its claim for unknown.
+/// The same with a process that ends while the database is away, and a worker elsewhere that has
+/// taken its claim for unknown.
 #[test]
 fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
     let Some(place) = server_place() else { return };
@@ -373,13 +465,29 @@ fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
     ledger.plan_run(&a.to(0..20), &a.info()).unwrap();
     let cut = url.clone();
     let channel = Keyless::new(move |_| postgres::lock_out(&cut, true));
-    assert!(carry(&mut ledger, &channel, world()).up_to(at(DUE), &mut ()).is_err());
+    assert!(
+        carry(&mut ledger, &channel, world())
+            .up_to(at(DUE), &mut ())
+            .is_err()
+    );
     drop(ledger);
     postgres::lock_out(&url, false);
     let elsewhere = tempfile::tempdir().unwrap();
-    let there = tagcast::deliver::ledger::Place::Server { url, beside: elsewhere.path().into() };
+    let there = tagcast::deliver::ledger::Place::Server {
+        url,
+        beside: elsewhere.path().into(),
+    };
     let worker = Ledger::join(&there, world()).unwrap();
-    assert_eq!(worker.stuck().unwrap().iter().filter(|s| !s.in_flight).count(), 1, "unknown");
+    assert_eq!(
+        worker
+            .stuck()
+            .unwrap()
+            .iter()
+            .filter(|s| !s.in_flight)
+            .count(),
+        1,
+        "unknown"
+    );
     let ledger = place.open();
     assert_eq!(channel.handed(), 20);
     all_accepted(&ledger, 20);
@@ -406,11 +514,20 @@ impl Line {
     fn send(&self, batch: &Batch) -> Reply {
         if let Fate::GivesUp(url) = &self.1 {
             postgres::lock_out(url, true);
-            return Answer::NotSent { reason: "given up".into() }.into();
+            return Answer::NotSent {
+                reason: "given up".into(),
+            }
+            .into();
         }
         for message in &batch.messages {
             if self.0.keys.lock().unwrap().insert(message.key.clone()) {
-                *self.0.got.lock().unwrap().entry(message.address.to_string()).or_default() += 1;
+                *self
+                    .0
+                    .got
+                    .lock()
+                    .unwrap()
+                    .entry(message.address.to_string())
+                    .or_default() += 1;
             }
         }
         if matches!(self.1, Fate::Dies) {
@@ -420,36 +537,60 @@ impl Line {
     }
 }
 
-/// That nothing was sent is worth nothing any more when others have taken the batch for unknown: one of them repeated it and died.
+/// That nothing was sent is worth nothing any more when others have taken the batch for unknown:
+/// one of them repeated it and died.
 #[test]
 fn a_late_word_that_nothing_was_sent_is_not_believed() {
     let Some(place) = server_place() else { return };
     let url = place.url.clone().unwrap();
-    let platform = Arc::new(Keyed { keys: Mutex::default(), got: Mutex::default() });
+    let platform = Arc::new(Keyed {
+        keys: Mutex::default(),
+        got: Mutex::default(),
+    });
     let channels = |fate: Fate| {
         let line = Line(platform.clone(), fate);
-        Channels::all_by(Arc::new(Twenty(pack::endpoint("sandbox", "file").unwrap(), move |batch: &Batch| line.send(batch))))
+        Channels::all_by(Arc::new(Twenty(
+            pack::endpoint("sandbox", "file").unwrap(),
+            move |batch: &Batch| line.send(batch),
+        )))
     };
     let world = |now: &str| -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(now))) };
     let mut ledger = place.open();
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..20), &a.info()).unwrap();
     let first = channels(Fate::GivesUp(url.clone()));
-    assert!(CarryOut::new(&mut ledger, first, ids(&users(OF)), world(DUE)).up_to(at(DUE), &mut ()).is_err());
+    assert!(
+        CarryOut::new(&mut ledger, first, ids(&users(OF)), world(DUE))
+            .up_to(at(DUE), &mut ())
+            .is_err()
+    );
     postgres::lock_out(&url, false);
     let elsewhere = tempfile::tempdir().unwrap();
-    let there = tagcast::deliver::ledger::Place::Server { url, beside: elsewhere.path().into() };
+    let there = tagcast::deliver::ledger::Place::Server {
+        url,
+        beside: elsewhere.path().into(),
+    };
     let (dies, then) = (channels(Fate::Dies), world("2026-11-11 10:02"));
     let killed = std::thread::spawn(move || {
         let mut worker = Ledger::join(&there, then.clone()).unwrap();
-        let _ = CarryOut::new(&mut worker, dies, ids(&users(OF)), then.clone()).up_to(then.now(), &mut ());
+        let _ = CarryOut::new(&mut worker, dies, ids(&users(OF)), then.clone())
+            .up_to(then.now(), &mut ());
     });
     assert!(killed.join().is_err(), "it dies");
     assert_eq!(platform.got.lock().unwrap().len(), 20);
     // The first comes back with its word.
-    let mut carry = CarryOut::new(&mut ledger, channels(Fate::Works), ids(&users(OF)), world("2026-11-11 10:05"));
+    let mut carry = CarryOut::new(
+        &mut ledger,
+        channels(Fate::Works),
+        ids(&users(OF)),
+        world("2026-11-11 10:05"),
+    );
     until_it_goes_well(&mut carry, at("2026-11-11 10:20"));
-    assert!(platform.got.lock().unwrap().values().all(|n| *n == 1), "{:?}", platform.got.lock().unwrap());
+    assert!(
+        platform.got.lock().unwrap().values().all(|n| *n == 1),
+        "{:?}",
+        platform.got.lock().unwrap()
+    );
     all_accepted(&ledger, 20);
 }
 
@@ -468,17 +609,33 @@ fn wechat(url: &str, world: &Arc<dyn World>, endpoint: &str) -> Arc<dyn Channel>
         ..Settings::default()
     };
     let all = channels::of_account(settings, &Http::new().unwrap(), world).unwrap();
-    all.into_iter().find(|(name, _)| *name == endpoint).unwrap().1
+    all.into_iter()
+        .find(|(name, _)| *name == endpoint)
+        .unwrap()
+        .1
 }
 
 fn by_wechat(place: &Place, endpoint: &str, n: u32) -> Decision {
     let mut decision = place.wanted("a").to(0..n);
     let group = &mut decision.messages[0];
-    group.channel = Name { account: "service_account".into(), platform: "service_account".into(), endpoint: endpoint.into() };
+    group.channel = Name {
+        account: "service_account".into(),
+        platform: "service_account".into(),
+        endpoint: endpoint.into(),
+    };
     group.addresses = (0..n).map(|i| format!("o{i}").into()).collect();
-    let parts = [("platform", "TM1"), ("field thing1", "会员专享"), ("field amount2", "¥50"), ("body", "满300减50")];
-    let parts = parts.iter().filter(|(name, _)| (*name == "body") == (endpoint == "chat"));
-    let text = tagcast::decide::decision::Rendered { parts: parts.map(|(n, t)| ((*n).into(), (*t).into())).collect() };
+    let parts = [
+        ("platform", "TM1"),
+        ("field thing1", "会员专享"),
+        ("field amount2", "¥50"),
+        ("body", "满300减50"),
+    ];
+    let parts = parts
+        .iter()
+        .filter(|(name, _)| (*name == "body") == (endpoint == "chat"));
+    let text = tagcast::decide::decision::Rendered {
+        parts: parts.map(|(n, t)| ((*n).into(), (*t).into())).collect(),
+    };
     group.contents = Contents::Same(Arc::new(text));
     decision
 }
@@ -508,28 +665,57 @@ impl Channel for StandsStill {
 }
 
 fn signal(process: u32, name: &str) {
-    assert!(Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(process.to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Runs this test binary again as a process of its own.
 fn job(name: &str, dir: &Path, more: &[(&str, &str)]) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "the_child", "--nocapture"]).env("TAGCAST_JOB", name).env("TAGCAST_JOB_DIR", dir);
-    command.envs(more.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+    command
+        .args(["--exact", "the_child", "--nocapture"])
+        .env("TAGCAST_JOB", name)
+        .env("TAGCAST_JOB_DIR", dir);
+    command
+        .envs(more.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// Not a test of its own: what [`job`] runs. Without a job it has nothing to do.
 #[test]
 fn the_child() {
-    let (Ok(job), Some(dir)) = (std::env::var("TAGCAST_JOB"), std::env::var_os("TAGCAST_JOB_DIR")) else { return };
-    let (dir, var) = (PathBuf::from(dir), |name: &str| std::env::var(name).unwrap());
+    let (Ok(job), Some(dir)) = (
+        std::env::var("TAGCAST_JOB"),
+        std::env::var_os("TAGCAST_JOB_DIR"),
+    ) else {
+        return;
+    };
+    let (dir, var) = (PathBuf::from(dir), |name: &str| {
+        std::env::var(name).unwrap()
+    });
     match job.as_str() {
         "small disk" => on_a_small_disk(&dir),
         "stands still" => {
             let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
-            let place = tagcast::deliver::ledger::Place::Server { url: var("TAGCAST_JOB_DB"), beside: dir };
+            let place = tagcast::deliver::ledger::Place::Server {
+                url: var("TAGCAST_JOB_DB"),
+                beside: dir,
+            };
             let mut worker = Ledger::join(&place, world.clone()).unwrap();
-            let inner = wechat(&var("TAGCAST_JOB_URL"), &world, &var("TAGCAST_JOB_ENDPOINT"));
+            let inner = wechat(
+                &var("TAGCAST_JOB_URL"),
+                &world,
+                &var("TAGCAST_JOB_ENDPOINT"),
+            );
             let channels = Channels::all_by(Arc::new(StandsStill(inner, AtomicBool::new(false))));
             let mut carry = CarryOut::new(&mut worker, channels, ids(&users(OF)), world);
             // Its connection is gone when it wakes up; it tries again, as `tagcast work` does.
@@ -540,25 +726,37 @@ fn the_child() {
     }
 }
 
-/// Case 5: a worker stands still between claim and request, longer than a request may begin after its claim; its connection ends, and
-/// others settle what it left. When it goes on, it sends nothing.
+/// Case 5: a worker stands still between claim and request, longer than a request may begin after
+/// its claim; its connection ends, and others settle what it left. When it goes on, it sends
+/// nothing.
 #[test]
 fn case_05_a_worker_that_stands_still_sends_nothing_when_it_wakes() {
     for (endpoint, settled) in [("template", State::Accepted), ("chat", State::Unknown)] {
         let Some(place) = server_place() else { return };
         let url = place.url.clone().unwrap();
         let server = Server::start(WeChat::new(APP, SECRET));
-        server.with(|p: &mut WeChat| p.windows.extend((0..20).map(|i| (format!("o{i}"), (9, i64::MAX)))));
+        server.with(|p: &mut WeChat| {
+            p.windows
+                .extend((0..20).map(|i| (format!("o{i}"), (9, i64::MAX))))
+        });
         let mut decider = place.open();
-        decider.plan_run(&by_wechat(&place, endpoint, 20), &place.wanted("a").info()).unwrap();
+        decider
+            .plan_run(&by_wechat(&place, endpoint, 20), &place.wanted("a").info())
+            .unwrap();
         drop(decider);
         let elsewhere = tempfile::tempdir().unwrap();
-        let more = [("TAGCAST_JOB_DB", &*url), ("TAGCAST_JOB_URL", &*server.url), ("TAGCAST_JOB_ENDPOINT", endpoint)];
+        let more = [
+            ("TAGCAST_JOB_DB", &*url),
+            ("TAGCAST_JOB_URL", &*server.url),
+            ("TAGCAST_JOB_ENDPOINT", endpoint),
+        ];
         let mut child = job("stands still", elsewhere.path(), &more);
         until("it stands still", || {
             assert_eq!(child.try_wait().unwrap(), None, "the worker ended");
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
-            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+            let stat =
+                std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('T'))
         });
         // Longer than five seconds since its claim.
         std::thread::sleep(Duration::from_millis(5_500));
@@ -566,16 +764,33 @@ fn case_05_a_worker_that_stands_still_sends_nothing_when_it_wakes() {
         let later: Arc<dyn World> = Arc::new(SimulatedWorld::at(at("2026-11-11 10:02")));
         let mut other = Ledger::join(place.at(), later.clone()).unwrap();
         let channels = Channels::all_by(wechat(&server.url, &later, endpoint));
-        CarryOut::new(&mut other, channels, ids(&users(OF)), later.clone()).up_to(later.now(), &mut ()).unwrap();
+        CarryOut::new(&mut other, channels, ids(&users(OF)), later.clone())
+            .up_to(later.now(), &mut ())
+            .unwrap();
         assert_eq!(state(&other, 7, "a"), settled, "{endpoint}");
-        let sent = server.requests(&format!("{}/send", if endpoint == "chat" { "custom" } else { endpoint }));
+        let sent = server.requests(&format!(
+            "{}/send",
+            if endpoint == "chat" {
+                "custom"
+            } else {
+                endpoint
+            }
+        ));
         assert_eq!(sent, if settled == State::Accepted { 20 } else { 0 });
         signal(child.id(), "CONT");
         assert!(child.wait().unwrap().success(), "{endpoint}");
-        assert_eq!(server.requests("/send"), sent, "{endpoint}: it sends nothing when it wakes");
+        assert_eq!(
+            server.requests("/send"),
+            sent,
+            "{endpoint}: it sends nothing when it wakes"
+        );
         assert!(server.received().values().all(|n| *n == 1));
         assert_eq!(state(&other, 7, "a"), settled, "{endpoint}");
-        assert_eq!(other.stuck().unwrap().len(), usize::from(settled == State::Unknown), "an unknown one is listed");
+        assert_eq!(
+            other.stuck().unwrap().len(),
+            usize::from(settled == State::Unknown),
+            "an unknown one is listed"
+        );
         verified(&other);
     }
 }

@@ -1,7 +1,9 @@
-//! What a person sees for each mistake: every `tests/ui/<area>/<name>.campaign` is checked and linted as a program of its own, and its
-//! findings are compared with `<name>.stderr` (English) and `<name>.zh.stderr` (Chinese, where the wording differs, which is always).
+//! What a person sees for each mistake: every `tests/ui/<area>/<name>.campaign` is checked and
+//! linted as a program of its own, and its findings are compared with `<name>.stderr` (English) and
+//! `<name>.zh.stderr` (Chinese, where the wording differs, which is always).
 //!
-//! A first line `# ui: --now 2027-11-01` sets the clock. `TAGCAST_BLESS=1 cargo test --test ui` writes what is seen now; read the diff.
+//! A first line `# ui: --now 2027-11-01` sets the clock. `TAGCAST_BLESS=1 cargo test --test ui`
+//! writes what is seen now; read the diff.
 
 mod support;
 
@@ -28,26 +30,50 @@ fn look_at(name: &str, bytes: &[u8], now: Option<Instant>) -> Checked {
     let text = parse::decode(id, bytes, &mut findings);
     let files: Vec<syntax::ast::File> = vec![parse::parse(id, &text, &mut findings)];
     sources.add(name, text);
-    let options = CheckOptions { now, store_schema: None };
+    let options = CheckOptions {
+        now,
+        store_schema: None,
+    };
     let program = check(&sources, &files, &options, &mut findings);
     if !findings.has_errors() {
-        lint::run(&lint::LintContext { sources: &sources, files: &files, program: &program, now }, &mut findings);
+        lint::run(
+            &lint::LintContext {
+                sources: &sources,
+                files: &files,
+                program: &program,
+                now,
+            },
+            &mut findings,
+        );
     }
-    Checked { sources, findings: findings.sorted() }
+    Checked {
+        sources,
+        findings: findings.sorted(),
+    }
 }
 
 fn now_of(text: &str) -> Option<Instant> {
     let directive = text.lines().next()?.strip_prefix("# ui: --now ")?;
-    Some(Zone::SHANGHAI.parse_instant(directive.trim()).expect("an instant in the directive"))
+    Some(
+        Zone::SHANGHAI
+            .parse_instant(directive.trim())
+            .expect("an instant in the directive"),
+    )
 }
 
 fn cases() -> Vec<PathBuf> {
     let mut out = Vec::new();
-    let mut areas: Vec<PathBuf> =
-        std::fs::read_dir(support::root().join("tests/ui")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    let mut areas: Vec<PathBuf> = std::fs::read_dir(support::root().join("tests/ui"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.is_dir())
+        .collect();
     areas.sort();
     for area in areas {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(area).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut files: Vec<PathBuf> = std::fs::read_dir(area)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         files.retain(|p| p.extension().is_some_and(|e| e == "campaign"));
         files.sort();
         out.extend(files);
@@ -62,7 +88,10 @@ fn compare(expected: &Path, seen: &str, failures: &mut Vec<String>) {
     }
     let wanted = std::fs::read_to_string(expected).unwrap_or_default();
     if wanted != seen {
-        failures.push(format!("{}\n--- expected\n{wanted}\n--- seen\n{seen}", expected.display()));
+        failures.push(format!(
+            "{}\n--- expected\n{wanted}\n--- seen\n{seen}",
+            expected.display()
+        ));
     }
 }
 
@@ -78,13 +107,28 @@ fn every_case_says_what_it_said() {
         let checked = look_at(&name, &bytes, now_of(&String::from_utf8_lossy(&bytes)));
         met.extend(checked.findings.iter().map(|f| f.code.name));
         for (lang, ending) in [(Lang::En, "stderr"), (Lang::Zh, "zh.stderr")] {
-            let seen = render(RenderFormat::Human, &checked.sources, &checked.findings, &|_| lang, false);
+            let seen = render(
+                RenderFormat::Human,
+                &checked.sources,
+                &checked.findings,
+                &|_| lang,
+                false,
+            );
             compare(&path.with_extension(ending), &seen, &mut failures);
         }
     }
-    assert!(failures.is_empty(), "{} cases differ; TAGCAST_BLESS=1 rewrites them\n{}", failures.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} cases differ; TAGCAST_BLESS=1 rewrites them\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
     // A file of 5 MiB is made by `tests/parse.rs` instead of being kept.
-    let missing: Vec<&str> = catalog::ALL.iter().map(|c| c.name).filter(|n| !met.contains(n) && *n != "too-large").collect();
+    let missing: Vec<&str> = catalog::ALL
+        .iter()
+        .map(|c| c.name)
+        .filter(|n| !met.contains(n) && *n != "too-large")
+        .collect();
     assert!(missing.is_empty(), "no case shows {missing:?}");
 }
 
@@ -93,7 +137,11 @@ fn every_case_says_what_it_said() {
 fn the_examples_of_every_page_hold() {
     for code in catalog::ALL {
         let blocks = support::code_blocks(code.page);
-        let campaigns: Vec<&String> = blocks.iter().filter(|b| b.0 == "campaign").map(|b| &b.2).collect();
+        let campaigns: Vec<&String> = blocks
+            .iter()
+            .filter(|b| b.0 == "campaign")
+            .map(|b| &b.2)
+            .collect();
         let now = Zone::SHANGHAI.parse_instant("2027-01-01");
         let names = |text: &str| look_at("page.campaign", text.as_bytes(), now).findings;
         if let Some(bad) = campaigns.first() {
@@ -112,7 +160,11 @@ fn the_examples_of_every_page_hold() {
                 .filter(|f| f.level == Level::Error || f.code.name == code.name)
                 .map(|f| (f.code.name, &f.message.en))
                 .collect();
-            assert!(wrong.is_empty(), "{}: the good example yields {wrong:?}", code.name);
+            assert!(
+                wrong.is_empty(),
+                "{}: the good example yields {wrong:?}",
+                code.name
+            );
         }
     }
 }
@@ -122,25 +174,49 @@ fn machine_formats_hold_what_they_promise() {
     let text = "tag age int 0..120 base\naudience a = agee > 18 and age = 3\n当年龄 > 3";
     let checked = look_at("规则 1.campaign", text.as_bytes(), None);
     assert!(checked.findings.len() >= 3);
-    let show = |format| render(format, &checked.sources, &checked.findings, &|_| Lang::En, false);
+    let show = |format| {
+        render(
+            format,
+            &checked.sources,
+            &checked.findings,
+            &|_| Lang::En,
+            false,
+        )
+    };
     let concise = show(RenderFormat::Concise);
-    assert!(concise.starts_with("规则 1.campaign:2:14: error[unknown-name]: "), "{concise}");
+    assert!(
+        concise.starts_with("规则 1.campaign:2:14: error[unknown-name]: "),
+        "{concise}"
+    );
     assert_eq!(concise.lines().count(), checked.findings.len());
     let json: serde_json::Value = serde_json::from_str(&show(RenderFormat::Json)).unwrap();
     assert_eq!(json[0]["place"]["start"]["column"], 14);
     assert_eq!(json[0]["name"], "unknown-name");
     let github = show(RenderFormat::Github);
-    assert!(github.lines().all(|l| l.starts_with("::error file=规则 1.campaign,line=")), "{github}");
+    assert!(
+        github
+            .lines()
+            .all(|l| l.starts_with("::error file=规则 1.campaign,line=")),
+        "{github}"
+    );
     let sarif: serde_json::Value = serde_json::from_str(&show(RenderFormat::Sarif)).unwrap();
-    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), checked.findings.len());
+    assert_eq!(
+        sarif["runs"][0]["results"].as_array().unwrap().len(),
+        checked.findings.len()
+    );
     // The published schema, where it is at hand.
     let schema = support::oracle().join("sarif-2.1.0.schema.json");
     match std::fs::read_to_string(&schema) {
         Ok(schema) => {
-            // One pattern of it holds a lone `]`, which only the lenient reading of regular expressions takes.
+            // One pattern of it holds a lone `]`, which only the lenient reading of regular
+            // expressions takes.
             let schema = schema.replace("{2}]?$", r"{2}\\]?$");
-            let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
-            let errors: Vec<String> = validator.iter_errors(&sarif).map(|e| e.to_string()).collect();
+            let validator =
+                jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+            let errors: Vec<String> = validator
+                .iter_errors(&sarif)
+                .map(|e| e.to_string())
+                .collect();
             assert!(errors.is_empty(), "{errors:?}");
         }
         Err(_) => println!("skipped: the SARIF schema is not here"),

@@ -1,5 +1,5 @@
-//! Several workers at one PostgreSQL ledger: what one has, no other takes; what a dead one had is unknown and settled; quotas and pauses hold
-//! for all of them together.
+//! Several workers at one PostgreSQL ledger: what one has, no other takes; what a dead one had is
+//! unknown and settled; quotas and pauses hold for all of them together.
 
 #[path = "support/delivery.rs"]
 mod delivery;
@@ -42,7 +42,12 @@ struct Line {
 
 impl Line {
     fn to(platform: &Arc<Platform>, dies: Option<(usize, bool)>, most: usize) -> Arc<Line> {
-        Arc::new(Line { platform: platform.clone(), dies, calls: Mutex::new(0), most })
+        Arc::new(Line {
+            platform: platform.clone(),
+            dies,
+            calls: Mutex::new(0),
+            most,
+        })
     }
 }
 
@@ -79,14 +84,20 @@ impl Channel for Line {
             }
         }
         assert!(dies.is_none(), "killed after the request");
-        let taken = batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() });
+        let taken = batch
+            .messages
+            .iter()
+            .map(|m| Verdict::Accepted { id: m.key.clone() });
         Answer::Taken(taken.collect()).into()
     }
 }
 
 /// `None` when PostgreSQL is not installed.
 fn place() -> Option<Place> {
-    Some(Place { url: Some(postgres::database()?), ..Place::new() })
+    Some(Place {
+        url: Some(postgres::database()?),
+        ..Place::new()
+    })
 }
 
 /// Carries out what is due with a worker of its own thread; whether it came through.
@@ -95,7 +106,9 @@ fn work(place: &Place, line: Arc<Line>, until: &'static str) -> thread::JoinHand
     thread::spawn(move || {
         let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
         let mut worker = Ledger::join(place, world.clone()).unwrap();
-        CarryOut::new(&mut worker, Channels::all_by(line), ids(&users(OF)), world).up_to(at(until), &mut ()).unwrap();
+        CarryOut::new(&mut worker, Channels::all_by(line), ids(&users(OF)), world)
+            .up_to(at(until), &mut ())
+            .unwrap();
     })
 }
 
@@ -104,26 +117,61 @@ fn four_workers_and_one_is_killed() {
     for after in [false, true] {
         let Some(place) = place() else { return };
         let mut decider = place.open();
-        let a = Wanted { of: 40_000, ..place.wanted("a") };
-        let b = Wanted { of: 40_000, ..place.wanted("b") };
-        decider.plan_runs(&[(&a.to(0..30_000), a.info()), (&b.to(0..10_000), b.info())]).unwrap();
+        let a = Wanted {
+            of: 40_000,
+            ..place.wanted("a")
+        };
+        let b = Wanted {
+            of: 40_000,
+            ..place.wanted("b")
+        };
+        decider
+            .plan_runs(&[(&a.to(0..30_000), a.info()), (&b.to(0..10_000), b.info())])
+            .unwrap();
         let platform = Arc::new(Platform::default());
-        let lines: Vec<_> = (0..4).map(|n| Line::to(&platform, (n == 2).then_some((2, after)), 512)).collect();
-        let threads: Vec<_> = lines.iter().map(|line| work(&place, line.clone(), DUE)).collect();
-        let died = threads.into_iter().map(|t| t.join().is_err()).filter(|died| *died).count();
+        let lines: Vec<_> = (0..4)
+            .map(|n| Line::to(&platform, (n == 2).then_some((2, after)), 512))
+            .collect();
+        let threads: Vec<_> = lines
+            .iter()
+            .map(|line| work(&place, line.clone(), DUE))
+            .collect();
+        let died = threads
+            .into_iter()
+            .map(|t| t.join().is_err())
+            .filter(|died| *died)
+            .count();
         assert_eq!(died, 1, "one worker is killed");
         // Whoever comes next settles what it left.
-        work(&place, Line::to(&platform, None, 512), DUE).join().unwrap();
+        work(&place, Line::to(&platform, None, 512), DUE)
+            .join()
+            .unwrap();
         let seen = platform.seen.lock().unwrap();
         assert_eq!(seen.accepted.len(), 40_000, "nothing lost");
-        let batches = postgres::number(place.url.as_ref().unwrap(), "SELECT count(*) FROM tagcast.batch");
-        assert_eq!(seen.calls as i64, batches + i64::from(after), "nothing is handed over twice but what was unknown");
+        let batches = postgres::number(
+            place.url.as_ref().unwrap(),
+            "SELECT count(*) FROM tagcast.batch",
+        );
+        assert_eq!(
+            seen.calls as i64,
+            batches + i64::from(after),
+            "nothing is handed over twice but what was unknown"
+        );
         let reports = decider.reports(None).unwrap();
-        assert!(reports.iter().all(|r| r.in_state(State::Accepted) == r.planned && r.finished_at.is_some()), "{reports:?}");
+        assert!(
+            reports
+                .iter()
+                .all(|r| r.in_state(State::Accepted) == r.planned && r.finished_at.is_some()),
+            "{reports:?}"
+        );
         assert!(decider.stuck().unwrap().is_empty());
         let verified = decider.verify().unwrap();
         assert_eq!(verified.problems, []);
-        assert!(verified.heads.len() >= 4, "a chain for each writer: {:?}", verified.heads);
+        assert!(
+            verified.heads.len() >= 4,
+            "a chain for each writer: {:?}",
+            verified.heads
+        );
     }
 }
 
@@ -132,19 +180,37 @@ fn four_workers_and_one_is_killed() {
 fn case_13_changed_byte_is_named_among_four_chains() {
     let Some(place) = place() else { return };
     let mut decider = place.open();
-    let a = Wanted { of: 20_000, ..place.wanted("a") };
+    let a = Wanted {
+        of: 20_000,
+        ..place.wanted("a")
+    };
     decider.plan_run(&a.to(0..20_000), &a.info()).unwrap();
     let platform = Arc::new(Platform::default());
-    let threads: Vec<_> = (0..3).map(|_| work(&place, Line::to(&platform, None, 256), DUE)).collect();
+    let threads: Vec<_> = (0..3)
+        .map(|_| work(&place, Line::to(&platform, None, 256), DUE))
+        .collect();
     threads.into_iter().for_each(|t| t.join().unwrap());
     verified(&decider);
     let url = place.url.as_ref().unwrap();
     let writers = postgres::number(url, "SELECT count(DISTINCT writer) FROM tagcast.audit");
     assert!(writers >= 3, "{writers}");
-    let n = postgres::number(url, "SELECT max(n) FROM tagcast.audit WHERE writer = 'worker 1' AND kind = 'claim'");
-    postgres::execute(url, &format!("UPDATE tagcast.audit SET payload = payload || ' ' WHERE writer = 'worker 1' AND n = {n}"));
+    let n = postgres::number(
+        url,
+        "SELECT max(n) FROM tagcast.audit WHERE writer = 'worker 1' AND kind = 'claim'",
+    );
+    postgres::execute(
+        url,
+        &format!(
+            "UPDATE tagcast.audit SET payload = payload || ' ' WHERE writer = 'worker 1' AND n = {n}"
+        ),
+    );
     let problems = decider.verify().unwrap().problems;
-    assert!(problems.iter().any(|p| p.en == format!("record {n} of worker 1 is not what was written")), "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .any(|p| p.en == format!("record {n} of worker 1 is not what was written")),
+        "{problems:?}"
+    );
 }
 
 /// Case 16: four workers share one quota of 60 a minute, also when one of them is killed.
@@ -155,17 +221,37 @@ fn case_16_a_quota_is_shared() {
     let program = delivery::program(
         "template T \"满300减50\" campaign slow { when everyone send template T at 2026-11-11 10:00 pace 60 per minute }",
     );
-    let slow = Wanted { program: &program, campaign: "slow", due: at(DUE), of: OF };
+    let slow = Wanted {
+        program: &program,
+        campaign: "slow",
+        due: at(DUE),
+        of: OF,
+    };
     decider.plan_run(&slow.to(0..300), &slow.info()).unwrap();
     let platform = Arc::new(Platform::default());
-    for (minute, until) in ["2026-11-11 10:00", "2026-11-11 10:01", "2026-11-11 10:02", "2026-11-11 10:04"].into_iter().enumerate() {
-        let lines = (0..4).map(|n| Line::to(&platform, (minute == 1 && n == 0).then_some((1, true)), 7));
+    for (minute, until) in [
+        "2026-11-11 10:00",
+        "2026-11-11 10:01",
+        "2026-11-11 10:02",
+        "2026-11-11 10:04",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let lines =
+            (0..4).map(|n| Line::to(&platform, (minute == 1 && n == 0).then_some((1, true)), 7));
         let threads: Vec<_> = lines.map(|line| work(&place, line, until)).collect();
         threads.into_iter().for_each(|t| drop(t.join()));
     }
-    work(&place, Line::to(&platform, None, 7), "2026-11-11 10:05").join().unwrap();
+    work(&place, Line::to(&platform, None, 7), "2026-11-11 10:05")
+        .join()
+        .unwrap();
     let seen = platform.seen.lock().unwrap();
-    assert!(seen.by_minute.values().all(|n| *n <= 60), "{:?}", seen.by_minute);
+    assert!(
+        seen.by_minute.values().all(|n| *n <= 60),
+        "{:?}",
+        seen.by_minute
+    );
     assert_eq!(seen.accepted.len(), 300);
     verified(&decider);
 }
@@ -191,7 +277,8 @@ impl World for Off {
     }
 }
 
-/// Windows are counted by the database's clock: machines whose own clocks are apart share them all the same.
+/// Windows are counted by the database's clock: machines whose own clocks are apart share them all
+/// the same.
 #[test]
 fn case_16_a_quota_is_shared_by_clocks_that_are_apart() {
     let Some(place) = place() else { return };
@@ -199,20 +286,33 @@ fn case_16_a_quota_is_shared_by_clocks_that_are_apart() {
     let program = delivery::program(
         "template T \"满300减50\" campaign slow { when everyone send template T at 2026-11-11 10:00 pace 60 per minute deadline 2h }",
     );
-    let slow = Wanted { program: &program, campaign: "slow", due: at(DUE), of: OF };
+    let slow = Wanted {
+        program: &program,
+        campaign: "slow",
+        due: at(DUE),
+        of: OF,
+    };
     let mut decision = slow.to(0..300);
     decision.messages[0].expires = at("2026-11-11 12:00");
     decider.plan_run(&decision, &slow.info()).unwrap();
     let platform = Arc::new(Platform::default());
     // At the same moment, by three clocks.
     for minutes in [0, 7, 30] {
-        let world: Arc<dyn World> = Arc::new(Off { time: SimulatedWorld::at(at(DUE)), by: Elapsed::minutes(minutes) });
+        let world: Arc<dyn World> = Arc::new(Off {
+            time: SimulatedWorld::at(at(DUE)),
+            by: Elapsed::minutes(minutes),
+        });
         let mut worker = Ledger::join(place.at(), world.clone()).unwrap();
         let channels = Channels::all_by(Line::to(&platform, None, 7));
         let now = world.now();
-        let carried = CarryOut::new(&mut worker, channels, ids(&users(OF)), world).up_to(now, &mut ()).unwrap();
+        let carried = CarryOut::new(&mut worker, channels, ids(&users(OF)), world)
+            .up_to(now, &mut ())
+            .unwrap();
         let seconds = carried.next.map(|next| next.since(now).0 / 1_000_000);
-        assert!(seconds.is_some_and(|wait| (0..=60).contains(&wait)), "{minutes}: {seconds:?}");
+        assert!(
+            seconds.is_some_and(|wait| (0..=60).contains(&wait)),
+            "{minutes}: {seconds:?}"
+        );
     }
     // The real clock passes while this runs: at most into the next minute.
     let sent = platform.seen.lock().unwrap().accepted.len();
@@ -225,8 +325,13 @@ fn case_10_a_database_that_does_not_sync_is_refused() {
     let Some(place) = place() else { return };
     let url = place.url.clone().unwrap();
     let (_, name) = url.rsplit_once("dbname=").unwrap();
-    postgres::execute(&url, &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
-    let Err(LedgerError::NotDurable { setting, .. }) = Ledger::open(place.at(), world()) else { panic!("it is refused") };
+    postgres::execute(
+        &url,
+        &format!("ALTER DATABASE {name} SET synchronous_commit = off"),
+    );
+    let Err(LedgerError::NotDurable { setting, .. }) = Ledger::open(place.at(), world()) else {
+        panic!("it is refused")
+    };
     assert_eq!(setting, "synchronous_commit = off");
 }
 
@@ -235,38 +340,58 @@ fn case_10_a_database_that_does_not_sync_is_refused() {
 fn case_15_a_decider_without_its_lock_writes_nothing() {
     let Some(place) = place() else { return };
     let mut first = place.open();
-    assert!(matches!(Ledger::open(place.at(), world()), Err(LedgerError::Busy(_))));
+    assert!(matches!(
+        Ledger::open(place.at(), world()),
+        Err(LedgerError::Busy(_))
+    ));
     postgres::cut(place.url.as_ref().unwrap());
     let mut second = place.open();
     let a = place.wanted("a");
     let error = first.plan_run(&a.to(0..10), &a.info()).unwrap_err();
-    assert!(error.message().en.contains("could not be reached") || error.message().en.contains("57P01"), "{error}");
+    assert!(
+        error.message().en.contains("could not be reached") || error.message().en.contains("57P01"),
+        "{error}"
+    );
     assert!(matches!(first.renew_if_lost(), Err(LedgerError::Busy(_))));
     second.plan_run(&a.to(0..10), &a.info()).unwrap();
     assert_eq!(second.reports(None).unwrap().len(), 1);
     recount(&second, &["a"]);
     drop((first, second));
-    // In the middle of the work, too: what the one who comes after counts is what happened to each user.
+    // In the middle of the work, too: what the one who comes after counts is what happened to each
+    // user.
     let names = ["a", "b"];
     for round in 0..4u32 {
         let mut decider = place.open();
         let of = place.wanted(names[round as usize % 2]);
-        let wanted = Wanted { due: Instant(of.due.0 + i64::from(round) * 3_600_000_000), ..of };
+        let wanted = Wanted {
+            due: Instant(of.due.0 + i64::from(round) * 3_600_000_000),
+            ..of
+        };
         let platform = Arc::new(Platform::default());
-        decider.plan_run(&wanted.to(round * 5..round * 5 + 60), &wanted.info()).unwrap();
+        decider
+            .plan_run(&wanted.to(round * 5..round * 5 + 60), &wanted.info())
+            .unwrap();
         let line = Line::to(&platform, (round % 2 == 1).then_some((2, round == 1)), 10);
-        let mut carry = CarryOut::new(&mut decider, Channels::all_by(line), ids(&users(OF)), world());
+        let mut carry = CarryOut::new(
+            &mut decider,
+            Channels::all_by(line),
+            ids(&users(OF)),
+            world(),
+        );
         if round == 2 {
             postgres::cut(place.url.as_ref().unwrap());
         }
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| carry.up_to(wanted.due, &mut ())));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            carry.up_to(wanted.due, &mut ())
+        }));
         postgres::cut(place.url.as_ref().unwrap());
         drop(decider);
         recount(&place.open(), &names);
     }
 }
 
-/// The database was gone for a moment: the process connects anew and goes on, and what was under way is settled.
+/// The database was gone for a moment: the process connects anew and goes on, and what was under
+/// way is settled.
 #[test]
 fn a_lost_connection_is_made_anew() {
     let Some(place) = place() else { return };
@@ -275,9 +400,18 @@ fn a_lost_connection_is_made_anew() {
     decider.plan_run(&a.to(0..100), &a.info()).unwrap();
     postgres::cut(place.url.as_ref().unwrap());
     let platform = Arc::new(Platform::default());
-    let mut carry = CarryOut::new(&mut decider, Channels::all_by(Line::to(&platform, None, 10)), ids(&users(OF)), world());
-    // The service tries again and again; how many of these meet the dying connection is the server's affair.
-    let tries = (0..5).map(|_| carry.up_to(at(DUE), &mut ())).take_while(Result::is_err).count();
+    let mut carry = CarryOut::new(
+        &mut decider,
+        Channels::all_by(Line::to(&platform, None, 10)),
+        ids(&users(OF)),
+        world(),
+    );
+    // The service tries again and again; how many of these meet the dying connection is the
+    // server's affair.
+    let tries = (0..5)
+        .map(|_| carry.up_to(at(DUE), &mut ()))
+        .take_while(Result::is_err)
+        .count();
     assert!(tries < 5, "never connected anew");
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), 100);
@@ -292,21 +426,38 @@ fn a_pause_holds_for_all_workers() {
     let a = place.wanted("a");
     decider.plan_run(&a.to(0..100), &a.info()).unwrap();
     let mut console = Console::open(place.at(), world()).unwrap().unwrap();
-    assert_eq!(console.pause(&Scope::Campaign("a".into()), "li", at(DUE)).unwrap(), 100);
+    assert_eq!(
+        console
+            .pause(&Scope::Campaign("a".into()), "li", at(DUE))
+            .unwrap(),
+        100
+    );
     let platform = Arc::new(Platform::default());
-    let run =
-        || (0..3).map(|_| work(&place, Line::to(&platform, None, 10), DUE)).collect::<Vec<_>>().into_iter().for_each(|t| t.join().unwrap());
+    let run = || {
+        (0..3)
+            .map(|_| work(&place, Line::to(&platform, None, 10), DUE))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|t| t.join().unwrap())
+    };
     run();
     assert_eq!(platform.seen.lock().unwrap().calls, 0);
-    assert!(console.resume(&Scope::Campaign("a".into()), "li", at(DUE)).unwrap());
+    assert!(
+        console
+            .resume(&Scope::Campaign("a".into()), "li", at(DUE))
+            .unwrap()
+    );
     run();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), 100);
-    let Ok(Some(reading)) = Ledger::open_existing(place.at()) else { panic!("a ledger") };
+    let Ok(Some(reading)) = Ledger::open_existing(place.at()) else {
+        panic!("a ledger")
+    };
     assert!(reading.is_at_work().unwrap() && !reading.is_fenced().unwrap());
     verified(&decider);
 }
 
-/// Case 11: a database that was put back from an old copy is behind the file that each process keeps.
+/// Case 11: a database that was put back from an old copy is behind the file that each process
+/// keeps.
 #[test]
 fn case_11_an_old_database_is_fenced() {
     let Some(place) = place() else { return };
@@ -314,14 +465,27 @@ fn case_11_an_old_database_is_fenced() {
     let a = place.wanted("a");
     decider.plan_run(&a.to(0..10), &a.info()).unwrap();
     let platform = Arc::new(Platform::default());
-    CarryOut::new(&mut decider, Channels::all_by(Line::to(&platform, None, 5)), ids(&users(OF)), world()).up_to(at(DUE), &mut ()).unwrap();
+    CarryOut::new(
+        &mut decider,
+        Channels::all_by(Line::to(&platform, None, 5)),
+        ids(&users(OF)),
+        world(),
+    )
+    .up_to(at(DUE), &mut ())
+    .unwrap();
     drop(decider);
     postgres::execute(
         place.url.as_ref().unwrap(),
         "DELETE FROM tagcast.audit WHERE seq >= (SELECT min(seq) FROM tagcast.audit WHERE kind = 'claim')",
     );
-    assert!(matches!(Ledger::open(place.at(), world()), Err(LedgerError::Fenced { .. })));
-    assert!(matches!(Ledger::join(place.at(), world()), Err(LedgerError::Fenced { .. })));
+    assert!(matches!(
+        Ledger::open(place.at(), world()),
+        Err(LedgerError::Fenced { .. })
+    ));
+    assert!(matches!(
+        Ledger::join(place.at(), world()),
+        Err(LedgerError::Fenced { .. })
+    ));
 }
 
 #[test]
@@ -331,18 +495,25 @@ fn claims_of_others_are_left_alone() {
     let a = place.wanted("a");
     decider.plan_run(&a.to(0..10), &a.info()).unwrap();
     let due = decider.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = decider.claim(due, 1..=5, &[], at(DUE)).unwrap() else { panic!("a claim") };
+    let Taken::Claim(claim) = decider.claim(due, 1..=5, &[], at(DUE)).unwrap() else {
+        panic!("a claim")
+    };
     // While the decider lives, its claim is its own, and the rest of its segment, too.
     let platform = Arc::new(Platform::default());
-    work(&place, Line::to(&platform, None, 5), DUE).join().unwrap();
+    work(&place, Line::to(&platform, None, 5), DUE)
+        .join()
+        .unwrap();
     assert_eq!(platform.seen.lock().unwrap().calls, 0);
     drop(claim);
     drop(decider);
-    work(&place, Line::to(&platform, None, 5), DUE).join().unwrap();
+    work(&place, Line::to(&platform, None, 5), DUE)
+        .join()
+        .unwrap();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), 10);
 }
 
-/// Case 33: two campaigns want each user's last slot at the same instant; who gets it does not depend on how many hand over.
+/// Case 33: two campaigns want each user's last slot at the same instant; who gets it does not
+/// depend on how many hand over.
 #[test]
 fn case_33_the_last_slot_with_one_two_and_four_workers() {
     use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
@@ -354,9 +525,16 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
     let mut seen = Vec::new();
     for workers in [1, 2, 4] {
         let Some(place) = place() else { return };
-        let place = Place { program: delivery::program(program), ..place };
+        let place = Place {
+            program: delivery::program(program),
+            ..place
+        };
         let snapshot = users(OF);
-        let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
+        let (tables, own, words) = (
+            Tables::default(),
+            MessageLog::default(),
+            ForbiddenWords::default(),
+        );
         let scope = Asking {
             snapshot: &snapshot,
             program: &place.program,
@@ -366,26 +544,54 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
             trigger: None,
             outcomes: None,
         };
-        let inputs = ["low", "high"].map(|c| DecideInput::scheduled(place.program.campaign_named(c).unwrap(), at(DUE), &scope, 7, &words));
+        let inputs = ["low", "high"].map(|c| {
+            DecideInput::scheduled(
+                place.program.campaign_named(c).unwrap(),
+                at(DUE),
+                &scope,
+                7,
+                &words,
+            )
+        });
         let mut decider = place.open();
         let decisions = decide_all(&inputs, &decider).unwrap();
         let wanted = place.wanted("low");
         let info = wanted.info();
-        decider.plan_runs(&decisions.iter().map(|d| (d, info.clone())).collect::<Vec<_>>()).unwrap();
+        decider
+            .plan_runs(
+                &decisions
+                    .iter()
+                    .map(|d| (d, info.clone()))
+                    .collect::<Vec<_>>(),
+            )
+            .unwrap();
         let platform = Arc::new(Platform::default());
-        let threads: Vec<_> = (0..workers).map(|_| work(&place, Line::to(&platform, None, 16), DUE)).collect();
+        let threads: Vec<_> = (0..workers)
+            .map(|_| work(&place, Line::to(&platform, None, 16), DUE))
+            .collect();
         threads.into_iter().for_each(|t| t.join().unwrap());
         assert_eq!(platform.seen.lock().unwrap().accepted.len(), OF as usize);
         let reports = decider.reports(None).unwrap();
         seen.push(
-            reports.iter().map(|r| (r.campaign.clone(), r.planned, r.in_state(State::Accepted), r.stopped.clone())).collect::<Vec<_>>(),
+            reports
+                .iter()
+                .map(|r| {
+                    (
+                        r.campaign.clone(),
+                        r.planned,
+                        r.in_state(State::Accepted),
+                        r.stopped.clone(),
+                    )
+                })
+                .collect::<Vec<_>>(),
         );
         verified(&decider);
     }
     assert!(seen.windows(2).all(|w| w[0] == w[1]), "{seen:?}");
 }
 
-/// Case 35 with processes: workers claim while the decider plans what matters more; each user gets one message, and the ledger says which.
+/// Case 35 with processes: workers claim while the decider plans what matters more; each user gets
+/// one message, and the ledger says which.
 #[test]
 fn case_35_slots_are_taken_while_workers_claim() {
     use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
@@ -395,19 +601,41 @@ fn case_35_slots_are_taken_while_workers_claim() {
         campaign low { when everyone send template T at 2026-11-11 10:00 }
         campaign high { when everyone send template T at 2026-11-11 10:00 priority 80 }";
     let Some(place) = place() else { return };
-    let place = Place { program: delivery::program(program), ..place };
+    let place = Place {
+        program: delivery::program(program),
+        ..place
+    };
     let mut decider = place.open();
     let low = place.wanted("low");
     decider.plan_run(&low.to(0..OF), &low.info()).unwrap();
     let platform = Arc::new(Platform::default());
-    let threads: Vec<_> = (0..3).map(|_| work(&place, Line::to(&platform, None, 3), DUE)).collect();
+    let threads: Vec<_> = (0..3)
+        .map(|_| work(&place, Line::to(&platform, None, 3), DUE))
+        .collect();
     let snapshot = users(OF);
-    let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
-    let scope =
-        Asking { snapshot: &snapshot, program: &place.program, tables: &tables, own: &own, now: at(DUE), trigger: None, outcomes: None };
+    let (tables, own, words) = (
+        Tables::default(),
+        MessageLog::default(),
+        ForbiddenWords::default(),
+    );
+    let scope = Asking {
+        snapshot: &snapshot,
+        program: &place.program,
+        tables: &tables,
+        own: &own,
+        now: at(DUE),
+        trigger: None,
+        outcomes: None,
+    };
     // As the decider does: whenever a claim came first, it decides anew.
     for _ in 0..10_000 {
-        let input = DecideInput::scheduled(place.program.campaign_named("high").unwrap(), at(DUE), &scope, 7, &words);
+        let input = DecideInput::scheduled(
+            place.program.campaign_named("high").unwrap(),
+            at(DUE),
+            &scope,
+            7,
+            &words,
+        );
         let decision = decide_all(&[input], &decider).unwrap().remove(0);
         match decider.plan_run(&decision, &place.wanted("high").info()) {
             Ok(_) => break,
@@ -416,17 +644,24 @@ fn case_35_slots_are_taken_while_workers_claim() {
         }
     }
     threads.into_iter().for_each(|t| t.join().unwrap());
-    work(&place, Line::to(&platform, None, 512), DUE).join().unwrap();
+    work(&place, Line::to(&platform, None, 512), DUE)
+        .join()
+        .unwrap();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), OF as usize);
-    let planned: Vec<i64> = decider.reports(None).unwrap().iter().map(|r| r.planned).collect();
+    let planned: Vec<i64> = decider
+        .reports(None)
+        .unwrap()
+        .iter()
+        .map(|r| r.planned)
+        .collect();
     assert_eq!(planned.iter().sum::<i64>(), i64::from(OF), "{planned:?}");
     verified(&decider);
 }
 
 // ------------------------------------------------------------------ chaos
 
-/// A platform that several workers send to, each of which may die, lose its answer or its database in the middle of a call. It shows what
-/// each address got, whatever the key.
+/// A platform that several workers send to, each of which may die, lose its answer or its database
+/// in the middle of a call. It shows what each address got, whatever the key.
 struct Chaos {
     log: Mutex<ChaosLog>,
     url: String,
@@ -453,7 +688,11 @@ struct ChaosLine(Arc<Chaos>, bool);
 
 impl Channel for ChaosLine {
     fn endpoint(&self) -> &Endpoint {
-        let (platform, endpoint) = if self.1 { ("sandbox", "file") } else { ("service_account", "chat") };
+        let (platform, endpoint) = if self.1 {
+            ("sandbox", "file")
+        } else {
+            ("service_account", "chat")
+        };
         pack::endpoint(platform, endpoint).unwrap()
     }
 
@@ -470,7 +709,11 @@ impl Channel for ChaosLine {
         let dies = || std::panic::resume_unwind(Box::new("killed"));
         let (fate, cut) = {
             let mut log = log.lock().unwrap();
-            let (fate, cut) = if log.is_good { (9, false) } else { (log.roll(10), log.roll(8) == 0) };
+            let (fate, cut) = if log.is_good {
+                (9, false)
+            } else {
+                (log.roll(10), log.roll(8) == 0)
+            };
             if (2..10).contains(&fate) {
                 for message in &batch.messages {
                     if !self.1 || log.keys.insert(message.key.clone()) {
@@ -484,44 +727,80 @@ impl Channel for ChaosLine {
             postgres::cut(url);
         }
         match fate {
-            0 => Answer::NotSent { reason: "connection refused".into() }.into(),
+            0 => Answer::NotSent {
+                reason: "connection refused".into(),
+            }
+            .into(),
             1 | 2 => dies(),
-            3 => Answer::Unknown { reason: "reset".into() }.into(),
-            _ => Answer::Taken(batch.messages.iter().map(|m| Verdict::Accepted { id: m.key.clone() }).collect()).into(),
+            3 => Answer::Unknown {
+                reason: "reset".into(),
+            }
+            .into(),
+            _ => Answer::Taken(
+                batch
+                    .messages
+                    .iter()
+                    .map(|m| Verdict::Accepted { id: m.key.clone() })
+                    .collect(),
+            )
+            .into(),
         }
     }
 }
 
-/// Three workers in a wild world, several times over, each with a folder of its own; then one in a good world. With a key everybody gets one
-/// message; without one nobody gets two, and who is not accepted is unknown and listed.
+/// Three workers in a wild world, several times over, each with a folder of its own; then one in a
+/// good world. With a key everybody gets one message; without one nobody gets two, and who is not
+/// accepted is unknown and listed.
 fn chaos(seed: u64) {
     let Some(place) = place() else { return };
     let url = place.url.clone().unwrap();
     let mut decider = place.open();
     let (a, b) = (place.wanted("a"), place.wanted("b"));
     let mut by_chat = b.to(100..160);
-    by_chat.messages[0].channel = Name { account: "rose".into(), platform: "service_account".into(), endpoint: "chat".into() };
-    decider.plan_runs(&[(&a.to(0..100), a.info()), (&by_chat, b.info())]).unwrap();
+    by_chat.messages[0].channel = Name {
+        account: "rose".into(),
+        platform: "service_account".into(),
+        endpoint: "chat".into(),
+    };
+    decider
+        .plan_runs(&[(&a.to(0..100), a.info()), (&by_chat, b.info())])
+        .unwrap();
     drop(decider);
     let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let log = ChaosLog { keys: BTreeSet::new(), got: BTreeMap::new(), random, is_good: false };
-    let chaos = Arc::new(Chaos { log: Mutex::new(log), url: url.clone() });
+    let log = ChaosLog {
+        keys: BTreeSet::new(),
+        got: BTreeMap::new(),
+        random,
+        is_good: false,
+    };
+    let chaos = Arc::new(Chaos {
+        log: Mutex::new(log),
+        url: url.clone(),
+    });
     let folders: Vec<tempfile::TempDir> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let work = |folder: &tempfile::TempDir, minutes: i64| {
-        let there = tagcast::deliver::ledger::Place::Server { url: url.clone(), beside: folder.path().into() };
+        let there = tagcast::deliver::ledger::Place::Server {
+            url: url.clone(),
+            beside: folder.path().into(),
+        };
         let channels = Channels::all_by(Arc::new(ChaosLine(chaos.clone(), true)));
         let channels = channels.bind("rose", "chat", Arc::new(ChaosLine(chaos.clone(), false)));
         thread::spawn(move || {
             let now = at(DUE).plus(Elapsed::minutes(minutes));
             let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(now));
             // Its connection may be cut at any moment, this one included.
-            let Ok(mut worker) = Ledger::join(&there, world.clone()) else { return };
+            let Ok(mut worker) = Ledger::join(&there, world.clone()) else {
+                return;
+            };
             let mut carry = CarryOut::new(&mut worker, channels, ids(&users(OF)), world);
             (0..4).any(|_| carry.up_to(now, &mut ()).is_ok());
         })
     };
     for round in 0..4 {
-        let threads: Vec<_> = folders.iter().map(|folder| work(folder, 2 * round)).collect();
+        let threads: Vec<_> = folders
+            .iter()
+            .map(|folder| work(folder, 2 * round))
+            .collect();
         threads.into_iter().for_each(|t| drop(t.join()));
     }
     chaos.log.lock().unwrap().is_good = true;
@@ -540,10 +819,21 @@ fn chaos(seed: u64) {
                 unknown += 1;
                 assert!(n <= 1, "seed {seed}: user {user} got it {n} times");
             }
-            other => panic!("seed {seed}: user {user} of {campaign} ended as {other:?}, the platform accepted {n}"),
+            other => panic!(
+                "seed {seed}: user {user} of {campaign} ended as {other:?}, the platform accepted {n}"
+            ),
         }
     }
-    assert_eq!(ledger.stuck().unwrap().iter().map(|s| s.messages).sum::<i64>(), unknown, "seed {seed}: every unknown is listed");
+    assert_eq!(
+        ledger
+            .stuck()
+            .unwrap()
+            .iter()
+            .map(|s| s.messages)
+            .sum::<i64>(),
+        unknown,
+        "seed {seed}: every unknown is listed"
+    );
     verified(&ledger);
 }
 
@@ -562,24 +852,50 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
             Elapsed(0)
         }
         fn send(&self, _: &Batch) -> Reply {
-            let why = tagcast::diag::Msg { en: "wrong secret".into(), zh: "密钥错误".into() };
-            Reply { answer: Answer::NotSent { reason: "40125".into() }, then: tagcast::deliver::channel::Then::Stop { why } }
+            let why = tagcast::diag::Msg {
+                en: "wrong secret".into(),
+                zh: "密钥错误".into(),
+            };
+            Reply {
+                answer: Answer::NotSent {
+                    reason: "40125".into(),
+                },
+                then: tagcast::deliver::channel::Then::Stop { why },
+            }
         }
     }
     let Some(place) = place() else { return };
     let mut decider = place.open();
     let world = || -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(DUE))) };
-    let (mut a, mut b) = (Ledger::join(place.at(), world()).unwrap(), Ledger::join(place.at(), world()).unwrap());
-    let mut wrong = CarryOut::new(&mut a, Channels::all_by(Arc::new(Stops)), ids(&users(OF)), world());
+    let (mut a, mut b) = (
+        Ledger::join(place.at(), world()).unwrap(),
+        Ledger::join(place.at(), world()).unwrap(),
+    );
+    let mut wrong = CarryOut::new(
+        &mut a,
+        Channels::all_by(Arc::new(Stops)),
+        ids(&users(OF)),
+        world(),
+    );
     let line = Line::to(&Arc::new(Platform::default()), None, 10);
     let mut right = CarryOut::new(&mut b, Channels::all_by(line), ids(&users(OF)), world());
     // Both have looked, and found nothing.
-    assert_eq!(wrong.up_to(at(DUE), &mut ()).unwrap().accepted + right.up_to(at(DUE), &mut ()).unwrap().accepted, 0);
+    assert_eq!(
+        wrong.up_to(at(DUE), &mut ()).unwrap().accepted
+            + right.up_to(at(DUE), &mut ()).unwrap().accepted,
+        0
+    );
     let wanted = place.wanted("a");
     decider.plan_run(&wanted.to(0..20), &wanted.info()).unwrap();
     wrong.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(decider.troubles().unwrap()[0].0.why.en, "wrong secret");
-    assert_eq!(right.up_to(at("2026-11-11 10:01"), &mut ()).unwrap().accepted, 20);
+    assert_eq!(
+        right
+            .up_to(at("2026-11-11 10:01"), &mut ())
+            .unwrap()
+            .accepted,
+        20
+    );
     assert_eq!(decider.troubles().unwrap(), []);
     wrong.try_stopped();
     wrong.up_to(at("2026-11-11 10:02"), &mut ()).unwrap();
@@ -587,7 +903,8 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
     verified(&decider);
 }
 
-/// `TAGCAST_CHAOS=500` for more; `TAGCAST_CHAOS_SEED=17` for one of them, as far as threads repeat themselves.
+/// `TAGCAST_CHAOS=500` for more; `TAGCAST_CHAOS_SEED=17` for one of them, as far as threads repeat
+/// themselves.
 #[test]
 fn workers_that_die_and_lose_their_database_double_nothing() {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());

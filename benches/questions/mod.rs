@@ -16,9 +16,14 @@ const NOW: &str = "2026-05-27";
 
 const TAGS: &str = include_str!("tags.campaign");
 
-/// The questions that the engines are compared by, and what they answer at ten million users of the shared data.
+/// The questions that the engines are compared by, and what they answer at ten million users of the
+/// shared data.
 pub const QUESTIONS: [(&str, &str, usize); 4] = [
-    ("Q1", "region == \"Shanghai\" and coupon_rate > 0.3", 422_568),
+    (
+        "Q1",
+        "region == \"Shanghai\" and coupon_rate > 0.3",
+        422_568,
+    ),
     (
         "Q2",
         "region in [\"Shanghai\", \"Beijing\", \"Zhejiang\"] and age in 25..40 and order_total > ¥500 \
@@ -31,7 +36,11 @@ pub const QUESTIONS: [(&str, &str, usize); 4] = [
          or (region in [\"Shanghai\", \"Beijing\"] and last_login >= 2026-04-27)) except (churn_risk > 0.8 and lifecycle == \"lost\")",
         2_149_974,
     ),
-    ("Q4", "region == \"Shanghai\" and count(purchase, last 30 days) >= 3 and sum(purchase.amount, last 90 days) > ¥500", 4_298),
+    (
+        "Q4",
+        "region == \"Shanghai\" and count(purchase, last 30 days) >= 3 and sum(purchase.amount, last 90 days) > ¥500",
+        4_298,
+    ),
 ];
 
 pub struct Bench {
@@ -44,21 +53,34 @@ fn world() -> Arc<dyn World> {
 }
 
 impl Bench {
-    /// The program of `TAGCAST_BENCH_PROGRAM` with its store; without it a million users who are made up.
+    /// The program of `TAGCAST_BENCH_PROGRAM` with its store; without it a million users who are
+    /// made up.
     pub fn open() -> Bench {
         match std::env::var_os("TAGCAST_BENCH_PROGRAM") {
             Some(folder) => {
                 let folder = PathBuf::from(folder);
-                let (project, snapshot) =
-                    data::load(std::slice::from_ref(&folder), &folder.join(".tagcast"), Some(NOW), &world()).expect("a program");
+                let (project, snapshot) = data::load(
+                    std::slice::from_ref(&folder),
+                    &folder.join(".tagcast"),
+                    Some(NOW),
+                    &world(),
+                )
+                .expect("a program");
                 Bench::of(project, snapshot)
             }
             None => {
                 let folder = tempfile::tempdir().expect("a folder");
-                std::fs::write(folder.path().join("tagcast.toml"), "").expect("a folder to write to");
-                std::fs::write(folder.path().join("tags.campaign"), TAGS).expect("a folder to write to");
-                let options = ProjectOptions { now: Some(NOW.into()), store_schema: None };
-                let project = Project::load(&[folder.path().to_path_buf()], &options, world().as_ref()).expect("a program");
+                std::fs::write(folder.path().join("tagcast.toml"), "")
+                    .expect("a folder to write to");
+                std::fs::write(folder.path().join("tags.campaign"), TAGS)
+                    .expect("a folder to write to");
+                let options = ProjectOptions {
+                    now: Some(NOW.into()),
+                    store_schema: None,
+                };
+                let project =
+                    Project::load(&[folder.path().to_path_buf()], &options, world().as_ref())
+                        .expect("a program");
                 let snapshot = made_up(&project);
                 Bench::of(project, Arc::new(snapshot))
             }
@@ -66,17 +88,36 @@ impl Bench {
     }
 
     fn of(project: Project, snapshot: Arc<Snapshot>) -> Bench {
-        assert!(!project.findings.iter().any(|f| f.level == tagcast::diag::Level::Error), "the program checks");
+        assert!(
+            !project
+                .findings
+                .iter()
+                .any(|f| f.level == tagcast::diag::Level::Error),
+            "the program checks"
+        );
         let now = project.now.unwrap_or(Instant(0));
-        Bench { project, data: Data { snapshot, tables: Tables::default(), own: MessageLog::default(), now } }
+        Bench {
+            project,
+            data: Data {
+                snapshot,
+                tables: Tables::default(),
+                own: MessageLog::default(),
+                now,
+            },
+        }
     }
 
     pub fn condition(&self, text: &str) -> Expr {
-        data::condition(&self.project, text).unwrap_or_else(|_| panic!("{text} checks")).0
+        data::condition(&self.project, text)
+            .unwrap_or_else(|_| panic!("{text} checks"))
+            .0
     }
 
     pub fn count(&self, condition: &Expr) -> usize {
-        self.data.counts(&self.project.program, condition).expect("an audience").yes
+        self.data
+            .counts(&self.project.program, condition)
+            .expect("an audience")
+            .yes
     }
 }
 
@@ -105,8 +146,15 @@ fn made_up(project: &Project) -> Snapshot {
                 "member_level" | "lifecycle" => Value::Enum(rng.below(6) as u16),
                 "age" => Value::Int(rng.below(90) as i64),
                 "order_total" => Value::Money(rng.below(200_000) as i64),
-                "last_purchase" | "last_login" => Value::Date(Date(today.0 - rng.below(365) as i32)),
-                "interests" => Value::Set((0..24).filter(|_| rng.below(6) == 0).map(Value::Enum).collect()),
+                "last_purchase" | "last_login" => {
+                    Value::Date(Date(today.0 - rng.below(365) as i32))
+                }
+                "interests" => Value::Set(
+                    (0..24)
+                        .filter(|_| rng.below(6) == 0)
+                        .map(Value::Enum)
+                        .collect(),
+                ),
                 _ => Value::Ratio(rng.below(1_000_000) as f32 / 1e6),
             })
         };
@@ -117,7 +165,11 @@ fn made_up(project: &Project) -> Snapshot {
         let rows = (0..USERS)
             .map(|_| {
                 let at = now.minus(Elapsed::minutes(rng.below(180 * 1_440) as i64));
-                (UserNo(rng.below(USERS as u64) as u32), at, vec![Some(Value::Money(rng.below(60_000) as i64))])
+                (
+                    UserNo(rng.below(USERS as u64) as u32),
+                    at,
+                    vec![Some(Value::Money(rng.below(60_000) as i64))],
+                )
             })
             .collect();
         builder.event(event.clone(), rows);

@@ -12,14 +12,28 @@ fuzz_target!(|call: (&str, &str, &str)| {
     for platform in ["wecom", "alipay", "douyin", "webhook"] {
         let settings = Settings {
             platform: platform.into(),
-            secret: Some(Secret::new(include_str!("../../tests/platforms/keys/app_private.pem"))),
+            secret: Some(Secret::new(include_str!(
+                "../../tests/platforms/keys/app_private.pem"
+            ))),
             platform_key: Some(include_str!("../../tests/platforms/keys/alipay_public.pem").into()),
             callback_token: Some(Secret::new("token")),
             callback_key: Some(Secret::new("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")),
             ..Settings::default()
         };
-        let Ok(Some(callbacks)) = of_account(&settings) else { continue };
-        let call = Incoming { query, signature, body, at: Instant(0) };
-        let _ = (callbacks.check(&call), callbacks.greet(&call), callbacks.thanks(&call), callbacks.read(&call));
+        let Ok(Some(callbacks)) = of_account(&settings) else {
+            continue;
+        };
+        let call = Incoming {
+            query,
+            signature,
+            body,
+            at: Instant(0),
+        };
+        let _ = (
+            callbacks.check(&call),
+            callbacks.greet(&call),
+            callbacks.thanks(&call),
+            callbacks.read(&call),
+        );
     }
 });

@@ -15,9 +15,23 @@ fuzz_target!(|text: &str| {
     let files = vec![parse::parse(FileId(0), text, &mut findings)];
     sources.add("fuzz.campaign", text);
     let program = check(&sources, &files, &CheckOptions::default(), &mut findings);
-    lint::run(&lint::LintContext { sources: &sources, files: &files, program: &program, now: None }, &mut findings);
+    lint::run(
+        &lint::LintContext {
+            sources: &sources,
+            files: &files,
+            program: &program,
+            now: None,
+        },
+        &mut findings,
+    );
     let findings = findings.sorted();
-    for format in [RenderFormat::Human, RenderFormat::Concise, RenderFormat::Json, RenderFormat::Sarif, RenderFormat::Github] {
+    for format in [
+        RenderFormat::Human,
+        RenderFormat::Concise,
+        RenderFormat::Json,
+        RenderFormat::Sarif,
+        RenderFormat::Github,
+    ] {
         render(format, &sources, &findings, &|_| Lang::Zh, true);
     }
 });

@@ -14,7 +14,8 @@ fn count_with_popcnt(words: &[u64]) -> usize {
     count(words)
 }
 
-/// Bits in 64-bit words, user 0 in the lowest bit of the first word. Bits at and above `len` are always 0.
+/// Bits in 64-bit words, user 0 in the lowest bit of the first word. Bits at and above `len` are
+/// always 0.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Bitmap {
     words: Vec<u64>,
@@ -24,7 +25,10 @@ pub struct Bitmap {
 impl Bitmap {
     /// Nobody of `len` users.
     pub fn none(len: usize) -> Self {
-        Bitmap { words: vec![0; len.div_ceil(64)], len }
+        Bitmap {
+            words: vec![0; len.div_ceil(64)],
+            len,
+        }
     }
 
     /// Everyone of `len` users.
@@ -63,7 +67,9 @@ impl Bitmap {
     }
 
     pub fn contains(&self, user: UserNo) -> bool {
-        self.words.get(user.index() / 64).is_some_and(|w| w >> (user.index() % 64) & 1 == 1)
+        self.words
+            .get(user.index() / 64)
+            .is_some_and(|w| w >> (user.index() % 64) & 1 == 1)
     }
 
     /// Adds a user; a number outside the map is ignored.
@@ -126,7 +132,10 @@ impl Bitmap {
     fn zip(&self, other: &Bitmap, f: impl Fn(u64, u64) -> u64) -> Bitmap {
         let n = self.words.len().max(other.words.len());
         let at = |m: &Bitmap, i: usize| m.words.get(i).copied().unwrap_or(0);
-        Self::from_words((0..n).map(|i| f(at(self, i), at(other, i))).collect(), self.len.max(other.len))
+        Self::from_words(
+            (0..n).map(|i| f(at(self, i), at(other, i))).collect(),
+            self.len.max(other.len),
+        )
     }
 }
 
@@ -140,7 +149,10 @@ mod tests {
         let b = Bitmap::from_users(130, [64, 65].map(UserNo));
         assert_eq!(a.and(&b).iter().collect::<Vec<_>>(), [UserNo(64)]);
         assert_eq!(a.or(&b).count(), 4);
-        assert_eq!(a.minus(&b).iter().map(|u| u.0).collect::<Vec<_>>(), [0, 129]);
+        assert_eq!(
+            a.minus(&b).iter().map(|u| u.0).collect::<Vec<_>>(),
+            [0, 129]
+        );
         assert_eq!(a.complement().count(), 127);
         assert_eq!(Bitmap::all(130).count(), 130);
         assert!(!a.contains(UserNo(500)));

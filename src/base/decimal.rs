@@ -1,4 +1,5 @@
-//! Exact decimal literals: what a script says before anyone knows whether it means money, a ratio or a count.
+//! Exact decimal literals: what a script says before anyone knows whether it means money, a ratio
+//! or a count.
 
 use std::fmt;
 
@@ -15,7 +16,10 @@ pub struct TooManyDigits;
 
 impl Decimal {
     pub const fn int(value: i64) -> Self {
-        Decimal { mantissa: value, scale: 0 }
+        Decimal {
+            mantissa: value,
+            scale: 0,
+        }
     }
 
     /// Reads `12`, `1_000`, `0.30`; underscores between digits are skipped.
@@ -44,14 +48,21 @@ impl Decimal {
 
     /// The value times `factor` (`50万` is `50` times 10,000); `None` on overflow.
     pub fn times(self, factor: i64) -> Option<Self> {
-        Some(Decimal { mantissa: self.mantissa.checked_mul(factor)?, scale: self.scale })
+        Some(Decimal {
+            mantissa: self.mantissa.checked_mul(factor)?,
+            scale: self.scale,
+        })
     }
 
     pub fn negated(self) -> Self {
-        Decimal { mantissa: -self.mantissa, scale: self.scale }
+        Decimal {
+            mantissa: -self.mantissa,
+            scale: self.scale,
+        }
     }
 
-    /// The nearest f64, by way of the shortest decimal text, so that `0.1` is the f64 that everyone calls 0.1.
+    /// The nearest f64, by way of the shortest decimal text, so that `0.1` is the f64 that everyone
+    /// calls 0.1.
     pub fn to_f64(self) -> f64 {
         // The text has at most 20 characters of digits and one point: it always parses.
         self.to_string().parse().unwrap_or(f64::NAN)
@@ -65,7 +76,8 @@ impl Decimal {
     /// As units of `10^-digits` (minor units of money for `digits` = 2), if that is exact.
     pub fn to_minor(self, digits: u8) -> Option<i64> {
         if self.scale <= digits {
-            self.mantissa.checked_mul(10i64.checked_pow(u32::from(digits - self.scale))?)
+            self.mantissa
+                .checked_mul(10i64.checked_pow(u32::from(digits - self.scale))?)
         } else {
             let cut = 10i64.checked_pow(u32::from(self.scale - digits))?;
             (self.mantissa % cut == 0).then_some(self.mantissa / cut)
@@ -78,7 +90,11 @@ impl fmt::Display for Decimal {
         if self.scale == 0 {
             return write!(f, "{}", self.mantissa);
         }
-        let digits = format!("{:0>width$}", self.mantissa.unsigned_abs(), width = usize::from(self.scale) + 1);
+        let digits = format!(
+            "{:0>width$}",
+            self.mantissa.unsigned_abs(),
+            width = usize::from(self.scale) + 1
+        );
         let (whole, part) = digits.split_at(digits.len() - usize::from(self.scale));
         let sign = if self.mantissa < 0 { "-" } else { "" };
         write!(f, "{sign}{whole}.{part}")

@@ -1,5 +1,5 @@
-//! The ground floor: numbers that cannot be mixed up, values and their types, money, time, the schema
-//! that checker and store agree on, and the one door to the outside world.
+//! The ground floor: numbers that cannot be mixed up, values and their types, money, time, the
+//! schema that checker and store agree on, and the one door to the outside world.
 //!
 //! Nothing in here knows of scripts, campaigns, stores or channels; everything above may use it.
 

@@ -13,7 +13,8 @@ const EARTH_RADIUS_M: f64 = 6_371_008.8;
 impl Place {
     /// A point, if latitude is within ±90 and longitude within ±180.
     pub fn new(lat: f64, lon: f64) -> Option<Self> {
-        ((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon)).then_some(Place { lat, lon })
+        ((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon))
+            .then_some(Place { lat, lon })
     }
 
     /// Great-circle distance in metres by the haversine formula on a sphere of mean radius.
@@ -32,7 +33,14 @@ mod tests {
 
     #[test]
     fn shanghai_to_beijing() {
-        let d = Place { lat: 31.2304, lon: 121.4737 }.distance_m(Place { lat: 39.9042, lon: 116.4074 });
+        let d = Place {
+            lat: 31.2304,
+            lon: 121.4737,
+        }
+        .distance_m(Place {
+            lat: 39.9042,
+            lon: 116.4074,
+        });
         assert!((d - 1_067_000.0).abs() < 1_500.0, "{d}");
         assert!(Place::new(91.0, 0.0).is_none());
     }

@@ -1,4 +1,5 @@
-//! The one thing that checker and store must agree on: which tags and events there are, and their types.
+//! The one thing that checker and store must agree on: which tags and events there are, and their
+//! types.
 
 use super::{Elapsed, EventId, TagId, Type};
 
@@ -10,7 +11,8 @@ pub enum Layer {
     Predicted,
 }
 
-/// A stored tag. Derived tags are expressions of the program and have no column of their own unless the store maintains one.
+/// A stored tag. Derived tags are expressions of the program and have no column of their own unless
+/// the store maintains one.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TagSchema {
     pub name: String,
@@ -84,10 +86,16 @@ impl Schema {
     }
 
     pub fn tag_named(&self, name: &str) -> Option<TagId> {
-        self.tags.iter().position(|t| t.name == name).map(|i| TagId(i as u32))
+        self.tags
+            .iter()
+            .position(|t| t.name == name)
+            .map(|i| TagId(i as u32))
     }
 
     pub fn event_named(&self, name: &str) -> Option<EventId> {
-        self.events.iter().position(|e| e.name == name).map(|i| EventId(i as u32))
+        self.events
+            .iter()
+            .position(|e| e.name == name)
+            .map(|i| EventId(i as u32))
     }
 }

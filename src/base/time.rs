@@ -1,12 +1,15 @@
-//! Instants, dates, times of day, lengths of time and zones. Each is its own type; chrono stays behind this file.
+//! Instants, dates, times of day, lengths of time and zones. Each is its own type; chrono stays
+//! behind this file.
 //!
-//! A local time that a clock change skips is the first instant after the gap; one that happens twice is the first.
-//! Calendar arithmetic clamps: 31 January + 1 month is the last of February.
+//! A local time that a clock change skips is the first instant after the gap; one that happens
+//! twice is the first. Calendar arithmetic clamps: 31 January + 1 month is the last of February.
 
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike};
+use chrono::{
+    Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike,
+};
 
 const MICROS: i64 = 1_000_000;
 const SECONDS_A_DAY: i64 = 86_400;
@@ -99,7 +102,10 @@ impl Calendar {
         Calendar { months, days: 0 }
     }
     pub fn negated(self) -> Self {
-        Calendar { months: self.months.saturating_neg(), days: self.days.saturating_neg() }
+        Calendar {
+            months: self.months.saturating_neg(),
+            days: self.days.saturating_neg(),
+        }
     }
 }
 
@@ -125,7 +131,11 @@ impl Date {
     }
 
     fn naive(self) -> NaiveDate {
-        NaiveDate::from_epoch_days(self.0).unwrap_or(if self.0 < 0 { NaiveDate::MIN } else { NaiveDate::MAX })
+        NaiveDate::from_epoch_days(self.0).unwrap_or(if self.0 < 0 {
+            NaiveDate::MIN
+        } else {
+            NaiveDate::MAX
+        })
     }
 
     pub fn year(self) -> i32 {
@@ -152,8 +162,13 @@ impl Date {
     pub fn checked_add(self, by: Calendar) -> Option<Self> {
         let day = self.naive();
         let months = Months::new(by.months.unsigned_abs());
-        let day = if by.months < 0 { day.checked_sub_months(months) } else { day.checked_add_months(months) }?;
-        day.checked_add_signed(TimeDelta::days(i64::from(by.days))).map(Self::from_naive)
+        let day = if by.months < 0 {
+            day.checked_sub_months(months)
+        } else {
+            day.checked_add_months(months)
+        }?;
+        day.checked_add_signed(TimeDelta::days(i64::from(by.days)))
+            .map(Self::from_naive)
     }
 
     /// The Monday of this day's week.
@@ -168,7 +183,9 @@ impl Date {
     }
     /// The last day of this day's month.
     pub fn month_end(self) -> Self {
-        self.month_start().checked_add(Calendar::months(1)).map_or(self, |d| d.plus_days(-1))
+        self.month_start()
+            .checked_add(Calendar::months(1))
+            .map_or(self, |d| d.plus_days(-1))
     }
 }
 
@@ -185,7 +202,9 @@ impl FromStr for Date {
         if text.len() != 10 {
             return Err(());
         }
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(Self::from_naive).map_err(|_| ())
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .map(Self::from_naive)
+            .map_err(|_| ())
     }
 }
 
@@ -193,7 +212,8 @@ impl TimeOfDay {
     pub const MIDNIGHT: TimeOfDay = TimeOfDay(0);
 
     pub fn hms(hour: u32, minute: u32, second: u32) -> Option<Self> {
-        (hour < 24 && minute < 60 && second < 60).then_some(TimeOfDay(hour * 3600 + minute * 60 + second))
+        (hour < 24 && minute < 60 && second < 60)
+            .then_some(TimeOfDay(hour * 3600 + minute * 60 + second))
     }
 
     fn naive(self) -> NaiveTime {
@@ -213,7 +233,10 @@ impl FromStr for TimeOfDay {
     type Err = ();
     /// `9:00`, `09:00`, `09:00:30`.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let parts: Vec<u32> = text.split(':').map(|p| p.parse().map_err(|_| ())).collect::<Result<_, _>>()?;
+        let parts: Vec<u32> = text
+            .split(':')
+            .map(|p| p.parse().map_err(|_| ()))
+            .collect::<Result<_, _>>()?;
         match parts[..] {
             [h, m] => Self::hms(h, m, 0),
             [h, m, s] => Self::hms(h, m, s),
@@ -246,18 +269,25 @@ impl Zone {
     pub fn instant(self, date: Date, time: TimeOfDay) -> Instant {
         let local = date.naive().and_time(time.naive());
         match self.0.from_local_datetime(&local) {
-            chrono::LocalResult::Single(t) | chrono::LocalResult::Ambiguous(t, _) => Instant(t.timestamp_micros()),
+            chrono::LocalResult::Single(t) | chrono::LocalResult::Ambiguous(t, _) => {
+                Instant(t.timestamp_micros())
+            }
             chrono::LocalResult::None => self.after_gap(local),
         }
     }
 
-    /// The first instant after the gap that swallows `local`: found by halving between the day before and the day after.
+    /// The first instant after the gap that swallows `local`: found by halving between the day
+    /// before and the day after.
     fn after_gap(self, local: NaiveDateTime) -> Instant {
         let utc = local.and_utc().timestamp();
         let (mut low, mut high) = (utc - SECONDS_A_DAY, utc + SECONDS_A_DAY);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
-            if self.local(Instant::from_seconds(middle)) < local { low = middle } else { high = middle }
+            if self.local(Instant::from_seconds(middle)) < local {
+                low = middle
+            } else {
+                high = middle
+            }
         }
         Instant::from_seconds(high)
     }
@@ -269,7 +299,11 @@ impl Zone {
             chrono::DateTime::<chrono::Utc>::MAX_UTC
         });
         // Years at the very ends of the calendar have no room for the offset: stay in UTC there.
-        self.0.from_utc_datetime(&utc.naive_utc()).naive_utc().checked_add_offset(self.offset(&utc.naive_utc())).unwrap_or(utc.naive_utc())
+        self.0
+            .from_utc_datetime(&utc.naive_utc())
+            .naive_utc()
+            .checked_add_offset(self.offset(&utc.naive_utc()))
+            .unwrap_or(utc.naive_utc())
     }
 
     fn offset(self, utc: &NaiveDateTime) -> chrono::FixedOffset {
@@ -295,22 +329,37 @@ impl Zone {
         let local = self.local(at);
         let date = Date::from_naive(local.date()).checked_add(by)?;
         let part = i64::from(local.nanosecond() / 1000);
-        self.instant(date, TimeOfDay(local.num_seconds_from_midnight())).0.checked_add(part).map(Instant)
+        self.instant(date, TimeOfDay(local.num_seconds_from_midnight()))
+            .0
+            .checked_add(part)
+            .map(Instant)
     }
 
     /// `2026-11-11 10:00` or `2026-11-11 10:00:30` in this zone.
     pub fn show(self, at: Instant) -> String {
         let local = self.local(at);
-        local.format(if local.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
+        local
+            .format(if local.second() == 0 {
+                "%Y-%m-%d %H:%M"
+            } else {
+                "%Y-%m-%d %H:%M:%S"
+            })
+            .to_string()
     }
 
     /// RFC 3339 with this zone's offset, for machine formats.
     pub fn show_rfc3339(self, at: Instant) -> String {
-        chrono::DateTime::from_timestamp_micros(at.0)
-            .map_or_else(|| at.0.to_string(), |t| t.with_timezone(&self.0).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+        chrono::DateTime::from_timestamp_micros(at.0).map_or_else(
+            || at.0.to_string(),
+            |t| {
+                t.with_timezone(&self.0)
+                    .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+            },
+        )
     }
 
-    /// Reads what a person or a file gives for an instant: `2026-11-11`, `2026-11-11 10:00[:30[.5]]` (also with `T`), or RFC 3339 with its own offset.
+    /// Reads what a person or a file gives for an instant: `2026-11-11`, `2026-11-11
+    /// 10:00[:30[.5]]` (also with `T`), or RFC 3339 with its own offset.
     pub fn parse_instant(self, text: &str) -> Option<Instant> {
         let text = text.trim();
         if let Ok(date) = text.parse::<Date>() {
@@ -322,13 +371,18 @@ impl Zone {
         let (date, time) = text.split_once(['T', ' '])?;
         let date: Date = date.parse().ok()?;
         let (time, part) = match time.split_once('.') {
-            Some((t, p)) if !p.is_empty() && p.len() <= 9 && p.bytes().all(|b| b.is_ascii_digit()) => {
+            Some((t, p))
+                if !p.is_empty() && p.len() <= 9 && p.bytes().all(|b| b.is_ascii_digit()) =>
+            {
                 (t, format!("{p:0<6}")[..6].parse().ok()?)
             }
             Some(_) => return None,
             None => (time, 0i64),
         };
-        self.instant(date, time.parse().ok()?).0.checked_add(part).map(Instant)
+        self.instant(date, time.parse().ok()?)
+            .0
+            .checked_add(part)
+            .map(Instant)
     }
 }
 
@@ -342,8 +396,14 @@ mod tests {
 
     #[test]
     fn months_clamp() {
-        assert_eq!(day("2027-01-31").checked_add(Calendar::months(1)), Some(day("2027-02-28")));
-        assert_eq!(day("2028-03-31").checked_add(Calendar::months(-1)), Some(day("2028-02-29")));
+        assert_eq!(
+            day("2027-01-31").checked_add(Calendar::months(1)),
+            Some(day("2027-02-28"))
+        );
+        assert_eq!(
+            day("2028-03-31").checked_add(Calendar::months(-1)),
+            Some(day("2028-02-29"))
+        );
         assert_eq!(day("2027-02-10").month_end(), day("2027-02-28"));
         assert_eq!(day("2026-11-11").week_start(), day("2026-11-09"));
     }
@@ -360,10 +420,23 @@ mod tests {
     #[test]
     fn instants_read_back() {
         let z = Zone::SHANGHAI;
-        for text in ["2026-11-11 10:00", "2026-11-11T10:00", "2026-11-11T02:00:00Z", "2026-11-11T10:00:00+08:00"] {
-            assert_eq!(z.parse_instant(text).map(|i| z.show(i)).as_deref(), Some("2026-11-11 10:00"), "{text}");
+        for text in [
+            "2026-11-11 10:00",
+            "2026-11-11T10:00",
+            "2026-11-11T02:00:00Z",
+            "2026-11-11T10:00:00+08:00",
+        ] {
+            assert_eq!(
+                z.parse_instant(text).map(|i| z.show(i)).as_deref(),
+                Some("2026-11-11 10:00"),
+                "{text}"
+            );
         }
-        assert_eq!(z.parse_instant("2026-11-11 10:00:00.25").map(|i| i.0 % 1_000_000), Some(250_000));
+        assert_eq!(
+            z.parse_instant("2026-11-11 10:00:00.25")
+                .map(|i| i.0 % 1_000_000),
+            Some(250_000)
+        );
         assert_eq!(z.parse_instant("2026-1-1"), None);
         assert_eq!(z.parse_instant("2026-11-11 25:00"), None);
     }

@@ -1,6 +1,7 @@
 //! The types of the language and the single values that have them.
 //!
-//! A missing value is `None` of `Option<Value>`: no variant of [`Value`] stands for it, so it cannot be compared by accident.
+//! A missing value is `None` of `Option<Value>`: no variant of [`Value`] stands for it, so it
+//! cannot be compared by accident.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,10 @@ pub struct EnumType {
 
 impl EnumType {
     pub fn code(&self, member: &str) -> Option<u16> {
-        self.members.iter().position(|m| m == member).and_then(|p| u16::try_from(p).ok())
+        self.members
+            .iter()
+            .position(|m| m == member)
+            .and_then(|p| u16::try_from(p).ok())
     }
 }
 
@@ -57,7 +61,10 @@ impl Type {
     pub fn describe(&self) -> String {
         match self {
             Type::Bool => "bool".into(),
-            Type::Int { lo: Some(lo), hi: Some(hi) } => format!("int {lo}..{hi}"),
+            Type::Int {
+                lo: Some(lo),
+                hi: Some(hi),
+            } => format!("int {lo}..{hi}"),
             Type::Int { .. } => "int".into(),
             Type::Number => "number".into(),
             Type::Ratio => "ratio".into(),
@@ -65,7 +72,14 @@ impl Type {
             Type::Text { max: Some(n) } => format!("text({n})"),
             Type::Text { max: None } => "text".into(),
             Type::Enum(e) if e.members.len() <= 4 => {
-                format!("enum({})", e.members.iter().map(|m| format!("\"{m}\"")).collect::<Vec<_>>().join(", "))
+                format!(
+                    "enum({})",
+                    e.members
+                        .iter()
+                        .map(|m| format!("\"{m}\""))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
             }
             Type::Enum(e) => format!("enum of {} members", e.members.len()),
             Type::Set(of) => format!("set of {}", of.describe()),
@@ -119,7 +133,11 @@ pub fn show_money(minor: i64) -> String {
     let abs = minor.unsigned_abs();
     let whole = group_digits(abs / 100);
     let sign = if minor < 0 { "-" } else { "" };
-    if abs.is_multiple_of(100) { format!("{sign}¥{whole}") } else { format!("{sign}¥{whole}.{:02}", abs % 100) }
+    if abs.is_multiple_of(100) {
+        format!("{sign}¥{whole}")
+    } else {
+        format!("{sign}¥{whole}.{:02}", abs % 100)
+    }
 }
 
 /// `1234567` as `1,234,567`.
@@ -138,7 +156,11 @@ pub fn group_digits(n: u64) -> String {
 /// `1 message`, `1,234 messages`: an English noun with its number.
 pub fn count_of(n: impl TryInto<u64>, noun: &str) -> String {
     let n = n.try_into().unwrap_or(0);
-    format!("{} {noun}{}", group_digits(n), if n == 1 { "" } else { "s" })
+    format!(
+        "{} {noun}{}",
+        group_digits(n),
+        if n == 1 { "" } else { "s" }
+    )
 }
 
 /// Shows a value as a message or a report would: enum members by name, instants in `zone`.
@@ -155,23 +177,40 @@ impl fmt::Display for Shown<'_> {
             Value::Int(i) => write!(f, "{i}"),
             Value::Number(n) => write!(f, "{n}"),
             Value::Ratio(r) => {
-                // Through the shortest decimal of the f32, so that 0.3 shows as 30% and not 30.000001%.
+                // Through the shortest decimal of the f32, so that 0.3 shows as 30% and not
+                // 30.000001%.
                 let percent: f64 = r.to_string().parse::<f64>().unwrap_or(f64::NAN) * 100.0;
                 write!(f, "{}%", (percent * 1e6).round() / 1e6)
             }
             Value::Money(m) => f.write_str(&show_money(*m)),
             Value::Text(t) => f.write_str(t),
             Value::Enum(code) => match self.ty {
-                Type::Enum(e) => f.write_str(e.members.get(usize::from(*code)).map_or("?", String::as_str)),
+                Type::Enum(e) => f.write_str(
+                    e.members
+                        .get(usize::from(*code))
+                        .map_or("?", String::as_str),
+                ),
                 _ => write!(f, "#{code}"),
             },
             Value::Set(items) => {
-                let of = if let Type::Set(of) = self.ty { of } else { self.ty };
+                let of = if let Type::Set(of) = self.ty {
+                    of
+                } else {
+                    self.ty
+                };
                 for (i, item) in items.iter().enumerate() {
                     if i > 0 {
                         f.write_str(", ")?;
                     }
-                    write!(f, "{}", Shown { value: item, ty: of, zone: self.zone })?;
+                    write!(
+                        f,
+                        "{}",
+                        Shown {
+                            value: item,
+                            ty: of,
+                            zone: self.zone
+                        }
+                    )?;
                 }
                 Ok(())
             }

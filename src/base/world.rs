@@ -12,10 +12,12 @@ pub trait World: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Instant;
 
-    /// A number that no other call returns, for ids (not for choosing users: that is hashed from the seed).
+    /// A number that no other call returns, for ids (not for choosing users: that is hashed from
+    /// the seed).
     fn unique(&self) -> u64;
 
-    /// Called before every durable write with a short name of what is written; a test lets one of them fail or end the process.
+    /// Called before every durable write with a short name of what is written; a test lets one of
+    /// them fail or end the process.
     ///
     /// # Errors
     /// What the test wants the write to end in.
@@ -37,7 +39,9 @@ pub trait World: Send + Sync {
     /// # Errors
     /// Those of the file system.
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect()
+        std::fs::read_dir(folder)?
+            .map(|entry| entry.map(|e| e.path()))
+            .collect()
     }
 
     /// When a file was last written; `None` when nobody knows.
@@ -47,7 +51,8 @@ pub trait World: Send + Sync {
         i64::try_from(since.as_micros()).ok().map(Instant)
     }
 
-    /// What this machine's clock says at this moment, to be compared with that of another machine; `None` where there is no such clock.
+    /// What this machine's clock says at this moment, to be compared with that of another machine;
+    /// `None` where there is no such clock.
     fn wall(&self) -> Option<Instant> {
         None
     }
@@ -101,7 +106,10 @@ pub struct ClockWorld {
 
 impl ClockWorld {
     pub fn new(inner: Arc<dyn World>, now: Instant) -> Self {
-        ClockWorld { inner, now: AtomicI64::new(now.0) }
+        ClockWorld {
+            inner,
+            now: AtomicI64::new(now.0),
+        }
     }
 
     /// Moves the clock forward; it never goes back.
@@ -126,7 +134,10 @@ pub struct SimulatedWorld {
 
 impl SimulatedWorld {
     pub fn at(now: Instant) -> Self {
-        SimulatedWorld { now: AtomicI64::new(now.0), counter: AtomicI64::new(0) }
+        SimulatedWorld {
+            now: AtomicI64::new(now.0),
+            counter: AtomicI64::new(0),
+        }
     }
 
     /// Moves the clock forward; it never goes back.

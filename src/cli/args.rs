@@ -26,9 +26,16 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// The program: a folder, or one of its files
-    #[arg(long, global = true, value_name = "PATH", default_value = ".", hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        default_value = ".",
+        hide_default_value = true
+    )]
     pub program: PathBuf,
-    /// Read the store's files into memory instead of mapping them: for folders on a network [env: TAGCAST_NO_MMAP]
+    /// Read the store's files into memory instead of mapping them: for folders on a network [env:
+    /// TAGCAST_NO_MMAP]
     #[arg(long, global = true)]
     pub no_mmap: bool,
     /// What the clock says: a date, or with time, seconds, RFC 3339 zone [default: now]
@@ -41,7 +48,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FORMAT", value_enum)]
     pub format: Option<Format>,
     /// When to use colours
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
     pub color: ColorWhen,
     /// Say less: results and errors only
     #[arg(short, long, global = true)]
@@ -99,13 +112,21 @@ pub enum Command {
     )]
     Check(CheckArgs),
     /// Bring files into the one layout; refuses to change what they mean
-    #[command(after_help = "Examples:\n  tagcast fmt\n  tagcast fmt --check\n  tagcast fmt --keywords zh campaigns/spring.campaign")]
+    #[command(
+        after_help = "Examples:\n  tagcast fmt\n  tagcast fmt --check\n  tagcast fmt --keywords zh campaigns/spring.campaign"
+    )]
     Fmt(FmtArgs),
     /// Fill the store with what is known of users, and look at it
-    #[command(subcommand, after_help = "Examples:\n  tagcast tags import users.csv --id user_id\n  tagcast tags stats")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tagcast tags import users.csv --id user_id\n  tagcast tags stats"
+    )]
     Tags(TagsCommand),
     /// Fill the store with what users did
-    #[command(subcommand, after_help = "Example:\n  tagcast events import purchase purchases.csv --id user_id --at time")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tagcast events import purchase purchases.csv --id user_id --at time"
+    )]
     Events(EventsCommand),
     /// Import the sources that tagcast.toml names, where they changed
     #[command(after_help = "Example:\n  tagcast sync --program campaigns/")]
@@ -116,7 +137,9 @@ pub enum Command {
     )]
     Query(QueryArgs),
     /// What a run would do, before anything happens
-    #[command(after_help = "Examples:\n  tagcast plan\n  tagcast plan examples/first.campaign -o plan.json\n\nFormats: human, json")]
+    #[command(
+        after_help = "Examples:\n  tagcast plan\n  tagcast plan examples/first.campaign -o plan.json\n\nFormats: human, json"
+    )]
     Plan(PlanArgs),
     /// Make exactly a saved plan live
     #[command(after_help = "Example:\n  tagcast apply plan.json")]
@@ -126,7 +149,8 @@ pub enum Command {
         after_help = "Examples:\n  tagcast run examples/first.campaign\n  tagcast run --now 2027-11-11T09:00 --until 2027-11-12     on a simulated clock\n\nFormats: human, json"
     )]
     Run(RunArgs),
-    /// Carry out what is due as it becomes due, and take events, tag changes and callbacks over HTTP
+    /// Carry out what is due as it becomes due, and take events, tag changes and callbacks over
+    /// HTTP
     #[command(
         after_help = "Examples:\n  tagcast serve\n  TAGCAST_TOKEN=… tagcast serve campaigns/ --listen 127.0.0.1:7420\n  tagcast serve --no-http --format json\n\nStops cleanly on SIGTERM and Ctrl-C; started again, it goes on with every wait. Formats: human, json"
     )]
@@ -150,10 +174,14 @@ pub enum Command {
     )]
     Pause(HoldArgs),
     /// End a pause or a cancellation
-    #[command(after_help = "Examples:\n  tagcast resume spring_sale\n  tagcast resume --all\n\nFormats: human, json")]
+    #[command(
+        after_help = "Examples:\n  tagcast resume spring_sale\n  tagcast resume --all\n\nFormats: human, json"
+    )]
     Resume(HoldArgs),
     /// Pause, and withdraw what is planned and not handed over
-    #[command(after_help = "Examples:\n  tagcast cancel spring_sale --by li\n  tagcast cancel --account rose\n\nFormats: human, json")]
+    #[command(
+        after_help = "Examples:\n  tagcast cancel spring_sale --by li\n  tagcast cancel --account rose\n\nFormats: human, json"
+    )]
     Cancel(HoldArgs),
     /// Take a run back: what is not sent never leaves, what is sent where the channel can
     #[command(
@@ -168,7 +196,8 @@ pub enum Command {
     /// Prove that the ledger is what was written
     #[command(subcommand, after_help = "Example:\n  tagcast audit verify")]
     Audit(AuditCommand),
-    /// A campaign's messages as they will look: the longest, with defaults, with values missing, or one user's
+    /// A campaign's messages as they will look: the longest, with defaults, with values missing, or
+    /// one user's
     #[command(
         after_help = "Examples:\n  tagcast preview spring_sale\n  tagcast preview spring_sale --user u00042\n  tagcast preview spring_sale --html preview.html\n\nFormats: human, json"
     )]
@@ -185,10 +214,14 @@ pub enum Command {
     #[command(after_help = "Example:\n  tagcast repl --program campaigns/")]
     Repl,
     /// Explain a finding by its name
-    #[command(after_help = "Examples:\n  tagcast explain                  all names\n  tagcast explain unknown-name")]
+    #[command(
+        after_help = "Examples:\n  tagcast explain                  all names\n  tagcast explain unknown-name"
+    )]
     Explain(ExplainArgs),
     /// Make a store of real-looking users to try things on
-    #[command(after_help = "Examples:\n  tagcast sample-data demo\n  tagcast sample-data demo --users 10000 --seed 2")]
+    #[command(
+        after_help = "Examples:\n  tagcast sample-data demo\n  tagcast sample-data demo --users 10000 --seed 2"
+    )]
     SampleData(SampleDataArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  tagcast completions bash > tagcast.bash")]
@@ -285,10 +318,14 @@ pub struct TagsStatsArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum EventsCommand {
-    /// Import events from CSV, JSON Lines, Parquet or Arrow: all rows or none; they are added to those there
-    #[command(after_help = "Example:\n  tagcast events import purchase purchases.csv --id user_id --at time")]
+    /// Import events from CSV, JSON Lines, Parquet or Arrow: all rows or none; they are added to
+    /// those there
+    #[command(
+        after_help = "Example:\n  tagcast events import purchase purchases.csv --id user_id --at time"
+    )]
     Import(EventsImportArgs),
-    /// Add events as they happen, as JSON Lines from standard input; one whose id is known counts once
+    /// Add events as they happen, as JSON Lines from standard input; one whose id is known counts
+    /// once
     #[command(
         after_help = "Example:\n  echo '{\"event\": \"purchase\", \"user\": \"u00042\", \"at\": \"2026-11-11 10:00\", \"id\": \"o-1\", \"amount\": 12.5}' | tagcast events add\n\nFormats: human, jsonl (an answer a line)"
     )]
@@ -380,7 +417,8 @@ pub struct ServeArgs {
     /// Where to listen; only a loopback address may go without a token
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7420")]
     pub listen: SocketAddr,
-    /// A file with the token that callers must bring, readable by its owner alone [default: the variable TAGCAST_TOKEN]
+    /// A file with the token that callers must bring, readable by its owner alone [default: the
+    /// variable TAGCAST_TOKEN]
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Take nothing in: the scheduler alone
@@ -449,7 +487,8 @@ pub struct ResolveArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum AuditCommand {
-    /// Follow every chain of records, make the tables again and compare; name what is not as it was written
+    /// Follow every chain of records, make the tables again and compare; name what is not as it was
+    /// written
     #[command(
         after_help = "Examples:\n  tagcast audit verify\n  tagcast audit verify --format json\n\nExit code 1 when something was changed. Formats: human, json"
     )]

@@ -1,7 +1,7 @@
 //! The `tagcast` command: arguments, exit codes, and the real world behind the engine.
 //!
-//! Results go to standard output, everything else to standard error. Exit codes: 0 done and clean, 1 findings, refused or
-//! stopped, 2 could not run.
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done and clean,
+//! 1 findings, refused or stopped, 2 could not run.
 
 mod args;
 mod commands;

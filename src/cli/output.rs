@@ -1,4 +1,5 @@
-//! Where words go: language, colours, and the one way that every command prints findings and failures.
+//! Where words go: language, colours, and the one way that every command prints findings and
+//! failures.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -26,10 +27,16 @@ pub struct Context {
     pub config: Config,
 }
 
-/// How the store's files are read: as `--no-mmap` says, or `TAGCAST_NO_MMAP` with anything but nothing or `0` in it.
+/// How the store's files are read: as `--no-mmap` says, or `TAGCAST_NO_MMAP` with anything but
+/// nothing or `0` in it.
 fn access(global: &Global) -> Access {
-    let told = global.no_mmap || std::env::var_os("TAGCAST_NO_MMAP").is_some_and(|v| !v.is_empty() && v != "0");
-    if told { Access::ReadIntoMemory } else { Access::Map }
+    let told = global.no_mmap
+        || std::env::var_os("TAGCAST_NO_MMAP").is_some_and(|v| !v.is_empty() && v != "0");
+    if told {
+        Access::ReadIntoMemory
+    } else {
+        Access::Map
+    }
 }
 
 impl Context {
@@ -41,7 +48,12 @@ impl Context {
         mapped::configure(access(&global), lang == Lang::Zh);
         let folder = project::folder_of(&global.program).map_err(at)?;
         let config = Config::load(&folder).map_err(at)?;
-        Ok(Context { global, world: Arc::new(RealWorld::new()), folder, config })
+        Ok(Context {
+            global,
+            world: Arc::new(RealWorld::new()),
+            folder,
+            config,
+        })
     }
 
     /// The same context for a path given as an argument.
@@ -52,7 +64,12 @@ impl Context {
         }
         let folder = project::folder_of(&global.program)?;
         let config = Config::load(&folder)?;
-        Ok(Context { global, world: self.world.clone(), folder, config })
+        Ok(Context {
+            global,
+            world: self.world.clone(),
+            folder,
+            config,
+        })
     }
 
     /// The language of messages that belong to no file.
@@ -62,8 +79,15 @@ impl Context {
 
     /// The language of messages about a program: as told, else that of its first file.
     pub fn lang_of(&self, project: &Project) -> Lang {
-        let first = project.focus.as_ref().and_then(|f| f.iter().next().copied()).or(project.files.first().map(|f| f.id));
-        self.global.lang.map_or_else(|| first.map_or(Lang::En, |f| project.lang_of(f)), Lang::from)
+        let first = project
+            .focus
+            .as_ref()
+            .and_then(|f| f.iter().next().copied())
+            .or(project.files.first().map(|f| f.id));
+        self.global.lang.map_or_else(
+            || first.map_or(Lang::En, |f| project.lang_of(f)),
+            Lang::from,
+        )
     }
 
     /// As the floors below know it.
@@ -75,7 +99,8 @@ impl Context {
         &self.folder
     }
 
-    /// The store's folder: `--store`, else what `tagcast.toml` says, else `.tagcast` in the program's folder.
+    /// The store's folder: `--store`, else what `tagcast.toml` says, else `.tagcast` in the
+    /// program's folder.
     pub fn store_dir(&self) -> PathBuf {
         match (&self.global.store, &self.config.store) {
             (Some(dir), _) => dir.clone(),
@@ -103,8 +128,15 @@ impl Context {
     /// Those of [`Project::load`].
     pub fn project(&self, paths: &[PathBuf], options: ProjectOptions) -> Result<Project, Failure> {
         let default = [self.global.program.clone()];
-        let paths = if paths.is_empty() { &default[..] } else { paths };
-        let options = ProjectOptions { now: self.global.now.clone(), ..options };
+        let paths = if paths.is_empty() {
+            &default[..]
+        } else {
+            paths
+        };
+        let options = ProjectOptions {
+            now: self.global.now.clone(),
+            ..options
+        };
         Project::load(paths, &options, self.world.as_ref())
     }
 
@@ -114,8 +146,17 @@ impl Context {
     /// As [`Context::project`]; a store that cannot be opened.
     pub fn load_data(&self, paths: &[PathBuf]) -> Result<(Project, Arc<Snapshot>), Failure> {
         let default = [self.global.program.clone()];
-        let paths = if paths.is_empty() { &default[..] } else { paths };
-        let loaded = data::load(paths, &self.store_dir(), self.global.now.as_deref(), &self.world())?;
+        let paths = if paths.is_empty() {
+            &default[..]
+        } else {
+            paths
+        };
+        let loaded = data::load(
+            paths,
+            &self.store_dir(),
+            self.global.now.as_deref(),
+            &self.world(),
+        )?;
         if loaded.1.user_count() == 0 {
             let store = self.store_dir();
             let store = store.display();
@@ -132,12 +173,31 @@ impl Context {
     /// # Errors
     /// A standard output that cannot be written.
     pub fn print_rejected(&self, rejected: &Rejected, format: Format) -> Result<(), Failure> {
-        let first = rejected.sources.iter().last().map_or("", |(_, f)| f.text.as_str());
-        let lang = self.global.lang.map_or_else(|| keyword::language_of(first), Lang::from);
+        let first = rejected
+            .sources
+            .iter()
+            .last()
+            .map_or("", |(_, f)| f.text.as_str());
+        let lang = self
+            .global
+            .lang
+            .map_or_else(|| keyword::language_of(first), Lang::from);
         match format {
-            Format::Json => print_out(&render::render(RenderFormat::Json, &rejected.sources, &rejected.findings, &|_| lang, false)),
+            Format::Json => print_out(&render::render(
+                RenderFormat::Json,
+                &rejected.sources,
+                &rejected.findings,
+                &|_| lang,
+                false,
+            )),
             _ => {
-                print_err(&render::render(RenderFormat::Human, &rejected.sources, &rejected.findings, &|_| lang, self.color_err()));
+                print_err(&render::render(
+                    RenderFormat::Human,
+                    &rejected.sources,
+                    &rejected.findings,
+                    &|_| lang,
+                    self.color_err(),
+                ));
                 Ok(())
             }
         }
@@ -153,7 +213,9 @@ impl Context {
 
     /// Whether progress may be drawn.
     pub fn progress(&self) -> bool {
-        !self.global.quiet && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+        !self.global.quiet
+            && std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
     }
 
     /// The format asked for, if the command knows it.
@@ -168,7 +230,10 @@ impl Context {
         let name = |f: &Format| format!("{f:?}").to_lowercase();
         let list = known.iter().map(name).collect::<Vec<_>>().join(", ");
         let asked = name(&asked);
-        Err(Failure::new(msg!("this command has no format `{asked}`; it knows {list}", "此命令没有 `{asked}` 格式；可用：{list}")))
+        Err(Failure::new(msg!(
+            "this command has no format `{asked}`; it knows {list}",
+            "此命令没有 `{asked}` 格式；可用：{list}"
+        )))
     }
 
     pub fn say(&self, message: &Msg) {
@@ -177,12 +242,22 @@ impl Context {
         }
     }
 
-    /// Prints findings of a program in a format that [`Context::format`] let through, and gives the worst level.
+    /// Prints findings of a program in a format that [`Context::format`] let through, and gives the
+    /// worst level.
     ///
     /// # Errors
     /// A standard output that cannot be written.
-    pub fn print_findings(&self, project: &Project, findings: &[Finding], format: Format) -> Result<Option<Level>, Failure> {
-        let lang_of = |f: &Finding| self.global.lang.map_or_else(|| project.lang_of(f.span.file), Lang::from);
+    pub fn print_findings(
+        &self,
+        project: &Project,
+        findings: &[Finding],
+        format: Format,
+    ) -> Result<Option<Level>, Failure> {
+        let lang_of = |f: &Finding| {
+            self.global
+                .lang
+                .map_or_else(|| project.lang_of(f.span.file), Lang::from)
+        };
         let (format, to_stdout) = match format {
             Format::Concise => (RenderFormat::Concise, true),
             Format::Json => (RenderFormat::Json, true),
@@ -190,7 +265,11 @@ impl Context {
             Format::Github => (RenderFormat::Github, true),
             Format::Human | Format::Csv | Format::Jsonl => (RenderFormat::Human, false),
         };
-        let color = if to_stdout { self.color_out() } else { self.color_err() };
+        let color = if to_stdout {
+            self.color_out()
+        } else {
+            self.color_err()
+        };
         let text = render::render(format, &project.sources, findings, &lang_of, color);
         if to_stdout {
             print_out(&text)?;
@@ -208,9 +287,17 @@ impl Context {
         if !project.has_errors() {
             return Ok(());
         }
-        let errors: Vec<Finding> = project.findings.iter().filter(|f| f.level == Level::Error).cloned().collect();
+        let errors: Vec<Finding> = project
+            .findings
+            .iter()
+            .filter(|f| f.level == Level::Error)
+            .cloned()
+            .collect();
         self.print_findings(project, &errors, Format::Human)?;
-        Err(Failure::refused(msg!("the program has errors, so nothing was done", "程序有错误，没有执行任何操作")))
+        Err(Failure::refused(msg!(
+            "the program has errors, so nothing was done",
+            "程序有错误，没有执行任何操作"
+        )))
     }
 }
 
@@ -219,7 +306,9 @@ fn use_color(when: ColorWhen, terminal: bool) -> bool {
         ColorWhen::Always => true,
         ColorWhen::Never => false,
         ColorWhen::Auto => {
-            terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+            terminal
+                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+                && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
         }
     }
 }
@@ -233,11 +322,15 @@ pub fn print_out(text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(e) => Err(Failure::new(msg!("the result could not be written: {e}", "无法写出结果：{e}"))),
+        Err(e) => Err(Failure::new(msg!(
+            "the result could not be written: {e}",
+            "无法写出结果：{e}"
+        ))),
     }
 }
 
-/// Writes what is said beside the result. Where nobody can read it (`2>&1 | head -1`) the command goes on: its exit code tells.
+/// Writes what is said beside the result. Where nobody can read it (`2>&1 | head -1`) the command
+/// goes on: its exit code tells.
 pub fn print_err(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
@@ -255,7 +348,13 @@ pub fn print_failure(lang: Lang, color: bool, failure: &Failure) {
         Lang::En => ("error", "help"),
         Lang::Zh => ("错误", "提示"),
     };
-    let paint = |code: &str, word: &str| if color { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_string() };
+    let paint = |code: &str, word: &str| {
+        if color {
+            format!("\u{1b}[{code}m{word}\u{1b}[0m")
+        } else {
+            word.to_string()
+        }
+    };
     let mut text = format!("{}: {}\n", paint("1;31", error), failure.message.get(lang));
     for line in &failure.help {
         text.push_str(&format!("{}: {}\n", paint("1;36", help), line.get(lang)));

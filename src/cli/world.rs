@@ -15,7 +15,8 @@ pub struct RealWorld {
 }
 
 impl RealWorld {
-    /// Also takes over Ctrl-C and SIGTERM: the first asks to stop cleanly, the second ends the process at once.
+    /// Also takes over Ctrl-C and SIGTERM: the first asks to stop cleanly, the second ends the
+    /// process at once.
     pub fn new() -> Self {
         let handler = || {
             if STOPPING.swap(true, Ordering::SeqCst) {
@@ -25,7 +26,10 @@ impl RealWorld {
         // A second call in one process (tests) keeps the first handler, which does the same.
         let _ = ctrlc::set_handler(handler);
         let seed = (wall_clock().0 as u64) ^ (u64::from(std::process::id()) << 44);
-        RealWorld { stem: xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()), counter: AtomicU64::new(0) }
+        RealWorld {
+            stem: xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()),
+            counter: AtomicU64::new(0),
+        }
     }
 }
 
@@ -37,7 +41,9 @@ impl Default for RealWorld {
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 fn wall_clock() -> Instant {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Instant(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 

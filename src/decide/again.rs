@@ -1,4 +1,5 @@
-//! Messages that were planned for one day and come to their turn on another: whether they have a slot there, too.
+//! Messages that were planned for one day and come to their turn on another: whether they have a
+//! slot there, too.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use super::platform::{self, Foreign};
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::{Channel, Program};
 
-/// Who of `users`, whose messages stand in the ledger as `standing` says, has no slot on `day`, and whose campaign has it. Called for one
-/// group after another, in the order of their turn.
+/// Who of `users`, whose messages stand in the ledger as `standing` says, has no slot on `day`, and
+/// whose campaign has it. Called for one group after another, in the order of their turn.
 pub struct Again<'a, H> {
     program: &'a Program,
     foreign: &'a Foreign,
@@ -20,9 +21,24 @@ pub struct Again<'a, H> {
 }
 
 impl<'a, H: History> Again<'a, H> {
-    pub fn new(program: &'a Program, foreign: &'a Foreign, day: Date, users: usize, history: &'a H) -> Self {
-        let nobody = Contest { users: Bitmap::none(users), highest: i64::MIN, now: Instant(0) };
-        Again { program, foreign, day, slots: Slots::new(history, users, nobody) }
+    pub fn new(
+        program: &'a Program,
+        foreign: &'a Foreign,
+        day: Date,
+        users: usize,
+        history: &'a H,
+    ) -> Self {
+        let nobody = Contest {
+            users: Bitmap::none(users),
+            highest: i64::MIN,
+            now: Instant(0),
+        };
+        Again {
+            program,
+            foreign,
+            day,
+            slots: Slots::new(history, users, nobody),
+        }
     }
 
     /// `channel` and `at` are by which channel and when they are to be handed over now.
@@ -36,20 +52,45 @@ impl<'a, H: History> Again<'a, H> {
         users: &[UserNo],
     ) -> Result<Vec<(usize, Option<Arc<str>>)>, DecideError> {
         // What was planned of a campaign that is no more goes on: its caps went with it.
-        let Some(campaign) = self.program.campaign_named(&standing.campaign).map(|id| self.program.campaign(id)) else {
+        let Some(campaign) = self
+            .program
+            .campaign_named(&standing.campaign)
+            .map(|id| self.program.campaign(id))
+        else {
             return Ok(Vec::new());
         };
         let caps = caps_of(self.program, campaign);
-        let looked_at = caps.iter().filter(|(cap, _)| cap.channel.as_ref().is_none_or(|c| c == channel));
+        let looked_at = caps
+            .iter()
+            .filter(|(cap, _)| cap.channel.as_ref().is_none_or(|c| c == channel));
         let mut limits = Vec::new();
         for (cap, scope) in looked_at {
-            limits.push(self.slots.limit(cap, scope, self.day, self.day.plus_days(1)).map_err(DecideError::history)?);
+            limits.push(
+                self.slots
+                    .limit(cap, scope, self.day, self.day.plus_days(1))
+                    .map_err(DecideError::history)?,
+            );
         }
         for cap in platform::caps(channel, at, self.foreign) {
-            limits.push(self.slots.platform_limit(&cap, channel).map_err(DecideError::history)?);
+            limits.push(
+                self.slots
+                    .platform_limit(&cap, channel)
+                    .map_err(DecideError::history)?,
+            );
         }
-        let after = Kind { campaign: &standing.campaign, purpose: standing.purpose, channel, day: self.day, at };
-        let before = Kind { channel: &standing.channel, day: standing.day, at: standing.not_before, ..after };
+        let after = Kind {
+            campaign: &standing.campaign,
+            purpose: standing.purpose,
+            channel,
+            day: self.day,
+            at,
+        };
+        let before = Kind {
+            channel: &standing.channel,
+            day: standing.day,
+            at: standing.not_before,
+            ..after
+        };
         let (before, after) = (self.slots.counting(before), self.slots.counting(after));
         let name = self.slots.name(&standing.campaign);
         let mut lost = Vec::new();
@@ -58,7 +99,9 @@ impl<'a, H: History> Again<'a, H> {
             self.slots.give_back(*user, &before);
             match self.slots.free(*user, standing.priority, &limits) {
                 Ok(()) => self.slots.take(*user, name, &after),
-                Err(winner) => lost.push((place, winner.and_then(|w| self.slots.campaign(w)).cloned())),
+                Err(winner) => {
+                    lost.push((place, winner.and_then(|w| self.slots.campaign(w)).cloned()))
+                }
             }
         }
         Ok(lost)

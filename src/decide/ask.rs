@@ -1,4 +1,5 @@
-//! Questions about some of the users: the evaluator's answers, limited to those who are asked about.
+//! Questions about some of the users: the evaluator's answers, limited to those who are asked
+//! about.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,20 +9,30 @@ use crate::diag::Span;
 use crate::eval::{self, Audience, EvalError, Scope};
 use crate::program::expr::{Expr, ExprKind};
 
-/// For fewer of the users than one in so many, asking them one by one is cheaper than looking through everyone's columns.
+/// For fewer of the users than one in so many, asking them one by one is cheaper than looking
+/// through everyone's columns.
 const FEW: usize = 256;
 
 /// For whom of `among` the condition is true, and for whom it is known.
 pub fn audience(scope: &Scope, condition: &Expr, among: &Bitmap) -> Result<Audience, EvalError> {
     if matches!(condition.kind, ExprKind::Everyone) {
-        return Ok(Audience { yes: among.clone(), known: among.clone() });
+        return Ok(Audience {
+            yes: among.clone(),
+            known: among.clone(),
+        });
     }
     let count = among.count();
     if count >= among.len() / FEW && count > 1 {
         let all = eval::audience(scope, condition)?;
-        return Ok(Audience { yes: all.yes.and(among), known: all.known.and(among) });
+        return Ok(Audience {
+            yes: all.yes.and(among),
+            known: all.known.and(among),
+        });
     }
-    let mut some = Audience { yes: Bitmap::none(among.len()), known: Bitmap::none(among.len()) };
+    let mut some = Audience {
+        yes: Bitmap::none(among.len()),
+        known: Bitmap::none(among.len()),
+    };
     for user in among.iter() {
         if let Some(answer) = eval::holds(scope, condition, user)? {
             some.known.insert(user);
@@ -40,7 +51,12 @@ pub fn consenting(scope: &Scope, consent: TagId, among: &Bitmap) -> Result<Bitma
 
 /// Those of `among` for whom the expression has no value.
 pub fn missing(scope: &Scope, expr: &Expr, among: &Bitmap) -> Result<Bitmap, EvalError> {
-    let asked = Expr { ty: Type::Bool, span: expr.span, optional: false, kind: ExprKind::IsMissing(Box::new(expr.clone())) };
+    let asked = Expr {
+        ty: Type::Bool,
+        span: expr.span,
+        optional: false,
+        kind: ExprKind::IsMissing(Box::new(expr.clone())),
+    };
     Ok(audience(scope, &asked, among)?.yes)
 }
 
@@ -49,7 +65,10 @@ pub fn numbers(scope: &Scope, expr: &Expr, users: &Bitmap) -> Result<Vec<f64>, E
     if let ExprKind::Const(value) = &expr.kind {
         return Ok(vec![number(value); users.count()]);
     }
-    Ok(eval::values(scope, expr, users)?.iter().map(|v| v.as_ref().map_or(0.0, number)).collect())
+    Ok(eval::values(scope, expr, users)?
+        .iter()
+        .map(|v| v.as_ref().map_or(0.0, number))
+        .collect())
 }
 
 /// The checker lets only ints and numbers be weights and priorities.
@@ -61,10 +80,18 @@ fn number(value: &Value) -> f64 {
     }
 }
 
-/// Where an account reaches each of the users, in the order of the users; an empty text is no address.
-pub fn addresses(scope: &Scope, address: Option<TagId>, users: &Bitmap) -> Result<Vec<Option<Arc<str>>>, EvalError> {
+/// Where an account reaches each of the users, in the order of the users; an empty text is no
+/// address.
+pub fn addresses(
+    scope: &Scope,
+    address: Option<TagId>,
+    users: &Bitmap,
+) -> Result<Vec<Option<Arc<str>>>, EvalError> {
     let Some(address) = address else {
-        return Ok(users.iter().map(|user| scope.snapshot.user_id(user).map(Arc::from)).collect());
+        return Ok(users
+            .iter()
+            .map(|user| scope.snapshot.user_id(user).map(Arc::from))
+            .collect());
     };
     let values = eval::values(scope, &tag(scope, address), users)?;
     let text = |value| match value {
@@ -76,14 +103,22 @@ pub fn addresses(scope: &Scope, address: Option<TagId>, users: &Bitmap) -> Resul
 
 fn tag(scope: &Scope, id: TagId) -> Expr {
     let span = Span::new(crate::base::FileId(0), 0, 0);
-    Expr { ty: scope.program.schema.tag(id).ty.clone(), span, optional: true, kind: ExprKind::Tag(id) }
+    Expr {
+        ty: scope.program.schema.tag(id).ty.clone(),
+        span,
+        optional: true,
+        kind: ExprKind::Tag(id),
+    }
 }
 
 /// The consents that reading the tags of some expressions needs.
 pub fn sensitive<'e>(scope: &Scope, read: impl IntoIterator<Item = &'e Expr>) -> BTreeSet<TagId> {
     let program = scope.program;
-    let tags = read.into_iter().flat_map(|expr| crate::plan::tags_of(program, expr));
-    tags.filter_map(|tag| program.schema.tag(tag).sensitive_by).collect()
+    let tags = read
+        .into_iter()
+        .flat_map(|expr| crate::plan::tags_of(program, expr));
+    tags.filter_map(|tag| program.schema.tag(tag).sensitive_by)
+        .collect()
 }
 
 /// A bitmap of one user.

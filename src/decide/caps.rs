@@ -1,9 +1,10 @@
 //! Caps: how many messages a user may get in a period, and who has the slots.
 //!
-//! What was planned before has its slot. For each scope and period that some cap looks at, two columns by user number say how many messages
-//! count there and which campaign's was the latest; messages decided now are added as they get their slots. [`arbitrate`](super::arbitrate)
-//! says in which order.
-//! A platform's own cap is one more limit, in the periods of [`platform`](super::platform).
+//! What was planned before has its slot. For each scope and period that some cap looks at, two
+//! columns by user number say how many messages count there and which campaign's was the latest;
+//! messages decided now are added as they get their slots. [`arbitrate`](super::arbitrate) says in
+//! which order. A platform's own cap is one more limit, in the periods of
+//! [`platform`](super::platform).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,8 +88,9 @@ pub struct Kind<'a> {
     pub at: Instant,
 }
 
-/// The periods, first and last day, in which a message of `day` must find room. `last` is the latest day on which any message can be planned
-/// so far: a rolling period that ends then may contain `day`, too.
+/// The periods, first and last day, in which a message of `day` must find room. `last` is the
+/// latest day on which any message can be planned so far: a rolling period that ends then may
+/// contain `day`, too.
 fn periods(per: CapPeriod, day: Date, last: Date) -> Vec<(Date, Date)> {
     match per {
         CapPeriod::Day => vec![(day, day)],
@@ -97,21 +99,34 @@ fn periods(per: CapPeriod, day: Date, last: Date) -> Vec<(Date, Date)> {
         CapPeriod::RollingDays(n) => {
             let n = i32::try_from(n).unwrap_or(i32::MAX);
             let last = last.min(day.plus_days(n)).max(day);
-            (day.0..=last.0).map(|end| (Date(end).plus_days(n.saturating_neg()), Date(end))).collect()
+            (day.0..=last.0)
+                .map(|end| (Date(end).plus_days(n.saturating_neg()), Date(end)))
+                .collect()
         }
     }
 }
 
 impl<'h, H: History> Slots<'h, H> {
     pub fn new(history: &'h H, users: usize, contest: Contest) -> Self {
-        Slots { history, users, names: Vec::new(), columns: Vec::new(), contest, unclaimed: None }
+        Slots {
+            history,
+            users,
+            names: Vec::new(),
+            columns: Vec::new(),
+            contest,
+            unclaimed: None,
+        }
     }
 
     pub fn name(&mut self, campaign: &str) -> Name {
-        let at = self.names.iter().position(|n| **n == *campaign).unwrap_or_else(|| {
-            self.names.push(campaign.into());
-            self.names.len() - 1
-        });
+        let at = self
+            .names
+            .iter()
+            .position(|n| **n == *campaign)
+            .unwrap_or_else(|| {
+                self.names.push(campaign.into());
+                self.names.len() - 1
+            });
         Name(u32::try_from(at).unwrap_or(u32::MAX))
     }
 
@@ -123,30 +138,72 @@ impl<'h, H: History> Slots<'h, H> {
     ///
     /// # Errors
     /// Those of the history.
-    pub fn limit(&mut self, cap: &Cap, scope: &CapScope, day: Date, last: Date) -> Result<Limit, H::Error> {
-        let periods = periods(cap.per, day, last).into_iter().map(|(from, to)| Period::Days(from, to));
-        let columns = periods.map(|period| self.column(scope, period)).collect::<Result<_, _>>()?;
-        Ok(Limit { columns, n: cap.n, keep: cap.keep, by: None })
+    pub fn limit(
+        &mut self,
+        cap: &Cap,
+        scope: &CapScope,
+        day: Date,
+        last: Date,
+    ) -> Result<Limit, H::Error> {
+        let periods = periods(cap.per, day, last)
+            .into_iter()
+            .map(|(from, to)| Period::Days(from, to));
+        let columns = periods
+            .map(|period| self.column(scope, period))
+            .collect::<Result<_, _>>()?;
+        Ok(Limit {
+            columns,
+            n: cap.n,
+            keep: cap.keep,
+            by: None,
+        })
     }
 
     /// What a platform allows to messages of a channel, likewise.
     ///
     /// # Errors
     /// Those of the history.
-    pub fn platform_limit(&mut self, cap: &PlatformCap, channel: &Channel) -> Result<Limit, H::Error> {
-        let scope = CapScope { campaign: None, purpose: None, channel: Some(channel.clone()) };
+    pub fn platform_limit(
+        &mut self,
+        cap: &PlatformCap,
+        channel: &Channel,
+    ) -> Result<Limit, H::Error> {
+        let scope = CapScope {
+            campaign: None,
+            purpose: None,
+            channel: Some(channel.clone()),
+        };
         let column = self.column(&scope, Period::Span(cap.from, cap.until))?;
-        Ok(Limit { columns: vec![column], n: cap.n, keep: None, by: Some(self.name(&cap.name)) })
+        Ok(Limit {
+            columns: vec![column],
+            n: cap.n,
+            keep: None,
+            by: Some(self.name(&cap.name)),
+        })
     }
 
     fn column(&mut self, scope: &CapScope, period: Period) -> Result<usize, H::Error> {
-        if let Some(known) = self.columns.iter().position(|c| c.scope == *scope && c.period == period) {
+        if let Some(known) = self
+            .columns
+            .iter()
+            .position(|c| c.scope == *scope && c.period == period)
+        {
             return Ok(known);
         }
-        let mut column = Column { scope: scope.clone(), period, messages: vec![0; self.users], latest: Vec::new() };
+        let mut column = Column {
+            scope: scope.clone(),
+            period,
+            messages: vec![0; self.users],
+            latest: Vec::new(),
+        };
         match (period, &scope.channel) {
             (Period::Span(from, until), Some(channel)) => {
-                for (user, _) in self.history.sent_since(channel, from)?.into_iter().filter(|(_, at)| *at < until) {
+                for (user, _) in self
+                    .history
+                    .sent_since(channel, from)?
+                    .into_iter()
+                    .filter(|(_, at)| *at < until)
+                {
                     column.add(user, NOBODY);
                 }
             }
@@ -164,21 +221,36 @@ impl<'h, H: History> Slots<'h, H> {
         Ok(self.columns.len() - 1)
     }
 
-    /// The columns that count a message: all that some cap of some campaign looks at, whether or not the message is capped itself.
+    /// The columns that count a message: all that some cap of some campaign looks at, whether or
+    /// not the message is capped itself.
     pub fn counting(&self, kind: Kind) -> Vec<usize> {
-        let counts = |c: &Column| c.period.holds(kind.day, kind.at) && c.scope.covers(kind.campaign, kind.purpose, kind.channel);
-        self.columns.iter().enumerate().filter(|(_, c)| counts(c)).map(|(i, _)| i).collect()
+        let counts = |c: &Column| {
+            c.period.holds(kind.day, kind.at)
+                && c.scope.covers(kind.campaign, kind.purpose, kind.channel)
+        };
+        self.columns
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| counts(c))
+            .map(|(i, _)| i)
+            .collect()
     }
 
-    /// Whether the user has a slot left under every limit; if not, whose message took the last one (`None`: nobody's), or
-    /// which platform has no more.
+    /// Whether the user has a slot left under every limit; if not, whose message took the last one
+    /// (`None`: nobody's), or which platform has no more.
     pub fn free(&self, user: UserNo, priority: i64, limits: &[Limit]) -> Result<(), Option<Name>> {
         for limit in limits {
             let most = limit.most(priority);
             for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
                 let taken = column.messages.get(user.index()).copied().unwrap_or(0);
                 if taken >= most {
-                    let latest = || column.latest.get(user.index()).copied().filter(|name| *name != NOBODY);
+                    let latest = || {
+                        column
+                            .latest
+                            .get(user.index())
+                            .copied()
+                            .filter(|name| *name != NOBODY)
+                    };
                     return Err(limit.by.or_else(latest));
                 }
             }
@@ -186,8 +258,9 @@ impl<'h, H: History> Slots<'h, H> {
         Ok(())
     }
 
-    /// Takes slots from less important messages of the user that are not claimed yet, the least important first, so that one is free under
-    /// every limit, and with `among` at least one that is of these. `None`, and nothing taken, where these are not enough.
+    /// Takes slots from less important messages of the user that are not claimed yet, the least
+    /// important first, so that one is free under every limit, and with `among` at least one that
+    /// is of these. `None`, and nothing taken, where these are not enough.
     ///
     /// # Errors
     /// Those of the history.
@@ -199,29 +272,53 @@ impl<'h, H: History> Slots<'h, H> {
         among: Option<&dyn Fn(&Standing) -> bool>,
     ) -> Result<Option<Vec<Take>>, H::Error> {
         if self.unclaimed.is_none() {
-            let Contest { users, highest, now } = &self.contest;
+            let Contest {
+                users,
+                highest,
+                now,
+            } = &self.contest;
             let mut found = self.history.unclaimed(users, *highest, *now)?;
-            found.values_mut().for_each(|all| all.sort_by_key(|one| (one.standing.priority, std::cmp::Reverse(one.standing.segment))));
+            found.values_mut().for_each(|all| {
+                all.sort_by_key(|one| {
+                    (
+                        one.standing.priority,
+                        std::cmp::Reverse(one.standing.segment),
+                    )
+                })
+            });
             self.unclaimed = Some(found);
         }
-        let Some(mine) = self.unclaimed.as_ref().and_then(|all| all.get(&user)) else { return Ok(None) };
+        let Some(mine) = self.unclaimed.as_ref().and_then(|all| all.get(&user)) else {
+            return Ok(None);
+        };
         let mut chosen: Vec<usize> = Vec::new();
         let weakest = |chosen: &[usize], is_one: &dyn Fn(&Standing) -> bool| {
-            let is_free = |(i, one): (usize, &Unclaimed)| !chosen.contains(&i) && one.standing.priority < priority && is_one(&one.standing);
+            let is_free = |(i, one): (usize, &Unclaimed)| {
+                !chosen.contains(&i) && one.standing.priority < priority && is_one(&one.standing)
+            };
             mine.iter().enumerate().position(is_free)
         };
         if let Some(among) = among {
-            let Some(next) = weakest(&chosen, among) else { return Ok(None) };
+            let Some(next) = weakest(&chosen, among) else {
+                return Ok(None);
+            };
             chosen.push(next);
         }
         for limit in limits {
             let most = limit.most(priority);
             for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
-                let freed =
-                    |chosen: &[usize]| chosen.iter().filter_map(|i| mine.get(*i)).filter(|one| column.counts(&one.standing)).count();
+                let freed = |chosen: &[usize]| {
+                    chosen
+                        .iter()
+                        .filter_map(|i| mine.get(*i))
+                        .filter(|one| column.counts(&one.standing))
+                        .count()
+                };
                 let taken = column.messages.get(user.index()).copied().unwrap_or(0) as usize;
                 while taken.saturating_sub(freed(&chosen)) >= most as usize {
-                    let Some(next) = weakest(&chosen, &|standing| column.counts(standing)) else { return Ok(None) };
+                    let Some(next) = weakest(&chosen, &|standing| column.counts(standing)) else {
+                        return Ok(None);
+                    };
                     chosen.push(next);
                 }
             }
@@ -229,8 +326,19 @@ impl<'h, H: History> Slots<'h, H> {
         chosen.sort_unstable();
         let mut takes = Vec::new();
         for i in chosen.into_iter().rev() {
-            let Some(from) = self.unclaimed.as_mut().and_then(|all| all.get_mut(&user)).map(|mine| mine.remove(i)) else { continue };
-            let counting: Vec<usize> = (0..).zip(&self.columns).filter(|(_, c)| c.counts(&from.standing)).map(|(i, _)| i).collect();
+            let Some(from) = self
+                .unclaimed
+                .as_mut()
+                .and_then(|all| all.get_mut(&user))
+                .map(|mine| mine.remove(i))
+            else {
+                continue;
+            };
+            let counting: Vec<usize> = (0..)
+                .zip(&self.columns)
+                .filter(|(_, c)| c.counts(&from.standing))
+                .map(|(i, _)| i)
+                .collect();
             self.give_back(user, &counting);
             takes.push(Take { user, from });
         }
@@ -239,7 +347,11 @@ impl<'h, H: History> Slots<'h, H> {
 
     pub fn give_back(&mut self, user: UserNo, counting: &[usize]) {
         for column in counting {
-            if let Some(n) = self.columns.get_mut(*column).and_then(|column| column.messages.get_mut(user.index())) {
+            if let Some(n) = self
+                .columns
+                .get_mut(*column)
+                .and_then(|column| column.messages.get_mut(user.index()))
+            {
                 *n = n.saturating_sub(1);
             }
         }
@@ -257,7 +369,10 @@ impl<'h, H: History> Slots<'h, H> {
 impl Limit {
     /// How many messages the cap leaves to those of a priority.
     fn most(&self, priority: i64) -> u32 {
-        let kept = self.keep.filter(|(_, least)| priority < *least).map_or(0, |(n, _)| n);
+        let kept = self
+            .keep
+            .filter(|(_, least)| priority < *least)
+            .map_or(0, |(n, _)| n);
         self.n.saturating_sub(kept)
     }
 }
@@ -265,7 +380,8 @@ impl Limit {
 impl Column {
     /// Whether a message that was planned before is one of those counted.
     fn counts(&self, of: &Standing) -> bool {
-        self.period.holds(of.day, of.not_before) && self.scope.covers(&of.campaign, of.purpose, &of.channel)
+        self.period.holds(of.day, of.not_before)
+            && self.scope.covers(&of.campaign, of.purpose, &of.channel)
     }
 
     fn add(&mut self, user: UserNo, latest: Name) {
@@ -295,11 +411,24 @@ mod tests {
     fn periods_are_those_of_the_calendar() {
         let (d, e) = (day("2026-11-11"), day("2026-11-12"));
         assert_eq!(periods(CapPeriod::Day, d, e), [(d, d)]);
-        assert_eq!(periods(CapPeriod::Week, d, e), [(day("2026-11-09"), day("2026-11-15"))]);
-        assert_eq!(periods(CapPeriod::Month, d, e), [(day("2026-11-01"), day("2026-11-30"))]);
-        assert_eq!(periods(CapPeriod::RollingDays(30), d, d), [(day("2026-10-12"), d)]);
-        // A message that waits for the next morning is ahead: both periods that hold this day are looked at.
-        assert_eq!(periods(CapPeriod::RollingDays(30), d, e), [(day("2026-10-12"), d), (day("2026-10-13"), e)]);
+        assert_eq!(
+            periods(CapPeriod::Week, d, e),
+            [(day("2026-11-09"), day("2026-11-15"))]
+        );
+        assert_eq!(
+            periods(CapPeriod::Month, d, e),
+            [(day("2026-11-01"), day("2026-11-30"))]
+        );
+        assert_eq!(
+            periods(CapPeriod::RollingDays(30), d, d),
+            [(day("2026-10-12"), d)]
+        );
+        // A message that waits for the next morning is ahead: both periods that hold this day are
+        // looked at.
+        assert_eq!(
+            periods(CapPeriod::RollingDays(30), d, e),
+            [(day("2026-10-12"), d), (day("2026-10-13"), e)]
+        );
         assert_eq!(periods(CapPeriod::RollingDays(0), d, e), [(d, d)]);
     }
 }

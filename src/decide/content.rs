@@ -1,4 +1,5 @@
-//! Gates that look at what a message says: words that policy forbids, and the channel's limits of length.
+//! Gates that look at what a message says: words that policy forbids, and the channel's limits of
+//! length.
 
 use super::decision::Rendered;
 use super::words::ForbiddenWords;
@@ -28,8 +29,14 @@ impl<'a> Judge<'a> {
     pub fn new(words: &'a ForbiddenWords, template: &'a Template, channel: &Channel) -> Self {
         let parts: Vec<Part> = template.parts.iter().map(|p| Part::of(&p.kind)).collect();
         // That the channel can carry the parts is the checker's to say.
-        let shape = pack::platform(&channel.platform).and_then(|pack| Some((pack, pack.endpoint(&channel.endpoint)?.shape_for(&parts)?)));
-        Judge { words, template, parts, shape }
+        let shape = pack::platform(&channel.platform)
+            .and_then(|pack| Some((pack, pack.endpoint(&channel.endpoint)?.shape_for(&parts)?)));
+        Judge {
+            words,
+            template,
+            parts,
+            shape,
+        }
     }
 
     pub fn judge(&self, message: &Rendered) -> Option<Problem> {
@@ -41,30 +48,57 @@ impl<'a> Judge<'a> {
         too_long.then_some(Problem::TooLong)
     }
 
-    /// As the checker counts: the parts of the joined text each on its own line. Limits from hearsay stop nobody.
+    /// As the checker counts: the parts of the joined text each on its own line. Limits from
+    /// hearsay stop nobody.
     fn over_a_limit(&self, shape: &Shape, message: &Rendered) -> bool {
-        let texts = |want: Part| message.parts.iter().zip(&self.parts).filter(move |(_, part)| **part == want).map(|((_, text), _)| text);
-        shape.limits.iter().filter(|limit| !limit.unverified).any(|limit| {
-            let length: u64 = match limit.of {
-                LimitOf::Title => texts(Part::Title).map(|t| limit.unit.of(t)).sum(),
-                LimitOf::Fields => texts(Part::Field).map(|t| limit.unit.of(t)).sum(),
-                LimitOf::Text => {
-                    let lines: Vec<u64> = shape.joined.iter().filter_map(|part| texts(*part).next()).map(|t| limit.unit.of(t)).collect();
-                    lines.iter().sum::<u64>() + (lines.len() as u64).saturating_sub(1)
-                }
-            };
-            length > u64::from(limit.max)
-        })
+        let texts = |want: Part| {
+            message
+                .parts
+                .iter()
+                .zip(&self.parts)
+                .filter(move |(_, part)| **part == want)
+                .map(|((_, text), _)| text)
+        };
+        shape
+            .limits
+            .iter()
+            .filter(|limit| !limit.unverified)
+            .any(|limit| {
+                let length: u64 = match limit.of {
+                    LimitOf::Title => texts(Part::Title).map(|t| limit.unit.of(t)).sum(),
+                    LimitOf::Fields => texts(Part::Field).map(|t| limit.unit.of(t)).sum(),
+                    LimitOf::Text => {
+                        let lines: Vec<u64> = shape
+                            .joined
+                            .iter()
+                            .filter_map(|part| texts(*part).next())
+                            .map(|t| limit.unit.of(t))
+                            .collect();
+                        lines.iter().sum::<u64>() + (lines.len() as u64).saturating_sub(1)
+                    }
+                };
+                length > u64::from(limit.max)
+            })
     }
 
     fn over_a_field(&self, pack: &Pack, shape: &Shape, message: &Rendered) -> bool {
-        message.parts.iter().zip(&self.template.parts).any(|((_, text), part)| match &part.kind {
-            PartKind::Field(name) => {
-                let ty = pack.field_type(shape, name);
-                let max = ty.and_then(|ty| if text.is_ascii() { ty.max_ascii.or(ty.max) } else { ty.max });
-                max.is_some_and(|max| text.chars().count() as u64 > u64::from(max))
-            }
-            _ => false,
-        })
+        message
+            .parts
+            .iter()
+            .zip(&self.template.parts)
+            .any(|((_, text), part)| match &part.kind {
+                PartKind::Field(name) => {
+                    let ty = pack.field_type(shape, name);
+                    let max = ty.and_then(|ty| {
+                        if text.is_ascii() {
+                            ty.max_ascii.or(ty.max)
+                        } else {
+                            ty.max
+                        }
+                    });
+                    max.is_some_and(|max| text.chars().count() as u64 > u64::from(max))
+                }
+                _ => false,
+            })
     }
 }

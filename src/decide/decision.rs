@@ -1,4 +1,5 @@
-//! What a run of a campaign (or of one of its steps) does with every user: exactly one outcome each.
+//! What a run of a campaign (or of one of its steps) does with every user: exactly one outcome
+//! each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
 use crate::diag::Msg;
 use crate::msg;
 
-/// Why a matched user gets no message. The order is the order of the gates: the first that stops is the reason.
+/// Why a matched user gets no message. The order is the order of the gates: the first that stops is
+/// the reason.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
     OptedOut,
@@ -21,7 +23,8 @@ pub enum Gate {
     Holdout,
     Control,
     Unreachable,
-    /// With the campaign that took the slot, if one campaign did, or the platform's cap (`service_account.mass 4 per month`).
+    /// With the campaign that took the slot, if one campaign did, or the platform's cap
+    /// (`service_account.mass 4 per month`).
     Capped(Option<String>),
     BlockedWords,
     TooLong,
@@ -29,7 +32,8 @@ pub enum Gate {
     TooFewForList,
     NotApproved,
     Quota,
-    /// `choose` or the `else` of a follow-up came to `nothing`. (An arm of a split that sends nothing is a control group.)
+    /// `choose` or the `else` of a follow-up came to `nothing`. (An arm of a split that sends
+    /// nothing is a control group.)
     Nothing,
     /// A follow-up of a message of which nobody knows whether it was sent.
     OutcomeUnknown,
@@ -82,8 +86,12 @@ impl Gate {
             Gate::Holdout => msg!("holdout", "对照"),
             Gate::Control => msg!("control arm", "对照分组"),
             Gate::Unreachable => msg!("unreachable", "无可用渠道"),
-            Gate::Capped(Some(cap)) if is_cap(cap) => msg!("capped by the platform: {cap}", "平台频控：{cap}"),
-            Gate::Capped(Some(winner)) => msg!("capped by {winner}", "频控，名额已被 {winner} 占用"),
+            Gate::Capped(Some(cap)) if is_cap(cap) => {
+                msg!("capped by the platform: {cap}", "平台频控：{cap}")
+            }
+            Gate::Capped(Some(winner)) => {
+                msg!("capped by {winner}", "频控，名额已被 {winner} 占用")
+            }
             Gate::Capped(None) => msg!("capped", "频控"),
             Gate::BlockedWords => msg!("forbidden words", "含禁用词"),
             Gate::TooLong => msg!("too long", "超长"),
@@ -92,7 +100,10 @@ impl Gate {
             Gate::NotApproved => msg!("not approved", "未获批准"),
             Gate::Quota => msg!("quota used up", "配额用尽"),
             Gate::Nothing => msg!("nothing chosen", "未选中任何内容"),
-            Gate::OutcomeUnknown => msg!("outcome of the message before it unknown", "前一条消息结果未知"),
+            Gate::OutcomeUnknown => msg!(
+                "outcome of the message before it unknown",
+                "前一条消息结果未知"
+            ),
             Gate::Missed => msg!("missed its deadline", "错过最晚期限"),
         }
     }
@@ -157,7 +168,8 @@ impl fmt::Display for Gate {
     }
 }
 
-/// Why a user got no message, as the ledger keeps it: in English by its name, which scripts use too, in Chinese in words.
+/// Why a user got no message, as the ledger keeps it: in English by its name, which scripts use
+/// too, in Chinese in words.
 pub fn reason(name: &str, by: Option<&str>) -> Msg {
     let en = by.map_or_else(|| name.to_owned(), |by| format!("{name}: {by}"));
     let zh = match name {
@@ -170,7 +182,8 @@ pub fn reason(name: &str, by: Option<&str>) -> Msg {
     Msg { en, zh }
 }
 
-/// The outcome of one campaign at one due instant. The user sets are disjoint and together everyone. (With `via all of` a user may have several messages.)
+/// The outcome of one campaign at one due instant. The user sets are disjoint and together
+/// everyone. (With `via all of` a user may have several messages.)
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub campaign: CampaignId,
@@ -187,12 +200,15 @@ pub struct Decision {
     pub not_sampled: Bitmap,
     /// Every matched user that a gate stopped.
     pub stopped: Vec<(Gate, Bitmap)>,
-    /// The arm that each matched user of a split was assigned to, whatever gates did; for measuring. The held out are in no arm.
+    /// The arm that each matched user of a split was assigned to, whatever gates did; for
+    /// measuring. The held out are in no arm.
     pub arms: Vec<(String, Bitmap)>,
-    /// Users of a `choose` for whom an earlier condition was unknown before one was true or `otherwise` was reached.
+    /// Users of a `choose` for whom an earlier condition was unknown before one was true or
+    /// `otherwise` was reached.
     pub choose_unknown: usize,
     pub messages: Vec<MessageGroup>,
-    /// Messages of other runs whose slots these take: planned before, less important, and not yet claimed.
+    /// Messages of other runs whose slots these take: planned before, less important, and not yet
+    /// claimed.
     pub takes: Vec<Take>,
 }
 
@@ -205,7 +221,11 @@ pub struct Take {
 
 impl Decision {
     pub fn matched(&self) -> usize {
-        self.users - self.not_matched.count() - self.unknown.count() - self.below_top.count() - self.not_sampled.count()
+        self.users
+            - self.not_matched.count()
+            - self.unknown.count()
+            - self.below_top.count()
+            - self.not_sampled.count()
     }
 
     /// Messages planned.
@@ -214,8 +234,8 @@ impl Decision {
     }
 }
 
-/// Messages that have everything in common but the user. Columns, one entry a message, in hand-over order
-/// (priority from high to low, then user number).
+/// Messages that have everything in common but the user. Columns, one entry a message, in hand-over
+/// order (priority from high to low, then user number).
 #[derive(Clone, Debug)]
 pub struct MessageGroup {
     /// Of a split.
@@ -235,7 +255,8 @@ pub struct MessageGroup {
     pub priorities: Vec<i32>,
     /// The template with the holes filled; texts that do not differ are shared.
     pub contents: Contents,
-    /// The position of one message in which a default (`??`) stands for a missing value, if there is one: worth a look before sending.
+    /// The position of one message in which a default (`??`) stands for a missing value, if there
+    /// is one: worth a look before sending.
     pub defaulted: Option<usize>,
 }
 
@@ -257,7 +278,8 @@ impl Contents {
     }
 }
 
-/// A rendered message: its parts in template order, under the names that scripts use (`title`, `body`, `field thing1` …).
+/// A rendered message: its parts in template order, under the names that scripts use (`title`,
+/// `body`, `field thing1` …).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Rendered {
     pub parts: Vec<(String, String)>,
@@ -274,7 +296,10 @@ mod tests {
             assert_eq!(gate.name(), name);
             assert_ne!(reason(name, None).zh, name, "in Chinese");
         }
-        assert_eq!(reason("capped", Some("spring")), msg!("capped: spring", "频控，名额已被 spring 占用"));
+        assert_eq!(
+            reason("capped", Some("spring")),
+            msg!("capped: spring", "频控，名额已被 spring 占用")
+        );
         assert_eq!(reason("no_consent", None).en, "no_consent");
         assert_eq!(reason("below_top", None).zh, "未进入取前");
         assert_eq!(Gate::named("nowhere", None), None);

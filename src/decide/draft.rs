@@ -30,7 +30,8 @@ pub struct Candidate {
     /// Position in [`Draft::outlets`].
     pub outlet: usize,
     pub address: Arc<str>,
-    /// 0, or of a user who gets a message on each channel of the `via` which of them, counted from 1.
+    /// 0, or of a user who gets a message on each channel of the `via` which of them, counted from
+    /// 1.
     pub leg: u16,
     /// Position in [`Draft::written`].
     pub written: usize,
@@ -54,13 +55,19 @@ pub struct Outlet<'a> {
 }
 
 impl Outlet<'_> {
-    /// Whether it reaches the user at this address with a message of a template, as far as the past says.
+    /// Whether it reaches the user at this address with a message of a template, as far as the past
+    /// says.
     fn is_open(&self, template: TemplateId, user: UserNo, address: &str) -> bool {
-        self.open(template).is_none_or(|open| open.users.contains(user)) && !self.barred.holds(user, address)
+        self.open(template)
+            .is_none_or(|open| open.users.contains(user))
+            && !self.barred.holds(user, address)
     }
 
     fn open(&self, template: TemplateId) -> Option<&Open> {
-        self.open.iter().find(|(of, _)| *of == template).and_then(|(_, open)| open.as_ref())
+        self.open
+            .iter()
+            .find(|(of, _)| *of == template)
+            .and_then(|(_, open)| open.as_ref())
     }
 
     /// What is left to a user of a template's messages, where that is known and limited.
@@ -92,20 +99,43 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub fn new<H: History>(input: &DecideInput<'a>, past: &mut Past<H>) -> Result<Self, DecideError> {
+    pub fn new<H: History>(
+        input: &DecideInput<'a>,
+        past: &mut Past<H>,
+    ) -> Result<Self, DecideError> {
         let scope = input.scope;
         let campaign = scope.program.campaign(input.campaign);
-        let step = input.step.checked_sub(1).and_then(|i| campaign.steps.get(i));
+        let step = input
+            .step
+            .checked_sub(1)
+            .and_then(|i| campaign.steps.get(i));
         let users = scope.snapshot.user_count();
 
-        let Who { matched, otherwise, not_matched, unknown, unknown_because, below_top, not_sampled } = who(input, campaign, step)?;
+        let Who {
+            matched,
+            otherwise,
+            not_matched,
+            unknown,
+            unknown_because,
+            below_top,
+            not_sampled,
+        } = who(input, campaign, step)?;
         let mut gates = Gates::new(matched.or(&otherwise));
         let held = match scope.program.rules(campaign).holdout {
-            Some(holdout) => Lottery::holdout(input.seed, campaign, &holdout).drawn(scope.snapshot, &gates.open, holdout.share),
+            Some(holdout) => Lottery::holdout(input.seed, campaign, &holdout).drawn(
+                scope.snapshot,
+                &gates.open,
+                holdout.share,
+            ),
             None => Bitmap::none(users),
         };
         let mut ways = Ways::default();
-        ways.lead(input, campaign, step.map_or(&campaign.action, |s| &s.action), matched)?;
+        ways.lead(
+            input,
+            campaign,
+            step.map_or(&campaign.action, |s| &s.action),
+            matched,
+        )?;
         if let Some(action) = step.and_then(|s| s.otherwise.as_ref()) {
             ways.lead(input, campaign, action, otherwise)?;
         }
@@ -161,10 +191,21 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes candidates of those of the open users whom a channel reaches, and gives the others.
-    fn find_channels<H: History>(&mut self, open: &Bitmap, past: &mut Past<H>) -> Result<Bitmap, DecideError> {
+    fn find_channels<H: History>(
+        &mut self,
+        open: &Bitmap,
+        past: &mut Past<H>,
+    ) -> Result<Bitmap, DecideError> {
         let mut unreachable = Bitmap::none(open.len());
         for number in 0..self.ways.len() {
-            let Some(Way { leaf: Leaf::Send { template, via }, users, .. }) = self.ways.get(number) else { continue };
+            let Some(Way {
+                leaf: Leaf::Send { template, via },
+                users,
+                ..
+            }) = self.ways.get(number)
+            else {
+                continue;
+            };
             let (template, via, users) = (*template, *via, users.and(open));
             let written = self.template(template);
             let mut outlets = Vec::new();
@@ -179,16 +220,35 @@ impl<'a> Draft<'a> {
             let mut reached = Bitmap::none(open.len());
             for only in legs {
                 let usable = |route: usize| only.is_none_or(|only| route == only);
-                let places = reach(self.input.scope, via, &users, usable, self.is_open(&outlets, template))?;
+                let places = reach(
+                    self.input.scope,
+                    via,
+                    &users,
+                    usable,
+                    self.is_open(&outlets, template),
+                )?;
                 // A program has far fewer routes.
                 let leg = only.map_or(0, |route| u16::try_from(route + 1).unwrap_or(u16::MAX));
                 for (user, place) in users.iter().zip(places) {
-                    let Some((outlet, address)) = place.and_then(|(route, address)| Some((*outlets.get(route)?, address))) else {
+                    let Some((outlet, address)) =
+                        place.and_then(|(route, address)| Some((*outlets.get(route)?, address)))
+                    else {
                         continue;
                     };
                     reached.insert(user);
                     let (way, text, problem, capped) = (number, None, None, None);
-                    self.candidates.push(Candidate { user, priority: 0, way, outlet, address, leg, written, text, problem, capped });
+                    self.candidates.push(Candidate {
+                        user,
+                        priority: 0,
+                        way,
+                        outlet,
+                        address,
+                        leg,
+                        written,
+                        text,
+                        problem,
+                        capped,
+                    });
                 }
             }
             unreachable = unreachable.or(&users.minus(&reached));
@@ -196,16 +256,23 @@ impl<'a> Draft<'a> {
         Ok(unreachable)
     }
 
-    /// Takes away the candidates whose address another user has on the same channel; gives those users who are left with none.
+    /// Takes away the candidates whose address another user has on the same channel; gives those
+    /// users who are left with none.
     fn drop_duplicates(&mut self) -> Bitmap {
         let mut dropped = Bitmap::none(self.decision.users);
-        let places = duplicates(self.candidates.iter().map(|c| (c.user, c.outlet, &*c.address)));
+        let places = duplicates(
+            self.candidates
+                .iter()
+                .map(|c| (c.user, c.outlet, &*c.address)),
+        );
         if places.is_empty() {
             return dropped;
         }
         let mut place = 0..;
         self.candidates.retain(|c| {
-            let stays = place.next().is_some_and(|place: usize| places.binary_search(&place).is_err());
+            let stays = place
+                .next()
+                .is_some_and(|place: usize| places.binary_search(&place).is_err());
             if !stays {
                 dropped.insert(c.user);
             }
@@ -217,17 +284,35 @@ impl<'a> Draft<'a> {
 
     /// The position of a template among `written`, a new one at first sight.
     fn template(&mut self, template: TemplateId) -> usize {
-        self.written.iter().position(|w| w.template == template).unwrap_or_else(|| {
-            let texts = Texts { all: Vec::new(), of: Vec::new() };
-            self.written.push(Written { template, texts, with_defaults: Bitmap::default() });
-            self.written.len() - 1
-        })
+        self.written
+            .iter()
+            .position(|w| w.template == template)
+            .unwrap_or_else(|| {
+                let texts = Texts {
+                    all: Vec::new(),
+                    of: Vec::new(),
+                };
+                self.written.push(Written {
+                    template,
+                    texts,
+                    with_defaults: Bitmap::default(),
+                });
+                self.written.len() - 1
+            })
     }
 
-    /// Whether one of these outlets, that of a route, reaches a user at an address with a message of a template.
-    pub fn is_open(&self, outlets: &[usize], template: TemplateId) -> impl Fn(usize, UserNo, &str) -> bool {
+    /// Whether one of these outlets, that of a route, reaches a user at an address with a message
+    /// of a template.
+    pub fn is_open(
+        &self,
+        outlets: &[usize],
+        template: TemplateId,
+    ) -> impl Fn(usize, UserNo, &str) -> bool {
         move |route, user, address| {
-            outlets.get(route).and_then(|outlet| self.outlets.get(*outlet)).is_some_and(|outlet| outlet.is_open(template, user, address))
+            outlets
+                .get(route)
+                .and_then(|outlet| self.outlets.get(*outlet))
+                .is_some_and(|outlet| outlet.is_open(template, user, address))
         }
     }
 
@@ -242,30 +327,48 @@ impl<'a> Draft<'a> {
     }
 
     fn opens(&self) -> impl Iterator<Item = &Open> {
-        self.outlets.iter().flat_map(|outlet| &outlet.open).filter_map(|(_, open)| open.as_ref())
+        self.outlets
+            .iter()
+            .flat_map(|outlet| &outlet.open)
+            .filter_map(|(_, open)| open.as_ref())
     }
 
-    /// The window that a candidate's message goes through, and what was left of it before this instant; `None` where there is no limit.
+    /// The window that a candidate's message goes through, and what was left of it before this
+    /// instant; `None` where there is no limit.
     pub fn window(&self, candidate: &Candidate) -> Option<(Window<'a>, Left)> {
-        let (outlet, written) = (self.outlets.get(candidate.outlet)?, self.written.get(candidate.written)?);
+        let (outlet, written) = (
+            self.outlets.get(candidate.outlet)?,
+            self.written.get(candidate.written)?,
+        );
         let left = outlet.left(written.template, candidate.user)?;
         let planned = self.planned(outlet, written.template);
-        let of_template = planned.is_by_template().then_some(&*planned.template.declared.name);
+        let of_template = planned
+            .is_by_template()
+            .then_some(&*planned.template.declared.name);
         Some(((candidate.user, outlet.channel, of_template), left))
     }
 
     /// What a candidate's message is on its channel.
     pub fn planned_of(&self, candidate: &Candidate) -> Option<Planned<'a>> {
-        Some(self.planned(self.outlets.get(candidate.outlet)?, self.written.get(candidate.written)?.template))
+        Some(self.planned(
+            self.outlets.get(candidate.outlet)?,
+            self.written.get(candidate.written)?.template,
+        ))
     }
 
     fn planned(&self, outlet: &Outlet<'a>, template: TemplateId) -> Planned<'a> {
-        Planned { channel: outlet.channel, template: self.input.scope.program.template(template), at: outlet.window.not_before }
+        Planned {
+            channel: outlet.channel,
+            template: self.input.scope.program.template(template),
+            at: outlet.window.not_before,
+        }
     }
 
     /// The position of a channel among `outlets`.
     pub fn outlet_of(&self, channel: &Channel) -> Option<usize> {
-        self.outlets.iter().position(|outlet| outlet.channel == channel)
+        self.outlets
+            .iter()
+            .position(|outlet| outlet.channel == channel)
     }
 
     /// The same, a new one at first sight, with what is to be known before a template goes by it.
@@ -280,17 +383,29 @@ impl<'a> Draft<'a> {
         let number = match self.outlet_of(channel) {
             Some(known) => known,
             None => {
-                let list_min = match pack::endpoint(&channel.platform, &channel.endpoint).map(|e| e.hand_over) {
+                let list_min = match pack::endpoint(&channel.platform, &channel.endpoint)
+                    .map(|e| e.hand_over)
+                {
                     Some(HandOver::List { min, .. }) if self.input.bound => min,
                     Some(HandOver::List { .. } | HandOver::Single { .. }) | None => 0,
                 };
                 let window = hand_over_by(program, self.campaign, channel, self.input.due);
                 let barred = past.barred(&channel.account, users)?;
-                self.outlets.push(Outlet { channel, window, list_min, barred, open: Vec::new() });
+                self.outlets.push(Outlet {
+                    channel,
+                    window,
+                    list_min,
+                    barred,
+                    open: Vec::new(),
+                });
                 self.outlets.len() - 1
             }
         };
-        if let Some(outlet) = self.outlets.get(number).filter(|outlet| outlet.open.iter().all(|(known, _)| *known != template)) {
+        if let Some(outlet) = self
+            .outlets
+            .get(number)
+            .filter(|outlet| outlet.open.iter().all(|(known, _)| *known != template))
+        {
             let planned = self.planned(outlet, template);
             let mut open = past.open(&planned, users)?;
             if let Some(open) = &mut open {
@@ -303,8 +418,15 @@ impl<'a> Draft<'a> {
         Ok(number)
     }
 
-    /// Opens a channel for those for whom it is used up by what is less important and still waits to be handed over.
-    fn let_through<H: History>(&self, open: &mut Open, planned: &Planned, users: &Bitmap, past: &mut Past<H>) -> Result<(), DecideError> {
+    /// Opens a channel for those for whom it is used up by what is less important and still waits
+    /// to be handed over.
+    fn let_through<H: History>(
+        &self,
+        open: &mut Open,
+        planned: &Planned,
+        users: &Bitmap,
+        past: &mut Past<H>,
+    ) -> Result<(), DecideError> {
         let used_up = open.used_up(users);
         if used_up.is_empty() {
             return Ok(());
@@ -313,8 +435,9 @@ impl<'a> Draft<'a> {
         let highest = priorities.iter().copied().max().unwrap_or(0);
         let waiting = past.unclaimed(&used_up, i64::from(highest), self.input.due)?;
         for (user, priority) in used_up.iter().zip(priorities) {
-            let gives_way =
-                |left: Left, one: &Unclaimed| one.standing.priority < i64::from(priority) && planned.shares(left, &one.standing);
+            let gives_way = |left: Left, one: &Unclaimed| {
+                one.standing.priority < i64::from(priority) && planned.shares(left, &one.standing)
+            };
             if let (Some(left), Some(waiting)) = (open.left(user), waiting.get(&user))
                 && waiting.iter().any(|one| gives_way(left, one))
             {
@@ -326,9 +449,14 @@ impl<'a> Draft<'a> {
 
     /// The priority of each of the users' messages, in their order.
     fn priorities(&self, users: &Bitmap) -> Result<Vec<i32>, EvalError> {
-        let Some(priority) = &self.campaign.priority.value else { return Ok(vec![0; users.count()]) };
+        let Some(priority) = &self.campaign.priority.value else {
+            return Ok(vec![0; users.count()]);
+        };
         // Beyond the range of i32 the nearest of its ends.
-        Ok(ask::numbers(self.input.scope, priority, users)?.into_iter().map(|number| number.round() as i32).collect())
+        Ok(ask::numbers(self.input.scope, priority, users)?
+            .into_iter()
+            .map(|number| number.round() as i32)
+            .collect())
     }
 
     fn set_priorities(&mut self, users: &Bitmap) -> Result<(), EvalError> {
@@ -354,7 +482,11 @@ impl<'a> Draft<'a> {
         let mut by_user: Vec<Option<u32>> = vec![None; self.decision.users];
         for (number, written) in self.written.iter_mut().enumerate() {
             let template = scope.program.template(written.template);
-            let of_this = self.candidates.iter().filter(|c| c.written == number).map(|c| c.user);
+            let of_this = self
+                .candidates
+                .iter()
+                .filter(|c| c.written == number)
+                .map(|c| c.user);
             let readers = Bitmap::from_users(self.decision.users, of_this);
             written.texts = render::render(scope, template, &readers)?;
             written.with_defaults = render::with_defaults(scope, template, &readers)?;
@@ -370,20 +502,35 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Says of each candidate what is wrong with its message. A text is looked at once for each channel that it goes by.
+    /// Says of each candidate what is wrong with its message. A text is looked at once for each
+    /// channel that it goes by.
     fn judge(&mut self) {
         for outlet in 0..self.outlets.len() {
             for number in 0..self.written.len() {
-                let (Some(judge), Some(written)) = (self.judge_of(number, outlet), self.written.get(number)) else { continue };
+                let (Some(judge), Some(written)) =
+                    (self.judge_of(number, outlet), self.written.get(number))
+                else {
+                    continue;
+                };
                 let mut used = vec![false; written.texts.all.len()];
-                for c in self.candidates.iter().filter(|c| (c.outlet, c.written) == (outlet, number)) {
+                for c in self
+                    .candidates
+                    .iter()
+                    .filter(|c| (c.outlet, c.written) == (outlet, number))
+                {
                     if let Some(used) = c.text.and_then(|text| used.get_mut(text as usize)) {
                         *used = true;
                     }
                 }
                 let texts = written.texts.all.par_iter().zip(used);
-                let problems: Vec<Option<Problem>> = texts.map(|(text, used)| if used { judge.judge(text) } else { None }).collect();
-                for c in self.candidates.iter_mut().filter(|c| (c.outlet, c.written) == (outlet, number)) {
+                let problems: Vec<Option<Problem>> = texts
+                    .map(|(text, used)| if used { judge.judge(text) } else { None })
+                    .collect();
+                for c in self
+                    .candidates
+                    .iter_mut()
+                    .filter(|c| (c.outlet, c.written) == (outlet, number))
+                {
                     c.problem = match c.text {
                         None => Some(Problem::MissingContent),
                         Some(text) => problems.get(text as usize).copied().flatten(),
@@ -395,8 +542,16 @@ impl<'a> Draft<'a> {
 
     /// Who judges the messages of a template on a channel.
     pub fn judge_of(&self, written: usize, outlet: usize) -> Option<Judge<'a>> {
-        let template = self.input.scope.program.template(self.written.get(written)?.template);
-        Some(Judge::new(self.input.words, template, self.outlets.get(outlet)?.channel))
+        let template = self
+            .input
+            .scope
+            .program
+            .template(self.written.get(written)?.template);
+        Some(Judge::new(
+            self.input.words,
+            template,
+            self.outlets.get(outlet)?.channel,
+        ))
     }
 }
 

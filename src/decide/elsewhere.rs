@@ -1,7 +1,9 @@
-//! The next channel for those who are left alone on a list when their turn comes, because opt-outs have made it too short since the plan.
+//! The next channel for those who are left alone on a list when their turn comes, because opt-outs
+//! have made it too short since the plan.
 //!
-//! As for lists that are too short at the plan ([`super::lists`]) it is the next one of their `via` that reaches them; what it asks (addresses, windows,
-//! lengths, caps, quiet hours, deadline) is asked as of now. Only channels that take single messages come into question.
+//! As for lists that are too short at the plan ([`super::lists`]) it is the next one of their `via`
+//! that reaches them; what it asks (addresses, windows, lengths, caps, quiet hours, deadline) is
+//! asked as of now. Only channels that take single messages come into question.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,11 +50,23 @@ pub struct Elsewhere<'a, H> {
 }
 
 impl<'a, H: History> Elsewhere<'a, H> {
-    pub fn new(scope: &'a Scope<'a>, words: &'a ForbiddenWords, foreign: &'a Foreign, history: &'a H) -> Self {
-        Elsewhere { scope, words, foreign, history, slots: BTreeMap::new() }
+    pub fn new(
+        scope: &'a Scope<'a>,
+        words: &'a ForbiddenWords,
+        foreign: &'a Foreign,
+        history: &'a H,
+    ) -> Self {
+        Elsewhere {
+            scope,
+            words,
+            foreign,
+            history,
+            slots: BTreeMap::new(),
+        }
     }
 
-    /// Where a user gets the message instead; `None` where nothing else of its `via` takes it. `is_taken` are addresses that the run goes to already.
+    /// Where a user gets the message instead; `None` where nothing else of its `via` takes it.
+    /// `is_taken` are addresses that the run goes to already.
     ///
     /// # Errors
     /// Those of evaluation and of the history.
@@ -65,9 +79,13 @@ impl<'a, H: History> Elsewhere<'a, H> {
     ) -> Result<Option<Place>, DecideError> {
         let (program, now) = (self.scope.program, self.scope.now);
         let campaign = program.campaign(alone.campaign);
-        let Some((template, via)) = self.send(campaign, alone) else { return Ok(None) };
+        let Some((template, via)) = self.send(campaign, alone) else {
+            return Ok(None);
+        };
         let quiet = program.rules(campaign).quiet;
-        let not_before = quiet.and_then(|quiet| end_of_quiet(quiet, program.policy.zone, now)).unwrap_or(now);
+        let not_before = quiet
+            .and_then(|quiet| end_of_quiet(quiet, program.policy.zone, now))
+            .unwrap_or(now);
         let users = ask::only(self.scope.snapshot.user_count(), user);
         let mut past = Past::new(self.history);
         // By route: until when it takes the message, and what is known of whom it reaches.
@@ -75,26 +93,63 @@ impl<'a, H: History> Elsewhere<'a, H> {
         for route in &via.routes {
             let channel = &route.channel;
             let expires = hand_over_by(program, campaign, channel, alone.due).expires;
-            let usable = *channel != alone.standing.channel && takes_one(channel) && not_before <= expires;
-            let planned = Planned { channel, template: program.template(template), at: not_before };
+            let usable =
+                *channel != alone.standing.channel && takes_one(channel) && not_before <= expires;
+            let planned = Planned {
+                channel,
+                template: program.template(template),
+                at: not_before,
+            };
             let open = past.open(&planned, &users)?;
-            routes.push((usable, SendWindow { not_before, expires }, past.barred(&channel.account, &users)?, open));
+            routes.push((
+                usable,
+                SendWindow {
+                    not_before,
+                    expires,
+                },
+                past.barred(&channel.account, &users)?,
+                open,
+            ));
         }
         let usable = |route: usize| routes.get(route).is_some_and(|(usable, ..)| *usable);
         let open = |route: usize, user: UserNo, address: &str| {
-            let known = |open: &Option<Open>| open.as_ref().is_none_or(|open| open.users.contains(user));
-            routes.get(route).is_some_and(|(_, _, barred, open)| known(open) && !barred.holds(user, address))
+            let known =
+                |open: &Option<Open>| open.as_ref().is_none_or(|open| open.users.contains(user));
+            routes
+                .get(route)
+                .is_some_and(|(_, _, barred, open)| known(open) && !barred.holds(user, address))
         };
-        let Some((route, address)) = reach(self.scope, via, &users, usable, open)?.pop().flatten() else { return Ok(None) };
-        let Some((channel, (_, window, ..))) = via.routes.get(route).map(|r| &r.channel).zip(routes.get(route)) else { return Ok(None) };
-        if Judge::new(self.words, program.template(template), channel).judge(message).is_some() || is_taken(channel, &address)? {
+        let Some((route, address)) = reach(self.scope, via, &users, usable, open)?
+            .pop()
+            .flatten()
+        else {
+            return Ok(None);
+        };
+        let Some((channel, (_, window, ..))) = via
+            .routes
+            .get(route)
+            .map(|r| &r.channel)
+            .zip(routes.get(route))
+        else {
+            return Ok(None);
+        };
+        if Judge::new(self.words, program.template(template), channel)
+            .judge(message)
+            .is_some()
+            || is_taken(channel, &address)?
+        {
             return Ok(None);
         }
         let day = program.policy.zone.date(not_before);
         let (foreign, history) = (self.foreign, self.history);
-        let slots = self.slots.entry(day).or_insert_with(|| Again::new(program, foreign, day, users.len(), history));
+        let slots = self
+            .slots
+            .entry(day)
+            .or_insert_with(|| Again::new(program, foreign, day, users.len(), history));
         let has_none = slots.without_slot(alone.standing, (channel, not_before), &[user])?;
-        Ok(has_none.is_empty().then(|| (channel.clone(), address, *window)))
+        Ok(has_none
+            .is_empty()
+            .then(|| (channel.clone(), address, *window)))
     }
 
     /// What the program sends there now, and by which channels.
@@ -102,15 +157,26 @@ impl<'a, H: History> Elsewhere<'a, H> {
         let step = alone.step.checked_sub(1).map(|n| campaign.steps.get(n));
         let actions = match step {
             None => vec![&campaign.action],
-            Some(step) => step.into_iter().flat_map(|step| [Some(&step.action), step.otherwise.as_ref()]).flatten().collect(),
+            Some(step) => step
+                .into_iter()
+                .flat_map(|step| [Some(&step.action), step.otherwise.as_ref()])
+                .flatten()
+                .collect(),
         };
         let mut sends = Vec::new();
-        actions.into_iter().for_each(|action| sends_of(action, alone.arm, &mut sends));
-        let sends = sends.into_iter().map(|send| (send.template, send.via.as_ref().unwrap_or(&campaign.via)));
+        actions
+            .into_iter()
+            .for_each(|action| sends_of(action, alone.arm, &mut sends));
+        let sends = sends
+            .into_iter()
+            .map(|send| (send.template, send.via.as_ref().unwrap_or(&campaign.via)));
         let is_it = |(template, via): &(TemplateId, &Via)| {
             via.takes != Takes::All
                 && self.scope.program.template(*template).declared.name == alone.template
-                && via.routes.iter().any(|route| route.channel == alone.standing.channel)
+                && via
+                    .routes
+                    .iter()
+                    .any(|route| route.channel == alone.standing.channel)
         };
         sends.into_iter().find(is_it)
     }
@@ -121,7 +187,10 @@ fn sends_of<'a>(action: &'a Action, arm: Option<&str>, out: &mut Vec<&'a Send>) 
     match action {
         Action::Send(send) => out.push(send),
         Action::Nothing => {}
-        Action::Split(arms) => arms.iter().filter(|of| Some(&*of.name) == arm).for_each(|of| sends_of(&of.action, None, out)),
+        Action::Split(arms) => arms
+            .iter()
+            .filter(|of| Some(&*of.name) == arm)
+            .for_each(|of| sends_of(&of.action, None, out)),
         Action::Choose(arms) => arms.iter().for_each(|of| sends_of(&of.action, arm, out)),
     }
 }

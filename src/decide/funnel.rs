@@ -1,5 +1,5 @@
-//! A decision as a funnel: how many users came how far, why the others did not, what is sent and how long that takes. As data, for machines
-//! (JSON) and for people.
+//! A decision as a funnel: how many users came how far, why the others did not, what is sent and
+//! how long that takes. As data, for machines (JSON) and for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -137,10 +137,20 @@ impl Funnel {
     /// The funnel of one decision.
     pub fn of(decision: &Decision, program: &Program) -> Self {
         let campaign = program.campaign(decision.campaign);
-        let messages_of = |arm: &str| decision.messages.iter().filter(|g| g.arm.as_deref() == Some(arm)).map(|g| g.users.len()).sum();
+        let messages_of = |arm: &str| {
+            decision
+                .messages
+                .iter()
+                .filter(|g| g.arm.as_deref() == Some(arm))
+                .map(|g| g.users.len())
+                .sum()
+        };
         let mut channels: Vec<(&Channel, Vec<&MessageGroup>)> = Vec::new();
         for group in &decision.messages {
-            match channels.iter_mut().find(|(channel, _)| *channel == &group.channel) {
+            match channels
+                .iter_mut()
+                .find(|(channel, _)| *channel == &group.channel)
+            {
                 Some((_, groups)) => groups.push(group),
                 None => channels.push((&group.channel, vec![group])),
             }
@@ -152,7 +162,10 @@ impl Funnel {
             unknown_because: decision
                 .unknown_because
                 .iter()
-                .map(|(tag, users)| Because { tag: program.schema.tag(*tag).name.clone(), users: *users })
+                .map(|(tag, users)| Because {
+                    tag: program.schema.tag(*tag).name.clone(),
+                    users: *users,
+                })
                 .collect(),
             below_top: decision.below_top.count(),
             not_sampled: decision.not_sampled.count(),
@@ -171,10 +184,17 @@ impl Funnel {
             arms: decision
                 .arms
                 .iter()
-                .map(|(arm, users)| Arm { arm: arm.clone(), assigned: users.count(), messages: messages_of(arm) })
+                .map(|(arm, users)| Arm {
+                    arm: arm.clone(),
+                    assigned: users.count(),
+                    messages: messages_of(arm),
+                })
                 .collect(),
             choose_unknown: decision.choose_unknown,
-            channels: channels.iter().map(|(channel, groups)| by_channel(channel, groups, campaign.pace)).collect(),
+            channels: channels
+                .iter()
+                .map(|(channel, groups)| by_channel(channel, groups, campaign.pace))
+                .collect(),
             samples: samples(&decision.messages),
             takes: takes(decision),
             rivals: Vec::new(),
@@ -184,8 +204,19 @@ impl Funnel {
 
     /// The funnels of a plan, each with its rivals among the others.
     pub fn of_all(decisions: &[&Decision], program: &Program) -> Vec<Self> {
-        let rivals = |mine: &Decision| decisions.iter().filter_map(|other| rival(mine, other, program)).collect();
-        decisions.iter().map(|decision| Funnel { rivals: rivals(decision), ..Self::of(decision, program) }).collect()
+        let rivals = |mine: &Decision| {
+            decisions
+                .iter()
+                .filter_map(|other| rival(mine, other, program))
+                .collect()
+        };
+        decisions
+            .iter()
+            .map(|decision| Funnel {
+                rivals: rivals(decision),
+                ..Self::of(decision, program)
+            })
+            .collect()
     }
 
     /// As JSON.
@@ -202,12 +233,21 @@ impl Funnel {
         let mut out = String::new();
         // Writing into a string does not fail.
         let mut line = |depth: usize, n: usize, text: &str| {
-            let _ = writeln!(out, "{:>12}  {}{text}", group_digits(n as u64), "  ".repeat(depth));
+            let _ = writeln!(
+                out,
+                "{:>12}  {}{text}",
+                group_digits(n as u64),
+                "  ".repeat(depth)
+            );
         };
         line(0, self.users, word("users", "用户"));
         line(1, self.not_matched, word("not matched", "不匹配"));
         if self.unknown > 0 {
-            let because: Vec<String> = self.unknown_because.iter().map(|b| format!("{} {}", b.tag, group_digits(b.users as u64))).collect();
+            let because: Vec<String> = self
+                .unknown_because
+                .iter()
+                .map(|b| format!("{} {}", b.tag, group_digits(b.users as u64)))
+                .collect();
             let list = because.join(word(", ", "、"));
             let text = if list.is_empty() {
                 word("unknown", "未知").to_string()
@@ -216,7 +256,10 @@ impl Funnel {
             };
             line(1, self.unknown, &text);
         }
-        for (n, text) in [(self.below_top, word("below top", "未进入取前")), (self.not_sampled, word("not sampled", "未被抽中"))] {
+        for (n, text) in [
+            (self.below_top, word("below top", "未进入取前")),
+            (self.not_sampled, word("not sampled", "未被抽中")),
+        ] {
             if n > 0 {
                 line(1, n, text);
             }
@@ -236,7 +279,14 @@ impl Funnel {
             line(1, arm.messages, &text);
         }
         if self.choose_unknown > 0 {
-            line(1, self.choose_unknown, word("passed on by `choose`, a condition being unknown", "因条件未知被 `选择` 转到下一项"));
+            line(
+                1,
+                self.choose_unknown,
+                word(
+                    "passed on by `choose`, a condition being unknown",
+                    "因条件未知被 `选择` 转到下一项",
+                ),
+            );
         }
         for channel in &self.channels {
             line(1, channel.messages, &channel.show(zh, zone));
@@ -265,8 +315,19 @@ impl Funnel {
                 SampleKind::Longest => word("longest", "最长"),
                 SampleKind::Default => word("with a default", "含默认值"),
             };
-            let text: Vec<String> = sample.message.parts.iter().map(|(part, text)| format!("{part} {}", one_line(text))).collect();
-            let _ = writeln!(out, "{:>14}{kind}{}{}", "", word(": ", "："), text.join(" | "));
+            let text: Vec<String> = sample
+                .message
+                .parts
+                .iter()
+                .map(|(part, text)| format!("{part} {}", one_line(text)))
+                .collect();
+            let _ = writeln!(
+                out,
+                "{:>14}{kind}{}{}",
+                "",
+                word(": ", "："),
+                text.join(" | ")
+            );
         }
         out
     }
@@ -274,15 +335,28 @@ impl Funnel {
 
 impl ByChannel {
     fn show(&self, zh: bool, zone: Zone) -> String {
-        let (texts, calls, takes) = (group_digits(self.texts as u64), group_digits(self.calls), about(self.takes, zh));
+        let (texts, calls, takes) = (
+            group_digits(self.texts as u64),
+            group_digits(self.calls),
+            about(self.takes, zh),
+        );
         let mut out = match (zh, self.lists) {
-            (false, true) => format!("by {}: {}, {}", self.channel, count_of(self.texts, "text"), count_of(self.calls, "job")),
+            (false, true) => format!(
+                "by {}: {}, {}",
+                self.channel,
+                count_of(self.texts, "text"),
+                count_of(self.calls, "job")
+            ),
             (false, false) => format!("by {}: {}", self.channel, count_of(self.texts, "text")),
             (true, true) => format!("经 {}：{texts} 种文本，{calls} 个任务", self.channel),
             (true, false) => format!("经 {}：{texts} 种文本", self.channel),
         };
         if self.takes.0 > 0 {
-            out += &if zh { format!("，约需 {takes}") } else { format!(", takes about {takes}") };
+            out += &if zh {
+                format!("，约需 {takes}")
+            } else {
+                format!(", takes about {takes}")
+            };
         }
         if self.too_slow {
             let until = zone.show(self.expires);
@@ -302,9 +376,16 @@ fn one_line(text: &str) -> String {
 
 fn by_channel(channel: &Channel, groups: &[&MessageGroup], pace: Option<u32>) -> ByChannel {
     // Each group has its own jobs: they differ in more than the text.
-    let sizes: Vec<usize> = groups.iter().flat_map(|group| distinct(group).into_iter().map(|(_, size)| size)).collect();
+    let sizes: Vec<usize> = groups
+        .iter()
+        .flat_map(|group| distinct(group).into_iter().map(|(_, size)| size))
+        .collect();
     let load = Load::of(channel, &sizes, pace);
-    let not_before = groups.iter().map(|g| g.not_before).min().unwrap_or(Instant(0));
+    let not_before = groups
+        .iter()
+        .map(|g| g.not_before)
+        .min()
+        .unwrap_or(Instant(0));
     let expires = groups.iter().map(|g| g.expires).min().unwrap_or(Instant(0));
     ByChannel {
         channel: channel.to_string(),
@@ -328,27 +409,55 @@ fn distinct(group: &MessageGroup) -> Vec<(&Arc<Rendered>, usize)> {
             let mut sorted: Vec<&Arc<Rendered>> = all.iter().collect();
             // Equal messages are one allocation.
             sorted.sort_unstable_by_key(|text| Arc::as_ptr(text));
-            sorted.chunk_by(|a, b| Arc::ptr_eq(a, b)).filter_map(|same| same.first().map(|first| (*first, same.len()))).collect()
+            sorted
+                .chunk_by(|a, b| Arc::ptr_eq(a, b))
+                .filter_map(|same| same.first().map(|first| (*first, same.len())))
+                .collect()
         }
     }
 }
 
 /// The shortest, the longest, and one with a default; each once, and none that another is equal to.
 fn samples(groups: &[MessageGroup]) -> Vec<Sample> {
-    let length = |r: &Rendered| r.parts.iter().map(|(_, text)| text.chars().count()).sum::<usize>();
-    let all: Vec<(&Arc<Rendered>, &MessageGroup)> =
-        groups.iter().flat_map(|g| distinct(g).into_iter().map(move |(text, _)| (text, g))).collect();
+    let length = |r: &Rendered| {
+        r.parts
+            .iter()
+            .map(|(_, text)| text.chars().count())
+            .sum::<usize>()
+    };
+    let all: Vec<(&Arc<Rendered>, &MessageGroup)> = groups
+        .iter()
+        .flat_map(|g| distinct(g).into_iter().map(move |(text, _)| (text, g)))
+        .collect();
     // Of equally long ones the first by its text, so that the same decision shows the same samples.
-    let shortest = all.iter().min_by(|(a, _), (b, _)| length(a).cmp(&length(b)).then_with(|| a.parts.cmp(&b.parts)));
-    let longest = all.iter().min_by(|(a, _), (b, _)| length(b).cmp(&length(a)).then_with(|| a.parts.cmp(&b.parts)));
-    let default = groups.iter().find_map(|g| Some((g.contents.of(g.defaulted?)?, g)));
+    let shortest = all.iter().min_by(|(a, _), (b, _)| {
+        length(a)
+            .cmp(&length(b))
+            .then_with(|| a.parts.cmp(&b.parts))
+    });
+    let longest = all.iter().min_by(|(a, _), (b, _)| {
+        length(b)
+            .cmp(&length(a))
+            .then_with(|| a.parts.cmp(&b.parts))
+    });
+    let default = groups
+        .iter()
+        .find_map(|g| Some((g.contents.of(g.defaulted?)?, g)));
     let mut out: Vec<Sample> = Vec::new();
-    let kinds = [(SampleKind::Shortest, shortest.copied()), (SampleKind::Longest, longest.copied()), (SampleKind::Default, default)];
+    let kinds = [
+        (SampleKind::Shortest, shortest.copied()),
+        (SampleKind::Longest, longest.copied()),
+        (SampleKind::Default, default),
+    ];
     for (kind, found) in kinds {
         if let Some((message, group)) = found
             && out.iter().all(|sample| sample.message != *message)
         {
-            out.push(Sample { kind, channel: group.channel.to_string(), message: message.clone() });
+            out.push(Sample {
+                kind,
+                channel: group.channel.to_string(),
+                message: message.clone(),
+            });
         }
     }
     out
@@ -360,10 +469,16 @@ fn takes(decision: &Decision) -> Vec<Takes> {
     for take in &decision.takes {
         *from.entry(&take.from.standing.campaign).or_default() += 1;
     }
-    from.into_iter().map(|(from, messages)| Takes { from: from.to_owned(), messages }).collect()
+    from.into_iter()
+        .map(|(from, messages)| Takes {
+            from: from.to_owned(),
+            messages,
+        })
+        .collect()
 }
 
-/// How many of `mine` a later and higher campaign plans to reach, too, where a cap can make it lose.
+/// How many of `mine` a later and higher campaign plans to reach, too, where a cap can make it
+/// lose.
 fn rival(mine: &Decision, other: &Decision, program: &Program) -> Option<Rival> {
     let campaign = program.campaign(other.campaign);
     let is_capped = !program.rules(campaign).policy_caps.is_empty();
@@ -376,11 +491,24 @@ fn rival(mine: &Decision, other: &Decision, program: &Program) -> Option<Rival> 
             *slot = Some(priority);
         }
     }
-    let wanted = messages(mine).filter(|(user, priority)| higher.get(user.index()).copied().flatten().is_some_and(|p| p > *priority));
+    let wanted = messages(mine).filter(|(user, priority)| {
+        higher
+            .get(user.index())
+            .copied()
+            .flatten()
+            .is_some_and(|p| p > *priority)
+    });
     let users = Bitmap::from_users(mine.users, wanted.map(|(user, _)| user)).count();
-    (users > 0).then(|| Rival { campaign: campaign.declared.name.clone(), due: other.due, users })
+    (users > 0).then(|| Rival {
+        campaign: campaign.declared.name.clone(),
+        due: other.due,
+        users,
+    })
 }
 
 fn messages(decision: &Decision) -> impl Iterator<Item = (UserNo, i32)> + '_ {
-    decision.messages.iter().flat_map(|g| g.users.iter().copied().zip(g.priorities.iter().copied()))
+    decision
+        .messages
+        .iter()
+        .flat_map(|g| g.users.iter().copied().zip(g.priorities.iter().copied()))
 }

@@ -1,4 +1,5 @@
-//! The end of a run's way: who passed, as groups of messages in hand-over order; who did not, with the reason.
+//! The end of a run's way: who passed, as groups of messages in hand-over order; who did not, with
+//! the reason.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,17 +12,28 @@ use crate::base::Bitmap;
 
 impl Draft<'_> {
     pub fn finish(self) -> Decision {
-        let Draft { ways, outlets, written, mut candidates, mut decision, .. } = self;
+        let Draft {
+            ways,
+            outlets,
+            written,
+            mut candidates,
+            mut decision,
+            ..
+        } = self;
         let mut late: BTreeMap<Gate, Bitmap> = BTreeMap::new();
-        // By arm in the order of the program, template, channel, and whether they are their users' first messages.
+        // By arm in the order of the program, template, channel, and whether they are their users'
+        // first messages.
         let mut groups: Vec<(Key, Vec<Candidate>)> = Vec::new();
-        // Those of one group are mostly neighbours after this, and in hand-over order; of a user's messages the first channel's comes first.
+        // Those of one group are mostly neighbours after this, and in hand-over order; of a user's
+        // messages the first channel's comes first.
         candidates.sort_by_key(|c| (c.way, c.leg, c.outlet, Reverse(c.priority), c.user));
         let has_legs = candidates.iter().any(|c| c.leg > 0);
         let mut reached = Bitmap::none(if has_legs { decision.users } else { 0 });
         for candidate in candidates {
             if let Some(gate) = gate_of(&candidate) {
-                late.entry(gate).or_insert_with(|| Bitmap::none(decision.users)).insert(candidate.user);
+                late.entry(gate)
+                    .or_insert_with(|| Bitmap::none(decision.users))
+                    .insert(candidate.user);
                 continue;
             }
             let leads = !(has_legs && reached.contains(candidate.user));
@@ -29,14 +41,21 @@ impl Draft<'_> {
                 reached.insert(candidate.user);
             }
             let arm = ways.get(candidate.way).and_then(|way| way.arm);
-            let key = Key { arm, written: candidate.written, outlet: candidate.outlet, leg: candidate.leg, leads };
+            let key = Key {
+                arm,
+                written: candidate.written,
+                outlet: candidate.outlet,
+                leg: candidate.leg,
+                leads,
+            };
             match groups.iter_mut().rev().find(|(known, _)| *known == key) {
                 Some((_, members)) => members.push(candidate),
                 None => groups.push((key, vec![candidate])),
             }
         }
         if has_legs {
-            // Who gets one of several messages is not stopped; of whom each is stopped, the first gate is the reason.
+            // Who gets one of several messages is not stopped; of whom each is stopped, the first
+            // gate is the reason.
             for users in late.values_mut() {
                 *users = users.minus(&reached);
                 reached = reached.or(users);
@@ -45,8 +64,20 @@ impl Draft<'_> {
         }
         decision.stopped.extend(late);
         decision.stopped.sort_by(|a, b| a.0.cmp(&b.0));
-        for (Key { arm, written: template, outlet, leg, leads }, mut members) in groups {
-            let (Some(written), Some(outlet)) = (written.get(template), outlets.get(outlet)) else { continue };
+        for (
+            Key {
+                arm,
+                written: template,
+                outlet,
+                leg,
+                leads,
+            },
+            mut members,
+        ) in groups
+        {
+            let (Some(written), Some(outlet)) = (written.get(template), outlets.get(outlet)) else {
+                continue;
+            };
             // Two branches of a `choose` may end in one group.
             members.sort_by_key(|m| (Reverse(m.priority), m.user));
             decision.messages.push(MessageGroup {
@@ -58,7 +89,9 @@ impl Draft<'_> {
                 not_before: outlet.window.not_before,
                 expires: outlet.window.expires,
                 contents: contents(&written.texts.all, &members),
-                defaulted: members.iter().position(|m| written.with_defaults.contains(m.user)),
+                defaulted: members
+                    .iter()
+                    .position(|m| written.with_defaults.contains(m.user)),
                 users: members.iter().map(|m| m.user).collect(),
                 priorities: members.iter().map(|m| m.priority).collect(),
                 addresses: members.into_iter().map(|m| m.address).collect(),

@@ -21,11 +21,19 @@ pub struct CapScope {
 impl CapScope {
     /// Of a cap in the policy; `purpose` when it stands inside `for PURPOSE`.
     pub fn of_policy(cap: &Cap, purpose: Option<Purpose>) -> Self {
-        CapScope { campaign: None, purpose, channel: cap.channel.clone() }
+        CapScope {
+            campaign: None,
+            purpose,
+            channel: cap.channel.clone(),
+        }
     }
 
     pub fn of_campaign(cap: &Cap, campaign: &str) -> Self {
-        CapScope { campaign: Some(campaign.into()), purpose: None, channel: cap.channel.clone() }
+        CapScope {
+            campaign: Some(campaign.into()),
+            purpose: None,
+            channel: cap.channel.clone(),
+        }
     }
 
     /// Whether a message of this campaign, its purpose and a channel counts.
@@ -44,7 +52,8 @@ pub struct Counted {
     pub latest_campaign: String,
 }
 
-/// Messages that are planned and that nobody has begun to hand over: a more important message may take their slots.
+/// Messages that are planned and that nobody has begun to hand over: a more important message may
+/// take their slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Where the ledger keeps them.
@@ -68,8 +77,8 @@ pub struct Unclaimed {
     pub place: u32,
 }
 
-/// Users whom nothing reaches at the address that they had on an account: a platform refused a message for it, and they have given no sign
-/// of life since.
+/// Users whom nothing reaches at the address that they had on an account: a platform refused a
+/// message for it, and they have given no sign of life since.
 #[derive(Clone, Debug, Default)]
 pub struct Barred {
     salt: Arc<str>,
@@ -80,20 +89,30 @@ pub struct Barred {
 impl Barred {
     pub fn new(salt: &str, mut users: Vec<(UserNo, i64)>) -> Self {
         users.sort_unstable();
-        Barred { salt: salt.into(), users }
+        Barred {
+            salt: salt.into(),
+            users,
+        }
     }
 
     /// What is kept of an address.
     pub fn digest(salt: &str, address: &str) -> i64 {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(salt.as_bytes()).update(b"\n").update(address.as_bytes());
+        hasher
+            .update(salt.as_bytes())
+            .update(b"\n")
+            .update(address.as_bytes());
         let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
         i64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
     /// Another address of the same user is not barred.
     pub fn holds(&self, user: UserNo, address: &str) -> bool {
-        let found = self.users.binary_search_by_key(&user, |(user, _)| *user).ok().and_then(|at| self.users.get(at));
+        let found = self
+            .users
+            .binary_search_by_key(&user, |(user, _)| *user)
+            .ok()
+            .and_then(|at| self.users.get(at));
         found.is_some_and(|(_, digest)| *digest == Barred::digest(&self.salt, address))
     }
 }
@@ -104,7 +123,8 @@ pub struct Contacted {
     pub user: UserNo,
     /// The last time; of what adds up the first time that is not used up.
     pub since: Instant,
-    /// How often since then, where each time counts; 0 where a platform said that it counts no more.
+    /// How often since then, where each time counts; 0 where a platform said that it counts no
+    /// more.
     pub n: u32,
 }
 
@@ -119,24 +139,33 @@ pub trait History {
     /// Those of the storage; so for all of these.
     fn opted_out(&self, users: usize) -> Result<Bitmap, Self::Error>;
 
-    /// The due time of each user's last message of this campaign's first step that was planned and is not failed, expired or recalled.
+    /// The due time of each user's last message of this campaign's first step that was planned and
+    /// is not failed, expired or recalled.
     fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, Self::Error>;
 
     /// Values of the trigger field for which a user was already messaged (`again per event.field`).
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Self::Error>;
 
-    /// Messages whose planned hand-over (`not_before` of their group) is from the first to the last day (policy zone, both included) and that
-    /// count: planned on, not failed, expired or recalled.
-    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
+    /// Messages whose planned hand-over (`not_before` of their group) is from the first to the last
+    /// day (policy zone, both included) and that count: planned on, not failed, expired or
+    /// recalled.
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
 
-    /// Users whom an account does not reach any more; of all, or of these few. Nobody where no platform refuses anything.
+    /// Users whom an account does not reach any more; of all, or of these few. Nobody where no
+    /// platform refuses anything.
     fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, Self::Error> {
         let _ = (account, few);
         Ok(Barred::default())
     }
 
-    /// Who did something on an account, by number; `topic` is what was subscribed to, else empty; after an instant, of all or of few, where
-    /// that is given. `None` where nobody was ever told to have done so.
+    /// Who did something on an account, by number; `topic` is what was subscribed to, else empty;
+    /// after an instant, of all or of few, where that is given. `None` where nobody was ever told
+    /// to have done so.
     fn contacts(
         &self,
         account: &str,
@@ -150,13 +179,17 @@ pub trait History {
     }
 
     /// Messages that count, on a channel, with their planned hand-over, from an instant on: sorted.
-    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, Self::Error> {
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        from: Instant,
+    ) -> Result<Vec<(UserNo, Instant)>, Self::Error> {
         let _ = (channel, from);
         Ok(Vec::new())
     }
 
-    /// Messages that count, on a channel (of a template, where one is given), with their hand-over, planned or, where that was later, begun; from
-    /// an instant on, of all or of few: sorted.
+    /// Messages that count, on a channel (of a template, where one is given), with their hand-over,
+    /// planned or, where that was later, begun; from an instant on, of all or of few: sorted.
     fn through_since(
         &self,
         channel: &Channel,
@@ -168,9 +201,14 @@ pub trait History {
         Ok(Vec::new())
     }
 
-    /// What of these users' messages is planned and not claimed, and has a lower priority than `below` at `now`. Nobody's where nothing waits
-    /// between being planned and being handed over.
-    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, Self::Error> {
+    /// What of these users' messages is planned and not claimed, and has a lower priority than
+    /// `below` at `now`. Nobody's where nothing waits between being planned and being handed over.
+    fn unclaimed(
+        &self,
+        users: &Bitmap,
+        below: i64,
+        now: Instant,
+    ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, Self::Error> {
         let _ = (users, below, now);
         Ok(BTreeMap::new())
     }
@@ -194,7 +232,12 @@ impl History for NoHistory {
         Ok(BTreeMap::new())
     }
 
-    fn counted(&self, _: &CapScope, _: Date, _: Date) -> Result<BTreeMap<UserNo, Counted>, Self::Error> {
+    fn counted(
+        &self,
+        _: &CapScope,
+        _: Date,
+        _: Date,
+    ) -> Result<BTreeMap<UserNo, Counted>, Self::Error> {
         Ok(BTreeMap::new())
     }
 }

@@ -1,4 +1,5 @@
-//! What messages cost on a channel: calls or jobs, and the time that rate, quotas and pace make them take.
+//! What messages cost on a channel: calls or jobs, and the time that rate, quotas and pace make
+//! them take.
 
 use crate::base::Elapsed;
 use crate::base::value::group_digits;
@@ -26,10 +27,19 @@ impl Load {
             Some(HandOver::Single { together }) => (false, u64::from(together)),
             None => (false, 1),
         };
-        let calls: u64 = sizes.iter().map(|n| (*n as u64).div_ceil(together.max(1))).sum();
+        let calls: u64 = sizes
+            .iter()
+            .map(|n| (*n as u64).div_ceil(together.max(1)))
+            .sum();
         let by_pack = endpoint.map_or(Elapsed(0), |endpoint| takes(endpoint, messages, calls));
-        let by_pace = pace.map_or(Elapsed(0), |n| steadily(messages, u64::from(n), Per::Minute));
-        Load { calls, lists, takes: by_pack.max(by_pace) }
+        let by_pace = pace.map_or(Elapsed(0), |n| {
+            steadily(messages, u64::from(n), Per::Minute)
+        });
+        Load {
+            calls,
+            lists,
+            takes: by_pack.max(by_pace),
+        }
     }
 }
 
@@ -43,34 +53,52 @@ pub fn about(length: Elapsed, zh: bool) -> String {
         s => ((s + 86_399) / 86_400, " days", "天"),
     };
     let n = group_digits(n.unsigned_abs());
-    if zh { format!("{n}{cn}") } else { format!("{n}{en}") }
+    if zh {
+        format!("{n}{cn}")
+    } else {
+        format!("{n}{en}")
+    }
 }
 
 fn takes(endpoint: &Endpoint, messages: u64, calls: u64) -> Elapsed {
-    let by_rate = endpoint.rate.map_or(Elapsed(0), |rate| steadily(calls, rate.n, rate.per));
-    let by_quota = endpoint.quotas.iter().filter(|quota| quota.of == Holder::Account).map(|quota| {
-        let units = match quota.counts {
-            Counted::Messages => messages,
-            Counted::Calls | Counted::Jobs => calls,
-        };
-        let n = match quota.n {
-            Amount::Number(n) => n,
-            Amount::Word(AmountWord::DaysOfMonth) => SHORTEST_MONTH,
-        };
-        // What one period does not take waits for the next one.
-        times(length(quota.per), units.div_ceil(n.max(1)).saturating_sub(1))
-    });
+    let by_rate = endpoint
+        .rate
+        .map_or(Elapsed(0), |rate| steadily(calls, rate.n, rate.per));
+    let by_quota = endpoint
+        .quotas
+        .iter()
+        .filter(|quota| quota.of == Holder::Account)
+        .map(|quota| {
+            let units = match quota.counts {
+                Counted::Messages => messages,
+                Counted::Calls | Counted::Jobs => calls,
+            };
+            let n = match quota.n {
+                Amount::Number(n) => n,
+                Amount::Word(AmountWord::DaysOfMonth) => SHORTEST_MONTH,
+            };
+            // What one period does not take waits for the next one.
+            times(
+                length(quota.per),
+                units.div_ceil(n.max(1)).saturating_sub(1),
+            )
+        });
     by_quota.fold(by_rate, Elapsed::max)
 }
 
 /// At so many a period, one after the other.
 fn steadily(units: u64, n: u64, per: Per) -> Elapsed {
-    let micros = u128::from(length(per).0.unsigned_abs()) * u128::from(units.saturating_sub(1)) / u128::from(n.max(1));
+    let micros = u128::from(length(per).0.unsigned_abs()) * u128::from(units.saturating_sub(1))
+        / u128::from(n.max(1));
     Elapsed(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 fn times(length: Elapsed, n: u64) -> Elapsed {
-    Elapsed(length.0.saturating_mul(i64::try_from(n).unwrap_or(i64::MAX)))
+    Elapsed(
+        length
+            .0
+            .saturating_mul(i64::try_from(n).unwrap_or(i64::MAX)),
+    )
 }
 
 fn length(per: Per) -> Elapsed {
@@ -88,7 +116,11 @@ mod tests {
     use super::*;
 
     fn channel(platform: &str, endpoint: &str) -> Channel {
-        Channel { account: platform.into(), platform: platform.into(), endpoint: endpoint.into() }
+        Channel {
+            account: platform.into(),
+            platform: platform.into(),
+            endpoint: endpoint.into(),
+        }
     }
 
     #[test]

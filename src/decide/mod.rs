@@ -1,9 +1,13 @@
-//! Who gets what, by which channel, and who does not and why: one typed outcome a user, the same for the same inputs.
+//! Who gets what, by which channel, and who does not and why: one typed outcome a user, the same
+//! for the same inputs.
 //!
-//! Pure: what happened before comes in as [`history::History`], what is decided goes out as [`decision::Decision`]. A run is decided in this
-//! order: [`who`] matches (condition, `top`, `sample`); which [`ways`] they go (arm, `choose`); the [`gates`] that need no message; by which
-//! channel they are [`reach`]ed, and whether it is open for them ([`windows`]); what the message says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
-//! due at the same instant ([`arbitrate`], [`caps`], [`platform`]). [`funnel`] shows a decision to people.
+//! Pure: what happened before comes in as [`history::History`], what is decided goes out as
+//! [`decision::Decision`]. A run is decided in this order: [`who`] matches (condition, `top`,
+//! `sample`); which [`ways`] they go (arm, `choose`); the [`gates`] that need no message; by which
+//! channel they are [`reach`]ed, and whether it is open for them ([`windows`]); what the message
+//! says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
+//! due at the same instant ([`arbitrate`], [`caps`], [`platform`]). [`funnel`] shows a decision to
+//! people.
 
 mod again;
 mod arbitrate;
@@ -56,9 +60,11 @@ pub struct DecideInput<'a> {
     pub scope: &'a Scope<'a>,
     pub seed: u64,
     pub words: &'a ForbiddenWords,
-    /// Only these users can match, whenever the schedule says that it is their turn: those of a trigger event, or those whom a follow-up's step reached.
+    /// Only these users can match, whenever the schedule says that it is their turn: those of a
+    /// trigger event, or those whom a follow-up's step reached.
     pub only: Option<&'a Bitmap>,
-    /// Whether accounts are bound to real platforms, whose lists have a least size. The sandbox takes any.
+    /// Whether accounts are bound to real platforms, whose lists have a least size. The sandbox
+    /// takes any.
     pub bound: bool,
     /// Which are, and what others send from them.
     pub foreign: &'a Foreign,
@@ -69,25 +75,52 @@ static NOTHING_BOUND: Foreign = Foreign::new();
 
 impl<'a> DecideInput<'a> {
     /// A campaign's scheduled run on `sandbox.file`.
-    pub fn scheduled(campaign: CampaignId, due: Instant, scope: &'a Scope<'a>, seed: u64, words: &'a ForbiddenWords) -> Self {
-        DecideInput { campaign, step: 0, due, scope, seed, words, only: None, bound: false, foreign: &NOTHING_BOUND }
+    pub fn scheduled(
+        campaign: CampaignId,
+        due: Instant,
+        scope: &'a Scope<'a>,
+        seed: u64,
+        words: &'a ForbiddenWords,
+    ) -> Self {
+        DecideInput {
+            campaign,
+            step: 0,
+            due,
+            scope,
+            seed,
+            words,
+            only: None,
+            bound: false,
+            foreign: &NOTHING_BOUND,
+        }
     }
 
     /// A follow-up, or a campaign that an event starts, for some users.
     #[must_use]
     pub fn for_only(self, step: usize, users: &'a Bitmap) -> Self {
-        DecideInput { step, only: Some(users), ..self }
+        DecideInput {
+            step,
+            only: Some(users),
+            ..self
+        }
     }
 }
 
-/// Decides everything that is due at one instant; the decisions are in the order of the inputs. Campaigns compete for slots by priority, then
-/// name, so that the order of the inputs changes nothing.
+/// Decides everything that is due at one instant; the decisions are in the order of the inputs.
+/// Campaigns compete for slots by priority, then name, so that the order of the inputs changes
+/// nothing.
 ///
 /// # Errors
 /// Those of evaluation and of the history.
-pub fn decide_all<H: History>(inputs: &[DecideInput], history: &H) -> Result<Vec<Decision>, DecideError> {
+pub fn decide_all<H: History>(
+    inputs: &[DecideInput],
+    history: &H,
+) -> Result<Vec<Decision>, DecideError> {
     let mut past = Past::new(history);
-    let mut drafts = inputs.iter().map(|input| Draft::new(input, &mut past)).collect::<Result<Vec<_>, _>>()?;
+    let mut drafts = inputs
+        .iter()
+        .map(|input| Draft::new(input, &mut past))
+        .collect::<Result<Vec<_>, _>>()?;
     arbitrate::arbitrate(&mut drafts, history)?;
     Ok(drafts.into_iter().map(Draft::finish).collect())
 }

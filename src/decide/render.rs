@@ -1,4 +1,5 @@
-//! Templates and users to messages: holes filled with values as people write them; equal messages are one.
+//! Templates and users to messages: holes filled with values as people write them; equal messages
+//! are one.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -46,7 +47,9 @@ pub fn part_name(kind: &PartKind) -> String {
 /// # Errors
 /// Those of evaluation.
 pub fn render(scope: &Scope, template: &Template, users: &Bitmap) -> Result<Texts, EvalError> {
-    let columns: Vec<Column> = holes(template).map(|hole| Column::of(scope, hole, users)).collect::<Result<_, _>>()?;
+    let columns: Vec<Column> = holes(template)
+        .map(|hole| Column::of(scope, hole, users))
+        .collect::<Result<_, _>>()?;
     let mut of: Vec<Option<u32>> = vec![Some(0); users.count()];
     for column in &columns {
         // Rows that were the same so far and are the same here stay the same.
@@ -62,7 +65,15 @@ pub fn render(scope: &Scope, template: &Template, users: &Bitmap) -> Result<Text
             rows.push(row);
         }
     }
-    let all = rows.par_iter().map(|row| Arc::new(fill(template, columns.iter().map(|column| column.text(*row))))).collect();
+    let all = rows
+        .par_iter()
+        .map(|row| {
+            Arc::new(fill(
+                template,
+                columns.iter().map(|column| column.text(*row)),
+            ))
+        })
+        .collect();
     Ok(Texts { all, of })
 }
 
@@ -70,7 +81,11 @@ pub fn render(scope: &Scope, template: &Template, users: &Bitmap) -> Result<Text
 ///
 /// # Errors
 /// Those of evaluation.
-pub fn render_one(scope: &Scope, template: &Template, user: UserNo) -> Result<Option<Arc<Rendered>>, EvalError> {
+pub fn render_one(
+    scope: &Scope,
+    template: &Template,
+    user: UserNo,
+) -> Result<Option<Arc<Rendered>>, EvalError> {
     let users = ask::only(scope.snapshot.user_count().max(user.index() + 1), user);
     Ok(render(scope, template, &users)?.all.pop())
 }
@@ -79,27 +94,41 @@ pub fn render_one(scope: &Scope, template: &Template, user: UserNo) -> Result<Op
 ///
 /// # Errors
 /// Those of evaluation.
-pub fn address_of(scope: &Scope, address: Option<TagId>, user: UserNo) -> Result<Option<Arc<str>>, EvalError> {
+pub fn address_of(
+    scope: &Scope,
+    address: Option<TagId>,
+    user: UserNo,
+) -> Result<Option<Arc<str>>, EvalError> {
     let users = ask::only(scope.snapshot.user_count().max(user.index() + 1), user);
     Ok(ask::addresses(scope, address, &users)?.pop().flatten())
 }
 
-/// Users in whose messages a default (`??`) stands for a missing value. Where telling needs more than a look at a tag, only the first
-/// users are looked at: this finds an example, not all.
+/// Users in whose messages a default (`??`) stands for a missing value. Where telling needs more
+/// than a look at a tag, only the first users are looked at: this finds an example, not all.
 ///
 /// # Errors
 /// Those of evaluation.
-pub fn with_defaults(scope: &Scope, template: &Template, users: &Bitmap) -> Result<Bitmap, EvalError> {
+pub fn with_defaults(
+    scope: &Scope,
+    template: &Template,
+    users: &Bitmap,
+) -> Result<Bitmap, EvalError> {
     let mut out = Bitmap::none(users.len());
     for hole in holes(template) {
         let mut todo = vec![hole];
         while let Some(expr) = todo.pop() {
             todo.extend(expr.children_about_users());
-            let ExprKind::Coalesce(value, _) = &expr.kind else { continue };
+            let ExprKind::Coalesce(value, _) = &expr.kind else {
+                continue;
+            };
             let value = shown_as_it_is(value);
             let found = match value.kind {
                 ExprKind::Tag(_) => ask::missing(scope, value, users)?,
-                _ => ask::missing(scope, value, &Bitmap::from_users(users.len(), users.iter().take(LOOKED_AT)))?,
+                _ => ask::missing(
+                    scope,
+                    value,
+                    &Bitmap::from_users(users.len(), users.iter().take(LOOKED_AT)),
+                )?,
             };
             out = out.or(&found);
         }
@@ -110,18 +139,23 @@ pub fn with_defaults(scope: &Scope, template: &Template, users: &Bitmap) -> Resu
 /// What a function shows, where it is missing exactly when its argument is.
 fn shown_as_it_is(expr: &Expr) -> &Expr {
     match &expr.kind {
-        ExprKind::Call { function: Function::Text | Function::Number | Function::Lower | Function::Mask, args } => {
-            args.first().map_or(expr, shown_as_it_is)
-        }
+        ExprKind::Call {
+            function: Function::Text | Function::Number | Function::Lower | Function::Mask,
+            args,
+        } => args.first().map_or(expr, shown_as_it_is),
         _ => expr,
     }
 }
 
 pub fn holes(template: &Template) -> impl Iterator<Item = &Expr> {
-    template.parts.iter().flat_map(|part| &part.text.pieces).filter_map(|piece| match piece {
-        Piece::Hole(expr) => Some(expr),
-        Piece::Text(_) => None,
-    })
+    template
+        .parts
+        .iter()
+        .flat_map(|part| &part.text.pieces)
+        .filter_map(|piece| match piece {
+            Piece::Hole(expr) => Some(expr),
+            Piece::Text(_) => None,
+        })
 }
 
 /// The next number for something new, the same number for the same thing.
@@ -167,7 +201,12 @@ impl Column {
     }
 
     fn text(&self, row: usize) -> &str {
-        self.of.get(row).copied().flatten().and_then(|n| self.texts.get(n as usize)).map_or("", |text| text)
+        self.of
+            .get(row)
+            .copied()
+            .flatten()
+            .and_then(|n| self.texts.get(n as usize))
+            .map_or("", |text| text)
     }
 }
 
@@ -207,7 +246,9 @@ fn fill<'t>(template: &Template, mut texts: impl Iterator<Item = &'t str>) -> Re
         }
         (part_name(&part.kind), out)
     });
-    Rendered { parts: parts.collect() }
+    Rendered {
+        parts: parts.collect(),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What each matched user would get, whatever the gates say: the arm by lottery, the branch of `choose` by condition.
+//! What each matched user would get, whatever the gates say: the arm by lottery, the branch of
+//! `choose` by condition.
 
 use super::lottery::Lottery;
 use super::{DecideInput, ask};
@@ -36,12 +37,22 @@ pub struct Ways<'a> {
 
 impl<'a> Ways<'a> {
     /// Leads the users through an action.
-    pub fn lead(&mut self, input: &DecideInput, campaign: &'a Campaign, action: &'a Action, users: Bitmap) -> Result<(), EvalError> {
+    pub fn lead(
+        &mut self,
+        input: &DecideInput,
+        campaign: &'a Campaign,
+        action: &'a Action,
+        users: Bitmap,
+    ) -> Result<(), EvalError> {
         match action {
             Action::Split(arms) => {
                 for (arm, users) in split(input, campaign, arms, &users) {
                     match &arm.action {
-                        Action::Nothing => self.all.push(Way { arm: Some(&arm.name), leaf: Leaf::Control, users }),
+                        Action::Nothing => self.all.push(Way {
+                            arm: Some(&arm.name),
+                            leaf: Leaf::Control,
+                            users,
+                        }),
                         action => self.simple(input, campaign, Some(&arm.name), action, users)?,
                     }
                 }
@@ -62,13 +73,18 @@ impl<'a> Ways<'a> {
         match action {
             Action::Choose(arms) => self.choose(input, campaign, arm, arms, users),
             action => {
-                self.all.push(Way { arm, leaf: leaf(campaign, action), users });
+                self.all.push(Way {
+                    arm,
+                    leaf: leaf(campaign, action),
+                    users,
+                });
                 Ok(())
             }
         }
     }
 
-    /// First true; unknown goes on to the next and is counted; those whom nothing takes get nothing.
+    /// First true; unknown goes on to the next and is counted; those whom nothing takes get
+    /// nothing.
     fn choose(
         &mut self,
         input: &DecideInput,
@@ -89,26 +105,46 @@ impl<'a> Ways<'a> {
                 }
             };
             rest = rest.minus(&taken);
-            self.all.push(Way { arm, leaf: leaf(campaign, &choice.action), users: taken });
+            self.all.push(Way {
+                arm,
+                leaf: leaf(campaign, &choice.action),
+                users: taken,
+            });
         }
         self.choose_unknown += passed_on.count();
-        self.all.push(Way { arm, leaf: Leaf::Nothing, users: rest });
+        self.all.push(Way {
+            arm,
+            leaf: Leaf::Nothing,
+            users: rest,
+        });
         Ok(())
     }
 }
 
 fn leaf<'a>(campaign: &'a Campaign, action: &'a Action) -> Leaf<'a> {
     match action {
-        Action::Send(send) => Leaf::Send { template: send.template, via: send.via.as_ref().unwrap_or(&campaign.via) },
+        Action::Send(send) => Leaf::Send {
+            template: send.template,
+            via: send.via.as_ref().unwrap_or(&campaign.via),
+        },
         // The checker lets neither `split` nor `choose` stand where this is asked.
         Action::Nothing | Action::Split(_) | Action::Choose(_) => Leaf::Nothing,
     }
 }
 
-/// Users by arm: an arm's places follow those of the arms before it, and the arms together are all places.
-fn split<'a>(input: &DecideInput, campaign: &Campaign, arms: &'a [Arm], users: &Bitmap) -> Vec<(&'a Arm, Bitmap)> {
+/// Users by arm: an arm's places follow those of the arms before it, and the arms together are all
+/// places.
+fn split<'a>(
+    input: &DecideInput,
+    campaign: &Campaign,
+    arms: &'a [Arm],
+    users: &Bitmap,
+) -> Vec<(&'a Arm, Bitmap)> {
     let lottery = Lottery::arm(input.seed, campaign);
-    let mut groups: Vec<(&Arm, Bitmap)> = arms.iter().map(|arm| (arm, Bitmap::none(users.len()))).collect();
+    let mut groups: Vec<(&Arm, Bitmap)> = arms
+        .iter()
+        .map(|arm| (arm, Bitmap::none(users.len())))
+        .collect();
     let ends: Vec<u32> = arms
         .iter()
         .scan(0u32, |end, arm| {

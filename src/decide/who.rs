@@ -23,13 +23,23 @@ pub struct Who {
     pub not_sampled: Bitmap,
 }
 
-pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Result<Who, DecideError> {
+pub fn who(
+    input: &DecideInput,
+    campaign: &Campaign,
+    step: Option<&Step>,
+) -> Result<Who, DecideError> {
     let users = input.scope.snapshot.user_count();
-    let asked = input.only.map_or_else(|| Bitmap::all(users), |only| only.and(&Bitmap::all(users)));
+    let asked = input
+        .only
+        .map_or_else(|| Bitmap::all(users), |only| only.and(&Bitmap::all(users)));
     let mut who = match step {
         // Who is named is meant.
         None if input.only.is_some() => of_condition(input, &campaign.when, asked)?,
-        None => of_condition(input, &campaign.when, asked.and(&meant(input.scope, campaign, input.due)?))?,
+        None => of_condition(
+            input,
+            &campaign.when,
+            asked.and(&meant(input.scope, campaign, input.due)?),
+        )?,
         Some(step) => of_step(input, campaign, step, asked)?,
     };
     if step.is_none() {
@@ -39,7 +49,11 @@ pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Res
             who.matched = kept;
         }
         if let Some(share) = campaign.sample {
-            let kept = Lottery::sample(input.seed, campaign).drawn(input.scope.snapshot, &who.matched, share);
+            let kept = Lottery::sample(input.seed, campaign).drawn(
+                input.scope.snapshot,
+                &who.matched,
+                share,
+            );
             who.not_sampled = who.matched.minus(&kept);
             who.matched = kept;
         }
@@ -47,7 +61,8 @@ pub fn who(input: &DecideInput, campaign: &Campaign, step: Option<&Step>) -> Res
     Ok(who)
 }
 
-/// Those whom the schedule of a campaign means at an instant: everyone, or those whose day or time of day it is.
+/// Those whom the schedule of a campaign means at an instant: everyone, or those whose day or time
+/// of day it is.
 ///
 /// # Errors
 /// Those of evaluation.
@@ -56,7 +71,9 @@ pub fn meant(scope: &Scope, campaign: &Campaign, due: Instant) -> Result<Bitmap,
     let condition = match &campaign.schedule {
         Schedule::Dated(of) => dated::condition(of, zone, due),
         Schedule::OwnTime(own) => own_time::condition(&own.at, zone, &[due]),
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => return Ok(Bitmap::all(users)),
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => {
+            return Ok(Bitmap::all(users));
+        }
     };
     Ok(eval::audience(scope, &condition)?.yes)
 }
@@ -68,7 +85,14 @@ fn of_condition(input: &DecideInput, condition: &Expr, asked: Bitmap) -> Result<
     let unknown_because = if unknown.is_empty() {
         Vec::new()
     } else {
-        eval::unknown_because(input.scope, condition, &Audience { yes: yes.clone(), known: unknown.complement() })?
+        eval::unknown_because(
+            input.scope,
+            condition,
+            &Audience {
+                yes: yes.clone(),
+                known: unknown.complement(),
+            },
+        )?
     };
     Ok(Who {
         not_matched: Bitmap::all(users).minus(&yes).minus(&unknown),
@@ -82,15 +106,29 @@ fn of_condition(input: &DecideInput, condition: &Expr, asked: Bitmap) -> Result<
 }
 
 /// A follow-up: its `if`, for those who have not left the series.
-fn of_step(input: &DecideInput, campaign: &Campaign, step: &Step, asked: Bitmap) -> Result<Who, EvalError> {
+fn of_step(
+    input: &DecideInput,
+    campaign: &Campaign,
+    step: &Step,
+    asked: Bitmap,
+) -> Result<Who, EvalError> {
     let left = match &campaign.leave_when {
         // As with `except`, only those of whom it is true have left.
         Some(leave) => ask::audience(input.scope, leave, &asked)?.yes,
         None => Bitmap::none(asked.len()),
     };
     let asked = asked.minus(&left);
-    let everyone = Expr { ty: crate::base::Type::Bool, span: step.span, optional: false, kind: ExprKind::Everyone };
-    let mut who = of_condition(input, step.when.as_ref().unwrap_or(&everyone), asked.clone())?;
+    let everyone = Expr {
+        ty: crate::base::Type::Bool,
+        span: step.span,
+        optional: false,
+        kind: ExprKind::Everyone,
+    };
+    let mut who = of_condition(
+        input,
+        step.when.as_ref().unwrap_or(&everyone),
+        asked.clone(),
+    )?;
     if step.otherwise.is_some() {
         who.otherwise = asked.and(&who.not_matched);
         who.not_matched = who.not_matched.minus(&who.otherwise);
@@ -114,5 +152,8 @@ fn largest(input: &DecideInput, by: &Expr, n: u64, users: &Bitmap) -> Result<Bit
         };
         by_value.then_with(|| snapshot.user_id(*user).cmp(&snapshot.user_id(*other)))
     });
-    Ok(Bitmap::from_users(users.len(), ranked.into_iter().take(n).map(|(_, user)| user)))
+    Ok(Bitmap::from_users(
+        users.len(),
+        ranked.into_iter().take(n).map(|(_, user)| user),
+    ))
 }

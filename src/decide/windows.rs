@@ -1,7 +1,9 @@
-//! Channels that are open for a user only after he did something: for a while, for so many messages, or both. The packs say which.
+//! Channels that are open for a user only after he did something: for a while, for so many
+//! messages, or both. The packs say which.
 //!
-//! What users did is known from the callbacks of the platforms. Of an account that has never told of any such thing nothing is known: there
-//! the platform's own refusal has to do. So it has where something opens a channel for good: who did that before anybody listened, nobody knows.
+//! What users did is known from the callbacks of the platforms. Of an account that has never told
+//! of any such thing nothing is known: there the platform's own refusal has to do. So it has where
+//! something opens a channel for good: who did that before anybody listened, nobody knows.
 
 use std::cmp::Reverse;
 
@@ -53,13 +55,18 @@ impl Open {
 
     /// Those of the users for whom it would be open if others had not used it up.
     pub fn used_up(&self, among: &Bitmap) -> Bitmap {
-        let used_up = self.left.iter().filter(|(user, left)| left.messages == 0 && among.contains(*user));
+        let used_up = self
+            .left
+            .iter()
+            .filter(|(user, left)| left.messages == 0 && among.contains(*user));
         Bitmap::from_users(among.len(), used_up.map(|(user, _)| *user))
     }
 
     /// Whether somebody is let through who has nothing left.
     pub fn wants_room(&self) -> bool {
-        self.left.iter().any(|(user, left)| left.messages == 0 && self.users.contains(*user))
+        self.left
+            .iter()
+            .any(|(user, left)| left.messages == 0 && self.users.contains(*user))
     }
 }
 
@@ -74,7 +81,8 @@ pub struct Planned<'a> {
 impl Planned<'_> {
     /// What may open the channel; nothing where it is always open.
     pub fn rules(&self) -> &'static [Contact] {
-        pack::endpoint(&self.channel.platform, &self.channel.endpoint).map_or(&[], |endpoint| &endpoint.contacts)
+        pack::endpoint(&self.channel.platform, &self.channel.endpoint)
+            .map_or(&[], |endpoint| &endpoint.contacts)
     }
 
     /// Whether each message opens the channel for those of its template alone.
@@ -93,16 +101,32 @@ impl Planned<'_> {
     ///
     /// # Errors
     /// Those of the history; so for all of these.
-    pub fn open<H: History>(&self, history: &H, users: &Bitmap, few: Option<&[UserNo]>) -> Result<Option<Open>, H::Error> {
-        let (lasting, others): (Vec<&Contact>, Vec<&Contact>) = self.rules().iter().partition(|rule| rule.lasts());
-        let mut open = if lasting.is_empty() { Bitmap::none(users.len()) } else { Bitmap::all(users.len()) };
+    pub fn open<H: History>(
+        &self,
+        history: &H,
+        users: &Bitmap,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Open>, H::Error> {
+        let (lasting, others): (Vec<&Contact>, Vec<&Contact>) =
+            self.rules().iter().partition(|rule| rule.lasts());
+        let mut open = if lasting.is_empty() {
+            Bitmap::none(users.len())
+        } else {
+            Bitmap::all(users.len())
+        };
         // By user, what the rules that limit it leave; and who is open without a limit.
         let (mut left, mut is_known) = (Vec::new(), false);
-        let mut free = if lasting.is_empty() { Bitmap::none(users.len()) } else { Bitmap::all(users.len()) };
+        let mut free = if lasting.is_empty() {
+            Bitmap::none(users.len())
+        } else {
+            Bitmap::all(users.len())
+        };
         for rule in lasting.into_iter().chain(others) {
             // What has ended is not looked at.
             let after = rule.within.map(|within| self.at.minus(within));
-            let Some(doors) = self.doors(rule, after, history, few)? else { continue };
+            let Some(doors) = self.doors(rule, after, history, few)? else {
+                continue;
+            };
             is_known = true;
             for (user, door) in doors {
                 match door {
@@ -130,7 +154,8 @@ impl Planned<'_> {
         Ok(is_known.then_some(Open { users: open, left }))
     }
 
-    /// How a rule stands for those who did what it asks for (after an instant, where that is given); `None` where nobody is known to have done it.
+    /// How a rule stands for those who did what it asks for (after an instant, where that is
+    /// given); `None` where nobody is known to have done it.
     pub fn doors<H: History>(
         &self,
         rule: &Contact,
@@ -138,25 +163,43 @@ impl Planned<'_> {
         history: &H,
         few: Option<&[UserNo]>,
     ) -> Result<Option<Vec<(UserNo, Door)>>, H::Error> {
-        let topic = if rule.by == ContactKind::Subscription { platform_id(self.template) } else { "" };
-        let Some(contacted) = history.contacts(&self.channel.account, rule.by, topic, after, few)? else { return Ok(None) };
+        let topic = if rule.by == ContactKind::Subscription {
+            platform_id(self.template)
+        } else {
+            ""
+        };
+        let Some(contacted) =
+            history.contacts(&self.channel.account, rule.by, topic, after, few)?
+        else {
+            return Ok(None);
+        };
         let since = contacted.iter().map(|c| c.since).min();
         let used = match (rule.messages, since) {
             (Some(_), Some(since)) => {
                 // What adds up is for messages of its template alone.
-                let template = rule.by.adds_up().then_some(self.template.declared.name.as_str());
+                let template = rule
+                    .by
+                    .adds_up()
+                    .then_some(self.template.declared.name.as_str());
                 history.through_since(self.channel, template, since, few)?
             }
             (None, _) | (_, None) => Vec::new(),
         };
         let door = |c: Contacted| {
             let closes = rule.within.map(|within| c.since.plus(within));
-            let left = rule.messages.map(|messages| messages.saturating_mul(c.n).saturating_sub(since_then(&used, c)));
+            let left = rule.messages.map(|messages| {
+                messages
+                    .saturating_mul(c.n)
+                    .saturating_sub(since_then(&used, c))
+            });
             let door = match (closes, left) {
                 (Some(closes), _) if closes <= self.at => Door::ClosedAt(closes),
                 _ if c.n == 0 => Door::Shut(c.since),
                 (_, Some(0)) => Door::UsedUp(c.since),
-                (_, left) => Door::Open(left.map(|messages| Left { messages, since: c.since })),
+                (_, left) => Door::Open(left.map(|messages| Left {
+                    messages,
+                    since: c.since,
+                })),
             };
             (c.user, door)
         };
@@ -173,7 +216,10 @@ fn since_then(used: &[(UserNo, Instant)], c: Contacted) -> u32 {
 
 /// By which id the platform knows a template; the checker lets it hold nothing but text.
 fn platform_id(template: &Template) -> &str {
-    let part = template.parts.iter().find(|part| part.kind == PartKind::Platform);
+    let part = template
+        .parts
+        .iter()
+        .find(|part| part.kind == PartKind::Platform);
     match part.map(|part| &part.text.pieces[..]) {
         Some([Piece::Text(id)]) => id,
         _ => "",

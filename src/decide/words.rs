@@ -1,7 +1,8 @@
 //! Words that no message may contain, from the files that policy names.
 //!
-//! A file has one word a line; empty lines and lines that begin with `#` say nothing. ASCII letters match in either case, full-width letters,
-//! digits and signs like their ASCII twins; characters without width do not hide a word.
+//! A file has one word a line; empty lines and lines that begin with `#` say nothing. ASCII letters
+//! match in either case, full-width letters, digits and signs like their ASCII twins; characters
+//! without width do not hide a word.
 
 use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
@@ -40,23 +41,46 @@ impl std::fmt::Display for WordsError {
 impl std::error::Error for WordsError {}
 
 impl ForbiddenWords {
-    /// Reads the files of `forbid words`, relative to the program's folder; `*` stands for any part of a folder's or file's name.
+    /// Reads the files of `forbid words`, relative to the program's folder; `*` stands for any part
+    /// of a folder's or file's name.
     ///
     /// # Errors
-    /// A file that is not there, cannot be read or is not UTF-8; a pattern that no file fits: a list that has gone would forbid nothing.
+    /// A file that is not there, cannot be read or is not UTF-8; a pattern that no file fits: a
+    /// list that has gone would forbid nothing.
     pub fn load(program: &Program, folder: &Path, world: &dyn World) -> Result<Self, WordsError> {
         let mut words: Vec<String> = Vec::new();
         for path in Self::files(program, folder, world)? {
-            let fail = |message: Msg| WordsError { path: path.clone(), message };
-            let bytes = world.read(&path).map_err(|e| fail(msg!("cannot be read: {e}", "无法读取：{e}")))?;
+            let fail = |message: Msg| WordsError {
+                path: path.clone(),
+                message,
+            };
+            let bytes = world
+                .read(&path)
+                .map_err(|e| fail(msg!("cannot be read: {e}", "无法读取：{e}")))?;
             let text = String::from_utf8(bytes).map_err(|e| {
-                let line = e.as_bytes().iter().take(e.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
-                fail(msg!("line {line} is not UTF-8; save the file as UTF-8", "第 {line} 行不是 UTF-8；请以 UTF-8 保存"))
+                let line = e
+                    .as_bytes()
+                    .iter()
+                    .take(e.utf8_error().valid_up_to())
+                    .filter(|b| **b == b'\n')
+                    .count()
+                    + 1;
+                fail(msg!(
+                    "line {line} is not UTF-8; save the file as UTF-8",
+                    "第 {line} 行不是 UTF-8；请以 UTF-8 保存"
+                ))
             })?;
             let lines = text.trim_start_matches('\u{FEFF}').lines().map(str::trim);
-            words.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_string));
+            words.extend(
+                lines
+                    .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                    .map(str::to_string),
+            );
             if words.len() > MAX_WORDS {
-                return Err(fail(msg!("there are more than {MAX_WORDS} words; keep fewer", "词语超过 {MAX_WORDS} 个；请精简")));
+                return Err(fail(msg!(
+                    "there are more than {MAX_WORDS} words; keep fewer",
+                    "词语超过 {MAX_WORDS} 个；请精简"
+                )));
             }
         }
         Self::of(words.iter().map(String::as_str)).map_err(|e| WordsError {
@@ -69,8 +93,16 @@ impl ForbiddenWords {
     ///
     /// # Errors
     /// A pattern that no file fits.
-    pub fn files(program: &Program, folder: &Path, world: &dyn World) -> Result<Vec<PathBuf>, WordsError> {
-        let files = program.policy.forbid_words.iter().map(|pattern| expand(folder, pattern, world));
+    pub fn files(
+        program: &Program,
+        folder: &Path,
+        world: &dyn World,
+    ) -> Result<Vec<PathBuf>, WordsError> {
+        let files = program
+            .policy
+            .forbid_words
+            .iter()
+            .map(|pattern| expand(folder, pattern, world));
         Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
@@ -86,15 +118,34 @@ impl ForbiddenWords {
 
     /// # Errors
     /// More words than can be searched.
-    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Self, aho_corasick::BuildError> {
-        let words: Vec<String> = words.into_iter().map(|word| fold(word).into_owned()).filter(|word| !word.trim().is_empty()).collect();
-        let matcher = if words.is_empty() { None } else { Some(AhoCorasick::builder().ascii_case_insensitive(true).build(&words)?) };
+    pub fn of<'w>(
+        words: impl IntoIterator<Item = &'w str>,
+    ) -> Result<Self, aho_corasick::BuildError> {
+        let words: Vec<String> = words
+            .into_iter()
+            .map(|word| fold(word).into_owned())
+            .filter(|word| !word.trim().is_empty())
+            .collect();
+        let matcher = if words.is_empty() {
+            None
+        } else {
+            Some(
+                AhoCorasick::builder()
+                    .ascii_case_insensitive(true)
+                    .build(&words)?,
+            )
+        };
         Ok(ForbiddenWords { matcher, words })
     }
 
     /// Whether a part of the message contains one of the words.
     pub fn block(&self, message: &Rendered) -> bool {
-        self.matcher.as_ref().is_some_and(|m| message.parts.iter().any(|(_, text)| m.is_match(&*fold(text))))
+        self.matcher.as_ref().is_some_and(|m| {
+            message
+                .parts
+                .iter()
+                .any(|(_, text)| m.is_match(&*fold(text)))
+        })
     }
 }
 
@@ -106,7 +157,11 @@ fn fold(text: &str) -> Cow<'_, str> {
         '\u{00AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' => None,
         c => Some(c),
     };
-    if text.chars().all(|c| plain(c) == Some(c)) { Cow::Borrowed(text) } else { Cow::Owned(text.chars().filter_map(plain).collect()) }
+    if text.chars().all(|c| plain(c) == Some(c)) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.chars().filter_map(plain).collect())
+    }
 }
 
 /// The files that fit a pattern, in the order of their names.
@@ -125,29 +180,49 @@ fn expand(folder: &Path, pattern: &str, world: &dyn World) -> Result<Vec<PathBuf
         for path in found {
             // A folder that is not there, or is a file, holds nothing that fits.
             let entries = world.list(&path).unwrap_or_default();
-            next.extend(entries.into_iter().filter(|e| e.file_name().and_then(|n| n.to_str()).is_some_and(|n| fits(name, n))));
+            next.extend(entries.into_iter().filter(|e| {
+                e.file_name()
+                    .and_then(|n| n.to_str())
+                    .is_some_and(|n| fits(name, n))
+            }));
         }
         next.sort();
         found = next;
     }
     if found.is_empty() {
-        let message = msg!("no file fits this pattern, so that no word would be forbidden", "没有文件符合此模式，这样不会禁止任何词语");
-        return Err(WordsError { path: folder.join(pattern), message });
+        let message = msg!(
+            "no file fits this pattern, so that no word would be forbidden",
+            "没有文件符合此模式，这样不会禁止任何词语"
+        );
+        return Err(WordsError {
+            path: folder.join(pattern),
+            message,
+        });
     }
     Ok(found)
 }
 
-/// Whether a name fits a pattern with `*`. Hidden files fit only when the pattern begins with a point.
+/// Whether a name fits a pattern with `*`. Hidden files fit only when the pattern begins with a
+/// point.
 fn fits(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
     }
     let mut pieces = pattern.split('*');
-    let (Some(first), Some(last)) = (pieces.next(), pieces.next_back()) else { return pattern == name };
-    let Some(rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+    let (Some(first), Some(last)) = (pieces.next(), pieces.next_back()) else {
+        return pattern == name;
+    };
+    let Some(rest) = name
+        .strip_prefix(first)
+        .and_then(|rest| rest.strip_suffix(last))
+    else {
+        return false;
+    };
     let mut rest = Some(rest);
     for piece in pieces {
-        rest = rest.and_then(|rest| rest.split_once(piece)).map(|(_, after)| after);
+        rest = rest
+            .and_then(|rest| rest.split_once(piece))
+            .map(|(_, after)| after);
     }
     rest.is_some()
 }
@@ -159,25 +234,47 @@ mod tests {
     use crate::base::world::SimulatedWorld;
 
     fn message(text: &str) -> Rendered {
-        Rendered { parts: vec![("title".into(), "你好".into()), ("body".into(), text.into())] }
+        Rendered {
+            parts: vec![
+                ("title".into(), "你好".into()),
+                ("body".into(), text.into()),
+            ],
+        }
     }
 
     #[test]
     fn words_are_found_however_they_are_written() {
         let words = ForbiddenWords::of(["最佳", "VIP", "加Ｖ信"]).unwrap();
-        for text in ["全国最佳门店", "vip only", "ｖｉｐ 专享", "加v信", "最\u{200B}佳"] {
+        for text in [
+            "全国最佳门店",
+            "vip only",
+            "ｖｉｐ 专享",
+            "加v信",
+            "最\u{200B}佳",
+        ] {
             assert!(words.block(&message(text)), "{text}");
         }
         assert!(!words.block(&message("最好 V IP")));
         assert!(!ForbiddenWords::default().block(&message("最佳")));
         // A word of nothing but invisible characters forbids nothing.
-        assert!(!ForbiddenWords::of(["\u{200B}"]).unwrap().block(&message("a")));
+        assert!(
+            !ForbiddenWords::of(["\u{200B}"])
+                .unwrap()
+                .block(&message("a"))
+        );
     }
 
     #[test]
     fn patterns() {
-        assert!(fits("*.txt", "a.txt") && fits("a*b*c", "aXbYc") && fits("*", "x") && fits("a*a", "aa"));
-        assert!(!fits("*.txt", ".txt") && !fits("*.txt", "a.csv") && !fits("a*a", "a") && !fits("a*b*c", "acb"));
+        assert!(
+            fits("*.txt", "a.txt") && fits("a*b*c", "aXbYc") && fits("*", "x") && fits("a*a", "aa")
+        );
+        assert!(
+            !fits("*.txt", ".txt")
+                && !fits("*.txt", "a.csv")
+                && !fits("a*a", "a")
+                && !fits("a*b*c", "acb")
+        );
     }
 
     #[test]
@@ -195,10 +292,22 @@ mod tests {
             ForbiddenWords::load(&program, dir.path(), &world).map_err(|e| e.message.en)
         };
         let words = load("words/*/*.txt").unwrap();
-        assert!(words.block(&message("国家级")) && words.block(&message("最佳")) && !words.block(&message("# 广告法")));
+        assert!(
+            words.block(&message("国家级"))
+                && words.block(&message("最佳"))
+                && !words.block(&message("# 广告法"))
+        );
         assert!(load("words/zh/b.txt").is_ok());
         assert!(load("words/*.md").unwrap_err().starts_with("no file fits"));
-        assert!(load("words/none.txt").unwrap_err().starts_with("cannot be read"));
-        assert!(load("words/bad.txt").unwrap_err().starts_with("line 2 is not UTF-8"));
+        assert!(
+            load("words/none.txt")
+                .unwrap_err()
+                .starts_with("cannot be read")
+        );
+        assert!(
+            load("words/bad.txt")
+                .unwrap_err()
+                .starts_with("line 2 is not UTF-8")
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! What hands messages over, and what it must say about itself.
 //!
-//! A channel is asked once for each batch and answers once. It never repeats anything on its own: whether a hand-over may be repeated is
-//! decided from the ledger and from what the channel's pack promises. (One exception: a request that the platform refused for its token, or
-//! for what must be put right before it is looked at, was not looked at; it is asked again once with a new token.)
+//! A channel is asked once for each batch and answers once. It never repeats anything on its own:
+//! whether a hand-over may be repeated is decided from the ledger and from what the channel's pack
+//! promises. (One exception: a request that the platform refused for its token, or for what must be
+//! put right before it is looked at, was not looked at; it is asked again once with a new token.)
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,10 +31,13 @@ pub trait Channel: Send + Sync {
     /// How long after a claim whose process is gone the platform may still receive it.
     fn settles_after(&self) -> Elapsed;
 
-    /// Whether a hand-over that may have arrived is recognised when it is repeated with the same bytes; the pack says for how long.
+    /// Whether a hand-over that may have arrived is recognised when it is repeated with the same
+    /// bytes; the pack says for how long.
     fn knows_repeats(&self) -> bool {
         match &self.endpoint().key {
-            Key::Key { only_if_declared, .. } => !only_if_declared,
+            Key::Key {
+                only_if_declared, ..
+            } => !only_if_declared,
             Key::Content { .. } => true,
             Key::Proof { .. } | Key::None => false,
         }
@@ -41,7 +45,8 @@ pub trait Channel: Send + Sync {
 
     fn send(&self, batch: &Batch) -> Reply;
 
-    /// Hands over one message to one person to look at; a channel that takes only lists may have another way for that.
+    /// Hands over one message to one person to look at; a channel that takes only lists may have
+    /// another way for that.
     fn send_test(&self, batch: &Batch) -> Reply {
         self.send(batch)
     }
@@ -51,20 +56,23 @@ pub trait Channel: Send + Sync {
         false
     }
 
-    /// Asks what the platform knows of a batch: of one whose answer was lost (`id` is `None`) whether it arrived, of one that was accepted
-    /// (`id` is the platform's, of the job or of a message) what became of it. That nothing is found proves nothing.
+    /// Asks what the platform knows of a batch: of one whose answer was lost (`id` is `None`)
+    /// whether it arrived, of one that was accepted (`id` is the platform's, of the job or of a
+    /// message) what became of it. That nothing is found proves nothing.
     fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<Evidence, String> {
         let _ = (batch, id);
         Ok(Evidence::default())
     }
 
-    /// What the platform keeps about users of the account until it is fetched, by the platform's name; `None` where it calls back or says nothing.
+    /// What the platform keeps about users of the account until it is fetched, by the platform's
+    /// name; `None` where it calls back or says nothing.
     fn mailbox(&self) -> Option<&str> {
         None
     }
 
-    /// Fetches the next page of its mailbox, behind the platform's mark of a place, or from the beginning where that is empty. `token` is what the
-    /// platform gave when it called to say that there is something. It may be asked again at will.
+    /// Fetches the next page of its mailbox, behind the platform's mark of a place, or from the
+    /// beginning where that is empty. `token` is what the platform gave when it called to say that
+    /// there is something. It may be asked again at will.
     ///
     /// # Errors
     /// Why there is no page.
@@ -76,7 +84,9 @@ pub trait Channel: Send + Sync {
     /// Takes back what was sent under one of the platform's ids; `content` is what was sent.
     fn recall(&self, id: &str, content: &Rendered) -> Recalled {
         let _ = (id, content);
-        Recalled::Cannot { reason: "this channel takes nothing back".into() }
+        Recalled::Cannot {
+            reason: "this channel takes nothing back".into(),
+        }
     }
 
     /// Reminds the people who have to confirm what was accepted under one of the platform's ids.
@@ -105,14 +115,16 @@ pub struct Batch {
     pub zone: Zone,
     /// When it was claimed.
     pub at: Instant,
-    /// A request that has not begun by then is not begun: what was claimed leaves soon or not at all.
+    /// A request that has not begun by then is not begun: what was claimed leaves soon or not at
+    /// all.
     pub begin_by: Option<std::time::Instant>,
     pub messages: Vec<Message>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Of this message, for a platform that takes them one by one: 32 hex digits, the same for ever.
+    /// Of this message, for a platform that takes them one by one: 32 hex digits, the same for
+    /// ever.
     pub key: String,
     pub user: UserNo,
     /// The user's id in the store; the number where it is not known any more.
@@ -130,7 +142,10 @@ pub struct Reply {
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
-        Reply { answer, then: Then::GoOn }
+        Reply {
+            answer,
+            then: Then::GoOn,
+        }
     }
 }
 
@@ -175,7 +190,9 @@ impl Verdict {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Verdict::Accepted { .. } | Verdict::Waiting { .. } => None,
-            Verdict::Refused { reason, .. } | Verdict::Unknown { reason } | Verdict::NotSent { reason } => Some(reason),
+            Verdict::Refused { reason, .. }
+            | Verdict::Unknown { reason }
+            | Verdict::NotSent { reason } => Some(reason),
         }
     }
 }
@@ -222,7 +239,8 @@ pub struct Evidence {
 /// A page of a platform's mailbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// To be read by the account's [`Callbacks`](super::callback::Callbacks); `None` where it holds nothing.
+    /// To be read by the account's [`Callbacks`](super::callback::Callbacks); `None` where it holds
+    /// nothing.
     pub body: Option<String>,
     /// The platform's mark of the place behind it.
     pub mark: String,
@@ -273,37 +291,53 @@ impl Channels {
 
     /// One channel carries everything that is not bound.
     pub fn all_by(otherwise: Arc<dyn Channel>) -> Self {
-        Channels { bound: BTreeMap::new(), otherwise }
+        Channels {
+            bound: BTreeMap::new(),
+            otherwise,
+        }
     }
 
     /// Lets `channel` carry an endpoint of an account.
     #[must_use]
     pub fn bind(mut self, account: &str, endpoint: &str, channel: Arc<dyn Channel>) -> Self {
-        self.bound.insert((account.into(), endpoint.into()), channel);
+        self.bound
+            .insert((account.into(), endpoint.into()), channel);
         self
     }
 
     /// The same with no account bound.
     #[must_use]
     pub fn unbound(&self) -> Self {
-        Channels { bound: BTreeMap::new(), otherwise: self.otherwise.clone() }
+        Channels {
+            bound: BTreeMap::new(),
+            otherwise: self.otherwise.clone(),
+        }
     }
 
     /// Lets an account's endpoints be carried as they are there.
     #[must_use]
     pub fn bind_as(mut self, account: &str, there: &Channels) -> Self {
         let endpoints = there.bound.iter().filter(|((of, _), _)| of == account);
-        self.bound.extend(endpoints.map(|(name, channel)| (name.clone(), channel.clone())));
+        self.bound
+            .extend(endpoints.map(|(name, channel)| (name.clone(), channel.clone())));
         self
     }
 
     /// The channels that have a mailbox, each with its account.
     pub fn with_mailbox(&self) -> Vec<(String, Arc<dyn Channel>)> {
-        let bound = self.bound.iter().filter(|(_, channel)| channel.mailbox().is_some());
-        bound.map(|((account, _), channel)| (account.clone(), channel.clone())).collect()
+        let bound = self
+            .bound
+            .iter()
+            .filter(|(_, channel)| channel.mailbox().is_some());
+        bound
+            .map(|((account, _), channel)| (account.clone(), channel.clone()))
+            .collect()
     }
 
     pub fn of(&self, name: &Name) -> &dyn Channel {
-        self.bound.get(&(name.account.clone(), name.endpoint.clone())).unwrap_or(&self.otherwise).as_ref()
+        self.bound
+            .get(&(name.account.clone(), name.endpoint.clone()))
+            .unwrap_or(&self.otherwise)
+            .as_ref()
     }
 }

@@ -1,5 +1,5 @@
-//! What an account may hand over in a window of time, as its platform's pack says: reserved in the ledger with each claim, so that workers
-//! share it and a crash gives nothing back.
+//! What an account may hand over in a window of time, as its platform's pack says: reserved in the
+//! ledger with each claim, so that workers share it and a crash gives nothing back.
 
 use super::ledger::Limit;
 use crate::base::{Date, Elapsed, Instant, Zone};
@@ -8,7 +8,9 @@ use crate::program::typed::Channel;
 
 /// The limits of an endpoint's account in the windows that `now` is in.
 pub fn limits(endpoint: &Endpoint, channel: &Channel, now: Instant) -> Vec<Limit> {
-    let zone = pack::platform(&channel.platform).and_then(|p| Zone::named(&p.zone)).unwrap_or(Zone::UTC);
+    let zone = pack::platform(&channel.platform)
+        .and_then(|p| Zone::named(&p.zone))
+        .unwrap_or(Zone::UTC);
     let together = match endpoint.hand_over {
         HandOver::List { .. } => i64::MAX,
         HandOver::Single { together } => i64::from(together),
@@ -16,20 +18,32 @@ pub fn limits(endpoint: &Endpoint, channel: &Channel, now: Instant) -> Vec<Limit
     let limit = |what: &str, n: u64, per: Per, unit: i64| {
         let (starts, ends) = window(per, zone, now);
         let holder = format!("{channel} {what} a {}", per_name(per));
-        Limit { holder, most: i64::try_from(n).unwrap_or(i64::MAX), unit, starts, ends }
-    };
-    let rate = endpoint.rate.map(|rate| limit("calls", rate.n, rate.per, together));
-    let quotas = endpoint.quotas.iter().filter(|quota| quota.of == Holder::Account).map(|quota| {
-        let n = match quota.n {
-            Amount::Number(n) => n,
-            Amount::Word(AmountWord::DaysOfMonth) => days_of_month(zone.date(now)),
-        };
-        match quota.counts {
-            Counted::Messages => limit("messages", n, quota.per, 1),
-            Counted::Calls => limit("calls", n, quota.per, together),
-            Counted::Jobs => limit("jobs", n, quota.per, together),
+        Limit {
+            holder,
+            most: i64::try_from(n).unwrap_or(i64::MAX),
+            unit,
+            starts,
+            ends,
         }
-    });
+    };
+    let rate = endpoint
+        .rate
+        .map(|rate| limit("calls", rate.n, rate.per, together));
+    let quotas = endpoint
+        .quotas
+        .iter()
+        .filter(|quota| quota.of == Holder::Account)
+        .map(|quota| {
+            let n = match quota.n {
+                Amount::Number(n) => n,
+                Amount::Word(AmountWord::DaysOfMonth) => days_of_month(zone.date(now)),
+            };
+            match quota.counts {
+                Counted::Messages => limit("messages", n, quota.per, 1),
+                Counted::Calls => limit("calls", n, quota.per, together),
+                Counted::Jobs => limit("jobs", n, quota.per, together),
+            }
+        });
     rate.into_iter().chain(quotas).collect()
 }
 
@@ -58,8 +72,14 @@ fn window(per: Per, zone: Zone, now: Instant) -> (Instant, Instant) {
         Per::Minute => span(Elapsed::minutes(1)),
         Per::Hour => span(Elapsed::hours(1)),
         Per::Day => (zone.start_of(today), zone.start_of(today.plus_days(1))),
-        Per::Week => (zone.start_of(today.week_start()), zone.start_of(today.week_start().plus_days(7))),
-        Per::Month => (zone.start_of(today.month_start()), zone.start_of(today.month_end().plus_days(1))),
+        Per::Week => (
+            zone.start_of(today.week_start()),
+            zone.start_of(today.week_start().plus_days(7)),
+        ),
+        Per::Month => (
+            zone.start_of(today.month_start()),
+            zone.start_of(today.month_end().plus_days(1)),
+        ),
     }
 }
 
@@ -72,11 +92,33 @@ mod tests {
         let zone = Zone::SHANGHAI;
         let at = |text: &str| zone.parse_instant(text).unwrap();
         let now = at("2026-02-28 23:59:30");
-        assert_eq!(window(Per::Minute, zone, now), (at("2026-02-28 23:59"), at("2026-03-01 00:00")));
-        assert_eq!(window(Per::Day, zone, now), (at("2026-02-28 00:00"), at("2026-03-01 00:00")));
-        assert_eq!(window(Per::Month, zone, now), (at("2026-02-01 00:00"), at("2026-03-01 00:00")));
-        let channel = Channel { account: "rose".into(), platform: "service_account".into(), endpoint: "mass".into() };
-        let found = limits(pack::endpoint("service_account", "mass").unwrap(), &channel, now);
-        assert!(found.iter().any(|l| l.holder == "rose.mass jobs a day" && l.unit == i64::MAX), "{found:?}");
+        assert_eq!(
+            window(Per::Minute, zone, now),
+            (at("2026-02-28 23:59"), at("2026-03-01 00:00"))
+        );
+        assert_eq!(
+            window(Per::Day, zone, now),
+            (at("2026-02-28 00:00"), at("2026-03-01 00:00"))
+        );
+        assert_eq!(
+            window(Per::Month, zone, now),
+            (at("2026-02-01 00:00"), at("2026-03-01 00:00"))
+        );
+        let channel = Channel {
+            account: "rose".into(),
+            platform: "service_account".into(),
+            endpoint: "mass".into(),
+        };
+        let found = limits(
+            pack::endpoint("service_account", "mass").unwrap(),
+            &channel,
+            now,
+        );
+        assert!(
+            found
+                .iter()
+                .any(|l| l.holder == "rose.mass jobs a day" && l.unit == i64::MAX),
+            "{found:?}"
+        );
     }
 }

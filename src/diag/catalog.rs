@@ -1,6 +1,8 @@
-//! Every name a finding can have. A name is a page under `docs/findings/`; `tagcast explain NAME` prints it, and a test runs its examples.
+//! Every name a finding can have. A name is a page under `docs/findings/`; `tagcast explain NAME`
+//! prints it, and a test runs its examples.
 //!
-//! To add one: a line here (kept in alphabetical order), a page beside the others, a case under `tests/ui/`.
+//! To add one: a line here (kept in alphabetical order), a page beside the others, a case under
+//! `tests/ui/`.
 
 use super::Level;
 

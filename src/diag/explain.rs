@@ -14,17 +14,25 @@ pub fn page(name: &str, lang: Lang, color: bool) -> Option<String> {
         (Lang::Zh, Some(zh)) => format!("{heading}{zh}{}", examples(en)),
         _ => en.to_string(),
     };
-    Some(if color { paint(&text) } else { text.trim_end().to_string() + "\n" })
+    Some(if color {
+        paint(&text)
+    } else {
+        text.trim_end().to_string() + "\n"
+    })
 }
 
 /// The `bad` and `good` blocks, which need no translation.
 fn examples(page: &str) -> String {
-    page.find("\n## Bad").map_or(String::new(), |at| page[at..].to_string())
+    page.find("\n## Bad")
+        .map_or(String::new(), |at| page[at..].to_string())
 }
 
 /// The nearest name, for a misspelt one.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let near = catalog::ALL.iter().map(|c| (strsim::damerau_levenshtein(c.name, name), c.name)).min()?;
+    let near = catalog::ALL
+        .iter()
+        .map(|c| (strsim::damerau_levenshtein(c.name, name), c.name))
+        .min()?;
     (near.0 <= 1 + name.len() / 3).then_some(near.1)
 }
 

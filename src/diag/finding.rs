@@ -1,4 +1,5 @@
-//! A finding as data. Both wordings are made where it is raised; which one is shown is decided where it is rendered.
+//! A finding as data. Both wordings are made where it is raised; which one is shown is decided
+//! where it is rendered.
 
 use super::{Code, Span};
 
@@ -18,7 +19,8 @@ pub enum Level {
     Error,
 }
 
-/// One sentence in both languages. Made by [`msg!`](crate::msg): lowercase start, no full stop, user input in backticks.
+/// One sentence in both languages. Made by [`msg!`](crate::msg): lowercase start, no full stop,
+/// user input in backticks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Msg {
     pub en: String,
@@ -34,7 +36,8 @@ impl Msg {
     }
 }
 
-/// `msg!("no tag is named `{name}`", "没有名为 `{name}` 的标签")`: the English and the Chinese wording, both with inline arguments.
+/// `msg!("no tag is named `{name}`", "没有名为 `{name}` 的标签")`: the English and the Chinese
+/// wording, both with inline arguments.
 #[macro_export]
 macro_rules! msg {
     ($en:literal, $zh:literal $(, $($arg:tt)*)?) => {
@@ -81,7 +84,16 @@ pub struct Finding {
 
 impl Finding {
     pub fn new(code: &'static Code, span: Span, message: Msg) -> Self {
-        Finding { code, level: code.level, message, span, label: None, labels: Vec::new(), help: Vec::new(), fixes: Vec::new() }
+        Finding {
+            code,
+            level: code.level,
+            message,
+            span,
+            label: None,
+            labels: Vec::new(),
+            help: Vec::new(),
+            fixes: Vec::new(),
+        }
     }
 
     #[must_use]
@@ -105,7 +117,14 @@ impl Finding {
     /// Adds a fix that replaces one place.
     #[must_use]
     pub fn fix(self, title: Msg, span: Span, text: impl Into<String>, safe: bool) -> Self {
-        self.fix_all(title, vec![Edit { span, text: text.into() }], safe)
+        self.fix_all(
+            title,
+            vec![Edit {
+                span,
+                text: text.into(),
+            }],
+            safe,
+        )
     }
 
     #[must_use]
@@ -152,7 +171,9 @@ impl Findings {
 
     /// By file, place and name, without repeats: the same program gives the same list.
     pub fn sorted(mut self) -> Vec<Finding> {
-        self.list.sort_by(|a, b| (a.span, a.code.name, &a.message.en).cmp(&(b.span, b.code.name, &b.message.en)));
+        self.list.sort_by(|a, b| {
+            (a.span, a.code.name, &a.message.en).cmp(&(b.span, b.code.name, &b.message.en))
+        });
         self.list.dedup();
         self.list
     }

@@ -1,7 +1,8 @@
-//! Findings: what is wrong or doubtful in a program, as data; worded in English and Chinese side by side, rendered later.
+//! Findings: what is wrong or doubtful in a program, as data; worded in English and Chinese side by
+//! side, rendered later.
 //!
-//! [`source`] holds files and spans, [`finding`] the finding itself, [`catalog`] every name a finding can have with its page,
-//! [`render`] turns them into text and [`explain`] shows a page.
+//! [`source`] holds files and spans, [`finding`] the finding itself, [`catalog`] every name a
+//! finding can have with its page, [`render`] turns them into text and [`explain`] shows a page.
 
 pub mod catalog;
 pub mod explain;

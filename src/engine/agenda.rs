@@ -29,25 +29,44 @@ pub struct Position {
 }
 
 /// Where a campaign stands at `now`.
-pub fn standing(program: &Program, campaign: &Campaign, position: Position, now: Instant) -> Standing {
+pub fn standing(
+    program: &Program,
+    campaign: &Campaign,
+    position: Position,
+    now: Instant,
+) -> Standing {
     let zone = program.policy.zone;
     match &campaign.schedule {
         Schedule::Trigger(_) => Standing::Triggered,
         Schedule::Once(once) => {
-            let due = position.fixed.unwrap_or_else(|| calendar::fix_once(*once, zone, now));
-            if position.handled.is_some_and(|h| h >= due) { Standing::Over } else { Standing::Next(due) }
+            let due = position
+                .fixed
+                .unwrap_or_else(|| calendar::fix_once(*once, zone, now));
+            if position.handled.is_some_and(|h| h >= due) {
+                Standing::Over
+            } else {
+                Standing::Next(due)
+            }
         }
         Schedule::Every(every) => {
             // The first instant may be `now` itself, so the search begins just before it.
-            let after = position.handled.or(position.live_since.map(just_before)).unwrap_or(just_before(now));
+            let after = position
+                .handled
+                .or(position.live_since.map(just_before))
+                .unwrap_or(just_before(now));
             calendar::next_due(every, zone, after).map_or(Standing::Over, Standing::Next)
         }
-        Schedule::Dated(d) => {
-            dated::next_due(d.at, zone, position.handled, position.live_since.unwrap_or(now)).map_or(Standing::Over, Standing::Next)
-        }
+        Schedule::Dated(d) => dated::next_due(
+            d.at,
+            zone,
+            position.handled,
+            position.live_since.unwrap_or(now),
+        )
+        .map_or(Standing::Over, Standing::Next),
         Schedule::OwnTime(_) => {
-            let next = own_times(program, campaign, position, now)
-                .and_then(|(times, after)| times.next(after.max(just_before(first_open(program, campaign, after, now)))));
+            let next = own_times(program, campaign, position, now).and_then(|(times, after)| {
+                times.next(after.max(just_before(first_open(program, campaign, after, now))))
+            });
             next.map_or(Standing::Over, Standing::Next)
         }
     }
@@ -57,16 +76,33 @@ pub fn standing(program: &Program, campaign: &Campaign, position: Position, now:
 pub fn occasion(campaign: &Campaign, zone: Zone, due: Instant) -> Occasion {
     match &campaign.schedule {
         Schedule::Dated(d) => Occasion::Day(dated::days_of(d.at, zone, due).1),
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::OwnTime(_) | Schedule::Trigger(_) => Occasion::Due(due),
+        Schedule::Once(_) | Schedule::Every(_) | Schedule::OwnTime(_) | Schedule::Trigger(_) => {
+            Occasion::Due(due)
+        }
     }
 }
 
-/// The occasions of a campaign whose users have times of their own, and the instant up to which they have been dealt with.
-pub fn own_times<'a>(program: &Program, campaign: &'a Campaign, position: Position, now: Instant) -> Option<(OwnTimes<'a>, Instant)> {
-    let Schedule::OwnTime(schedule) = &campaign.schedule else { return None };
+/// The occasions of a campaign whose users have times of their own, and the instant up to which
+/// they have been dealt with.
+pub fn own_times<'a>(
+    program: &Program,
+    campaign: &'a Campaign,
+    position: Position,
+    now: Instant,
+) -> Option<(OwnTimes<'a>, Instant)> {
+    let Schedule::OwnTime(schedule) = &campaign.schedule else {
+        return None;
+    };
     let fixed = position.fixed.or(position.live_since).unwrap_or(now);
     let begin = just_before(position.live_since.unwrap_or(fixed).max(fixed));
-    Some((OwnTimes { schedule, zone: program.policy.zone, fixed }, position.handled.map_or(begin, |handled| handled.max(begin))))
+    Some((
+        OwnTimes {
+            schedule,
+            zone: program.policy.zone,
+            fixed,
+        },
+        position.handled.map_or(begin, |handled| handled.max(begin)),
+    ))
 }
 
 /// The first instant after another at which what is due is not too late by `now`.
@@ -80,7 +116,11 @@ pub fn first_open(program: &Program, campaign: &Campaign, after: Instant, now: I
     // What is due later is open for longer.
     while first - closed > 1 {
         let middle = closed + (first - closed) / 2;
-        if open(middle) { first = middle } else { closed = middle }
+        if open(middle) {
+            first = middle
+        } else {
+            closed = middle
+        }
     }
     Instant(first)
 }

@@ -1,4 +1,5 @@
-//! Which channels are real: those of the accounts that `tagcast.toml` binds. All others write to the sandbox's file.
+//! Which channels are real: those of the accounts that `tagcast.toml` binds. All others write to
+//! the sandbox's file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,7 +20,11 @@ use crate::program::typed::{Action, Campaign, Channel, Via};
 ///
 /// # Errors
 /// Settings that do not fit, secrets that are not there.
-pub fn channels(project: &Project, store: &Path, world: &Arc<dyn World>) -> Result<Channels, Failure> {
+pub fn channels(
+    project: &Project,
+    store: &Path,
+    world: &Arc<dyn World>,
+) -> Result<Channels, Failure> {
     Ok(Bound::new(project, store, world)?.channels)
 }
 
@@ -35,17 +40,33 @@ impl Bound {
     /// Settings that do not fit, secrets that are not there.
     pub fn new(project: &Project, store: &Path, world: &Arc<dyn World>) -> Result<Self, Failure> {
         let channels = Channels::sandbox(&project.outbox(store), world.clone())?;
-        let nothing = Bound { settings: BTreeMap::new(), channels, http: None };
+        let nothing = Bound {
+            settings: BTreeMap::new(),
+            channels,
+            http: None,
+        };
         Ok(nothing.renewed(project, world)?.0)
     }
 
-    /// As the files say now, and the accounts that they say something else of; the others keep their channels, with their tokens.
+    /// As the files say now, and the accounts that they say something else of; the others keep
+    /// their channels, with their tokens.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn renewed(&self, project: &Project, world: &Arc<dyn World>) -> Result<(Self, BTreeSet<String>), Failure> {
-        let mut next = Bound { settings: BTreeMap::new(), channels: self.channels.unbound(), http: self.http.clone() };
-        let gone = self.settings.keys().filter(|name| !project.config.accounts.contains_key(*name));
+    pub fn renewed(
+        &self,
+        project: &Project,
+        world: &Arc<dyn World>,
+    ) -> Result<(Self, BTreeSet<String>), Failure> {
+        let mut next = Bound {
+            settings: BTreeMap::new(),
+            channels: self.channels.unbound(),
+            http: self.http.clone(),
+        };
+        let gone = self
+            .settings
+            .keys()
+            .filter(|name| !project.config.accounts.contains_key(*name));
         let mut changed: BTreeSet<String> = gone.cloned().collect();
         for (name, account) in &project.config.accounts {
             let settings = account.settings(name, &project.folder)?;
@@ -59,7 +80,8 @@ impl Bound {
                         Some(http) => Arc::clone(http),
                         None => Arc::clone(next.http.insert(Http::new().map_err(Failure::new)?)),
                     };
-                    for (endpoint, channel) in channels::of_account(settings.clone(), &http, world)? {
+                    for (endpoint, channel) in channels::of_account(settings.clone(), &http, world)?
+                    {
                         next.channels = next.channels.bind(name, endpoint, channel);
                     }
                 }
@@ -81,7 +103,12 @@ impl Bound {
 
 /// An account is one of the program's, on the platform that the program says.
 fn check(project: &Project, name: &str, platform: &str) -> Result<(), Failure> {
-    let declared = project.program.accounts.iter().find(|a| a.name == name).map(|a| a.platform.as_str());
+    let declared = project
+        .program
+        .accounts
+        .iter()
+        .find(|a| a.name == name)
+        .map(|a| a.platform.as_str());
     let declared = declared.or(PLATFORMS.contains(&name).then_some(name));
     match declared {
         Some(declared) if declared == platform => Ok(()),
@@ -100,7 +127,8 @@ fn check(project: &Project, name: &str, platform: &str) -> Result<(), Failure> {
     }
 }
 
-/// What a campaign's channels are bound to, for those who plan it; `None` where it uses none but the sandbox.
+/// What a campaign's channels are bound to, for those who plan it; `None` where it uses none but
+/// the sandbox.
 pub fn unbound(project: &Project, campaign: &Campaign) -> Option<Msg> {
     let open: BTreeSet<String> = channels_of(campaign)
         .into_iter()
@@ -132,5 +160,8 @@ fn channels_of(campaign: &Campaign) -> Vec<&Channel> {
             Action::Choose(arms) => todo.extend(arms.iter().map(|arm| &arm.action)),
         }
     }
-    vias.into_iter().flat_map(|via| &via.routes).map(|route| &route.channel).collect()
+    vias.into_iter()
+        .flat_map(|via| &via.routes)
+        .map(|route| &route.channel)
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! `tagcast.toml`: what belongs to a folder and not to a program: sources of data, the store's place, bound accounts.
+//! `tagcast.toml`: what belongs to a folder and not to a program: sources of data, the store's
+//! place, bound accounts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use crate::store::Store;
 
 pub const FILE_NAME: &str = "tagcast.toml";
 
-/// The file's content; unknown keys are errors, so that a misspelt one is not silently without effect.
+/// The file's content; unknown keys are errors, so that a misspelt one is not silently without
+/// effect.
 #[derive(Deserialize, PartialEq, Debug, Default, Clone)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -39,7 +41,8 @@ pub struct Config {
     pub accounts: BTreeMap<String, AccountConfig>,
 }
 
-/// `[ledger]`: where it is, when it is not a file in the store, and how long old runs are kept in full.
+/// `[ledger]`: where it is, when it is not a file in the store, and how long old runs are kept in
+/// full.
 #[derive(Deserialize, PartialEq, Debug, Clone, Default)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerConfig {
@@ -57,7 +60,10 @@ const LEAST_KEPT: u16 = 31;
 impl Config {
     /// The accounts that are bound, and what others send from them.
     pub fn foreign(&self) -> Foreign {
-        self.accounts.iter().map(|(name, account)| (name.clone(), account.foreign)).collect()
+        self.accounts
+            .iter()
+            .map(|(name, account)| (name.clone(), account.foreign))
+            .collect()
     }
 
     /// Runs that were over before it are forgotten but for their counts; `None`: none is.
@@ -67,7 +73,9 @@ impl Config {
     pub fn kept_since(&self, now: Instant) -> Result<Option<Instant>, Failure> {
         match self.ledger.keep_days {
             None => Ok(None),
-            Some(days) if days >= LEAST_KEPT => Ok(Some(Instant(now.0.saturating_sub(Elapsed::hours(24 * i64::from(days)).0)))),
+            Some(days) if days >= LEAST_KEPT => Ok(Some(Instant(
+                now.0.saturating_sub(Elapsed::hours(24 * i64::from(days)).0),
+            ))),
             Some(days) => Err(Failure::new(msg!(
                 "`[ledger]` in `tagcast.toml`: `keep_days` is {days}, and must be at least {LEAST_KEPT}",
                 "tagcast.toml 的 `[ledger]`：`keep_days` 为 {days}，至少应为 {LEAST_KEPT}"
@@ -82,22 +90,32 @@ impl Config {
     pub fn ledger(&self, store: &Path) -> Result<Place, Failure> {
         let at = |why: Msg| {
             let Msg { en, zh } = why;
-            Failure::new(msg!("`[ledger]` in `tagcast.toml`: {en}", "tagcast.toml 的 `[ledger]`：{zh}"))
+            Failure::new(msg!(
+                "`[ledger]` in `tagcast.toml`: {en}",
+                "tagcast.toml 的 `[ledger]`：{zh}"
+            ))
         };
         let beside = store.to_path_buf();
         match (&self.ledger.url, &self.ledger.url_env) {
             (None, None) => Ok(Place::File(Store::ledger_path_in(store))),
-            (Some(_), Some(_)) => {
-                Err(at(msg!("`url` and `url_env` are both given: leave one", "同时写了 `url` 和 `url_env`：请只保留一个")))
-            }
+            (Some(_), Some(_)) => Err(at(msg!(
+                "`url` and `url_env` are both given: leave one",
+                "同时写了 `url` 和 `url_env`：请只保留一个"
+            ))),
             (Some(url), None) if has_password(url) => Err(at(msg!(
                 "a password does not belong here: put the whole URL into a variable of the environment and name it with `url_env`",
                 "密码不应写在这里：请把完整的 URL 放入环境变量，并用 `url_env` 指明变量名"
             ))),
-            (Some(url), None) => Ok(Place::Server { url: url.clone(), beside }),
+            (Some(url), None) => Ok(Place::Server {
+                url: url.clone(),
+                beside,
+            }),
             (None, Some(name)) => match std::env::var(name) {
                 Ok(url) if !url.is_empty() => Ok(Place::Server { url, beside }),
-                _ => Err(at(msg!("the variable `{name}` is not set", "环境变量 `{name}` 未设置"))),
+                _ => Err(at(msg!(
+                    "the variable `{name}` is not set",
+                    "环境变量 `{name}` 未设置"
+                ))),
             },
         }
     }
@@ -105,12 +123,15 @@ impl Config {
 
 /// `postgres://user:password@host/…` or `password=…`.
 fn has_password(url: &str) -> bool {
-    let user = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map(|(user, _)| user);
+    let user = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('@'))
+        .map(|(user, _)| user);
     user.is_some_and(|user| user.contains(':')) || url.contains("password=")
 }
 
-/// `[accounts.NAME]`: a real account. Secrets are named here, never written: each is in a variable of the environment or in a file that
-/// only its owner may read.
+/// `[accounts.NAME]`: a real account. Secrets are named here, never written: each is in a variable
+/// of the environment or in a file that only its owner may read.
 #[derive(Deserialize, PartialEq, Debug, Clone, Default)]
 #[serde(deny_unknown_fields)]
 pub struct AccountConfig {
@@ -137,7 +158,8 @@ pub struct AccountConfig {
     pub callback_key_env: Option<String>,
     pub callback_key_file: Option<PathBuf>,
     pub together: Option<usize>,
-    /// Messages that a user gets from it in one period of a platform's cap by other hands: from its console, from another program.
+    /// Messages that a user gets from it in one period of a platform's cap by other hands: from its
+    /// console, from another program.
     #[serde(default)]
     pub foreign: u32,
 }
@@ -145,7 +167,13 @@ pub struct AccountConfig {
 impl AccountConfig {
     /// The files that the settings are read from, relative to the folder.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let files = [&self.secret_file, &self.refresh_token_file, &self.callback_token_file, &self.callback_key_file, &self.platform_key];
+        let files = [
+            &self.secret_file,
+            &self.refresh_token_file,
+            &self.callback_token_file,
+            &self.callback_key_file,
+            &self.platform_key,
+        ];
         files.into_iter().flatten().map(PathBuf::as_path)
     }
 
@@ -156,7 +184,10 @@ impl AccountConfig {
     pub fn settings(&self, name: &str, folder: &Path) -> Result<Settings, Failure> {
         let at = |why: Msg| {
             let Msg { en, zh } = why;
-            Failure::new(msg!("`[accounts.{name}]` in `tagcast.toml`: {en}", "tagcast.toml 的 `[accounts.{name}]`：{zh}"))
+            Failure::new(msg!(
+                "`[accounts.{name}]` in `tagcast.toml`: {en}",
+                "tagcast.toml 的 `[accounts.{name}]`：{zh}"
+            ))
         };
         let secret = |what: &str, env: &Option<String>, file: &Option<PathBuf>| match (env, file) {
             (Some(_), Some(_)) => Err(msg!(
@@ -187,10 +218,25 @@ impl AccountConfig {
             card: self.card.clone(),
             platform_key,
             open_id: self.open_id.clone(),
-            refresh_token: secret("refresh_token", &self.refresh_token_env, &self.refresh_token_file).map_err(at)?,
+            refresh_token: secret(
+                "refresh_token",
+                &self.refresh_token_env,
+                &self.refresh_token_file,
+            )
+            .map_err(at)?,
             keeps_keys: self.keeps_keys,
-            callback_token: secret("callback_token", &self.callback_token_env, &self.callback_token_file).map_err(at)?,
-            callback_key: secret("callback_key", &self.callback_key_env, &self.callback_key_file).map_err(at)?,
+            callback_token: secret(
+                "callback_token",
+                &self.callback_token_env,
+                &self.callback_token_file,
+            )
+            .map_err(at)?,
+            callback_key: secret(
+                "callback_key",
+                &self.callback_key_env,
+                &self.callback_key_file,
+            )
+            .map_err(at)?,
             together: self.together,
         })
     }
@@ -255,21 +301,54 @@ mod tests {
         let place = |text: &str| {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
-            Config::load(dir.path()).unwrap().ledger(Path::new("s")).map_err(|f| f.message.en)
+            Config::load(dir.path())
+                .unwrap()
+                .ledger(Path::new("s"))
+                .map_err(|f| f.message.en)
         };
         assert_eq!(place(""), Ok(Place::File("s/ledger.db".into())));
         let url = "postgres://tagcast@db/ledger";
-        assert_eq!(place(&format!("[ledger]\nurl = \"{url}\"")), Ok(Place::Server { url: url.into(), beside: "s".into() }));
-        assert!(place("[ledger]\nurl = \"postgres://tagcast:secret@db/ledger\"").unwrap_err().contains("`url_env`"));
-        assert!(place("[ledger]\nurl_env = \"TAGCAST_NO_SUCH_VARIABLE\"").unwrap_err().contains("is not set"));
-        assert!(place("[ledger]\nurl = \"a\"\nurl_env = \"b\"").unwrap_err().contains("both given"));
+        assert_eq!(
+            place(&format!("[ledger]\nurl = \"{url}\"")),
+            Ok(Place::Server {
+                url: url.into(),
+                beside: "s".into()
+            })
+        );
+        assert!(
+            place("[ledger]\nurl = \"postgres://tagcast:secret@db/ledger\"")
+                .unwrap_err()
+                .contains("`url_env`")
+        );
+        assert!(
+            place("[ledger]\nurl_env = \"TAGCAST_NO_SUCH_VARIABLE\"")
+                .unwrap_err()
+                .contains("is not set")
+        );
+        assert!(
+            place("[ledger]\nurl = \"a\"\nurl_env = \"b\"")
+                .unwrap_err()
+                .contains("both given")
+        );
     }
 
     #[test]
     fn says_what_is_wrong_and_where() {
-        assert_eq!(load("seed = 7\n[[tags]]\nfile = \"u.csv\"\nid = \"user_id\"").map(|c| (c.seed, c.tags.len())), Ok((7, 1)));
-        assert!(load("\nsed = 7").unwrap_err().contains("tagcast.toml:2: unknown field `sed`"));
-        assert!(load("[accounts.rose]\nsecret = \"x\"").unwrap_err().contains("unknown field `secret`"));
+        assert_eq!(
+            load("seed = 7\n[[tags]]\nfile = \"u.csv\"\nid = \"user_id\"")
+                .map(|c| (c.seed, c.tags.len())),
+            Ok((7, 1))
+        );
+        assert!(
+            load("\nsed = 7")
+                .unwrap_err()
+                .contains("tagcast.toml:2: unknown field `sed`")
+        );
+        assert!(
+            load("[accounts.rose]\nsecret = \"x\"")
+                .unwrap_err()
+                .contains("unknown field `secret`")
+        );
     }
 
     #[test]
@@ -278,23 +357,44 @@ mod tests {
         let file = |text: &str| std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
         let settings = || {
             let config = Config::load(dir.path()).unwrap();
-            config.accounts["rose"].settings("rose", dir.path()).map_err(|f| f.message.en)
+            config.accounts["rose"]
+                .settings("rose", dir.path())
+                .map_err(|f| f.message.en)
         };
-        file("[accounts.rose]\nplatform = \"service_account\"\nsecret_env = \"TAGCAST_NO_SUCH_VARIABLE\"");
-        assert!(settings().unwrap_err().contains("`TAGCAST_NO_SUCH_VARIABLE` is not set"));
+        file(
+            "[accounts.rose]\nplatform = \"service_account\"\nsecret_env = \"TAGCAST_NO_SUCH_VARIABLE\"",
+        );
+        assert!(
+            settings()
+                .unwrap_err()
+                .contains("`TAGCAST_NO_SUCH_VARIABLE` is not set")
+        );
         file("[accounts.rose]\nsecret_env = \"A\"\nsecret_file = \"b\"");
         assert!(settings().unwrap_err().contains("both given"));
-        file("[accounts.rose]\nplatform = \"service_account\"\napp_id = \"wx1\"\nsecret_file = \"key\"");
+        file(
+            "[accounts.rose]\nplatform = \"service_account\"\napp_id = \"wx1\"\nsecret_file = \"key\"",
+        );
         std::fs::write(dir.path().join("key"), "hunter2\n").unwrap();
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(dir.path().join("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+            std::fs::set_permissions(
+                dir.path().join("key"),
+                std::fs::Permissions::from_mode(0o644),
+            )
+            .unwrap();
             assert!(settings().unwrap_err().contains("chmod 600"));
-            std::fs::set_permissions(dir.path().join("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+            std::fs::set_permissions(
+                dir.path().join("key"),
+                std::fs::Permissions::from_mode(0o600),
+            )
+            .unwrap();
         }
         let found = settings().unwrap();
-        assert_eq!((found.platform.as_str(), found.app_id.as_deref()), ("service_account", Some("wx1")));
+        assert_eq!(
+            (found.platform.as_str(), found.app_id.as_deref()),
+            ("service_account", Some("wx1"))
+        );
         assert!(!format!("{found:?}").contains("hunter2"));
     }
 
@@ -303,8 +403,17 @@ mod tests {
         let config = |text: &str| toml::from_str::<Config>(text).unwrap();
         let now = Instant(40 * 86_400_000_000);
         assert_eq!(config("").kept_since(now).unwrap(), None);
-        assert_eq!(config("[ledger]\nkeep_days = 31").kept_since(now).unwrap(), Some(Instant(9 * 86_400_000_000)));
-        let refused = config("[ledger]\nkeep_days = 30").kept_since(now).unwrap_err();
-        assert!(refused.exit == 2 && refused.message.en.contains("must be at least 31"), "{}", refused.message.en);
+        assert_eq!(
+            config("[ledger]\nkeep_days = 31").kept_since(now).unwrap(),
+            Some(Instant(9 * 86_400_000_000))
+        );
+        let refused = config("[ledger]\nkeep_days = 30")
+            .kept_since(now)
+            .unwrap_err();
+        assert!(
+            refused.exit == 2 && refused.message.en.contains("must be at least 31"),
+            "{}",
+            refused.message.en
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Consent asked again: who ends it between the plan and the hand-over is struck from what is planned.
+//! Consent asked again: who ends it between the plan and the hand-over is struck from what is
+//! planned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use crate::eval::Scope;
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
-/// A consent that counts only while it is fresh may run out at any time: it is asked about again so much later.
+/// A consent that counts only while it is fresh may run out at any time: it is asked about again so
+/// much later.
 const AGAIN: Elapsed = Elapsed::minutes(1);
 
 /// How far consent was asked about: on which data, and when.
@@ -20,23 +22,40 @@ const AGAIN: Elapsed = Elapsed::minutes(1);
 pub struct Asked(Option<(Arc<Snapshot>, Instant)>);
 
 impl Asked {
-    /// Strikes what is planned for users who lack a consent that it needs, as the data says now; gives how many messages. Where no
-    /// consent has changed or can have run out since it was asked last, there is nothing to do.
+    /// Strikes what is planned for users who lack a consent that it needs, as the data says now;
+    /// gives how many messages. Where no consent has changed or can have run out since it was asked
+    /// last, there is nothing to do.
     ///
     /// # Errors
     /// Data or a ledger that cannot be read or written.
-    pub fn strike(&mut self, program: &Program, data: &Data, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
+    pub fn strike(
+        &mut self,
+        program: &Program,
+        data: &Data,
+        now: Instant,
+        ledger: &mut Writer,
+    ) -> Result<usize, Failure> {
         let asked = consent_tags(program);
-        let runs_out = program.schema.tags.iter().any(|tag| tag.fresh.is_some() && asked.contains(tag.name.as_str()));
+        let runs_out = program
+            .schema
+            .tags
+            .iter()
+            .any(|tag| tag.fresh.is_some() && asked.contains(tag.name.as_str()));
         let unchanged = |(before, at): &(Arc<Snapshot>, Instant)| {
-            let same = Arc::ptr_eq(before, &data.snapshot) || asked.iter().all(|name| before.shares_tag(&data.snapshot, name));
+            let same = Arc::ptr_eq(before, &data.snapshot)
+                || asked
+                    .iter()
+                    .all(|name| before.shares_tag(&data.snapshot, name));
             same && !(runs_out && now >= at.plus(AGAIN))
         };
         if let Some(before) = self.0.as_ref().filter(|before| unchanged(before)) {
             self.0 = Some((data.snapshot.clone(), before.1));
             return Ok(0);
         }
-        let scope = Scope { now, ..data.scope(program) };
+        let scope = Scope {
+            now,
+            ..data.scope(program)
+        };
         let struck = match strike(&scope, ledger, now) {
             Ok(struck) => struck,
             // A worker claims at this moment: at the next turn it is asked again.
@@ -61,8 +80,15 @@ impl<E: Into<Failure>> From<E> for Failed {
 
 /// The tags that are consents to anything.
 fn consent_tags(program: &Program) -> BTreeSet<&str> {
-    let sensitive = program.schema.tags.iter().filter_map(|tag| tag.sensitive_by);
-    sensitive.chain(program.policy.consent).map(|id| program.schema.tag(id).name.as_str()).collect()
+    let sensitive = program
+        .schema
+        .tags
+        .iter()
+        .filter_map(|tag| tag.sensitive_by);
+    sensitive
+        .chain(program.policy.consent)
+        .map(|id| program.schema.tag(id).name.as_str())
+        .collect()
 }
 
 fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Failed> {
@@ -75,8 +101,13 @@ fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Fai
     let users = scope.snapshot.user_count();
     for (one, needs) in waiting.iter().zip(&needs) {
         for consent in needs {
-            let planned = planned.entry(*consent).or_insert_with(|| Bitmap::none(users));
-            one.users.iter().filter(|user| user.index() < users).for_each(|user| planned.insert(*user));
+            let planned = planned
+                .entry(*consent)
+                .or_insert_with(|| Bitmap::none(users));
+            one.users
+                .iter()
+                .filter(|user| user.index() < users)
+                .for_each(|user| planned.insert(*user));
         }
     }
     let mut given: BTreeMap<TagId, Bitmap> = BTreeMap::new();
@@ -85,8 +116,17 @@ fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Fai
     }
     let mut struck: Vec<(&StillPlanned, Vec<UserNo>)> = Vec::new();
     for (one, needs) in waiting.iter().zip(&needs) {
-        let has = |user: UserNo| needs.iter().all(|consent| given.get(consent).is_some_and(|given| given.contains(user)));
-        let without: Vec<UserNo> = one.users.iter().copied().filter(|user| !has(*user)).collect();
+        let has = |user: UserNo| {
+            needs
+                .iter()
+                .all(|consent| given.get(consent).is_some_and(|given| given.contains(user)))
+        };
+        let without: Vec<UserNo> = one
+            .users
+            .iter()
+            .copied()
+            .filter(|user| !has(*user))
+            .collect();
         if !without.is_empty() {
             struck.push((one, without));
         }
@@ -97,14 +137,22 @@ fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Fai
     }
 }
 
-/// The consents that a message needs by the newest program; of a campaign, step or template that it has no more, what the policy asks of all.
+/// The consents that a message needs by the newest program; of a campaign, step or template that it
+/// has no more, what the policy asks of all.
 fn needs(scope: &Scope, one: &StillPlanned) -> BTreeSet<TagId> {
     let program = scope.program;
-    let campaign = program.campaign_named(&one.campaign).map(|id| program.campaign(id));
-    let selects = campaign.and_then(|campaign| match campaign.steps.iter().find(|step| step.name == one.step) {
-        Some(step) => Some((campaign, Some(step))),
-        None => (one.step == one.campaign).then_some((campaign, None)),
+    let campaign = program
+        .campaign_named(&one.campaign)
+        .map(|id| program.campaign(id));
+    let selects = campaign.and_then(|campaign| {
+        match campaign.steps.iter().find(|step| step.name == one.step) {
+            Some(step) => Some((campaign, Some(step))),
+            None => (one.step == one.campaign).then_some((campaign, None)),
+        }
     });
-    let template = program.templates.iter().find(|template| template.declared.name == one.template);
+    let template = program
+        .templates
+        .iter()
+        .find(|template| template.declared.name == one.template);
     consents(scope, selects, template)
 }

@@ -1,4 +1,5 @@
-//! A program together with its data: the snapshot, the lists and tables it names, and its own past messages.
+//! A program together with its data: the snapshot, the lists and tables it names, and its own past
+//! messages.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +34,12 @@ pub struct Rejected {
 /// `true 1,234 · false 5,678 · unknown 90 · of 7,002 users`
 pub fn line(counts: Counts, lang: Lang) -> String {
     let n = |n: usize| group_digits(n as u64);
-    let (yes, no, unknown, users) = (n(counts.yes), n(counts.no), n(counts.unknown), n(counts.users));
+    let (yes, no, unknown, users) = (
+        n(counts.yes),
+        n(counts.no),
+        n(counts.unknown),
+        n(counts.users),
+    );
     match lang {
         Lang::En => format!("true {yes} · false {no} · unknown {unknown} · of {users} users\n"),
         Lang::Zh => format!("真 {yes} · 假 {no} · 未知 {unknown} · 共 {users} 个用户\n"),
@@ -51,15 +57,31 @@ pub fn open_snapshot(dir: &Path, world: &Arc<dyn World>) -> Result<Option<Arc<Sn
     Ok(Some(Store::open(dir, world.clone())?.snapshot()?))
 }
 
-/// Loads the program at `paths` with the tags that only the store declares, and what it needs to be evaluated.
+/// Loads the program at `paths` with the tags that only the store declares, and what it needs to be
+/// evaluated.
 ///
 /// # Errors
 /// A program or a store that cannot be read; lists and lookups that cannot be loaded.
-pub fn load(paths: &[PathBuf], store: &Path, now: Option<&str>, world: &Arc<dyn World>) -> Result<(Project, Arc<Snapshot>), Failure> {
+pub fn load(
+    paths: &[PathBuf],
+    store: &Path,
+    now: Option<&str>,
+    world: &Arc<dyn World>,
+) -> Result<(Project, Arc<Snapshot>), Failure> {
     let snapshot = open_snapshot(store, world)?;
     let schema = snapshot.as_ref().map(|s| s.schema().clone());
-    let project = Project::load(paths, &ProjectOptions { now: now.map(str::to_owned), store_schema: schema }, world.as_ref())?;
-    Ok((project, snapshot.unwrap_or_else(|| Arc::new(Snapshot::empty()))))
+    let project = Project::load(
+        paths,
+        &ProjectOptions {
+            now: now.map(str::to_owned),
+            store_schema: schema,
+        },
+        world.as_ref(),
+    )?;
+    Ok((
+        project,
+        snapshot.unwrap_or_else(|| Arc::new(Snapshot::empty())),
+    ))
 }
 
 impl Data {
@@ -67,17 +89,42 @@ impl Data {
     ///
     /// # Errors
     /// Files that cannot be read, rows that do not fit, a ledger that cannot be opened.
-    pub fn gather(project: &Project, snapshot: Arc<Snapshot>, store: &Path, now: Instant, world: &Arc<dyn World>) -> Result<Data, Failure> {
-        let tables = Tables::load(&project.program, &project.folder, world.as_ref(), &snapshot, now)?;
+    pub fn gather(
+        project: &Project,
+        snapshot: Arc<Snapshot>,
+        store: &Path,
+        now: Instant,
+        world: &Arc<dyn World>,
+    ) -> Result<Data, Failure> {
+        let tables = Tables::load(
+            &project.program,
+            &project.folder,
+            world.as_ref(),
+            &snapshot,
+            now,
+        )?;
         let own = match Ledger::open_existing(project.config.ledger(store)?)? {
             Some(ledger) => ledger.message_log()?,
             None => MessageLog::default(),
         };
-        Ok(Data { snapshot, tables, own, now })
+        Ok(Data {
+            snapshot,
+            tables,
+            own,
+            now,
+        })
     }
 
     pub fn scope<'a>(&'a self, program: &'a Program) -> Scope<'a> {
-        Scope { snapshot: &self.snapshot, program, tables: &self.tables, own: &self.own, now: self.now, trigger: None, outcomes: None }
+        Scope {
+            snapshot: &self.snapshot,
+            program,
+            tables: &self.tables,
+            own: &self.own,
+            now: self.now,
+            trigger: None,
+            outcomes: None,
+        }
     }
 
     /// # Errors
@@ -98,7 +145,12 @@ impl Data {
 
     /// # Errors
     /// As [`Data::audience`].
-    pub fn explain(&self, program: &Program, condition: &Expr, user: UserNo) -> Result<Trace, Failure> {
+    pub fn explain(
+        &self,
+        program: &Program,
+        condition: &Expr,
+        user: UserNo,
+    ) -> Result<Trace, Failure> {
         Ok(eval::explain(&self.scope(program), condition, user)?)
     }
 }
@@ -129,6 +181,9 @@ fn checked(project: &Project, text: &str, check: Check) -> Result<(Expr, Sources
     let expr = tree.and_then(|tree| check(&project.program, &sources, &tree, &mut findings));
     match expr {
         Some(expr) if !findings.has_errors() => Ok((expr, sources)),
-        _ => Err(Rejected { sources, findings: findings.sorted() }),
+        _ => Err(Rejected {
+            sources,
+            findings: findings.sorted(),
+        }),
     }
 }

@@ -1,5 +1,5 @@
-//! The fields of an event as a text that outlives the program: by name, enum members by theirs. A field that the program has no more, or in
-//! another type, has no value when it is read again.
+//! The fields of an event as a text that outlives the program: by name, enum members by theirs. A
+//! field that the program has no more, or in another type, has no value when it is read again.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -7,15 +7,22 @@ use crate::base::{Calendar, Date, Elapsed, EventSchema, Instant, Place, TimeOfDa
 
 pub fn write(schema: &EventSchema, values: &[Option<Value>]) -> String {
     let fields = schema.fields.iter().zip(values);
-    let written: Map<String, Json> =
-        fields.filter_map(|(field, value)| Some((field.name.clone(), to_json(value.as_ref()?, &field.ty)))).collect();
+    let written: Map<String, Json> = fields
+        .filter_map(|(field, value)| {
+            Some((field.name.clone(), to_json(value.as_ref()?, &field.ty)))
+        })
+        .collect();
     Json::Object(written).to_string()
 }
 
 /// One a field of the schema, in its order.
 pub fn read(schema: &EventSchema, text: &str) -> Vec<Option<Value>> {
     let written: Map<String, Json> = serde_json::from_str(text).unwrap_or_default();
-    schema.fields.iter().map(|field| of_json(written.get(&field.name)?, &field.ty)).collect()
+    schema
+        .fields
+        .iter()
+        .map(|field| of_json(written.get(&field.name)?, &field.ty))
+        .collect()
 }
 
 fn to_json(value: &Value, ty: &Type) -> Json {
@@ -49,24 +56,45 @@ fn of_json(written: &Json, ty: &Type) -> Option<Value> {
     let pair = |n: usize| written.as_array()?.get(n);
     Some(match ty {
         Type::Bool => Value::Bool(written.as_bool()?),
-        Type::Int { lo, hi } => Value::Int(int().filter(|i| lo.is_none_or(|lo| lo <= *i) && hi.is_none_or(|hi| *i <= hi))?),
+        Type::Int { lo, hi } => Value::Int(
+            int().filter(|i| lo.is_none_or(|lo| lo <= *i) && hi.is_none_or(|hi| *i <= hi))?,
+        ),
         Type::Number => Value::Number(float()?),
         Type::Ratio => Value::Ratio(float().filter(|f| (0.0..=1.0).contains(f))? as f32),
         Type::Money => Value::Money(int()?),
-        Type::Text { max } => Value::text(written.as_str().filter(|t| max.is_none_or(|max| t.chars().count() <= max as usize))?),
+        Type::Text { max } => Value::text(
+            written
+                .as_str()
+                .filter(|t| max.is_none_or(|max| t.chars().count() <= max as usize))?,
+        ),
         Type::Address(_) => Value::text(written.as_str()?),
         Type::Enum(e) => Value::Enum(e.code(written.as_str()?)?),
         Type::Set(of) => {
-            let items: Option<Vec<Value>> = written.as_array()?.iter().map(|item| of_json(item, of)).collect();
+            let items: Option<Vec<Value>> = written
+                .as_array()?
+                .iter()
+                .map(|item| of_json(item, of))
+                .collect();
             Value::Set(items?.into())
         }
         Type::Date => Value::Date(Date(small()?)),
-        Type::Time => Value::Time(TimeOfDay(int().and_then(|i| u32::try_from(i).ok()).filter(|s| *s < 86_400)?)),
+        Type::Time => Value::Time(TimeOfDay(
+            int()
+                .and_then(|i| u32::try_from(i).ok())
+                .filter(|s| *s < 86_400)?,
+        )),
         Type::Instant => Value::Instant(Instant(int()?)),
         Type::Elapsed => Value::Elapsed(Elapsed(int()?)),
         Type::Calendar => {
-            let part = |n| pair(n).and_then(Json::as_i64).and_then(|i| i32::try_from(i).ok());
-            Value::Calendar(Calendar { months: part(0)?, days: part(1)? })
+            let part = |n| {
+                pair(n)
+                    .and_then(Json::as_i64)
+                    .and_then(|i| i32::try_from(i).ok())
+            };
+            Value::Calendar(Calendar {
+                months: part(0)?,
+                days: part(1)?,
+            })
         }
         Type::Distance => Value::Distance(float()?),
         Type::Place => Value::Place(Place::new(pair(0)?.as_f64()?, pair(1)?.as_f64()?)?),
@@ -82,13 +110,22 @@ mod tests {
     use crate::base::{FieldSchema, Zone};
 
     fn schema(fields: &[(&str, Type)]) -> EventSchema {
-        let field = |(name, ty): &(&str, Type)| FieldSchema { name: (*name).into(), ty: ty.clone(), optional: true };
-        EventSchema { name: "e".into(), fields: fields.iter().map(field).collect() }
+        let field = |(name, ty): &(&str, Type)| FieldSchema {
+            name: (*name).into(),
+            ty: ty.clone(),
+            optional: true,
+        };
+        EventSchema {
+            name: "e".into(),
+            fields: fields.iter().map(field).collect(),
+        }
     }
 
     #[test]
     fn every_type_comes_back() {
-        let colours = Type::Enum(Arc::new(EnumType { members: vec!["red".into(), "green".into()] }));
+        let colours = Type::Enum(Arc::new(EnumType {
+            members: vec!["red".into(), "green".into()],
+        }));
         let at = Zone::SHANGHAI.parse_instant("2026-11-11 10:00").unwrap();
         let all = [
             (Type::Bool, Value::Bool(true)),
@@ -98,7 +135,10 @@ mod tests {
             (Type::Money, Value::Money(i64::MAX)),
             (Type::TEXT, Value::text("满300减50\"")),
             (colours.clone(), Value::Enum(1)),
-            (Type::Set(Box::new(colours)), Value::Set(vec![Value::Enum(0), Value::Enum(1)].into())),
+            (
+                Type::Set(Box::new(colours)),
+                Value::Set(vec![Value::Enum(0), Value::Enum(1)].into()),
+            ),
             (Type::Date, Value::Date("2026-11-11".parse().unwrap())),
             (Type::Time, Value::Time("10:00".parse().unwrap())),
             (Type::Instant, Value::Instant(at)),
@@ -108,7 +148,11 @@ mod tests {
             (Type::Place, Value::Place(Place::new(31.2, 121.4).unwrap())),
         ];
         let names: Vec<String> = (0..all.len()).map(|i| format!("f{i}")).collect();
-        let fields: Vec<(&str, Type)> = names.iter().zip(&all).map(|(name, (ty, _))| (name.as_str(), ty.clone())).collect();
+        let fields: Vec<(&str, Type)> = names
+            .iter()
+            .zip(&all)
+            .map(|(name, (ty, _))| (name.as_str(), ty.clone()))
+            .collect();
         let values: Vec<Option<Value>> = all.iter().map(|(_, v)| Some(v.clone())).collect();
         let schema = schema(&fields);
         assert_eq!(read(&schema, &write(&schema, &values)), values);
@@ -120,9 +164,19 @@ mod tests {
     fn what_the_program_has_no_more_is_missing() {
         let old = schema(&[("sku", Type::TEXT), ("price", Type::Money)]);
         let text = write(&old, &[Some(Value::text("a1")), Some(Value::Money(900))]);
-        let new = schema(&[("price", Type::Date), ("sku", Type::TEXT), ("shop", Type::TEXT)]);
-        assert_eq!(read(&new, &text), [Some(Value::Date(Date(900))), Some(Value::text("a1")), None]);
+        let new = schema(&[
+            ("price", Type::Date),
+            ("sku", Type::TEXT),
+            ("shop", Type::TEXT),
+        ]);
+        assert_eq!(
+            read(&new, &text),
+            [Some(Value::Date(Date(900))), Some(Value::text("a1")), None]
+        );
         let new = schema(&[("price", Type::Text { max: Some(3) })]);
-        assert_eq!((read(&new, &text), read(&new, "not JSON")), (vec![None], vec![None]));
+        assert_eq!(
+            (read(&new, &text), read(&new, "not JSON")),
+            (vec![None], vec![None])
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Why a command could not do its work: what happened and what to do, in both languages, with the exit code of the contract.
+//! Why a command could not do its work: what happened and what to do, in both languages, with the
+//! exit code of the contract.
 
 use std::path::Path;
 
@@ -22,12 +23,20 @@ pub struct Failure {
 impl Failure {
     /// The command could not run: exit code 2.
     pub fn new(message: Msg) -> Self {
-        Failure { message, help: Vec::new(), exit: 2 }
+        Failure {
+            message,
+            help: Vec::new(),
+            exit: 2,
+        }
     }
 
     /// The command ran and says no: exit code 1.
     pub fn refused(message: Msg) -> Self {
-        Failure { message, help: Vec::new(), exit: 1 }
+        Failure {
+            message,
+            help: Vec::new(),
+            exit: 1,
+        }
     }
 
     #[must_use]
@@ -41,14 +50,30 @@ impl Failure {
         use std::io::ErrorKind;
         let shown = path.display();
         match error.kind() {
-            ErrorKind::NotFound => Failure::new(msg!("there is no file or folder `{shown}`", "没有文件或文件夹 `{shown}`")),
-            ErrorKind::PermissionDenied => Failure::new(msg!("no permission for `{shown}`", "没有权限访问 `{shown}`")),
-            ErrorKind::ReadOnlyFilesystem => Failure::new(msg!("`{shown}` is on a read-only disk", "`{shown}` 所在磁盘只读"))
-                .help(msg!("mount the disk for writing, or name another folder", "请以可写方式挂载磁盘，或换一个文件夹")),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Failure::new(msg!("the disk of `{shown}` is full; nothing was lost", "`{shown}` 所在磁盘已满；没有丢失任何数据"))
-                    .help(msg!("free some space and run the command again", "请清理空间后重新运行"))
-            }
+            ErrorKind::NotFound => Failure::new(msg!(
+                "there is no file or folder `{shown}`",
+                "没有文件或文件夹 `{shown}`"
+            )),
+            ErrorKind::PermissionDenied => Failure::new(msg!(
+                "no permission for `{shown}`",
+                "没有权限访问 `{shown}`"
+            )),
+            ErrorKind::ReadOnlyFilesystem => Failure::new(msg!(
+                "`{shown}` is on a read-only disk",
+                "`{shown}` 所在磁盘只读"
+            ))
+            .help(msg!(
+                "mount the disk for writing, or name another folder",
+                "请以可写方式挂载磁盘，或换一个文件夹"
+            )),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Failure::new(msg!(
+                "the disk of `{shown}` is full; nothing was lost",
+                "`{shown}` 所在磁盘已满；没有丢失任何数据"
+            ))
+            .help(msg!(
+                "free some space and run the command again",
+                "请清理空间后重新运行"
+            )),
             _ => Failure::new(msg!("`{shown}`: {error}", "`{shown}`:{error}")),
         }
     }
@@ -56,7 +81,12 @@ impl Failure {
     /// Ctrl-C in the middle of something that can be repeated.
     pub fn stopped() -> Self {
         Failure {
-            message: msg!("stopped on request; nothing is half done", "已按要求停止；没有半途的改动"), help: Vec::new(), exit: 1
+            message: msg!(
+                "stopped on request; nothing is half done",
+                "已按要求停止；没有半途的改动"
+            ),
+            help: Vec::new(),
+            exit: 1,
         }
     }
 }
@@ -65,7 +95,10 @@ impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::Stopped => Failure::stopped(),
-            other => Failure::new(Msg { en: other.en(), zh: other.zh() }),
+            other => Failure::new(Msg {
+                en: other.en(),
+                zh: other.zh(),
+            }),
         }
     }
 }
@@ -92,9 +125,24 @@ impl From<WordsError> for Failure {
 /// All of them in one message, the first ones by line.
 impl From<Vec<TableError>> for Failure {
     fn from(errors: Vec<TableError>) -> Self {
-        let line = |e: &TableError, zh: bool| format!("`{}` {}", e.path.display(), if zh { &e.message.zh } else { &e.message.en });
-        let list = |zh: bool| errors.iter().map(|e| line(e, zh)).collect::<Vec<_>>().join("\n  ");
-        Failure::new(Msg { en: list(false), zh: list(true) })
+        let line = |e: &TableError, zh: bool| {
+            format!(
+                "`{}` {}",
+                e.path.display(),
+                if zh { &e.message.zh } else { &e.message.en }
+            )
+        };
+        let list = |zh: bool| {
+            errors
+                .iter()
+                .map(|e| line(e, zh))
+                .collect::<Vec<_>>()
+                .join("\n  ")
+        };
+        Failure::new(Msg {
+            en: list(false),
+            zh: list(true),
+        })
     }
 }
 

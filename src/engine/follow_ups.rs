@@ -1,5 +1,5 @@
-//! What comes after a message: when a follow-up is due, and what is known of the message before it. The same for `test` blocks, rehearsals
-//! and real hand-overs.
+//! What comes after a message: when a follow-up is due, and what is known of the message before it.
+//! The same for `test` blocks, rehearsals and real hand-overs.
 
 use super::triggers::did_after;
 use crate::base::{Bitmap, Calendar, Instant, UserNo, Zone};
@@ -13,10 +13,15 @@ pub fn due(step: &Step, zone: Zone, last: Instant) -> Instant {
     let Some(time) = step.at else { return at };
     let today = zone.date(at);
     let candidate = zone.instant(today, time);
-    if candidate >= at { candidate } else { zone.instant(today.checked_add(Calendar::days(1)).unwrap_or(today), time) }
+    if candidate >= at {
+        candidate
+    } else {
+        zone.instant(today.checked_add(Calendar::days(1)).unwrap_or(today), time)
+    }
 }
 
-/// What is known of the messages of a step when a follow-up asks, at `now` of the scope. Whether the goal was reached is always known.
+/// What is known of the messages of a step when a follow-up asks, at `now` of the scope. Whether
+/// the goal was reached is always known.
 ///
 /// # Errors
 /// Those of evaluation.
@@ -28,20 +33,47 @@ pub fn outcomes(
     reached: &[(UserNo, [Receipt; 7])],
 ) -> Result<StepOutcomes, EvalError> {
     let mut outcomes = StepOutcomes::default();
-    let truth = |receipts: &[Receipt; 7], event: OwnEvent| match receipts.get(event as usize).copied().unwrap_or_default() {
+    let truth = |receipts: &[Receipt; 7], event: OwnEvent| match receipts
+        .get(event as usize)
+        .copied()
+        .unwrap_or_default()
+    {
         Receipt::Yes(at) => Some(at <= scope.now),
         Receipt::No => Some(false),
         Receipt::Unknown => None,
     };
     for (user, receipts) in reached {
-        outcomes.set(from, *user, StepOutcome::Delivered, truth(receipts, OwnEvent::Delivered));
-        outcomes.set(from, *user, StepOutcome::Opened, truth(receipts, OwnEvent::Opened));
-        outcomes.set(from, *user, StepOutcome::Clicked, truth(receipts, OwnEvent::Clicked));
+        outcomes.set(
+            from,
+            *user,
+            StepOutcome::Delivered,
+            truth(receipts, OwnEvent::Delivered),
+        );
+        outcomes.set(
+            from,
+            *user,
+            StepOutcome::Opened,
+            truth(receipts, OwnEvent::Opened),
+        );
+        outcomes.set(
+            from,
+            *user,
+            StepOutcome::Clicked,
+            truth(receipts, OwnEvent::Clicked),
+        );
     }
-    let Some(goal) = &campaign.goal else { return Ok(outcomes) };
-    let end = goal.within.after(handed_over, scope.program.policy.zone).min(scope.now);
+    let Some(goal) = &campaign.goal else {
+        return Ok(outcomes);
+    };
+    let end = goal
+        .within
+        .after(handed_over, scope.program.policy.zone)
+        .min(scope.now);
     let then = Scope { now: end, ..*scope };
-    let users = Bitmap::from_users(scope.snapshot.user_count(), reached.iter().map(|(user, _)| *user));
+    let users = Bitmap::from_users(
+        scope.snapshot.user_count(),
+        reached.iter().map(|(user, _)| *user),
+    );
     let converted = eval::values(&then, &did_after(&goal.event, handed_over, end), &users)?;
     for (user, value) in users.iter().zip(converted) {
         let truth = match value {

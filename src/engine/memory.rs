@@ -34,7 +34,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// As events that conditions can ask about, up to an instant: sent, and nothing known of what came after.
+    /// As events that conditions can ask about, up to an instant: sent, and nothing known of what
+    /// came after.
     pub fn log(&self, until: Instant) -> MessageLog {
         let messages = self.sent.iter().filter(|s| s.at <= until).map(|s| {
             let mut receipts = [Receipt::Unknown; 7];
@@ -63,7 +64,11 @@ impl History for Memory {
 
     fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, Infallible> {
         let mut last: BTreeMap<UserNo, Instant> = BTreeMap::new();
-        for s in self.sent.iter().filter(|s| s.campaign == campaign && s.step == 0) {
+        for s in self
+            .sent
+            .iter()
+            .filter(|s| s.campaign == campaign && s.step == 0)
+        {
             let at = last.entry(s.user).or_insert(s.due);
             *at = (*at).max(s.due);
         }
@@ -72,13 +77,25 @@ impl History for Memory {
 
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Infallible> {
         let mut reached: BTreeMap<UserNo, Vec<String>> = BTreeMap::new();
-        for s in self.sent.iter().filter(|s| s.campaign == campaign && s.step == 0) {
-            reached.entry(s.user).or_default().extend(s.again_value.clone());
+        for s in self
+            .sent
+            .iter()
+            .filter(|s| s.campaign == campaign && s.step == 0)
+        {
+            reached
+                .entry(s.user)
+                .or_default()
+                .extend(s.again_value.clone());
         }
         Ok(reached)
     }
 
-    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Infallible> {
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, Counted>, Infallible> {
         let mut counted: BTreeMap<UserNo, Counted> = BTreeMap::new();
         for s in &self.sent {
             let day = self.zone.date(s.at);

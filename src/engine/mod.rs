@@ -1,6 +1,7 @@
 //! The whole order: from a folder, a store and a clock to what the commands show.
 //!
-//! Only this floor knows how the others follow one another. It prints nothing: commands and REPL do.
+//! Only this floor knows how the others follow one another. It prints nothing: commands and REPL
+//! do.
 
 pub mod agenda;
 pub mod binding;

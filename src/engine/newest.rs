@@ -1,5 +1,6 @@
-//! The newest program's word on what is planned already: quiet hours, deadlines and forbidden words count as they are at the hand-over, not as they
-//! were at the plan. What belongs to a campaign that the program does not have keeps the rules of its plan.
+//! The newest program's word on what is planned already: quiet hours, deadlines and forbidden words
+//! count as they are at the hand-over, not as they were at the plan. What belongs to a campaign
+//! that the program does not have keeps the rules of its plan.
 
 use super::Failure;
 use crate::base::Instant;
@@ -11,14 +12,25 @@ use crate::schedule::hand_over_by;
 /// How often it is tried while other workers claim.
 const TRIES: usize = 10;
 
-/// Puts what is planned under the program's rules; gives how many messages were struck for what they say.
+/// Puts what is planned under the program's rules; gives how many messages were struck for what
+/// they say.
 ///
 /// # Errors
 /// A ledger that cannot be read or written.
-pub fn apply(program: &Program, words: &ForbiddenWords, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
+pub fn apply(
+    program: &Program,
+    words: &ForbiddenWords,
+    now: Instant,
+    ledger: &mut Writer,
+) -> Result<usize, Failure> {
     let mut changed: Vec<Rules> = Vec::new();
     for mut rules in ledger.rules()? {
-        let Some(campaign) = program.campaign_named(&rules.campaign).map(|id| program.campaign(id)) else { continue };
+        let Some(campaign) = program
+            .campaign_named(&rules.campaign)
+            .map(|id| program.campaign(id))
+        else {
+            continue;
+        };
         let quiet = program.rules(campaign).quiet;
         let expires = hand_over_by(program, campaign, &rules.channel, rules.due).expires;
         if (quiet, expires) != (rules.quiet, rules.expires) {

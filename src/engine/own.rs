@@ -1,4 +1,5 @@
-//! Whether a program asks about its own messages: reading them all costs time, and most programs do not.
+//! Whether a program asks about its own messages: reading them all costs time, and most programs do
+//! not.
 
 use crate::lint::walk;
 use crate::program::expr::{EventSource, ExprKind};
@@ -11,11 +12,16 @@ pub fn asks_own(program: &Program) -> bool {
         Schedule::Trigger(t) => t.unless.as_ref().is_some_and(|u| own(&u.source)),
         Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => false,
     });
-    let mut asks = unless || program.campaigns.iter().any(|c| c.goal.as_ref().is_some_and(|g| own(&g.event.source)));
+    let mut asks = unless
+        || program
+            .campaigns
+            .iter()
+            .any(|c| c.goal.as_ref().is_some_and(|g| own(&g.event.source)));
     for root in walk::roots(program) {
         root.each(&mut |expr| {
             if let ExprKind::Event(query) = &expr.kind {
-                asks |= own(&query.pattern.source) || query.then.as_ref().is_some_and(|t| own(&t.next.source));
+                asks |= own(&query.pattern.source)
+                    || query.then.as_ref().is_some_and(|t| own(&t.next.source));
             }
         });
     }

@@ -1,7 +1,8 @@
-//! The past as the decider remembers it: read from the ledger once, then kept by adding what it decides itself, so that an event costs
-//! no look through the ledger.
+//! The past as the decider remembers it: read from the ledger once, then kept by adding what it
+//! decides itself, so that an event costs no look through the ledger.
 //!
-//! What gives a slot back (a refusal, an expiry) is seen after [`Past::forget`]. Until then the past is too strict, never too mild.
+//! What gives a slot back (a refusal, an expiry) is seen after [`Past::forget`]. Until then the
+//! past is too strict, never too mild.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -29,7 +30,8 @@ struct Maps {
     counted: BTreeMap<(CapScope, Date, Date), BTreeMap<UserNo, Counted>>,
     /// By channel, from when on and to whom.
     sent: BTreeMap<Channel, (Instant, Vec<(UserNo, Instant)>)>,
-    /// The same by template, too. That a hand-over began later than planned is seen after [`Past::forget`].
+    /// The same by template, too. That a hand-over began later than planned is seen after
+    /// [`Past::forget`].
     through: BTreeMap<(Channel, Option<String>), (Instant, Vec<(UserNo, Instant)>)>,
     /// What the ledger does not hold yet.
     added: Vec<Added>,
@@ -58,12 +60,29 @@ struct Group {
 
 impl Added {
     fn users(&self) -> impl Iterator<Item = UserNo> + '_ {
-        self.groups.iter().flat_map(|group| group.users.iter().copied())
+        self.groups
+            .iter()
+            .flat_map(|group| group.users.iter().copied())
     }
 
-    fn to_sent(&self, channel: &Channel, template: Option<&str>, from: Instant, sent: &mut Vec<(UserNo, Instant)>) {
-        let is = |g: &&Group| g.channel == *channel && template.is_none_or(|t| *t == g.template) && g.not_before >= from;
-        sent.extend(self.groups.iter().filter(is).flat_map(|g| g.users.iter().map(|user| (*user, g.not_before))));
+    fn to_sent(
+        &self,
+        channel: &Channel,
+        template: Option<&str>,
+        from: Instant,
+        sent: &mut Vec<(UserNo, Instant)>,
+    ) {
+        let is = |g: &&Group| {
+            g.channel == *channel
+                && template.is_none_or(|t| *t == g.template)
+                && g.not_before >= from
+        };
+        sent.extend(
+            self.groups
+                .iter()
+                .filter(is)
+                .flat_map(|g| g.users.iter().map(|user| (*user, g.not_before))),
+        );
         sent.sort_unstable();
     }
 
@@ -75,12 +94,25 @@ impl Added {
     }
 
     fn to_values(&self, values: &mut BTreeMap<UserNo, Vec<String>>) {
-        let Some(value) = self.again_value.as_ref().filter(|_| self.first_step) else { return };
-        self.users().for_each(|user| values.entry(user).or_default().push(value.clone()));
+        let Some(value) = self.again_value.as_ref().filter(|_| self.first_step) else {
+            return;
+        };
+        self.users()
+            .for_each(|user| values.entry(user).or_default().push(value.clone()));
     }
 
-    fn to_counted(&self, (scope, from_day, to): &(CapScope, Date, Date), counted: &mut BTreeMap<UserNo, Counted>) {
-        for Group { channel, day, users, .. } in &self.groups {
+    fn to_counted(
+        &self,
+        (scope, from_day, to): &(CapScope, Date, Date),
+        counted: &mut BTreeMap<UserNo, Counted>,
+    ) {
+        for Group {
+            channel,
+            day,
+            users,
+            ..
+        } in &self.groups
+        {
             if from_day <= day && day <= to && scope.covers(&self.campaign, self.purpose, channel) {
                 for user in users {
                     let counted = counted.entry(*user).or_default();
@@ -102,16 +134,19 @@ impl Added {
     }
 }
 
-/// Periods that are kept: those of the last days and of all caps. More than this means that days have passed.
+/// Periods that are kept: those of the last days and of all caps. More than this means that days
+/// have passed.
 const MOST_PERIODS: usize = 64;
 
 impl Past {
-    /// Reads everything anew when it is asked for next. What was added must be in the ledger by then.
+    /// Reads everything anew when it is asked for next. What was added must be in the ledger by
+    /// then.
     pub fn forget(&mut self) {
         *self.maps.get_mut() = Maps::default();
     }
 
-    /// Whether what was asked since this was asked last must be asked again when all is in the ledger.
+    /// Whether what was asked since this was asked last must be asked again when all is in the
+    /// ledger.
     pub fn asked_too_early(&self) -> bool {
         self.asked_too_early.take()
     }
@@ -128,11 +163,21 @@ impl Past {
 
     /// What `ledger` and memory know of some users, or of all.
     pub fn view<'a>(&'a self, ledger: &'a Ledger, among: Option<&'a Bitmap>) -> View<'a> {
-        View { past: self, ledger, among }
+        View {
+            past: self,
+            ledger,
+            among,
+        }
     }
 
     /// Keeps what was decided and is going to be planned.
-    pub fn add(&mut self, program: &Program, zone: Zone, decision: &Decision, again_value: Option<&str>) {
+    pub fn add(
+        &mut self,
+        program: &Program,
+        zone: Zone,
+        decision: &Decision,
+        again_value: Option<&str>,
+    ) {
         let campaign = program.campaign(decision.campaign);
         let group = |g: &MessageGroup| Group {
             channel: g.channel.clone(),
@@ -180,7 +225,10 @@ pub struct View<'a> {
 impl View<'_> {
     fn of<V: Clone>(&self, all: &BTreeMap<UserNo, V>) -> BTreeMap<UserNo, V> {
         match self.among {
-            Some(users) => users.iter().filter_map(|user| Some((user, all.get(&user)?.clone()))).collect(),
+            Some(users) => users
+                .iter()
+                .filter_map(|user| Some((user, all.get(&user)?.clone())))
+                .collect(),
             None => all.clone(),
         }
     }
@@ -201,23 +249,42 @@ impl History for View<'_> {
         let maps = &mut *self.past.maps.borrow_mut();
         if !maps.last.contains_key(campaign) {
             let mut last = self.ledger.last_planned(campaign)?;
-            maps.added.iter().filter(|a| a.campaign == campaign).for_each(|a| a.to_last(&mut last));
+            maps.added
+                .iter()
+                .filter(|a| a.campaign == campaign)
+                .for_each(|a| a.to_last(&mut last));
             maps.last.insert(campaign.into(), last);
         }
-        Ok(maps.last.get(campaign).map(|all| self.of(all)).unwrap_or_default())
+        Ok(maps
+            .last
+            .get(campaign)
+            .map(|all| self.of(all))
+            .unwrap_or_default())
     }
 
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
         let maps = &mut *self.past.maps.borrow_mut();
         if !maps.values.contains_key(campaign) {
             let mut values = self.ledger.reached_values(campaign)?;
-            maps.added.iter().filter(|a| a.campaign == campaign).for_each(|a| a.to_values(&mut values));
+            maps.added
+                .iter()
+                .filter(|a| a.campaign == campaign)
+                .for_each(|a| a.to_values(&mut values));
             maps.values.insert(campaign.into(), values);
         }
-        Ok(maps.values.get(campaign).map(|all| self.of(all)).unwrap_or_default())
+        Ok(maps
+            .values
+            .get(campaign)
+            .map(|all| self.of(all))
+            .unwrap_or_default())
     }
 
-    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
         let maps = &mut *self.past.maps.borrow_mut();
         let key = (scope.clone(), from, to);
         if !maps.counted.contains_key(&key) {
@@ -225,10 +292,16 @@ impl History for View<'_> {
                 maps.counted.clear();
             }
             let mut counted = self.ledger.counted(scope, from, to)?;
-            maps.added.iter().for_each(|a| a.to_counted(&key, &mut counted));
+            maps.added
+                .iter()
+                .for_each(|a| a.to_counted(&key, &mut counted));
             maps.counted.insert(key.clone(), counted);
         }
-        Ok(maps.counted.get(&key).map(|all| self.of(all)).unwrap_or_default())
+        Ok(maps
+            .counted
+            .get(&key)
+            .map(|all| self.of(all))
+            .unwrap_or_default())
     }
 
     fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
@@ -246,14 +319,28 @@ impl History for View<'_> {
         self.ledger.contacts(account, kind, topic, after, few)
     }
 
-    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        from: Instant,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
         let maps = &mut *self.past.maps.borrow_mut();
-        if maps.sent.get(channel).is_none_or(|(known, _)| *known > from) {
+        if maps
+            .sent
+            .get(channel)
+            .is_none_or(|(known, _)| *known > from)
+        {
             let mut all = self.ledger.sent_since(channel, from)?;
-            maps.added.iter().for_each(|a| a.to_sent(channel, None, from, &mut all));
+            maps.added
+                .iter()
+                .for_each(|a| a.to_sent(channel, None, from, &mut all));
             maps.sent.insert(channel.clone(), (from, all));
         }
-        Ok(maps.sent.get(channel).map(|(_, all)| all.clone()).unwrap_or_default())
+        Ok(maps
+            .sent
+            .get(channel)
+            .map(|(_, all)| all.clone())
+            .unwrap_or_default())
     }
 
     fn through_since(
@@ -265,21 +352,35 @@ impl History for View<'_> {
     ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
         let maps = &mut *self.past.maps.borrow_mut();
         let key = (channel.clone(), template.map(str::to_owned));
-        if maps.through.get(&key).is_none_or(|(known, _)| *known > from) {
+        if maps
+            .through
+            .get(&key)
+            .is_none_or(|(known, _)| *known > from)
+        {
             let mut all = self.ledger.through_since(channel, template, from, None)?;
-            maps.added.iter().for_each(|a| a.to_sent(channel, template, from, &mut all));
+            maps.added
+                .iter()
+                .for_each(|a| a.to_sent(channel, template, from, &mut all));
             maps.through.insert(key.clone(), (from, all));
         }
         let all = maps.through.get(&key).map_or(&[][..], |(_, all)| all);
-        let Some(few) = few else { return Ok(all.to_vec()) };
+        let Some(few) = few else {
+            return Ok(all.to_vec());
+        };
         let of = |user: &UserNo| {
-            let range = all.partition_point(|(u, _)| u < user)..all.partition_point(|(u, _)| u <= user);
+            let range =
+                all.partition_point(|(u, _)| u < user)..all.partition_point(|(u, _)| u <= user);
             all.get(range).unwrap_or_default().to_vec()
         };
         Ok(few.iter().flat_map(of).collect())
     }
 
-    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+    fn unclaimed(
+        &self,
+        users: &Bitmap,
+        below: i64,
+        now: Instant,
+    ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         if !self.past.maps.borrow().added.is_empty() {
             // What is decided and not planned yet has no place in the ledger that could be named.
             self.past.asked_too_early.set(true);

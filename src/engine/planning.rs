@@ -25,9 +25,11 @@ use crate::program::typed::Schedule;
 pub struct Planned {
     pub campaign: CampaignId,
     pub standing: Standing,
-    /// What it would do at its next instant; of a trigger, what it would do if its event came to everyone now.
+    /// What it would do at its next instant; of a trigger, what it would do if its event came to
+    /// everyone now.
     pub decision: Option<Decision>,
-    /// Where the schedule is per user: how many users' turn it is when. Where each has a time of their own, the decision is about all of them.
+    /// Where the schedule is per user: how many users' turn it is when. Where each has a time of
+    /// their own, the decision is about all of them.
     pub turns: Turns,
 }
 
@@ -35,7 +37,10 @@ impl Planned {
     /// Whether its schedule counts from dates of users and it is due on another day than it was.
     pub fn is_another_day(&self, project: &Project, before: Option<&str>) -> bool {
         let zone = project.program.policy.zone;
-        let counts_days = matches!(project.program.campaign(self.campaign).schedule, Schedule::Dated(_));
+        let counts_days = matches!(
+            project.program.campaign(self.campaign).schedule,
+            Schedule::Dated(_)
+        );
         let day = |at| zone.date(at);
         let before = before.and_then(|text| zone.parse_instant(text)).map(day);
         matches!(self.standing, Standing::Next(at) if counts_days && Some(day(at)) != before)
@@ -51,7 +56,13 @@ pub struct Plan {
 ///
 /// # Errors
 /// A store or ledger that cannot be read, data that does not fit the program.
-pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, world: &Arc<dyn World>) -> Result<Plan, Failure> {
+pub fn plan(
+    project: &Project,
+    data: &Data,
+    store: &Path,
+    only: Option<&str>,
+    world: &Arc<dyn World>,
+) -> Result<Plan, Failure> {
     let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
     let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
     let mut campaigns = Vec::new();
@@ -66,10 +77,17 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
         };
         let standing = agenda::standing(&project.program, campaign, position, data.now);
         let turns = match (&campaign.schedule, standing) {
-            (Schedule::Dated(dated), Standing::Next(first)) => Turns::by_day(project, data, dated, first)?,
+            (Schedule::Dated(dated), Standing::Next(first)) => {
+                Turns::by_day(project, data, dated, first)?
+            }
             _ => Turns::default(),
         };
-        campaigns.push(Planned { campaign: id, standing, decision: None, turns });
+        campaigns.push(Planned {
+            campaign: id,
+            standing,
+            decision: None,
+            turns,
+        });
     }
     // Those due at one instant compete for the same slots: they are decided together.
     let mut groups: BTreeMap<Instant, Vec<usize>> = BTreeMap::new();
@@ -93,7 +111,10 @@ pub fn plan(project: &Project, data: &Data, store: &Path, only: Option<&str>, wo
             campaigns[i].decision = Some(decision);
         }
     }
-    Ok(Plan { now: data.now, campaigns })
+    Ok(Plan {
+        now: data.now,
+        campaigns,
+    })
 }
 
 /// What one campaign would do at an instant.
@@ -116,7 +137,8 @@ pub fn decide_at(
     Ok(decisions.into_iter().next())
 }
 
-/// Decides campaigns that are due at the same instant; those whose users have times of their own for all of them, if so said.
+/// Decides campaigns that are due at the same instant; those whose users have times of their own
+/// for all of them, if so said.
 ///
 /// # Errors
 /// Those of evaluation and of the history.
@@ -136,9 +158,15 @@ pub fn decide_group<H: History>(
     let inputs: Vec<DecideInput> = campaigns
         .iter()
         .map(|id| {
-            let own = at_any_time && matches!(project.program.campaign(*id).schedule, Schedule::OwnTime(_));
+            let own = at_any_time
+                && matches!(project.program.campaign(*id).schedule, Schedule::OwnTime(_));
             let only = own.then_some(&everyone);
-            DecideInput { bound, foreign: &foreign, only, ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words) }
+            DecideInput {
+                bound,
+                foreign: &foreign,
+                only,
+                ..DecideInput::scheduled(*id, due, &scope, project.config.seed, words)
+            }
         })
         .collect();
     let decisions = decide_all(&inputs, history)?;
@@ -152,12 +180,20 @@ pub fn decide_group<H: History>(
 /// Those of the ledger.
 pub fn position(ledger: &Ledger, campaign: &str) -> Result<Position, Failure> {
     let live = ledger.live(campaign)?;
-    Ok(Position { fixed: live.fixed, handled: live.handled, live_since: live.since })
+    Ok(Position {
+        fixed: live.fixed,
+        handled: live.handled,
+        live_since: live.since,
+    })
 }
 
 /// The users that a decision selects, before any gate.
 pub fn matched(decision: &Decision) -> Bitmap {
-    let out = decision.not_matched.or(&decision.unknown).or(&decision.below_top).or(&decision.not_sampled);
+    let out = decision
+        .not_matched
+        .or(&decision.unknown)
+        .or(&decision.below_top)
+        .or(&decision.not_sampled);
     out.complement()
 }
 
@@ -168,20 +204,29 @@ impl Plan {
         let zone = project.program.policy.zone;
         for (planned, funnel) in self.campaigns.iter().zip(self.funnels(project)) {
             let campaign = project.program.campaign(planned.campaign);
-            let title = campaign.title.as_ref().map_or(String::new(), |t| format!("  {t}"));
+            let title = campaign
+                .title
+                .as_ref()
+                .map_or(String::new(), |t| format!("  {t}"));
             let _ = writeln!(out, "{}{title}", campaign.declared.name);
             for line in &campaign.declared.doc {
                 let _ = writeln!(out, "  {line}");
             }
             let is_own = matches!(campaign.schedule, Schedule::OwnTime(_));
             let when = match (planned.standing, lang) {
-                (Standing::Next(at), Lang::En) if is_own => format!("due from {} on, each user at their own time", zone.show(at)),
-                (Standing::Next(at), Lang::Zh) if is_own => format!("{} 起，按每个用户各自的时间到期", zone.show(at)),
+                (Standing::Next(at), Lang::En) if is_own => {
+                    format!("due from {} on, each user at their own time", zone.show(at))
+                }
+                (Standing::Next(at), Lang::Zh) if is_own => {
+                    format!("{} 起，按每个用户各自的时间到期", zone.show(at))
+                }
                 (Standing::Next(at), Lang::En) => format!("due {}", zone.show(at)),
                 (Standing::Next(at), Lang::Zh) => format!("{} 到期", zone.show(at)),
                 (Standing::Over, Lang::En) => "carried out before; nothing is left to do".into(),
                 (Standing::Over, Lang::Zh) => "已经执行完毕".into(),
-                (Standing::Triggered, Lang::En) => "waits for events; if one came to everyone now:".into(),
+                (Standing::Triggered, Lang::En) => {
+                    "waits for events; if one came to everyone now:".into()
+                }
                 (Standing::Triggered, Lang::Zh) => "等待事件；若事件现在发生在所有人身上：".into(),
             };
             let _ = writeln!(out, "  {when}");
@@ -205,9 +250,16 @@ impl Plan {
 
     /// One a campaign, where it is due; each knows its rivals among the others.
     fn funnels(&self, project: &Project) -> Vec<Option<Funnel>> {
-        let decisions: Vec<&Decision> = self.campaigns.iter().filter_map(|c| c.decision.as_ref()).collect();
+        let decisions: Vec<&Decision> = self
+            .campaigns
+            .iter()
+            .filter_map(|c| c.decision.as_ref())
+            .collect();
         let mut funnels = Funnel::of_all(&decisions, &project.program).into_iter();
-        self.campaigns.iter().map(|c| c.decision.as_ref().and_then(|_| funnels.next())).collect()
+        self.campaigns
+            .iter()
+            .map(|c| c.decision.as_ref().and_then(|_| funnels.next()))
+            .collect()
     }
 
     pub fn json(&self, project: &Project) -> Value {

@@ -1,4 +1,5 @@
-//! How a campaign's messages will look: each way to send, with the longest variant, one with defaults, and one with missing values.
+//! How a campaign's messages will look: each way to send, with the longest variant, one with
+//! defaults, and one with missing values.
 //!
 //! Nothing is decided here: no gate, no cap, no channel's limit. `plan` shows those.
 
@@ -58,7 +59,12 @@ pub enum Kind {
 ///
 /// # Errors
 /// Those of evaluation.
-pub fn preview(project: &Project, data: &Data, campaign: CampaignId, user: Option<UserNo>) -> Result<Preview, Failure> {
+pub fn preview(
+    project: &Project,
+    data: &Data,
+    campaign: CampaignId,
+    user: Option<UserNo>,
+) -> Result<Preview, Failure> {
     let program = &project.program;
     let campaign = program.campaign(campaign);
     let everyone = data.snapshot.user_count();
@@ -67,24 +73,49 @@ pub fn preview(project: &Project, data: &Data, campaign: CampaignId, user: Optio
         None => {
             let audience = data.audience(program, &campaign.when)?.yes;
             // An audience that is empty today still has a message.
-            if audience.is_empty() { Bitmap::all(everyone) } else { audience }
+            if audience.is_empty() {
+                Bitmap::all(everyone)
+            } else {
+                audience
+            }
         }
     };
     let mut ways = Vec::new();
     for (step, arm, send) in sends(campaign) {
         let via = send.via.as_ref().unwrap_or(&campaign.via);
-        ways.push(way(project, data, (step, arm), send, via, &users, user.is_some())?);
+        ways.push(way(
+            project,
+            data,
+            (step, arm),
+            send,
+            via,
+            &users,
+            user.is_some(),
+        )?);
     }
-    Ok(Preview { campaign: campaign.declared.name.clone(), title: campaign.title.clone(), ways })
+    Ok(Preview {
+        campaign: campaign.declared.name.clone(),
+        title: campaign.title.clone(),
+        ways,
+    })
 }
 
 /// Every way to send, in the order of the text: the follow-up, the arm, the clause.
 pub fn sends(campaign: &Campaign) -> Vec<(Option<String>, Option<String>, &Send)> {
-    fn of<'a>(action: &'a Action, step: Option<&str>, arm: Option<&str>, out: &mut Vec<(Option<String>, Option<String>, &'a Send)>) {
+    fn of<'a>(
+        action: &'a Action,
+        step: Option<&str>,
+        arm: Option<&str>,
+        out: &mut Vec<(Option<String>, Option<String>, &'a Send)>,
+    ) {
         match action {
             Action::Nothing => {}
-            Action::Send(send) => out.push((step.map(str::to_string), arm.map(str::to_string), send)),
-            Action::Split(arms) => arms.iter().for_each(|a| of(&a.action, step, Some(&a.name), out)),
+            Action::Send(send) => {
+                out.push((step.map(str::to_string), arm.map(str::to_string), send))
+            }
+            Action::Split(arms) => arms
+                .iter()
+                .for_each(|a| of(&a.action, step, Some(&a.name), out)),
             Action::Choose(arms) => arms.iter().for_each(|a| of(&a.action, step, arm, out)),
         }
     }
@@ -115,22 +146,56 @@ fn way(
     let mut bubbles = Vec::new();
     if one {
         if let Some(message) = texts.all.first() {
-            bubbles.push(Bubble { kind: Kind::User, message: message.clone() });
+            bubbles.push(Bubble {
+                kind: Kind::User,
+                message: message.clone(),
+            });
         }
     } else {
-        let length = |m: &Rendered| m.parts.iter().map(|(_, text)| text.chars().count()).sum::<usize>();
+        let length = |m: &Rendered| {
+            m.parts
+                .iter()
+                .map(|(_, text)| text.chars().count())
+                .sum::<usize>()
+        };
         // Of equally long ones the first by its text, so that the same data shows the same preview.
-        let longest = texts.all.iter().min_by(|a, b| length(b).cmp(&length(a)).then_with(|| a.parts.cmp(&b.parts)));
-        bubbles.extend(longest.map(|m| Bubble { kind: Kind::Longest, message: m.clone() }));
+        let longest = texts.all.iter().min_by(|a, b| {
+            length(b)
+                .cmp(&length(a))
+                .then_with(|| a.parts.cmp(&b.parts))
+        });
+        bubbles.extend(longest.map(|m| Bubble {
+            kind: Kind::Longest,
+            message: m.clone(),
+        }));
         let defaults = with_defaults(&scope, template, users).map_err(Failure::from)?;
-        let of = |place: usize| texts.of.get(place).copied().flatten().and_then(|n| texts.all.get(n as usize));
-        let default = users.iter().enumerate().find(|(place, user)| defaults.contains(*user) && of(*place).is_some());
-        if let Some(message) = default.and_then(|(place, _)| of(place)).filter(|m| bubbles.iter().all(|b| b.message != **m)) {
-            bubbles.push(Bubble { kind: Kind::Default, message: message.clone() });
+        let of = |place: usize| {
+            texts
+                .of
+                .get(place)
+                .copied()
+                .flatten()
+                .and_then(|n| texts.all.get(n as usize))
+        };
+        let default = users
+            .iter()
+            .enumerate()
+            .find(|(place, user)| defaults.contains(*user) && of(*place).is_some());
+        if let Some(message) = default
+            .and_then(|(place, _)| of(place))
+            .filter(|m| bubbles.iter().all(|b| b.message != **m))
+        {
+            bubbles.push(Bubble {
+                kind: Kind::Default,
+                message: message.clone(),
+            });
         }
     }
     if texts.of.iter().any(Option::is_none) || texts.of.is_empty() {
-        bubbles.push(Bubble { kind: Kind::Missing, message: Arc::new(with_holes(project, template)) });
+        bubbles.push(Bubble {
+            kind: Kind::Missing,
+            message: Arc::new(with_holes(project, template)),
+        });
     }
     let first = via.routes.first().map(|r| &r.channel);
     Ok(Way {
@@ -149,8 +214,13 @@ pub fn with_holes(project: &Project, template: &Template) -> Rendered {
         Piece::Text(text) => text.to_string(),
         Piece::Hole(hole) => format!("{{{}}}", project.sources.slice(hole.span)),
     };
-    let parts = template.parts.iter().map(|p| (part_name(&p.kind), p.text.pieces.iter().map(text).collect()));
-    Rendered { parts: parts.collect() }
+    let parts = template
+        .parts
+        .iter()
+        .map(|p| (part_name(&p.kind), p.text.pieces.iter().map(text).collect()));
+    Rendered {
+        parts: parts.collect(),
+    }
 }
 
 fn shape(template: &Template, platform: &str, endpoint: &str) -> Option<&'static Shape> {
@@ -164,7 +234,10 @@ impl Kind {
             Kind::User => ("this user's", "该用户的消息"),
             Kind::Longest => ("the longest", "最长"),
             Kind::Default => ("with a default", "含默认值"),
-            Kind::Missing => ("with a value missing: it would not be sent", "有值缺失：不会发送"),
+            Kind::Missing => (
+                "with a value missing: it would not be sent",
+                "有值缺失：不会发送",
+            ),
         };
         if lang == Lang::Zh { zh } else { en }
     }
@@ -185,26 +258,45 @@ impl Way {
         let word = |en: &'static str, zh: &'static str| if lang == Lang::Zh { zh } else { en };
         let mut parts = Vec::new();
         parts.extend(self.step.clone());
-        parts.extend(self.arm.as_ref().map(|arm| format!("{} {arm}", word("arm", "分组"))));
+        parts.extend(
+            self.arm
+                .as_ref()
+                .map(|arm| format!("{} {arm}", word("arm", "分组"))),
+        );
         parts.push(format!("{} {}", word("template", "模板"), self.template));
-        let shape = self.shape.map_or(String::new(), |s| format!(" ({})", s.title.get(lang)));
+        let shape = self
+            .shape
+            .map_or(String::new(), |s| format!(" ({})", s.title.get(lang)));
         parts.push(format!("{}{shape}", self.channels.join(", ")));
         parts.join(" · ")
     }
 
     /// How long the parts with a limit are: what, length, most, unit.
     fn lengths(&self, message: &Rendered) -> Vec<(LimitOf, u64, u32, Unit)> {
-        let Some(shape) = self.shape else { return Vec::new() };
+        let Some(shape) = self.shape else {
+            return Vec::new();
+        };
         let text = |of: LimitOf| -> String {
             let wanted = |name: &str| match of {
                 LimitOf::Title => name == "title",
                 LimitOf::Fields => name.starts_with("field "),
                 LimitOf::Text => shape.joined.iter().any(|p| p.name() == name),
             };
-            let texts = message.parts.iter().filter(|(name, _)| wanted(name)).map(|(_, text)| text.as_str());
-            texts.collect::<Vec<_>>().join(if of == LimitOf::Fields { "" } else { "\n" })
+            let texts = message
+                .parts
+                .iter()
+                .filter(|(name, _)| wanted(name))
+                .map(|(_, text)| text.as_str());
+            texts
+                .collect::<Vec<_>>()
+                .join(if of == LimitOf::Fields { "" } else { "\n" })
         };
-        shape.limits.iter().map(|l| (l.of, l.unit.of(&text(l.of)), l.max, l.unit)).filter(|(_, n, ..)| *n > 0).collect()
+        shape
+            .limits
+            .iter()
+            .map(|l| (l.of, l.unit.of(&text(l.of)), l.max, l.unit))
+            .filter(|(_, n, ..)| *n > 0)
+            .collect()
     }
 
     fn length_lines(&self, message: &Rendered, lang: Lang) -> Vec<String> {
@@ -219,7 +311,11 @@ impl Way {
                 Unit::Chars => ("characters", "个字符"),
                 Unit::Bytes => ("bytes", "字节"),
             };
-            if zh { format!("{zh_of} {n}/{max} {zh_unit}") } else { format!("{en_of} {n} of {max} {en_unit}") }
+            if zh {
+                format!("{zh_of} {n}/{max} {zh_unit}")
+            } else {
+                format!("{en_of} {n} of {max} {en_unit}")
+            }
         });
         lengths.collect()
     }
@@ -227,7 +323,13 @@ impl Way {
 
 impl Preview {
     pub fn show(&self, lang: Lang) -> String {
-        let mut out = format!("{}{}\n", self.campaign, self.title.as_ref().map_or(String::new(), |t| format!("  {t}")));
+        let mut out = format!(
+            "{}{}\n",
+            self.campaign,
+            self.title
+                .as_ref()
+                .map_or(String::new(), |t| format!("  {t}"))
+        );
         for way in &self.ways {
             let _ = writeln!(out, "\n{}", way.head(lang));
             for bubble in &way.bubbles {
@@ -243,7 +345,12 @@ impl Preview {
 
     pub fn json(&self) -> Value {
         let bubble = |b: &Bubble| {
-            let parts: serde_json::Map<String, Value> = b.message.parts.iter().map(|(n, t)| (n.clone(), t.as_str().into())).collect();
+            let parts: serde_json::Map<String, Value> = b
+                .message
+                .parts
+                .iter()
+                .map(|(n, t)| (n.clone(), t.as_str().into()))
+                .collect();
             json!({"kind": b.kind.name(), "parts": parts})
         };
         let way = |w: &Way| {
@@ -264,16 +371,37 @@ impl Preview {
             escape(title)
         );
         for way in &self.ways {
-            let _ = writeln!(out, "<section>\n<h2>{}</h2>\n<div class=\"phones\">", escape(&way.head(lang)));
+            let _ = writeln!(
+                out,
+                "<section>\n<h2>{}</h2>\n<div class=\"phones\">",
+                escape(&way.head(lang))
+            );
             for bubble in &way.bubbles {
-                let _ = writeln!(out, "<figure>\n<div class=\"phone\"><div class=\"bubble {}\">", bubble.kind.name());
+                let _ = writeln!(
+                    out,
+                    "<figure>\n<div class=\"phone\"><div class=\"bubble {}\">",
+                    bubble.kind.name()
+                );
                 for (name, text) in &bubble.message.parts {
                     let (class, label) = name.split_once(' ').unwrap_or((name, ""));
-                    let label = if label.is_empty() { String::new() } else { format!("<b>{}</b> ", escape(label)) };
+                    let label = if label.is_empty() {
+                        String::new()
+                    } else {
+                        format!("<b>{}</b> ", escape(label))
+                    };
                     let lines: Vec<String> = text.lines().map(escape).collect();
-                    let _ = writeln!(out, "<p class=\"{}\">{label}{}</p>", escape(class), lines.join("<br>"));
+                    let _ = writeln!(
+                        out,
+                        "<p class=\"{}\">{label}{}</p>",
+                        escape(class),
+                        lines.join("<br>")
+                    );
                 }
-                let _ = write!(out, "</div></div>\n<figcaption>{}", escape(bubble.kind.words(lang)));
+                let _ = write!(
+                    out,
+                    "</div></div>\n<figcaption>{}",
+                    escape(bubble.kind.words(lang))
+                );
                 for line in way.length_lines(&bubble.message, lang) {
                     let _ = write!(out, "<br>{}", escape(&line));
                 }
@@ -346,7 +474,11 @@ mod tests {
     #[test]
     fn a_frame_keeps_its_width() {
         let message = Rendered {
-            parts: vec![("title".into(), "双十一".into()), ("body".into(), "很长".repeat(30)), ("link".into(), "https://a".into())],
+            parts: vec![
+                ("title".into(), "双十一".into()),
+                ("body".into(), "很长".repeat(30)),
+                ("link".into(), "https://a".into()),
+            ],
         };
         let mut out = String::new();
         boxed(&message, &mut out);
@@ -357,6 +489,9 @@ mod tests {
 
     #[test]
     fn nothing_in_a_message_becomes_markup() {
-        assert_eq!(escape("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
+        assert_eq!(
+            escape("<a href='x'>\"&"),
+            "&lt;a href=&#39;x&#39;&gt;&quot;&amp;"
+        );
     }
 }

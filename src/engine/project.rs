@@ -1,7 +1,8 @@
 //! A program as it lies on disk: which files belong together, read, parsed, checked and linted.
 //!
-//! All `.campaign` files of a folder and its subfolders are one program; a subfolder with its own `tagcast.toml` is another.
-//! A file given by path runs its own campaigns with its folder's declarations.
+//! All `.campaign` files of a folder and its subfolders are one program; a subfolder with its own
+//! `tagcast.toml` is another. A file given by path runs its own campaigns with its folder's
+//! declarations.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,8 @@ pub struct Project {
     pub focus: Option<BTreeSet<FileId>>,
 }
 
-/// The folder of the program that a path belongs to: a folder is itself; a file belongs to the nearest folder above it with a `tagcast.toml`, else to its own.
+/// The folder of the program that a path belongs to: a folder is itself; a file belongs to the
+/// nearest folder above it with a `tagcast.toml`, else to its own.
 pub fn folder_of(path: &Path) -> Result<PathBuf, Failure> {
     let meta = std::fs::metadata(path).map_err(|e| Failure::io(path, &e))?;
     if meta.is_dir() {
@@ -65,11 +67,17 @@ pub fn folder_of(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl Project {
-    /// Reads, parses, checks and lints the program that the paths belong to; they must belong to one.
+    /// Reads, parses, checks and lints the program that the paths belong to; they must belong to
+    /// one.
     ///
     /// # Errors
-    /// Paths that are not there, files that cannot be read, a wrong `tagcast.toml`. Mistakes in the program are findings.
-    pub fn load(paths: &[PathBuf], options: &ProjectOptions, world: &dyn World) -> Result<Project, Failure> {
+    /// Paths that are not there, files that cannot be read, a wrong `tagcast.toml`. Mistakes in the
+    /// program are findings.
+    pub fn load(
+        paths: &[PathBuf],
+        options: &ProjectOptions,
+        world: &dyn World,
+    ) -> Result<Project, Failure> {
         let Some(first) = paths.first() else {
             return Err(Failure::new(msg!("no path given", "没有给出路径")));
         };
@@ -91,27 +99,59 @@ impl Project {
                 }
             };
         }
-        let focus = (!paths.iter().any(|p| p.is_dir())).then(|| given.iter().map(|i| FileId(*i as u32)).collect());
+        let focus = (!paths.iter().any(|p| p.is_dir()))
+            .then(|| given.iter().map(|i| FileId(*i as u32)).collect());
         let mut findings = Findings::default();
         let (sources, files) = parse_all(&names, &mut findings, world)?;
-        let now = options.now.as_deref().map(|text| parse_instant(text, zone_of(&files))).transpose()?;
-        let options = CheckOptions { now, store_schema: options.store_schema.clone() };
+        let now = options
+            .now
+            .as_deref()
+            .map(|text| parse_instant(text, zone_of(&files)))
+            .transpose()?;
+        let options = CheckOptions {
+            now,
+            store_schema: options.store_schema.clone(),
+        };
         let program = check(&sources, &files, &options, &mut findings);
         // Of a program that is half understood, lints would say what is not so.
         if !findings.has_errors() {
-            lint::run(&lint::LintContext { sources: &sources, files: &files, program: &program, now }, &mut findings);
+            lint::run(
+                &lint::LintContext {
+                    sources: &sources,
+                    files: &files,
+                    program: &program,
+                    now,
+                },
+                &mut findings,
+            );
         }
-        Ok(Project { folder, config, sources, files, program, findings: findings.sorted(), now, focus })
+        Ok(Project {
+            folder,
+            config,
+            sources,
+            files,
+            program,
+            findings: findings.sorted(),
+            now,
+            focus,
+        })
     }
 
     /// Findings in the files given; all when a folder was given.
     pub fn focused_findings(&self) -> Vec<Finding> {
-        self.findings.iter().filter(|f| self.in_focus(f.span.file)).cloned().collect()
+        self.findings
+            .iter()
+            .filter(|f| self.in_focus(f.span.file))
+            .cloned()
+            .collect()
     }
 
     /// Errors in files that were not given, which stop a plan all the same.
     pub fn errors_elsewhere(&self) -> usize {
-        self.findings.iter().filter(|f| f.level == Level::Error && !self.in_focus(f.span.file)).count()
+        self.findings
+            .iter()
+            .filter(|f| f.level == Level::Error && !self.in_focus(f.span.file))
+            .count()
     }
 
     pub fn in_focus(&self, file: FileId) -> bool {
@@ -130,12 +170,17 @@ impl Project {
     /// The campaigns that the given files contain; all when a folder was given.
     pub fn campaigns(&self) -> Vec<CampaignId> {
         let all = self.program.campaigns.iter().enumerate();
-        all.filter(|(_, c)| self.in_focus(c.declared.span.file)).map(|(i, _)| CampaignId(i as u32)).collect()
+        all.filter(|(_, c)| self.in_focus(c.declared.span.file))
+            .map(|(i, _)| CampaignId(i as u32))
+            .collect()
     }
 
     /// Where `sandbox.file` writes: as `tagcast.toml` says, else beside the ledger.
     pub fn outbox(&self, store: &Path) -> PathBuf {
-        self.config.outbox.as_ref().map_or_else(|| store.join("outbox.jsonl"), |file| self.folder.join(file))
+        self.config
+            .outbox
+            .as_ref()
+            .map_or_else(|| store.join("outbox.jsonl"), |file| self.folder.join(file))
     }
 
     /// The language that messages about a file are in unless told otherwise.
@@ -143,11 +188,17 @@ impl Project {
         crate::syntax::keyword::language_of(self.sources.text(file))
     }
 
-    /// A digest of everything that the program means, by file name and text; the same files give the same digest.
+    /// A digest of everything that the program means, by file name and text; the same files give
+    /// the same digest.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for (_, file) in self.sources.iter() {
-            let name = file.path.strip_prefix(&self.folder).unwrap_or(&file.path).to_string_lossy().replace('\\', "/");
+            let name = file
+                .path
+                .strip_prefix(&self.folder)
+                .unwrap_or(&file.path)
+                .to_string_lossy()
+                .replace('\\', "/");
             for part in [name.as_bytes(), file.text.as_bytes()] {
                 hasher.update(&(part.len() as u64).to_le_bytes());
                 hasher.update(part);
@@ -172,10 +223,13 @@ pub fn parse_instant(text: &str, zone: Zone) -> Result<Instant, Failure> {
 
 /// The zone that policy names, before anything is checked: `--now` is read in it.
 fn zone_of(files: &[ast::File]) -> Zone {
-    let clauses = files.iter().flat_map(|f| &f.items).filter_map(|i| match &i.kind {
-        ast::ItemKind::Policy(p) => Some(&p.clauses),
-        _ => None,
-    });
+    let clauses = files
+        .iter()
+        .flat_map(|f| &f.items)
+        .filter_map(|i| match &i.kind {
+            ast::ItemKind::Policy(p) => Some(&p.clauses),
+            _ => None,
+        });
     clauses
         .flatten()
         .find_map(|c| match &c.kind {
@@ -189,19 +243,29 @@ fn same_file(a: &Path, b: &Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(x), Ok(y)) if x == y)
 }
 
-/// The `.campaign` files of a folder in the order of their names; hidden folders and folders of another program are left out.
+/// The `.campaign` files of a folder in the order of their names; hidden folders and folders of
+/// another program are left out.
 fn collect(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
     collect_where(folder, 0, &|sub| !sub.join(config::FILE_NAME).exists(), out)
 }
 
-fn collect_where(folder: &Path, depth: usize, enter: &dyn Fn(&Path) -> bool, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
+fn collect_where(
+    folder: &Path,
+    depth: usize,
+    enter: &dyn Fn(&Path) -> bool,
+    out: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
         .map_err(|e| Failure::io(folder, &e))?;
     entries.sort();
     for path in entries {
-        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        let link = path.symlink_metadata().is_ok_and(|m| m.file_type().is_symlink());
+        let hidden = path
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        let link = path
+            .symlink_metadata()
+            .is_ok_and(|m| m.file_type().is_symlink());
         if hidden {
             continue;
         }
@@ -218,7 +282,10 @@ fn collect_where(folder: &Path, depth: usize, enter: &dyn Fn(&Path) -> bool, out
                 "`{shown}` holds more than {MAX_FILES} .campaign files",
                 "`{shown}` 中的 .campaign 文件超过 {MAX_FILES} 个"
             ))
-            .help(msg!("name the folder of one program with --program", "请用 --program 指定一个程序的文件夹")));
+            .help(msg!(
+                "name the folder of one program with --program",
+                "请用 --program 指定一个程序的文件夹"
+            )));
         }
     }
     Ok(())
@@ -248,7 +315,11 @@ fn strip_dot(path: &Path) -> PathBuf {
 }
 
 /// Reads and parses all files, both cores at work; the order of names is the order of file numbers.
-fn parse_all(names: &[PathBuf], findings: &mut Findings, world: &dyn World) -> Result<(Sources, Vec<ast::File>), Failure> {
+fn parse_all(
+    names: &[PathBuf],
+    findings: &mut Findings,
+    world: &dyn World,
+) -> Result<(Sources, Vec<ast::File>), Failure> {
     let read: Vec<Result<(String, ast::File, Findings), Failure>> = names
         .par_iter()
         .enumerate()

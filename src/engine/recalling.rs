@@ -1,4 +1,5 @@
-//! Taking a run back: what is not sent never leaves, what is sent is taken back where the channel can, and of the rest it is said why not.
+//! Taking a run back: what is not sent never leaves, what is sent is taken back where the channel
+//! can, and of the rest it is said why not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,8 +76,14 @@ pub fn recall(
         )));
     }
     let withdrawn = console.withdraw(run, world.now())?;
-    let Some(sent) = console.sent(run)? else { return Ok(None) };
-    let mut report = Report { run, withdrawn, users: Vec::with_capacity(sent.len()) };
+    let Some(sent) = console.sent(run)? else {
+        return Ok(None);
+    };
+    let mut report = Report {
+        run,
+        withdrawn,
+        users: Vec::with_capacity(sent.len()),
+    };
     // What went out as one is taken back as one.
     let mut asked: BTreeMap<(String, Arc<str>), Outcome> = BTreeMap::new();
     let mut news = Vec::new();
@@ -85,15 +92,25 @@ pub fn recall(
             Err(outcome) => outcome,
             Ok(()) => asked
                 .entry((message.channel.to_string(), message.id.clone()))
-                .or_insert_with(|| match channels.of(&message.channel).recall(&message.id, &message.content) {
-                    Recalled::Done | Recalled::Unsent => Outcome::Recalled,
-                    Recalled::Cannot { reason } => Outcome::Cannot(reason),
-                    Recalled::Unknown { reason } => Outcome::Unknown(reason),
+                .or_insert_with(|| {
+                    match channels
+                        .of(&message.channel)
+                        .recall(&message.id, &message.content)
+                    {
+                        Recalled::Done | Recalled::Unsent => Outcome::Recalled,
+                        Recalled::Cannot { reason } => Outcome::Cannot(reason),
+                        Recalled::Unknown { reason } => Outcome::Unknown(reason),
+                    }
                 })
                 .clone(),
         };
         if outcome == Outcome::Recalled {
-            news.push(News { message: message.key, kind: ReceiptKind::Recalled, when: world.now(), source: format!("recalled by {who}") });
+            news.push(News {
+                message: message.key,
+                kind: ReceiptKind::Recalled,
+                when: world.now(),
+                source: format!("recalled by {who}"),
+            });
             if news.len() >= AT_ONCE {
                 console.learn(&std::mem::take(&mut news), world.now())?;
             }
@@ -107,11 +124,17 @@ pub fn recall(
 /// Whether there is anything that a channel could take back.
 fn takeable(message: &Sent) -> Result<(), Outcome> {
     match message.state {
-        State::Accepted | State::Waiting | State::Delivered | State::SaidSent if !message.id.is_empty() => Ok(()),
+        State::Accepted | State::Waiting | State::Delivered | State::SaidSent
+            if !message.id.is_empty() =>
+        {
+            Ok(())
+        }
         State::Accepted | State::Waiting | State::Delivered | State::SaidSent => {
             Err(Outcome::Cannot("the platform gave no id for it".into()))
         }
-        State::Claimed | State::Unknown => Err(Outcome::Unknown("nobody knows whether it was sent".into())),
+        State::Claimed | State::Unknown => {
+            Err(Outcome::Unknown("nobody knows whether it was sent".into()))
+        }
         State::Recalled => Err(Outcome::Recalled),
         State::Planned
         | State::Struck
@@ -130,7 +153,9 @@ fn takeable(message: &Sent) -> Result<(), Outcome> {
 impl Report {
     /// Nothing is left with a user that could not be taken back.
     pub fn is_complete(&self) -> bool {
-        self.users.iter().all(|(_, outcome)| matches!(outcome, Outcome::Recalled | Outcome::NothingThere(_)))
+        self.users
+            .iter()
+            .all(|(_, outcome)| matches!(outcome, Outcome::Recalled | Outcome::NothingThere(_)))
     }
 
     /// How many came out how.
@@ -145,19 +170,34 @@ impl Report {
     pub fn show(&self, lang: Lang) -> String {
         let zh = lang == Lang::Zh;
         let mut out = if zh {
-            format!("运行 {}：{} 条未发送的消息已撤下\n", self.run.0, self.withdrawn)
+            format!(
+                "运行 {}：{} 条未发送的消息已撤下\n",
+                self.run.0, self.withdrawn
+            )
         } else {
-            format!("run {}: withdrawn before they were sent: {}\n", self.run.0, count_of(self.withdrawn, "message"))
+            format!(
+                "run {}: withdrawn before they were sent: {}\n",
+                self.run.0,
+                count_of(self.withdrawn, "message")
+            )
         };
         for (outcome, n) in self.counts() {
             out.push_str(&match (outcome, zh) {
                 (Outcome::Recalled, false) => format!("  {n} taken back\n"),
                 (Outcome::Recalled, true) => format!("  {n} 条已撤回\n"),
-                (Outcome::NothingThere(state), false) => format!("  {n} never reached anyone ({})\n", state.name()),
-                (Outcome::NothingThere(state), true) => format!("  {n} 条未曾到达（{}）\n", state.name()),
-                (Outcome::Cannot(reason), false) => format!("  {n} cannot be taken back: {reason}\n"),
+                (Outcome::NothingThere(state), false) => {
+                    format!("  {n} never reached anyone ({})\n", state.name())
+                }
+                (Outcome::NothingThere(state), true) => {
+                    format!("  {n} 条未曾到达（{}）\n", state.name())
+                }
+                (Outcome::Cannot(reason), false) => {
+                    format!("  {n} cannot be taken back: {reason}\n")
+                }
                 (Outcome::Cannot(reason), true) => format!("  {n} 条无法撤回：{reason}\n"),
-                (Outcome::Unknown(reason), false) => format!("  {n} unknown: {reason}; ask again later\n"),
+                (Outcome::Unknown(reason), false) => {
+                    format!("  {n} unknown: {reason}; ask again later\n")
+                }
                 (Outcome::Unknown(reason), true) => format!("  {n} 条未知：{reason}；请稍后再试\n"),
             });
         }
@@ -165,7 +205,11 @@ impl Report {
     }
 
     pub fn json(&self, users: &Users, zone: Zone, world: &dyn World) -> Value {
-        let id = |user: UserNo| users.id(user).map_or_else(|| user.to_string(), |id| id.to_string());
+        let id = |user: UserNo| {
+            users
+                .id(user)
+                .map_or_else(|| user.to_string(), |id| id.to_string())
+        };
         json!({
             "run": self.run,
             "at": zone.show_rfc3339(world.now()),

@@ -1,4 +1,5 @@
-//! Going on with an old copy of the ledger: what was due by now is given up, for it may have been sent after the copy was made.
+//! Going on with an old copy of the ledger: what was due by now is given up, for it may have been
+//! sent after the copy was made.
 
 use std::sync::Arc;
 
@@ -19,9 +20,16 @@ pub struct GivenUp {
 ///
 /// # Errors
 /// A ledger that cannot be written, or is in use.
-pub fn go_on(ledger: &Place, project: &Project, who: &str, world: &Arc<dyn World>) -> Result<Option<GivenUp>, Failure> {
+pub fn go_on(
+    ledger: &Place,
+    project: &Project,
+    who: &str,
+    world: &Arc<dyn World>,
+) -> Result<Option<GivenUp>, Failure> {
     let now = world.now();
-    let Some((mut writer, restored)) = Ledger::restore(ledger, who, world.clone())? else { return Ok(None) };
+    let Some((mut writer, restored)) = Ledger::restore(ledger, who, world.clone())? else {
+        return Ok(None);
+    };
     let mut missed = Vec::new();
     let mut fed = Vec::new();
     for id in project.campaigns() {
@@ -32,14 +40,18 @@ pub fn go_on(ledger: &Place, project: &Project, who: &str, world: &Arc<dyn World
         }
         let mut n = 0;
         let program = &project.program;
-        if let Some((times, after)) = agenda::own_times(program, campaign, position(&writer, name)?, now) {
+        if let Some((times, after)) =
+            agenda::own_times(program, campaign, position(&writer, name)?, now)
+        {
             // Every minute is due: the last one stands for all.
             if let Some(last) = times.last(after, now) {
                 writer.record_missed(name, last, now)?;
                 n = 1;
             }
         } else {
-            while let Standing::Next(at) = agenda::standing(program, campaign, position(&writer, name)?, now) {
+            while let Standing::Next(at) =
+                agenda::standing(program, campaign, position(&writer, name)?, now)
+            {
                 if at > now {
                     break;
                 }
@@ -53,6 +65,16 @@ pub fn go_on(ledger: &Place, project: &Project, who: &str, world: &Arc<dyn World
         // Events up to now may have been answered.
         fed.push((store_events::source(name), now.0));
     }
-    writer.plan_later(&[], &Later { fed, ..Later::default() }, now)?;
-    Ok(Some(GivenUp { ledger: restored, missed }))
+    writer.plan_later(
+        &[],
+        &Later {
+            fed,
+            ..Later::default()
+        },
+        now,
+    )?;
+    Ok(Some(GivenUp {
+        ledger: restored,
+        missed,
+    }))
 }

@@ -1,7 +1,8 @@
 //! Plan, apply and carry out: everything that is due up to an instant, in the order of the clock.
 //!
-//! Due instants come one after another: what is due is decided and written to the ledger; then what may be handed over is handed over, and
-//! what comes after a hand-over gets its timer. Nothing here remembers anything: a run that is killed and started again asks the ledger.
+//! Due instants come one after another: what is due is decided and written to the ledger; then what
+//! may be handed over is handed over, and what comes after a hand-over gets its timer. Nothing here
+//! remembers anything: a run that is killed and started again asks the ledger.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -51,10 +52,12 @@ pub struct Report {
     pub rehearsal: bool,
 }
 
-/// Carries out the project's campaigns up to `until`; an `until` after now passes on a simulated clock.
+/// Carries out the project's campaigns up to `until`; an `until` after now passes on a simulated
+/// clock.
 ///
 /// # Errors
-/// A ledger that is in use or cannot be written, data that does not fit. A channel's failure stops its campaign and is reported there.
+/// A ledger that is in use or cannot be written, data that does not fit. A channel's failure stops
+/// its campaign and is reported there.
 pub fn run(
     project: Arc<Project>,
     data: Data,
@@ -70,8 +73,11 @@ pub fn run(
     let (real, world): (_, Arc<dyn World>) = (world, clock.clone());
     let mut ledger = Ledger::open(project.config.ledger(store)?, world.clone())?;
     // What a simulated clock carries out is a rehearsal: nobody hears of it.
-    let channels =
-        if rehearsal { Channels::sandbox(&project.outbox(store), world.clone())? } else { binding::channels(&project, store, real)? };
+    let channels = if rehearsal {
+        Channels::sandbox(&project.outbox(store), world.clone())?
+    } else {
+        binding::channels(&project, store, real)?
+    };
     let campaigns = project.campaigns();
     project.config.kept_since(now)?;
     make_live(&project, &campaigns, now, None, &mut ledger)?;
@@ -87,7 +93,8 @@ pub fn run(
     let mut at = now;
     let last = loop {
         decider.ask_consent(at, carry.ledger_mut())?;
-        // What an earlier instant left comes first: it is handed over before anything new is decided.
+        // What an earlier instant left comes first: it is handed over before anything new is
+        // decided.
         let carried = hand_over(&mut carry, &mut decider, at, &mut unknown, progress)?;
         let mut turn = imported.arrive(at, &mut decider, now, carry.ledger_mut())?;
         turn.and(decider.up_to(at, now, carry.ledger_mut())?);
@@ -99,7 +106,12 @@ pub fn run(
         if decided {
             continue;
         }
-        let next = decider.next(carry.ledger(), now)?.into_iter().chain(imported.next()).chain(carried.next).min();
+        let next = decider
+            .next(carry.ledger(), now)?
+            .into_iter()
+            .chain(imported.next())
+            .chain(carried.next)
+            .min();
         match next.filter(|next| *next <= until) {
             Some(next) => at = at.max(next),
             None if at < until => at = until,
@@ -124,15 +136,27 @@ pub fn run(
         for run in planned.remove(&id).unwrap_or_default() {
             runs.extend(carry.ledger().report(run)?);
         }
-        let missed: Vec<Instant> = done.missed.iter().filter(|(missed, _)| *missed == id).map(|(_, at)| *at).collect();
-        let standing = agenda::standing(&project.program, campaign, position(carry.ledger(), name)?, until);
+        let missed: Vec<Instant> = done
+            .missed
+            .iter()
+            .filter(|(missed, _)| *missed == id)
+            .map(|(_, at)| *at)
+            .collect();
+        let standing = agenda::standing(
+            &project.program,
+            campaign,
+            position(carry.ledger(), name)?,
+            until,
+        );
         let (waits, wait_ends) = carry.ledger().waits(name)?;
         ended.push(Ended {
             campaign: id,
             over: standing == Standing::Over && runs.is_empty() && missed.is_empty(),
             next: match standing {
                 // The decider knows whose time comes next.
-                Standing::Next(_) if matches!(campaign.schedule, Schedule::OwnTime(_)) => decider.next_on_calendar(id, now),
+                Standing::Next(_) if matches!(campaign.schedule, Schedule::OwnTime(_)) => {
+                    decider.next_on_calendar(id, now)
+                }
                 Standing::Next(at) => Some(at),
                 Standing::Over => None,
                 Standing::Triggered => wait_ends,
@@ -140,11 +164,20 @@ pub fn run(
             waits,
             runs,
             missed,
-            stopped: carry.stopped().get(name).or_else(|| carry.held(name)).cloned(),
+            stopped: carry
+                .stopped()
+                .get(name)
+                .or_else(|| carry.held(name))
+                .cloned(),
         });
     }
     let rehearsal = rehearsal && !project.config.accounts.is_empty();
-    Ok(Report { campaigns: ended, interrupted: last.interrupted || world.stopping(), unknown, rehearsal })
+    Ok(Report {
+        campaigns: ended,
+        interrupted: last.interrupted || world.stopping(),
+        unknown,
+        rehearsal,
+    })
 }
 
 /// Hands over what may be by then, and sets the timers of what comes after it.
@@ -180,20 +213,40 @@ struct Imported {
 
 impl Imported {
     /// A campaign sees the events since it became live, each once.
-    fn load(project: &Project, data: &Data, until: Instant, ledger: &Ledger) -> Result<Self, Failure> {
+    fn load(
+        project: &Project,
+        data: &Data,
+        until: Instant,
+        ledger: &Ledger,
+    ) -> Result<Self, Failure> {
         let program = &project.program;
         let mut seen = BTreeMap::new();
         let mut kinds = BTreeSet::new();
         for id in project.campaigns() {
             let campaign = program.campaign(id);
-            let Some(event) = super::decider::awaited(campaign) else { continue };
+            let Some(event) = super::decider::awaited(campaign) else {
+                continue;
+            };
             let name = &campaign.declared.name;
-            let before = ledger.live(name)?.since.map(|since| Instant(since.0.saturating_sub(1)));
-            seen.insert(id, ledger.fed(&store_events::source(name))?.map(Instant).or(before).unwrap_or(data.now));
+            let before = ledger
+                .live(name)?
+                .since
+                .map(|since| Instant(since.0.saturating_sub(1)));
+            seen.insert(
+                id,
+                ledger
+                    .fed(&store_events::source(name))?
+                    .map(Instant)
+                    .or(before)
+                    .unwrap_or(data.now),
+            );
             kinds.insert(event);
         }
         let after = seen.values().min().copied().unwrap_or(until);
-        Ok(Imported { ahead: store_events::between(program, &data.snapshot, &kinds, after, until)?.into(), seen })
+        Ok(Imported {
+            ahead: store_events::between(program, &data.snapshot, &kinds, after, until)?.into(),
+            seen,
+        })
     }
 
     fn next(&self) -> Option<Instant> {
@@ -201,7 +254,13 @@ impl Imported {
     }
 
     /// Lets the events up to an instant arrive.
-    fn arrive(&mut self, at: Instant, decider: &mut Decider, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
+    fn arrive(
+        &mut self,
+        at: Instant,
+        decider: &mut Decider,
+        now: Instant,
+        ledger: &mut Writer,
+    ) -> Result<Done, Failure> {
         let mut done = Done::default();
         while self.next().is_some_and(|next| next <= at) {
             // All of one instant go together, so that no place between them has to be kept.
@@ -212,17 +271,31 @@ impl Imported {
                 }
                 some.extend(self.ahead.pop_front());
             }
-            let Some(through) = some.last().map(|a| a.at) else { break };
+            let Some(through) = some.last().map(|a| a.at) else {
+                break;
+            };
             let program = &decider.project().clone().program;
-            let fed = self.seen.keys().map(|id| (store_events::source(&program.campaign(*id).declared.name), through.0)).collect();
-            let skip = |id: CampaignId, one: &Arrived| self.seen.get(&id).is_some_and(|seen| one.at <= *seen);
+            let fed = self
+                .seen
+                .keys()
+                .map(|id| {
+                    (
+                        store_events::source(&program.campaign(*id).declared.name),
+                        through.0,
+                    )
+                })
+                .collect();
+            let skip = |id: CampaignId, one: &Arrived| {
+                self.seen.get(&id).is_some_and(|seen| one.at <= *seen)
+            };
             done.and(decider.arrive(&some, fed, &skip, now, ledger)?);
         }
         Ok(done)
     }
 }
 
-/// Makes campaigns live: the instant of a one-off campaign is fixed the first time, and never computed again.
+/// Makes campaigns live: the instant of a one-off campaign is fixed the first time, and never
+/// computed again.
 ///
 /// # Errors
 /// A ledger that cannot be written.
@@ -235,8 +308,11 @@ pub fn make_live(
 ) -> Result<crate::deliver::ledger::Applied, Failure> {
     let zone = project.program.policy.zone;
     let digest = project.digest();
-    let sources: Vec<(String, String)> =
-        project.sources.iter().map(|(_, f)| (f.path.to_string_lossy().into_owned(), f.text.clone())).collect();
+    let sources: Vec<(String, String)> = project
+        .sources
+        .iter()
+        .map(|(_, f)| (f.path.to_string_lossy().into_owned(), f.text.clone()))
+        .collect();
     let live: Vec<LiveCampaign> = campaigns
         .iter()
         .map(|id| project.program.campaign(*id))
@@ -244,10 +320,24 @@ pub fn make_live(
             name: &c.declared.name,
             fixed: match &c.schedule {
                 Schedule::Once(once) => Some(calendar::fix_once(*once, zone, now)),
-                Schedule::OwnTime(OwnTime { days: OwnDays::Once, .. }) => Some(now),
-                Schedule::OwnTime(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::Trigger(_) => None,
+                Schedule::OwnTime(OwnTime {
+                    days: OwnDays::Once,
+                    ..
+                }) => Some(now),
+                Schedule::OwnTime(_)
+                | Schedule::Every(_)
+                | Schedule::Dated(_)
+                | Schedule::Trigger(_) => None,
             },
         })
         .collect();
-    Ok(ledger.make_live(&LiveProgram { digest: &digest, sources: &sources, campaigns: &live, plan }, now)?)
+    Ok(ledger.make_live(
+        &LiveProgram {
+            digest: &digest,
+            sources: &sources,
+            campaigns: &live,
+            plan,
+        },
+        now,
+    )?)
 }

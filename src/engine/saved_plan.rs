@@ -1,5 +1,5 @@
-//! `plan -o FILE` and `apply FILE`: a plan as a file that pins what it was made from, is used once, and is refused when the audience has
-//! drifted.
+//! `plan -o FILE` and `apply FILE`: a plan as a file that pins what it was made from, is used once,
+//! and is refused when the audience has drifted.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,17 +46,29 @@ pub struct SavedCampaign {
     pub due: Option<String>,
     pub matched: usize,
     pub messages: usize,
-    /// The matched users as a bit set in hexadecimal, user 0 in the lowest bit of the first digit pair.
+    /// The matched users as a bit set in hexadecimal, user 0 in the lowest bit of the first digit
+    /// pair.
     pub audience: String,
 }
 
 impl SavedPlan {
-    pub fn of(plan: &Plan, project: &Project, path: &Path, snapshot: &Snapshot, world: &dyn World) -> Self {
+    pub fn of(
+        plan: &Plan,
+        project: &Project,
+        path: &Path,
+        snapshot: &Snapshot,
+        world: &dyn World,
+    ) -> Self {
         let zone = project.program.policy.zone;
         let campaigns = plan.campaigns.iter().map(|planned| {
             let audience = planned.decision.as_ref().map(matched);
             SavedCampaign {
-                name: project.program.campaign(planned.campaign).declared.name.clone(),
+                name: project
+                    .program
+                    .campaign(planned.campaign)
+                    .declared
+                    .name
+                    .clone(),
                 due: match planned.standing {
                     Standing::Next(at) => Some(zone.show_rfc3339(at)),
                     Standing::Over | Standing::Triggered => None,
@@ -85,8 +97,14 @@ impl SavedPlan {
         let text = std::fs::read_to_string(file).map_err(|e| Failure::io(file, &e))?;
         let shown = file.display();
         let plan: SavedPlan = serde_json::from_str(&text).map_err(|e| {
-            Failure::new(msg!("`{shown}` is not a plan: {e}", "`{shown}` 不是计划文件：{e}"))
-                .help(msg!("`tagcast plan -o FILE` writes one", "请用 `tagcast plan -o 文件` 生成"))
+            Failure::new(msg!(
+                "`{shown}` is not a plan: {e}",
+                "`{shown}` 不是计划文件：{e}"
+            ))
+            .help(msg!(
+                "`tagcast plan -o FILE` writes one",
+                "请用 `tagcast plan -o 文件` 生成"
+            ))
         })?;
         if plan.version != VERSION {
             let version = plan.version;
@@ -101,7 +119,8 @@ impl SavedPlan {
     /// Makes exactly this plan live. `again` is the plan made now.
     ///
     /// # Errors
-    /// Refusals (exit code 1): the program changed, the plan expired or was used, an audience drifted by more than `max_drift` percent.
+    /// Refusals (exit code 1): the program changed, the plan expired or was used, an audience
+    /// drifted by more than `max_drift` percent.
     pub fn apply(
         &self,
         again: &Plan,
@@ -113,19 +132,41 @@ impl SavedPlan {
     ) -> Result<Vec<CampaignId>, Failure> {
         let zone = project.program.policy.zone;
         if project.digest() != self.program {
-            return Err(Failure::refused(msg!("the program has changed since it was planned", "程序在计划之后已被修改"))
-                .help(msg!("plan again: `tagcast plan -o FILE`", "请重新计划：`tagcast plan -o 文件`")));
+            return Err(Failure::refused(msg!(
+                "the program has changed since it was planned",
+                "程序在计划之后已被修改"
+            ))
+            .help(msg!(
+                "plan again: `tagcast plan -o FILE`",
+                "请重新计划：`tagcast plan -o 文件`"
+            )));
         }
-        if zone.parse_instant(&self.expires).is_none_or(|end| end < now) {
+        if zone
+            .parse_instant(&self.expires)
+            .is_none_or(|end| end < now)
+        {
             let at = &self.expires;
-            return Err(Failure::refused(msg!("the plan expired at {at}", "计划已于 {at} 过期"))
-                .help(msg!("plan again: `tagcast plan -o FILE`", "请重新计划：`tagcast plan -o 文件`")));
+            return Err(
+                Failure::refused(msg!("the plan expired at {at}", "计划已于 {at} 过期")).help(
+                    msg!(
+                        "plan again: `tagcast plan -o FILE`",
+                        "请重新计划：`tagcast plan -o 文件`"
+                    ),
+                ),
+            );
         }
         let mut ids = Vec::new();
         for saved in &self.campaigns {
             let name = &saved.name;
-            let Some(planned) = again.campaigns.iter().find(|p| project.program.campaign(p.campaign).declared.name == *name) else {
-                return Err(Failure::refused(msg!("the program has no campaign `{name}` any more", "程序中已没有活动 `{name}`")));
+            let Some(planned) = again
+                .campaigns
+                .iter()
+                .find(|p| project.program.campaign(p.campaign).declared.name == *name)
+            else {
+                return Err(Failure::refused(msg!(
+                    "the program has no campaign `{name}` any more",
+                    "程序中已没有活动 `{name}`"
+                )));
             };
             if planned.is_another_day(project, saved.due.as_deref()) {
                 // Other users' day: there is nothing to compare.
@@ -133,8 +174,12 @@ impl SavedPlan {
                 continue;
             }
             let today = planned.decision.as_ref().map(matched).unwrap_or_default();
-            let before = from_hex(&saved.audience, today.len())
-                .ok_or_else(|| Failure::new(msg!("the plan's audience of `{name}` cannot be read", "无法读取计划中 `{name}` 的人群")))?;
+            let before = from_hex(&saved.audience, today.len()).ok_or_else(|| {
+                Failure::new(msg!(
+                    "the plan's audience of `{name}` cannot be read",
+                    "无法读取计划中 `{name}` 的人群"
+                ))
+            })?;
             let moved = before.minus(&today).count() + today.minus(&before).count();
             let drift = 100.0 * moved as f64 / before.count().max(1) as f64;
             if drift > max_drift {
@@ -162,13 +207,24 @@ impl SavedPlan {
 }
 
 fn to_hex(users: &Bitmap) -> String {
-    users.words().iter().flat_map(|w| w.to_le_bytes()).map(|b| format!("{b:02x}")).collect()
+    users
+        .words()
+        .iter()
+        .flat_map(|w| w.to_le_bytes())
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 fn from_hex(text: &str, users: usize) -> Option<Bitmap> {
-    let bytes: Option<Vec<u8>> =
-        text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
-    let words: Vec<u64> = bytes?.chunks(8).map(|c| c.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b))).collect();
+    let bytes: Option<Vec<u8>> = text
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    let words: Vec<u64> = bytes?
+        .chunks(8)
+        .map(|c| c.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b)))
+        .collect();
     // Users can only have become more since.
     let len = users.max(words.len() * 64);
     Some(Bitmap::from_words(words, len))

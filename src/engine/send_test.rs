@@ -46,19 +46,34 @@ pub struct Sent {
 /// Sends it, recorded in the ledger as a test: outside runs and caps.
 ///
 /// # Errors
-/// A campaign, channel or user that is not there, a value that is missing, a ledger that cannot be written.
-pub fn send_test(project: &Project, data: &Data, store: &Path, wanted: &Wanted, world: &Arc<dyn World>) -> Result<Sent, Failure> {
+/// A campaign, channel or user that is not there, a value that is missing, a ledger that cannot be
+/// written.
+pub fn send_test(
+    project: &Project,
+    data: &Data,
+    store: &Path,
+    wanted: &Wanted,
+    world: &Arc<dyn World>,
+) -> Result<Sent, Failure> {
     let program = &project.program;
     let campaign = program.campaign(wanted.campaign);
     let name = &campaign.declared.name;
     let all = sends(campaign);
-    let chosen =
-        all.iter().find(|(step, arm, _)| step.as_deref() == wanted.step && wanted.arm.is_none_or(|wanted| arm.as_deref() == Some(wanted)));
+    let chosen = all.iter().find(|(step, arm, _)| {
+        step.as_deref() == wanted.step
+            && wanted
+                .arm
+                .is_none_or(|wanted| arm.as_deref() == Some(wanted))
+    });
     let Some((step, arm, send)) = chosen else {
         let there: Vec<String> = all
             .iter()
             .map(|(step, arm, _)| {
-                format!("{}{}", step.as_deref().unwrap_or(name), arm.as_ref().map_or(String::new(), |a| format!(" / {a}")))
+                format!(
+                    "{}{}",
+                    step.as_deref().unwrap_or(name),
+                    arm.as_ref().map_or(String::new(), |a| format!(" / {a}"))
+                )
             })
             .collect();
         let there = there.join(", ");
@@ -71,7 +86,11 @@ pub fn send_test(project: &Project, data: &Data, store: &Path, wanted: &Wanted, 
     let user = data.snapshot.user_no(wanted.to);
     let scope = data.scope(program);
     let mut reached = None;
-    for route in via.routes.iter().filter(|r| wanted.via.is_none_or(|wanted| r.channel.to_string() == wanted)) {
+    for route in via.routes.iter().filter(|r| {
+        wanted
+            .via
+            .is_none_or(|wanted| r.channel.to_string() == wanted)
+    }) {
         let address = match user {
             Some(user) => address_of(&scope, route.address, user).map_err(Failure::from)?,
             None => Some(wanted.to.into()),
@@ -90,9 +109,14 @@ pub fn send_test(project: &Project, data: &Data, store: &Path, wanted: &Wanted, 
     let content = content(data, project, send, user)?;
     let mut console = console(project, store, world)?;
     if let Some(user) = user
-        && console.opted_out(data.snapshot.user_count())?.contains(user)
+        && console
+            .opted_out(data.snapshot.user_count())?
+            .contains(user)
     {
-        return Err(Failure::refused(msg!("this user wants no messages", "该用户已退订")));
+        return Err(Failure::refused(msg!(
+            "this user wants no messages",
+            "该用户已退订"
+        )));
     }
     let channels = binding::channels(project, store, world)?;
     let now = world.now();
@@ -120,8 +144,13 @@ pub fn send_test(project: &Project, data: &Data, store: &Path, wanted: &Wanted, 
     };
     let reply = channels.of(&channel).send_test(&batch);
     let verdict = match reply.answer {
-        Answer::Taken(mut verdicts) => verdicts.pop().unwrap_or_else(|| Verdict::Unknown { reason: "no answer".into() }),
-        Answer::Refused { reason } => Verdict::Refused { reason, because: crate::deliver::channel::Refusal::Message },
+        Answer::Taken(mut verdicts) => verdicts.pop().unwrap_or_else(|| Verdict::Unknown {
+            reason: "no answer".into(),
+        }),
+        Answer::Refused { reason } => Verdict::Refused {
+            reason,
+            because: crate::deliver::channel::Refusal::Message,
+        },
         Answer::Unknown { reason } => Verdict::Unknown { reason },
         Answer::NotSent { reason } => Verdict::NotSent { reason },
     };
@@ -131,11 +160,22 @@ pub fn send_test(project: &Project, data: &Data, store: &Path, wanted: &Wanted, 
         Then::Wait { why, .. } | Then::Stop { why } => Some(why),
     };
     let sandbox = !project.config.accounts.contains_key(&channel.account);
-    Ok(Sent { channel, sandbox, state, reason: verdict.reason().map(str::to_string), why })
+    Ok(Sent {
+        channel,
+        sandbox,
+        state,
+        reason: verdict.reason().map(str::to_string),
+        why,
+    })
 }
 
 /// The user's message; of an address that is no user's, the longest.
-fn content(data: &Data, project: &Project, send: &Send, user: Option<UserNo>) -> Result<Arc<Rendered>, Failure> {
+fn content(
+    data: &Data,
+    project: &Project,
+    send: &Send,
+    user: Option<UserNo>,
+) -> Result<Arc<Rendered>, Failure> {
     let scope = data.scope(&project.program);
     let template = project.program.template(send.template);
     let found = match user {
@@ -143,13 +183,28 @@ fn content(data: &Data, project: &Project, send: &Send, user: Option<UserNo>) ->
         None => {
             let users = Bitmap::all(data.snapshot.user_count());
             let texts = render(&scope, template, &users).map_err(Failure::from)?.all;
-            let length = |m: &Rendered| m.parts.iter().map(|(_, text)| text.chars().count()).sum::<usize>();
-            texts.into_iter().max_by(|a, b| length(a).cmp(&length(b)).then_with(|| b.parts.cmp(&a.parts)))
+            let length = |m: &Rendered| {
+                m.parts
+                    .iter()
+                    .map(|(_, text)| text.chars().count())
+                    .sum::<usize>()
+            };
+            texts.into_iter().max_by(|a, b| {
+                length(a)
+                    .cmp(&length(b))
+                    .then_with(|| b.parts.cmp(&a.parts))
+            })
         }
     };
     found.ok_or_else(|| {
-        Failure::refused(msg!("a value in the message is missing, so it cannot be sent", "消息中有值缺失，无法发送"))
-            .help(msg!("`tagcast preview` shows which", "`tagcast preview` 会显示是哪一个"))
+        Failure::refused(msg!(
+            "a value in the message is missing, so it cannot be sent",
+            "消息中有值缺失，无法发送"
+        ))
+        .help(msg!(
+            "`tagcast preview` shows which",
+            "`tagcast preview` 会显示是哪一个"
+        ))
     })
 }
 
@@ -160,6 +215,10 @@ fn console(project: &Project, store: &Path, world: &Arc<dyn World>) -> Result<Co
         return Ok(console);
     }
     drop(Ledger::open(&path, world.clone())?);
-    Console::open(&path, world.clone())?
-        .ok_or_else(|| Failure::new(msg!("the ledger that was just made is not there", "刚创建的账本不存在")))
+    Console::open(&path, world.clone())?.ok_or_else(|| {
+        Failure::new(msg!(
+            "the ledger that was just made is not there",
+            "刚创建的账本不存在"
+        ))
+    })
 }

@@ -1,4 +1,5 @@
-//! How things stand: what is held back, what is open and until when, what nobody knows, and what is promised.
+//! How things stand: what is held back, what is open and until when, what nobody knows, and what is
+//! promised.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +12,9 @@ use super::{Failure, Project};
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Elapsed, Instant, Zone};
 use crate::decide::load::{Load, about};
-use crate::deliver::ledger::{Backlog, Hold, Ledger, Limit, Mailbox, Missed, Place, RunReport, Scope, State, Stuck, Trouble};
+use crate::deliver::ledger::{
+    Backlog, Hold, Ledger, Limit, Mailbox, Missed, Place, RunReport, Scope, State, Stuck, Trouble,
+};
 use crate::deliver::quota;
 use crate::diag::Lang;
 use crate::program::pack;
@@ -35,7 +38,8 @@ pub struct Status {
     /// Those that are not finished, and the latest of each campaign.
     pub runs: Vec<RunReport>,
     pub unknown: Vec<Stuck>,
-    /// Channels whose platform is asked what became of messages: of how many lists, and when the next time.
+    /// Channels whose platform is asked what became of messages: of how many lists, and when the
+    /// next time.
     pub asks: BTreeMap<String, (usize, Instant)>,
     /// What platforms keep until it is fetched, and how far it has been.
     pub mailboxes: Vec<Mailbox>,
@@ -53,7 +57,8 @@ pub struct Standings {
     pub held_up: Vec<HeldUp>,
 }
 
-/// Planned messages of a campaign that cannot be handed over, as the process says that found it out.
+/// Planned messages of a campaign that cannot be handed over, as the process says that found it
+/// out.
 pub struct HeldUp {
     pub trouble: Trouble,
     pub since: Instant,
@@ -69,27 +74,50 @@ pub struct Work {
 }
 
 impl Status {
-    /// `None` when nothing was ever planned. The project, where it loads, says when campaigns are due next.
+    /// `None` when nothing was ever planned. The project, where it loads, says when campaigns are
+    /// due next.
     ///
     /// # Errors
     /// A ledger that cannot be read.
-    pub fn read(ledger: &Place, project: Option<&Project>, now: Instant) -> Result<Option<Status>, Failure> {
-        let Some(ledger) = Ledger::open_existing(ledger)? else { return Ok(None) };
+    pub fn read(
+        ledger: &Place,
+        project: Option<&Project>,
+        now: Instant,
+    ) -> Result<Option<Status>, Failure> {
+        let Some(ledger) = Ledger::open_existing(ledger)? else {
+            return Ok(None);
+        };
         let troubles = ledger.troubles()?;
-        let planned = if troubles.is_empty() { Vec::new() } else { ledger.planned()? };
+        let planned = if troubles.is_empty() {
+            Vec::new()
+        } else {
+            ledger.planned()?
+        };
         let mut campaigns = Vec::new();
         for name in ledger.campaigns()? {
             let place = position(&ledger, &name)?;
             let known = project.and_then(|p| Some((p, p.program.campaign_named(&name)?)));
-            let next = known.and_then(|(p, id)| match agenda::standing(&p.program, p.program.campaign(id), place, now) {
-                // Any minute, if it is anybody's.
-                Standing::Next(_) if matches!(p.program.campaign(id).schedule, Schedule::OwnTime(_)) => None,
-                Standing::Next(at) => Some(at),
-                Standing::Over | Standing::Triggered => None,
+            let next = known.and_then(|(p, id)| {
+                match agenda::standing(&p.program, p.program.campaign(id), place, now) {
+                    // Any minute, if it is anybody's.
+                    Standing::Next(_)
+                        if matches!(p.program.campaign(id).schedule, Schedule::OwnTime(_)) =>
+                    {
+                        None
+                    }
+                    Standing::Next(at) => Some(at),
+                    Standing::Over | Standing::Triggered => None,
+                }
             });
             let (waits, ends) = ledger.waits(&name)?;
             let held_up = held_up(&name, &troubles, &planned);
-            campaigns.push(Standings { live: place.live_since.is_some(), next: next.or(ends), waits, held_up, name });
+            campaigns.push(Standings {
+                live: place.live_since.is_some(),
+                next: next.or(ends),
+                waits,
+                held_up,
+                name,
+            });
         }
         let mut runs = Vec::new();
         for run in ledger.latest_runs()? {
@@ -99,11 +127,18 @@ impl Status {
         for backlog in ledger.backlog()? {
             let endpoint = pack::endpoint(&backlog.channel.platform, &backlog.channel.endpoint);
             let mut quotas = Vec::new();
-            for limit in endpoint.map(|e| quota::limits(e, &backlog.channel, now)).unwrap_or_default() {
+            for limit in endpoint
+                .map(|e| quota::limits(e, &backlog.channel, now))
+                .unwrap_or_default()
+            {
                 let used = ledger.used(&limit)?;
                 quotas.push((limit, used));
             }
-            channels.push(Work { load: Load::of(&backlog.channel, &backlog.segments, None), quotas, backlog });
+            channels.push(Work {
+                load: Load::of(&backlog.channel, &backlog.segments, None),
+                quotas,
+                backlog,
+            });
         }
         let at_work = ledger.is_at_work()?;
         let mut unknown = ledger.stuck()?;
@@ -124,10 +159,15 @@ impl Status {
         }))
     }
 
-    /// Whether a person has something to do: settle what nobody knows, put an account right, or see to an old copy.
+    /// Whether a person has something to do: settle what nobody knows, put an account right, or see
+    /// to an old copy.
     pub fn needs_a_person(&self) -> bool {
         let held_up = self.campaigns.iter().flat_map(|campaign| &campaign.held_up);
-        self.fenced || !self.unknown.is_empty() || held_up.into_iter().any(|held_up| held_up.trouble.needs_a_person)
+        self.fenced
+            || !self.unknown.is_empty()
+            || held_up
+                .into_iter()
+                .any(|held_up| held_up.trouble.needs_a_person)
     }
 
     pub fn json(&self) -> Value {
@@ -192,7 +232,11 @@ impl Status {
             }
         );
         for hold in &self.holds {
-            let (what, by, at) = (scope_text(&hold.scope, zh), &hold.who, self.zone.show(hold.at));
+            let (what, by, at) = (
+                scope_text(&hold.scope, zh),
+                &hold.who,
+                self.zone.show(hold.at),
+            );
             let _ = writeln!(
                 out,
                 "{}",
@@ -214,25 +258,40 @@ impl Status {
                 if zh {
                     format!("将向 {channel} 查询 {lists} 次发送的结果，下次查询：{next}")
                 } else {
-                    format!("{channel} is asked what became of {}, next at {next}", count_of(*lists, "list"))
+                    format!(
+                        "{channel} is asked what became of {}, next at {next}",
+                        count_of(*lists, "list")
+                    )
                 }
             );
         }
-        for Mailbox { account, read_at, .. } in &self.mailboxes {
+        for Mailbox {
+            account, read_at, ..
+        } in &self.mailboxes
+        {
             let until = read_at.map(|at| self.zone.show(at));
             let _ = writeln!(
                 out,
                 "\n{}",
                 match (until, zh) {
-                    (Some(until), false) => format!("what users of {account} write is known up to {until}"),
+                    (Some(until), false) =>
+                        format!("what users of {account} write is known up to {until}"),
                     (Some(until), true) => format!("{account} 用户的来信已读取至 {until}"),
-                    (None, false) => format!("what users of {account} write is being read for the first time"),
+                    (None, false) =>
+                        format!("what users of {account} write is being read for the first time"),
                     (None, true) => format!("正在首次读取 {account} 用户的来信"),
                 }
             );
         }
         if !self.unknown.is_empty() {
-            let _ = writeln!(out, "\n{}", word("unknown: handed over or not, nobody knows", "未知：是否已发送无人知晓"));
+            let _ = writeln!(
+                out,
+                "\n{}",
+                word(
+                    "unknown: handed over or not, nobody knows",
+                    "未知：是否已发送无人知晓"
+                )
+            );
             for stuck in &self.unknown {
                 let _ = writeln!(out, "{}", unknown_line(stuck, self.zone, zh));
             }
@@ -254,18 +313,38 @@ impl Status {
             let _ = writeln!(out, "\n{}", campaign.name);
             if let Some(at) = campaign.next {
                 let at = self.zone.show(at);
-                let _ = writeln!(out, "  {}", if zh { format!("下次到期：{at}") } else { format!("due next: {at}") });
+                let _ = writeln!(
+                    out,
+                    "  {}",
+                    if zh {
+                        format!("下次到期：{at}")
+                    } else {
+                        format!("due next: {at}")
+                    }
+                );
             }
             if campaign.waits > 0 {
                 let n = group_digits(campaign.waits.unsigned_abs());
-                let _ = writeln!(out, "  {}", if zh { format!("等待中的用户：{n}") } else { format!("users it waits for: {n}") });
+                let _ = writeln!(
+                    out,
+                    "  {}",
+                    if zh {
+                        format!("等待中的用户：{n}")
+                    } else {
+                        format!("users it waits for: {n}")
+                    }
+                );
             }
             for held_up in &campaign.held_up {
                 let _ = writeln!(out, "  {}", self.held_up_line(held_up, zh));
             }
             for run in self.runs.iter().filter(|r| r.campaign == campaign.name) {
                 let (number, due) = (run.run.0, self.zone.show(run.due_at));
-                let step = if run.step == 0 { String::new() } else { format!(" {}", run.name) };
+                let step = if run.step == 0 {
+                    String::new()
+                } else {
+                    format!(" {}", run.name)
+                };
                 let open = match (run.finished_at.is_some(), zh) {
                     (true, false) => "finished",
                     (false, false) => "open",
@@ -276,46 +355,88 @@ impl Status {
                 let states = State::ALL
                     .into_iter()
                     .filter_map(|state| Some((state, run.in_state(state))).filter(|(_, n)| *n > 0))
-                    .map(|(state, n)| format!("{} {}", group_digits(n.unsigned_abs()), state.name()));
+                    .map(|(state, n)| {
+                        format!("{} {}", group_digits(n.unsigned_abs()), state.name())
+                    });
                 let states = states.collect::<Vec<_>>().join(", ");
                 let _ = writeln!(
                     out,
                     "  {}",
                     if zh {
-                        format!("运行 {number}{step}，{due} 到期：{open}；{planned} 条消息：{states}")
+                        format!(
+                            "运行 {number}{step}，{due} 到期：{open}；{planned} 条消息：{states}"
+                        )
                     } else {
-                        format!("run {number}{step}, due {due}: {open}; {}: {states}", count_of(run.planned, "message"))
+                        format!(
+                            "run {number}{step}, due {due}: {open}; {}: {states}",
+                            count_of(run.planned, "message")
+                        )
                     }
                 );
             }
             for missed in self.missed.iter().filter(|m| m.campaign == campaign.name) {
                 let due = self.zone.show(missed.due);
-                let _ = writeln!(out, "  {}", if zh { format!("错过了 {due}") } else { format!("missed {due}") });
+                let _ = writeln!(
+                    out,
+                    "  {}",
+                    if zh {
+                        format!("错过了 {due}")
+                    } else {
+                        format!("missed {due}")
+                    }
+                );
             }
         }
     }
 
     fn held_up_line(&self, held_up: &HeldUp, zh: bool) -> String {
-        let HeldUp { trouble, since, messages } = held_up;
-        let (n, since) = (group_digits(messages.unsigned_abs()), self.zone.show(*since));
-        let again = match trouble.until.filter(|_| trouble.needs_a_person).map(|until| self.zone.show(until)) {
+        let HeldUp {
+            trouble,
+            since,
+            messages,
+        } = held_up;
+        let (n, since) = (
+            group_digits(messages.unsigned_abs()),
+            self.zone.show(*since),
+        );
+        let again = match trouble
+            .until
+            .filter(|_| trouble.needs_a_person)
+            .map(|until| self.zone.show(until))
+        {
             None => String::new(),
             Some(_) if !self.at_work && zh => "；改正后请重新运行".into(),
             Some(_) if !self.at_work => "; run again when it is put right".into(),
             Some(until) if zh => format!("；改正后由服务自动继续，最迟 {until} 重试"),
-            Some(until) => format!("; a service goes on when the settings change, and tries again at {until}"),
+            Some(until) => {
+                format!("; a service goes on when the settings change, and tries again at {until}")
+            }
         };
         match (zh, messages) {
             (true, _) => format!("{n} 条消息自 {since} 起等待：{}{again}", trouble.why.zh),
-            (false, 1) => format!("1 message has been waiting since {since}: {}{again}", trouble.why.en),
-            (false, _) => format!("{n} messages have been waiting since {since}: {}{again}", trouble.why.en),
+            (false, 1) => format!(
+                "1 message has been waiting since {since}: {}{again}",
+                trouble.why.en
+            ),
+            (false, _) => format!(
+                "{n} messages have been waiting since {since}: {}{again}",
+                trouble.why.en
+            ),
         }
     }
 
     fn show_channels(&self, out: &mut String, zh: bool) {
         for work in &self.channels {
-            let Work { backlog, load, quotas } = work;
-            let (channel, n, calls) = (&backlog.channel, group_digits(backlog.messages() as u64), group_digits(load.calls));
+            let Work {
+                backlog,
+                load,
+                quotas,
+            } = work;
+            let (channel, n, calls) = (
+                &backlog.channel,
+                group_digits(backlog.messages() as u64),
+                group_digits(load.calls),
+            );
             let takes = about(load.takes, zh);
             let _ = writeln!(
                 out,
@@ -323,12 +444,20 @@ impl Status {
                 if zh {
                     format!("{channel}：还有 {n} 条消息，{calls} 次调用，按其限额约需 {takes}")
                 } else {
-                    let (messages, calls) = (count_of(backlog.messages(), "message"), count_of(load.calls, "call"));
+                    let (messages, calls) = (
+                        count_of(backlog.messages(), "message"),
+                        count_of(load.calls, "call"),
+                    );
                     format!("{channel}: {messages} left, {calls}, about {takes} under its limits")
                 }
             );
             for (limit, used) in quotas {
-                let (holder, most, left, ends) = (&limit.holder, limit.most, (limit.most - used).max(0), self.zone.show(limit.ends));
+                let (holder, most, left, ends) = (
+                    &limit.holder,
+                    limit.most,
+                    (limit.most - used).max(0),
+                    self.zone.show(limit.ends),
+                );
                 let _ = writeln!(
                     out,
                     "  {}",
@@ -355,10 +484,20 @@ fn scope_text(scope: &Scope, zh: bool) -> String {
 }
 
 /// What keeps messages of a campaign, and how many.
-fn held_up(campaign: &str, troubles: &[(Trouble, Instant)], planned: &[(String, Channel, i64)]) -> Vec<HeldUp> {
+fn held_up(
+    campaign: &str,
+    troubles: &[(Trouble, Instant)],
+    planned: &[(String, Channel, i64)],
+) -> Vec<HeldUp> {
     let held_up = troubles.iter().map(|(trouble, since)| {
-        let kept = planned.iter().filter(|(of, channel, _)| of == campaign && trouble.concerns(campaign, channel));
-        HeldUp { trouble: trouble.clone(), since: *since, messages: kept.map(|(_, _, n)| n).sum() }
+        let kept = planned
+            .iter()
+            .filter(|(of, channel, _)| of == campaign && trouble.concerns(campaign, channel));
+        HeldUp {
+            trouble: trouble.clone(),
+            since: *since,
+            messages: kept.map(|(_, _, n)| n).sum(),
+        }
     });
     held_up.filter(|held_up| held_up.messages > 0).collect()
 }
@@ -367,21 +506,36 @@ fn held_up(campaign: &str, troubles: &[(Trouble, Instant)], planned: &[(String, 
 fn asks(ledger: &Ledger) -> Result<BTreeMap<String, (usize, Instant)>, Failure> {
     let mut asks = BTreeMap::new();
     for ask in ledger.asks()? {
-        asks.entry(ask.channel.to_string()).or_insert((0, ask.due)).0 += 1;
+        asks.entry(ask.channel.to_string())
+            .or_insert((0, ask.due))
+            .0 += 1;
     }
     Ok(asks)
 }
 
 /// A hand-over that nobody knows about, on one line.
 pub fn unknown_line(stuck: &Stuck, zone: Zone, zh: bool) -> String {
-    let Stuck { batch, run, campaign, channel, messages, claimed_at, in_flight: _, reason } = stuck;
+    let Stuck {
+        batch,
+        run,
+        campaign,
+        channel,
+        messages,
+        claimed_at,
+        in_flight: _,
+        reason,
+    } = stuck;
     let (run, at) = (run.0, zone.show(*claimed_at));
     let reason = reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
     if zh {
-        format!("  编号 {batch}：{campaign}（运行 {run}）经 {channel} 的 {messages} 条消息，{at} 交出{reason}")
+        format!(
+            "  编号 {batch}：{campaign}（运行 {run}）经 {channel} 的 {messages} 条消息，{at} 交出{reason}"
+        )
     } else {
         let messages = count_of(*messages, "message");
-        format!("  number {batch}: {messages} of {campaign} (run {run}) by {channel}, handed over at {at}{reason}")
+        format!(
+            "  number {batch}: {messages} of {campaign} (run {run}) by {channel}, handed over at {at}{reason}"
+        )
     }
 }
 

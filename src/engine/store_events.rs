@@ -1,5 +1,5 @@
-//! Events that were imported from files, as arrivals: what `run` lets campaigns wait after. An event that was given to the store twice is
-//! the same event: its id is made of what it says.
+//! Events that were imported from files, as arrivals: what `run` lets campaigns wait after. An
+//! event that was given to the store twice is the same event: its id is made of what it says.
 
 use std::collections::BTreeSet;
 
@@ -28,14 +28,24 @@ pub fn between(
     let mut out = Vec::new();
     for event in kinds {
         let schema = program.schema.event(*event);
-        let Some(table) = snapshot.event(&schema.name)? else { continue };
+        let Some(table) = snapshot.event(&schema.name)? else {
+            continue;
+        };
         let table = table.in_schema(schema)?;
         for user in table.users_with_events() {
             for row in table.rows_of(user) {
                 let at = table.at(row);
                 if after < at && at <= until {
-                    let values: Vec<Option<Value>> = (0..schema.fields.len()).map(|field| table.value(row, field)).collect();
-                    out.push(Arrived { id: id(schema, user.0, at, &values), event: *event, user, at, values });
+                    let values: Vec<Option<Value>> = (0..schema.fields.len())
+                        .map(|field| table.value(row, field))
+                        .collect();
+                    out.push(Arrived {
+                        id: id(schema, user.0, at, &values),
+                        event: *event,
+                        user,
+                        at,
+                        values,
+                    });
                 }
             }
         }
@@ -46,7 +56,12 @@ pub fn between(
 
 /// The same for the same event, whatever file it came from.
 fn id(schema: &EventSchema, user: u32, at: Instant, values: &[Option<Value>]) -> String {
-    let text = format!("{} {user} {} {}", schema.name, at.0, super::event_values::write(schema, values));
+    let text = format!(
+        "{} {user} {} {}",
+        schema.name,
+        at.0,
+        super::event_values::write(schema, values)
+    );
     let mut id = blake3::hash(text.as_bytes()).to_hex().to_string();
     id.truncate(32);
     id

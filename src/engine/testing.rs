@@ -1,5 +1,6 @@
-//! `test` blocks: users and events of the block as a store in memory, the clock from `now` to `until`, everything that is due carried out
-//! with the same deciding as a real run, triggers and follow-ups included; then the expectations.
+//! `test` blocks: users and events of the block as a store in memory, the clock from `now` to
+//! `until`, everything that is due carried out with the same deciding as a real run, triggers and
+//! follow-ups included; then the expectations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,13 +39,25 @@ pub struct Unmet {
 ///
 /// # Errors
 /// Data that does not fit the program, files that cannot be read.
-pub fn run_test(project: &Project, test: &Test, default_now: Instant, world: &Arc<dyn World>) -> Result<Vec<Unmet>, Failure> {
+pub fn run_test(
+    project: &Project,
+    test: &Test,
+    default_now: Instant,
+    world: &Arc<dyn World>,
+) -> Result<Vec<Unmet>, Failure> {
     let now = test.now.unwrap_or(default_now);
     let until = test.until.unwrap_or(now.plus(Elapsed::hours(24)));
     let snapshot = snapshot(&project.program, test, now);
-    let tables = Tables::load_leniently(&project.program, &project.folder, world.as_ref(), &snapshot, now)?;
+    let tables = Tables::load_leniently(
+        &project.program,
+        &project.folder,
+        world.as_ref(),
+        &snapshot,
+        now,
+    )?;
     // Words whose files are not there block nothing in a test.
-    let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref()).unwrap_or_default();
+    let words =
+        ForbiddenWords::load(&project.program, &project.folder, world.as_ref()).unwrap_or_default();
     let mut bench = Bench {
         project,
         program: &project.program,
@@ -52,7 +65,10 @@ pub fn run_test(project: &Project, test: &Test, default_now: Instant, world: &Ar
         snapshot,
         tables,
         words,
-        memory: Memory { sent: Vec::new(), zone: project.program.policy.zone },
+        memory: Memory {
+            sent: Vec::new(),
+            zone: project.program.policy.zone,
+        },
         decisions: Vec::new(),
         agenda: BTreeMap::new(),
         started: now,
@@ -72,15 +88,28 @@ pub fn run_test(project: &Project, test: &Test, default_now: Instant, world: &Ar
 fn snapshot(program: &Program, test: &Test, now: Instant) -> Snapshot {
     let mut builder = SnapshotBuilder::new();
     let users: Vec<UserNo> = test.users.iter().map(|u| builder.user(&u.name)).collect();
-    for (i, tag) in program.schema.tags.iter().enumerate().filter(|(_, t)| !t.derived) {
+    for (i, tag) in program
+        .schema
+        .tags
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| !t.derived)
+    {
         let value = |user: &crate::program::typed::TestUser| {
-            user.values.iter().rev().find(|(id, _)| id.index() == i).and_then(|(_, v)| v.clone()).map(|v| (v, Some(now)))
+            user.values
+                .iter()
+                .rev()
+                .find(|(id, _)| id.index() == i)
+                .and_then(|(_, v)| v.clone())
+                .map(|v| (v, Some(now)))
         };
         builder.tag_written(tag.clone(), test.users.iter().map(value).collect());
     }
     for (i, event) in program.schema.events.iter().enumerate() {
         let rows = test.events.iter().filter(|e| e.event.index() == i);
-        let rows = rows.filter_map(|e| Some((*users.get(e.user)?, e.at, e.values.clone()))).collect();
+        let rows = rows
+            .filter_map(|e| Some((*users.get(e.user)?, e.at, e.values.clone())))
+            .collect();
         builder.event(event.clone(), rows);
     }
     builder.build()
@@ -147,13 +176,17 @@ impl Bench<'_> {
                     }
                 }
                 Schedule::Every(every) => {
-                    for at in calendar::dues_between(every, zone, Instant(now.0.saturating_sub(1)), until).take(MAX_DUES) {
+                    for at in
+                        calendar::dues_between(every, zone, Instant(now.0.saturating_sub(1)), until)
+                            .take(MAX_DUES)
+                    {
                         self.put(at, Due::Campaign(id));
                     }
                 }
                 Schedule::Dated(of) => {
                     let next = |handled| dated::next_due(of.at, zone, handled, now);
-                    let days = std::iter::successors(next(None), |due| next(Some(*due))).take_while(|due| *due <= until);
+                    let days = std::iter::successors(next(None), |due| next(Some(*due)))
+                        .take_while(|due| *due <= until);
                     for at in days.take(MAX_DUES) {
                         self.put(at, Due::Campaign(id));
                     }
@@ -167,20 +200,32 @@ impl Bench<'_> {
     /// The next occasion of a campaign whose users have times of their own.
     fn put_next_minute(&mut self, id: CampaignId, after: Instant) {
         let program = self.program;
-        let live = Position { fixed: Some(self.started), handled: Some(after), live_since: Some(self.started) };
+        let live = Position {
+            fixed: Some(self.started),
+            handled: Some(after),
+            live_since: Some(self.started),
+        };
         let times = agenda::own_times(program, program.campaign(id), live, self.started);
         let most = self.started.plus(MOST_OWN_TIMES);
-        if let Some(next) = times.and_then(|(times, after)| times.next(after)).filter(|next| *next <= most) {
+        if let Some(next) = times
+            .and_then(|(times, after)| times.next(after))
+            .filter(|next| *next <= most)
+        {
             self.put(next, Due::Campaign(id));
         }
     }
 
     /// Waits of a trigger.
     fn arm(&mut self, id: CampaignId, campaign: &Campaign, trigger: &Trigger) {
-        let EventSource::Declared(kind) = trigger.event.source else { return };
+        let EventSource::Declared(kind) = trigger.event.source else {
+            return;
+        };
         let zone = self.zone();
-        let mut events: Vec<usize> =
-            (0..self.test.events.len()).filter(|i| self.test.events[*i].event == kind && self.test.events[*i].at >= self.started).collect();
+        let mut events: Vec<usize> = (0..self.test.events.len())
+            .filter(|i| {
+                self.test.events[*i].event == kind && self.test.events[*i].at >= self.started
+            })
+            .collect();
         events.sort_by_key(|i| self.test.events[*i].at);
         // The end of each user's last wait, and its place on the agenda.
         let mut pending: BTreeMap<usize, (Instant, u64)> = BTreeMap::new();
@@ -190,7 +235,13 @@ impl Bench<'_> {
                 continue;
             }
             let key = pending.get(&event.user).copied();
-            let due = match triggers::arming(campaign, trigger, zone, event.at, key.map(|(end, _)| end)) {
+            let due = match triggers::arming(
+                campaign,
+                trigger,
+                zone,
+                event.at,
+                key.map(|(end, _)| end),
+            ) {
                 Arming::Starts(due) => due,
                 Arming::Restarts(due) => {
                     key.map(|key| self.agenda.remove(&key));
@@ -198,7 +249,15 @@ impl Bench<'_> {
                 }
                 Arming::Ignored => continue,
             };
-            self.put(due, Due::Wait { campaign: id, user: event.user, event: i, armed: event.at });
+            self.put(
+                due,
+                Due::Wait {
+                    campaign: id,
+                    user: event.user,
+                    event: i,
+                    armed: event.at,
+                },
+            );
             pending.insert(event.user, (due, self.order));
         }
     }
@@ -216,33 +275,70 @@ impl Bench<'_> {
         trigger: Option<&'s [Option<Value>]>,
         outcomes: Option<&'s StepOutcomes>,
     ) -> Scope<'s> {
-        Scope { snapshot: &self.snapshot, program: self.program, tables: &self.tables, own, now, trigger, outcomes }
+        Scope {
+            snapshot: &self.snapshot,
+            program: self.program,
+            tables: &self.tables,
+            own,
+            now,
+            trigger,
+            outcomes,
+        }
     }
 
     fn carry_out(&mut self) -> Result<(), Failure> {
         while let Some((&(at, _), _)) = self.agenda.first_key_value() {
-            // Campaigns due at one instant compete for the same slots, so they are decided together.
+            // Campaigns due at one instant compete for the same slots, so they are decided
+            // together.
             let mut group = Vec::new();
             while let Some(entry) = self.agenda.first_entry().filter(|e| e.key().0 == at) {
                 match entry.remove() {
-                    Due::Campaign(id) if matches!(self.program.campaign(id).schedule, Schedule::OwnTime(_)) => {
+                    Due::Campaign(id)
+                        if matches!(self.program.campaign(id).schedule, Schedule::OwnTime(_)) =>
+                    {
                         self.put_next_minute(id, at);
                         let own = self.memory.log(at);
                         // Most minutes are nobody's.
-                        if !meant(&self.scope(at, &own, None, None), self.program.campaign(id), at)?.is_empty() {
+                        if !meant(
+                            &self.scope(at, &own, None, None),
+                            self.program.campaign(id),
+                            at,
+                        )?
+                        .is_empty()
+                        {
                             group.push(id);
                         }
                     }
                     Due::Campaign(id) => group.push(id),
-                    Due::Wait { campaign, user, event, armed } => self.wait_over(campaign, user, event, armed, at)?,
-                    Due::Step { campaign, step, users, handed_over } => self.step_due(campaign, step, &users, handed_over, at)?,
+                    Due::Wait {
+                        campaign,
+                        user,
+                        event,
+                        armed,
+                    } => self.wait_over(campaign, user, event, armed, at)?,
+                    Due::Step {
+                        campaign,
+                        step,
+                        users,
+                        handed_over,
+                    } => self.step_due(campaign, step, &users, handed_over, at)?,
                 }
             }
             if !group.is_empty() {
                 let own = self.memory.log(at);
                 let scope = self.scope(at, &own, None, None);
-                let inputs: Vec<DecideInput> =
-                    group.iter().map(|id| DecideInput::scheduled(*id, at, &scope, self.project.config.seed, &self.words)).collect();
+                let inputs: Vec<DecideInput> = group
+                    .iter()
+                    .map(|id| {
+                        DecideInput::scheduled(
+                            *id,
+                            at,
+                            &scope,
+                            self.project.config.seed,
+                            &self.words,
+                        )
+                    })
+                    .collect();
                 let decisions = decide_all(&inputs, &self.memory)?;
                 decisions.into_iter().for_each(|d| self.record(d, None));
             }
@@ -250,9 +346,18 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn wait_over(&mut self, id: CampaignId, user: usize, event: usize, armed: Instant, at: Instant) -> Result<(), Failure> {
+    fn wait_over(
+        &mut self,
+        id: CampaignId,
+        user: usize,
+        event: usize,
+        armed: Instant,
+        at: Instant,
+    ) -> Result<(), Failure> {
         let campaign = self.program.campaign(id);
-        let Schedule::Trigger(trigger) = &campaign.schedule else { return Ok(()) };
+        let Schedule::Trigger(trigger) = &campaign.schedule else {
+            return Ok(());
+        };
         let values = &self.test.events[event].values;
         let only = Bitmap::from_users(self.snapshot.user_count(), [UserNo(user as u32)]);
         let own = self.memory.log(at);
@@ -261,23 +366,48 @@ impl Bench<'_> {
             if triggers::came_meanwhile(&scope, trigger, armed, UserNo(user as u32))? {
                 return Ok(());
             }
-            let input = DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words).for_only(0, &only);
-            (decide_all(&[input], &self.memory)?, again_value(&scope, campaign))
+            let input =
+                DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words)
+                    .for_only(0, &only);
+            (
+                decide_all(&[input], &self.memory)?,
+                again_value(&scope, campaign),
+            )
         };
-        decision.into_iter().for_each(|d| self.record(d, again_value.clone()));
+        decision
+            .into_iter()
+            .for_each(|d| self.record(d, again_value.clone()));
         Ok(())
     }
 
-    fn step_due(&mut self, id: CampaignId, step: usize, users: &Bitmap, handed_over: Instant, at: Instant) -> Result<(), Failure> {
+    fn step_due(
+        &mut self,
+        id: CampaignId,
+        step: usize,
+        users: &Bitmap,
+        handed_over: Instant,
+        at: Instant,
+    ) -> Result<(), Failure> {
         let campaign = self.program.campaign(id);
         let own = self.memory.log(at);
         let from = campaign.steps.get(step - 1).map_or(0, |s| s.from);
         // Nobody tells a test of receipts; what it knows is whether the goal was reached.
-        let reached: Vec<_> = users.iter().map(|user| (user, [Receipt::Unknown; 7])).collect();
-        let outcomes = follow_ups::outcomes(&self.scope(at, &own, None, None), campaign, from, handed_over, &reached)?;
+        let reached: Vec<_> = users
+            .iter()
+            .map(|user| (user, [Receipt::Unknown; 7]))
+            .collect();
+        let outcomes = follow_ups::outcomes(
+            &self.scope(at, &own, None, None),
+            campaign,
+            from,
+            handed_over,
+            &reached,
+        )?;
         let decision = {
             let scope = self.scope(at, &own, None, Some(&outcomes));
-            let input = DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words).for_only(step, users);
+            let input =
+                DecideInput::scheduled(id, at, &scope, self.project.config.seed, &self.words)
+                    .for_only(step, users);
             decide_all(&[input], &self.memory)?
         };
         decision.into_iter().for_each(|d| self.record(d, None));
@@ -287,7 +417,11 @@ impl Bench<'_> {
     /// Keeps a decision, its messages, and the timers of the follow-ups that come after it.
     fn record(&mut self, decision: Decision, again_value: Option<String>) {
         let campaign = self.program.campaign(decision.campaign);
-        let step_name = decision.step.checked_sub(1).and_then(|i| campaign.steps.get(i)).map_or("start", |s| s.name.as_str());
+        let step_name = decision
+            .step
+            .checked_sub(1)
+            .and_then(|i| campaign.steps.get(i))
+            .map_or("start", |s| s.name.as_str());
         let mut reached = Bitmap::none(decision.users);
         let mut last = decision.due;
         for group in &decision.messages {
@@ -310,9 +444,22 @@ impl Bench<'_> {
             }
         }
         if !reached.is_empty() {
-            for (i, step) in campaign.steps.iter().enumerate().filter(|(_, s)| s.from == decision.step) {
+            for (i, step) in campaign
+                .steps
+                .iter()
+                .enumerate()
+                .filter(|(_, s)| s.from == decision.step)
+            {
                 let at = follow_ups::due(step, self.zone(), last);
-                self.put(at, Due::Step { campaign: decision.campaign, step: i + 1, users: reached.clone(), handed_over: last });
+                self.put(
+                    at,
+                    Due::Step {
+                        campaign: decision.campaign,
+                        step: i + 1,
+                        users: reached.clone(),
+                        handed_over: last,
+                    },
+                );
             }
         }
         self.decisions.push(decision);
@@ -322,21 +469,41 @@ impl Bench<'_> {
         let user_name = |user: usize| self.test.users.get(user).map_or("", |u| u.name.as_str());
         let campaign_name = |id: CampaignId| self.program.campaign(id).declared.name.as_str();
         let number = |user: usize| UserNo(user as u32);
-        let unmet = |message: Msg, instead: Msg| Ok(Some(Unmet { span: expect.span, message, instead }));
+        let unmet = |message: Msg, instead: Msg| {
+            Ok(Some(Unmet {
+                span: expect.span,
+                message,
+                instead,
+            }))
+        };
         match &expect.kind {
             ExpectKind::Matches { user, campaign } => {
                 let (name, campaign_shown) = (user_name(*user), campaign_name(*campaign));
                 if self.audience_of(*campaign)?.0.contains(number(*user)) {
                     return Ok(None);
                 }
-                unmet(msg!("`{name}` does not match `{campaign_shown}`", "`{name}` 不匹配 `{campaign_shown}`"), self.why(*user, *campaign)?)
+                unmet(
+                    msg!(
+                        "`{name}` does not match `{campaign_shown}`",
+                        "`{name}` 不匹配 `{campaign_shown}`"
+                    ),
+                    self.why(*user, *campaign)?,
+                )
             }
-            ExpectKind::Unknown { user, campaign, because } => {
+            ExpectKind::Unknown {
+                user,
+                campaign,
+                because,
+            } => {
                 let (name, campaign_shown) = (user_name(*user), campaign_name(*campaign));
                 let (_, unknown, at) = self.audience_of(*campaign)?;
                 let own = self.memory.log(at);
                 let scope = self.scope(at, &own, None, None);
-                let tags = eval::unknown_tags(&scope, &self.program.campaign(*campaign).when, number(*user))?;
+                let tags = eval::unknown_tags(
+                    &scope,
+                    &self.program.campaign(*campaign).when,
+                    number(*user),
+                )?;
                 let is_unknown = unknown.contains(number(*user));
                 let message = match because.filter(|tag| !tags.contains(tag)) {
                     Some(tag) if is_unknown => {
@@ -347,58 +514,98 @@ impl Bench<'_> {
                         )
                     }
                     None if is_unknown => return Ok(None),
-                    Some(_) | None => msg!("`{name}` is not unknown in `{campaign_shown}`", "`{name}` 在 `{campaign_shown}` 中并非未知"),
+                    Some(_) | None => msg!(
+                        "`{name}` is not unknown in `{campaign_shown}`",
+                        "`{name}` 在 `{campaign_shown}` 中并非未知"
+                    ),
                 };
                 unmet(message, self.why(*user, *campaign)?)
             }
-            ExpectKind::Receives { user, template, at, via } => {
+            ExpectKind::Receives {
+                user,
+                template,
+                at,
+                via,
+            } => {
                 let name = user_name(*user);
                 let template_shown = &self.program.template(*template).declared.name;
                 let fits = |s: &&Sent| {
-                    s.template == *template_shown && at.is_none_or(|at| s.at == at) && via.as_ref().is_none_or(|c| *c == s.channel)
+                    s.template == *template_shown
+                        && at.is_none_or(|at| s.at == at)
+                        && via.as_ref().is_none_or(|c| *c == s.channel)
                 };
                 if self.sent_to(*user).any(|s| fits(&s)) {
                     return Ok(None);
                 }
                 unmet(
-                    msg!("`{name}` does not receive `{template_shown}` so", "`{name}` 没有这样收到 `{template_shown}`"),
+                    msg!(
+                        "`{name}` does not receive `{template_shown}` so",
+                        "`{name}` 没有这样收到 `{template_shown}`"
+                    ),
                     self.happened(*user)?,
                 )
             }
             ExpectKind::Nothing { user, because } => {
                 let name = user_name(*user);
                 let none = self.sent_to(*user).next().is_none();
-                let gate = |d: &Decision| d.stopped.iter().find(|(_, users)| users.contains(number(*user))).map(|(g, _)| g.name());
-                let stopped = because.as_ref().is_none_or(|wanted| self.decisions.iter().any(|d| gate(d) == Some(wanted.as_str())));
+                let gate = |d: &Decision| {
+                    d.stopped
+                        .iter()
+                        .find(|(_, users)| users.contains(number(*user)))
+                        .map(|(g, _)| g.name())
+                };
+                let stopped = because.as_ref().is_none_or(|wanted| {
+                    self.decisions
+                        .iter()
+                        .any(|d| gate(d) == Some(wanted.as_str()))
+                });
                 if none && stopped {
                     return Ok(None);
                 }
                 let message = match because {
-                    Some(gate) if none => msg!("`{name}` is not stopped by `{gate}`", "`{name}` 不是被 `{gate}` 拦下的"),
+                    Some(gate) if none => msg!(
+                        "`{name}` is not stopped by `{gate}`",
+                        "`{name}` 不是被 `{gate}` 拦下的"
+                    ),
                     _ => msg!("`{name}` receives something", "`{name}` 收到了消息"),
                 };
                 unmet(message, self.happened(*user)?)
             }
             ExpectKind::Reaches { campaign, n } => {
                 let name = campaign_name(*campaign);
-                let of = self.memory.sent.iter().filter(|s| s.campaign == name && s.step == 0 && s.at <= self.until);
+                let of = self
+                    .memory
+                    .sent
+                    .iter()
+                    .filter(|s| s.campaign == name && s.step == 0 && s.at <= self.until);
                 // Several messages at one instant reach a user once.
                 let reached = of.map(|s| (s.user, s.due)).collect::<BTreeSet<_>>().len();
                 if reached as u64 == *n {
                     return Ok(None);
                 }
-                unmet(msg!("`{name}` does not reach {n}", "`{name}` 没有触达 {n} 人"), msg!("it reaches {reached}", "触达了 {reached} 人"))
+                unmet(
+                    msg!("`{name}` does not reach {n}", "`{name}` 没有触达 {n} 人"),
+                    msg!("it reaches {reached}", "触达了 {reached} 人"),
+                )
             }
         }
     }
 
     fn sent_to(&self, user: usize) -> impl Iterator<Item = &Sent> {
-        self.memory.sent.iter().filter(move |s| s.user.index() == user && s.at <= self.until)
+        self.memory
+            .sent
+            .iter()
+            .filter(move |s| s.user.index() == user && s.at <= self.until)
     }
 
-    /// Who matched a campaign in any of its runs, for whom it was unknown, and when; as of the start where it never ran.
+    /// Who matched a campaign in any of its runs, for whom it was unknown, and when; as of the
+    /// start where it never ran.
     fn audience_of(&self, id: CampaignId) -> Result<(Bitmap, Bitmap, Instant), Failure> {
-        let runs: Vec<&Decision> = self.decisions.iter().filter(|d| d.campaign == id && d.step == 0).collect();
+        let runs: Vec<&Decision> = self
+            .decisions
+            .iter()
+            .filter(|d| d.campaign == id && d.step == 0)
+            .collect();
         let Some(last) = runs.last() else {
             let own = self.memory.log(self.started);
             let scope = self.scope(self.started, &own, None, None);
@@ -406,7 +613,9 @@ impl Bench<'_> {
             return Ok((audience.yes, audience.known.complement(), self.started));
         };
         let none = Bitmap::none(self.snapshot.user_count());
-        let matched = runs.iter().fold(none.clone(), |all, d| all.or(&super::planning::matched(d)));
+        let matched = runs
+            .iter()
+            .fold(none.clone(), |all, d| all.or(&super::planning::matched(d)));
         let unknown = runs.iter().fold(none, |all, d| all.or(&d.unknown));
         Ok((matched, unknown, last.due))
     }
@@ -417,8 +626,16 @@ impl Bench<'_> {
         let own = self.memory.log(at);
         let scope = self.scope(at, &own, None, None);
         let trace = eval::explain(&scope, &self.program.campaign(id).when, UserNo(user as u32))?;
-        let text = |lang| trace.show(&self.project.sources, lang).trim_end().to_string();
-        Ok(Msg { en: text(Lang::En), zh: text(Lang::Zh) })
+        let text = |lang| {
+            trace
+                .show(&self.project.sources, lang)
+                .trim_end()
+                .to_string()
+        };
+        Ok(Msg {
+            en: text(Lang::En),
+            zh: text(Lang::Zh),
+        })
     }
 
     /// What a user got, and where each campaign stopped them.
@@ -427,7 +644,10 @@ impl Bench<'_> {
         let (mut en, mut zh) = (Vec::new(), Vec::new());
         for s in self.sent_to(user) {
             let at = zone.show(s.at);
-            en.push(format!("receives template {} at {at} via {}", s.template, s.channel));
+            en.push(format!(
+                "receives template {} at {at} via {}",
+                s.template, s.channel
+            ));
             zh.push(format!("在 {at} 经 {} 收到模板 {}", s.channel, s.template));
         }
         let number = UserNo(user as u32);
@@ -447,6 +667,9 @@ impl Bench<'_> {
         if en.is_empty() {
             return Ok(msg!("no campaign was due", "没有活动到期"));
         }
-        Ok(Msg { en: en.join("\n"), zh: zh.join("\n") })
+        Ok(Msg {
+            en: en.join("\n"),
+            zh: zh.join("\n"),
+        })
     }
 }

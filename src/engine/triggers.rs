@@ -1,5 +1,5 @@
-//! What an event starts: whether its campaign waits, whether the wait came to nothing, and what is asked when it is over. The same for
-//! `test` blocks, rehearsals and real events.
+//! What an event starts: whether its campaign waits, whether the wait came to nothing, and what is
+//! asked when it is over. The same for `test` blocks, rehearsals and real events.
 
 use crate::base::Zone;
 use crate::base::{Instant, Type, UserNo};
@@ -18,9 +18,18 @@ pub enum Arming {
     Ignored,
 }
 
-/// A second event during a wait starts none unless `again always`; with `from last` it starts the wait anew.
-pub fn arming(campaign: &Campaign, trigger: &Trigger, zone: Zone, at: Instant, pending: Option<Instant>) -> Arming {
-    let Some(wait) = trigger.wait else { return Arming::Starts(at) };
+/// A second event during a wait starts none unless `again always`; with `from last` it starts the
+/// wait anew.
+pub fn arming(
+    campaign: &Campaign,
+    trigger: &Trigger,
+    zone: Zone,
+    at: Instant,
+    pending: Option<Instant>,
+) -> Arming {
+    let Some(wait) = trigger.wait else {
+        return Arming::Starts(at);
+    };
     let due = wait.after(at, zone);
     match pending {
         Some(end) if at <= end && trigger.from_last => {
@@ -35,18 +44,27 @@ pub fn arming(campaign: &Campaign, trigger: &Trigger, zone: Zone, at: Instant, p
     }
 }
 
-/// Whether the event of `unless` came between the trigger and the end of the wait, which is `now` of the scope. What is not known did not.
+/// Whether the event of `unless` came between the trigger and the end of the wait, which is `now`
+/// of the scope. What is not known did not.
 ///
 /// # Errors
 /// Those of evaluation.
-pub fn came_meanwhile(scope: &Scope, trigger: &Trigger, armed: Instant, user: UserNo) -> Result<bool, EvalError> {
+pub fn came_meanwhile(
+    scope: &Scope,
+    trigger: &Trigger,
+    armed: Instant,
+    user: UserNo,
+) -> Result<bool, EvalError> {
     match &trigger.unless {
-        Some(unless) => Ok(eval::holds(scope, &did_after(unless, armed, scope.now), user)? == Some(true)),
+        Some(unless) => {
+            Ok(eval::holds(scope, &did_after(unless, armed, scope.now), user)? == Some(true))
+        }
         None => Ok(false),
     }
 }
 
-/// Whether such an event was after one instant and not after the other, which must be `now` when it is asked.
+/// Whether such an event was after one instant and not after the other, which must be `now` when it
+/// is asked.
 pub fn did_after(pattern: &EventPattern, after: Instant, now: Instant) -> Expr {
     let query = EventQuery {
         what: Aggregate::Did,
@@ -55,5 +73,10 @@ pub fn did_after(pattern: &EventPattern, after: Instant, now: Instant) -> Expr {
         then: None,
         window: Window::Last(Length::Elapsed(now.since(after))),
     };
-    Expr { ty: Type::Bool, span: pattern.span, optional: true, kind: ExprKind::Event(Box::new(query)) }
+    Expr {
+        ty: Type::Bool,
+        span: pattern.span,
+        optional: true,
+        kind: ExprKind::Event(Box::new(query)),
+    }
 }

@@ -1,4 +1,5 @@
-//! Whose turn it is when, where a schedule is per user: for one user, why and when; for all, how many on which day or at which hour.
+//! Whose turn it is when, where a schedule is per user: for one user, why and when; for all, how
+//! many on which day or at which hour.
 
 use std::fmt::Write as _;
 
@@ -33,7 +34,10 @@ enum Answer {
     /// The days that follow from the user's date, early ones first.
     Days { date: Date, days: Vec<Day> },
     /// The user's time of day, and its next occasion.
-    Time { own: TimeOfDay, next: Option<Instant> },
+    Time {
+        own: TimeOfDay,
+        next: Option<Instant>,
+    },
 }
 
 /// A day on which the user is due.
@@ -47,24 +51,43 @@ impl Turn {
     ///
     /// # Errors
     /// Data that does not fit the program.
-    pub fn of(project: &Project, data: &Data, campaign: &Campaign, position: Position, user: UserNo) -> Result<Option<Turn>, Failure> {
+    pub fn of(
+        project: &Project,
+        data: &Data,
+        campaign: &Campaign,
+        position: Position,
+        user: UserNo,
+    ) -> Result<Option<Turn>, Failure> {
         let zone = project.program.policy.zone;
         let (expr, answer) = match &campaign.schedule {
             Schedule::Dated(schedule) => {
                 let value = eval::value(&data.scope(&project.program), &schedule.of, user)?;
-                let answer = value.and_then(|value| dated::date_of(&value, zone)).map_or(Answer::None, |date| {
-                    let days = dated::days_of_date(schedule, date).into_iter();
-                    let days = days.map(|(day, offset)| Day { due: zone.instant(day, schedule.at), offset }).collect();
-                    Answer::Days { date, days }
-                });
+                let answer = value.and_then(|value| dated::date_of(&value, zone)).map_or(
+                    Answer::None,
+                    |date| {
+                        let days = dated::days_of_date(schedule, date).into_iter();
+                        let days = days
+                            .map(|(day, offset)| Day {
+                                due: zone.instant(day, schedule.at),
+                                offset,
+                            })
+                            .collect();
+                        Answer::Days { date, days }
+                    },
+                );
                 (&schedule.of, answer)
             }
             Schedule::OwnTime(schedule) => {
                 let answer = match eval::value(&data.scope(&project.program), &schedule.at, user)? {
                     Some(value::Value::Time(own)) => {
-                        let times = agenda::own_times(&project.program, campaign, position, data.now);
+                        let times =
+                            agenda::own_times(&project.program, campaign, position, data.now);
                         let before = Instant(data.now.0.saturating_sub(1));
-                        Answer::Time { own, next: times.and_then(|(times, after)| times.next_of(own, after.max(before))) }
+                        Answer::Time {
+                            own,
+                            next: times
+                                .and_then(|(times, after)| times.next_of(own, after.max(before))),
+                        }
                     }
                     Some(_) | None => Answer::None,
                 };
@@ -72,7 +95,10 @@ impl Turn {
             }
             Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => return Ok(None),
         };
-        Ok(Some(Turn { of: project.sources.slice(expr.span).to_string(), answer }))
+        Ok(Some(Turn {
+            of: project.sources.slice(expr.span).to_string(),
+            answer,
+        }))
     }
 
     /// The user's first turn that is not before the campaign's next.
@@ -99,7 +125,11 @@ impl Turn {
             Answer::None if zh => format!("不会到期：`{of}` 没有值\n"),
             Answer::None => format!("never due: `{of}` has no value\n"),
             Answer::Days { date, days } => {
-                let mut out = if zh { format!("`{of}` 是 {date}，到期：\n") } else { format!("`{of}` is {date}; due:\n") };
+                let mut out = if zh {
+                    format!("`{of}` 是 {date}，到期：\n")
+                } else {
+                    format!("`{of}` is {date}; due:\n")
+                };
                 for day in days {
                     let _ = writeln!(out, "  {}  {}", zone.show(day.due), day.offset_text(lang));
                 }
@@ -133,7 +163,11 @@ impl Day {
     /// `7 days before`
     fn offset_text(&self, lang: Lang) -> String {
         let before = self.offset.days < 0 || self.offset.months < 0;
-        let length = if before { self.offset.negated() } else { self.offset };
+        let length = if before {
+            self.offset.negated()
+        } else {
+            self.offset
+        };
         match (lang, before) {
             (Lang::En, true) => format!("{length} before"),
             (Lang::En, false) => format!("{length} after"),
@@ -157,31 +191,63 @@ impl Turns {
     ///
     /// # Errors
     /// Data that does not fit the program.
-    pub fn by_day(project: &Project, data: &Data, schedule: &Dated, first: Instant) -> Result<Turns, Failure> {
+    pub fn by_day(
+        project: &Project,
+        data: &Data,
+        schedule: &Dated,
+        first: Instant,
+    ) -> Result<Turns, Failure> {
         let zone = project.program.policy.zone;
         let mut days = Vec::new();
-        for due in std::iter::successors(Some(first), |due| dated::next_due(schedule.at, zone, Some(*due), first)).take(DAYS_AHEAD) {
-            let scope = Scope { now: due, ..data.scope(&project.program) };
+        for due in std::iter::successors(Some(first), |due| {
+            dated::next_due(schedule.at, zone, Some(*due), first)
+        })
+        .take(DAYS_AHEAD)
+        {
+            let scope = Scope {
+                now: due,
+                ..data.scope(&project.program)
+            };
             let users = eval::counts(&scope, &dated::condition(schedule, zone, due))?.yes;
             days.extend((users > 0).then_some((due, users)));
         }
-        Ok(Turns { days: Some(days), hours: None })
+        Ok(Turns {
+            days: Some(days),
+            hours: None,
+        })
     }
 
     /// Into which hours the messages of a decision fall that is about the users of all hours.
     ///
     /// # Errors
     /// As [`Turns::by_day`].
-    pub fn by_hour(project: &Project, data: &Data, schedule: &OwnTime, decision: &Decision) -> Result<Turns, Failure> {
-        let scope = Scope { now: decision.due, ..data.scope(&project.program) };
-        let users = Bitmap::from_users(decision.users, decision.messages.iter().flat_map(|group| group.users.iter().copied()));
+    pub fn by_hour(
+        project: &Project,
+        data: &Data,
+        schedule: &OwnTime,
+        decision: &Decision,
+    ) -> Result<Turns, Failure> {
+        let scope = Scope {
+            now: decision.due,
+            ..data.scope(&project.program)
+        };
+        let users = Bitmap::from_users(
+            decision.users,
+            decision
+                .messages
+                .iter()
+                .flat_map(|group| group.users.iter().copied()),
+        );
         let mut hours = Vec::new();
         for hour in 0..24 {
             let within = own_time::within(&schedule.at, hour * 60, hour * 60 + 59);
             let messages = eval::audience(&scope, &within)?.yes.and(&users).count();
             hours.extend((messages > 0).then_some((hour, messages)));
         }
-        Ok(Turns { days: None, hours: Some(hours) })
+        Ok(Turns {
+            days: None,
+            hours: Some(hours),
+        })
     }
 
     /// `2027-11-11 10:00: the day of 3,000 users`, `20:00..20:59: 3,000 messages`, a line each.
@@ -190,22 +256,36 @@ impl Turns {
         let mut out = String::new();
         let mut day = |text: String, users: usize| {
             let _ = if zh {
-                writeln!(out, "    {text}：{} 个用户的日子", group_digits(users as u64))
+                writeln!(
+                    out,
+                    "    {text}：{} 个用户的日子",
+                    group_digits(users as u64)
+                )
             } else {
                 writeln!(out, "    {text}: the day of {}", count_of(users, "user"))
             };
         };
         let days = self.days.as_deref().unwrap_or_default();
         let (shown, rest) = days.split_at(days.len().min(DAYS_SHOWN));
-        shown.iter().for_each(|(due, users)| day(zone.show(*due), *users));
+        shown
+            .iter()
+            .for_each(|(due, users)| day(zone.show(*due), *users));
         if !rest.is_empty() {
             let n = rest.len();
-            let text = if zh { format!("之后 {n} 天") } else { format!("{} after these", count_of(n, "day")) };
+            let text = if zh {
+                format!("之后 {n} 天")
+            } else {
+                format!("{} after these", count_of(n, "day"))
+            };
             day(text, rest.iter().map(|(_, users)| users).sum());
         }
         for (hour, messages) in self.hours.iter().flatten() {
             let n = group_digits(*messages as u64);
-            let messages = if zh { format!("：{n} 条消息") } else { format!(": {}", count_of(*messages, "message")) };
+            let messages = if zh {
+                format!("：{n} 条消息")
+            } else {
+                format!(": {}", count_of(*messages, "message"))
+            };
             let _ = writeln!(out, "    {hour:02}:00..{hour:02}:59{messages}");
         }
         out
@@ -214,11 +294,15 @@ impl Turns {
     /// The fields that it adds to a campaign of a plan.
     pub fn json(&self, zone: Zone) -> Vec<(&'static str, Value)> {
         let days = self.days.iter().map(|days| {
-            let days = days.iter().map(|(due, users)| json!({"due": zone.show_rfc3339(*due), "users": users}));
+            let days = days
+                .iter()
+                .map(|(due, users)| json!({"due": zone.show_rfc3339(*due), "users": users}));
             ("days", days.collect())
         });
         let hours = self.hours.iter().map(|hours| {
-            let hours = hours.iter().map(|(hour, messages)| json!({"hour": hour, "messages": messages}));
+            let hours = hours
+                .iter()
+                .map(|(hour, messages)| json!({"hour": hour, "messages": messages}));
             ("hours", hours.collect())
         });
         days.chain(hours).collect()

@@ -1,4 +1,5 @@
-//! Why a user got a campaign's message, or did not: the condition with this user's values, then the gate.
+//! Why a user got a campaign's message, or did not: the condition with this user's values, then the
+//! gate.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,7 +31,8 @@ pub struct Why {
     pub happened: Vec<UserOutcome>,
     /// Channels of the campaign that do not reach the user now although there is an address.
     pub passed_over: Vec<(Channel, Msg)>,
-    /// What would happen at the campaign's next instant, or where the schedule is per user, at this user's.
+    /// What would happen at the campaign's next instant, or where the schedule is per user, at this
+    /// user's.
     pub next: Option<(Instant, Msg)>,
     /// When it is this user's turn, where the schedule is per user.
     pub turn: Option<Turn>,
@@ -49,7 +51,10 @@ pub fn why(
     let declared = &project.program.campaign(campaign).declared.name;
     let typed = project.program.campaign(campaign);
     let plan = planning::plan(project, data, store, Some(declared), world)?;
-    let mut decision = plan.campaigns.into_iter().find_map(|planned| planned.decision);
+    let mut decision = plan
+        .campaigns
+        .into_iter()
+        .find_map(|planned| planned.decision);
     let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
     let position = match &ledger {
         Some(ledger) => planning::position(ledger, declared)?,
@@ -65,17 +70,30 @@ pub fn why(
     let next = decision.map(|decision| (decision.due, outcome(&decision, user)));
     let at = next.as_ref().map_or(data.now, |(due, _)| *due);
     let (mut happened, passed_over) = match &ledger {
-        Some(ledger) => (ledger.outcomes(user, declared)?, passed_over(project, data, ledger, campaign, user, at)?),
+        Some(ledger) => (
+            ledger.outcomes(user, declared)?,
+            passed_over(project, data, ledger, campaign, user, at)?,
+        ),
         None => (Vec::new(), Vec::new()),
     };
     if let Some(turn) = &turn {
         // Of the runs at other users' turns nothing is told.
         let is_nothing = |h: &UserOutcome| matches!(h.happened, Happened::NotMatched);
-        let concern: BTreeSet<RunId> = happened.iter().filter(|h| !is_nothing(h) || turn.is_at(h.due, h.zone)).map(|h| h.run).collect();
+        let concern: BTreeSet<RunId> = happened
+            .iter()
+            .filter(|h| !is_nothing(h) || turn.is_at(h.due, h.zone))
+            .map(|h| h.run)
+            .collect();
         happened.retain(|h| concern.contains(&h.run));
     }
     let trace = data.explain(&project.program, &typed.when, user)?;
-    Ok(Why { trace, happened, passed_over, next, turn })
+    Ok(Why {
+        trace,
+        happened,
+        passed_over,
+        next,
+        turn,
+    })
 }
 
 /// The channels of a campaign that the past closes for a user at an instant, and why.
@@ -95,27 +113,44 @@ fn passed_over(
     for (_, _, send) in sends(campaign) {
         for route in &send.via.as_ref().unwrap_or(&campaign.via).routes {
             let channel = &route.channel;
-            let Some(address) = address_of(&scope, route.address, user)? else { continue };
+            let Some(address) = address_of(&scope, route.address, user)? else {
+                continue;
+            };
             let message = windows::Planned {
                 channel,
                 template: program.template(send.template),
                 at: hand_over_by(program, campaign, channel, due).not_before,
             };
-            let why = match refused.iter().find(|r| r.account == channel.account && ledger.is_about(r, &address)) {
+            let why = match refused
+                .iter()
+                .find(|r| r.account == channel.account && ledger.is_about(r, &address))
+            {
                 Some(refused) => {
                     let (at, reason) = (zone.show(refused.at), &refused.reason);
-                    Some(msg!("the address was refused on {at}: {reason}", "地址于 {at} 被拒绝：{reason}"))
+                    Some(msg!(
+                        "the address was refused on {at}: {reason}",
+                        "地址于 {at} 被拒绝：{reason}"
+                    ))
                 }
                 None => not_open(&message, ledger, user, zone)?,
             };
-            out.extend(why.filter(|why| !out.iter().any(|(of, said)| of == channel && said == why)).map(|why| (channel.clone(), why)));
+            out.extend(
+                why.filter(|why| !out.iter().any(|(of, said)| of == channel && said == why))
+                    .map(|why| (channel.clone(), why)),
+            );
         }
     }
     Ok(out)
 }
 
-/// Why a channel is not open to a message, if it is not: each of the things that would open it, and how it stands.
-fn not_open(message: &windows::Planned, ledger: &Ledger, user: UserNo, zone: Zone) -> Result<Option<Msg>, Failure> {
+/// Why a channel is not open to a message, if it is not: each of the things that would open it, and
+/// how it stands.
+fn not_open(
+    message: &windows::Planned,
+    ledger: &Ledger,
+    user: UserNo,
+    zone: Zone,
+) -> Result<Option<Msg>, Failure> {
     let mut all: Option<Msg> = None;
     for rule in message.rules() {
         let doors = message.doors(rule, None, ledger, Some(&[user]))?;
@@ -132,26 +167,45 @@ fn not_open(message: &windows::Planned, ledger: &Ledger, user: UserNo, zone: Zon
             }
             Some((_, Door::UsedUp(since))) => {
                 let at = zone.show(*since);
-                msg!("{en} on {at} allows no more messages", "{zh}（{at} 起的名额已用完）")
+                msg!(
+                    "{en} on {at} allows no more messages",
+                    "{zh}（{at} 起的名额已用完）"
+                )
             }
             Some((_, Door::Shut(since))) => {
                 let at = zone.show(*since);
-                msg!("{en} on {at} counts no more, says the platform", "{zh}（{at} 的已失效，平台如此答复）")
+                msg!(
+                    "{en} on {at} counts no more, says the platform",
+                    "{zh}（{at} 的已失效，平台如此答复）"
+                )
             }
             None => msg!("{en} would open it", "{zh}即可开放"),
         };
         all = Some(match all {
             None => said,
-            Some(before) => Msg { en: format!("{}; {}", before.en, said.en), zh: format!("{}；{}", before.zh, said.zh) },
+            Some(before) => Msg {
+                en: format!("{}; {}", before.en, said.en),
+                zh: format!("{}；{}", before.zh, said.zh),
+            },
         });
     }
-    Ok(all.map(|all| Msg { en: format!("it is not open: {}", all.en), zh: format!("未开放：{}", all.zh) }))
+    Ok(all.map(|all| Msg {
+        en: format!("it is not open: {}", all.en),
+        zh: format!("未开放：{}", all.zh),
+    }))
 }
 
 /// The one outcome of a user in a decision.
 pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
-    if let Some((gate, _)) = decision.stopped.iter().find(|(_, users)| users.contains(user)) {
-        return Msg { en: gate.to_string(), zh: gate.msg().zh };
+    if let Some((gate, _)) = decision
+        .stopped
+        .iter()
+        .find(|(_, users)| users.contains(user))
+    {
+        return Msg {
+            en: gate.to_string(),
+            zh: gate.msg().zh,
+        };
     }
     let sets = [
         ("not_matched", &decision.not_matched),
@@ -162,26 +216,56 @@ pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
     if let Some((name, _)) = sets.into_iter().find(|(_, users)| users.contains(user)) {
         return reason(name, None);
     }
-    let groups: Vec<_> = decision.messages.iter().filter(|g| g.users.contains(&user)).collect();
-    let Some(first) = groups.first() else { return reason("nothing", None) };
-    let arm = first.arm.as_ref().map_or(msg!("", ""), |a| msg!(", arm {a}", "，分组 {a}"));
-    let channels = |between: &str| groups.iter().map(|g| g.channel.to_string()).collect::<Vec<_>>().join(between);
+    let groups: Vec<_> = decision
+        .messages
+        .iter()
+        .filter(|g| g.users.contains(&user))
+        .collect();
+    let Some(first) = groups.first() else {
+        return reason("nothing", None);
+    };
+    let arm = first
+        .arm
+        .as_ref()
+        .map_or(msg!("", ""), |a| msg!(", arm {a}", "，分组 {a}"));
+    let channels = |between: &str| {
+        groups
+            .iter()
+            .map(|g| g.channel.to_string())
+            .collect::<Vec<_>>()
+            .join(between)
+    };
     let (en, zh) = (channels(" and by "), channels("、"));
-    Msg { en: format!("message by {en}{}", arm.en), zh: format!("经 {zh} 的消息{}", arm.zh) }
+    Msg {
+        en: format!("message by {en}{}", arm.en),
+        zh: format!("经 {zh} 的消息{}", arm.zh),
+    }
 }
 
 fn happened_text(h: &Happened) -> Msg {
     match h {
         Happened::Message(m) => {
             let state = m.state.msg();
-            let reason = m.reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
+            let reason = m
+                .reason
+                .as_ref()
+                .map_or(String::new(), |r| format!(" ({r})"));
             Msg {
-                en: format!("{}{reason}: template {} by {}", state.en, m.template, m.channel),
-                zh: format!("{}{reason}：模板 {}，经 {}", state.zh, m.template, m.channel),
+                en: format!(
+                    "{}{reason}: template {} by {}",
+                    state.en, m.template, m.channel
+                ),
+                zh: format!(
+                    "{}{reason}：模板 {}，经 {}",
+                    state.zh, m.template, m.channel
+                ),
             }
         }
         Happened::NotMatched => reason("not_matched", None),
-        Happened::Stopped { reason: name, detail } => reason(name, detail.as_deref()),
+        Happened::Stopped {
+            reason: name,
+            detail,
+        } => reason(name, detail.as_deref()),
     }
 }
 
@@ -232,7 +316,11 @@ impl Why {
 }
 
 fn trace_json(trace: &Trace, project: &Project) -> Value {
-    let values: Vec<Value> = trace.values.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    let values: Vec<Value> = trace
+        .values
+        .iter()
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect();
     json!({
         "text": project.sources.slice(trace.span),
         "truth": trace.truth,

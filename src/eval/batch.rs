@@ -1,8 +1,10 @@
-//! All users: blocks of 4,096, each condition as two masks of 64-bit words, where it is true and where it is false; Kleene's operators on words.
+//! All users: blocks of 4,096, each condition as two masks of 64-bit words, where it is true and
+//! where it is false; Kleene's operators on words.
 //!
-//! A node is asked only for the rows that need it: the later parts of an `and` only for those that the earlier ones left open, the
-//! values of a branch only where it is taken. A node that several others share is evaluated once a block. The same evaluator
-//! runs over event rows when a query has a filter: then the rows of a block are events.
+//! A node is asked only for the rows that need it: the later parts of an `and` only for those that
+//! the earlier ones left open, the values of a branch only where it is taken. A node that several
+//! others share is evaluated once a block. The same evaluator runs over event rows when a query has
+//! a filter: then the rows of a block are events.
 
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -12,7 +14,9 @@ use super::bind::Bound;
 use super::cache::{self, Kept};
 use super::column::Source;
 use super::lanes::{Data, Lanes, Scalar};
-use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip};
+use super::masks::{
+    BLOCK, Bits, NONE, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip,
+};
 use super::messages::MessageLog;
 use super::ready::Ready;
 use super::tally::{self, Tallies};
@@ -66,24 +70,43 @@ pub fn audience(bound: &Bound, root: CondId) -> Audience {
     let kept = cache::kept(bound);
     let words = users.div_ceil(64);
     let (mut yes, mut known) = (vec![0; words], vec![0; words]);
-    let stretches = yes.par_chunks_mut(STRETCH * WORDS).zip(known.par_chunks_mut(STRETCH * WORDS)).enumerate();
+    let stretches = yes
+        .par_chunks_mut(STRETCH * WORDS)
+        .zip(known.par_chunks_mut(STRETCH * WORDS))
+        .enumerate();
     stretches.for_each_init(
-        || Block { kept: &kept, ..Block::new(bound, Frame::Users) },
+        || Block {
+            kept: &kept,
+            ..Block::new(bound, Frame::Users)
+        },
         |block, (stretch, (yes, known))| {
             let mut truths = Truths::UNKNOWN;
-            for (number, (yes, known)) in yes.chunks_mut(WORDS).zip(known.chunks_mut(WORDS)).enumerate() {
+            for (number, (yes, known)) in yes
+                .chunks_mut(WORDS)
+                .zip(known.chunks_mut(WORDS))
+                .enumerate()
+            {
                 block.reset((stretch * STRETCH + number) * BLOCK, users);
                 let all = block.all();
                 block.cond_into(root, &all, &mut truths);
-                yes.iter_mut().zip(truths.yes).for_each(|(word, bits)| *word = bits);
-                known.iter_mut().zip(truths.known()).for_each(|(word, bits)| *word = bits);
+                yes.iter_mut()
+                    .zip(truths.yes)
+                    .for_each(|(word, bits)| *word = bits);
+                known
+                    .iter_mut()
+                    .zip(truths.known())
+                    .for_each(|(word, bits)| *word = bits);
             }
         },
     );
-    Audience { yes: Bitmap::from_words(yes, users), known: Bitmap::from_words(known, users) }
+    Audience {
+        yes: Bitmap::from_words(yes, users),
+        known: Bitmap::from_words(known, users),
+    }
 }
 
-/// How many users a condition is true for, and for how many it is known: as [`audience`], without keeping who they are.
+/// How many users a condition is true for, and for how many it is known: as [`audience`], without
+/// keeping who they are.
 pub fn counts(bound: &Bound, root: CondId) -> Counts {
     let users = bound.scope.snapshot.user_count();
     let kept = cache::kept(bound);
@@ -102,9 +125,20 @@ pub fn counts(bound: &Bound, root: CondId) -> Counts {
     };
     let (yes, known) = (0..users.div_ceil(STRETCH * BLOCK))
         .into_par_iter()
-        .map_init(|| Block { kept: &kept, ..Block::new(bound, Frame::Users) }, stretch)
+        .map_init(
+            || Block {
+                kept: &kept,
+                ..Block::new(bound, Frame::Users)
+            },
+            stretch,
+        )
         .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    Counts { users, yes, no: known - yes, unknown: users - known }
+    Counts {
+        users,
+        yes,
+        no: known - yes,
+        unknown: users - known,
+    }
 }
 
 /// A value for each of some users, in the order of their numbers.
@@ -118,17 +152,26 @@ pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
     let blocks: Vec<Vec<Option<Value>>> = (0..users.len().div_ceil(BLOCK))
         .into_par_iter()
         .map_init(
-            || Block { kept: &kept, ..Block::new(bound, Frame::Users) },
+            || Block {
+                kept: &kept,
+                ..Block::new(bound, Frame::Users)
+            },
             |block, number| {
                 block.reset(number * BLOCK, count);
                 let mut wanted = NONE;
-                wanted.iter_mut().zip(users.words().iter().skip(number * WORDS)).for_each(|(w, users)| *w = *users);
+                wanted
+                    .iter_mut()
+                    .zip(users.words().iter().skip(number * WORDS))
+                    .for_each(|(w, users)| *w = *users);
                 let need = and(&wanted, &block.all());
                 let get = |row: usize, values: &Lanes| values.get(row).and_then(|v| v.value(ty));
                 match bound.plan.root {
                     Node::Cond(id) => {
                         let truths = block.cond(id, &need);
-                        let lanes = Lanes { known: truths.known(), data: Data::Bool(truths.yes) };
+                        let lanes = Lanes {
+                            known: truths.known(),
+                            data: Data::Bool(truths.yes),
+                        };
                         rows(&wanted).map(|row| get(row, &lanes)).collect()
                     }
                     Node::Val(id) => {
@@ -144,9 +187,33 @@ pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
 
 impl<'b> Block<'b> {
     pub fn new(bound: &'b Bound<'b>, frame: Frame<'b>) -> Self {
-        let conds = vec![Slot { round: 0, have: NONE, what: Truths::UNKNOWN }; bound.plan.conds.len()];
-        let vals = vec![Slot { round: 0, have: NONE, what: None }; bound.plan.vals.len()];
-        Block { bound, frame, start: 0, len: 0, conds, kept: Kept::NOTHING, vals, tallies: Tallies::default(), round: 1 }
+        let conds = vec![
+            Slot {
+                round: 0,
+                have: NONE,
+                what: Truths::UNKNOWN
+            };
+            bound.plan.conds.len()
+        ];
+        let vals = vec![
+            Slot {
+                round: 0,
+                have: NONE,
+                what: None
+            };
+            bound.plan.vals.len()
+        ];
+        Block {
+            bound,
+            frame,
+            start: 0,
+            len: 0,
+            conds,
+            kept: Kept::NOTHING,
+            vals,
+            tallies: Tallies::default(),
+            round: 1,
+        }
     }
 
     /// The block of rows from `start` on, of `total` in all.
@@ -192,7 +259,11 @@ impl<'b> Block<'b> {
         }
         self.cond_new(id, &need, out);
         if let Some(slot) = self.conds.get_mut(at) {
-            *slot = Slot { round: self.round, have: need, what: *out };
+            *slot = Slot {
+                round: self.round,
+                have: need,
+                what: *out,
+            };
         }
     }
 
@@ -215,7 +286,10 @@ impl<'b> Block<'b> {
             }
             Cond::All(_) => {
                 let (mut open, mut part) = (*need, Truths::UNKNOWN);
-                *out = Truths { yes: *need, no: NONE };
+                *out = Truths {
+                    yes: *need,
+                    no: NONE,
+                };
                 for id in bound.order(id) {
                     self.cond_into(*id, &open, &mut part);
                     if !masks::both(out, &part, need, &mut open) {
@@ -225,7 +299,10 @@ impl<'b> Block<'b> {
             }
             Cond::Any(_) => {
                 let (mut open, mut part) = (*need, Truths::UNKNOWN);
-                *out = Truths { yes: NONE, no: *need };
+                *out = Truths {
+                    yes: NONE,
+                    no: *need,
+                };
                 for id in bound.order(id) {
                     self.cond_into(*id, &open, &mut part);
                     if !masks::either(out, &part, need, &mut open) {
@@ -235,7 +312,9 @@ impl<'b> Block<'b> {
             }
             Cond::Test { of, .. } => {
                 *out = match (bound.test(id), self.source(*of)) {
-                    (Some(test), Some(source)) => return source.test(test, self.start, self.len, need, out),
+                    (Some(test), Some(source)) => {
+                        return source.test(test, self.start, self.len, need, out);
+                    }
                     (Some(test), None) => match self.tally(*of, test, need) {
                         Some(truths) => truths,
                         None => test_lanes(test, &self.val(*of, need), need),
@@ -251,11 +330,15 @@ impl<'b> Block<'b> {
     /// The test of a count or sum that nothing else asks for.
     fn tally(&mut self, mut of: ValId, test: &Ready, need: &Bits) -> Option<Truths> {
         let bound = self.bound;
-        while let (ValKind::Named(_, named), false) = (&bound.plan.val(of).kind, bound.is_asked_again(of)) {
+        while let (ValKind::Named(_, named), false) =
+            (&bound.plan.val(of).kind, bound.is_asked_again(of))
+        {
             of = *named;
         }
         match self.frame {
-            Frame::Users if !bound.is_asked_again(of) => tally::test(self, bound.query_of(Node::Val(of))?, test, need),
+            Frame::Users if !bound.is_asked_again(of) => {
+                tally::test(self, bound.query_of(Node::Val(of))?, test, need)
+            }
             _ => None,
         }
     }
@@ -263,8 +346,14 @@ impl<'b> Block<'b> {
     fn other(&mut self, id: CondId, cond: &Cond, need: &Bits) -> Truths {
         let bound = self.bound;
         match cond {
-            Cond::Always(Some(true)) => Truths { yes: *need, no: NONE },
-            Cond::Always(Some(false)) => Truths { yes: NONE, no: *need },
+            Cond::Always(Some(true)) => Truths {
+                yes: *need,
+                no: NONE,
+            },
+            Cond::Always(Some(false)) => Truths {
+                yes: NONE,
+                no: *need,
+            },
             Cond::Always(None) => Truths::UNKNOWN,
             Cond::List(list) => match (self.frame, bound.scope.tables.list(*list)) {
                 (Frame::Users, Some(users)) => {
@@ -272,11 +361,16 @@ impl<'b> Block<'b> {
                     let words = users.words().iter().skip(self.start / 64);
                     match self.start % 64 {
                         0 => yes.iter_mut().zip(words).for_each(|(w, users)| *w = *users),
-                        _ => rows(need).filter(|row| users.contains(self.user(*row))).for_each(|row| set(&mut yes, row)),
+                        _ => rows(need)
+                            .filter(|row| users.contains(self.user(*row)))
+                            .for_each(|row| set(&mut yes, row)),
                     }
                     Truths::within(&yes, need)
                 }
-                _ => Truths { yes: NONE, no: *need },
+                _ => Truths {
+                    yes: NONE,
+                    no: *need,
+                },
             },
             Cond::StepOutcome { step, outcome } => self.step_outcome(*step, *outcome, need),
             Cond::Flag(of) => {
@@ -305,7 +399,10 @@ impl<'b> Block<'b> {
                 let (a, b) = (self.cond(*a, need), self.cond(*b, need));
                 let differ = zip(&a.yes, &b.yes, |a, b| a ^ b);
                 let known = and(&a.known(), &b.known());
-                Truths { yes: minus(&known, &differ), no: and(&known, &differ) }
+                Truths {
+                    yes: minus(&known, &differ),
+                    no: and(&known, &differ),
+                }
             }
             Cond::OrElse(a, b) => {
                 let a = self.cond(*a, need);
@@ -314,16 +411,26 @@ impl<'b> Block<'b> {
                     return a;
                 }
                 let b = self.cond(*b, &open);
-                Truths { yes: or(&a.yes, &and(&b.yes, &open)), no: or(&a.no, &and(&b.no, &open)) }
+                Truths {
+                    yes: or(&a.yes, &and(&b.yes, &open)),
+                    no: or(&a.no, &and(&b.no, &open)),
+                }
             }
-            Cond::If { when, then, otherwise } => {
+            Cond::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let when = self.cond(*when, need);
                 let (yes, no) = (and(&when.yes, need), and(&when.no, need));
                 let mut out = Truths::UNKNOWN;
                 for (rows, branch) in [(yes, then), (no, otherwise)] {
                     if !is_none(&rows) {
                         let branch = self.cond(*branch, &rows);
-                        out = Truths { yes: or(&out.yes, &and(&branch.yes, &rows)), no: or(&out.no, &and(&branch.no, &rows)) };
+                        out = Truths {
+                            yes: or(&out.yes, &and(&branch.yes, &rows)),
+                            no: or(&out.no, &and(&branch.no, &rows)),
+                        };
                     }
                 }
                 out
@@ -333,15 +440,24 @@ impl<'b> Block<'b> {
                 compare(*op, &a, &b, need)
             }
             Cond::Between { of, lo, hi } => {
-                let (of, lo, hi) = (self.val(*of, need), self.val(*lo, need), self.val(*hi, need));
+                let (of, lo, hi) = (
+                    self.val(*of, need),
+                    self.val(*lo, need),
+                    self.val(*hi, need),
+                );
                 let known = and(&and(&of.known, &lo.known), &and(&hi.known, need));
-                let (above, below) = (compare(Order::Le, &lo, &of, &known), compare(Order::Le, &of, &hi, &known));
+                let (above, below) = (
+                    compare(Order::Le, &lo, &of, &known),
+                    compare(Order::Le, &of, &hi, &known),
+                );
                 Truths::within(&and(&above.yes, &below.yes), &known)
             }
             Cond::Text { op, of, what } => {
                 let (of, what) = (self.val(*of, need), self.val(*what, need));
                 let known = and(&and(&of.known, &what.known), need);
-                let (Data::Text(of), Data::Text(what)) = (&of.data, &what.data) else { return Truths::UNKNOWN };
+                let (Data::Text(of), Data::Text(what)) = (&of.data, &what.data) else {
+                    return Truths::UNKNOWN;
+                };
                 let holds = |a: &Cow<str>, b: &Cow<str>| match op {
                     TextOp::Contains => a.contains(&**b),
                     TextOp::StartsWith => a.starts_with(&**b),
@@ -352,12 +468,16 @@ impl<'b> Block<'b> {
                 (Frame::Users, Some(query)) => events::did(self, query, need),
                 _ => Truths::UNKNOWN,
             },
-            Cond::Not(_) | Cond::All(_) | Cond::Any(_) | Cond::Test { .. } | Cond::Named(..) => self.cond(id, need),
+            Cond::Not(_) | Cond::All(_) | Cond::Any(_) | Cond::Test { .. } | Cond::Named(..) => {
+                self.cond(id, need)
+            }
         }
     }
 
     fn step_outcome(&self, step: usize, outcome: StepOutcome, need: &Bits) -> Truths {
-        let (Frame::Users, Some(outcomes)) = (self.frame, self.bound.scope.outcomes) else { return Truths::UNKNOWN };
+        let (Frame::Users, Some(outcomes)) = (self.frame, self.bound.scope.outcomes) else {
+            return Truths::UNKNOWN;
+        };
         let mut truths = Truths::UNKNOWN;
         let to = self.user(self.len);
         for ((_, user), known) in outcomes.known.range((step, self.user(0))..(step, to)) {
@@ -380,7 +500,9 @@ impl<'b> Block<'b> {
     fn source(&self, id: ValId) -> Option<Source<'b>> {
         match (&self.bound.plan.val(id).kind, self.frame) {
             (ValKind::Tag(tag), Frame::Users) => self.bound.tag(*tag),
-            (ValKind::RowField(field), Frame::Rows(segment)) => segment.columns.get(usize::from(*field)).map(Source::plain),
+            (ValKind::RowField(field), Frame::Rows(segment)) => {
+                segment.columns.get(usize::from(*field)).map(Source::plain)
+            }
             (ValKind::Event(_), Frame::Users) => self.kept.column(Node::Val(id), self.start),
             (ValKind::Named(_, of), Frame::Users) => self.source(*of),
             _ => None,
@@ -391,7 +513,12 @@ impl<'b> Block<'b> {
     pub fn val(&mut self, id: ValId, need: &Bits) -> Rc<Lanes<'b>> {
         let at = id.0 as usize;
         let mut need = *need;
-        if let Some(Slot { have, what: Some(lanes), .. }) = self.vals.get(at).filter(|slot| slot.round == self.round) {
+        if let Some(Slot {
+            have,
+            what: Some(lanes),
+            ..
+        }) = self.vals.get(at).filter(|slot| slot.round == self.round)
+        {
             if is_none(&minus(&need, have)) {
                 return lanes.clone();
             }
@@ -405,7 +532,11 @@ impl<'b> Block<'b> {
             None => self.val_new(id, &need),
         };
         if let Some(slot) = self.vals.get_mut(at) {
-            *slot = Slot { round: self.round, have: need, what: Some(lanes.clone()) };
+            *slot = Slot {
+                round: self.round,
+                have: need,
+                what: Some(lanes.clone()),
+            };
         }
         lanes
     }
@@ -414,25 +545,43 @@ impl<'b> Block<'b> {
         let bound = self.bound;
         let val = bound.plan.val(id);
         Rc::new(match &val.kind {
-            ValKind::Const(value) => Scalar::of(value).map_or(Lanes::NOTHING, |s| Lanes::same(&s, need)),
+            ValKind::Const(value) => {
+                Scalar::of(value).map_or(Lanes::NOTHING, |s| Lanes::same(&s, need))
+            }
             // A column that is not in the store.
             ValKind::Missing | ValKind::Tag(_) => Lanes::NOTHING,
             ValKind::TriggerField(field) => {
-                let value = bound.scope.trigger.and_then(|row| row.get(usize::from(*field))).and_then(Option::as_ref);
-                value.and_then(Scalar::of).map_or(Lanes::NOTHING, |s| Lanes::same(&s, need))
+                let value = bound
+                    .scope
+                    .trigger
+                    .and_then(|row| row.get(usize::from(*field)))
+                    .and_then(Option::as_ref);
+                value
+                    .and_then(Scalar::of)
+                    .map_or(Lanes::NOTHING, |s| Lanes::same(&s, need))
             }
             ValKind::RowField(field) => match self.frame {
                 Frame::Own(log) => Lanes::collect(need, |row| log.field(self.start + row, *field)),
                 Frame::Users | Frame::Rows(_) => Lanes::NOTHING,
             },
-            ValKind::Lookup { lookup, keys, field } => {
+            ValKind::Lookup {
+                lookup,
+                keys,
+                field,
+            } => {
                 let keys: Vec<Rc<Lanes>> = keys.iter().map(|k| self.val(*k, need)).collect();
                 let known = keys.iter().fold(*need, |known, k| and(&known, &k.known));
                 let mut key = Vec::new();
                 Lanes::collect(&known, |row| {
                     key.clear();
-                    keys.iter().filter_map(|k| k.get(row)).for_each(|part| super::tables::write_key(&mut key, &part));
-                    bound.scope.tables.look_up(*lookup, &key, *field).and_then(Scalar::of)
+                    keys.iter()
+                        .filter_map(|k| k.get(row))
+                        .for_each(|part| super::tables::write_key(&mut key, &part));
+                    bound
+                        .scope
+                        .tables
+                        .look_up(*lookup, &key, *field)
+                        .and_then(Scalar::of)
                 })
             }
             ValKind::Choice { arms, otherwise } => {
@@ -443,15 +592,22 @@ impl<'b> Block<'b> {
                     }
                     let truths = self.cond(*arm, &open);
                     let here = and(&truths.yes, &open);
-                    rows(&here).filter_map(|row| codes.get_mut(row).map(|c| *c = code)).count();
+                    rows(&here)
+                        .filter_map(|row| codes.get_mut(row).map(|c| *c = code))
+                        .count();
                     known = or(&known, &here);
                     open = and(&open, &truths.no);
                 }
                 if *otherwise {
-                    rows(&open).filter_map(|row| codes.get_mut(row).map(|c| *c = arms.len() as i64)).count();
+                    rows(&open)
+                        .filter_map(|row| codes.get_mut(row).map(|c| *c = arms.len() as i64))
+                        .count();
                     known = or(&known, &open);
                 }
-                Lanes { known, data: Data::Int(codes) }
+                Lanes {
+                    known,
+                    data: Data::Int(codes),
+                }
             }
             ValKind::Coalesce(a, b) => {
                 let a = self.val(*a, need);
@@ -462,15 +618,25 @@ impl<'b> Block<'b> {
                 let b = self.val(*b, &open);
                 (*a).clone().or_else(&b)
             }
-            ValKind::If { when, then, otherwise } => {
+            ValKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let when = self.cond(*when, need);
                 let (yes, no) = (and(&when.yes, need), and(&when.no, need));
                 if is_none(&no) {
                     let then = self.val(*then, &yes);
-                    return Rc::new(Lanes { known: and(&then.known, &yes), data: then.data.clone() });
+                    return Rc::new(Lanes {
+                        known: and(&then.known, &yes),
+                        data: then.data.clone(),
+                    });
                 }
                 let otherwise = self.val(*otherwise, &no);
-                let below = Lanes { known: and(&otherwise.known, &no), data: otherwise.data.clone() };
+                let below = Lanes {
+                    known: and(&otherwise.known, &no),
+                    data: otherwise.data.clone(),
+                };
                 if is_none(&yes) {
                     return Rc::new(below);
                 }
@@ -486,9 +652,8 @@ impl<'b> Block<'b> {
                 binary(*op, &a, &b, need, self.zone())
             }
             ValKind::Event(_) => match (self.frame, bound.query_of(Node::Val(id))) {
-                (Frame::Users, Some(query)) => {
-                    tally::values(self, query, need).unwrap_or_else(|| events::values(self, query, &val.ty, need))
-                }
+                (Frame::Users, Some(query)) => tally::values(self, query, need)
+                    .unwrap_or_else(|| events::values(self, query, &val.ty, need)),
                 _ => Lanes::NOTHING,
             },
             ValKind::Named(_, of) => return self.val(*of, need),
@@ -549,8 +714,12 @@ fn compare(op: Order, a: &Lanes, b: &Lanes, need: &Bits) -> Truths {
         (Data::Int(a), Data::Int(b)) => plain(op, a, b, &known),
         (Data::Float(a), Data::Float(b)) => plain(op, a, b, &known),
         (Data::Text(a), Data::Text(b)) => plain(op, a, b, &known),
-        (Data::Int(a), Data::Float(b)) => where_both(a, b, &known, |a, b| mixed(int_to_float(*a, *b))),
-        (Data::Float(a), Data::Int(b)) => where_both(a, b, &known, |a, b| mixed(int_to_float(*b, *a).reverse())),
+        (Data::Int(a), Data::Float(b)) => {
+            where_both(a, b, &known, |a, b| mixed(int_to_float(*a, *b)))
+        }
+        (Data::Float(a), Data::Int(b)) => {
+            where_both(a, b, &known, |a, b| mixed(int_to_float(*b, *a).reverse()))
+        }
         _ => Truths::UNKNOWN,
     }
 }
@@ -569,7 +738,13 @@ fn map<A, B: Copy>(of: &[A], known: &Bits, zero: B, f: impl Fn(&A) -> Option<B>)
     (out, there)
 }
 
-fn map_both<A: Copy, B: Copy, C: Copy>(a: &[A], b: &[B], known: &Bits, zero: C, f: impl Fn(A, B) -> Option<C>) -> (Vec<C>, Bits) {
+fn map_both<A: Copy, B: Copy, C: Copy>(
+    a: &[A],
+    b: &[B],
+    known: &Bits,
+    zero: C,
+    f: impl Fn(A, B) -> Option<C>,
+) -> (Vec<C>, Bits) {
     let (mut out, mut there) = (vec![zero; BLOCK], NONE);
     for row in rows(known) {
         if let (Some(a), Some(b), Some(slot)) = (a.get(row), b.get(row), out.get_mut(row))
@@ -583,11 +758,17 @@ fn map_both<A: Copy, B: Copy, C: Copy>(a: &[A], b: &[B], known: &Bits, zero: C, 
 }
 
 fn ints((data, known): (Vec<i64>, Bits)) -> Lanes<'static> {
-    Lanes { known, data: Data::Int(data) }
+    Lanes {
+        known,
+        data: Data::Int(data),
+    }
 }
 
 fn floats((data, known): (Vec<f64>, Bits)) -> Lanes<'static> {
-    Lanes { known, data: Data::Float(data) }
+    Lanes {
+        known,
+        data: Data::Float(data),
+    }
 }
 
 fn unary<'b>(op: Unary, from: &'b Type, of: &Lanes<'b>, need: &Bits, zone: Zone) -> Lanes<'b> {
@@ -596,17 +777,30 @@ fn unary<'b>(op: Unary, from: &'b Type, of: &Lanes<'b>, need: &Bits, zone: Zone)
         (Unary::Int(f), Data::Int(v)) => ints(map(v, &known, 0, |x| f.apply(*x, zone))),
         (Unary::Float(f), Data::Float(v)) => floats(map(v, &known, 0.0, |x| Some(f.apply(*x)))),
         (Unary::IntToFloat, Data::Int(v)) => floats(map(v, &known, 0.0, |x| Some(*x as f64))),
-        (Unary::TextLength, Data::Text(v)) => ints(map(v, &known, 0, |t| i64::try_from(t.chars().count()).ok())),
-        (Unary::SetLength, Data::Set(v)) => ints(map(v, &known, 0, |s| i64::try_from(s.len()).ok())),
+        (Unary::TextLength, Data::Text(v)) => {
+            ints(map(v, &known, 0, |t| i64::try_from(t.chars().count()).ok()))
+        }
+        (Unary::SetLength, Data::Set(v)) => {
+            ints(map(v, &known, 0, |s| i64::try_from(s.len()).ok()))
+        }
         (Unary::MemberName, Data::Int(v)) => {
-            let Type::Enum(members) = from else { return Lanes::NOTHING };
+            let Type::Enum(members) = from else {
+                return Lanes::NOTHING;
+            };
             Lanes::collect(&known, |row| {
                 let code = usize::try_from(*v.get(row)?).ok()?;
-                members.members.get(code).map(|m| Scalar::Text(Cow::Borrowed(m)))
+                members
+                    .members
+                    .get(code)
+                    .map(|m| Scalar::Text(Cow::Borrowed(m)))
             })
         }
-        (Unary::Lower, Data::Text(v)) => Lanes::collect(&known, |row| Some(Scalar::Text(Cow::Owned(v.get(row)?.to_lowercase())))),
-        (Unary::Mask, Data::Text(v)) => Lanes::collect(&known, |row| Some(Scalar::Text(Cow::Owned(mask(v.get(row)?))))),
+        (Unary::Lower, Data::Text(v)) => Lanes::collect(&known, |row| {
+            Some(Scalar::Text(Cow::Owned(v.get(row)?.to_lowercase())))
+        }),
+        (Unary::Mask, Data::Text(v)) => Lanes::collect(&known, |row| {
+            Some(Scalar::Text(Cow::Owned(mask(v.get(row)?))))
+        }),
         _ => Lanes::NOTHING,
     }
 }
@@ -614,14 +808,30 @@ fn unary<'b>(op: Unary, from: &'b Type, of: &Lanes<'b>, need: &Bits, zone: Zone)
 fn binary<'b>(op: Binary, a: &Lanes<'b>, b: &Lanes<'b>, need: &Bits, zone: Zone) -> Lanes<'b> {
     let known = and(&and(&a.known, &b.known), need);
     match (op, &a.data, &b.data) {
-        (Binary::Int(f), Data::Int(a), Data::Int(b)) => ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b, zone))),
-        (Binary::Float(f), Data::Float(a), Data::Float(b)) => floats(map_both(a, b, &known, 0.0, |a, b| f.apply(a, b))),
-        (Binary::Scale(f), Data::Int(a), Data::Float(b)) => ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b))),
-        (Binary::Quotient, Data::Int(a), Data::Int(b)) => floats(map_both(a, b, &known, 0.0, quotient)),
-        (Binary::Distance, Data::Place(a), Data::Place(b)) => floats(map_both(a, b, &known, 0.0, |a: Place, b: Place| distance(a, b))),
+        (Binary::Int(f), Data::Int(a), Data::Int(b)) => {
+            ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b, zone)))
+        }
+        (Binary::Float(f), Data::Float(a), Data::Float(b)) => {
+            floats(map_both(a, b, &known, 0.0, |a, b| f.apply(a, b)))
+        }
+        (Binary::Scale(f), Data::Int(a), Data::Float(b)) => {
+            ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b)))
+        }
+        (Binary::Quotient, Data::Int(a), Data::Int(b)) => {
+            floats(map_both(a, b, &known, 0.0, quotient))
+        }
+        (Binary::Distance, Data::Place(a), Data::Place(b)) => {
+            floats(map_both(a, b, &known, 0.0, |a: Place, b: Place| {
+                distance(a, b)
+            }))
+        }
         (Binary::Text(pick), Data::Text(x), Data::Text(y)) => Lanes::collect(&known, |row| {
             let (x, y) = (x.get(row)?, y.get(row)?);
-            Some(Scalar::Text(if pick.second(y.cmp(x)) { y.clone() } else { x.clone() }))
+            Some(Scalar::Text(if pick.second(y.cmp(x)) {
+                y.clone()
+            } else {
+                x.clone()
+            }))
         }),
         _ => Lanes::NOTHING,
     }

@@ -1,7 +1,8 @@
-//! A plan bound to a snapshot and an instant: columns and events found, windows made bounds, tables at hand.
+//! A plan bound to a snapshot and an instant: columns and events found, windows made bounds, tables
+//! at hand.
 //!
-//! A column whose stored form holds the program's type is read where it lies; one that must be converted (other enum members, text read as an enum) is
-//! converted here, at each binding.
+//! A column whose stored form holds the program's type is read where it lies; one that must be
+//! converted (other enum members, text read as an enum) is converted here, at each binding.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -108,14 +109,22 @@ impl<'a> Bound<'a> {
     }
 
     fn bind_tag(&mut self, id: TagId) -> Result<(), EvalError> {
-        let Some(tag) = self.scope.program.schema.tags.get(id.index()) else { return Ok(()) };
-        let Some(column) = self.scope.snapshot.tag(&tag.name)? else { return Ok(()) };
+        let Some(tag) = self.scope.program.schema.tags.get(id.index()) else {
+            return Ok(());
+        };
+        let Some(column) = self.scope.snapshot.tag(&tag.name)? else {
+            return Ok(());
+        };
         let data = readable(column, &tag.name, &tag.ty)?;
         let fresh = match (tag.fresh, column.stored().1) {
             (None, _) => None,
             (Some(within), Some(written)) => Some((written, self.scope.now.minus(within).0)),
             (Some(_), None) if column.known() == 0 => None,
-            (Some(_), None) => return Err(EvalError::NoTimes { tag: tag.name.clone() }),
+            (Some(_), None) => {
+                return Err(EvalError::NoTimes {
+                    tag: tag.name.clone(),
+                });
+            }
         };
         let stats = match data {
             Cow::Borrowed(_) => self.scope.snapshot.column_stats(&tag.name)?,
@@ -126,15 +135,29 @@ impl<'a> Bound<'a> {
             Cow::Owned(_) => &[],
         };
         if let Some(slot) = self.tags.get_mut(id.index()) {
-            *slot = Some(Tag { data, stats, fresh, changed });
+            *slot = Some(Tag {
+                data,
+                stats,
+                fresh,
+                changed,
+            });
         }
         Ok(())
     }
 
     fn query(&self, query: &'a Query) -> Result<BoundQuery<'a>, EvalError> {
         let (from, to) = query.bounds(self.scope.now, self.plan.zone);
-        let next = query.then.as_ref().map(|then| self.events(&then.next)).transpose()?;
-        Ok(BoundQuery { query, bounds: (from.0, to.0), events: self.events(&query.pattern)?, next })
+        let next = query
+            .then
+            .as_ref()
+            .map(|then| self.events(&then.next))
+            .transpose()?;
+        Ok(BoundQuery {
+            query,
+            bounds: (from.0, to.0),
+            events: self.events(&query.pattern)?,
+            next,
+        })
     }
 
     fn events(&self, pattern: &Pattern) -> Result<Events<'a>, EvalError> {
@@ -142,7 +165,9 @@ impl<'a> Bound<'a> {
             EventSource::Own(own) => return Ok(Events::Own(own)),
             EventSource::Declared(id) => id,
         };
-        let Some(schema) = self.scope.program.schema.events.get(id.index()) else { return Ok(Events::None) };
+        let Some(schema) = self.scope.program.schema.events.get(id.index()) else {
+            return Ok(Events::None);
+        };
         Ok(match self.scope.snapshot.event(&schema.name)? {
             None => Events::None,
             Some(table) if same_rows(&table.schema, schema) => Events::Table(Cow::Borrowed(table)),
@@ -153,14 +178,23 @@ impl<'a> Bound<'a> {
     /// The column of a stored tag; `None` when the store does not have it.
     pub fn tag(&self, id: TagId) -> Option<Source<'_>> {
         let tag = self.tags.get(id.index())?.as_ref()?;
-        Some(Source { data: &tag.data, fresh: tag.fresh, blocks: tag.stats.map(ColumnStats::blocks), changed: tag.changed })
+        Some(Source {
+            data: &tag.data,
+            fresh: tag.fresh,
+            blocks: tag.stats.map(ColumnStats::blocks),
+            changed: tag.changed,
+        })
     }
 
-    /// What identifies the contents of a tag's column; `None` where nothing does, or where it was converted.
+    /// What identifies the contents of a tag's column; `None` where nothing does, or where it was
+    /// converted.
     pub fn version(&self, id: TagId) -> Option<&str> {
         let tag = self.tags.get(id.index())?.as_ref()?;
         match tag.data {
-            Cow::Borrowed(_) => self.scope.snapshot.tag_version(&self.scope.program.schema.tags.get(id.index())?.name),
+            Cow::Borrowed(_) => self
+                .scope
+                .snapshot
+                .tag_version(&self.scope.program.schema.tags.get(id.index())?.name),
             Cow::Owned(_) => None,
         }
     }
@@ -198,12 +232,19 @@ impl<'a> Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// Makes ready what finds one user's events without a search: worth its one pass over the users where many are asked one after the other.
+    /// Makes ready what finds one user's events without a search: worth its one pass over the users
+    /// where many are asked one after the other.
     pub fn index_events(&self) {
         for query in self.cond_queries.values().chain(self.val_queries.values()) {
-            for events in [Some(&query.events), query.next.as_ref()].into_iter().flatten() {
+            for events in [Some(&query.events), query.next.as_ref()]
+                .into_iter()
+                .flatten()
+            {
                 if let Events::Table(table) = events {
-                    table.segments.iter().for_each(|segment| _ = segment.index());
+                    table
+                        .segments
+                        .iter()
+                        .for_each(|segment| _ = segment.index());
                 }
             }
         }
@@ -218,7 +259,10 @@ impl Bound<'_> {
             Node::Cond(root) => batch::audience(self, root),
             Node::Val(_) => {
                 let nobody = Bitmap::none(self.scope.snapshot.user_count());
-                Audience { yes: nobody.clone(), known: nobody }
+                Audience {
+                    yes: nobody.clone(),
+                    known: nobody,
+                }
             }
         }
     }
@@ -229,7 +273,12 @@ impl Bound<'_> {
             Node::Cond(root) => batch::counts(self, root),
             Node::Val(_) => {
                 let users = self.scope.snapshot.user_count();
-                Counts { users, yes: 0, no: 0, unknown: users }
+                Counts {
+                    users,
+                    yes: 0,
+                    no: 0,
+                    unknown: users,
+                }
             }
         }
     }
@@ -248,7 +297,11 @@ impl Bound<'_> {
 /// Which nodes of a kind have more than one parent; `number` tells the nodes of that kind.
 fn shared(plan: &Plan, nodes: usize, number: impl Fn(Node) -> Option<u32>) -> Vec<bool> {
     let mut parents = vec![0u32; nodes];
-    let parts = plan.conds.iter().flat_map(Cond::parts).chain(plan.vals.iter().flat_map(|v| v.kind.parts()));
+    let parts = plan
+        .conds
+        .iter()
+        .flat_map(Cond::parts)
+        .chain(plan.vals.iter().flat_map(|v| v.kind.parts()));
     for part in parts.filter_map(number) {
         if let Some(n) = parents.get_mut(part as usize) {
             *n += 1;
@@ -258,7 +311,11 @@ fn shared(plan: &Plan, nodes: usize, number: impl Fn(Node) -> Option<u32>) -> Ve
 }
 
 /// The column's values in the type `ty`.
-fn readable<'a>(column: &'a Column, name: &str, ty: &Type) -> Result<Cow<'a, ColumnData>, EvalError> {
+fn readable<'a>(
+    column: &'a Column,
+    name: &str,
+    ty: &Type,
+) -> Result<Cow<'a, ColumnData>, EvalError> {
     if reads_as(&column.ty, ty) {
         return Ok(Cow::Borrowed(column.stored().0));
     }
@@ -269,9 +326,12 @@ fn readable<'a>(column: &'a Column, name: &str, ty: &Type) -> Result<Cow<'a, Col
 fn reads_as(stored: &Type, wanted: &Type) -> bool {
     match (stored, wanted) {
         (Type::Int { lo: a, hi: b }, Type::Int { lo, hi }) => {
-            lo.is_none_or(|lo| a.is_some_and(|a| a >= lo)) && hi.is_none_or(|hi| b.is_some_and(|b| b <= hi))
+            lo.is_none_or(|lo| a.is_some_and(|a| a >= lo))
+                && hi.is_none_or(|hi| b.is_some_and(|b| b <= hi))
         }
-        (Type::Text { max: a }, Type::Text { max }) => max.is_none_or(|max| a.is_some_and(|a| a <= max)),
+        (Type::Text { max: a }, Type::Text { max }) => {
+            max.is_none_or(|max| a.is_some_and(|a| a <= max))
+        }
         (Type::Text { .. } | Type::Address(_), Type::Address(_) | Type::Text { max: None }) => true,
         (Type::Set(a), Type::Set(b)) => reads_as(a, b),
         (a, b) => a == b,
@@ -280,7 +340,11 @@ fn reads_as(stored: &Type, wanted: &Type) -> bool {
 
 fn same_rows(stored: &EventSchema, wanted: &EventSchema) -> bool {
     stored.fields.len() == wanted.fields.len()
-        && stored.fields.iter().zip(&wanted.fields).all(|(a, b)| a.name == b.name && reads_as(&a.ty, &b.ty))
+        && stored
+            .fields
+            .iter()
+            .zip(&wanted.fields)
+            .all(|(a, b)| a.name == b.name && reads_as(&a.ty, &b.ty))
 }
 
 #[cfg(test)]
@@ -292,15 +356,24 @@ mod tests {
 
     #[test]
     fn what_is_read_where_it_lies() {
-        let int = |lo, hi| Type::Int { lo: Some(lo), hi: Some(hi) };
+        let int = |lo, hi| Type::Int {
+            lo: Some(lo),
+            hi: Some(hi),
+        };
         assert!(reads_as(&int(1, 5), &Type::INT) && reads_as(&int(1, 5), &int(0, 5)));
         assert!(!reads_as(&int(1, 5), &int(2, 5)) && !reads_as(&Type::INT, &int(0, 5)));
-        assert!(!reads_as(&Type::INT, &Type::Number) && reads_as(&Type::Text { max: Some(3) }, &Type::TEXT));
+        assert!(
+            !reads_as(&Type::INT, &Type::Number)
+                && reads_as(&Type::Text { max: Some(3) }, &Type::TEXT)
+        );
     }
 
     #[test]
     fn calendar_time_is_packed_alike() {
-        let c = Calendar { months: -7, days: 31 };
+        let c = Calendar {
+            months: -7,
+            days: 31,
+        };
         assert_eq!(kernel::pack(c), column::pack_calendar(c));
         assert_eq!(kernel::unpack(column::pack_calendar(c)), c);
     }

@@ -1,5 +1,5 @@
-//! Whose fault it is that a condition is unknown: from the root down, the users for whom a part is unknown and matters, as far as the tags
-//! that have no value for them.
+//! Whose fault it is that a condition is unknown: from the root down, the users for whom a part is
+//! unknown and matters, as far as the tags that have no value for them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use super::masks::{BLOCK, Bits, NONE, WORDS, and, is_none, minus, or};
 use crate::base::{TagId, UserNo};
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
 
-/// For how many of the users for whom the condition is unknown each tag is missing and matters, in the order of the tags.
+/// For how many of the users for whom the condition is unknown each tag is missing and matters, in
+/// the order of the tags.
 pub fn unknown_because(bound: &Bound, root: CondId, audience: &Audience) -> BTreeMap<TagId, usize> {
     let users = bound.scope.snapshot.user_count();
     let unknown = audience.known.complement();
@@ -23,13 +24,18 @@ pub fn unknown_because(bound: &Bound, root: CondId, audience: &Audience) -> BTre
             |block, number| {
                 block.reset(number * BLOCK, users);
                 let mut of = NONE;
-                of.iter_mut().zip(unknown.words().iter().skip(number * WORDS)).for_each(|(w, unknown)| *w = *unknown);
+                of.iter_mut()
+                    .zip(unknown.words().iter().skip(number * WORDS))
+                    .for_each(|(w, unknown)| *w = *unknown);
                 let tags = blame(block, root, &of);
-                tags.into_iter().map(|(tag, users)| (tag, users.iter().map(|w| w.count_ones() as usize).sum())).collect()
+                tags.into_iter()
+                    .map(|(tag, users)| (tag, users.iter().map(|w| w.count_ones() as usize).sum()))
+                    .collect()
             },
         )
         .reduce(BTreeMap::new, |mut all: BTreeMap<TagId, usize>, more| {
-            more.into_iter().for_each(|(tag, n)| *all.entry(tag).or_default() += n);
+            more.into_iter()
+                .for_each(|(tag, n)| *all.entry(tag).or_default() += n);
             all
         })
 }
@@ -37,17 +43,30 @@ pub fn unknown_because(bound: &Bound, root: CondId, audience: &Audience) -> BTre
 /// The same for one user: the tags, in their order.
 pub fn unknown_tags(bound: &Bound, root: CondId, user: UserNo) -> Vec<TagId> {
     let mut block = Block::new(bound, Frame::Users);
-    block.reset(user.index(), bound.scope.snapshot.user_count().min(user.index() + 1));
+    block.reset(
+        user.index(),
+        bound.scope.snapshot.user_count().min(user.index() + 1),
+    );
     let all = block.all();
     let of = minus(&all, &block.cond(root, &all).known());
-    blame(&mut block, root, &of).into_iter().filter(|(_, users)| !is_none(users)).map(|(tag, _)| tag).collect()
+    blame(&mut block, root, &of)
+        .into_iter()
+        .filter(|(_, users)| !is_none(users))
+        .map(|(tag, _)| tag)
+        .collect()
 }
 
-/// For each tag the rows of `of`, all of which the root is unknown for, in which it is missing and matters.
+/// For each tag the rows of `of`, all of which the root is unknown for, in which it is missing and
+/// matters.
 fn blame(block: &mut Block, root: CondId, of: &Bits) -> BTreeMap<TagId, Bits> {
     let plan = block.bound.plan;
-    let mut marks = Marks { conds: BTreeMap::from([(root, *of)]), vals: BTreeMap::new(), tags: BTreeMap::new() };
-    // Every node comes after those that it is made of, so that on the way back all who blame it have spoken.
+    let mut marks = Marks {
+        conds: BTreeMap::from([(root, *of)]),
+        vals: BTreeMap::new(),
+        tags: BTreeMap::new(),
+    };
+    // Every node comes after those that it is made of, so that on the way back all who blame it
+    // have spoken.
     for node in plan.order.iter().rev() {
         match node {
             Node::Cond(id) => {
@@ -100,25 +119,41 @@ impl Marks {
                 add(&mut self.tags, *tag, rows);
                 add(&mut self.conds, *of, rows);
             }
-            Cond::All(parts) | Cond::Any(parts) => parts.iter().for_each(|part| self.if_unknown(block, *part, rows)),
-            Cond::Same(a, b) => [a, b].iter().for_each(|part| self.if_unknown(block, **part, rows)),
+            Cond::All(parts) | Cond::Any(parts) => parts
+                .iter()
+                .for_each(|part| self.if_unknown(block, *part, rows)),
+            Cond::Same(a, b) => [a, b]
+                .iter()
+                .for_each(|part| self.if_unknown(block, **part, rows)),
             Cond::OrElse(a, b) => {
                 add(&mut self.conds, *a, rows);
                 add(&mut self.conds, *b, rows);
             }
-            Cond::If { when, then, otherwise } => {
+            Cond::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let (yes, no) = self.branches(block, *when, rows);
                 add(&mut self.conds, *then, &yes);
                 add(&mut self.conds, *otherwise, &no);
             }
-            Cond::Compare { left: a, right: b, .. } | Cond::Text { of: a, what: b, .. } => {
-                [a, b].iter().for_each(|part| self.if_missing(block, **part, rows));
+            Cond::Compare {
+                left: a, right: b, ..
             }
-            Cond::Between { of, lo, hi } => [of, lo, hi].iter().for_each(|part| self.if_missing(block, **part, rows)),
+            | Cond::Text { of: a, what: b, .. } => {
+                [a, b]
+                    .iter()
+                    .for_each(|part| self.if_missing(block, **part, rows));
+            }
+            Cond::Between { of, lo, hi } => [of, lo, hi]
+                .iter()
+                .for_each(|part| self.if_missing(block, **part, rows)),
         }
     }
 
-    /// Marks a condition where it is unknown, and tells where it takes one branch and where the other.
+    /// Marks a condition where it is unknown, and tells where it takes one branch and where the
+    /// other.
     fn branches(&mut self, block: &mut Block, when: CondId, rows: &Bits) -> (Bits, Bits) {
         let truths = block.cond(when, rows);
         add(&mut self.conds, when, &minus(rows, &truths.known()));
@@ -127,13 +162,19 @@ impl Marks {
 
     fn val(&mut self, block: &mut Block, val: &ValKind, rows: &Bits) {
         match val {
-            ValKind::Const(_) | ValKind::Missing | ValKind::TriggerField(_) | ValKind::RowField(_) | ValKind::Event(_) => {}
+            ValKind::Const(_)
+            | ValKind::Missing
+            | ValKind::TriggerField(_)
+            | ValKind::RowField(_)
+            | ValKind::Event(_) => {}
             ValKind::Tag(tag) => add(&mut self.tags, *tag, rows),
             ValKind::Named(tag, of) => {
                 add(&mut self.tags, *tag, rows);
                 add(&mut self.vals, *of, rows);
             }
-            ValKind::Lookup { keys, .. } => keys.iter().for_each(|key| self.if_missing(block, *key, rows)),
+            ValKind::Lookup { keys, .. } => keys
+                .iter()
+                .for_each(|key| self.if_missing(block, *key, rows)),
             ValKind::Choice { arms, .. } => {
                 let mut open = *rows;
                 for arm in arms {
@@ -145,13 +186,19 @@ impl Marks {
                 add(&mut self.vals, *a, rows);
                 add(&mut self.vals, *b, rows);
             }
-            ValKind::If { when, then, otherwise } => {
+            ValKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let (yes, no) = self.branches(block, *when, rows);
                 add(&mut self.vals, *then, &yes);
                 add(&mut self.vals, *otherwise, &no);
             }
             ValKind::Unary(_, of) => self.if_missing(block, *of, rows),
-            ValKind::Binary(_, a, b) => [a, b].iter().for_each(|part| self.if_missing(block, **part, rows)),
+            ValKind::Binary(_, a, b) => [a, b]
+                .iter()
+                .for_each(|part| self.if_missing(block, **part, rows)),
         }
     }
 }

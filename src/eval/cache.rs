@@ -1,9 +1,10 @@
-//! Answers that are kept: for a test of a column the users for whom it is true and those for whom it is false, for a question about events what it
-//! answers for each user ([`Derived`]).
+//! Answers that are kept: for a test of a column the users for whom it is true and those for whom
+//! it is false, for a question about events what it answers for each user ([`Derived`]).
 //!
-//! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every question of an afternoon. An answer is kept when it is
-//! asked for a second time, under what the column's file holds and not where it lies, or with the segments of events that it was read from, so
-//! that a kept answer can never be old; and the least used go first when [`BUDGET`] is full.
+//! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every
+//! question of an afternoon. An answer is kept when it is asked for a second time, under what the
+//! column's file holds and not where it lies, or with the segments of events that it was read from,
+//! so that a kept answer can never be old; and the least used go first when [`BUDGET`] is full.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -42,7 +43,9 @@ impl Atom {
                 Some(whole) => *out = *whole,
                 None => {
                     *out = NONE;
-                    out.iter_mut().zip(from).for_each(|(bits, word)| *bits = *word);
+                    out.iter_mut()
+                        .zip(from)
+                        .for_each(|(bits, word)| *bits = *word);
                 }
             }
         }
@@ -69,7 +72,11 @@ pub struct Kept {
 }
 
 impl Kept {
-    pub const NOTHING: &'static Kept = &Kept { atoms: Vec::new(), conds: BTreeMap::new(), vals: BTreeMap::new() };
+    pub const NOTHING: &'static Kept = &Kept {
+        atoms: Vec::new(),
+        conds: BTreeMap::new(),
+        vals: BTreeMap::new(),
+    };
 
     pub fn atom(&self, id: CondId) -> Option<&Atom> {
         self.atoms.get(id.0 as usize)?.as_deref()
@@ -115,21 +122,28 @@ pub fn forget() {
     *lock() = Cache::default();
 }
 
-/// What is kept of a plan's answers; those that were asked for before and are not kept yet are worked out now.
+/// What is kept of a plan's answers; those that were asked for before and are not kept yet are
+/// worked out now.
 pub fn kept(bound: &Bound) -> Kept {
     let users = bound.scope.snapshot.user_count();
     let mut kept = Kept::default();
     if users < FEWEST {
         return kept;
     }
-    kept.atoms = (0u32..).map(CondId).zip(&bound.plan.conds).map(|(id, cond)| atom(bound, id, &key(bound, id, cond)?, users)).collect();
+    kept.atoms = (0u32..)
+        .map(CondId)
+        .zip(&bound.plan.conds)
+        .map(|(id, cond)| atom(bound, id, &key(bound, id, cond)?, users))
+        .collect();
     for (id, cond) in (0u32..).map(CondId).zip(&bound.plan.conds) {
         if let (Cond::Did(_), Some(column)) = (cond, derived(bound, Node::Cond(id), &Type::Bool)) {
             kept.conds.insert(id, column);
         }
     }
     for (id, val) in (0u32..).map(ValId).zip(&bound.plan.vals) {
-        if let (ValKind::Event(_), Some(column)) = (&val.kind, derived(bound, Node::Val(id), &val.ty)) {
+        if let (ValKind::Event(_), Some(column)) =
+            (&val.kind, derived(bound, Node::Val(id), &val.ty))
+        {
             kept.vals.insert(id, column);
         }
     }
@@ -138,14 +152,18 @@ pub fn kept(bound: &Bound) -> Kept {
 
 /// What decides the answers to a test of a column; `None` for any other condition.
 fn key(bound: &Bound, id: CondId, cond: &Cond) -> Option<String> {
-    let Cond::Test { of, .. } = cond else { return None };
+    let Cond::Test { of, .. } = cond else {
+        return None;
+    };
     let mut of = *of;
     while let ValKind::Named(_, named) = bound.plan.val(of).kind {
         of = named;
     }
     match bound.plan.val(of).kind {
         // A value that grows old is missing by the clock.
-        ValKind::Tag(tag) if bound.tag(tag)?.fresh.is_none() => Some(format!("{} {:?}", bound.version(tag)?, bound.test(id)?)),
+        ValKind::Tag(tag) if bound.tag(tag)?.fresh.is_none() => {
+            Some(format!("{} {:?}", bound.version(tag)?, bound.test(id)?))
+        }
         _ => None,
     }
 }
@@ -154,11 +172,23 @@ fn key(bound: &Bound, id: CondId, cond: &Cond) -> Option<String> {
 fn derived(bound: &Bound, node: Node, ty: &Type) -> Option<Arc<Derived>> {
     let query = bound.query_of(node)?;
     let what = query.query;
-    let EventSource::Declared(event) = what.pattern.source else { return None };
-    let plain = what.pattern.filter.is_none() && what.then.is_none() && what.what != Aggregate::Since;
-    let event = bound.scope.program.schema.events.get(event.index()).filter(|_| plain)?;
+    let EventSource::Declared(event) = what.pattern.source else {
+        return None;
+    };
+    let plain =
+        what.pattern.filter.is_none() && what.then.is_none() && what.what != Aggregate::Since;
+    let event = bound
+        .scope
+        .program
+        .schema
+        .events
+        .get(event.index())
+        .filter(|_| plain)?;
     // Rows are read by the program's fields.
-    let key = format!("{} {:?} {:?} {:?} {:?} {ty:?}", event.name, event.fields, what.what, what.field, what.window);
+    let key = format!(
+        "{} {:?} {:?} {:?} {:?} {ty:?}",
+        event.name, event.fields, what.what, what.field, what.window
+    );
     let before = match lock().ask(&key) {
         Asked::First => return None,
         Asked::Again => None,
@@ -183,7 +213,10 @@ fn atom(bound: &Bound, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>
     }
     let words = users.div_ceil(64);
     let (mut yes, mut no) = (vec![0; words], vec![0; words]);
-    let stretches = yes.par_chunks_mut(STRETCH * WORDS).zip(no.par_chunks_mut(STRETCH * WORDS)).enumerate();
+    let stretches = yes
+        .par_chunks_mut(STRETCH * WORDS)
+        .zip(no.par_chunks_mut(STRETCH * WORDS))
+        .enumerate();
     stretches.for_each_init(
         || Block::new(bound, Frame::Users),
         |block, (stretch, (yes, no))| {
@@ -191,13 +224,20 @@ fn atom(bound: &Bound, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>
                 block.reset((stretch * STRETCH + number) * BLOCK, users);
                 let all = block.all();
                 let truths = block.cond(id, &all);
-                yes.iter_mut().zip(and(&truths.yes, &all)).for_each(|(word, bits)| *word = bits);
-                no.iter_mut().zip(and(&truths.no, &all)).for_each(|(word, bits)| *word = bits);
+                yes.iter_mut()
+                    .zip(and(&truths.yes, &all))
+                    .for_each(|(word, bits)| *word = bits);
+                no.iter_mut()
+                    .zip(and(&truths.no, &all))
+                    .for_each(|(word, bits)| *word = bits);
             }
         },
     );
     let answered: usize = yes.iter().chain(&no).map(|w| w.count_ones() as usize).sum();
-    let atom = Arc::new(Atom { yes, no: (answered < users).then_some(no) });
+    let atom = Arc::new(Atom {
+        yes,
+        no: (answered < users).then_some(no),
+    });
     lock().keep(key, &Answer::Atom(atom.clone()));
     Some(atom)
 }
@@ -235,7 +275,14 @@ impl Cache {
         }
         while self.bytes + answer.bytes() > BUDGET {
             // Ties cannot be: the clock moves with every question.
-            let Some(oldest) = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone()) else { break };
+            let Some(oldest) = self
+                .kept
+                .iter()
+                .min_by_key(|(_, (_, used))| *used)
+                .map(|(key, _)| key.clone())
+            else {
+                break;
+            };
             if let Some((gone, _)) = self.kept.remove(&oldest) {
                 self.bytes -= gone.bytes();
             }
@@ -253,14 +300,25 @@ mod tests {
     #[test]
     fn the_least_used_go_first_and_the_budget_holds() {
         let mut cache = Cache::default();
-        let atom = || Answer::Atom(Arc::new(Atom { yes: vec![1; 1 << 20], no: Some(vec![0; 1 << 20]) }));
+        let atom = || {
+            Answer::Atom(Arc::new(Atom {
+                yes: vec![1; 1 << 20],
+                no: Some(vec![0; 1 << 20]),
+            }))
+        };
         for i in 0..40 {
             let key = format!("k{i}");
             assert!(matches!(cache.ask(&key), Asked::First));
             assert!(matches!(cache.ask(&key), Asked::Again));
             cache.keep(key, &atom());
-            assert!(matches!(cache.ask("k0"), Asked::Kept(_)), "what is used stays");
-            assert!(cache.bytes <= BUDGET && cache.bytes == cache.kept.values().map(|(a, _)| a.bytes()).sum::<usize>());
+            assert!(
+                matches!(cache.ask("k0"), Asked::Kept(_)),
+                "what is used stays"
+            );
+            assert!(
+                cache.bytes <= BUDGET
+                    && cache.bytes == cache.kept.values().map(|(a, _)| a.bytes()).sum::<usize>()
+            );
         }
         assert!(!cache.kept.contains_key("k1") && cache.kept.contains_key("k39"));
     }
@@ -268,7 +326,10 @@ mod tests {
     #[test]
     fn the_last_block_may_be_short() {
         for no in [Some(vec![0; WORDS + 3]), None] {
-            let atom = Atom { yes: vec![u64::MAX; WORDS + 3], no };
+            let atom = Atom {
+                yes: vec![u64::MAX; WORDS + 3],
+                no,
+            };
             let mut truths = Truths::UNKNOWN;
             atom.truths(0, BLOCK, &mut truths);
             assert_eq!((truths.yes, truths.no), ([u64::MAX; WORDS], NONE));

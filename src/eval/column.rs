@@ -1,4 +1,5 @@
-//! Reading stored columns: one value, a block of values, or a block of answers to a test, by loops over the column in its own width.
+//! Reading stored columns: one value, a block of values, or a block of answers to a test, by loops
+//! over the column in its own width.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::store::{BlockStats, ChangedBlock, ColumnData, Extent};
 #[derive(Clone, Copy)]
 pub struct Source<'b> {
     pub data: &'b ColumnData,
-    /// For a tag declared `fresh`: when values were written, and the instant before which they count as missing.
+    /// For a tag declared `fresh`: when values were written, and the instant before which they
+    /// count as missing.
     pub fresh: Option<(&'b Int64Array, i64)>,
     /// What each block of the column holds, where that is known.
     pub blocks: Option<&'b [BlockStats]>,
@@ -27,15 +29,27 @@ pub struct Source<'b> {
 
 impl<'b> Source<'b> {
     pub fn plain(data: &'b ColumnData) -> Self {
-        Source { data, fresh: None, blocks: None, changed: &[] }
+        Source {
+            data,
+            fresh: None,
+            blocks: None,
+            changed: &[],
+        }
     }
 
     /// The block of a row that changed, as a column of its own.
     #[inline]
     fn changed(&self, row: usize) -> Option<Source<'b>> {
         let block = self.changed.get(row / BLOCK)?.as_deref()?;
-        let fresh = self.fresh.map(|(written, from)| (block.written.as_ref().unwrap_or(written), from));
-        Some(Source { data: &block.data, fresh, blocks: Some(std::slice::from_ref(&block.stats)), changed: &[] })
+        let fresh = self
+            .fresh
+            .map(|(written, from)| (block.written.as_ref().unwrap_or(written), from));
+        Some(Source {
+            data: &block.data,
+            fresh,
+            blocks: Some(std::slice::from_ref(&block.stats)),
+            changed: &[],
+        })
     }
 
     /// How many of the block's rows the column has.
@@ -53,7 +67,9 @@ impl<'b> Source<'b> {
 
     fn is_fresh(&self, row: usize) -> bool {
         // A value whose age nobody knows is not fresh.
-        self.fresh.is_none_or(|(written, from)| row < written.len() && written.is_valid(row) && written.value(row) >= from)
+        self.fresh.is_none_or(|(written, from)| {
+            row < written.len() && written.is_valid(row) && written.value(row) >= from
+        })
     }
 
     /// Which of the `len` rows from `start` on have a value.
@@ -68,7 +84,9 @@ impl<'b> Source<'b> {
         }
         if self.fresh.is_some() {
             let mut fresh = NONE;
-            rows(&known).filter(|row| self.is_fresh(start + row)).for_each(|row| set(&mut fresh, row));
+            rows(&known)
+                .filter(|row| self.is_fresh(start + row))
+                .for_each(|row| set(&mut fresh, row));
             known = fresh;
         }
         known
@@ -112,7 +130,9 @@ impl<'b> Source<'b> {
         macro_rules! widened {
             ($array:expr, $variant:ident, $zero:expr) => {{
                 let mut out = vec![$zero; BLOCK];
-                out.iter_mut().zip(block($array.values(), start, n)).for_each(|(o, v)| *o = (*v).into());
+                out.iter_mut()
+                    .zip(block($array.values(), start, n))
+                    .for_each(|(o, v)| *o = (*v).into());
                 Data::$variant(out)
             }};
         }
@@ -129,22 +149,37 @@ impl<'b> Source<'b> {
             ColumnData::Instant(a) => widened!(a, Int, 0i64),
             ColumnData::Ratio(a) => widened!(a, Float, 0f64),
             ColumnData::Float(a) => widened!(a, Float, 0f64),
-            ColumnData::Bits32(_) | ColumnData::Bits64(_) | ColumnData::List(_) | ColumnData::Place(_) | ColumnData::Text(_) => {
+            ColumnData::Bits32(_)
+            | ColumnData::Bits64(_)
+            | ColumnData::List(_)
+            | ColumnData::Place(_)
+            | ColumnData::Text(_) => {
                 return Lanes::collect(&known, |row| self.get(start + row));
             }
         };
         Lanes { known, data }
     }
 
-    /// The answers of the `len` rows from `start` on to a test, in the rows of `need`; of other rows nothing is said.
+    /// The answers of the `len` rows from `start` on to a test, in the rows of `need`; of other
+    /// rows nothing is said.
     pub fn test(&self, test: &Ready, start: usize, len: usize, need: &Bits, out: &mut Truths) {
         if let Some(block) = self.changed(start) {
             return block.test(test, 0, len, need, out);
         }
         let known = self.known(start, len);
         match self.foreseen(test, start) {
-            Some(true) => return *out = Truths { yes: known, no: NONE },
-            Some(false) => return *out = Truths { yes: NONE, no: known },
+            Some(true) => {
+                return *out = Truths {
+                    yes: known,
+                    no: NONE,
+                };
+            }
+            Some(false) => {
+                return *out = Truths {
+                    yes: NONE,
+                    no: known,
+                };
+            }
             None => {}
         }
         let n = self.rows(start, len);
@@ -152,7 +187,11 @@ impl<'b> Source<'b> {
         let few = count(&wanted);
         macro_rules! values {
             ($array:expr) => {
-                Values { values: block($array.values(), start, n), wanted: &wanted, few }
+                Values {
+                    values: block($array.values(), start, n),
+                    wanted: &wanted,
+                    few,
+                }
             };
         }
         macro_rules! ints {
@@ -160,13 +199,18 @@ impl<'b> Source<'b> {
                 let values = values!($array);
                 match test {
                     Ready::Int { lo, hi } => {
-                        match (<$t>::try_from((*lo).max(<$t>::MIN.into())), <$t>::try_from((*hi).min(<$t>::MAX.into()))) {
+                        match (
+                            <$t>::try_from((*lo).max(<$t>::MIN.into())),
+                            <$t>::try_from((*hi).min(<$t>::MAX.into())),
+                        ) {
                             (Ok(lo), Ok(hi)) => values.between(lo, hi),
                             // The range lies beyond everything that the column can hold.
                             _ => NONE,
                         }
                     }
-                    Ready::IntIn([one]) => <$t>::try_from(*one).map_or(NONE, |one| values.between(one, one)),
+                    Ready::IntIn([one]) => {
+                        <$t>::try_from(*one).map_or(NONE, |one| values.between(one, one))
+                    }
                     Ready::IntIn(list) => values.that(|v| in_list(list, v.into())),
                     other => values.that(|v| other.int(v.into())),
                 }
@@ -183,7 +227,10 @@ impl<'b> Source<'b> {
             ColumnData::Code16(a) => ints!(a, u16),
             ColumnData::Code8(a) => match test {
                 Ready::IntIn(list) => {
-                    let codes: Vec<u8> = list.iter().filter_map(|code| u8::try_from(*code).ok()).collect();
+                    let codes: Vec<u8> = list
+                        .iter()
+                        .filter_map(|code| u8::try_from(*code).ok())
+                        .collect();
                     values!(a).one_of(&codes)
                 }
                 _ => ints!(a, u8),
@@ -197,11 +244,15 @@ impl<'b> Source<'b> {
                 other => values!(a).that(|v| other.float(v)),
             },
             ColumnData::Bits32(a) => match test {
-                Ready::Set { all: false, bits, .. } => values!(a).shares_any(*bits as u32),
+                Ready::Set {
+                    all: false, bits, ..
+                } => values!(a).shares_any(*bits as u32),
                 other => values!(a).that(|v| other.bit_set(v.into())),
             },
             ColumnData::Bits64(a) => match test {
-                Ready::Set { all: false, bits, .. } => values!(a).shares_any(*bits),
+                Ready::Set {
+                    all: false, bits, ..
+                } => values!(a).shares_any(*bits),
                 other => values!(a).that(|v| other.bit_set(v)),
             },
             ColumnData::Text(a) => among(&wanted, |row| test.text(a.value(start + row))),
@@ -215,21 +266,47 @@ impl<'b> Source<'b> {
 impl Source<'_> {
     /// The answer of every value of a block, where what the block holds leaves only one.
     fn foreseen(&self, test: &Ready, start: usize) -> Option<bool> {
-        let stats = self.blocks.filter(|_| start.is_multiple_of(BLOCK))?.get(start / BLOCK)?;
+        let stats = self
+            .blocks
+            .filter(|_| start.is_multiple_of(BLOCK))?
+            .get(start / BLOCK)?;
         match (test, stats.extent) {
-            (Ready::Int { lo, hi }, Extent::Int { lo: least, hi: most }) => {
-                foregone(*lo <= least && most <= *hi, most < *lo || *hi < least)
-            }
-            (Ready::IntIn(list), Extent::Int { lo, hi }) => {
-                foregone(lo == hi && in_list(list, lo), !list.iter().any(|n| (lo..=hi).contains(n)))
-            }
-            (Ready::Float { lo, hi }, Extent::Float { lo: least, hi: most }) => {
-                foregone(*lo <= least && most <= *hi, most < *lo || *hi < least)
-            }
-            (Ready::Set { all: false, bits, .. }, Extent::Bits { all, any }) => foregone(all & bits != 0, any & bits == 0),
-            (Ready::Set { all: true, bits, beyond, .. }, Extent::Bits { all, any }) => {
-                foregone(!beyond && all & bits == *bits, *beyond || any & bits != *bits)
-            }
+            (
+                Ready::Int { lo, hi },
+                Extent::Int {
+                    lo: least,
+                    hi: most,
+                },
+            ) => foregone(*lo <= least && most <= *hi, most < *lo || *hi < least),
+            (Ready::IntIn(list), Extent::Int { lo, hi }) => foregone(
+                lo == hi && in_list(list, lo),
+                !list.iter().any(|n| (lo..=hi).contains(n)),
+            ),
+            (
+                Ready::Float { lo, hi },
+                Extent::Float {
+                    lo: least,
+                    hi: most,
+                },
+            ) => foregone(*lo <= least && most <= *hi, most < *lo || *hi < least),
+            (
+                Ready::Set {
+                    all: false, bits, ..
+                },
+                Extent::Bits { all, any },
+            ) => foregone(all & bits != 0, any & bits == 0),
+            (
+                Ready::Set {
+                    all: true,
+                    bits,
+                    beyond,
+                    ..
+                },
+                Extent::Bits { all, any },
+            ) => foregone(
+                !beyond && all & bits == *bits,
+                *beyond || any & bits != *bits,
+            ),
             _ => None,
         }
     }
@@ -252,13 +329,16 @@ struct Values<'v, T> {
 }
 
 impl<T: Copy> Values<'_, T> {
-    /// Where a test holds. When few values are wanted only those are looked at, so that most of a wide column stays in memory.
+    /// Where a test holds. When few values are wanted only those are looked at, so that most of a
+    /// wide column stays in memory.
     #[inline(always)]
     fn either_way(&self, one: impl Fn(T) -> bool, all: impl FnOnce(&[T]) -> Bits) -> Bits {
         if self.few < FEW_A_BYTE * size_of::<T>() {
             // All of them are on their way before the first is looked at.
             rows(self.wanted).for_each(|row| prefetch(self.values, row));
-            return among(self.wanted, |row| self.values.get(row).is_some_and(|v| one(*v)));
+            return among(self.wanted, |row| {
+                self.values.get(row).is_some_and(|v| one(*v))
+            });
         }
         all(self.values)
     }
@@ -271,7 +351,10 @@ impl<T: Copy> Values<'_, T> {
 impl<T: Number> Values<'_, T> {
     /// Both ends included.
     fn between(&self, lo: T, hi: T) -> Bits {
-        self.either_way(|v| (lo <= v) & (v <= hi), |values| T::between(values, lo, hi))
+        self.either_way(
+            |v| (lo <= v) & (v <= hi),
+            |values| T::between(values, lo, hi),
+        )
     }
 }
 
@@ -290,15 +373,19 @@ impl Values<'_, u8> {
 
 impl<T: BitSet> Values<'_, T> {
     fn shares_any(&self, members: T) -> Bits {
-        self.either_way(|v| v.shares(members), |values| T::shares_any(values, members))
+        self.either_way(
+            |v| v.shares(members),
+            |values| T::shares_any(values, members),
+        )
     }
 }
 
 /// More codes are looked up in a table: comparisons are wide, a table is not.
 const FEW_CODES: usize = 16;
 
-/// Looking at single values pays below so many of a block for each byte that a value has: fewer lines of memory are read then (`cargo bench --bench
-/// queries`; between 32 and 64 it makes little difference).
+/// Looking at single values pays below so many of a block for each byte that a value has: fewer
+/// lines of memory are read then (`cargo bench --bench queries`; between 32 and 64 it makes little
+/// difference).
 const FEW_A_BYTE: usize = 48;
 
 fn block<T>(values: &[T], start: usize, n: usize) -> &[T] {
@@ -312,32 +399,53 @@ fn bits_of(buffer: &BooleanBuffer, start: usize, n: usize) -> Bits {
         return out;
     }
     let bit = buffer.offset() + start;
-    if let (true, Some(bytes)) = (bit.is_multiple_of(8), buffer.values().get(bit / 8..(bit + n).div_ceil(8))) {
+    if let (true, Some(bytes)) = (
+        bit.is_multiple_of(8),
+        buffer.values().get(bit / 8..(bit + n).div_ceil(8)),
+    ) {
         let (eights, rest) = bytes.as_chunks::<8>();
-        out.iter_mut().zip(eights).for_each(|(o, eight)| *o = u64::from_le_bytes(*eight));
+        out.iter_mut()
+            .zip(eights)
+            .for_each(|(o, eight)| *o = u64::from_le_bytes(*eight));
         if let (Some(o), false) = (out.get_mut(eights.len()), rest.is_empty()) {
-            *o = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            *o = rest
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte));
         }
         return and(&out, &first(n));
     }
-    out.iter_mut().zip(buffer.slice(start, n).bit_chunks().iter_padded()).for_each(|(o, w)| *o = w);
+    out.iter_mut()
+        .zip(buffer.slice(start, n).bit_chunks().iter_padded())
+        .for_each(|(o, w)| *o = w);
     out
 }
 
 fn place(array: &FixedSizeListArray, row: usize) -> Option<Place> {
     let degrees = array.values().as_any().downcast_ref::<Float64Array>()?;
     let at = array.value_offset_at(row);
-    Some(Place { lat: *degrees.values().get(at)?, lon: *degrees.values().get(at + 1)? })
+    Some(Place {
+        lat: *degrees.values().get(at)?,
+        lon: *degrees.values().get(at + 1)?,
+    })
 }
 
 /// The smallest f32 that is not below.
 fn at_least(x: f64) -> f32 {
     let near = x as f32;
-    if f64::from(near) < x { near.next_up() } else { near }
+    if f64::from(near) < x {
+        near.next_up()
+    } else {
+        near
+    }
 }
 
 /// The largest f32 that is not above.
 fn at_most(x: f64) -> f32 {
     let near = x as f32;
-    if f64::from(near) > x { near.next_down() } else { near }
+    if f64::from(near) > x {
+        near.next_down()
+    } else {
+        near
+    }
 }

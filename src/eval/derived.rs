@@ -1,9 +1,12 @@
-//! Derived tags as columns: what `tag orders_30d = count(purchase, last 30 days)` is for every user, kept in memory and brought up to date.
+//! Derived tags as columns: what `tag orders_30d = count(purchase, last 30 days)` is for every
+//! user, kept in memory and brought up to date.
 //!
-//! A column is kept in blocks of users. A block holds its values, and how far the window's ends may move before another event is inside or
-//! outside for one of its users; beyond that the block is worked out anew, and only the block. When a segment of events comes or goes (an import,
-//! live events, a merge) its users are asked about anew, and only they. So minutes and arrivals cost what they change. Where most of the blocks
-//! would have to be worked out for one question, those that hold are used and the others are asked about directly.
+//! A column is kept in blocks of users. A block holds its values, and how far the window's ends may
+//! move before another event is inside or outside for one of its users; beyond that the block is
+//! worked out anew, and only the block. When a segment of events comes or goes (an import, live
+//! events, a merge) its users are asked about anew, and only they. So minutes and arrivals cost
+//! what they change. Where most of the blocks would have to be worked out for one question, those
+//! that hold are used and the others are asked about directly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +25,8 @@ use crate::store::{BlockStats, ChangedBlock, ColumnData, EventSegment, EventTabl
 
 /// So many of the blocks are worked out anew without asking whether it pays: one in sixteen.
 const FEW: usize = 16;
-/// Segments of up to so many users are known by their users, longer ones by the blocks that those are in.
+/// Segments of up to so many users are known by their users, longer ones by the blocks that those
+/// are in.
 const SHORT: usize = 1 << 16;
 
 /// What a query about events answers for every user.
@@ -61,7 +65,10 @@ impl Changed {
         match touches {
             Touches::Users(users) => {
                 for user in users.values() {
-                    set(self.users.entry(*user as usize / BLOCK).or_insert(NONE), *user as usize % BLOCK);
+                    set(
+                        self.users.entry(*user as usize / BLOCK).or_insert(NONE),
+                        *user as usize % BLOCK,
+                    );
                 }
             }
             Touches::Blocks(bits) => self.blocks.iter_mut().zip(bits).for_each(|(c, b)| *c |= b),
@@ -70,7 +77,9 @@ impl Changed {
 
     /// Of a block: everybody may have changed.
     fn whole(&self, block: usize) -> bool {
-        self.blocks.get(block / 64).is_some_and(|word| word >> (block % 64) & 1 == 1)
+        self.blocks
+            .get(block / 64)
+            .is_some_and(|word| word >> (block % 64) & 1 == 1)
     }
 }
 
@@ -85,14 +94,26 @@ struct Holds {
 }
 
 impl Holds {
-    const EVERYTHING: Holds = Holds { window: (i64::MIN, i64::MIN), leaves: i64::MAX, enters: i64::MAX };
+    const EVERYTHING: Holds = Holds {
+        window: (i64::MIN, i64::MIN),
+        leaves: i64::MAX,
+        enters: i64::MAX,
+    };
 
     /// Of events at these times.
     fn see(&mut self, times: &[i64]) {
         let (from, to) = self.window;
         for time in times {
-            self.leaves = if (from..=to).contains(time) { self.leaves.min(*time) } else { self.leaves };
-            self.enters = if *time > to { self.enters.min(*time) } else { self.enters };
+            self.leaves = if (from..=to).contains(time) {
+                self.leaves.min(*time)
+            } else {
+                self.leaves
+            };
+            self.enters = if *time > to {
+                self.enters.min(*time)
+            } else {
+                self.enters
+            };
         }
     }
 
@@ -105,8 +126,13 @@ impl Derived {
     /// The column for the block of users from `start` on; `None` where the block does not hold.
     pub fn source(&self, start: usize) -> Option<Source<'_>> {
         self.blocks.get(start / BLOCK)?.as_ref()?;
-        self.holds.get(start / BLOCK).filter(|holds| holds.at(self.asked))?;
-        Some(Source { changed: &self.blocks, ..Source::plain(&self.nothing) })
+        self.holds
+            .get(start / BLOCK)
+            .filter(|holds| holds.at(self.asked))?;
+        Some(Source {
+            changed: &self.blocks,
+            ..Source::plain(&self.nothing)
+        })
     }
 
     pub fn bytes(&self) -> usize {
@@ -117,14 +143,31 @@ impl Derived {
             ColumnData::Int32(_) => 4 * BLOCK,
             _ => 8 * BLOCK,
         };
-        let blocks: usize = self.blocks.iter().flatten().map(|b| block(b) + BLOCK / 8 + 100).sum();
-        blocks + self.segments.iter().map(|(_, touches)| touches.bytes()).sum::<usize>()
+        let blocks: usize = self
+            .blocks
+            .iter()
+            .flatten()
+            .map(|b| block(b) + BLOCK / 8 + 100)
+            .sum();
+        blocks
+            + self
+                .segments
+                .iter()
+                .map(|(_, touches)| touches.bytes())
+                .sum::<usize>()
     }
 
-    /// The answers of a query to everyone, from those that were kept before as far as they hold. `None`: values that are not kept (texts, sets,
-    /// places), or events that are nowhere.
-    pub fn of(bound: &Bound, node: Node, query: &BoundQuery, before: Option<&Derived>) -> Option<Derived> {
-        let Events::Table(table) = &query.events else { return None };
+    /// The answers of a query to everyone, from those that were kept before as far as they hold.
+    /// `None`: values that are not kept (texts, sets, places), or events that are nowhere.
+    pub fn of(
+        bound: &Bound,
+        node: Node,
+        query: &BoundQuery,
+        before: Option<&Derived>,
+    ) -> Option<Derived> {
+        let Events::Table(table) = &query.events else {
+            return None;
+        };
         let (users, window) = (bound.scope.snapshot.user_count(), query.bounds);
         let count = users.div_ceil(BLOCK);
         let (segments, changed) = changes(table, count, before);
@@ -138,35 +181,67 @@ impl Derived {
             nothing: ints::<arrow_array::types::Int8Type>(&[], 0, None),
         };
         // Blocks that are worked out as a whole, and those where only some users are asked about.
-        let (mut stale, mut patched): (Vec<usize>, Vec<(usize, Bits)>) = ((0..count).collect(), Vec::new());
+        let (mut stale, mut patched): (Vec<usize>, Vec<(usize, Bits)>) =
+            ((0..count).collect(), Vec::new());
         if let Some(before) = before {
             let as_long = before.users == users || before.users % BLOCK == 0;
             stale.retain(|block| {
-                let kept = before.blocks.get(*block).and_then(Option::as_ref).zip(before.holds.get(*block));
+                let kept = before
+                    .blocks
+                    .get(*block)
+                    .and_then(Option::as_ref)
+                    .zip(before.holds.get(*block));
                 let same = !changed.whole(*block) && (as_long || *block != before.users / BLOCK);
-                let Some((values, holds)) = kept.filter(|_| same) else { return true };
+                let Some((values, holds)) = kept.filter(|_| same) else {
+                    return true;
+                };
                 let some = changed.users.get(block);
                 if some.is_none_or(|_| holds.at(window))
-                    && let (Some(slot), Some(until)) = (next.blocks.get_mut(*block), next.holds.get_mut(*block))
+                    && let (Some(slot), Some(until)) =
+                        (next.blocks.get_mut(*block), next.holds.get_mut(*block))
                 {
                     (*slot, *until) = (Some(values.clone()), *holds);
                 }
-                patched.extend(some.filter(|_| holds.at(window)).map(|some| (*block, *some)));
+                patched.extend(
+                    some.filter(|_| holds.at(window))
+                        .map(|some| (*block, *some)),
+                );
                 !holds.at(window)
             });
             if stale.len() > count / FEW && !before.pays(window, stale.len(), count) {
-                // What does not hold at this instant is not used, and may hold for who asks for another one.
+                // What does not hold at this instant is not used, and may hold for who asks for
+                // another one.
                 next.whole = before.whole;
                 stale.clear();
             }
         }
-        let known = |segment: &EventSegment| before.is_some_and(|b| b.segments.iter().any(|(id, _)| *id == segment.id()));
-        let added = table.segments.iter().map(|s| &**s).filter(|s| !known(s)).collect();
-        let work = Work { node, table, window, added };
+        let known = |segment: &EventSegment| {
+            before.is_some_and(|b| b.segments.iter().any(|(id, _)| *id == segment.id()))
+        };
+        let added = table
+            .segments
+            .iter()
+            .map(|s| &**s)
+            .filter(|s| !known(s))
+            .collect();
+        let work = Work {
+            node,
+            table,
+            window,
+            added,
+        };
         let whole = stale.into_par_iter().map(|block| (block, None));
-        let patches = patched
-            .into_par_iter()
-            .map(|(block, some)| (block, next.blocks.get(block).cloned().flatten().zip(next.holds.get(block)).map(|(v, h)| (v, *h, some))));
+        let patches = patched.into_par_iter().map(|(block, some)| {
+            (
+                block,
+                next.blocks
+                    .get(block)
+                    .cloned()
+                    .flatten()
+                    .zip(next.holds.get(block))
+                    .map(|(v, h)| (v, *h, some)),
+            )
+        });
         let worked_out: Option<Vec<_>> = whole
             .chain(patches)
             .map_init(
@@ -175,7 +250,9 @@ impl Derived {
                     block.reset(number * BLOCK, users);
                     let done = match patch {
                         None => work.whole(block),
-                        Some((values, holds, some)) => work.patch(block, &values.data, holds, &some),
+                        Some((values, holds, some)) => {
+                            work.patch(block, &values.data, holds, &some)
+                        }
                     };
                     done.map(|done| (number, done))
                 },
@@ -183,17 +260,31 @@ impl Derived {
             .collect();
         for (number, (data, holds)) in worked_out? {
             let stats = BlockStats::of(&data, 0);
-            if let (Some(slot), Some(until)) = (next.blocks.get_mut(number), next.holds.get_mut(number)) {
-                (*slot, *until) = (Some(Arc::new(ChangedBlock { data, written: None, stats })), holds);
+            if let (Some(slot), Some(until)) =
+                (next.blocks.get_mut(number), next.holds.get_mut(number))
+            {
+                (*slot, *until) = (
+                    Some(Arc::new(ChangedBlock {
+                        data,
+                        written: None,
+                        stats,
+                    })),
+                    holds,
+                );
             }
         }
         Some(next)
     }
 
-    /// Whether to work out most of the blocks: where the next question comes as soon after this one as this one after the last, they would
-    /// mostly hold for it.
+    /// Whether to work out most of the blocks: where the next question comes as soon after this one
+    /// as this one after the last, they would mostly hold for it.
     fn pays(&self, window: (i64, i64), stale: usize, count: usize) -> bool {
-        let moved = |from: (i64, i64)| window.0.abs_diff(from.0).saturating_add(window.1.abs_diff(from.1)) as f64;
+        let moved = |from: (i64, i64)| {
+            window
+                .0
+                .abs_diff(from.0)
+                .saturating_add(window.1.abs_diff(from.1)) as f64
+        };
         match moved(self.whole) {
             0.0 => true,
             all => stale as f64 * moved(self.asked) / all <= (count / FEW) as f64,
@@ -202,11 +293,20 @@ impl Derived {
 }
 
 /// The segments of a table, and whose events are in one that came or went.
-fn changes(table: &EventTable, blocks: usize, before: Option<&Derived>) -> (Vec<(u64, Touches)>, Changed) {
+fn changes(
+    table: &EventTable,
+    blocks: usize,
+    before: Option<&Derived>,
+) -> (Vec<(u64, Touches)>, Changed) {
     let kept = before.map_or(&[][..], |b| &b.segments);
-    let mut changed = Changed { blocks: vec![0; blocks.div_ceil(64)], ..Changed::default() };
+    let mut changed = Changed {
+        blocks: vec![0; blocks.div_ceil(64)],
+        ..Changed::default()
+    };
     let ids: BTreeSet<u64> = table.segments.iter().map(|s| s.id()).collect();
-    kept.iter().filter(|(id, _)| !ids.contains(id)).for_each(|(_, touches)| changed.add(touches));
+    kept.iter()
+        .filter(|(id, _)| !ids.contains(id))
+        .for_each(|(_, touches)| changed.add(touches));
     let of_segment = |segment: &Arc<EventSegment>| {
         if let Some((id, touches)) = kept.iter().find(|(id, _)| *id == segment.id()) {
             // More users may have come since; none of them is in it.
@@ -235,8 +335,17 @@ impl Touches {
 /// Which blocks have users in a segment.
 fn touched(segment: &EventSegment, blocks: usize) -> Vec<u64> {
     let mut touches = vec![0u64; blocks.div_ceil(64)];
-    let mut users = segment.users.values().iter().map(|user| *user as usize / BLOCK);
-    let mut mark = |block: usize| touches.get_mut(block / 64).into_iter().for_each(|word| *word |= 1 << (block % 64));
+    let mut users = segment
+        .users
+        .values()
+        .iter()
+        .map(|user| *user as usize / BLOCK);
+    let mut mark = |block: usize| {
+        touches
+            .get_mut(block / 64)
+            .into_iter()
+            .for_each(|word| *word |= 1 << (block % 64))
+    };
     if segment.users.values().len() < 16 * blocks {
         users.for_each(mark);
     } else {
@@ -268,22 +377,44 @@ impl Work<'_> {
     fn whole(&self, block: &mut Block) -> Option<(ColumnData, Holds)> {
         let all = block.all();
         let data = stored(&self.lanes(block, &all), block.len)?;
-        let mut holds = Holds { window: self.window, ..Holds::EVERYTHING };
-        self.table.segments.iter().for_each(|segment| holds.see(times(segment, block)));
+        let mut holds = Holds {
+            window: self.window,
+            ..Holds::EVERYTHING
+        };
+        self.table
+            .segments
+            .iter()
+            .for_each(|segment| holds.see(times(segment, block)));
         Some((data, holds))
     }
 
     /// The values of a block of which some users are asked about anew; the others' hold.
-    fn patch(&self, block: &mut Block, values: &ColumnData, holds: Holds, some: &Bits) -> Option<(ColumnData, Holds)> {
+    fn patch(
+        &self,
+        block: &mut Block,
+        values: &ColumnData,
+        holds: Holds,
+        some: &Bits,
+    ) -> Option<(ColumnData, Holds)> {
         let some = and(some, &block.all());
         let new = self.lanes(block, &some);
         let data = match patched(values, &new, &some) {
             Some(data) => data,
-            None => stored(&Source::plain(values).lanes(0, block.len).overlay(&new, &some), block.len)?,
+            None => stored(
+                &Source::plain(values)
+                    .lanes(0, block.len)
+                    .overlay(&new, &some),
+                block.len,
+            )?,
         };
         // What went with a segment would only let it hold for longer.
-        let mut holds = Holds { window: self.window, ..holds };
-        self.added.iter().for_each(|segment| holds.see(times(segment, block)));
+        let mut holds = Holds {
+            window: self.window,
+            ..holds
+        };
+        self.added
+            .iter()
+            .for_each(|segment| holds.see(times(segment, block)));
         Some((data, holds))
     }
 
@@ -291,11 +422,17 @@ impl Work<'_> {
         match self.node {
             Node::Cond(id) => {
                 let truths = block.cond(id, need);
-                Lanes { known: and(&truths.known(), need), data: Data::Bool(truths.yes) }
+                Lanes {
+                    known: and(&truths.known(), need),
+                    data: Data::Bool(truths.yes),
+                }
             }
             Node::Val(id) => {
                 let lanes = block.val(id, need);
-                Lanes { known: and(&lanes.known, need), data: lanes.data.clone() }
+                Lanes {
+                    known: and(&lanes.known, need),
+                    data: lanes.data.clone(),
+                }
             }
         }
     }
@@ -306,10 +443,15 @@ fn times<'s>(segment: &'s EventSegment, block: &Block) -> &'s [i64] {
     let users = segment.users.values();
     let position = |user: usize| users.partition_point(|u| (*u as usize) < user);
     let row = |position: usize| segment.offsets.get(position).map_or(0, |row| *row as usize);
-    segment.at.values().get(row(position(block.start))..row(position(block.start + block.len))).unwrap_or_default()
+    segment
+        .at
+        .values()
+        .get(row(position(block.start))..row(position(block.start + block.len)))
+        .unwrap_or_default()
 }
 
-/// The values with others for some of the rows, in the same form; `None` where one of them does not fit it.
+/// The values with others for some of the rows, in the same form; `None` where one of them does not
+/// fit it.
 fn patched(values: &ColumnData, new: &Lanes, some: &Bits) -> Option<ColumnData> {
     let len = values.len();
     let mut known = NONE;
@@ -321,12 +463,17 @@ fn patched(values: &ColumnData, new: &Lanes, some: &Bits) -> Option<ColumnData> 
     let nulls = nulls(&known, len);
     macro_rules! ints {
         ($array:expr, $variant:ident) => {{
-            let Data::Int(new) = &new.data else { return None };
+            let Data::Int(new) = &new.data else {
+                return None;
+            };
             let mut values = $array.values().to_vec();
             for row in rows(&and(&known, some)) {
                 *values.get_mut(row)? = (*new.get(row)?).try_into().ok()?;
             }
-            Some(ColumnData::$variant(PrimitiveArray::new(values.into(), nulls)))
+            Some(ColumnData::$variant(PrimitiveArray::new(
+                values.into(),
+                nulls,
+            )))
         }};
     }
     match values {
@@ -340,7 +487,10 @@ fn patched(values: &ColumnData, new: &Lanes, some: &Bits) -> Option<ColumnData> 
 
 fn nulls(known: &Bits, len: usize) -> Option<NullBuffer> {
     let unknown = minus(&first(len), known);
-    unknown.iter().any(|w| *w != 0).then(|| NullBuffer::new(bits(known, len)))
+    unknown
+        .iter()
+        .any(|w| *w != 0)
+        .then(|| NullBuffer::new(bits(known, len)))
 }
 
 /// Values of a block in the narrowest form that holds them.
@@ -350,7 +500,14 @@ fn stored(lanes: &Lanes, len: usize) -> Option<ColumnData> {
     Some(match &lanes.data {
         Data::Bool(yes) => ColumnData::Bool(BooleanArray::new(bits(yes, len), nulls)),
         Data::Int(values) => {
-            let known = || values.iter().take(len).enumerate().filter(|(row, _)| get(&lanes.known, *row)).map(|(_, v)| *v);
+            let known = || {
+                values
+                    .iter()
+                    .take(len)
+                    .enumerate()
+                    .filter(|(row, _)| get(&lanes.known, *row))
+                    .map(|(_, v)| *v)
+            };
             let fits = |lo: i64, hi: i64| known().all(|v| (lo..=hi).contains(&v));
             if fits(i8::MIN.into(), i8::MAX.into()) {
                 ints::<Int8Type>(values, len, nulls)
@@ -362,7 +519,10 @@ fn stored(lanes: &Lanes, len: usize) -> Option<ColumnData> {
                 ints::<Int64Type>(values, len, nulls)
             }
         }
-        Data::Float(values) => ColumnData::Float(Float64Array::new(values.iter().take(len).copied().collect(), nulls)),
+        Data::Float(values) => ColumnData::Float(Float64Array::new(
+            values.iter().take(len).copied().collect(),
+            nulls,
+        )),
         Data::Nothing => ints::<Int8Type>(&vec![0; len], len, nulls),
         Data::Text(_) | Data::Place(_) | Data::Set(_) => return None,
     })
@@ -393,8 +553,14 @@ fn ints<T: Width>(values: &[i64], len: usize, nulls: Option<NullBuffer>) -> Colu
 where
     T::Native: TryFrom<i64> + Default,
 {
-    let narrow = values.iter().take(len).map(|v| T::Native::try_from(*v).unwrap_or_default());
-    T::column(PrimitiveArray::new(narrow.collect::<Vec<_>>().into(), nulls))
+    let narrow = values
+        .iter()
+        .take(len)
+        .map(|v| T::Native::try_from(*v).unwrap_or_default());
+    T::column(PrimitiveArray::new(
+        narrow.collect::<Vec<_>>().into(),
+        nulls,
+    ))
 }
 
 #[cfg(test)]
@@ -403,23 +569,39 @@ mod tests {
 
     #[test]
     fn a_block_holds_until_an_event_comes_or_goes() {
-        let mut holds = Holds { window: (10, 20), ..Holds::EVERYTHING };
+        let mut holds = Holds {
+            window: (10, 20),
+            ..Holds::EVERYTHING
+        };
         holds.see(&[3, 12, 17, 20, 25, 40]);
         assert_eq!((holds.leaves, holds.enters), (12, 25));
-        for (window, same) in
-            [((10, 20), true), ((12, 24), true), ((13, 20), false), ((11, 25), false), ((9, 20), false), ((10, 19), false)]
-        {
+        for (window, same) in [
+            ((10, 20), true),
+            ((12, 24), true),
+            ((13, 20), false),
+            ((11, 25), false),
+            ((9, 20), false),
+            ((10, 19), false),
+        ] {
             assert_eq!(holds.at(window), same, "{window:?}");
         }
-        let nobody = Holds { window: (10, 20), ..Holds::EVERYTHING };
+        let nobody = Holds {
+            window: (10, 20),
+            ..Holds::EVERYTHING
+        };
         assert!(nobody.at((i64::MAX, i64::MAX - 1)));
     }
 
     #[test]
     fn values_are_stored_as_narrow_as_they_are() {
         let lanes = |values: &[i64], known: &[usize]| {
-            let mut lanes = Lanes { known: super::super::masks::NONE, data: Data::Int(values.to_vec()) };
-            known.iter().for_each(|row| super::super::masks::set(&mut lanes.known, *row));
+            let mut lanes = Lanes {
+                known: super::super::masks::NONE,
+                data: Data::Int(values.to_vec()),
+            };
+            known
+                .iter()
+                .for_each(|row| super::super::masks::set(&mut lanes.known, *row));
             lanes
         };
         for (values, known, width) in [
@@ -439,7 +621,9 @@ mod tests {
             assert_eq!(found, width, "{values:?}");
             let source = Source::plain(&data);
             for (row, value) in values.iter().enumerate() {
-                let read = source.get(row).and_then(|v| v.value(&crate::base::Type::INT));
+                let read = source
+                    .get(row)
+                    .and_then(|v| v.value(&crate::base::Type::INT));
                 assert_eq!(read.is_some(), known.contains(&row));
                 assert!(read.is_none_or(|v| v == crate::base::Value::Int(*value)));
             }
@@ -458,9 +642,20 @@ mod tests {
             )
         };
         // 4 blocks, of which the third has nobody.
-        let users: Vec<u32> = (0..4 * BLOCK as u32).filter(|u| u / BLOCK as u32 != 2 && u % 5 == 0).collect();
+        let users: Vec<u32> = (0..4 * BLOCK as u32)
+            .filter(|u| u / BLOCK as u32 != 2 && u % 5 == 0)
+            .collect();
         assert_eq!(touched(&segment(users.clone()), 4), [0b1011]);
-        assert_eq!(touched(&segment(users.iter().copied().step_by(200).collect()), 4), [0b1011]);
-        assert_eq!(touched(&segment(users), 200).iter().map(|w| w.count_ones()).sum::<u32>(), 3);
+        assert_eq!(
+            touched(&segment(users.iter().copied().step_by(200).collect()), 4),
+            [0b1011]
+        );
+        assert_eq!(
+            touched(&segment(users), 200)
+                .iter()
+                .map(|w| w.count_ones())
+                .sum::<u32>(),
+            3
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Why an expression cannot be evaluated: what the store holds does not fit what the program declares, or the expression is out of bounds.
+//! Why an expression cannot be evaluated: what the store holds does not fit what the program
+//! declares, or the expression is out of bounds.
 
 use crate::diag::{Msg, Span};
 use crate::msg;
@@ -7,7 +8,8 @@ use crate::store::StoreError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EvalError {
-    /// A tag or event field is stored in another type than the program declares, with values that do not fit.
+    /// A tag or event field is stored in another type than the program declares, with values that
+    /// do not fit.
     Store(Msg),
     /// A tag is declared `fresh`, and the store has not kept when its values were written.
     NoTimes { tag: String },
@@ -52,7 +54,10 @@ impl From<Misfit> for EvalError {
 
 impl From<StoreError> for EvalError {
     fn from(error: StoreError) -> Self {
-        EvalError::Store(Msg { en: error.en(), zh: error.zh() })
+        EvalError::Store(Msg {
+            en: error.en(),
+            zh: error.zh(),
+        })
     }
 }
 

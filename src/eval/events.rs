@@ -1,8 +1,9 @@
-//! Questions to a block of users about their events: which rows a pattern matches, then one answer a user.
+//! Questions to a block of users about their events: which rows a pattern matches, then one answer
+//! a user.
 //!
-//! Events are clustered by user and sorted by time, so that a window is one run of rows for each user and segment. A filter is evaluated
-//! over blocks of event rows, and only over those that lie in a run. A row counts when its filter is true; a row for which it is
-//! unknown does not.
+//! Events are clustered by user and sorted by time, so that a window is one run of rows for each
+//! user and segment. A filter is evaluated over blocks of event rows, and only over those that lie
+//! in a run. A row counts when its filter is true; a row for which it is unknown does not.
 
 use super::batch::{Block, Frame};
 use super::bind::{BoundQuery, Events};
@@ -18,24 +19,46 @@ use crate::store::{EventSegment, EventTable};
 /// Whether the query finds anything.
 pub fn did<'b>(block: &Block<'b>, query: &'b BoundQuery<'b>, need: &Bits) -> Truths {
     let (mut yes, mut unknown) = (NONE, NONE);
-    each_user(block, query, &Type::Bool, need, |row, answer| match answer {
-        Answer::Did(Some(true)) => set(&mut yes, row),
-        Answer::Did(None) => set(&mut unknown, row),
-        Answer::Did(Some(false)) | Answer::Value(_) => {}
-    });
-    Truths { yes, no: minus(&minus(need, &yes), &unknown) }
+    each_user(
+        block,
+        query,
+        &Type::Bool,
+        need,
+        |row, answer| match answer {
+            Answer::Did(Some(true)) => set(&mut yes, row),
+            Answer::Did(None) => set(&mut unknown, row),
+            Answer::Did(Some(false)) | Answer::Value(_) => {}
+        },
+    );
+    Truths {
+        yes,
+        no: minus(&minus(need, &yes), &unknown),
+    }
 }
 
 /// The answer of each user in `need`.
-pub fn values<'b>(block: &Block<'b>, query: &'b BoundQuery<'b>, ty: &Type, need: &Bits) -> Lanes<'b> {
+pub fn values<'b>(
+    block: &Block<'b>,
+    query: &'b BoundQuery<'b>,
+    ty: &Type,
+    need: &Bits,
+) -> Lanes<'b> {
     let value = |answer| match answer {
         Answer::Value(value) => value,
         Answer::Did(truth) => truth.map(Scalar::Bool),
     };
     // Of users without events all have the same answer.
-    let nothing = value(answer(query, ty, block.bound, &Hits::default(), &Hits::default()));
+    let nothing = value(answer(
+        query,
+        ty,
+        block.bound,
+        &Hits::default(),
+        &Hits::default(),
+    ));
     let mut found: Vec<(usize, Option<Scalar<'b>>)> = Vec::new();
-    each_user(block, query, ty, need, |row, answer| found.push((row, value(answer))));
+    each_user(block, query, ty, need, |row, answer| {
+        found.push((row, value(answer)))
+    });
     let mut found = found.into_iter().peekable();
     Lanes::collect(need, |row| match found.next_if(|(user, _)| *user == row) {
         Some((_, value)) => value,
@@ -44,12 +67,30 @@ pub fn values<'b>(block: &Block<'b>, query: &'b BoundQuery<'b>, ty: &Type, need:
 }
 
 /// Calls `tell` for each user of `need` who has rows that may matter, in order.
-fn each_user<'b>(block: &Block<'b>, query: &'b BoundQuery<'b>, ty: &Type, need: &Bits, mut tell: impl FnMut(usize, Answer<'b>)) {
+fn each_user<'b>(
+    block: &Block<'b>,
+    query: &'b BoundQuery<'b>,
+    ty: &Type,
+    need: &Bits,
+    mut tell: impl FnMut(usize, Answer<'b>),
+) {
     let (from, to) = query.bounds;
-    let first = Rows::of(block, &query.events, query.query.pattern.filter, (from, to), need);
+    let first = Rows::of(
+        block,
+        &query.events,
+        query.query.pattern.filter,
+        (from, to),
+        need,
+    );
     let next = match (&query.next, &query.query.then) {
         // What follows may lie after the window, but never after now.
-        (Some(events), Some(then)) => Some(Rows::of(block, events, then.next.filter, (from, block.bound.scope.now.0), &first.users())),
+        (Some(events), Some(then)) => Some(Rows::of(
+            block,
+            events,
+            then.next.filter,
+            (from, block.bound.scope.now.0),
+            &first.users(),
+        )),
         _ => None,
     };
     let (mut hits, mut next_hits) = (Hits::default(), Hits::default());
@@ -70,7 +111,8 @@ struct Rows<'q> {
     /// By user, then segment.
     runs: Vec<Run>,
     window: (i64, i64),
-    /// For each segment the row that its first bit stands for, and a bit for each row that passes the filter; empty without a filter.
+    /// For each segment the row that its first bit stands for, and a bit for each row that passes
+    /// the filter; empty without a filter.
     passed: Vec<(usize, Vec<u64>)>,
 }
 
@@ -90,8 +132,19 @@ struct Run {
 }
 
 impl<'q> Rows<'q> {
-    fn of(block: &Block<'q>, events: &'q Events<'_>, filter: Option<CondId>, window: (i64, i64), need: &Bits) -> Rows<'q> {
-        let mut out = Rows { source: RowSource::None, runs: Vec::new(), window, passed: Vec::new() };
+    fn of(
+        block: &Block<'q>,
+        events: &'q Events<'_>,
+        filter: Option<CondId>,
+        window: (i64, i64),
+        need: &Bits,
+    ) -> Rows<'q> {
+        let mut out = Rows {
+            source: RowSource::None,
+            runs: Vec::new(),
+            window,
+            passed: Vec::new(),
+        };
         match events {
             Events::None => {}
             Events::Table(table) => {
@@ -104,7 +157,8 @@ impl<'q> Rows<'q> {
                 }
                 if let Some(filter) = filter {
                     for (number, segment) in table.segments.iter().enumerate() {
-                        out.passed.push(out.filtered(block, Frame::Rows(segment), number, filter));
+                        out.passed
+                            .push(out.filtered(block, Frame::Rows(segment), number, filter));
                     }
                 }
             }
@@ -118,11 +172,17 @@ impl<'q> Rows<'q> {
                     row = rows.end.max(row + 1);
                     let user = (user - start) as usize;
                     if get(need, user) {
-                        out.runs.push(Run { user, segment: 0, from: rows.start, to: rows.end });
+                        out.runs.push(Run {
+                            user,
+                            segment: 0,
+                            from: rows.start,
+                            to: rows.end,
+                        });
                     }
                 }
                 if let Some(filter) = filter {
-                    out.passed.push(out.filtered(block, Frame::Own(log), 0, filter));
+                    out.passed
+                        .push(out.filtered(block, Frame::Own(log), 0, filter));
                 }
             }
         }
@@ -134,20 +194,43 @@ impl<'q> Rows<'q> {
         let (start, end) = (block.start as u32, (block.start + block.len) as u32);
         let positions = users.partition_point(|u| *u < start)..users.partition_point(|u| *u < end);
         for position in positions {
-            let Some(user) = users.get(position).map(|u| (u - start) as usize).filter(|user| get(need, *user)) else { continue };
+            let Some(user) = users
+                .get(position)
+                .map(|u| (u - start) as usize)
+                .filter(|user| get(need, *user))
+            else {
+                continue;
+            };
             let rows = segment.rows_at(position);
             let at = segment.at.values().get(rows.clone()).unwrap_or_default();
-            let (from, to) = (at.partition_point(|t| *t < self.window.0), at.partition_point(|t| *t <= self.window.1));
+            let (from, to) = (
+                at.partition_point(|t| *t < self.window.0),
+                at.partition_point(|t| *t <= self.window.1),
+            );
             if from < to {
-                self.runs.push(Run { user, segment: number, from: rows.start + from, to: rows.start + to });
+                self.runs.push(Run {
+                    user,
+                    segment: number,
+                    from: rows.start + from,
+                    to: rows.start + to,
+                });
             }
         }
     }
 
     /// The filter over the rows of the runs of one segment.
-    fn filtered(&self, block: &Block<'q>, frame: Frame<'q>, segment: usize, filter: CondId) -> (usize, Vec<u64>) {
+    fn filtered(
+        &self,
+        block: &Block<'q>,
+        frame: Frame<'q>,
+        segment: usize,
+        filter: CondId,
+    ) -> (usize, Vec<u64>) {
         let runs = || self.runs.iter().filter(|r| r.segment == segment);
-        let (Some(first), Some(last)) = (runs().map(|r| r.from).min(), runs().map(|r| r.to).max()) else { return (0, Vec::new()) };
+        let (Some(first), Some(last)) = (runs().map(|r| r.from).min(), runs().map(|r| r.to).max())
+        else {
+            return (0, Vec::new());
+        };
         // Rows of one segment rise with the users.
         let mut wanted = vec![0u64; (last - first).div_ceil(BLOCK) * (BLOCK / 64)];
         for row in runs().flat_map(|r| r.from - first..r.to - first) {
@@ -184,7 +267,8 @@ impl<'q> Rows<'q> {
         }
     }
 
-    /// What a user's rows amount to. `at` is a position in the runs that no user before this one needs any more; the position after them is given back.
+    /// What a user's rows amount to. `at` is a position in the runs that no user before this one
+    /// needs any more; the position after them is given back.
     fn hits(&self, user: usize, mut at: usize, hits: &mut Hits) -> usize {
         hits.clear();
         while self.runs.get(at).is_some_and(|r| r.user < user) {
@@ -194,10 +278,22 @@ impl<'q> Rows<'q> {
             for row in (run.from..run.to).filter(|row| self.passes(run.segment, *row)) {
                 match &self.source {
                     RowSource::Table(table) => {
-                        let time = table.segments.get(run.segment).and_then(|s| s.at.values().get(row));
-                        hits.rows.extend(time.map(|at| Hit { at: *at, segment: run.segment as u32, row: row as u32 }));
+                        let time = table
+                            .segments
+                            .get(run.segment)
+                            .and_then(|s| s.at.values().get(row));
+                        hits.rows.extend(time.map(|at| Hit {
+                            at: *at,
+                            segment: run.segment as u32,
+                            row: row as u32,
+                        }));
                     }
-                    RowSource::Own(log, own) => hits.own(log.receipt(*own, row), log.handed_over(row), row, self.window),
+                    RowSource::Own(log, own) => hits.own(
+                        log.receipt(*own, row),
+                        log.handed_over(row),
+                        row,
+                        self.window,
+                    ),
                     RowSource::None => {}
                 }
             }
@@ -210,9 +306,19 @@ impl<'q> Rows<'q> {
 
 impl Hits {
     /// A message with what is known of one outcome.
-    pub fn own(&mut self, receipt: Receipt, handed_over: crate::base::Instant, row: usize, window: (i64, i64)) {
+    pub fn own(
+        &mut self,
+        receipt: Receipt,
+        handed_over: crate::base::Instant,
+        row: usize,
+        window: (i64, i64),
+    ) {
         match receipt {
-            Receipt::Yes(at) if (window.0..=window.1).contains(&at.0) => self.rows.push(Hit { at: at.0, segment: 0, row: row as u32 }),
+            Receipt::Yes(at) if (window.0..=window.1).contains(&at.0) => self.rows.push(Hit {
+                at: at.0,
+                segment: 0,
+                row: row as u32,
+            }),
             // It can have come at any time from the hand-over on.
             Receipt::Unknown if handed_over.0 <= window.1 => self.maybe.push(handed_over.0),
             Receipt::Yes(_) | Receipt::No | Receipt::Unknown => {}

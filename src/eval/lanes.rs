@@ -84,9 +84,15 @@ impl SetRef<'_> {
                 let items = list.value(*row);
                 let any = items.as_any();
                 match item {
-                    Value::Enum(code) => any.downcast_ref::<UInt16Array>().is_some_and(|a| a.values().contains(code)),
-                    Value::Int(n) => any.downcast_ref::<Int64Array>().is_some_and(|a| a.values().contains(n)),
-                    Value::Text(t) => any.downcast_ref::<LargeStringArray>().is_some_and(|a| a.iter().flatten().any(|s| s == &**t)),
+                    Value::Enum(code) => any
+                        .downcast_ref::<UInt16Array>()
+                        .is_some_and(|a| a.values().contains(code)),
+                    Value::Int(n) => any
+                        .downcast_ref::<Int64Array>()
+                        .is_some_and(|a| a.values().contains(n)),
+                    Value::Text(t) => any
+                        .downcast_ref::<LargeStringArray>()
+                        .is_some_and(|a| a.iter().flatten().any(|s| s == &**t)),
                     _ => false,
                 }
             }
@@ -97,7 +103,10 @@ impl SetRef<'_> {
     /// The items, in order.
     pub fn items(&self) -> Arc<[Value]> {
         match self {
-            SetRef::Bits(bits) => (0..64).filter(|code| bits >> code & 1 == 1).map(Value::Enum).collect(),
+            SetRef::Bits(bits) => (0..64)
+                .filter(|code| bits >> code & 1 == 1)
+                .map(Value::Enum)
+                .collect(),
             SetRef::Items(items) => items.clone(),
             SetRef::Row(list, row) => {
                 let items = list.value(*row);
@@ -126,7 +135,10 @@ pub struct Lanes<'a> {
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one a block of 4,096 rows: a box would cost more than it saves")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a block of 4,096 rows: a box would cost more than it saves"
+)]
 pub enum Data<'a> {
     Bool(Bits),
     Int(Vec<i64>),
@@ -139,7 +151,10 @@ pub enum Data<'a> {
 }
 
 impl<'a> Lanes<'a> {
-    pub const NOTHING: Lanes<'static> = Lanes { known: NONE, data: Data::Nothing };
+    pub const NOTHING: Lanes<'static> = Lanes {
+        known: NONE,
+        data: Data::Nothing,
+    };
 
     /// The same value in the rows of `need`.
     pub fn same(value: &Scalar<'a>, need: &Bits) -> Lanes<'a> {
@@ -157,7 +172,10 @@ impl<'a> Lanes<'a> {
 
     /// The values that `of` gives for the rows of `need`, all of one form.
     pub fn collect(need: &Bits, mut of: impl FnMut(usize) -> Option<Scalar<'a>>) -> Lanes<'a> {
-        let mut lanes = Lanes { known: NONE, data: Data::Nothing };
+        let mut lanes = Lanes {
+            known: NONE,
+            data: Data::Nothing,
+        };
         for row in rows(need) {
             if let Some(value) = of(row) {
                 lanes.put(row, value);
@@ -240,9 +258,17 @@ impl<'a> Lanes<'a> {
             (_, Data::Nothing) => {}
             (Data::Nothing, from) => self.data = from.clone(),
             // Of two forms: no checker makes that.
-            _ => return Lanes { known: minus(&self.known, take), data: self.data },
+            _ => {
+                return Lanes {
+                    known: minus(&self.known, take),
+                    data: self.data,
+                };
+            }
         }
-        Lanes { known, data: self.data }
+        Lanes {
+            known,
+            data: self.data,
+        }
     }
 }
 
@@ -256,9 +282,28 @@ mod tests {
         let odd = Lanes::collect(&first(8), |r| (r % 2 == 1).then_some(Scalar::Int(r as i64)));
         let all = Lanes::same(&Scalar::Int(-1), &first(6));
         let both = odd.clone().or_else(&all);
-        let shown = |l: &Lanes| (0..8).map(|r| l.get(r).map(|s| s.value(&Type::INT).unwrap())).collect::<Vec<_>>();
+        let shown = |l: &Lanes| {
+            (0..8)
+                .map(|r| l.get(r).map(|s| s.value(&Type::INT).unwrap()))
+                .collect::<Vec<_>>()
+        };
         let int = |n| Some(Value::Int(n));
-        assert_eq!(shown(&both), [int(-1), int(1), int(-1), int(3), int(-1), int(5), None, int(7)]);
-        assert_eq!(shown(&odd.overlay(&Lanes::NOTHING, &first(4))), [None, None, None, None, None, int(5), None, int(7)]);
+        assert_eq!(
+            shown(&both),
+            [
+                int(-1),
+                int(1),
+                int(-1),
+                int(3),
+                int(-1),
+                int(5),
+                None,
+                int(7)
+            ]
+        );
+        assert_eq!(
+            shown(&odd.overlay(&Lanes::NOTHING, &first(4))),
+            [None, None, None, None, None, int(5), None, int(7)]
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Masks over a block of rows, and Kleene's operators on them.
 //!
-//! The loops over a mask's 64 words are written once and compiled for what machines have ([`wide!`]): a block passes through a dozen of them, which is
-//! most of what an answer costs whose columns need not be read.
+//! The loops over a mask's 64 words are written once and compiled for what machines have
+//! ([`wide!`]): a block passes through a dozen of them, which is most of what an answer costs whose
+//! columns need not be read.
 
 /// Users (or event rows) in a block.
 pub const BLOCK: usize = 4096;
@@ -103,7 +104,8 @@ pub fn rows(bits: &Bits) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-/// The rows of `of` for which a test holds. Nothing in it depends on the answers but the bits, so that a machine looks ahead to the next rows.
+/// The rows of `of` for which a test holds. Nothing in it depends on the answers but the bits, so
+/// that a machine looks ahead to the next rows.
 #[inline(always)]
 pub fn among(of: &Bits, mut holds: impl FnMut(usize) -> bool) -> Bits {
     std::array::from_fn(|w| {
@@ -125,7 +127,10 @@ pub struct Truths {
 }
 
 impl Truths {
-    pub const UNKNOWN: Truths = Truths { yes: NONE, no: NONE };
+    pub const UNKNOWN: Truths = Truths {
+        yes: NONE,
+        no: NONE,
+    };
 
     /// True in `yes`, false in the rest of `known`.
     pub fn within(yes: &Bits, known: &Bits) -> Truths {
@@ -152,7 +157,8 @@ wide! {
         }
     }
 
-    /// One part more of an `and` over the rows of `need`, asked for those of `open`, which become those that are still open. Whether any are.
+    /// One part more of an `and` over the rows of `need`, asked for those of `open`, which become
+    /// those that are still open. Whether any are.
     pub fn both(all: &mut Truths, part: &Truths, need: &Bits, open: &mut Bits) -> bool {
         let mut any = 0;
         for w in 0..WORDS {
@@ -189,7 +195,10 @@ mod tests {
     #[test]
     fn bits_count_rows() {
         assert!(is_none(&first(0)));
-        assert_eq!(rows(&first(70)).collect::<Vec<_>>(), (0..70).collect::<Vec<_>>());
+        assert_eq!(
+            rows(&first(70)).collect::<Vec<_>>(),
+            (0..70).collect::<Vec<_>>()
+        );
         assert_eq!(rows(&first(BLOCK)).count(), BLOCK);
         let mut bits = NONE;
         set(&mut bits, 4095);
@@ -197,14 +206,20 @@ mod tests {
         assert!(get(&bits, 4095) && !get(&bits, 0) && !get(&bits, 9999));
         assert_eq!(rows(&bits).collect::<Vec<_>>(), [4095]);
         assert_eq!(count(&first(70)), 70);
-        assert_eq!(rows(&among(&first(10), |row| row % 3 == 0)).collect::<Vec<_>>(), [0, 3, 6, 9]);
+        assert_eq!(
+            rows(&among(&first(10), |row| row % 3 == 0)).collect::<Vec<_>>(),
+            [0, 3, 6, 9]
+        );
     }
 
     /// Kleene's tables, for every pair of truths at once.
     #[test]
     fn both_and_either_are_kleenes() {
         const TRUTHS: [Option<bool>; 3] = [Some(true), Some(false), None];
-        let pairs: Vec<(Option<bool>, Option<bool>)> = TRUTHS.iter().flat_map(|a| TRUTHS.map(|b| (*a, b))).collect();
+        let pairs: Vec<(Option<bool>, Option<bool>)> = TRUTHS
+            .iter()
+            .flat_map(|a| TRUTHS.map(|b| (*a, b)))
+            .collect();
         let side = |of: fn(&(Option<bool>, Option<bool>)) -> Option<bool>| {
             let mut truths = Truths::UNKNOWN;
             for (row, pair) in pairs.iter().enumerate() {
@@ -217,7 +232,16 @@ mod tests {
             truths
         };
         let need = first(pairs.len());
-        let (mut all, mut any) = (Truths { yes: need, no: NONE }, Truths { yes: NONE, no: need });
+        let (mut all, mut any) = (
+            Truths {
+                yes: need,
+                no: NONE,
+            },
+            Truths {
+                yes: NONE,
+                no: need,
+            },
+        );
         let (mut open_all, mut open_any) = (need, need);
         for part in [side(|p| p.0), side(|p| p.1)] {
             both(&mut all, &part, &need, &mut open_all);
@@ -230,11 +254,25 @@ mod tests {
                 (false, false) => None,
                 (true, true) => panic!("true and false at once"),
             };
-            let and = if *a == Some(false) || *b == Some(false) { Some(false) } else { a.zip(*b).map(|_| true) };
-            let or = if *a == Some(true) || *b == Some(true) { Some(true) } else { a.zip(*b).map(|_| false) };
+            let and = if *a == Some(false) || *b == Some(false) {
+                Some(false)
+            } else {
+                a.zip(*b).map(|_| true)
+            };
+            let or = if *a == Some(true) || *b == Some(true) {
+                Some(true)
+            } else {
+                a.zip(*b).map(|_| false)
+            };
             assert_eq!((truth(&all), truth(&any)), (and, or), "{a:?} {b:?}");
             assert_eq!(get(&open_all, row), and != Some(false));
         }
-        assert_eq!(tell(&any).0, pairs.iter().filter(|(a, b)| *a == Some(true) || *b == Some(true)).count());
+        assert_eq!(
+            tell(&any).0,
+            pairs
+                .iter()
+                .filter(|(a, b)| *a == Some(true) || *b == Some(true))
+                .count()
+        );
     }
 }

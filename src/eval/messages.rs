@@ -1,7 +1,8 @@
 //! The program's own past messages, as events that conditions can ask about.
 //!
-//! Of each message and each outcome it is known that it came, and when; that it did not come; or nothing. What is not known makes a question
-//! unknown wherever the answer could change it, and is never taken for "no".
+//! Of each message and each outcome it is known that it came, and when; that it did not come; or
+//! nothing. What is not known makes a question unknown wherever the answer could change it, and is
+//! never taken for "no".
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,7 +41,10 @@ pub struct OwnMessage {
 
 impl OwnMessage {
     pub fn receipt(&self, event: OwnEvent) -> Receipt {
-        self.receipts.get(event as usize).copied().unwrap_or_default()
+        self.receipts
+            .get(event as usize)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -71,8 +75,13 @@ impl MessageLog {
         for message in &messages {
             log.users.push(message.user.0);
             log.at.push(message.at.0);
-            let texts =
-                [Some(&message.campaign), Some(&message.step), message.arm.as_ref(), Some(&message.template), Some(&message.channel)];
+            let texts = [
+                Some(&message.campaign),
+                Some(&message.step),
+                message.arm.as_ref(),
+                Some(&message.template),
+                Some(&message.channel),
+            ];
             for (column, text) in log.texts.iter_mut().zip(texts) {
                 column.push(match text {
                     None => NO_TEXT,
@@ -117,7 +126,9 @@ impl MessageLog {
             channel: text(row, 4).unwrap_or_default(),
             receipts: OwnEvent::ALL.map(|(event, _)| self.receipt(event, row)),
         };
-        self.rows_of(user.0, user.0.saturating_add(1)).map(message).collect()
+        self.rows_of(user.0, user.0.saturating_add(1))
+            .map(message)
+            .collect()
     }
 
     /// The rows of users from the first number on and before the second.
@@ -130,7 +141,11 @@ impl MessageLog {
     }
 
     pub(super) fn receipt(&self, event: OwnEvent, row: usize) -> Receipt {
-        match self.receipts.get(event as usize).and_then(|column| column.get(row)) {
+        match self
+            .receipts
+            .get(event as usize)
+            .and_then(|column| column.get(row))
+        {
             None | Some(&UNKNOWN) => Receipt::Unknown,
             Some(&NO) => Receipt::No,
             Some(at) => Receipt::Yes(Instant(*at)),
@@ -144,7 +159,9 @@ impl MessageLog {
     /// A field by its position in [`OWN_FIELDS`].
     pub(super) fn field(&self, row: usize, field: u16) -> Option<Scalar<'_>> {
         let word = *self.texts.get(usize::from(field))?.get(row)?;
-        self.words.get(word as usize).map(|text| Scalar::Text(Cow::Borrowed(text)))
+        self.words
+            .get(word as usize)
+            .map(|text| Scalar::Text(Cow::Borrowed(text)))
     }
 }
 
@@ -162,7 +179,15 @@ mod tests {
             arm: arm.map(Arc::from),
             template: "t".into(),
             channel: "sandbox.file".into(),
-            receipts: [Receipt::Yes(Instant(at)), Receipt::Unknown, opened, Receipt::No, Receipt::No, Receipt::No, Receipt::No],
+            receipts: [
+                Receipt::Yes(Instant(at)),
+                Receipt::Unknown,
+                opened,
+                Receipt::No,
+                Receipt::No,
+                Receipt::No,
+                Receipt::No,
+            ],
         };
         let log = MessageLog::new(vec![
             message(7, 5, Some("b"), Receipt::Unknown),
@@ -171,11 +196,17 @@ mod tests {
         ]);
         assert_eq!((log.rows_of(0, 7), log.rows_of(7, 8)), (0..1, 1..3));
         assert_eq!((log.user(0), log.handed_over(2)), (Some(3), Instant(5)));
-        assert_eq!([0, 1, 2].map(|r| log.receipt(OwnEvent::Opened, r)), [Receipt::Yes(Instant(11)), Receipt::No, Receipt::Unknown]);
+        assert_eq!(
+            [0, 1, 2].map(|r| log.receipt(OwnEvent::Opened, r)),
+            [Receipt::Yes(Instant(11)), Receipt::No, Receipt::Unknown]
+        );
         let arm = |row| match log.field(row, 2) {
             Some(Scalar::Text(t)) => Some(t.to_string()),
             _ => None,
         };
-        assert_eq!([0, 1, 2].map(arm), [None, Some("a".into()), Some("b".into())]);
+        assert_eq!(
+            [0, 1, 2].map(arm),
+            [None, Some("a".into()), Some("b".into())]
+        );
     }
 }

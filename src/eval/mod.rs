@@ -1,10 +1,12 @@
 //! Plan and snapshot to answers: who is in an audience, what a value is, and why.
 //!
-//! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of 64-bit words and reads columns in loops ([`mod@column`]);
-//! [`point`] works on one user. Both ask the same [`kernel`](crate::plan::kernel) what operators do and the same [`query`] what a user's events
-//! amount to; [`events`] finds those of a block. Lists and lookups are in [`tables`], the program's own messages in [`messages`].
-//! Many conditions for one user, and which of them a change can affect, are [`rules`], laid flat by [`steps`].
-//! A third evaluator, which shares nothing with these two, stands in the tests.
+//! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of
+//! 64-bit words and reads columns in loops ([`mod@column`]); [`point`] works on one user. Both ask
+//! the same [`kernel`](crate::plan::kernel) what operators do and the same [`query`] what a user's
+//! events amount to; [`events`] finds those of a block. Lists and lookups are in [`tables`], the
+//! program's own messages in [`messages`]. Many conditions for one user, and which of them a change
+//! can affect, are [`rules`], laid flat by [`steps`]. A third evaluator, which shares nothing with
+//! these two, stands in the tests.
 
 mod batch;
 mod bind;
@@ -70,7 +72,12 @@ pub struct StepOutcomes {
 
 impl StepOutcomes {
     pub fn set(&mut self, step: usize, user: UserNo, outcome: StepOutcome, truth: Option<bool>) {
-        if let Some(slot) = self.known.entry((step, user)).or_default().get_mut(outcome as usize) {
+        if let Some(slot) = self
+            .known
+            .entry((step, user))
+            .or_default()
+            .get_mut(outcome as usize)
+        {
             *slot = truth;
         }
     }
@@ -102,7 +109,8 @@ pub fn audience(scope: &Scope, condition: &Expr) -> Result<Audience, EvalError> 
     Ok(batch::audience(&Bound::new(scope, &plan)?, root))
 }
 
-/// How many users a condition is true, false and unknown for; faster than an [`audience`] that is only counted.
+/// How many users a condition is true, false and unknown for; faster than an [`audience`] that is
+/// only counted.
 ///
 /// # Errors
 /// As [`audience`].
@@ -143,8 +151,14 @@ pub fn values(scope: &Scope, expr: &Expr, users: &Bitmap) -> Result<Vec<Option<V
 ///
 /// # Errors
 /// As [`audience`].
-pub fn row_fits(scope: &Scope, pattern: &EventPattern, row: &[Option<Value>]) -> Result<bool, EvalError> {
-    let Some(filter) = &pattern.filter else { return Ok(true) };
+pub fn row_fits(
+    scope: &Scope,
+    pattern: &EventPattern,
+    row: &[Option<Value>],
+) -> Result<bool, EvalError> {
+    let Some(filter) = &pattern.filter else {
+        return Ok(true);
+    };
     let (plan, root) = lower_condition(scope, filter)?;
     let bound = Bound::new(scope, &plan)?;
     Ok(Point::new(&bound, At::Fields(row)).cond(root) == Some(true))
@@ -158,22 +172,35 @@ pub fn explain(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Trace, E
     trace::trace(scope, condition, user)
 }
 
-/// The tags whose missing values make a condition unknown for a user, in the order of the schema; a derived tag with those that it stands on.
+/// The tags whose missing values make a condition unknown for a user, in the order of the schema; a
+/// derived tag with those that it stands on.
 ///
 /// # Errors
 /// As [`audience`].
-pub fn unknown_tags(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Vec<TagId>, EvalError> {
+pub fn unknown_tags(
+    scope: &Scope,
+    condition: &Expr,
+    user: UserNo,
+) -> Result<Vec<TagId>, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
     Ok(blame::unknown_tags(&Bound::new(scope, &plan)?, root, user))
 }
 
-/// For how many users a condition is unknown because a tag has no value; a user counts for each such tag. Most first.
+/// For how many users a condition is unknown because a tag has no value; a user counts for each
+/// such tag. Most first.
 ///
 /// # Errors
 /// As [`audience`].
-pub fn unknown_because(scope: &Scope, condition: &Expr, audience: &Audience) -> Result<Vec<(TagId, usize)>, EvalError> {
+pub fn unknown_because(
+    scope: &Scope,
+    condition: &Expr,
+    audience: &Audience,
+) -> Result<Vec<(TagId, usize)>, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
-    let mut list: Vec<(TagId, usize)> = blame::unknown_because(&Bound::new(scope, &plan)?, root, audience).into_iter().collect();
+    let mut list: Vec<(TagId, usize)> =
+        blame::unknown_because(&Bound::new(scope, &plan)?, root, audience)
+            .into_iter()
+            .collect();
     list.retain(|(_, n)| *n > 0);
     list.sort_by_key(|(tag, n)| (std::cmp::Reverse(*n), *tag));
     Ok(list)

@@ -33,12 +33,19 @@ pub struct Point<'b> {
     round: u32,
 }
 
-/// An answer, and in which round it was given: what was said in another round is about somebody else.
+/// An answer, and in which round it was given: what was said in another round is about somebody
+/// else.
 type Memo<T> = (u32, Option<T>);
 
 impl<'b> Point<'b> {
     pub fn new(bound: &'b Bound<'b>, at: At<'b>) -> Self {
-        Point { bound, at, conds: vec![(0, None); bound.plan.conds.len()], vals: vec![(0, None); bound.plan.vals.len()], round: 1 }
+        Point {
+            bound,
+            at,
+            conds: vec![(0, None); bound.plan.conds.len()],
+            vals: vec![(0, None); bound.plan.vals.len()],
+            round: 1,
+        }
     }
 
     /// Turns to somebody else.
@@ -56,7 +63,11 @@ impl<'b> Point<'b> {
 
     /// A condition; `None` is unknown.
     pub fn cond(&mut self, id: CondId) -> Option<bool> {
-        if let Some((_, done)) = self.conds.get(id.0 as usize).filter(|(round, _)| *round == self.round) {
+        if let Some((_, done)) = self
+            .conds
+            .get(id.0 as usize)
+            .filter(|(round, _)| *round == self.round)
+        {
             return *done;
         }
         let truth = self.cond_new(id);
@@ -68,7 +79,11 @@ impl<'b> Point<'b> {
 
     /// A value; `None` is missing.
     pub fn val(&mut self, id: ValId) -> Option<Scalar<'b>> {
-        if let Some((_, done)) = self.vals.get(id.0 as usize).filter(|(round, _)| *round == self.round) {
+        if let Some((_, done)) = self
+            .vals
+            .get(id.0 as usize)
+            .filter(|(round, _)| *round == self.round)
+        {
             return done.clone();
         }
         let value = self.val_new(id);
@@ -91,11 +106,22 @@ impl<'b> Point<'b> {
         match bound.plan.cond(id) {
             Cond::Always(truth) => *truth,
             Cond::List(list) => Some(match self.at {
-                At::User(user) => bound.scope.tables.list(*list).is_some_and(|users| users.contains(user)),
+                At::User(user) => bound
+                    .scope
+                    .tables
+                    .list(*list)
+                    .is_some_and(|users| users.contains(user)),
                 _ => false,
             }),
             Cond::StepOutcome { step, outcome } => match self.at {
-                At::User(user) => bound.scope.outcomes?.known.get(&(*step, user))?.get(*outcome as usize).copied().flatten(),
+                At::User(user) => bound
+                    .scope
+                    .outcomes?
+                    .known
+                    .get(&(*step, user))?
+                    .get(*outcome as usize)
+                    .copied()
+                    .flatten(),
                 _ => None,
             },
             Cond::Flag(of) => match self.val(*of)? {
@@ -110,7 +136,11 @@ impl<'b> Point<'b> {
             Cond::IsKnown(of) => Some(self.val(*of).is_some()),
             Cond::Same(a, b) => Some(self.cond(*a)? == self.cond(*b)?),
             Cond::OrElse(a, b) => self.cond(*a).or_else(|| self.cond(*b)),
-            Cond::If { when, then, otherwise } => {
+            Cond::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let branch = if self.cond(*when)? { then } else { otherwise };
                 self.cond(*branch)
             }
@@ -118,7 +148,9 @@ impl<'b> Point<'b> {
                 let value = self.val(*of)?;
                 Some(bound.test(id)?.scalar(&value))
             }
-            Cond::Compare { op, left, right } => compare(*op, &self.val(*left)?, &self.val(*right)?),
+            Cond::Compare { op, left, right } => {
+                compare(*op, &self.val(*left)?, &self.val(*right)?)
+            }
             Cond::Between { of, lo, hi } => {
                 let (of, lo, hi) = (self.val(*of)?, self.val(*lo)?, self.val(*hi)?);
                 Some(compare(Order::Le, &lo, &of)? && compare(Order::Le, &of, &hi)?)
@@ -159,19 +191,37 @@ impl<'b> Point<'b> {
                 At::User(user) => bound.tag(*tag)?.get(user.index()),
                 _ => None,
             },
-            ValKind::TriggerField(field) => bound.scope.trigger?.get(usize::from(*field))?.as_ref().and_then(Scalar::of),
+            ValKind::TriggerField(field) => bound
+                .scope
+                .trigger?
+                .get(usize::from(*field))?
+                .as_ref()
+                .and_then(Scalar::of),
             ValKind::RowField(field) => match self.at {
-                At::Row(segment, row) => Source::plain(segment.columns.get(usize::from(*field))?).get(row),
+                At::Row(segment, row) => {
+                    Source::plain(segment.columns.get(usize::from(*field))?).get(row)
+                }
                 At::Own(log, row) => log.field(row, *field),
-                At::Fields(values) => values.get(usize::from(*field))?.as_ref().and_then(Scalar::of),
+                At::Fields(values) => values
+                    .get(usize::from(*field))?
+                    .as_ref()
+                    .and_then(Scalar::of),
                 At::User(_) => None,
             },
-            ValKind::Lookup { lookup, keys, field } => {
+            ValKind::Lookup {
+                lookup,
+                keys,
+                field,
+            } => {
                 let mut key = Vec::new();
                 for part in keys {
                     tables::write_key(&mut key, &self.val(*part)?);
                 }
-                bound.scope.tables.look_up(*lookup, &key, *field).and_then(Scalar::of)
+                bound
+                    .scope
+                    .tables
+                    .look_up(*lookup, &key, *field)
+                    .and_then(Scalar::of)
             }
             ValKind::Choice { arms, otherwise } => {
                 for (arm, code) in arms.iter().zip(0..) {
@@ -183,7 +233,11 @@ impl<'b> Point<'b> {
                 otherwise.then_some(Scalar::Int(arms.len() as i64))
             }
             ValKind::Coalesce(a, b) => self.val(*a).or_else(|| self.val(*b)),
-            ValKind::If { when, then, otherwise } => {
+            ValKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let branch = if self.cond(*when)? { then } else { otherwise };
                 self.val(*branch)
             }
@@ -210,12 +264,19 @@ impl<'b> Point<'b> {
             (Unary::Float(f), Scalar::Float(x)) => Some(Scalar::Float(f.apply(x))),
             (Unary::IntToFloat, Scalar::Int(x)) => Some(Scalar::Float(x as f64)),
             (Unary::MemberName, Scalar::Int(code)) => {
-                let Type::Enum(members) = from else { return None };
-                members.members.get(usize::try_from(code).ok()?).map(|m| Scalar::Text(Cow::Borrowed(m)))
+                let Type::Enum(members) = from else {
+                    return None;
+                };
+                members
+                    .members
+                    .get(usize::try_from(code).ok()?)
+                    .map(|m| Scalar::Text(Cow::Borrowed(m)))
             }
             (Unary::Lower, Scalar::Text(t)) => Some(Scalar::Text(Cow::Owned(t.to_lowercase()))),
             (Unary::Mask, Scalar::Text(t)) => Some(Scalar::Text(Cow::Owned(mask(&t)))),
-            (Unary::TextLength, Scalar::Text(t)) => i64::try_from(t.chars().count()).ok().map(Scalar::Int),
+            (Unary::TextLength, Scalar::Text(t)) => {
+                i64::try_from(t.chars().count()).ok().map(Scalar::Int)
+            }
             (Unary::SetLength, Scalar::Set(s)) => i64::try_from(s.len()).ok().map(Scalar::Int),
             _ => None,
         }
@@ -224,12 +285,20 @@ impl<'b> Point<'b> {
     fn binary(&self, op: Binary, a: Scalar<'b>, b: Scalar<'b>) -> Option<Scalar<'b>> {
         let zone = self.bound.plan.zone;
         match (op, a, b) {
-            (Binary::Int(f), Scalar::Int(a), Scalar::Int(b)) => f.apply(a, b, zone).map(Scalar::Int),
-            (Binary::Float(f), Scalar::Float(a), Scalar::Float(b)) => f.apply(a, b).map(Scalar::Float),
+            (Binary::Int(f), Scalar::Int(a), Scalar::Int(b)) => {
+                f.apply(a, b, zone).map(Scalar::Int)
+            }
+            (Binary::Float(f), Scalar::Float(a), Scalar::Float(b)) => {
+                f.apply(a, b).map(Scalar::Float)
+            }
             (Binary::Scale(f), Scalar::Int(a), Scalar::Float(b)) => f.apply(a, b).map(Scalar::Int),
             (Binary::Quotient, Scalar::Int(a), Scalar::Int(b)) => quotient(a, b).map(Scalar::Float),
-            (Binary::Distance, Scalar::Place(a), Scalar::Place(b)) => distance(a, b).map(Scalar::Float),
-            (Binary::Text(pick), Scalar::Text(a), Scalar::Text(b)) => Some(Scalar::Text(if pick.second(b.cmp(&a)) { b } else { a })),
+            (Binary::Distance, Scalar::Place(a), Scalar::Place(b)) => {
+                distance(a, b).map(Scalar::Float)
+            }
+            (Binary::Text(pick), Scalar::Text(a), Scalar::Text(b)) => {
+                Some(Scalar::Text(if pick.second(b.cmp(&a)) { b } else { a }))
+            }
             _ => None,
         }
     }
@@ -239,16 +308,34 @@ impl<'b> Point<'b> {
     fn ask(&self, node: Node, ty: &Type) -> Option<Answer<'b>> {
         let At::User(user) = self.at else { return None };
         let query = self.bound.query_of(node)?;
-        let hits = self.hits(user, &query.events, query.query.pattern.filter, query.bounds);
+        let hits = self.hits(
+            user,
+            &query.events,
+            query.query.pattern.filter,
+            query.bounds,
+        );
         let next = match (&query.next, &query.query.then) {
-            (Some(events), Some(then)) => self.hits(user, events, then.next.filter, (query.bounds.0, self.bound.scope.now.0)),
+            (Some(events), Some(then)) => self.hits(
+                user,
+                events,
+                then.next.filter,
+                (query.bounds.0, self.bound.scope.now.0),
+            ),
             _ => Hits::default(),
         };
         Some(answer(query, ty, self.bound, &hits, &next))
     }
 
-    fn hits(&self, user: UserNo, events: &'b Events<'b>, filter: Option<CondId>, window: (i64, i64)) -> Hits {
-        let passes = |at: At<'b>| filter.is_none_or(|filter| Point::new(self.bound, at).cond(filter) == Some(true));
+    fn hits(
+        &self,
+        user: UserNo,
+        events: &'b Events<'b>,
+        filter: Option<CondId>,
+        window: (i64, i64),
+    ) -> Hits {
+        let passes = |at: At<'b>| {
+            filter.is_none_or(|filter| Point::new(self.bound, at).cond(filter) == Some(true))
+        };
         let mut hits = Hits::default();
         match events {
             Events::None => {}
@@ -256,14 +343,29 @@ impl<'b> Point<'b> {
                 for (segment, number) in table.segments.iter().zip(0..) {
                     let rows = segment.rows_of(user);
                     let at = segment.at.values().get(rows.clone()).unwrap_or_default();
-                    let (from, to) = (at.partition_point(|t| *t < window.0), at.partition_point(|t| *t <= window.1));
-                    let inside = at.iter().zip(rows).take(to).skip(from).filter(|(_, row)| passes(At::Row(segment, *row)));
-                    hits.rows.extend(inside.map(|(at, row)| Hit { at: *at, segment: number, row: row as u32 }));
+                    let (from, to) = (
+                        at.partition_point(|t| *t < window.0),
+                        at.partition_point(|t| *t <= window.1),
+                    );
+                    let inside = at
+                        .iter()
+                        .zip(rows)
+                        .take(to)
+                        .skip(from)
+                        .filter(|(_, row)| passes(At::Row(segment, *row)));
+                    hits.rows.extend(inside.map(|(at, row)| Hit {
+                        at: *at,
+                        segment: number,
+                        row: row as u32,
+                    }));
                 }
             }
             Events::Own(own) => {
                 let log = self.bound.scope.own;
-                for row in log.rows_of(user.0, user.0.saturating_add(1)).filter(|row| passes(At::Own(log, *row))) {
+                for row in log
+                    .rows_of(user.0, user.0.saturating_add(1))
+                    .filter(|row| passes(At::Own(log, *row)))
+                {
                     hits.own(log.receipt(*own, row), log.handed_over(row), row, window);
                 }
             }

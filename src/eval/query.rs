@@ -1,8 +1,10 @@
-//! What a query makes of a user's rows, whoever has found them: counts, sums, the first and the latest, sequences.
+//! What a query makes of a user's rows, whoever has found them: counts, sums, the first and the
+//! latest, sequences.
 //!
-//! Aggregates of a field pass over rows where it is missing, but `first` and `latest` speak of the first and the latest row. Sums of whole numbers
-//! are exact, whatever the order. A message whose outcome is not known makes an aggregate missing if it could count, and `did` unknown
-//! unless something else is known to have happened.
+//! Aggregates of a field pass over rows where it is missing, but `first` and `latest` speak of the
+//! first and the latest row. Sums of whole numbers are exact, whatever the order. A message whose
+//! outcome is not known makes an aggregate missing if it could count, and `did` unknown unless
+//! something else is known to have happened.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
@@ -51,8 +53,15 @@ pub enum Answer<'b> {
     Value(Option<Scalar<'b>>),
 }
 
-/// The answer for one user; `ty` is the type of the whole query, `next` the rows of what must follow.
-pub fn answer<'b>(query: &'b BoundQuery<'b>, ty: &Type, bound: &Bound<'b>, hits: &Hits, next: &Hits) -> Answer<'b> {
+/// The answer for one user; `ty` is the type of the whole query, `next` the rows of what must
+/// follow.
+pub fn answer<'b>(
+    query: &'b BoundQuery<'b>,
+    ty: &Type,
+    bound: &Bound<'b>,
+    hits: &Hits,
+    next: &Hits,
+) -> Answer<'b> {
     let (count, unsure) = match &query.query.then {
         Some(then) => sequences(then, bound, hits, next),
         None => (hits.rows.len(), !hits.maybe.is_empty()),
@@ -75,13 +84,21 @@ pub fn answer<'b>(query: &'b BoundQuery<'b>, ty: &Type, bound: &Bound<'b>, hits:
 fn sequences(then: &Then, bound: &Bound, first: &Hits, next: &Hits) -> (usize, bool) {
     let (now, zone) = (bound.scope.now.0, bound.plan.zone);
     // A first event that nobody knows of may count: only where nothing can follow it does it not.
-    let mut unsure = !first.maybe.is_empty() && (then.no || !next.rows.is_empty() || !next.maybe.is_empty());
+    let mut unsure =
+        !first.maybe.is_empty() && (then.no || !next.rows.is_empty() || !next.maybe.is_empty());
     let mut count = 0;
     for hit in &first.rows {
         let deadline = then.within.after(Instant(hit.at), zone).0;
         // What comes at the same instant does not come after it.
-        let followed = next.rows.get(next.rows.partition_point(|n| n.at <= hit.at)).is_some_and(|n| n.at <= deadline);
-        let may_follow = next.maybe.iter().any(|handed_over| *handed_over <= deadline) && now > hit.at;
+        let followed = next
+            .rows
+            .get(next.rows.partition_point(|n| n.at <= hit.at))
+            .is_some_and(|n| n.at <= deadline);
+        let may_follow = next
+            .maybe
+            .iter()
+            .any(|handed_over| *handed_over <= deadline)
+            && now > hit.at;
         match (then.no, followed, may_follow) {
             (false, true, _) => count += 1,
             (false, false, true) => unsure = true,
@@ -100,7 +117,11 @@ impl<'b> Events<'b> {
     fn field<'e>(&'e self, bound: &Bound<'e>, hit: &Hit, field: u16) -> Option<Scalar<'e>> {
         match self {
             Events::Table(table) => {
-                let column = table.segments.get(hit.segment as usize)?.columns.get(usize::from(field))?;
+                let column = table
+                    .segments
+                    .get(hit.segment as usize)?
+                    .columns
+                    .get(usize::from(field))?;
                 Source::plain(column).get(hit.row as usize)
             }
             Events::Own(_) => bound.scope.own.field(hit.row as usize, field),
@@ -109,9 +130,20 @@ impl<'b> Events<'b> {
     }
 }
 
-fn aggregate<'b>(query: &'b BoundQuery<'b>, what: Aggregate, ty: &Type, bound: &Bound<'b>, hits: &[Hit]) -> Option<Scalar<'b>> {
+fn aggregate<'b>(
+    query: &'b BoundQuery<'b>,
+    what: Aggregate,
+    ty: &Type,
+    bound: &Bound<'b>,
+    hits: &[Hit],
+) -> Option<Scalar<'b>> {
     if what == Aggregate::Since {
-        return bound.scope.now.0.checked_sub(hits.last()?.at).map(Scalar::Int);
+        return bound
+            .scope
+            .now
+            .0
+            .checked_sub(hits.last()?.at)
+            .map(Scalar::Int);
     }
     let (field, field_ty) = query.query.field.as_ref()?;
     let value = |hit: &Hit| query.events.field(bound, hit, *field);
@@ -146,14 +178,19 @@ enum Total {
 
 fn sum<'b>(mut values: impl Iterator<Item = Scalar<'b>>, ty: &Type) -> Option<Total> {
     match ty {
-        Type::Int { .. } | Type::Money | Type::Elapsed => values.try_fold((0i128, 0), |(sum, n), v| match v {
-            Scalar::Int(x) => Some((sum + i128::from(x), n + 1)),
-            _ => None,
-        }),
+        Type::Int { .. } | Type::Money | Type::Elapsed => {
+            values.try_fold((0i128, 0), |(sum, n), v| match v {
+                Scalar::Int(x) => Some((sum + i128::from(x), n + 1)),
+                _ => None,
+            })
+        }
         _ => {
             let ratio = *ty == Type::Ratio;
             let total = values.try_fold((0.0, 0), |(sum, n), v| match v {
-                Scalar::Float(x) => Some((sum + if ratio { ratio_to_number(x as f32) } else { x }, n + 1)),
+                Scalar::Float(x) => Some((
+                    sum + if ratio { ratio_to_number(x as f32) } else { x },
+                    n + 1,
+                )),
                 _ => None,
             });
             return total.map(|(sum, n)| Total::Float(sum, n));
@@ -170,7 +207,9 @@ fn finite(n: f64) -> Option<Scalar<'static>> {
 fn extreme<'b>(pick: Pick, a: Scalar<'b>, b: Scalar<'b>) -> Scalar<'b> {
     let order = match (&b, &a) {
         (Scalar::Int(b), Scalar::Int(a)) => b.cmp(a),
-        (Scalar::Float(b), Scalar::Float(a)) => b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal),
+        (Scalar::Float(b), Scalar::Float(a)) => {
+            b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal)
+        }
         (Scalar::Text(b), Scalar::Text(a)) => b.cmp(a),
         _ => std::cmp::Ordering::Equal,
     };
@@ -178,7 +217,11 @@ fn extreme<'b>(pick: Pick, a: Scalar<'b>, b: Scalar<'b>) -> Scalar<'b> {
 }
 
 fn distinct<'b>(values: impl Iterator<Item = Scalar<'b>>) -> usize {
-    let (mut numbers, mut texts, mut sets): (HashSet<(u64, u64)>, HashSet<Cow<str>>, BTreeSet<Vec<u8>>) = Default::default();
+    let (mut numbers, mut texts, mut sets): (
+        HashSet<(u64, u64)>,
+        HashSet<Cow<str>>,
+        BTreeSet<Vec<u8>>,
+    ) = Default::default();
     // Zero has two signs and is one number.
     let bits = |f: f64| (f + 0.0).to_bits();
     for value in values {

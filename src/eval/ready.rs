@@ -1,4 +1,5 @@
-//! Tests of a plan made ready for one evaluation: windows as bounds at this `now`, ranges closed at both ends, set members as bits.
+//! Tests of a plan made ready for one evaluation: windows as bounds at this `now`, ranges closed at
+//! both ends, set members as bits.
 
 use crate::base::{Date, Instant, Value, Zone};
 use crate::plan::kernel::comes_round;
@@ -40,19 +41,39 @@ impl<'p> Ready<'p> {
             Test::Int { lo, hi } => Ready::Int { lo: *lo, hi: *hi },
             Test::IntIn(list) => Ready::IntIn(list),
             Test::Float { lo, hi } => {
-                let lo = lo.map_or(f64::NEG_INFINITY, |End { at, included }| if included { at } else { at.next_up() });
-                let hi = hi.map_or(f64::INFINITY, |End { at, included }| if included { at } else { at.next_down() });
+                let lo = lo.map_or(
+                    f64::NEG_INFINITY,
+                    |End { at, included }| if included { at } else { at.next_up() },
+                );
+                let hi = hi.map_or(
+                    f64::INFINITY,
+                    |End { at, included }| if included { at } else { at.next_down() },
+                );
                 Ready::Float { lo, hi }
             }
             Test::FloatIn(list) => Ready::FloatIn(list),
-            Test::Text { .. } | Test::TextIn(_) | Test::Contains(_) | Test::StartsWith(_) => Ready::Text(test),
-            Test::Window { window, instants: true } => {
-                let (from, to) = window.instants(now, zone);
-                Ready::Int { lo: from.0, hi: to.0 }
+            Test::Text { .. } | Test::TextIn(_) | Test::Contains(_) | Test::StartsWith(_) => {
+                Ready::Text(test)
             }
-            Test::Window { window, instants: false } => {
+            Test::Window {
+                window,
+                instants: true,
+            } => {
+                let (from, to) = window.instants(now, zone);
+                Ready::Int {
+                    lo: from.0,
+                    hi: to.0,
+                }
+            }
+            Test::Window {
+                window,
+                instants: false,
+            } => {
                 let (from, to) = window.dates(zone.date(now));
-                Ready::Int { lo: i64::from(from.0), hi: i64::from(to.0) }
+                Ready::Int {
+                    lo: i64::from(from.0),
+                    hi: i64::from(to.0),
+                }
             }
             Test::Yearly(window) => {
                 let (from, to) = window.dates(zone.date(now));
@@ -60,7 +81,10 @@ impl<'p> Ready<'p> {
                 for month in 1..=12 {
                     for day in 1..=31 {
                         // In a leap year every day exists that exists at all.
-                        if let (Some(date), Some(flag)) = (Date::ymd(2000, month, day), days.get_mut((month * 32 + day) as usize)) {
+                        if let (Some(date), Some(flag)) = (
+                            Date::ymd(2000, month, day),
+                            days.get_mut((month * 32 + day) as usize),
+                        ) {
                             *flag = comes_round(date, from, to);
                         }
                     }
@@ -73,7 +97,12 @@ impl<'p> Ready<'p> {
                     _ => None,
                 });
                 let bits = codes.clone().flatten().fold(0, |bits, bit| bits | bit);
-                Ready::Set { all: *all, items, bits, beyond: codes.clone().any(|bit| bit.is_none()) }
+                Ready::Set {
+                    all: *all,
+                    items,
+                    bits,
+                    beyond: codes.clone().any(|bit| bit.is_none()),
+                }
             }
         }
     }
@@ -82,7 +111,10 @@ impl<'p> Ready<'p> {
         match self {
             Ready::Int { lo, hi } => (*lo <= x) & (x <= *hi),
             Ready::IntIn(list) => in_list(list, x),
-            Ready::Days(days) => month_day(x).and_then(|i| days.get(i)).copied().unwrap_or(false),
+            Ready::Days(days) => month_day(x)
+                .and_then(|i| days.get(i))
+                .copied()
+                .unwrap_or(false),
             _ => false,
         }
     }
@@ -104,8 +136,15 @@ impl<'p> Ready<'p> {
 
     pub fn bit_set(&self, x: u64) -> bool {
         match self {
-            Ready::Set { all: true, bits, beyond, .. } => !beyond & (x & bits == *bits),
-            Ready::Set { all: false, bits, .. } => x & bits != 0,
+            Ready::Set {
+                all: true,
+                bits,
+                beyond,
+                ..
+            } => !beyond & (x & bits == *bits),
+            Ready::Set {
+                all: false, bits, ..
+            } => x & bits != 0,
             _ => false,
         }
     }
@@ -113,8 +152,18 @@ impl<'p> Ready<'p> {
     pub fn set(&self, x: &SetRef) -> bool {
         match (self, x) {
             (_, SetRef::Bits(bits)) => self.bit_set(*bits),
-            (Ready::Set { all: true, items, .. }, x) => items.iter().all(|item| x.contains(item)),
-            (Ready::Set { all: false, items, .. }, x) => items.iter().any(|item| x.contains(item)),
+            (
+                Ready::Set {
+                    all: true, items, ..
+                },
+                x,
+            ) => items.iter().all(|item| x.contains(item)),
+            (
+                Ready::Set {
+                    all: false, items, ..
+                },
+                x,
+            ) => items.iter().any(|item| x.contains(item)),
             _ => false,
         }
     }
@@ -132,7 +181,11 @@ impl<'p> Ready<'p> {
 
 /// Short lists are faster read through.
 pub fn in_list(list: &[i64], x: i64) -> bool {
-    if list.len() <= 8 { list.contains(&x) } else { list.binary_search(&x).is_ok() }
+    if list.len() <= 8 {
+        list.contains(&x)
+    } else {
+        list.binary_search(&x).is_ok()
+    }
 }
 
 fn month_day(days: i64) -> Option<usize> {

@@ -1,7 +1,9 @@
-//! Many conditions of one program for one user at a time: what an event or a changed tag asks of all campaigns.
+//! Many conditions of one program for one user at a time: what an event or a changed tag asks of
+//! all campaigns.
 //!
-//! The rules share one plan, so that what several of them ask is answered once a user. An index says which rules a change can affect;
-//! the others need not be asked. The clock can change the answer of a rule with a window without any change: whoever waits for that asks again.
+//! The rules share one plan, so that what several of them ask is answered once a user. An index
+//! says which rules a change can affect; the others need not be asked. The clock can change the
+//! answer of a rule with a window without any change: whoever waits for that asks again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +37,10 @@ pub struct RuleSet {
 impl RuleSet {
     /// # Errors
     /// A condition that is nested too deep.
-    pub fn new<'e>(program: &Program, rules: impl IntoIterator<Item = &'e Expr>) -> Result<RuleSet, EvalError> {
+    pub fn new<'e>(
+        program: &Program,
+        rules: impl IntoIterator<Item = &'e Expr>,
+    ) -> Result<RuleSet, EvalError> {
         let mut lowering = Lowering::new(program);
         let mut roots = Vec::new();
         for rule in rules {
@@ -52,7 +57,11 @@ impl RuleSet {
                 by_change.entry(*change).or_default().push(number);
             }
         }
-        Ok(RuleSet { plan, roots, by_change })
+        Ok(RuleSet {
+            plan,
+            roots,
+            by_change,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -73,7 +82,10 @@ impl RuleSet {
     pub fn bind<'a>(&'a self, scope: &Scope<'a>) -> Result<BoundRules<'a>, EvalError> {
         let bound = Bound::new(scope, &self.plan)?;
         bound.index_events();
-        Ok(BoundRules { steps: Steps::new(&bound, &self.roots), bound })
+        Ok(BoundRules {
+            steps: Steps::new(&bound, &self.roots),
+            bound,
+        })
     }
 }
 
@@ -86,7 +98,11 @@ pub struct BoundRules<'a> {
 impl BoundRules<'_> {
     /// Something to ask for one user after the other.
     pub fn asker(&self) -> Asker<'_> {
-        Asker { point: Point::new(&self.bound, At::User(UserNo(0))), numbers: self.steps.numbers(), steps: &self.steps }
+        Asker {
+            point: Point::new(&self.bound, At::User(UserNo(0))),
+            numbers: self.steps.numbers(),
+            steps: &self.steps,
+        }
     }
 }
 
@@ -98,12 +114,21 @@ pub struct Asker<'b> {
 }
 
 impl Asker<'_> {
-    /// Whether each of some rules holds for a user, in the order given; `None` is unknown, as is a rule that there is not.
-    pub fn ask(&mut self, user: UserNo, rules: impl IntoIterator<Item = usize>, mut tell: impl FnMut(usize, Option<bool>)) {
+    /// Whether each of some rules holds for a user, in the order given; `None` is unknown, as is a
+    /// rule that there is not.
+    pub fn ask(
+        &mut self,
+        user: UserNo,
+        rules: impl IntoIterator<Item = usize>,
+        mut tell: impl FnMut(usize, Option<bool>),
+    ) {
         self.point.reset(At::User(user));
         self.numbers.reset();
         for rule in rules {
-            tell(rule, self.steps.holds(rule, &mut self.numbers, &mut self.point));
+            tell(
+                rule,
+                self.steps.holds(rule, &mut self.numbers, &mut self.point),
+            );
         }
     }
 }
@@ -115,16 +140,37 @@ fn reads(plan: &Plan) -> BTreeMap<Node, BTreeSet<Change>> {
         let (query, own, parts) = match node {
             Node::Cond(id) => {
                 let cond = plan.cond(*id);
-                (cond.query(), matches!(cond, Cond::StepOutcome { .. }).then_some(Change::Message), cond.parts())
+                (
+                    cond.query(),
+                    matches!(cond, Cond::StepOutcome { .. }).then_some(Change::Message),
+                    cond.parts(),
+                )
             }
             Node::Val(id) => {
                 let kind = &plan.val(*id).kind;
-                (kind.query(), if let ValKind::Tag(tag) = kind { Some(Change::Tag(*tag)) } else { None }, kind.parts())
+                (
+                    kind.query(),
+                    if let ValKind::Tag(tag) = kind {
+                        Some(Change::Tag(*tag))
+                    } else {
+                        None
+                    },
+                    kind.parts(),
+                )
             }
         };
         // Every node comes after those that it is made of.
-        let below = parts.iter().filter_map(|part| reads.get(part)).flatten().copied();
-        let all = query.into_iter().flat_map(of_query).chain(own).chain(below).collect();
+        let below = parts
+            .iter()
+            .filter_map(|part| reads.get(part))
+            .flatten()
+            .copied();
+        let all = query
+            .into_iter()
+            .flat_map(of_query)
+            .chain(own)
+            .chain(below)
+            .collect();
         reads.insert(*node, all);
     }
     reads
@@ -132,9 +178,15 @@ fn reads(plan: &Plan) -> BTreeMap<Node, BTreeSet<Change>> {
 
 /// Filters look at rows of events alone.
 fn of_query(query: &Query) -> impl Iterator<Item = Change> {
-    let patterns = [Some(&query.pattern), query.then.as_ref().map(|then| &then.next)];
-    patterns.into_iter().flatten().map(|pattern| match pattern.source {
-        EventSource::Declared(event) => Change::Event(event),
-        EventSource::Own(_) => Change::Message,
-    })
+    let patterns = [
+        Some(&query.pattern),
+        query.then.as_ref().map(|then| &then.next),
+    ];
+    patterns
+        .into_iter()
+        .flatten()
+        .map(|pattern| match pattern.source {
+            EventSource::Declared(event) => Change::Event(event),
+            EventSource::Own(_) => Change::Message,
+        })
 }

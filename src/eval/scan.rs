@@ -1,14 +1,16 @@
 //! The innermost loop: a test of every value of a slice, one bit a value.
 //!
-//! Ranges, codes and bit sets have loops of their own for machines with AVX-512, which compares a register of values in one step and gives the bits at
-//! once; a machine with AVX2 or neither gets the loop that the compiler makes of [`scan`], which has no branch. Either way a scan of a column
+//! Ranges, codes and bit sets have loops of their own for machines with AVX-512, which compares a
+//! register of values in one step and gives the bits at once; a machine with AVX2 or neither gets
+//! the loop that the compiler makes of [`scan`], which has no branch. Either way a scan of a column
 //! reads memory about as fast as the machine can (`cargo bench --bench against` prints both).
 
 use super::masks::{Bits, NONE, WORDS};
 
 /// A number that columns are made of.
 pub trait Number: Copy + PartialOrd {
-    /// Bit `i` is whether value `i` lies between the two, both included. Values beyond a block are not looked at.
+    /// Bit `i` is whether value `i` lies between the two, both included. Values beyond a block are
+    /// not looked at.
     fn between(values: &[Self], lo: Self, hi: Self) -> Bits;
 }
 
@@ -29,8 +31,8 @@ macro_rules! numbers {
 
 numbers!(i8 i16 i32 i64 u8 u16 f32 f64);
 
-/// Asks for the value at a position, which is needed soon; beyond the end it does nothing that shows. It comes as near as the second cache: more of
-/// them can be on their way there.
+/// Asks for the value at a position, which is needed soon; beyond the end it does nothing that
+/// shows. It comes as near as the second cache: more of them can be on their way there.
 #[inline(always)]
 pub fn prefetch<T>(values: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -50,7 +52,9 @@ pub fn one_of(values: &[u8], codes: &[u8]) -> Bits {
         // SAFETY: the features were found at run time.
         return unsafe { x86::one_of(values, codes) };
     }
-    scan(values, |v| codes.iter().fold(false, |found, code| found | (v == *code)))
+    scan(values, |v| {
+        codes.iter().fold(false, |found, code| found | (v == *code))
+    })
 }
 
 /// A set as bits, as wide as columns have them.
@@ -97,7 +101,11 @@ fn has_avx512() -> bool {
 }
 
 #[inline(always)]
-fn words<T: Copy>(values: &[T], holds: impl Fn(T) -> bool, pack: impl Fn(&[u8; 64]) -> u64) -> Bits {
+fn words<T: Copy>(
+    values: &[T],
+    holds: impl Fn(T) -> bool,
+    pack: impl Fn(&[u8; 64]) -> u64,
+) -> Bits {
     let word = |chunk: &[T; 64]| {
         let mut answers = [0u8; 64];
         for (answer, value) in answers.iter_mut().zip(chunk) {
@@ -110,19 +118,27 @@ fn words<T: Copy>(values: &[T], holds: impl Fn(T) -> bool, pack: impl Fn(&[u8; 6
 
 /// A word for every 64 values, and one for what is left.
 #[inline(always)]
-fn by_words<T: Copy>(values: &[T], word: impl Fn(&[T; 64]) -> u64, holds: impl Fn(T) -> bool) -> Bits {
+fn by_words<T: Copy>(
+    values: &[T],
+    word: impl Fn(&[T; 64]) -> u64,
+    holds: impl Fn(T) -> bool,
+) -> Bits {
     let mut out = NONE;
     let (chunks, rest) = values.as_chunks::<64>();
     for (bits, chunk) in out.iter_mut().zip(chunks) {
         *bits = word(chunk);
     }
     if let (Some(bits), false) = (out.get_mut(chunks.len().min(WORDS)), rest.is_empty()) {
-        *bits = rest.iter().enumerate().fold(0, |bits, (i, v)| bits | u64::from(holds(*v)) << i);
+        *bits = rest
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (i, v)| bits | u64::from(holds(*v)) << i);
     }
     out
 }
 
-/// The top bits of 64 bytes. Of eight bytes at once: each keeps one bit, and a product brings them side by side.
+/// The top bits of 64 bytes. Of eight bytes at once: each keeps one bit, and a product brings them
+/// side by side.
 fn pack(answers: &[u8; 64]) -> u64 {
     let (eights, _) = answers.as_chunks::<8>();
     eights.iter().enumerate().fold(0, |word, (i, eight)| {
@@ -140,8 +156,9 @@ mod x86 {
 
     /// Bytes that come from memory together.
     const LINE: usize = 64;
-    /// How far ahead a scan asks for what it will read: the machine itself does so only within a page of 4,096 bytes, and begins anew in each. What
-    /// lies behind the end of a block is the beginning of the next one.
+    /// How far ahead a scan asks for what it will read: the machine itself does so only within a
+    /// page of 4,096 bytes, and begins anew in each. What lies behind the end of a block is the
+    /// beginning of the next one.
     const AHEAD: usize = 4096;
 
     /// A loop over registers of `$lanes` values: `$compare` gives the bits of one.
@@ -151,7 +168,10 @@ mod x86 {
                 $values,
                 |chunk| {
                     for line in 0..size_of_val(chunk) / LINE {
-                        prefetch(chunk.as_slice(), (AHEAD + line * LINE) / size_of_val(&chunk[0]));
+                        prefetch(
+                            chunk.as_slice(),
+                            (AHEAD + line * LINE) / size_of_val(&chunk[0]),
+                        );
                     }
                     let (registers, _) = chunk.as_chunks::<$lanes>();
                     registers.iter().enumerate().fold(0, |word, (i, register)| {
@@ -194,7 +214,11 @@ mod x86 {
 
     #[target_feature(enable = "avx512f,avx512bw")]
     pub fn one_of(values: &[u8], codes: &[u8]) -> Bits {
-        let among = |v| codes.iter().fold(0, |found, code| found | _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(*code as i8)));
+        let among = |v| {
+            codes.iter().fold(0, |found, code| {
+                found | _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(*code as i8))
+            })
+        };
         by_registers!(values, 64, _mm512_loadu_epi8, among, |v| codes.contains(&v))
     }
 
@@ -204,13 +228,25 @@ mod x86 {
         #[target_feature(enable = "avx512f,avx512bw")]
         pub fn u32(values: &[u32], members: u32) -> Bits {
             let wanted = _mm512_set1_epi32(members as i32);
-            by_registers!(values, 16, _mm512_loadu_epi32, |v| _mm512_test_epi32_mask(v, wanted), |v| v & members != 0)
+            by_registers!(
+                values,
+                16,
+                _mm512_loadu_epi32,
+                |v| _mm512_test_epi32_mask(v, wanted),
+                |v| v & members != 0
+            )
         }
 
         #[target_feature(enable = "avx512f,avx512bw")]
         pub fn u64(values: &[u64], members: u64) -> Bits {
             let wanted = _mm512_set1_epi64(members as i64);
-            by_registers!(values, 8, _mm512_loadu_epi64, |v| _mm512_test_epi64_mask(v, wanted), |v| v & members != 0)
+            by_registers!(
+                values,
+                8,
+                _mm512_loadu_epi64,
+                |v| _mm512_test_epi64_mask(v, wanted),
+                |v| v & members != 0
+            )
         }
     }
 
@@ -241,9 +277,18 @@ mod tests {
 
     fn hold<T: Copy>(values: &[T], bits: &Bits, holds: impl Fn(T) -> bool) {
         for (i, v) in values.iter().enumerate() {
-            assert_eq!(bits[i / 64] >> (i % 64) & 1 == 1, holds(*v), "{} of {}", i, values.len());
+            assert_eq!(
+                bits[i / 64] >> (i % 64) & 1 == 1,
+                holds(*v),
+                "{} of {}",
+                i,
+                values.len()
+            );
         }
-        assert!((values.len()..4096).all(|i| bits[i / 64] >> (i % 64) & 1 == 0), "nothing beyond the end");
+        assert!(
+            (values.len()..4096).all(|i| bits[i / 64] >> (i % 64) & 1 == 0),
+            "nothing beyond the end"
+        );
     }
 
     /// Every width and every type gives the bits that a plain loop gives, at every length.
@@ -272,22 +317,32 @@ mod tests {
     fn what_is_not_a_number_is_in_no_range() {
         let values = [f32::NAN, 0.5, f32::INFINITY, f32::NEG_INFINITY];
         let values: Vec<f32> = values.iter().cycle().take(200).copied().collect();
-        hold(&values, &f32::between(&values, f32::NEG_INFINITY, 1.0), |v| v <= 1.0);
+        hold(
+            &values,
+            &f32::between(&values, f32::NEG_INFINITY, 1.0),
+            |v| v <= 1.0,
+        );
     }
 
     #[test]
     fn codes_and_sets() {
         let codes: Vec<u8> = (0..4096u32).map(|i| (i * 7919 % 251) as u8).collect();
-        let sets: Vec<u64> = (0..4096u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let sets: Vec<u64> = (0..4096u64)
+            .map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .collect();
         let narrow: Vec<u32> = sets.iter().map(|set| (set >> 32) as u32).collect();
         for n in LENGTHS {
             for few in [&[][..], &[250], &[0, 3, 200], &[1, 2, 3, 4, 5, 6, 7, 8]] {
                 hold(&codes[..n], &one_of(&codes[..n], few), |v| few.contains(&v));
             }
             for members in [0, 1 << 63, 1 << 31, 0b1011, u64::MAX] {
-                hold(&sets[..n], &u64::shares_any(&sets[..n], members), |v| v & members != 0);
+                hold(&sets[..n], &u64::shares_any(&sets[..n], members), |v| {
+                    v & members != 0
+                });
                 let members = members as u32;
-                hold(&narrow[..n], &u32::shares_any(&narrow[..n], members), |v| v & members != 0);
+                hold(&narrow[..n], &u32::shares_any(&narrow[..n], members), |v| {
+                    v & members != 0
+                });
             }
         }
     }

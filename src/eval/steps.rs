@@ -1,7 +1,9 @@
-//! Rules laid flat: the conditions of many rules as one array of small steps, so that asking them all reads memory from front to back.
+//! Rules laid flat: the conditions of many rules as one array of small steps, so that asking them
+//! all reads memory from front to back.
 //!
-//! A plan's nodes are made for one evaluation of many users; ten thousand rules of them fill more memory than a core keeps near. A step is 24
-//! bytes: a range that a number must lie in, or an operator over the steps that follow it. What is neither is asked of the plan.
+//! A plan's nodes are made for one evaluation of many users; ten thousand rules of them fill more
+//! memory than a core keeps near. A step is 24 bytes: a range that a number must lie in, or an
+//! operator over the steps that follow it. What is neither is asked of the plan.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +62,11 @@ struct Number {
 
 impl Steps {
     pub fn new(bound: &Bound, roots: &[CondId]) -> Steps {
-        let mut steps = Steps { steps: Vec::new(), slots: Vec::new(), rules: Vec::with_capacity(roots.len()) };
+        let mut steps = Steps {
+            steps: Vec::new(),
+            slots: Vec::new(),
+            rules: Vec::with_capacity(roots.len()),
+        };
         let mut by_value = BTreeMap::new();
         for root in roots {
             steps.rules.push(steps.steps.len() as u32);
@@ -71,11 +77,19 @@ impl Steps {
 
     fn lay(&mut self, bound: &Bound, id: CondId, slots: &mut BTreeMap<ValId, u16>) {
         let at = self.steps.len();
-        let mut step = Step { what: What::Ask, slot: 0, end: 0, lo: i64::from(id.0), hi: 0 };
+        let mut step = Step {
+            what: What::Ask,
+            slot: 0,
+            end: 0,
+            lo: i64::from(id.0),
+            hi: 0,
+        };
         let mut below: &[CondId] = &[];
         match bound.plan.cond(id) {
-            // What several ask is answered once, and laid out by none of them: a named audience of named audiences would grow with each.
-            Cond::All(_) | Cond::Any(_) | Cond::Not(_) | Cond::Named(..) if bound.is_shared(id) => {}
+            // What several ask is answered once, and laid out by none of them: a named audience of
+            // named audiences would grow with each.
+            Cond::All(_) | Cond::Any(_) | Cond::Not(_) | Cond::Named(..) if bound.is_shared(id) => {
+            }
             Cond::Named(_, of) => return self.lay(bound, *of, slots),
             Cond::All(_) => (step.what, below) = (What::All, bound.order(id)),
             Cond::Any(_) => (step.what, below) = (What::Any, bound.order(id)),
@@ -85,14 +99,23 @@ impl Steps {
                 let range = match bound.test(id) {
                     Some(Ready::Int { lo, hi }) => Some((What::Int, *lo, *hi)),
                     Some(Ready::IntIn([one])) => Some((What::Int, *one, *one)),
-                    Some(Ready::Float { lo, hi }) => Some((What::Float, lo.to_bits() as i64, hi.to_bits() as i64)),
+                    Some(Ready::Float { lo, hi }) => {
+                        Some((What::Float, lo.to_bits() as i64, hi.to_bits() as i64))
+                    }
                     _ => None,
                 };
-                if let (Some((what, lo, hi)), Some(slot)) = (range, slots.get(of).copied().or(free)) {
+                if let (Some((what, lo, hi)), Some(slot)) = (range, slots.get(of).copied().or(free))
+                {
                     if slots.insert(*of, slot).is_none() {
                         self.slots.push(*of);
                     }
-                    step = Step { what, slot, end: 0, lo, hi };
+                    step = Step {
+                        what,
+                        slot,
+                        end: 0,
+                        lo,
+                        hi,
+                    };
                 }
             }
             _ => {}
@@ -108,10 +131,14 @@ impl Steps {
     }
 
     pub fn numbers(&self) -> Numbers {
-        Numbers { round: 0, by_slot: vec![Number::default(); self.slots.len()] }
+        Numbers {
+            round: 0,
+            by_slot: vec![Number::default(); self.slots.len()],
+        }
     }
 
-    /// Whether a rule holds for the user whom `point` looks at; `None` is unknown, as is a rule that there is not.
+    /// Whether a rule holds for the user whom `point` looks at; `None` is unknown, as is a rule
+    /// that there is not.
     pub fn holds(&self, rule: usize, numbers: &mut Numbers, point: &mut Point) -> Option<bool> {
         self.truth(*self.rules.get(rule)? as usize, numbers, point)
     }
@@ -122,7 +149,9 @@ impl Steps {
             What::All => self.join(at + 1, step.end, true, numbers, point),
             What::Any => self.join(at + 1, step.end, false, numbers, point),
             What::Not => self.truth(at + 1, numbers, point).map(|b| !b),
-            What::Int => numbers.get(self, step.slot, point).map(|n| (step.lo <= n) & (n <= step.hi)),
+            What::Int => numbers
+                .get(self, step.slot, point)
+                .map(|n| (step.lo <= n) & (n <= step.hi)),
             What::Float => {
                 let float = |bits: i64| f64::from_bits(bits as u64);
                 let n = float(numbers.get(self, step.slot, point)?);
@@ -133,7 +162,14 @@ impl Steps {
     }
 
     /// Kleene's `and` (`all`) or `or`: the first part that decides ends it.
-    fn join(&self, mut at: usize, end: u32, all: bool, numbers: &mut Numbers, point: &mut Point) -> Option<bool> {
+    fn join(
+        &self,
+        mut at: usize,
+        end: u32,
+        all: bool,
+        numbers: &mut Numbers,
+        point: &mut Point,
+    ) -> Option<bool> {
         let mut out = Some(all);
         while at < end as usize {
             match self.truth(at, numbers, point) {
@@ -163,12 +199,20 @@ impl Numbers {
     fn get(&mut self, steps: &Steps, slot: u16, point: &mut Point) -> Option<i64> {
         let number = self.by_slot.get_mut(usize::from(slot))?;
         if number.round != self.round {
-            let value = point.val(*steps.slots.get(usize::from(slot))?).and_then(|value| match value {
-                Scalar::Int(n) => Some(n),
-                Scalar::Float(n) => Some(n.to_bits() as i64),
-                Scalar::Bool(_) | Scalar::Text(_) | Scalar::Place(_) | Scalar::Set(_) => None,
-            });
-            *number = Number { round: self.round, value };
+            let value =
+                point
+                    .val(*steps.slots.get(usize::from(slot))?)
+                    .and_then(|value| match value {
+                        Scalar::Int(n) => Some(n),
+                        Scalar::Float(n) => Some(n.to_bits() as i64),
+                        Scalar::Bool(_) | Scalar::Text(_) | Scalar::Place(_) | Scalar::Set(_) => {
+                            None
+                        }
+                    });
+            *number = Number {
+                round: self.round,
+                value,
+            };
         }
         number.value
     }

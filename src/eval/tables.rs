@@ -1,8 +1,9 @@
 //! What a program reads from files beside the store: lists of user ids, and lookup tables.
 //!
-//! A list holds one id a line, or is a CSV whose header names `id` or `user_id`, or JSON Lines of ids or of objects with such a key. A
-//! lookup is CSV with a header, or JSON Lines; its columns are found by name. Files are as old as the file system says: a lookup
-//! that is older than its `fresh` has no values.
+//! A list holds one id a line, or is a CSV whose header names `id` or `user_id`, or JSON Lines of
+//! ids or of objects with such a key. A lookup is CSV with a header, or JSON Lines; its columns are
+//! found by name. Files are as old as the file system says: a lookup that is older than its `fresh`
+//! has no values.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -45,11 +46,18 @@ impl Tables {
     ///
     /// # Errors
     /// All errors of all files: unreadable ones, rows with wrong values, keys that occur twice.
-    pub fn load(program: &Program, folder: &Path, world: &dyn World, snapshot: &Snapshot, now: Instant) -> Result<Tables, Vec<TableError>> {
+    pub fn load(
+        program: &Program,
+        folder: &Path,
+        world: &dyn World,
+        snapshot: &Snapshot,
+        now: Instant,
+    ) -> Result<Tables, Vec<TableError>> {
         Self::load_files(program, folder, world, snapshot, now, false)
     }
 
-    /// The same for `test` blocks: of a file that is not there, a list is empty and a table has no rows.
+    /// The same for `test` blocks: of a file that is not there, a list is empty and a table has no
+    /// rows.
     ///
     /// # Errors
     /// As [`Tables::load`], but for files that are not there.
@@ -74,7 +82,10 @@ impl Tables {
         let mut out = Tables::default();
         let mut errors = Vec::new();
         let mut told = |path: &Path, messages: Vec<Msg>| {
-            errors.extend(messages.into_iter().map(|message| TableError { path: path.to_path_buf(), message }));
+            errors.extend(messages.into_iter().map(|message| TableError {
+                path: path.to_path_buf(),
+                message,
+            }));
         };
         for list in &program.lists {
             let path = folder.join(&list.file);
@@ -97,7 +108,10 @@ impl Tables {
         }
         for lookup in &program.lookups {
             let path = folder.join(&lookup.file);
-            let reading = Reading { zone: program.policy.zone, ..Reading::default() };
+            let reading = Reading {
+                zone: program.policy.zone,
+                ..Reading::default()
+            };
             let table = match read(&path, world) {
                 Err(Unreadable::Absent(_)) if lenient => Ok(Table::new()),
                 Err(why) => Err(vec![why.message()]),
@@ -109,7 +123,11 @@ impl Tables {
                 Table::new()
             }));
         }
-        if errors.is_empty() { Ok(out) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(out)
+        } else {
+            Err(errors)
+        }
     }
 
     /// The users of a list.
@@ -119,7 +137,11 @@ impl Tables {
 
     /// The field of the row with this key; an absent key and an empty cell are missing.
     pub(super) fn look_up(&self, lookup: LookupId, key: &[u8], field: u16) -> Option<&Value> {
-        self.lookups.get(lookup.index())?.get(key)?.get(usize::from(field))?.as_ref()
+        self.lookups
+            .get(lookup.index())?
+            .get(key)?
+            .get(usize::from(field))?
+            .as_ref()
     }
 }
 
@@ -142,13 +164,18 @@ pub(super) fn write_key(key: &mut Vec<u8>, part: &Scalar) {
         Scalar::Set(set) => {
             let items = set.items();
             key.extend((items.len() as u64).to_le_bytes());
-            items.iter().filter_map(Scalar::of).for_each(|item| write_key(key, &item));
+            items
+                .iter()
+                .filter_map(Scalar::of)
+                .for_each(|item| write_key(key, &item));
         }
     }
 }
 
 fn is_stale(path: &Path, lookup: &Lookup, world: &dyn World, now: Instant) -> bool {
-    let Some(fresh) = lookup.fresh else { return false };
+    let Some(fresh) = lookup.fresh else {
+        return false;
+    };
     // A file whose age nobody knows is not fresh.
     world.modified(path).is_none_or(|at| at < now.minus(fresh))
 }
@@ -169,25 +196,42 @@ impl Unreadable {
 
 fn read(path: &Path, world: &dyn World) -> Result<String, Unreadable> {
     let bytes = world.read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Unreadable::Absent(msg!("does not exist: check the path in the program", "不存在：请检查程序中的路径"))
-        }
-        _ => Unreadable::Other(msg!("cannot be read ({e}): check the path and its permissions", "无法读取（{e}）：请检查路径和权限")),
+        std::io::ErrorKind::NotFound => Unreadable::Absent(msg!(
+            "does not exist: check the path in the program",
+            "不存在：请检查程序中的路径"
+        )),
+        _ => Unreadable::Other(msg!(
+            "cannot be read ({e}): check the path and its permissions",
+            "无法读取（{e}）：请检查路径和权限"
+        )),
     })?;
     if bytes.len() > MAX_TABLE_BYTES {
         let mib = MAX_TABLE_BYTES >> 20;
-        let why = msg!("is larger than {mib} MiB: import it as a tag instead", "超过 {mib} MiB：请改为作为标签导入");
+        let why = msg!(
+            "is larger than {mib} MiB: import it as a tag instead",
+            "超过 {mib} MiB：请改为作为标签导入"
+        );
         return Err(Unreadable::Other(why));
     }
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        Unreadable::Other(msg!("is not UTF-8 (byte {at} is not): save it as UTF-8", "不是 UTF-8（第 {at} 字节不是）：请存为 UTF-8"))
+        Unreadable::Other(msg!(
+            "is not UTF-8 (byte {at} is not): save it as UTF-8",
+            "不是 UTF-8（第 {at} 字节不是）：请存为 UTF-8"
+        ))
     })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(text))
 }
 
 fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|e| ["jsonl", "ndjson"].iter().any(|j| e.eq_ignore_ascii_case(j)))
+    path.extension().is_some_and(|e| {
+        ["jsonl", "ndjson"]
+            .iter()
+            .any(|j| e.eq_ignore_ascii_case(j))
+    })
 }
 
 /// The first errors of a file; the rest is counted.
@@ -199,19 +243,31 @@ struct Errors {
 
 impl Errors {
     fn push(&mut self, message: Msg) {
-        if self.told.len() < MAX_ERRORS { self.told.push(message) } else { self.more += 1 }
+        if self.told.len() < MAX_ERRORS {
+            self.told.push(message)
+        } else {
+            self.more += 1
+        }
     }
 
     fn row(&mut self, line: u64, why: &Words) {
-        self.push(Msg { en: format!("line {line}: {}", why.en), zh: format!("第 {line} 行：{}", why.zh) });
+        self.push(Msg {
+            en: format!("line {line}: {}", why.en),
+            zh: format!("第 {line} 行：{}", why.zh),
+        });
     }
 
     fn or<T>(mut self, good: T) -> Result<T, Vec<Msg>> {
         if self.more > 0 {
             let more = self.more;
-            self.told.push(msg!("and {more} more", "以及另外 {more} 处"));
+            self.told
+                .push(msg!("and {more} more", "以及另外 {more} 处"));
         }
-        if self.told.is_empty() { Ok(good) } else { Err(self.told) }
+        if self.told.is_empty() {
+            Ok(good)
+        } else {
+            Err(self.told)
+        }
     }
 }
 
@@ -234,7 +290,11 @@ fn ids(text: &str, path: &Path) -> Result<Vec<String>, Vec<Msg>> {
         }
         return errors.or(out);
     }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
     let mut column = None;
     for (number, record) in reader.records().enumerate() {
         let record = match record {
@@ -245,7 +305,9 @@ fn ids(text: &str, path: &Path) -> Result<Vec<String>, Vec<Msg>> {
             }
         };
         if number == 0
-            && let Some(at) = record.iter().position(|name| ID_COLUMNS.contains(&name.to_lowercase().as_str()))
+            && let Some(at) = record
+                .iter()
+                .position(|name| ID_COLUMNS.contains(&name.to_lowercase().as_str()))
         {
             column = Some(at);
             continue;
@@ -273,14 +335,21 @@ fn json_id(json: &serde_json::Value) -> Option<String> {
     match json {
         serde_json::Value::String(id) if !id.is_empty() => Some(id.clone()),
         serde_json::Value::Number(id) => Some(id.to_string()),
-        serde_json::Value::Object(map) => ID_COLUMNS.iter().find_map(|key| map.get(*key)).filter(|id| !id.is_object()).and_then(json_id),
+        serde_json::Value::Object(map) => ID_COLUMNS
+            .iter()
+            .find_map(|key| map.get(*key))
+            .filter(|id| !id.is_object())
+            .and_then(json_id),
         _ => None,
     }
 }
 
 /// The lines that are not blank, with their numbers; `None` for one that is not JSON.
 fn json_lines(text: &str) -> impl Iterator<Item = (u64, Option<serde_json::Value>)> {
-    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let lines = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim().is_empty());
     lines.map(|(line, number)| (number, serde_json::from_str(line).ok()))
 }
 
@@ -292,23 +361,39 @@ fn table(lookup: &Lookup, text: &str, path: &Path, reading: &Reading) -> Result<
     if is_json(path) {
         for (line, json) in json_lines(text) {
             let Some(serde_json::Value::Object(row)) = json else {
-                errors.push(msg!("line {line}: a JSON object is expected", "第 {line} 行：需要 JSON 对象"));
+                errors.push(msg!(
+                    "line {line}: a JSON object is expected",
+                    "第 {line} 行：需要 JSON 对象"
+                ));
                 continue;
             };
-            let cell = |field: &FieldSchema| row.get(&field.name).map_or(Ok(None), |json| reading.json(json, &field.ty));
+            let cell = |field: &FieldSchema| {
+                row.get(&field.name)
+                    .map_or(Ok(None), |json| reading.json(json, &field.ty))
+            };
             insert(&mut table, lookup, line, cell, &mut errors);
         }
         return errors.or(table);
     }
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
     let header = match reader.headers() {
         Ok(header) => header.clone(),
         Err(e) => return Err(vec![msg!("is not CSV: {e}", "不是 CSV：{e}")]),
     };
     let position = |field: &FieldSchema| header.iter().position(|name| name == field.name);
-    for field in lookup.keys.iter().chain(&lookup.fields).filter(|f| position(f).is_none()) {
+    for field in lookup
+        .keys
+        .iter()
+        .chain(&lookup.fields)
+        .filter(|f| position(f).is_none())
+    {
         let (name, found) = (&field.name, header.iter().collect::<Vec<_>>().join("`, `"));
-        errors.push(msg!("has no column `{name}`; its first line names `{found}`", "没有列 `{name}`；首行是 `{found}`"));
+        errors.push(msg!(
+            "has no column `{name}`; its first line names `{found}`",
+            "没有列 `{name}`；首行是 `{found}`"
+        ));
     }
     if !errors.told.is_empty() {
         return errors.or(table);
@@ -317,18 +402,30 @@ fn table(lookup: &Lookup, text: &str, path: &Path, reading: &Reading) -> Result<
         match record {
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
-                let cell = |field: &FieldSchema| reading.text(position(field).and_then(|at| record.get(at)).unwrap_or_default(), &field.ty);
+                let cell = |field: &FieldSchema| {
+                    reading.text(
+                        position(field)
+                            .and_then(|at| record.get(at))
+                            .unwrap_or_default(),
+                        &field.ty,
+                    )
+                };
                 insert(&mut table, lookup, line, cell, &mut errors);
             }
             Err(e) => {
                 let line = e.position().map_or(0, csv::Position::line);
                 match e.kind() {
-                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => errors.push(msg!(
+                    csv::ErrorKind::UnequalLengths {
+                        expected_len, len, ..
+                    } => errors.push(msg!(
                         "line {line}: {len} columns, the first line has {expected_len}",
                         "第 {line} 行：有 {len} 列，首行有 {expected_len} 列"
                     )),
                     _ => {
-                        errors.push(msg!("line {line}: is not CSV ({e})", "第 {line} 行：不是 CSV（{e}）"));
+                        errors.push(msg!(
+                            "line {line}: is not CSV ({e})",
+                            "第 {line} 行：不是 CSV（{e}）"
+                        ));
                         break;
                     }
                 }
@@ -338,7 +435,13 @@ fn table(lookup: &Lookup, text: &str, path: &Path, reading: &Reading) -> Result<
     errors.or(table)
 }
 
-fn insert(table: &mut Table, lookup: &Lookup, line: u64, cell: impl Fn(&FieldSchema) -> Result<Option<Value>, Words>, errors: &mut Errors) {
+fn insert(
+    table: &mut Table,
+    lookup: &Lookup,
+    line: u64,
+    cell: impl Fn(&FieldSchema) -> Result<Option<Value>, Words>,
+    errors: &mut Errors,
+) {
     let (mut key, mut whole) = (Vec::new(), true);
     for field in &lookup.keys {
         match cell(field) {
@@ -350,7 +453,10 @@ fn insert(table: &mut Table, lookup: &Lookup, line: u64, cell: impl Fn(&FieldSch
             Ok(None) => {
                 whole = false;
                 let name = &field.name;
-                errors.push(msg!("line {line}: the key `{name}` is empty", "第 {line} 行：键 `{name}` 为空"));
+                errors.push(msg!(
+                    "line {line}: the key `{name}` is empty",
+                    "第 {line} 行：键 `{name}` 为空"
+                ));
             }
             Err(why) => {
                 whole = false;
@@ -366,13 +472,19 @@ fn insert(table: &mut Table, lookup: &Lookup, line: u64, cell: impl Fn(&FieldSch
         }));
     }
     if whole && table.insert(key, row).is_some() {
-        errors.push(msg!("line {line}: the key has stood in a line before", "第 {line} 行：该键在前面的行中已出现"));
+        errors.push(msg!(
+            "line {line}: the key has stood in a line before",
+            "第 {line} 行：该键在前面的行中已出现"
+        ));
     }
 }
 
 fn named(field: &FieldSchema, why: Words) -> Words {
     let name = &field.name;
-    Words { en: format!("column `{name}`: {}", why.en), zh: format!("列 `{name}`：{}", why.zh) }
+    Words {
+        en: format!("column `{name}`: {}", why.en),
+        zh: format!("列 `{name}`：{}", why.zh),
+    }
 }
 
 #[cfg(test)]
@@ -386,21 +498,40 @@ mod tests {
 
     fn declared(name: &str) -> Declared {
         let span = Span::new(FileId(0), 0, 0);
-        Declared { name: name.into(), name_span: span, span, doc: Vec::new(), failed: false }
+        Declared {
+            name: name.into(),
+            name_span: span,
+            span,
+            doc: Vec::new(),
+            failed: false,
+        }
     }
 
     fn load(files: &[(&str, &str)], fresh: Option<Elapsed>) -> Result<Tables, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
-        let field = |name: &str, ty| FieldSchema { name: name.into(), ty, optional: false };
+        let field = |name: &str, ty| FieldSchema {
+            name: name.into(),
+            ty,
+            optional: false,
+        };
         let mut program = Program::default();
         for (name, content) in files {
             std::fs::write(dir.path().join(name), content).unwrap();
             if name.starts_with("list") {
-                program.lists.push(List { declared: declared(name), file: name.to_string() });
+                program.lists.push(List {
+                    declared: declared(name),
+                    file: name.to_string(),
+                });
             } else {
                 let keys = vec![field("city", Type::TEXT), field("day", Type::INT)];
                 let fields = vec![field("uv", Type::Number), field("rain", Type::Bool)];
-                program.lookups.push(Lookup { declared: declared(name), keys, fields, file: name.to_string(), fresh });
+                program.lookups.push(Lookup {
+                    declared: declared(name),
+                    keys,
+                    fields,
+                    file: name.to_string(),
+                    fresh,
+                });
             }
         }
         let mut builder = SnapshotBuilder::new();
@@ -408,9 +539,22 @@ mod tests {
             builder.user(id);
         }
         let world = SimulatedWorld::at(Instant(0));
-        let now = world.modified(&dir.path().join(files[0].0)).unwrap().plus(Elapsed::hours(2));
-        Tables::load(&program, dir.path(), &world, &builder.build(), now)
-            .map_err(|errors| errors.into_iter().map(|e| format!("{}: {}", e.path.file_name().unwrap().display(), e.message.en)).collect())
+        let now = world
+            .modified(&dir.path().join(files[0].0))
+            .unwrap()
+            .plus(Elapsed::hours(2));
+        Tables::load(&program, dir.path(), &world, &builder.build(), now).map_err(|errors| {
+            errors
+                .into_iter()
+                .map(|e| {
+                    format!(
+                        "{}: {}",
+                        e.path.file_name().unwrap().display(),
+                        e.message.en
+                    )
+                })
+                .collect()
+        })
     }
 
     fn look_up(tables: &Tables, city: &str, day: i64, field: u16) -> Option<Value> {
@@ -424,51 +568,111 @@ mod tests {
     fn lists_come_in_several_shapes() {
         let list = |name: &str, content: &str| {
             let tables = load(&[(name, content)], None)?;
-            Ok::<_, Vec<String>>((tables.list(ListId(0)).unwrap().iter().map(|u| u.0).collect::<Vec<_>>(), tables.unknown_ids[0]))
+            Ok::<_, Vec<String>>((
+                tables
+                    .list(ListId(0))
+                    .unwrap()
+                    .iter()
+                    .map(|u| u.0)
+                    .collect::<Vec<_>>(),
+                tables.unknown_ids[0],
+            ))
         };
-        assert_eq!(list("list.txt", "\u{feff}u1\n\n# later\nu2\nghost\n"), Ok((vec![0, 1], 1)));
-        assert_eq!(list("list.csv", "name,User_ID\nx,u2\ny,\"u,3\"\n"), Ok((vec![1, 2], 0)));
+        assert_eq!(
+            list("list.txt", "\u{feff}u1\n\n# later\nu2\nghost\n"),
+            Ok((vec![0, 1], 1))
+        );
+        assert_eq!(
+            list("list.csv", "name,User_ID\nx,u2\ny,\"u,3\"\n"),
+            Ok((vec![1, 2], 0))
+        );
         assert_eq!(list("list.csv", "\"u,3\"\n"), Ok((vec![2], 0)));
-        assert_eq!(list("list.jsonl", "\"u1\"\n{\"id\":\"u2\"}\n7\n"), Ok((vec![0, 1], 1)));
+        assert_eq!(
+            list("list.jsonl", "\"u1\"\n{\"id\":\"u2\"}\n7\n"),
+            Ok((vec![0, 1], 1))
+        );
         assert!(list("list.csv", "u1,a\nu2,b\n").unwrap_err()[0].contains("line 1: one id a line"));
         assert!(list("list.jsonl", "{}\n").unwrap_err()[0].contains("line 1: an id"));
     }
 
     #[test]
     fn lookups_find_their_columns_by_name() {
-        let tables = load(&[("w.csv", "rain,city,uv,day,more\ntrue,上海,3.5,1,x\n,上海,,2,x\n")], None).unwrap();
+        let tables = load(
+            &[(
+                "w.csv",
+                "rain,city,uv,day,more\ntrue,上海,3.5,1,x\n,上海,,2,x\n",
+            )],
+            None,
+        )
+        .unwrap();
         assert_eq!(look_up(&tables, "上海", 1, 0), Some(Value::Number(3.5)));
         assert_eq!(look_up(&tables, "上海", 1, 1), Some(Value::Bool(true)));
         assert_eq!(look_up(&tables, "上海", 2, 0), None);
         assert_eq!(look_up(&tables, "北京", 1, 0), None);
-        let tables = load(&[("w.jsonl", "{\"city\":\"上海\",\"day\":1,\"uv\":3.5}\n")], None).unwrap();
-        assert_eq!((look_up(&tables, "上海", 1, 0), look_up(&tables, "上海", 1, 1)), (Some(Value::Number(3.5)), None));
+        let tables = load(
+            &[("w.jsonl", "{\"city\":\"上海\",\"day\":1,\"uv\":3.5}\n")],
+            None,
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                look_up(&tables, "上海", 1, 0),
+                look_up(&tables, "上海", 1, 1)
+            ),
+            (Some(Value::Number(3.5)), None)
+        );
     }
 
     #[test]
     fn every_bad_row_is_told() {
-        let errors = load(&[("w.csv", "city,day,uv,rain\na,x,1,true\n,1,hot,true\nb,1,1,true\nb,1,2,true\nc,1\n")], None).unwrap_err();
+        let errors = load(
+            &[(
+                "w.csv",
+                "city,day,uv,rain\na,x,1,true\n,1,hot,true\nb,1,1,true\nb,1,2,true\nc,1\n",
+            )],
+            None,
+        )
+        .unwrap_err();
         let lines: Vec<&str> = errors.iter().filter_map(|e| e.split(": ").nth(1)).collect();
-        assert_eq!(lines, ["line 2", "line 3", "line 3", "line 5", "line 6"], "{errors:#?}");
+        assert_eq!(
+            lines,
+            ["line 2", "line 3", "line 3", "line 5", "line 6"],
+            "{errors:#?}"
+        );
         let errors = load(&[("w.csv", "city,uv\n"), ("list.txt", "u1,\n")], None).unwrap_err();
-        assert!(errors.iter().any(|e| e.contains("no column `day`")) && errors.iter().any(|e| e.contains("list.txt")), "{errors:#?}");
+        assert!(
+            errors.iter().any(|e| e.contains("no column `day`"))
+                && errors.iter().any(|e| e.contains("list.txt")),
+            "{errors:#?}"
+        );
         let many = format!("city,day,uv,rain\n{}", "a,b,c,d\n".repeat(MAX_ERRORS));
         let errors = load(&[("w.csv", &many)], None).unwrap_err();
-        assert_eq!((errors.len(), errors.last().unwrap().as_str()), (MAX_ERRORS + 1, "w.csv: and 200 more"));
+        assert_eq!(
+            (errors.len(), errors.last().unwrap().as_str()),
+            (MAX_ERRORS + 1, "w.csv: and 200 more")
+        );
     }
 
     #[test]
     fn an_old_table_has_no_values() {
         let files = [("w.csv", "city,day,uv,rain\na,1,1,true\n")];
-        assert_eq!(look_up(&load(&files, Some(Elapsed::hours(3))).unwrap(), "a", 1, 0), Some(Value::Number(1.0)));
-        assert_eq!(look_up(&load(&files, Some(Elapsed::hours(1))).unwrap(), "a", 1, 0), None);
+        assert_eq!(
+            look_up(&load(&files, Some(Elapsed::hours(3))).unwrap(), "a", 1, 0),
+            Some(Value::Number(1.0))
+        );
+        assert_eq!(
+            look_up(&load(&files, Some(Elapsed::hours(1))).unwrap(), "a", 1, 0),
+            None
+        );
     }
 
     #[test]
     fn keys_are_told_apart() {
         let key = |parts: &[&str]| {
             let mut key = Vec::new();
-            parts.iter().for_each(|p| write_key(&mut key, &Scalar::Text((*p).into())));
+            parts
+                .iter()
+                .for_each(|p| write_key(&mut key, &Scalar::Text((*p).into())));
             key
         };
         assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));

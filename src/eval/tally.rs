@@ -1,8 +1,11 @@
-//! Counts and sums over plain windows, for a block of users at once: no filter, no sequence, a column of whole numbers that is always there.
+//! Counts and sums over plain windows, for a block of users at once: no filter, no sequence, a
+//! column of whole numbers that is always there.
 //!
-//! It is the question that campaigns ask most ("three purchases in 30 days, more than ¥500 in 90"), and the answer needs no list of rows: each
-//! user's run is read once, times compared, numbers added. First the runs of all wanted users are found, then they are read: neither loop waits for
-//! what the other fetches, so that a machine has many users on their way from memory at a time. [`events`](super::events) answers everything else.
+//! It is the question that campaigns ask most ("three purchases in 30 days, more than ¥500 in 90"),
+//! and the answer needs no list of rows: each user's run is read once, times compared, numbers
+//! added. First the runs of all wanted users are found, then they are read: neither loop waits for
+//! what the other fetches, so that a machine has many users on their way from memory at a time.
+//! [`events`](super::events) answers everything else.
 
 use std::ops::Range;
 
@@ -57,7 +60,8 @@ pub struct Tallies {
     /// Users as rows of the block, and their positions in a segment.
     found: Vec<(u16, u32)>,
     runs: Vec<Run>,
-    /// By row of the block: the sums of the low and of the high halves of what is added, which nothing that fits in memory can overflow.
+    /// By row of the block: the sums of the low and of the high halves of what is added, which
+    /// nothing that fits in memory can overflow.
     low: Vec<i64>,
     high: Vec<i64>,
     /// Counts have no high halves.
@@ -75,13 +79,19 @@ pub fn values(block: &mut Block, query: &BoundQuery, need: &Bits) -> Option<Lane
         }
     }
     block.tallies = tallies;
-    Some(Lanes { known, data: Data::Int(values) })
+    Some(Lanes {
+        known,
+        data: Data::Int(values),
+    })
 }
 
-/// A test of the counts or sums of the users of `need`; `None` when the query is not of this plain kind.
+/// A test of the counts or sums of the users of `need`; `None` when the query is not of this plain
+/// kind.
 pub fn test(block: &mut Block, query: &BoundQuery, test: &Ready, need: &Bits) -> Option<Truths> {
     let (tallies, there) = tally(block, query, need)?;
-    let mut yes = among(&there, |row| tallies.total(row).is_some_and(|total| test.int(total)));
+    let mut yes = among(&there, |row| {
+        tallies.total(row).is_some_and(|total| test.int(total))
+    });
     let beyond = among(&there, |row| tallies.total(row).is_none());
     let mut no = minus(&minus(&there, &yes), &beyond);
     let rest = minus(need, &there);
@@ -93,9 +103,12 @@ pub fn test(block: &mut Block, query: &BoundQuery, test: &Ready, need: &Bits) ->
     Some(Truths { yes, no })
 }
 
-/// The totals of those users of `need` who have events at all, and who they are; of the others the total is nought.
+/// The totals of those users of `need` who have events at all, and who they are; of the others the
+/// total is nought.
 fn tally(block: &mut Block, query: &BoundQuery, need: &Bits) -> Option<(Tallies, Bits)> {
-    let Events::Table(table) = &query.events else { return None };
+    let Events::Table(table) = &query.events else {
+        return None;
+    };
     let adds = plain(query.query, table)?;
     let mut tallies = std::mem::take(&mut block.tallies);
     tallies.sums = query.query.what == Aggregate::Sum;
@@ -105,7 +118,9 @@ fn tally(block: &mut Block, query: &BoundQuery, need: &Bits) -> Option<(Tallies,
     for (segment, adds) in table.segments.iter().zip(&adds) {
         tallies.find(segment, block.start, need, &mut there);
         let (at, window) = (segment.at.values(), query.bounds);
-        let Tallies { runs, low, high, .. } = &mut tallies;
+        let Tallies {
+            runs, low, high, ..
+        } = &mut tallies;
         match adds {
             Adds::One => count(at, window, runs, low),
             Adds::Int8(values) => add(at, window, values, runs, low, high),
@@ -128,13 +143,19 @@ impl Tallies {
         }
     }
 
-    /// The runs of the users of `need` in a segment, marked in `there`; those who were not there before begin at nought.
+    /// The runs of the users of `need` in a segment, marked in `there`; those who were not there
+    /// before begin at nought.
     fn find(&mut self, segment: &EventSegment, start: usize, need: &Bits, there: &mut Bits) {
         self.found.clear();
         self.runs.clear();
-        // A large import lies in segments one after the other: most of them have nobody of this block.
+        // A large import lies in segments one after the other: most of them have nobody of this
+        // block.
         let users = segment.users.values();
-        if users.last().is_none_or(|last| (*last as usize) < start) || users.first().is_none_or(|first| *first as usize >= start + BLOCK) {
+        if users.last().is_none_or(|last| (*last as usize) < start)
+            || users
+                .first()
+                .is_none_or(|first| *first as usize >= start + BLOCK)
+        {
             return;
         }
         let offsets: &[i32] = &segment.offsets;
@@ -144,7 +165,11 @@ impl Tallies {
             let bit = 1 << (user % 64);
             if *there & bit == 0 {
                 *there |= bit;
-                self.low.get_mut(user).into_iter().chain(self.high.get_mut(user)).for_each(|total| *total = 0);
+                self.low
+                    .get_mut(user)
+                    .into_iter()
+                    .chain(self.high.get_mut(user))
+                    .for_each(|total| *total = 0);
             }
         };
         match segment.index() {
@@ -154,7 +179,11 @@ impl Tallies {
                     let mut rest = users & need;
                     while rest != 0 {
                         let bit = rest & rest.wrapping_neg();
-                        found(there, word * 64 + bit.trailing_zeros() as usize, before + (users & (bit - 1)).count_ones() as usize);
+                        found(
+                            there,
+                            word * 64 + bit.trailing_zeros() as usize,
+                            before + (users & (bit - 1)).count_ones() as usize,
+                        );
                         rest ^= bit;
                     }
                 }
@@ -163,7 +192,10 @@ impl Tallies {
                 let first = users.partition_point(|u| (*u as usize) < start);
                 for (position, user) in users.iter().enumerate().skip(first) {
                     let row = *user as usize - start;
-                    let (Some(need), Some(there)) = (need.get(row / 64), there.get_mut(row / 64)) else { break };
+                    let (Some(need), Some(there)) = (need.get(row / 64), there.get_mut(row / 64))
+                    else {
+                        break;
+                    };
                     if need >> (row % 64) & 1 == 1 {
                         found(there, row, position);
                     }
@@ -174,7 +206,11 @@ impl Tallies {
         self.runs.extend(self.found.iter().map(|(user, position)| {
             let rows = segment.rows_at(*position as usize);
             prefetch(at, rows.start);
-            Run { user: *user, from: rows.start as u32, rows: rows.len() as u32 }
+            Run {
+                user: *user,
+                from: rows.start as u32,
+                rows: rows.len() as u32,
+            }
         }));
     }
 }
@@ -203,25 +239,47 @@ wide! {
     }
 }
 
-/// Adds to the totals the values of those rows of each run that lie in the window, both ends included.
-fn add<T: Copy + Into<i64>>(at: &[i64], window: (i64, i64), values: &[T], runs: &[Run], low: &mut [i64], high: &mut [i64]) {
+/// Adds to the totals the values of those rows of each run that lie in the window, both ends
+/// included.
+fn add<T: Copy + Into<i64>>(
+    at: &[i64],
+    window: (i64, i64),
+    values: &[T],
+    runs: &[Run],
+    low: &mut [i64],
+    high: &mut [i64],
+) {
     add_halves(at, window, values, runs, low, high);
 }
 
 #[inline(always)]
-fn add_halves<T: Copy + Into<i64>>(at: &[i64], window: (i64, i64), values: &[T], runs: &[Run], low: &mut [i64], high: &mut [i64]) {
+fn add_halves<T: Copy + Into<i64>>(
+    at: &[i64],
+    window: (i64, i64),
+    values: &[T],
+    runs: &[Run],
+    low: &mut [i64],
+    high: &mut [i64],
+) {
     let halves = |value: i64| (value & 0xffff_ffff, value >> 32);
     let plus = |a: (i64, i64), b: (i64, i64)| (a.0 + b.0, a.1 + b.1);
     for run in runs {
         let values = values.get(inside_of(at, window, run)).unwrap_or_default();
-        let sum = values.iter().map(|v| halves((*v).into())).fold((0, 0), plus);
-        if let (Some(low), Some(high)) = (low.get_mut(usize::from(run.user)), high.get_mut(usize::from(run.user))) {
+        let sum = values
+            .iter()
+            .map(|v| halves((*v).into()))
+            .fold((0, 0), plus);
+        if let (Some(low), Some(high)) = (
+            low.get_mut(usize::from(run.user)),
+            high.get_mut(usize::from(run.user)),
+        ) {
             (*low, *high) = (*low + sum.0, *high + sum.1);
         }
     }
 }
 
-/// The rows from a short run's start on, some of them beyond its end; `None` of a long one, and at the end of the column.
+/// The rows from a short run's start on, some of them beyond its end; `None` of a long one, and at
+/// the end of the column.
 #[inline(always)]
 fn short<'v, T>(column: &'v [T], run: &Run) -> Option<&'v [T; SHORT]> {
     match run.rows as usize <= SHORT {
@@ -242,8 +300,14 @@ fn inside_of(at: &[i64], (from, to): (i64, i64), run: &Run) -> Range<usize> {
     let times = at.get(start..start + run.rows as usize).unwrap_or_default();
     match times.len() {
         // Times rise, so counting finds the ends too.
-        0..=SHORT => start + times.iter().filter(|t| **t < from).count()..start + times.iter().filter(|t| **t <= to).count(),
-        _ => start + times.partition_point(|t| *t < from)..start + times.partition_point(|t| *t <= to),
+        0..=SHORT => {
+            start + times.iter().filter(|t| **t < from).count()
+                ..start + times.iter().filter(|t| **t <= to).count()
+        }
+        _ => {
+            start + times.partition_point(|t| *t < from)
+                ..start + times.partition_point(|t| *t <= to)
+        }
     }
 }
 
@@ -281,22 +345,55 @@ mod tests {
     #[test]
     fn windows_hold_both_ends() {
         let at: Vec<i64> = (0..100).collect();
-        let extreme: Vec<i64> = at.iter().map(|t| if t % 2 == 0 { i64::MAX } else { i64::MIN + t }).collect();
+        let extreme: Vec<i64> = at
+            .iter()
+            .map(|t| if t % 2 == 0 { i64::MAX } else { i64::MIN + t })
+            .collect();
         let small: Vec<i8> = at.iter().map(|t| *t as i8 - 50).collect();
-        for (from, rows, window) in
-            [(0, 10, (3, 5)), (0, 100, (3, 5)), (0, 0, (3, 5)), (4, 1, (4, 4)), (90, 10, (0, 1000)), (97, 3, (98, 99)), (0, 8, (7, 8))]
-        {
-            let run = [Run { user: 7, from, rows }];
-            let wanted: Vec<usize> = (from as usize..(from + rows) as usize).filter(|i| (window.0..=window.1).contains(&at[*i])).collect();
-            let mut tallies = Tallies { low: vec![0; BLOCK], ..Tallies::default() };
+        for (from, rows, window) in [
+            (0, 10, (3, 5)),
+            (0, 100, (3, 5)),
+            (0, 0, (3, 5)),
+            (4, 1, (4, 4)),
+            (90, 10, (0, 1000)),
+            (97, 3, (98, 99)),
+            (0, 8, (7, 8)),
+        ] {
+            let run = [Run {
+                user: 7,
+                from,
+                rows,
+            }];
+            let wanted: Vec<usize> = (from as usize..(from + rows) as usize)
+                .filter(|i| (window.0..=window.1).contains(&at[*i]))
+                .collect();
+            let mut tallies = Tallies {
+                low: vec![0; BLOCK],
+                ..Tallies::default()
+            };
             count(&at, window, &run, &mut tallies.low);
-            assert_eq!(tallies.total(7), Some(wanted.len() as i64), "{from} {rows} {window:?}");
-            let sums = || Tallies { low: vec![0; BLOCK], high: vec![0; BLOCK], sums: true, ..Tallies::default() };
+            assert_eq!(
+                tallies.total(7),
+                Some(wanted.len() as i64),
+                "{from} {rows} {window:?}"
+            );
+            let sums = || Tallies {
+                low: vec![0; BLOCK],
+                high: vec![0; BLOCK],
+                sums: true,
+                ..Tallies::default()
+            };
             let (mut wide, mut narrow) = (sums(), sums());
             add_wide(&at, window, &extreme, &run, &mut wide.low, &mut wide.high);
             add(&at, window, &small, &run, &mut narrow.low, &mut narrow.high);
-            assert_eq!(wide.total(7), i64::try_from(wanted.iter().map(|i| i128::from(extreme[*i])).sum::<i128>()).ok());
-            assert_eq!(narrow.total(7), Some(wanted.iter().map(|i| i64::from(small[*i])).sum()));
+            assert_eq!(
+                wide.total(7),
+                i64::try_from(wanted.iter().map(|i| i128::from(extreme[*i])).sum::<i128>()).ok()
+            );
+            assert_eq!(
+                narrow.total(7),
+                Some(wanted.iter().map(|i| i64::from(small[*i])).sum())
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
-//! A condition taken apart for one user: which part is true, false or unknown, and with what values.
+//! A condition taken apart for one user: which part is true, false or unknown, and with what
+//! values.
 //!
-//! Named audiences, partitions and derived tags are taken apart where they are first met; later they stand with their answer alone. Private
-//! values are masked.
+//! Named audiences, partitions and derived tags are taken apart where they are first met; later
+//! they stand with their answer alone. Private values are masked.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +34,11 @@ pub struct Trace {
 }
 
 pub fn trace(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Trace, EvalError> {
-    let mut drawing = Drawing { program: scope.program, lowering: Lowering::new(scope.program), seen: Seen::default() };
+    let mut drawing = Drawing {
+        program: scope.program,
+        lowering: Lowering::new(scope.program),
+        seen: Seen::default(),
+    };
     let root = drawing.lowering.node(condition)?;
     let sketch = drawing.part(condition, None)?;
     let plan = drawing.lowering.finish(root);
@@ -85,10 +90,21 @@ impl<'e> Drawing<'e> {
             ExprKind::Not(a) => Some(vec![a]),
             ExprKind::Except(a, b) => Some(vec![a, b]),
             ExprKind::Coalesce(a, b) if expr.ty == Type::Bool => Some(vec![a, b]),
-            ExprKind::If { when, then, otherwise } if expr.ty == Type::Bool => Some(vec![when, then, otherwise]),
+            ExprKind::If {
+                when,
+                then,
+                otherwise,
+            } if expr.ty == Type::Bool => Some(vec![when, then, otherwise]),
             _ => None,
         };
-        let mut sketch = Sketch { expr, name, node: self.lowering.node(expr)?, private: false, leaves: Vec::new(), parts: Vec::new() };
+        let mut sketch = Sketch {
+            expr,
+            name,
+            node: self.lowering.node(expr)?,
+            private: false,
+            leaves: Vec::new(),
+            parts: Vec::new(),
+        };
         match (inside, &expr.kind) {
             (Some(inside), _) => {
                 for part in inside {
@@ -99,7 +115,9 @@ impl<'e> Drawing<'e> {
                 if let Some(audience) = program.audiences.get(id.index())
                     && self.seen.audiences.insert(*id)
                 {
-                    sketch.parts.push(self.part(&audience.when, Some(audience.declared.name.clone()))?);
+                    sketch
+                        .parts
+                        .push(self.part(&audience.when, Some(audience.declared.name.clone()))?);
                 }
             }
             (None, _) => self.leaves(expr, &mut sketch)?,
@@ -120,7 +138,12 @@ impl<'e> Drawing<'e> {
             | ExprKind::StepOutcome { .. } => {
                 let name = show(program, expr, None);
                 if into.leaves.iter().all(|leaf| leaf.name != name) {
-                    into.leaves.push(Leaf { name, node: self.lowering.node(expr)?, ty: &expr.ty, private: is_private(program, expr) });
+                    into.leaves.push(Leaf {
+                        name,
+                        node: self.lowering.node(expr)?,
+                        ty: &expr.ty,
+                        private: is_private(program, expr),
+                    });
                 }
             }
             // An audience inside a value, or another condition: a part of its own.
@@ -133,7 +156,10 @@ impl<'e> Drawing<'e> {
         }
         match &expr.kind {
             ExprKind::Tag(id) => {
-                if let Some(derived) = program.tags.get(id.index()).and_then(|t| t.derived.as_ref())
+                if let Some(derived) = program
+                    .tags
+                    .get(id.index())
+                    .and_then(|t| t.derived.as_ref())
                     && self.seen.tags.insert(*id)
                 {
                     let mut part = self.part(derived, Some(show(program, expr, None)))?;
@@ -145,9 +171,12 @@ impl<'e> Drawing<'e> {
                 if let Some(partition) = program.partitions.get(id.index())
                     && self.seen.partitions.insert(*id)
                 {
-                    let Type::Enum(names) = &partition.ty else { return Ok(()) };
+                    let Type::Enum(names) = &partition.ty else {
+                        return Ok(());
+                    };
                     for (arm, name) in partition.arms.iter().zip(&names.members) {
-                        let part = self.part(arm, Some(format!("{}.{name}", partition.declared.name)))?;
+                        let part =
+                            self.part(arm, Some(format!("{}.{name}", partition.declared.name)))?;
                         into.parts.push(part);
                     }
                 }
@@ -164,7 +193,11 @@ impl<'e> Drawing<'e> {
 
 fn is_private(program: &Program, expr: &Expr) -> bool {
     let private = match &expr.kind {
-        ExprKind::Tag(id) => program.schema.tags.get(id.index()).is_some_and(|t| t.private),
+        ExprKind::Tag(id) => program
+            .schema
+            .tags
+            .get(id.index())
+            .is_some_and(|t| t.private),
         _ => false,
     };
     private || matches!(expr.ty, Type::Address(_))
@@ -184,15 +217,40 @@ impl Sketch<'_> {
     fn filled<'b>(self, point: &mut Point<'b>, zone: Zone) -> Trace {
         let (truth, value) = match self.node {
             Node::Cond(id) => (point.cond(id), None),
-            Node::Val(_) => (None, Some(point.value(self.node).map(|v| shown(&v, &self.expr.ty, self.private, zone)))),
+            Node::Val(_) => (
+                None,
+                Some(
+                    point
+                        .value(self.node)
+                        .map(|v| shown(&v, &self.expr.ty, self.private, zone)),
+                ),
+            ),
         };
         let values = self
             .leaves
             .into_iter()
-            .map(|leaf| (leaf.name, point.value(leaf.node).map(|v| shown(&v, leaf.ty, leaf.private, zone))))
+            .map(|leaf| {
+                (
+                    leaf.name,
+                    point
+                        .value(leaf.node)
+                        .map(|v| shown(&v, leaf.ty, leaf.private, zone)),
+                )
+            })
             .collect();
-        let parts = self.parts.into_iter().map(|part| part.filled(point, zone)).collect();
-        Trace { span: self.expr.span, name: self.name, truth, value, values, parts }
+        let parts = self
+            .parts
+            .into_iter()
+            .map(|part| part.filled(point, zone))
+            .collect();
+        Trace {
+            span: self.expr.span,
+            name: self.name,
+            truth,
+            value,
+            values,
+            parts,
+        }
     }
 }
 
@@ -223,17 +281,37 @@ impl Trace {
             (None, Some(false), Lang::Zh) => "假  ",
             (None, None, Lang::Zh) => "未知",
         };
-        let missing = if lang == Lang::Zh { "缺失" } else { "missing" };
-        let text = sources.slice(self.span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let missing = if lang == Lang::Zh {
+            "缺失"
+        } else {
+            "missing"
+        };
+        let text = sources
+            .slice(self.span)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         let text = match &self.name {
             Some(name) => format!("{name} = {text}"),
             None => text,
         };
-        let own = self.value.iter().map(|v| v.as_deref().unwrap_or(missing).to_owned());
-        let values = self.values.iter().map(|(n, v)| format!("{n} = {}", v.as_deref().unwrap_or(missing)));
+        let own = self
+            .value
+            .iter()
+            .map(|v| v.as_deref().unwrap_or(missing).to_owned());
+        let values = self
+            .values
+            .iter()
+            .map(|(n, v)| format!("{n} = {}", v.as_deref().unwrap_or(missing)));
         let values: Vec<String> = own.chain(values).collect();
-        let values = if values.is_empty() { String::new() } else { format!("    [{}]", values.join(", ")) };
+        let values = if values.is_empty() {
+            String::new()
+        } else {
+            format!("    [{}]", values.join(", "))
+        };
         out.push_str(&format!("{}{word}  {text}{values}\n", "  ".repeat(depth)));
-        self.parts.iter().for_each(|p| p.write(sources, lang, depth + 1, out));
+        self.parts
+            .iter()
+            .for_each(|p| p.write(sources, lang, depth + 1, out));
     }
 }

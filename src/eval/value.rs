@@ -13,7 +13,10 @@ pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
         (Value::Bool(a), Value::Bool(b)) => return Some(a.cmp(b)),
         _ => {}
     }
-    match ((int_of(a), float_of(a), text_of(a)), (int_of(b), float_of(b), text_of(b))) {
+    match (
+        (int_of(a), float_of(a), text_of(a)),
+        (int_of(b), float_of(b), text_of(b)),
+    ) {
         ((Some(a), ..), (Some(b), ..)) => Some(a.cmp(&b)),
         ((_, Some(a), _), (_, Some(b), _)) => a.partial_cmp(&b),
         ((Some(a), ..), (_, Some(b), _)) => Some(int_to_float(a, b)),

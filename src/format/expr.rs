@@ -2,7 +2,8 @@
 
 use super::printer::{Printer, WIDTH};
 use crate::syntax::ast::{
-    Arg, BinaryOp, ContainsMode, EventExpr, Expr, ExprKind, InSet, Literal, LiteralKind, Period, Presence, Then, Window, WindowKind,
+    Arg, BinaryOp, ContainsMode, EventExpr, Expr, ExprKind, InSet, Literal, LiteralKind, Period,
+    Presence, Then, Window, WindowKind,
 };
 
 impl Printer<'_> {
@@ -26,7 +27,12 @@ impl Printer<'_> {
                 format!("{not} {}", self.expr(of))
             }
             K::Neg(of) => format!("-{}", self.expr(of)),
-            K::Binary { op, op_span, left, right } => {
+            K::Binary {
+                op,
+                op_span,
+                left,
+                right,
+            } => {
                 let left = self.expr(left);
                 self.at(*op_span);
                 let op = self.operator(*op);
@@ -50,7 +56,12 @@ impl Printer<'_> {
                     format!("{text} {word}")
                 }
             }
-            K::In { of, negated, op_span, set } => {
+            K::In {
+                of,
+                negated,
+                op_span,
+                set,
+            } => {
                 let of = self.expr(of);
                 self.at(*op_span);
                 let word = self.kw(if *negated { "not_in" } else { "in" });
@@ -61,7 +72,12 @@ impl Printer<'_> {
                 };
                 format!("{of} {word} {set}")
             }
-            K::Contains { of, mode, op_span, what } => {
+            K::Contains {
+                of,
+                mode,
+                op_span,
+                what,
+            } => {
                 let of = self.expr(of);
                 self.at(*op_span);
                 let word = self.kw(match mode {
@@ -94,14 +110,30 @@ impl Printer<'_> {
     /// A condition behind a clause word; a long chain of one operator is broken before it.
     pub fn condition(&mut self, e: &Expr, used: usize) -> String {
         let one = self.expr(e);
-        let width = |s: &str| s.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
+        let width = |s: &str| {
+            s.chars()
+                .map(|c| if c.is_ascii() { 1 } else { 2 })
+                .sum::<usize>()
+        };
         if width(&one) + used + self.indent * 2 <= WIDTH {
             return one;
         }
-        let ExprKind::Binary { op: top @ (BinaryOp::And | BinaryOp::Or), .. } = e.kind.as_ref() else { return one };
+        let ExprKind::Binary {
+            op: top @ (BinaryOp::And | BinaryOp::Or),
+            ..
+        } = e.kind.as_ref()
+        else {
+            return one;
+        };
         let mut parts = Vec::new();
         let mut rest = e;
-        while let ExprKind::Binary { op, op_span, left, right } = rest.kind.as_ref() {
+        while let ExprKind::Binary {
+            op,
+            op_span,
+            left,
+            right,
+        } = rest.kind.as_ref()
+        {
             if op != top {
                 break;
             }
@@ -223,7 +255,9 @@ impl Printer<'_> {
                 let mut out = String::with_capacity(text.len());
                 for c in text.chars() {
                     match c {
-                        '０'..='９' => out.extend(char::from_u32(c as u32 - '０' as u32 + '0' as u32)),
+                        '０'..='９' => {
+                            out.extend(char::from_u32(c as u32 - '０' as u32 + '0' as u32))
+                        }
                         '．' => out.push('.'),
                         '％' => out.push('%'),
                         '：' => out.push(':'),
@@ -233,7 +267,10 @@ impl Printer<'_> {
                     }
                 }
                 // One blank between number and word, and between date and time.
-                out.split(' ').filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
+                out.split(' ')
+                    .filter(|p| !p.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(" ")
             }
         }
     }
@@ -241,7 +278,9 @@ impl Printer<'_> {
     /// A string as it was written; typographic quotes become straight ones.
     pub fn string_at(&self, span: crate::diag::Span) -> String {
         let text = self.slice(span);
-        let inner = text.strip_prefix(['“', '‘']).and_then(|t| t.strip_suffix(['”', '’']));
+        let inner = text
+            .strip_prefix(['“', '‘'])
+            .and_then(|t| t.strip_suffix(['”', '’']));
         match inner {
             Some(inner) => format!("\"{}\"", inner.replace('\\', "\\\\").replace('"', "\\\"")),
             None => text.to_string(),

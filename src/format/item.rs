@@ -4,8 +4,9 @@ use super::printer::{Printer, WIDTH};
 use crate::base::Layer;
 use crate::diag::Span;
 use crate::syntax::ast::{
-    Action, Again, AtExpr, CampaignDecl, CapPeriod, ChannelPath, Clause, ClauseKind, EveryPeriod, Expr, FieldDecl, File, Item, ItemKind,
-    MonthDay, PartKind, TagDecl, TagKind, TagQualifierKind, TemplateDecl, TestStep, TestStepKind, TestUser, TypeExpr, TypeExprKind, Via,
+    Action, Again, AtExpr, CampaignDecl, CapPeriod, ChannelPath, Clause, ClauseKind, EveryPeriod,
+    Expr, FieldDecl, File, Item, ItemKind, MonthDay, PartKind, TagDecl, TagKind, TagQualifierKind,
+    TemplateDecl, TestStep, TestStepKind, TestUser, TypeExpr, TypeExprKind, Via,
 };
 
 /// The order of clauses: what it is for, who, what, by which channel, when, and under which limits.
@@ -59,7 +60,11 @@ impl Printer<'_> {
         }
         self.comments_before(usize::MAX);
         let text = self.out.trim_end();
-        if text.is_empty() { String::new() } else { format!("{text}\n") }
+        if text.is_empty() {
+            String::new()
+        } else {
+            format!("{text}\n")
+        }
     }
 
     fn item(&mut self, item: &Item) {
@@ -80,18 +85,34 @@ impl Printer<'_> {
                 let keys: Vec<String> = lookup.keys.iter().map(|f| self.field(f)).collect();
                 head.push_str(&format!("({})", keys.join(", ")));
                 let fields: Vec<String> = lookup.fields.iter().map(|f| self.field(f)).collect();
-                let mut text = format!("{head} {{ {} }} {} {}", fields.join(", "), self.kw("from"), self.string_at(lookup.from.span));
+                let mut text = format!(
+                    "{head} {{ {} }} {} {}",
+                    fields.join(", "),
+                    self.kw("from"),
+                    self.string_at(lookup.from.span)
+                );
                 if let Some(fresh) = &lookup.fresh {
                     text.push_str(&format!(" {} {}", self.kw("fresh"), self.expr(fresh)));
                 }
                 self.push(&text);
             }
             ItemKind::Place(place) => {
-                let text = format!("{} {} = {}", self.kw("place"), self.name(&place.name), self.expr(&place.value));
+                let text = format!(
+                    "{} {} = {}",
+                    self.kw("place"),
+                    self.name(&place.name),
+                    self.expr(&place.value)
+                );
                 self.push(&text);
             }
             ItemKind::List(list) => {
-                let text = format!("{} {} {} {}", self.kw("list"), self.name(&list.name), self.kw("from"), self.string_at(list.from.span));
+                let text = format!(
+                    "{} {} {} {}",
+                    self.kw("list"),
+                    self.name(&list.name),
+                    self.kw("from"),
+                    self.string_at(list.from.span)
+                );
                 self.push(&text);
             }
             ItemKind::Partition(partition) => {
@@ -101,7 +122,12 @@ impl Printer<'_> {
                     self.comments_before(arm.span.start as usize);
                     self.at(arm.span);
                     let text = match &arm.when {
-                        Some(when) => format!("{} {} {}", self.name(&arm.name), self.kw("when"), self.expr(when)),
+                        Some(when) => format!(
+                            "{} {} {}",
+                            self.name(&arm.name),
+                            self.kw("when"),
+                            self.expr(when)
+                        ),
                         None => format!("{} {}", self.kw("otherwise"), self.name(&arm.name)),
                     };
                     self.push(&text);
@@ -115,7 +141,12 @@ impl Printer<'_> {
                 self.push(&format!("{head}{when}"));
             }
             ItemKind::Account(account) => {
-                let mut text = format!("{} {} {}", self.kw("account"), self.name(&account.name), self.name(&account.platform));
+                let mut text = format!(
+                    "{} {} {}",
+                    self.kw("account"),
+                    self.name(&account.name),
+                    self.name(&account.platform)
+                );
                 if let Some(title) = &account.title {
                     text.push_str(&format!(" {}", self.string_at(title.span)));
                 }
@@ -185,10 +216,19 @@ impl Printer<'_> {
                 TagQualifierKind::Always => self.kw("always"),
                 TagQualifierKind::Private => self.kw("private"),
                 TagQualifierKind::Consent => self.kw("consent"),
-                TagQualifierKind::SensitiveBy(by) => format!("{} {} {}", self.kw("sensitive"), self.kw("by"), self.name(by)),
+                TagQualifierKind::SensitiveBy(by) => format!(
+                    "{} {} {}",
+                    self.kw("sensitive"),
+                    self.kw("by"),
+                    self.name(by)
+                ),
                 TagQualifierKind::Fresh(e) => format!("{} {}", self.kw("fresh"), self.expr(e)),
-                TagQualifierKind::Refresh(word) => format!("{} {}", self.kw("refresh"), self.name(word)),
-                TagQualifierKind::From(from) => format!("{} {}", self.kw("from"), self.string_at(from.span)),
+                TagQualifierKind::Refresh(word) => {
+                    format!("{} {}", self.kw("refresh"), self.name(word))
+                }
+                TagQualifierKind::From(from) => {
+                    format!("{} {}", self.kw("from"), self.string_at(from.span))
+                }
             };
             out.push_str(&format!(" {text}"));
         }
@@ -201,7 +241,12 @@ impl Printer<'_> {
             TypeExprKind::Named(name) if name.name == "int" => self.kw("int"),
             TypeExprKind::Named(name) => self.name(name),
             TypeExprKind::Text(n) => format!("{}({})", self.kw("text"), self.literal(n)),
-            TypeExprKind::Int { lo, hi } => format!("{} {}..{}", self.kw("int"), self.slice(lo.span), self.slice(hi.span)),
+            TypeExprKind::Int { lo, hi } => format!(
+                "{} {}..{}",
+                self.kw("int"),
+                self.slice(lo.span),
+                self.slice(hi.span)
+            ),
             TypeExprKind::Enum(members) => {
                 let word = self.kw("enum");
                 let members: Vec<String> = members.iter().map(|m| self.string_at(m.span)).collect();
@@ -211,7 +256,9 @@ impl Printer<'_> {
                 let words = format!("{} {}", self.kw("set"), self.kw("of"));
                 format!("{words} {}", self.type_expr(of))
             }
-            TypeExprKind::Address(account) => format!("{}({})", self.kw("address"), self.name(account)),
+            TypeExprKind::Address(account) => {
+                format!("{}({})", self.kw("address"), self.name(account))
+            }
         }
     }
 
@@ -225,7 +272,11 @@ impl Printer<'_> {
 
     fn fields(&mut self, head: &str, fields: &[FieldDecl], tail: &str) {
         let fields: Vec<String> = fields.iter().map(|f| self.field(f)).collect();
-        let text = if fields.is_empty() { format!("{head} {{ }}{tail}") } else { format!("{head} {{ {} }}{tail}", fields.join(", ")) };
+        let text = if fields.is_empty() {
+            format!("{head} {{ }}{tail}")
+        } else {
+            format!("{head} {{ {} }}{tail}", fields.join(", "))
+        };
         self.push(&text);
     }
 
@@ -256,9 +307,19 @@ impl Printer<'_> {
                 PartKind::Platform => self.kw("platform"),
                 PartKind::Field(name) => format!("{} {} =", self.kw("field"), self.name(name)),
             };
-            parts.push((part.span, format!("{word} {}", self.string_at(part.text.span))));
+            parts.push((
+                part.span,
+                format!("{word} {}", self.string_at(part.text.span)),
+            ));
         }
-        let one = format!("{head} {{ {} }}", parts.iter().map(|p| p.1.as_str()).collect::<Vec<_>>().join(" "));
+        let one = format!(
+            "{head} {{ {} }}",
+            parts
+                .iter()
+                .map(|p| p.1.as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
         let same_line = !self.slice(span).contains('\n');
         if same_line && parts.len() <= 2 && one.chars().count() <= WIDTH {
             self.push(&one);
@@ -285,7 +346,10 @@ impl Printer<'_> {
         let mut clauses: Vec<&Clause> = rule.clauses.iter().collect();
         clauses.sort_by_key(|c| clause_rank(&c.kind));
         // The first word must be `when` or `on`.
-        if let Some(first) = clauses.iter().position(|c| matches!(c.kind, ClauseKind::When(_) | ClauseKind::On(_))) {
+        if let Some(first) = clauses
+            .iter()
+            .position(|c| matches!(c.kind, ClauseKind::When(_) | ClauseKind::On(_)))
+        {
             let clause = clauses.remove(first);
             clauses.insert(0, clause);
         }
@@ -293,7 +357,10 @@ impl Printer<'_> {
         for clause in &clauses {
             texts.push(self.clause(clause));
         }
-        let label = rule.name.as_ref().map_or(String::new(), |n| format!("{}: ", self.name(n)));
+        let label = rule
+            .name
+            .as_ref()
+            .map_or(String::new(), |n| format!("{}: ", self.name(n)));
         let one = format!("{label}{}", texts.join(" "));
         if one.chars().count() <= WIDTH && !one.contains('\n') {
             self.push(&one);
@@ -313,7 +380,10 @@ impl Printer<'_> {
     fn clauses(&mut self, clauses: &[Clause]) {
         let mut order: Vec<&Clause> = clauses.iter().collect();
         order.sort_by_key(|c| clause_rank(&c.kind));
-        let moved = order.iter().map(|c| c.span.start).ne(clauses.iter().map(|c| c.span.start));
+        let moved = order
+            .iter()
+            .map(|c| c.span.start)
+            .ne(clauses.iter().map(|c| c.span.start));
         if moved {
             // Comments could not follow their clauses, so they all come first.
             if let Some(last) = clauses.iter().map(|c| c.span.end).max() {
@@ -344,7 +414,13 @@ impl Printer<'_> {
                 let word = self.kw("when");
                 format!("{word} {}", self.condition(e, 6))
             }
-            K::Top { n, by } => format!("{} {} {} {}", self.kw("top"), self.expr(n), self.kw("by"), self.expr(by)),
+            K::Top { n, by } => format!(
+                "{} {} {} {}",
+                self.kw("top"),
+                self.expr(n),
+                self.kw("by"),
+                self.expr(by)
+            ),
             K::Sample(e) => self.one("sample", e),
             K::Goal { event, within } => {
                 let mut out = format!("{} {}", self.kw("goal"), self.event(event));
@@ -372,9 +448,18 @@ impl Printer<'_> {
                 if let Some(on) = on {
                     // In the order of the text, which keywords are read from.
                     let word = self.kw("on");
-                    let counts: Vec<String> = on.numbers.iter().chain([&on.last]).map(|e| self.expr(e)).collect();
+                    let counts: Vec<String> = on
+                        .numbers
+                        .iter()
+                        .chain([&on.last])
+                        .map(|e| self.expr(e))
+                        .collect();
                     let side = self.kw(if on.after { "after" } else { "before" });
-                    out.push_str(&format!(" {word} {} {side} {}", counts.join(", "), self.expr(&on.of)));
+                    out.push_str(&format!(
+                        " {word} {} {side} {}",
+                        counts.join(", "),
+                        self.expr(&on.of)
+                    ));
                 }
                 out
             }
@@ -382,7 +467,11 @@ impl Printer<'_> {
                 let word = self.kw("every");
                 let period = match &every.period {
                     EveryPeriod::Day => self.kw("day"),
-                    EveryPeriod::Weekdays(days) => days.iter().map(|(_, span)| self.slice(*span)).collect::<Vec<_>>().join(", "),
+                    EveryPeriod::Weekdays(days) => days
+                        .iter()
+                        .map(|(_, span)| self.slice(*span))
+                        .collect::<Vec<_>>()
+                        .join(", "),
                     EveryPeriod::Month(days) => {
                         let head = format!("{} {}", self.kw("month"), self.kw("on"));
                         let days: Vec<String> = days
@@ -398,15 +487,27 @@ impl Printer<'_> {
                     EveryPeriod::Hour { from, to } => {
                         let word = self.kw("hour");
                         match (from, to) {
-                            (Some(from), Some(to)) => format!("{word} {}..{}", self.expr(from), self.expr(to)),
+                            (Some(from), Some(to)) => {
+                                format!("{word} {}..{}", self.expr(from), self.expr(to))
+                            }
                             _ => word,
                         }
                     }
                 };
                 // Chinese writes 每天 as one word.
-                let gap = if word.is_ascii() || period.is_ascii() && !period.starts_with(|c: char| c.is_ascii_digit()) { " " } else { "" };
+                let gap = if word.is_ascii()
+                    || period.is_ascii() && !period.starts_with(|c: char| c.is_ascii_digit())
+                {
+                    " "
+                } else {
+                    ""
+                };
                 let mut out = format!("{word}{gap}{period}");
-                for (id, value) in [("at", &every.at), ("from", &every.from), ("until", &every.until)] {
+                for (id, value) in [
+                    ("at", &every.at),
+                    ("from", &every.from),
+                    ("until", &every.until),
+                ] {
                     if let Some(value) = value {
                         self.at(clause.span);
                         out.push_str(&format!(" {} {}", self.kw(id), self.expr(value)));
@@ -440,7 +541,13 @@ impl Printer<'_> {
             K::Priority { value, rising } => {
                 let mut out = self.one("priority", value);
                 if let Some(rising) = rising {
-                    out.push_str(&format!(" {} {} {} {}", self.kw("rising"), self.expr(rising), self.kw("per"), self.kw("hour")));
+                    out.push_str(&format!(
+                        " {} {} {} {}",
+                        self.kw("rising"),
+                        self.expr(rising),
+                        self.kw("per"),
+                        self.kw("hour")
+                    ));
                 }
                 out
             }
@@ -459,18 +566,37 @@ impl Printer<'_> {
                 out.push_str(&format!(" {period}"));
                 if let Some(keep) = &cap.keep {
                     self.at(keep.span);
-                    let head = format!(" {} {} {} {} >= ", self.kw("keep"), self.expr(&keep.n), self.kw("for"), self.kw("priority"));
+                    let head = format!(
+                        " {} {} {} {} >= ",
+                        self.kw("keep"),
+                        self.expr(&keep.n),
+                        self.kw("for"),
+                        self.kw("priority")
+                    );
                     out.push_str(&head);
                     out.push_str(&self.expr(&keep.priority));
                 }
                 out
             }
-            K::Quiet { from, to } => format!("{} {}..{}", self.kw("quiet"), self.expr(from), self.expr(to)),
+            K::Quiet { from, to } => format!(
+                "{} {}..{}",
+                self.kw("quiet"),
+                self.expr(from),
+                self.expr(to)
+            ),
             K::Deadline(e) => self.one("deadline", e),
-            K::Pace(e) => format!("{} {} {}", self.one("pace", e), self.kw("per"), self.kw("minute")),
+            K::Pace(e) => format!(
+                "{} {} {}",
+                self.one("pace", e),
+                self.kw("per"),
+                self.kw("minute")
+            ),
             K::Recall(e) => self.one("recall", e),
             K::After(after) => {
-                let mut out = after.name.as_ref().map_or(String::new(), |n| format!("{}: ", self.name(n)));
+                let mut out = after
+                    .name
+                    .as_ref()
+                    .map_or(String::new(), |n| format!("{}: ", self.name(n)));
                 out.push_str(&self.one("after", &after.delay));
                 if let Some(from) = &after.from {
                     out.push_str(&format!(" {} {}", self.kw("from"), self.name(from)));
@@ -492,7 +618,11 @@ impl Printer<'_> {
                 let mut out = self.kw("target");
                 for (i, band) in bands.iter().enumerate() {
                     let comma = if i == 0 { "" } else { "," };
-                    out.push_str(&format!("{comma} {} >= {}", self.name(&band.outcome), self.expr(&band.at_least)));
+                    out.push_str(&format!(
+                        "{comma} {} >= {}",
+                        self.name(&band.outcome),
+                        self.expr(&band.at_least)
+                    ));
                 }
                 out
             }
@@ -516,9 +646,11 @@ impl Printer<'_> {
                 out
             }
             K::No(word) => format!("{} {}", self.kw("no"), self.name(word)),
-            K::For { .. } | K::Rollout | K::StopIf | K::Review | K::Broken => {
-                self.slice(clause.span).split_whitespace().collect::<Vec<_>>().join(" ")
-            }
+            K::For { .. } | K::Rollout | K::StopIf | K::Review | K::Broken => self
+                .slice(clause.span)
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 
@@ -557,7 +689,11 @@ impl Printer<'_> {
                 self.at(send.span);
                 let mut out = self.kw("send");
                 // `send X` gains the word `template`: one layout.
-                out.push_str(&format!(" {} {}", self.kw("template"), self.name(&send.template)));
+                out.push_str(&format!(
+                    " {} {}",
+                    self.kw("template"),
+                    self.name(&send.template)
+                ));
                 if let Some(via) = &send.via {
                     out.push_str(&format!(" {}", self.via(via)));
                 }
@@ -573,7 +709,10 @@ impl Printer<'_> {
                 for arm in arms {
                     let share = self.expr(&arm.share);
                     let action = self.action(&arm.action);
-                    out.push_str(&indented(&format!("{} {share} {action}", self.name(&arm.name))));
+                    out.push_str(&indented(&format!(
+                        "{} {share} {action}",
+                        self.name(&arm.name)
+                    )));
                 }
                 out + "\n}"
             }
@@ -604,28 +743,71 @@ impl Printer<'_> {
                 let word = self.kw("user");
                 format!("{word} {}", self.record(&user.name, user))
             }
-            TestStepKind::Event { user, event, fields, at } => {
+            TestStepKind::Event {
+                user,
+                event,
+                fields,
+                at,
+            } => {
                 let word = self.kw("event");
-                let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{}: {}", self.name(k), self.expr(v))).collect();
-                let record = if fields.is_empty() { String::new() } else { format!(" {{ {} }}", fields.join(", ")) };
-                format!("{word} {} {}{record} {} {}", self.name(user), self.name(event), self.kw("at"), self.expr(at))
+                let fields: Vec<String> = fields
+                    .iter()
+                    .map(|(k, v)| format!("{}: {}", self.name(k), self.expr(v)))
+                    .collect();
+                let record = if fields.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {{ {} }}", fields.join(", "))
+                };
+                format!(
+                    "{word} {} {}{record} {} {}",
+                    self.name(user),
+                    self.name(event),
+                    self.kw("at"),
+                    self.expr(at)
+                )
             }
-            TestStepKind::Matches { user, campaign, because } => {
-                let mut out = format!("{} {} {} {}", self.kw("expect"), self.name(user), self.kw("matches"), self.name(campaign));
+            TestStepKind::Matches {
+                user,
+                campaign,
+                because,
+            } => {
+                let mut out = format!(
+                    "{} {} {} {}",
+                    self.kw("expect"),
+                    self.name(user),
+                    self.kw("matches"),
+                    self.name(campaign)
+                );
                 if let Some(because) = because {
                     out.push_str(&format!(" {} {}", self.kw("because"), self.name(because)));
                 }
                 out
             }
-            TestStepKind::Unknown { user, campaign, because } => {
-                let mut out =
-                    format!("{} {} {} {} {}", self.kw("expect"), self.name(user), self.kw("unknown"), self.kw("in"), self.name(campaign));
+            TestStepKind::Unknown {
+                user,
+                campaign,
+                because,
+            } => {
+                let mut out = format!(
+                    "{} {} {} {} {}",
+                    self.kw("expect"),
+                    self.name(user),
+                    self.kw("unknown"),
+                    self.kw("in"),
+                    self.name(campaign)
+                );
                 if let Some(because) = because {
                     out.push_str(&format!(" {} {}", self.kw("because"), self.name(because)));
                 }
                 out
             }
-            TestStepKind::Receives { user, template, at, via } => {
+            TestStepKind::Receives {
+                user,
+                template,
+                at,
+                via,
+            } => {
                 let mut out = format!(
                     "{} {} {} {} {}",
                     self.kw("expect"),
@@ -643,25 +825,47 @@ impl Printer<'_> {
                 out
             }
             TestStepKind::ReceivesNothing { user, because } => {
-                let mut out = format!("{} {} {} {}", self.kw("expect"), self.name(user), self.kw("receives"), self.kw("nothing"));
+                let mut out = format!(
+                    "{} {} {} {}",
+                    self.kw("expect"),
+                    self.name(user),
+                    self.kw("receives"),
+                    self.kw("nothing")
+                );
                 if let Some(because) = because {
                     out.push_str(&format!(" {} {}", self.kw("because"), self.name(because)));
                 }
                 out
             }
             TestStepKind::Reaches { campaign, n } => {
-                format!("{} {} {} {}", self.kw("expect"), self.name(campaign), self.kw("reaches"), self.expr(n))
+                format!(
+                    "{} {} {} {}",
+                    self.kw("expect"),
+                    self.name(campaign),
+                    self.kw("reaches"),
+                    self.expr(n)
+                )
             }
             // A table keeps the columns that its author lined up.
-            TestStepKind::Users(_) | TestStepKind::Broken => self.slice(step.span).trim_end().to_string(),
+            TestStepKind::Users(_) | TestStepKind::Broken => {
+                self.slice(step.span).trim_end().to_string()
+            }
         };
         self.push(&text);
         self.trailing(step.span.end as usize);
     }
 
     fn record(&mut self, name: &crate::syntax::ast::Ident, user: &TestUser) -> String {
-        let values: Vec<String> = user.values.iter().map(|(k, v)| format!("{}: {}", self.name(k), self.expr(v))).collect();
-        if values.is_empty() { format!("{} {{ }}", self.name(name)) } else { format!("{} {{ {} }}", self.name(name), values.join(", ")) }
+        let values: Vec<String> = user
+            .values
+            .iter()
+            .map(|(k, v)| format!("{}: {}", self.name(k), self.expr(v)))
+            .collect();
+        if values.is_empty() {
+            format!("{} {{ }}", self.name(name))
+        } else {
+            format!("{} {{ {} }}", self.name(name), values.join(", "))
+        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! One layout for every file: a clause a line in one order, two blanks of indentation, ASCII punctuation.
+//! One layout for every file: a clause a line in one order, two blanks of indentation, ASCII
+//! punctuation.
 //!
-//! Comments are kept where they stand: above what follows them, or behind what they follow. Literals and strings are printed as they were
-//! written. Keywords keep their language unless told otherwise. What is printed is read again and compared; if it means something else,
-//! nothing is returned.
+//! Comments are kept where they stand: above what follows them, or behind what they follow.
+//! Literals and strings are printed as they were written. Keywords keep their language unless told
+//! otherwise. What is printed is read again and compared; if it means something else, nothing is
+//! returned.
 
 mod expr;
 mod item;
@@ -32,7 +34,10 @@ pub enum FormatError {
 impl FormatError {
     pub fn msg(self) -> Msg {
         match self {
-            FormatError::Broken => msg!("has syntax errors, so it is left as it is", "有语法错误，未作改动"),
+            FormatError::Broken => msg!(
+                "has syntax errors, so it is left as it is",
+                "有语法错误，未作改动"
+            ),
             FormatError::Changed => {
                 msg!(
                     "formatting would change its meaning, so it is left as it is; please report this",

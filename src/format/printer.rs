@@ -1,4 +1,5 @@
-//! The page that is printed on: lines, indentation, comments, and keywords in the language they were written in.
+//! The page that is printed on: lines, indentation, comments, and keywords in the language they
+//! were written in.
 
 use crate::diag::{Lang, Span};
 use crate::syntax::ast::{Comment, File, Ident};
@@ -55,7 +56,9 @@ impl<'t> Printer<'t> {
 
     /// A keyword in the language asked for, else as the source has it at this place.
     pub fn kw(&mut self, id: &str) -> String {
-        let Some(word) = keyword::by_id(id) else { return id.to_string() };
+        let Some(word) = keyword::by_id(id) else {
+            return id.to_string();
+        };
         if let Some(lang) = self.keywords {
             return word.spelling(lang).to_string();
         }
@@ -64,7 +67,9 @@ impl<'t> Printer<'t> {
         if let Some(spelling) = spellings().find(|s| *s == glued) {
             return spelling.to_string();
         }
-        let from = self.words.partition_point(|(start, _)| *start < self.cursor);
+        let from = self
+            .words
+            .partition_point(|(start, _)| *start < self.cursor);
         for (i, (start, text)) in self.words[from..].iter().enumerate() {
             let next = self.words.get(from + i + 1).map_or("", |w| w.1);
             let found = spellings().find(|spelling| match spelling.split_once(' ') {
@@ -82,7 +87,11 @@ impl<'t> Printer<'t> {
     }
 
     pub fn name(&self, ident: &Ident) -> String {
-        if ident.quoted { format!("`{}`", ident.name) } else { ident.name.clone() }
+        if ident.quoted {
+            format!("`{}`", ident.name)
+        } else {
+            ident.name.clone()
+        }
     }
 
     /// A line without comments.
@@ -94,9 +103,15 @@ impl<'t> Printer<'t> {
         }
     }
 
-    /// Prints the comments that begin before `end`, each on its own line, at most one blank line between them.
+    /// Prints the comments that begin before `end`, each on its own line, at most one blank line
+    /// between them.
     pub fn comments_before(&mut self, end: usize) {
-        while let Some(comment) = self.comments.get(self.next_comment).copied().filter(|c| (c.span.start as usize) < end) {
+        while let Some(comment) = self
+            .comments
+            .get(self.next_comment)
+            .copied()
+            .filter(|c| (c.span.start as usize) < end)
+        {
             self.next_comment += 1;
             self.blank_before(comment.span.start as usize);
             self.push(comment.text.trim_end());
@@ -104,14 +119,19 @@ impl<'t> Printer<'t> {
         self.blank_before(end);
     }
 
-    /// Puts the comment that stands behind a node, on the node's last line, behind the line just printed.
+    /// Puts the comment that stands behind a node, on the node's last line, behind the line just
+    /// printed.
     pub fn trailing(&mut self, end: usize) {
-        let Some(comment) = self.comments.get(self.next_comment).copied() else { return };
+        let Some(comment) = self.comments.get(self.next_comment).copied() else {
+            return;
+        };
         let start = comment.span.start as usize;
         let between = self.text.get(end..start);
-        if between
-            .is_some_and(|b| !b.contains('\n') && b.chars().all(|c| c.is_whitespace() || matches!(c, ',' | '，' | '、' | '}' | '｝' | ')')))
-        {
+        if between.is_some_and(|b| {
+            !b.contains('\n')
+                && b.chars()
+                    .all(|c| c.is_whitespace() || matches!(c, ',' | '，' | '、' | '}' | '｝' | ')'))
+        }) {
             self.next_comment += 1;
             if self.out.ends_with('\n') {
                 self.out.pop();
@@ -127,8 +147,16 @@ impl<'t> Printer<'t> {
         if self.indent > 0 || self.out.is_empty() || self.out.ends_with("\n\n") {
             return;
         }
-        let before = self.text.get(..at).unwrap_or("").trim_end_matches([' ', '\t', '\u{3000}']);
-        let mut newlines = before.chars().rev().take_while(|c| c.is_whitespace()).filter(|c| *c == '\n');
+        let before = self
+            .text
+            .get(..at)
+            .unwrap_or("")
+            .trim_end_matches([' ', '\t', '\u{3000}']);
+        let mut newlines = before
+            .chars()
+            .rev()
+            .take_while(|c| c.is_whitespace())
+            .filter(|c| *c == '\n');
         if newlines.by_ref().take(2).count() == 2 {
             self.out.push('\n');
         }
@@ -166,7 +194,9 @@ fn words<'t>(text: &'t str, comments: &[&Comment]) -> Vec<(usize, &'t str)> {
             });
             at += end.map_or(rest.len(), |(i, d)| i + d.len_utf8());
         } else if c.is_alphabetic() || c == '_' {
-            let len = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let len = rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
             out.push((at, &rest[..len]));
             at += len;
         } else {

@@ -1,7 +1,8 @@
-//! Lints: what is allowed but doubtful. A rule is one file under `rules/`, a page under `docs/findings/`, and a line in [`registry`].
+//! Lints: what is allowed but doubtful. A rule is one file under `rules/`, a page under
+//! `docs/findings/`, and a line in [`registry`].
 //!
-//! `# tagcast: allow NAME` behind a line, or on a line of its own above an item or a line, allows that lint there. An allowance that allows
-//! nothing is a finding itself.
+//! `# tagcast: allow NAME` behind a line, or on a line of its own above an item or a line, allows
+//! that lint there. An allowance that allows nothing is a finding itself.
 
 pub mod registry;
 mod rules;

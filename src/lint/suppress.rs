@@ -18,7 +18,10 @@ pub fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
     let mut allowances: Vec<Allowance> = cx.files.iter().flat_map(|f| allowances(cx, f)).collect();
     for finding in found.iter() {
         let fits = |a: &&mut Allowance| {
-            a.name == finding.code.name && a.span.file == finding.span.file && a.from <= finding.span.start && finding.span.start < a.to
+            a.name == finding.code.name
+                && a.span.file == finding.span.file
+                && a.from <= finding.span.start
+                && finding.span.start < a.to
         };
         match allowances.iter_mut().find(fits) {
             Some(allowance) => allowance.used = true,
@@ -30,11 +33,20 @@ pub fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
         let message = match catalog::named(name) {
             None => msg!("no lint is named `{name}`", "没有名为 `{name}` 的检查"),
             Some(code) if !code.lint => {
-                msg!("`{name}` is not a lint: errors cannot be allowed", "`{name}` 不是可忽略的检查：错误不能被允许")
+                msg!(
+                    "`{name}` is not a lint: errors cannot be allowed",
+                    "`{name}` 不是可忽略的检查：错误不能被允许"
+                )
             }
-            Some(_) => msg!("nothing here is allowed by this comment", "此注释没有允许任何内容"),
+            Some(_) => msg!(
+                "nothing here is allowed by this comment",
+                "此注释没有允许任何内容"
+            ),
         };
-        out.push(Finding::new(&catalog::UNUSED_ALLOW, a.span, message).help(msg!("delete the comment", "请删除此注释")));
+        out.push(
+            Finding::new(&catalog::UNUSED_ALLOW, a.span, message)
+                .help(msg!("delete the comment", "请删除此注释")),
+        );
     }
 }
 
@@ -42,16 +54,35 @@ fn allowances(cx: &LintContext, file: &crate::syntax::ast::File) -> Vec<Allowanc
     let text = cx.sources.text(file.id);
     let mut out = Vec::new();
     for comment in &file.comments {
-        let Some(names) = comment.text.trim_start_matches('#').trim().strip_prefix("tagcast:").and_then(|t| t.trim().strip_prefix("allow"))
+        let Some(names) = comment
+            .text
+            .trim_start_matches('#')
+            .trim()
+            .strip_prefix("tagcast:")
+            .and_then(|t| t.trim().strip_prefix("allow"))
         else {
             continue;
         };
         let start = comment.span.start as usize;
         let line_start = text[..start].rfind('\n').map_or(0, |p| p + 1);
         let alone = text[line_start..start].trim().is_empty();
-        let (from, to) = if alone { below(file, text, comment.span.end as usize) } else { (line_start, comment.span.end as usize) };
-        for name in names.split([',', ' ', '，']).map(str::trim).filter(|n| !n.is_empty()) {
-            out.push(Allowance { name: name.to_string(), span: comment.span, from: from as u32, to: to as u32, used: false });
+        let (from, to) = if alone {
+            below(file, text, comment.span.end as usize)
+        } else {
+            (line_start, comment.span.end as usize)
+        };
+        for name in names
+            .split([',', ' ', '，'])
+            .map(str::trim)
+            .filter(|n| !n.is_empty())
+        {
+            out.push(Allowance {
+                name: name.to_string(),
+                span: comment.span,
+                from: from as u32,
+                to: to as u32,
+                used: false,
+            });
         }
     }
     out
@@ -59,7 +90,10 @@ fn allowances(cx: &LintContext, file: &crate::syntax::ast::File) -> Vec<Allowanc
 
 /// What stands below a comment of its own: the item that begins next, or the next line inside one.
 fn below(file: &crate::syntax::ast::File, text: &str, end: usize) -> (usize, usize) {
-    let inside = file.items.iter().any(|i| (i.span.start as usize) < end && end < i.span.end as usize);
+    let inside = file
+        .items
+        .iter()
+        .any(|i| (i.span.start as usize) < end && end < i.span.end as usize);
     if !inside && let Some(item) = file.items.iter().find(|i| i.span.start as usize >= end) {
         return (item.span.start as usize, item.span.end as usize);
     }

@@ -17,7 +17,10 @@ pub fn roots(program: &Program) -> Vec<&Expr> {
             }
         }
     }
-    program.campaigns.iter().for_each(|c| of_campaign(c, &mut out));
+    program
+        .campaigns
+        .iter()
+        .for_each(|c| of_campaign(c, &mut out));
     out
 }
 
@@ -50,7 +53,12 @@ fn of_campaign<'p>(campaign: &'p Campaign, out: &mut Vec<&'p Expr>) {
 
 fn action<'p>(a: &'p Action, out: &mut Vec<&'p Expr>) {
     match a {
-        Action::Send(send) => out.extend(send.via.iter().flat_map(|v| &v.routes).filter_map(|r| r.weight.as_ref())),
+        Action::Send(send) => out.extend(
+            send.via
+                .iter()
+                .flat_map(|v| &v.routes)
+                .filter_map(|r| r.weight.as_ref()),
+        ),
         Action::Nothing => {}
         Action::Split(arms) => arms.iter().for_each(|arm| action(&arm.action, out)),
         Action::Choose(arms) => {

@@ -21,9 +21,14 @@ pub enum Form {
 pub fn form(ty: &Type) -> Form {
     match ty {
         Type::Bool => Form::Bool,
-        Type::Int { .. } | Type::Money | Type::Enum(_) | Type::Date | Type::Time | Type::Instant | Type::Elapsed | Type::Calendar => {
-            Form::Int
-        }
+        Type::Int { .. }
+        | Type::Money
+        | Type::Enum(_)
+        | Type::Date
+        | Type::Time
+        | Type::Instant
+        | Type::Elapsed
+        | Type::Calendar => Form::Int,
         Type::Number | Type::Ratio | Type::Distance => Form::Float,
         Type::Text { .. } | Type::Address(_) => Form::Text,
         Type::Place => Form::Place,
@@ -41,7 +46,13 @@ pub fn int_of(value: &Value) -> Option<i64> {
         Value::Instant(i) => Some(i.0),
         Value::Elapsed(e) => Some(e.0),
         Value::Calendar(c) => Some(pack(*c)),
-        Value::Bool(_) | Value::Number(_) | Value::Ratio(_) | Value::Text(_) | Value::Set(_) | Value::Distance(_) | Value::Place(_) => None,
+        Value::Bool(_)
+        | Value::Number(_)
+        | Value::Ratio(_)
+        | Value::Text(_)
+        | Value::Set(_)
+        | Value::Distance(_)
+        | Value::Place(_) => None,
     }
 }
 
@@ -91,7 +102,8 @@ pub fn value_of_float(ty: &Type, n: f64) -> Option<Value> {
 /// Inside no range.
 const NO_INT: Test = Test::Int { lo: 1, hi: 0 };
 
-/// `x op constant` as a test of `x`, which has form `of`; `None` when the two are never compared. `Ne` gives the test for `Eq`.
+/// `x op constant` as a test of `x`, which has form `of`; `None` when the two are never compared.
+/// `Ne` gives the test for `Eq`.
 pub fn test_for(op: CompareOp, of: Form, constant: &Value) -> Option<Test> {
     match of {
         Form::Int => match float_of(constant) {
@@ -120,7 +132,11 @@ fn int_test(op: CompareOp, n: i64) -> Test {
 
 /// Whole numbers against a fraction: against the next whole number on the right side.
 fn int_against_float(op: CompareOp, f: f64) -> Test {
-    let whole = |f: f64| (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&f).then_some(f as i64);
+    let whole = |f: f64| {
+        (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
+            .contains(&f)
+            .then_some(f as i64)
+    };
     match (op, f.fract() == 0.0, whole(f.floor())) {
         (_, true, Some(n)) => int_test(op, n),
         (CompareOp::Eq | CompareOp::Ne, _, _) => NO_INT,
@@ -147,11 +163,26 @@ fn int_against_float(op: CompareOp, f: f64) -> Test {
 fn float_test(op: CompareOp, f: f64) -> Test {
     let end = |included| Some(End { at: f, included });
     match op {
-        CompareOp::Eq | CompareOp::Ne => Test::Float { lo: end(true), hi: end(true) },
-        CompareOp::Lt => Test::Float { lo: None, hi: end(false) },
-        CompareOp::Le => Test::Float { lo: None, hi: end(true) },
-        CompareOp::Gt => Test::Float { lo: end(false), hi: None },
-        CompareOp::Ge => Test::Float { lo: end(true), hi: None },
+        CompareOp::Eq | CompareOp::Ne => Test::Float {
+            lo: end(true),
+            hi: end(true),
+        },
+        CompareOp::Lt => Test::Float {
+            lo: None,
+            hi: end(false),
+        },
+        CompareOp::Le => Test::Float {
+            lo: None,
+            hi: end(true),
+        },
+        CompareOp::Gt => Test::Float {
+            lo: end(false),
+            hi: None,
+        },
+        CompareOp::Ge => Test::Float {
+            lo: end(true),
+            hi: None,
+        },
     }
 }
 
@@ -160,24 +191,56 @@ fn float_against_int(op: CompareOp, n: i64) -> Test {
     let near = n as f64;
     match (int_to_float(n, near), op) {
         (std::cmp::Ordering::Equal, _) => float_test(op, near),
-        (_, CompareOp::Eq | CompareOp::Ne) => {
-            Test::Float { lo: Some(End { at: near, included: false }), hi: Some(End { at: near, included: false }) }
+        (_, CompareOp::Eq | CompareOp::Ne) => Test::Float {
+            lo: Some(End {
+                at: near,
+                included: false,
+            }),
+            hi: Some(End {
+                at: near,
+                included: false,
+            }),
+        },
+        (std::cmp::Ordering::Less, CompareOp::Lt | CompareOp::Le) => {
+            float_test(CompareOp::Lt, near)
         }
-        (std::cmp::Ordering::Less, CompareOp::Lt | CompareOp::Le) => float_test(CompareOp::Lt, near),
-        (std::cmp::Ordering::Less, CompareOp::Gt | CompareOp::Ge) => float_test(CompareOp::Ge, near),
-        (std::cmp::Ordering::Greater, CompareOp::Lt | CompareOp::Le) => float_test(CompareOp::Le, near),
-        (std::cmp::Ordering::Greater, CompareOp::Gt | CompareOp::Ge) => float_test(CompareOp::Gt, near),
+        (std::cmp::Ordering::Less, CompareOp::Gt | CompareOp::Ge) => {
+            float_test(CompareOp::Ge, near)
+        }
+        (std::cmp::Ordering::Greater, CompareOp::Lt | CompareOp::Le) => {
+            float_test(CompareOp::Le, near)
+        }
+        (std::cmp::Ordering::Greater, CompareOp::Gt | CompareOp::Ge) => {
+            float_test(CompareOp::Gt, near)
+        }
     }
 }
 
 fn text_test(op: CompareOp, t: &Arc<str>) -> Test {
-    let end = |included| Some(TextEnd { at: t.clone(), included });
+    let end = |included| {
+        Some(TextEnd {
+            at: t.clone(),
+            included,
+        })
+    };
     match op {
         CompareOp::Eq | CompareOp::Ne => Test::TextIn(vec![t.clone()]),
-        CompareOp::Lt => Test::Text { lo: None, hi: end(false) },
-        CompareOp::Le => Test::Text { lo: None, hi: end(true) },
-        CompareOp::Gt => Test::Text { lo: end(false), hi: None },
-        CompareOp::Ge => Test::Text { lo: end(true), hi: None },
+        CompareOp::Lt => Test::Text {
+            lo: None,
+            hi: end(false),
+        },
+        CompareOp::Le => Test::Text {
+            lo: None,
+            hi: end(true),
+        },
+        CompareOp::Gt => Test::Text {
+            lo: end(false),
+            hi: None,
+        },
+        CompareOp::Ge => Test::Text {
+            lo: end(true),
+            hi: None,
+        },
     }
 }
 
@@ -193,7 +256,11 @@ pub fn test_in_list(of: Form, list: &[Value]) -> Option<Test> {
                 },
                 None => int_of(v).map(Some),
             });
-            let mut ints: Vec<i64> = ints.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+            let mut ints: Vec<i64> = ints
+                .collect::<Option<Vec<_>>>()?
+                .into_iter()
+                .flatten()
+                .collect();
             ints.sort_unstable();
             ints.dedup();
             Some(match ints[..] {
@@ -208,10 +275,19 @@ pub fn test_in_list(of: Form, list: &[Value]) -> Option<Test> {
                 (None, Some(n)) => Some(Some(n as f64).filter(|f| int_to_float(n, *f).is_eq())),
                 (None, None) => None,
             });
-            Some(Test::FloatIn(floats.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()))
+            Some(Test::FloatIn(
+                floats
+                    .collect::<Option<Vec<_>>>()?
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            ))
         }
         Form::Text => {
-            let mut texts = list.iter().map(|v| text_of(v).cloned()).collect::<Option<Vec<_>>>()?;
+            let mut texts = list
+                .iter()
+                .map(|v| text_of(v).cloned())
+                .collect::<Option<Vec<_>>>()?;
             texts.sort();
             texts.dedup();
             Some(Test::TextIn(texts))
@@ -222,8 +298,14 @@ pub fn test_in_list(of: Form, list: &[Value]) -> Option<Test> {
 
 /// `x in lo..hi` with constant ends as one test of `x`.
 pub fn test_in_range(of: Form, lo: &Value, hi: &Value) -> Option<Test> {
-    match (test_for(CompareOp::Ge, of, lo)?, test_for(CompareOp::Le, of, hi)?) {
-        (Test::Int { lo, hi: most }, Test::Int { lo: least, hi }) => Some(Test::Int { lo: lo.max(least), hi: hi.min(most) }),
+    match (
+        test_for(CompareOp::Ge, of, lo)?,
+        test_for(CompareOp::Le, of, hi)?,
+    ) {
+        (Test::Int { lo, hi: most }, Test::Int { lo: least, hi }) => Some(Test::Int {
+            lo: lo.max(least),
+            hi: hi.min(most),
+        }),
         (Test::Float { lo, .. }, Test::Float { hi, .. }) => Some(Test::Float { lo, hi }),
         (Test::Text { lo, .. }, Test::Text { hi, .. }) => Some(Test::Text { lo, hi }),
         _ => None,
@@ -256,8 +338,19 @@ impl Test {
     pub fn holds_text(&self, x: &str) -> bool {
         match self {
             Test::Text { lo, hi } => {
-                lo.as_ref().is_none_or(|lo| if lo.included { x >= &*lo.at } else { x > &*lo.at })
-                    && hi.as_ref().is_none_or(|hi| if hi.included { x <= &*hi.at } else { x < &*hi.at })
+                lo.as_ref().is_none_or(|lo| {
+                    if lo.included {
+                        x >= &*lo.at
+                    } else {
+                        x > &*lo.at
+                    }
+                }) && hi.as_ref().is_none_or(|hi| {
+                    if hi.included {
+                        x <= &*hi.at
+                    } else {
+                        x < &*hi.at
+                    }
+                })
             }
             Test::TextIn(list) => list.binary_search_by(|t| (**t).cmp(x)).is_ok(),
             Test::Contains(part) => x.contains(&**part),
@@ -280,8 +373,33 @@ mod tests {
     /// Every comparison of whole numbers and floats, in both directions, against exact reckoning.
     #[test]
     fn mixed_comparisons_are_exact() {
-        let ints = [i64::MIN, -9_007_199_254_740_993, -2, -1, 0, 1, 2, 9_007_199_254_740_993, i64::MAX - 1, i64::MAX];
-        let floats = [-1e300, -9.3e18, i64::MIN as f64, -1.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.5, 9_007_199_254_740_992.0, 9.3e18, 1e300];
+        let ints = [
+            i64::MIN,
+            -9_007_199_254_740_993,
+            -2,
+            -1,
+            0,
+            1,
+            2,
+            9_007_199_254_740_993,
+            i64::MAX - 1,
+            i64::MAX,
+        ];
+        let floats = [
+            -1e300,
+            -9.3e18,
+            i64::MIN as f64,
+            -1.5,
+            -1.0,
+            -0.0,
+            0.0,
+            0.5,
+            1.0,
+            2.5,
+            9_007_199_254_740_992.0,
+            9.3e18,
+            1e300,
+        ];
         for n in ints {
             for f in floats {
                 let order = int_to_float(n, f);
@@ -293,8 +411,16 @@ mod tests {
                         Gt => order.is_gt(),
                         Ge => order.is_ge(),
                     };
-                    assert_eq!(int_against_float(op, f).holds_int(n), want(order), "{n} {op:?} {f}");
-                    assert_eq!(float_against_int(op, n).holds_float(f), want(order.reverse()), "{f} {op:?} {n}");
+                    assert_eq!(
+                        int_against_float(op, f).holds_int(n),
+                        want(order),
+                        "{n} {op:?} {f}"
+                    );
+                    assert_eq!(
+                        float_against_int(op, n).holds_float(f),
+                        want(order.reverse()),
+                        "{f} {op:?} {n}"
+                    );
                 }
             }
         }
@@ -302,8 +428,16 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_and_exact() {
-        let list = [Value::Int(3), Value::Number(1.5), Value::Number(2.0), Value::Int(3)];
-        assert_eq!(test_in_list(Form::Int, &list), Some(Test::IntIn(vec![2, 3])));
+        let list = [
+            Value::Int(3),
+            Value::Number(1.5),
+            Value::Number(2.0),
+            Value::Int(3),
+        ];
+        assert_eq!(
+            test_in_list(Form::Int, &list),
+            Some(Test::IntIn(vec![2, 3]))
+        );
         assert_eq!(test_in_list(Form::Text, &list), None);
     }
 }

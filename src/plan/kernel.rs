@@ -1,8 +1,10 @@
-//! What operators and functions do to single values in their physical form. Everything that has no answer is `None`: missing.
+//! What operators and functions do to single values in their physical form. Everything that has no
+//! answer is `None`: missing.
 //!
-//! Overflow and division by zero have none. Money times or divided by a number is rounded to the nearest minor unit, half away from zero, from
-//! the product or quotient in 64-bit floats; money divided by an int exactly. A ratio becomes a number by way of its shortest decimal, so
-//! that 30% is 0.3 and ten times ¥99.90 by 30% is what a person reckons.
+//! Overflow and division by zero have none. Money times or divided by a number is rounded to the
+//! nearest minor unit, half away from zero, from the product or quotient in 64-bit floats; money
+//! divided by an int exactly. A ratio becomes a number by way of its shortest decimal, so that 30%
+//! is 0.3 and ten times ¥99.90 by 30% is what a person reckons.
 
 use std::cmp::Ordering;
 
@@ -111,7 +113,10 @@ pub fn pack(c: Calendar) -> i64 {
 }
 
 pub fn unpack(packed: i64) -> Calendar {
-    Calendar { months: (packed >> 32) as i32, days: packed as i32 }
+    Calendar {
+        months: (packed >> 32) as i32,
+        days: packed as i32,
+    }
 }
 
 /// The day of a whole number, when it is one.
@@ -124,7 +129,9 @@ impl IntFn {
         match self {
             IntFn::Neg => x.checked_neg(),
             IntFn::Abs => x.checked_abs(),
-            IntFn::RoundMoney => div_round(i128::from(x), 100).and_then(|units| units.checked_mul(100)),
+            IntFn::RoundMoney => {
+                div_round(i128::from(x), 100).and_then(|units| units.checked_mul(100))
+            }
             IntFn::DateOf => Some(i64::from(zone.date(Instant(x)).0)),
             IntFn::Year => Some(i64::from(date(x)?.year())),
             IntFn::Month => Some(i64::from(date(x)?.month())),
@@ -143,9 +150,13 @@ impl IntOp {
             IntOp::Mod => floor_mod(a, b),
             IntOp::DivRound => div_round(i128::from(a), i128::from(b)),
             IntOp::DatePlus => date(a)?.checked_add(unpack(b)).map(|d| i64::from(d.0)),
-            IntOp::DateMinus => date(a)?.checked_add(unpack(b).negated()).map(|d| i64::from(d.0)),
+            IntOp::DateMinus => date(a)?
+                .checked_add(unpack(b).negated())
+                .map(|d| i64::from(d.0)),
             IntOp::InstantPlus => zone.add_calendar(Instant(a), unpack(b)).map(|i| i.0),
-            IntOp::InstantMinus => zone.add_calendar(Instant(a), unpack(b).negated()).map(|i| i.0),
+            IntOp::InstantMinus => zone
+                .add_calendar(Instant(a), unpack(b).negated())
+                .map(|i| i.0),
             IntOp::Pick(pick) => Some(if pick.second(b.cmp(&a)) { b } else { a }),
         }
     }
@@ -171,7 +182,11 @@ impl FloatOp {
             FloatOp::Div => a / b,
             FloatOp::Mod => {
                 let rest = a % b;
-                if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+                if rest != 0.0 && (rest < 0.0) != (b < 0.0) {
+                    rest + b
+                } else {
+                    rest
+                }
             }
             FloatOp::Pick(pick) => {
                 if b.partial_cmp(&a).is_some_and(|order| pick.second(order)) {
@@ -210,7 +225,11 @@ fn floor_mod(a: i64, b: i64) -> Option<i64> {
         return None;
     }
     let rest = a.wrapping_rem(b);
-    Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
+    Some(if rest != 0 && (rest < 0) != (b < 0) {
+        rest + b
+    } else {
+        rest
+    })
 }
 
 /// Division to the nearest whole number, half away from zero.
@@ -220,7 +239,12 @@ pub fn div_round(a: i128, b: i128) -> Option<i64> {
     }
     let (whole, rest) = (a / b, a % b);
     let away = if (a < 0) == (b < 0) { 1 } else { -1 };
-    i64::try_from(if rest.unsigned_abs() * 2 >= b.unsigned_abs() { whole + away } else { whole }).ok()
+    i64::try_from(if rest.unsigned_abs() * 2 >= b.unsigned_abs() {
+        whole + away
+    } else {
+        whole
+    })
+    .ok()
 }
 
 /// A float as the nearest whole number, half away from zero.
@@ -271,7 +295,8 @@ pub fn mask(text: &str) -> String {
     }
 }
 
-/// Whether a day comes round between two days, both included; 29 February counts as the 28th in a common year.
+/// Whether a day comes round between two days, both included; 29 February counts as the 28th in a
+/// common year.
 pub fn comes_round(day: Date, from: Date, to: Date) -> bool {
     if from > to {
         return false;
@@ -291,7 +316,16 @@ mod tests {
 
     #[test]
     fn rounding_is_half_away_from_zero() {
-        for (a, b, want) in [(5, 2, 3), (-5, 2, -3), (5, -2, -3), (-5, -2, 3), (4, 3, 1), (-4, 3, -1), (0, 7, 0), (1, 3, 0)] {
+        for (a, b, want) in [
+            (5, 2, 3),
+            (-5, 2, -3),
+            (5, -2, -3),
+            (-5, -2, 3),
+            (4, 3, 1),
+            (-4, 3, -1),
+            (0, 7, 0),
+            (1, 3, 0),
+        ] {
             assert_eq!(div_round(a, b), Some(want), "{a} / {b}");
         }
         assert_eq!(div_round(i128::from(i64::MIN), -1), None);
@@ -305,7 +339,14 @@ mod tests {
 
     #[test]
     fn remainders_have_the_sign_of_the_divisor() {
-        for (a, b, want) in [(7, 3, 1), (-7, 3, 2), (7, -3, -2), (-7, -3, -1), (6, 3, 0), (i64::MIN, -1, 0)] {
+        for (a, b, want) in [
+            (7, 3, 1),
+            (-7, 3, 2),
+            (7, -3, -2),
+            (-7, -3, -1),
+            (6, 3, 0),
+            (i64::MIN, -1, 0),
+        ] {
             assert_eq!(floor_mod(a, b), Some(want), "{a} mod {b}");
         }
         assert_eq!(floor_mod(1, 0), None);
@@ -316,15 +357,32 @@ mod tests {
 
     #[test]
     fn ratios_become_the_number_that_people_write() {
-        for text in ["0", "1", "0.3", "0.1", "0.333333", "0.1234567", "0.00012", "0.0000001234", "0.99999994"] {
+        for text in [
+            "0",
+            "1",
+            "0.3",
+            "0.1",
+            "0.333333",
+            "0.1234567",
+            "0.00012",
+            "0.0000001234",
+            "0.99999994",
+        ] {
             let ratio: f32 = text.parse().unwrap();
-            assert_eq!(ratio_to_number(ratio), ratio.to_string().parse::<f64>().unwrap(), "{text}");
+            assert_eq!(
+                ratio_to_number(ratio),
+                ratio.to_string().parse::<f64>().unwrap(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn ints_and_floats_compare_exactly() {
-        assert_eq!(int_to_float(9_007_199_254_740_993, 9_007_199_254_740_992.0), Ordering::Greater);
+        assert_eq!(
+            int_to_float(9_007_199_254_740_993, 9_007_199_254_740_992.0),
+            Ordering::Greater
+        );
         assert_eq!(int_to_float(i64::MAX, 9.3e18), Ordering::Less);
         assert_eq!(int_to_float(i64::MAX, i64::MAX as f64), Ordering::Less);
         assert_eq!(int_to_float(i64::MIN, i64::MIN as f64), Ordering::Equal);
@@ -335,7 +393,17 @@ mod tests {
 
     #[test]
     fn calendar_time_packs() {
-        for c in [Calendar { months: -1, days: 30 }, Calendar { months: 12, days: -31 }, Calendar::days(i32::MIN)] {
+        for c in [
+            Calendar {
+                months: -1,
+                days: 30,
+            },
+            Calendar {
+                months: 12,
+                days: -31,
+            },
+            Calendar::days(i32::MIN),
+        ] {
             assert_eq!(unpack(pack(c)), c);
         }
     }
@@ -343,18 +411,47 @@ mod tests {
     #[test]
     fn days_come_round() {
         let d = |t: &str| t.parse::<Date>().unwrap();
-        assert!(comes_round(d("1990-01-02"), d("2026-12-30"), d("2027-01-05")));
-        assert!(!comes_round(d("1990-02-02"), d("2026-12-30"), d("2027-01-05")));
-        assert!(comes_round(d("2000-02-29"), d("2027-02-28"), d("2027-02-28")));
-        assert!(!comes_round(d("2000-02-29"), d("2028-02-28"), d("2028-02-28")));
+        assert!(comes_round(
+            d("1990-01-02"),
+            d("2026-12-30"),
+            d("2027-01-05")
+        ));
+        assert!(!comes_round(
+            d("1990-02-02"),
+            d("2026-12-30"),
+            d("2027-01-05")
+        ));
+        assert!(comes_round(
+            d("2000-02-29"),
+            d("2027-02-28"),
+            d("2027-02-28")
+        ));
+        assert!(!comes_round(
+            d("2000-02-29"),
+            d("2028-02-28"),
+            d("2028-02-28")
+        ));
         // A whole common year lacks no day.
-        assert!(comes_round(d("2000-02-29"), d("2026-03-01"), d("2027-03-01")));
-        assert!(!comes_round(d("1990-01-01"), d("2027-01-05"), d("2027-01-01")));
+        assert!(comes_round(
+            d("2000-02-29"),
+            d("2026-03-01"),
+            d("2027-03-01")
+        ));
+        assert!(!comes_round(
+            d("1990-01-01"),
+            d("2027-01-05"),
+            d("2027-01-01")
+        ));
     }
 
     #[test]
     fn masks_hide_the_middle() {
-        for (text, masked) in [("", ""), ("王", "*"), ("王二", "王*"), ("13812345678", "1*********8")] {
+        for (text, masked) in [
+            ("", ""),
+            ("王", "*"),
+            ("王二", "王*"),
+            ("13812345678", "1*********8"),
+        ] {
             assert_eq!(mask(text), masked);
         }
     }

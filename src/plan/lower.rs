@@ -1,22 +1,27 @@
-//! Typed expressions to plans: audiences, partitions and derived tags put in place, operators chosen by type.
+//! Typed expressions to plans: audiences, partitions and derived tags put in place, operators
+//! chosen by type.
 //!
-//! The checker has made sure that types fit; an expression that breaks its word ends in a [`Misfit`], never in a panic.
+//! The checker has made sure that types fit; an expression that breaks its word ends in a
+//! [`Misfit`], never in a panic.
 
 use std::collections::BTreeMap;
 
 use super::form::{Form, form, test_for, test_in_list, test_in_range};
 use super::kernel::{Binary, FloatFn, FloatOp, IntFn, IntOp, Pick, ScaleOp, Unary};
-use super::node::{Cond, CondId, Node, Order, Pattern, Plan, Query, Test, TextOp, Then, ValId, ValKind};
+use super::node::{
+    Cond, CondId, Node, Order, Pattern, Plan, Query, Test, TextOp, Then, ValId, ValKind,
+};
 use super::simplify::Builder;
 use crate::base::{AudienceId, PartitionId, TagId, Type, Value};
 use crate::diag::Span;
 use crate::program::expr::{
-    Aggregate, ArithOp, CompareOp, EventPattern, EventQuery, EventSource, Expr, ExprKind, Function, SetMode, Window,
+    Aggregate, ArithOp, CompareOp, EventPattern, EventQuery, EventSource, Expr, ExprKind, Function,
+    SetMode, Window,
 };
 use crate::program::typed::Program;
 
-/// Expressions nested deeper than this, audiences and derived tags counted as if they stood in place, are refused: no input decides how deep the
-/// stack gets.
+/// Expressions nested deeper than this, audiences and derived tags counted as if they stood in
+/// place, are refused: no input decides how deep the stack gets.
 pub const MAX_DEPTH: u32 = 1000;
 
 /// Why an expression cannot be lowered.
@@ -67,10 +72,18 @@ impl<'p> Lowering<'p> {
     /// # Errors
     /// As [`lower`].
     pub fn node(&mut self, e: &Expr) -> Result<Node, Misfit> {
-        if e.ty == Type::Bool { self.cond(e).map(Node::Cond) } else { self.val(e).map(Node::Val) }
+        if e.ty == Type::Bool {
+            self.cond(e).map(Node::Cond)
+        } else {
+            self.val(e).map(Node::Val)
+        }
     }
 
-    fn deeper<T>(&mut self, e: &Expr, inside: impl FnOnce(&mut Self) -> Result<T, Misfit>) -> Result<T, Misfit> {
+    fn deeper<T>(
+        &mut self,
+        e: &Expr,
+        inside: impl FnOnce(&mut Self) -> Result<T, Misfit>,
+    ) -> Result<T, Misfit> {
         if self.depth >= MAX_DEPTH {
             return Err(Misfit::TooDeep(e.span));
         }
@@ -92,7 +105,10 @@ impl<'p> Lowering<'p> {
             ExprKind::Everyone => Ok(self.builder.always(Some(true))),
             ExprKind::Audience(id) => self.audience(*id, e.span),
             ExprKind::List(id) => Ok(self.builder.push(Cond::List(*id))),
-            ExprKind::StepOutcome { step, outcome } => Ok(self.builder.push(Cond::StepOutcome { step: *step, outcome: *outcome })),
+            ExprKind::StepOutcome { step, outcome } => Ok(self.builder.push(Cond::StepOutcome {
+                step: *step,
+                outcome: *outcome,
+            })),
             ExprKind::Not(of) => {
                 let of = self.cond(of)?;
                 Ok(self.builder.not(of))
@@ -119,7 +135,9 @@ impl<'p> Lowering<'p> {
             ExprKind::Compare { op, left, right } => self.compare(*op, left, right, e.span),
             ExprKind::InRange { of, lo, hi } => self.in_range(of, lo, hi, e.span),
             ExprKind::InList { of, list } => self.in_list(of, list, e.span),
-            ExprKind::InWindow { of, window, yearly } => self.in_window(of, *window, *yearly, e.span),
+            ExprKind::InWindow { of, window, yearly } => {
+                self.in_window(of, *window, *yearly, e.span)
+            }
             ExprKind::SetContains { set, mode, items } => {
                 let of = self.val(set)?;
                 if form(&set.ty) != Form::Set {
@@ -127,7 +145,13 @@ impl<'p> Lowering<'p> {
                 }
                 let mut items = items.clone();
                 items.dedup();
-                Ok(self.builder.test(of, &Test::Set { all: *mode == SetMode::All, items }))
+                Ok(self.builder.test(
+                    of,
+                    &Test::Set {
+                        all: *mode == SetMode::All,
+                        items,
+                    },
+                ))
             }
             ExprKind::TextContains { of, what } => self.text(TextOp::Contains, of, what, e.span),
             ExprKind::StartsWith { of, what } => self.text(TextOp::StartsWith, of, what, e.span),
@@ -135,8 +159,13 @@ impl<'p> Lowering<'p> {
                 let (a, b) = (self.cond(a)?, self.cond(b)?);
                 Ok(self.builder.or_else(a, b))
             }
-            ExprKind::If { when, then, otherwise } => {
-                let (when, then, otherwise) = (self.cond(when)?, self.cond(then)?, self.cond(otherwise)?);
+            ExprKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
+                let (when, then, otherwise) =
+                    (self.cond(when)?, self.cond(then)?, self.cond(otherwise)?);
                 Ok(self.builder.if_cond(when, then, otherwise))
             }
             ExprKind::Event(query) if query.what == Aggregate::Did => {
@@ -148,10 +177,15 @@ impl<'p> Lowering<'p> {
                 Some(Node::Val(_)) => Err(Misfit::Shape(e.span)),
                 None => self.flag(e),
             },
-            ExprKind::TriggerField(_) | ExprKind::RowField(_) | ExprKind::LookupField { .. } | ExprKind::Event(_) => self.flag(e),
-            ExprKind::Const(_) | ExprKind::Partition(_) | ExprKind::Arith { .. } | ExprKind::Neg(_) | ExprKind::Call { .. } => {
-                Err(Misfit::Shape(e.span))
-            }
+            ExprKind::TriggerField(_)
+            | ExprKind::RowField(_)
+            | ExprKind::LookupField { .. }
+            | ExprKind::Event(_) => self.flag(e),
+            ExprKind::Const(_)
+            | ExprKind::Partition(_)
+            | ExprKind::Arith { .. }
+            | ExprKind::Neg(_)
+            | ExprKind::Call { .. } => Err(Misfit::Shape(e.span)),
         }
     }
 
@@ -166,7 +200,10 @@ impl<'p> Lowering<'p> {
             return Ok(*done);
         }
         let program = self.program;
-        let audience = program.audiences.get(id.index()).ok_or(Misfit::Shape(span))?;
+        let audience = program
+            .audiences
+            .get(id.index())
+            .ok_or(Misfit::Shape(span))?;
         let cond = self.cond(&audience.when)?;
         self.audiences.insert(id, cond);
         Ok(cond)
@@ -178,7 +215,15 @@ impl<'p> Lowering<'p> {
             return Ok(Some(*done));
         }
         let program = self.program;
-        let Some(of) = program.tags.get(id.index()).ok_or(Misfit::Shape(span))?.derived.as_ref() else { return Ok(None) };
+        let Some(of) = program
+            .tags
+            .get(id.index())
+            .ok_or(Misfit::Shape(span))?
+            .derived
+            .as_ref()
+        else {
+            return Ok(None);
+        };
         let node = match self.node(of)? {
             Node::Cond(of) => Node::Cond(self.builder.named(id, of)),
             Node::Val(v) if self.builder.constant(v).is_some() => Node::Val(v),
@@ -195,7 +240,13 @@ impl<'p> Lowering<'p> {
         })
     }
 
-    fn compare(&mut self, op: CompareOp, left: &Expr, right: &Expr, span: Span) -> Result<CondId, Misfit> {
+    fn compare(
+        &mut self,
+        op: CompareOp,
+        left: &Expr,
+        right: &Expr,
+        span: Span,
+    ) -> Result<CondId, Misfit> {
         let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
         let cond = match (self.compared(left)?, self.compared(right)?) {
             (Node::Cond(a), Node::Cond(b)) if equality => self.builder.same(a, b),
@@ -208,7 +259,9 @@ impl<'p> Lowering<'p> {
                     CompareOp::Ge => CompareOp::Le,
                 };
                 let of_constant = |this: &Self, op, of: ValId, constant: ValId| {
-                    this.builder.constant(constant).and_then(|c| test_for(op, form(&this.builder.val(of).ty), c))
+                    this.builder
+                        .constant(constant)
+                        .and_then(|c| test_for(op, form(&this.builder.val(of).ty), c))
                 };
                 if let Some(test) = of_constant(self, op, a, b) {
                     self.builder.test(a, &test)
@@ -216,7 +269,11 @@ impl<'p> Lowering<'p> {
                     self.builder.test(b, &test)
                 } else {
                     let forms = (form(&self.builder.val(a).ty), form(&self.builder.val(b).ty));
-                    let comparable = matches!(forms, (Form::Int | Form::Float, Form::Int | Form::Float) | (Form::Text, Form::Text));
+                    let comparable = matches!(
+                        forms,
+                        (Form::Int | Form::Float, Form::Int | Form::Float)
+                            | (Form::Text, Form::Text)
+                    );
                     if !comparable {
                         return Err(Misfit::Shape(span));
                     }
@@ -231,13 +288,20 @@ impl<'p> Lowering<'p> {
             }
             _ => return Err(Misfit::Shape(span)),
         };
-        Ok(if op == CompareOp::Ne { self.builder.not(cond) } else { cond })
+        Ok(if op == CompareOp::Ne {
+            self.builder.not(cond)
+        } else {
+            cond
+        })
     }
 
-    /// A side of a comparison. A mean of money or of elapsed time is shown in whole units but compared as it is: ¥20.004 is more than ¥20.
+    /// A side of a comparison. A mean of money or of elapsed time is shown in whole units but
+    /// compared as it is: ¥20.004 is more than ¥20.
     fn compared(&mut self, e: &Expr) -> Result<Node, Misfit> {
         match &e.kind {
-            ExprKind::Event(query) if query.what == Aggregate::Avg && matches!(e.ty, Type::Money | Type::Elapsed) => {
+            ExprKind::Event(query)
+                if query.what == Aggregate::Avg && matches!(e.ty, Type::Money | Type::Elapsed) =>
+            {
                 let query = ValKind::Event(Box::new(self.query(query, e.span)?));
                 Ok(Node::Val(self.builder.push_val(&Type::Number, query)))
             }
@@ -246,7 +310,9 @@ impl<'p> Lowering<'p> {
     }
 
     fn in_range(&mut self, of: &Expr, lo: &Expr, hi: &Expr, span: Span) -> Result<CondId, Misfit> {
-        let (Node::Val(of), Node::Val(lo), Node::Val(hi)) = (self.compared(of)?, self.compared(lo)?, self.compared(hi)?) else {
+        let (Node::Val(of), Node::Val(lo), Node::Val(hi)) =
+            (self.compared(of)?, self.compared(lo)?, self.compared(hi)?)
+        else {
             return Err(Misfit::Shape(span));
         };
         let form_of = form(&self.builder.val(of).ty);
@@ -265,21 +331,43 @@ impl<'p> Lowering<'p> {
             Node::Cond(of) => {
                 // Unknown stays unknown, even where both truths are listed.
                 let listed = |b| list.contains(&Value::Bool(b));
-                let (yes, no) = (self.builder.always(Some(listed(true))), self.builder.always(Some(listed(false))));
+                let (yes, no) = (
+                    self.builder.always(Some(listed(true))),
+                    self.builder.always(Some(listed(false))),
+                );
                 Ok(self.builder.if_cond(of, yes, no))
             }
             Node::Val(v) => {
-                let test = test_in_list(form(&self.builder.val(v).ty), list).ok_or(Misfit::Shape(span))?;
+                let test =
+                    test_in_list(form(&self.builder.val(v).ty), list).ok_or(Misfit::Shape(span))?;
                 Ok(self.builder.test(v, &test))
             }
         }
     }
 
-    fn in_window(&mut self, of: &Expr, window: Window, yearly: bool, span: Span) -> Result<CondId, Misfit> {
+    fn in_window(
+        &mut self,
+        of: &Expr,
+        window: Window,
+        yearly: bool,
+        span: Span,
+    ) -> Result<CondId, Misfit> {
         let value = self.val(of)?;
         match (&of.ty, yearly) {
-            (Type::Date, false) => Ok(self.builder.test(value, &Test::Window { window, instants: false })),
-            (Type::Instant, false) => Ok(self.builder.test(value, &Test::Window { window, instants: true })),
+            (Type::Date, false) => Ok(self.builder.test(
+                value,
+                &Test::Window {
+                    window,
+                    instants: false,
+                },
+            )),
+            (Type::Instant, false) => Ok(self.builder.test(
+                value,
+                &Test::Window {
+                    window,
+                    instants: true,
+                },
+            )),
             (Type::Date | Type::Instant, true) => {
                 let day = self.day(value);
                 Ok(self.builder.test(day, &Test::Yearly(window)))
@@ -300,7 +388,11 @@ impl<'p> Lowering<'p> {
             };
             return Ok(self.builder.test(value, &test));
         }
-        Ok(self.builder.push(Cond::Text { op, of: value, what: part }))
+        Ok(self.builder.push(Cond::Text {
+            op,
+            of: value,
+            what: part,
+        }))
     }
 
     // ---------------------------------------------------------------- values
@@ -314,9 +406,11 @@ impl<'p> Lowering<'p> {
             return Err(Misfit::Shape(e.span));
         }
         match &e.kind {
-            ExprKind::Const(_) | ExprKind::TriggerField(_) | ExprKind::RowField(_) | ExprKind::LookupField { .. } | ExprKind::Event(_) => {
-                self.leaf(e)
-            }
+            ExprKind::Const(_)
+            | ExprKind::TriggerField(_)
+            | ExprKind::RowField(_)
+            | ExprKind::LookupField { .. }
+            | ExprKind::Event(_) => self.leaf(e),
             ExprKind::Tag(id) => match self.derived(*id, e.span)? {
                 Some(Node::Val(v)) => Ok(v),
                 Some(Node::Cond(_)) => Err(Misfit::Shape(e.span)),
@@ -327,8 +421,13 @@ impl<'p> Lowering<'p> {
                 let (a, b) = (self.val(a)?, self.val(b)?);
                 Ok(self.builder.coalesce(&e.ty, a, b))
             }
-            ExprKind::If { when, then, otherwise } => {
-                let (when, then, otherwise) = (self.cond(when)?, self.val(then)?, self.val(otherwise)?);
+            ExprKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
+                let (when, then, otherwise) =
+                    (self.cond(when)?, self.val(then)?, self.val(otherwise)?);
                 Ok(self.builder.if_val(&e.ty, when, then, otherwise))
             }
             ExprKind::Neg(of) => {
@@ -338,7 +437,11 @@ impl<'p> Lowering<'p> {
                     Form::Float => Unary::Float(FloatFn::Neg),
                     _ => return Err(Misfit::Shape(e.span)),
                 };
-                let value = if of.ty == Type::Ratio { self.ratio_as_number(value) } else { value };
+                let value = if of.ty == Type::Ratio {
+                    self.ratio_as_number(value)
+                } else {
+                    value
+                };
                 Ok(self.builder.unary(&e.ty, op, value))
             }
             ExprKind::Arith { op, left, right } => {
@@ -373,9 +476,20 @@ impl<'p> Lowering<'p> {
             ExprKind::Tag(id) => ValKind::Tag(*id),
             ExprKind::TriggerField(field) => ValKind::TriggerField(*field),
             ExprKind::RowField(field) => ValKind::RowField(*field),
-            ExprKind::LookupField { lookup, keys, field } => {
-                let keys = keys.iter().map(|k| self.val(k)).collect::<Result<Vec<_>, _>>()?;
-                ValKind::Lookup { lookup: *lookup, keys, field: *field }
+            ExprKind::LookupField {
+                lookup,
+                keys,
+                field,
+            } => {
+                let keys = keys
+                    .iter()
+                    .map(|k| self.val(k))
+                    .collect::<Result<Vec<_>, _>>()?;
+                ValKind::Lookup {
+                    lookup: *lookup,
+                    keys,
+                    field: *field,
+                }
             }
             ExprKind::Event(query) => ValKind::Event(Box::new(self.query(query, e.span)?)),
             _ => return Err(Misfit::Shape(e.span)),
@@ -388,15 +502,29 @@ impl<'p> Lowering<'p> {
             return Ok(*done);
         }
         let program = self.program;
-        let partition = program.partitions.get(id.index()).ok_or(Misfit::Shape(span))?;
-        let arms = partition.arms.iter().map(|arm| self.cond(arm)).collect::<Result<Vec<_>, _>>()?;
-        let value = self.builder.push_val(&partition.ty, ValKind::Choice { arms, otherwise: partition.otherwise });
+        let partition = program
+            .partitions
+            .get(id.index())
+            .ok_or(Misfit::Shape(span))?;
+        let arms = partition
+            .arms
+            .iter()
+            .map(|arm| self.cond(arm))
+            .collect::<Result<Vec<_>, _>>()?;
+        let value = self.builder.push_val(
+            &partition.ty,
+            ValKind::Choice {
+                arms,
+                otherwise: partition.otherwise,
+            },
+        );
         self.partitions.insert(id, value);
         Ok(value)
     }
 
     fn ratio_as_number(&mut self, of: ValId) -> ValId {
-        self.builder.unary(&Type::Number, Unary::Float(FloatFn::RatioToNumber), of)
+        self.builder
+            .unary(&Type::Number, Unary::Float(FloatFn::RatioToNumber), of)
     }
 
     /// An int, number or ratio as a number.
@@ -412,12 +540,20 @@ impl<'p> Lowering<'p> {
     /// A date as it is, an instant as its day.
     fn day(&mut self, of: ValId) -> ValId {
         match self.builder.val(of).ty {
-            Type::Instant => self.builder.unary(&Type::Date, Unary::Int(IntFn::DateOf), of),
+            Type::Instant => self
+                .builder
+                .unary(&Type::Date, Unary::Int(IntFn::DateOf), of),
             _ => of,
         }
     }
 
-    fn arithmetic(&mut self, op: ArithOp, left: (ValId, &Type), right: (ValId, &Type), e: &Expr) -> Result<ValId, Misfit> {
+    fn arithmetic(
+        &mut self,
+        op: ArithOp,
+        left: (ValId, &Type),
+        right: (ValId, &Type),
+        e: &Expr,
+    ) -> Result<ValId, Misfit> {
         let ((a, a_ty), (b, b_ty)) = (left, right);
         let misfit = Err(Misfit::Shape(e.span));
         let int_op = match op {
@@ -429,7 +565,9 @@ impl<'p> Lowering<'p> {
         };
         let sum = matches!(op, ArithOp::Add | ArithOp::Sub);
         let binary = match (a_ty, b_ty, int_op) {
-            (Type::Int { .. }, Type::Int { .. }, Some(op)) if e.ty != Type::Number => Binary::Int(op),
+            (Type::Int { .. }, Type::Int { .. }, Some(op)) if e.ty != Type::Number => {
+                Binary::Int(op)
+            }
             (Type::Int { .. }, Type::Int { .. }, None) => Binary::Quotient,
             (Type::Money, Type::Money, Some(op)) if sum => Binary::Int(op),
             (Type::Money, Type::Money, None) => Binary::Quotient,
@@ -437,7 +575,11 @@ impl<'p> Lowering<'p> {
             (Type::Money, Type::Int { .. }, None) => Binary::Int(IntOp::DivRound),
             (Type::Money, Type::Number | Type::Ratio, Some(IntOp::Mul) | None) => {
                 let by = self.number(b, e.span)?;
-                let op = if op == ArithOp::Mul { ScaleOp::Times } else { ScaleOp::Over };
+                let op = if op == ArithOp::Mul {
+                    ScaleOp::Times
+                } else {
+                    ScaleOp::Over
+                };
                 return Ok(self.builder.binary(&e.ty, Binary::Scale(op), a, by));
             }
             (Type::Date, Type::Calendar, Some(IntOp::Add)) => Binary::Int(IntOp::DatePlus),
@@ -464,8 +606,14 @@ impl<'p> Lowering<'p> {
 
     fn call(&mut self, function: Function, args: &[Expr], e: &Expr) -> Result<ValId, Misfit> {
         let misfit = || Misfit::Shape(e.span);
-        let vals = args.iter().map(|a| self.val(a)).collect::<Result<Vec<_>, _>>()?;
-        let (first, ty) = (*vals.first().ok_or(misfit())?, args.first().map(|a| &a.ty).ok_or(misfit())?);
+        let vals = args
+            .iter()
+            .map(|a| self.val(a))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (first, ty) = (
+            *vals.first().ok_or(misfit())?,
+            args.first().map(|a| &a.ty).ok_or(misfit())?,
+        );
         let of = form(ty);
         let day_part = |this: &mut Self, part| {
             if !matches!(ty, Type::Date | Type::Instant) {
@@ -485,10 +633,15 @@ impl<'p> Lowering<'p> {
             (Function::Days, Form::Int) => {
                 let (from, to) = (self.day(first), *vals.get(1).ok_or(misfit())?);
                 let to = self.day(to);
-                if [from, to].iter().any(|v| self.builder.val(*v).ty != Type::Date) {
+                if [from, to]
+                    .iter()
+                    .any(|v| self.builder.val(*v).ty != Type::Date)
+                {
                     return Err(misfit());
                 }
-                return Ok(self.builder.binary(&e.ty, Binary::Int(IntOp::Sub), to, from));
+                return Ok(self
+                    .builder
+                    .binary(&e.ty, Binary::Int(IntOp::Sub), to, from));
             }
             (Function::Year, _) => return day_part(self, IntFn::Year),
             (Function::Month, _) => return day_part(self, IntFn::Month),
@@ -503,7 +656,9 @@ impl<'p> Lowering<'p> {
             (Function::Round, Form::Int) if *ty == Type::Money => Unary::Int(IntFn::RoundMoney),
             (Function::Round, Form::Float) => {
                 let number = self.number(first, e.span)?;
-                return Ok(self.builder.unary(&e.ty, Unary::Float(FloatFn::Round), number));
+                return Ok(self
+                    .builder
+                    .unary(&e.ty, Unary::Float(FloatFn::Round), number));
             }
             (Function::Number, _) => return self.number(first, e.span),
             (Function::Text, _) if matches!(ty, Type::Enum(_)) => Unary::MemberName,
@@ -524,7 +679,11 @@ impl<'p> Lowering<'p> {
         };
         let mut best: Option<ValId> = None;
         for value in vals {
-            let value = if e.ty == Type::Number { self.number(*value, e.span)? } else { *value };
+            let value = if e.ty == Type::Number {
+                self.number(*value, e.span)?
+            } else {
+                *value
+            };
             if form(&self.builder.val(value).ty) != of {
                 return Err(Misfit::Shape(e.span));
             }
@@ -541,11 +700,19 @@ impl<'p> Lowering<'p> {
     fn query(&mut self, query: &EventQuery, span: Span) -> Result<Query, Misfit> {
         let pattern = self.pattern(&query.pattern)?;
         let field = match query.field {
-            Some(position) => Some((position, self.field_type(query.pattern.source, position).ok_or(Misfit::Shape(span))?)),
+            Some(position) => Some((
+                position,
+                self.field_type(query.pattern.source, position)
+                    .ok_or(Misfit::Shape(span))?,
+            )),
             None => None,
         };
         let then = match &query.then {
-            Some(then) => Some(Then { no: then.no, next: self.pattern(&then.next)?, within: then.within }),
+            Some(then) => Some(Then {
+                no: then.no,
+                next: self.pattern(&then.next)?,
+                within: then.within,
+            }),
             None => None,
         };
         let needs_field = match query.what {
@@ -558,20 +725,40 @@ impl<'p> Lowering<'p> {
             | Aggregate::Latest
             | Aggregate::Distinct => true,
         };
-        if needs_field != field.is_some() || (then.is_some() && !matches!(query.what, Aggregate::Did | Aggregate::Count)) {
+        if needs_field != field.is_some()
+            || (then.is_some() && !matches!(query.what, Aggregate::Did | Aggregate::Count))
+        {
             return Err(Misfit::Shape(span));
         }
-        Ok(Query { what: query.what, pattern, field, then, window: query.window })
+        Ok(Query {
+            what: query.what,
+            pattern,
+            field,
+            then,
+            window: query.window,
+        })
     }
 
     fn pattern(&mut self, pattern: &EventPattern) -> Result<Pattern, Misfit> {
         let filter = pattern.filter.as_ref().map(|f| self.cond(f)).transpose()?;
-        Ok(Pattern { source: pattern.source, filter })
+        Ok(Pattern {
+            source: pattern.source,
+            filter,
+        })
     }
 
     fn field_type(&self, source: EventSource, field: u16) -> Option<Type> {
         match source {
-            EventSource::Declared(id) => Some(self.program.schema.events.get(id.index())?.fields.get(usize::from(field))?.ty.clone()),
+            EventSource::Declared(id) => Some(
+                self.program
+                    .schema
+                    .events
+                    .get(id.index())?
+                    .fields
+                    .get(usize::from(field))?
+                    .ty
+                    .clone(),
+            ),
             EventSource::Own(_) => Some(Type::TEXT),
         }
     }

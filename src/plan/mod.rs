@@ -1,8 +1,10 @@
-//! A typed expression as a plan: column tests and event queries under Kleene's operators, with audiences, partitions and derived tags put in place
-//! and shared, constants folded, cheap parts first.
+//! A typed expression as a plan: column tests and event queries under Kleene's operators, with
+//! audiences, partitions and derived tags put in place and shared, constants folded, cheap parts
+//! first.
 //!
-//! A plan depends on the program alone, not on a store or a clock, so one plan serves every executor. [`node`] is what plans are made of,
-//! [`kernel`] what operators do, [`form`] how types lie in columns, [`lower`](mod@lower) the way from the typed program, [`simplify`] the rules.
+//! A plan depends on the program alone, not on a store or a clock, so one plan serves every
+//! executor. [`node`] is what plans are made of, [`kernel`] what operators do, [`form`] how types
+//! lie in columns, [`lower`](mod@lower) the way from the typed program, [`simplify`] the rules.
 
 pub mod form;
 pub mod kernel;

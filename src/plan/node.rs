@@ -1,7 +1,9 @@
-//! What a plan is made of: conditions and values in two tables, each node once however often it is used.
+//! What a plan is made of: conditions and values in two tables, each node once however often it is
+//! used.
 //!
-//! Values have one of few physical forms, whatever their type: whole numbers (`int`, `money`, elapsed and calendar time, dates, times, instants,
-//! enum codes), floats (`number`, `distance`, `ratio`), texts, places, sets. Constants stand in that form, so that a loop over a column
+//! Values have one of few physical forms, whatever their type: whole numbers (`int`, `money`,
+//! elapsed and calendar time, dates, times, instants, enum codes), floats (`number`, `distance`,
+//! `ratio`), texts, places, sets. Constants stand in that form, so that a loop over a column
 //! compares without converting. Bool values are conditions.
 
 use std::sync::Arc;
@@ -191,7 +193,8 @@ pub enum ValKind {
         keys: Vec<ValId>,
         field: u16,
     },
-    /// The number of the first condition that is true; missing when one before it is unknown. `otherwise`: one number more, when all are false.
+    /// The number of the first condition that is true; missing when one before it is unknown.
+    /// `otherwise`: one number more, when all are false.
     Choice {
         arms: Vec<CondId>,
         otherwise: bool,
@@ -251,11 +254,20 @@ impl Cond {
         match self {
             Cond::Always(_) | Cond::List(_) | Cond::StepOutcome { .. } | Cond::Did(_) => Vec::new(),
             Cond::Flag(v) | Cond::IsKnown(v) | Cond::Test { of: v, .. } => vec![Node::Val(*v)],
-            Cond::Not(c) | Cond::IsTrue(c) | Cond::IsDecided(c) | Cond::Named(_, c) => vec![Node::Cond(*c)],
+            Cond::Not(c) | Cond::IsTrue(c) | Cond::IsDecided(c) | Cond::Named(_, c) => {
+                vec![Node::Cond(*c)]
+            }
             Cond::All(list) | Cond::Any(list) => list.iter().map(|c| Node::Cond(*c)).collect(),
             Cond::Same(a, b) | Cond::OrElse(a, b) => vec![Node::Cond(*a), Node::Cond(*b)],
-            Cond::If { when, then, otherwise } => vec![Node::Cond(*when), Node::Cond(*then), Node::Cond(*otherwise)],
-            Cond::Compare { left: a, right: b, .. } | Cond::Text { of: a, what: b, .. } => vec![Node::Val(*a), Node::Val(*b)],
+            Cond::If {
+                when,
+                then,
+                otherwise,
+            } => vec![Node::Cond(*when), Node::Cond(*then), Node::Cond(*otherwise)],
+            Cond::Compare {
+                left: a, right: b, ..
+            }
+            | Cond::Text { of: a, what: b, .. } => vec![Node::Val(*a), Node::Val(*b)],
             Cond::Between { of, lo, hi } => vec![Node::Val(*of), Node::Val(*lo), Node::Val(*hi)],
         }
     }
@@ -280,8 +292,14 @@ impl ValKind {
             | ValKind::Event(_) => Vec::new(),
             ValKind::Lookup { keys, .. } => keys.iter().map(|v| Node::Val(*v)).collect(),
             ValKind::Choice { arms, .. } => arms.iter().map(|c| Node::Cond(*c)).collect(),
-            ValKind::Coalesce(a, b) | ValKind::Binary(_, a, b) => vec![Node::Val(*a), Node::Val(*b)],
-            ValKind::If { when, then, otherwise } => vec![Node::Cond(*when), Node::Val(*then), Node::Val(*otherwise)],
+            ValKind::Coalesce(a, b) | ValKind::Binary(_, a, b) => {
+                vec![Node::Val(*a), Node::Val(*b)]
+            }
+            ValKind::If {
+                when,
+                then,
+                otherwise,
+            } => vec![Node::Cond(*when), Node::Val(*then), Node::Val(*otherwise)],
             ValKind::Unary(_, v) | ValKind::Named(_, v) => vec![Node::Val(*v)],
         }
     }

@@ -3,7 +3,8 @@
 use crate::base::value::Shown;
 use crate::base::{Type, Value, Zone};
 use crate::program::expr::{
-    Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, Function, OWN_FIELDS, SetMode, Window,
+    Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, Function, OWN_FIELDS,
+    SetMode, Window,
 };
 use crate::program::typed::Program;
 
@@ -21,20 +22,46 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
     let s = |e: &Expr| show(program, e, row);
     match &expr.kind {
         K::Const(value) => constant(value, &expr.ty, program.policy.zone),
-        K::Tag(id) => program.schema.tags.get(id.index()).map_or_else(String::new, |t| t.name.clone()),
-        K::Partition(id) => program.partitions.get(id.index()).map_or_else(String::new, |p| p.declared.name.clone()),
+        K::Tag(id) => program
+            .schema
+            .tags
+            .get(id.index())
+            .map_or_else(String::new, |t| t.name.clone()),
+        K::Partition(id) => program
+            .partitions
+            .get(id.index())
+            .map_or_else(String::new, |p| p.declared.name.clone()),
         // Which event the trigger is, the expression does not know.
         K::TriggerField(i) => format!("event.{}", i + 1),
         K::RowField(i) => row.map_or_else(String::new, |row| row_field(program, row, *i)),
-        K::LookupField { lookup, keys, field } => {
-            let Some(lookup) = program.lookups.get(lookup.index()) else { return String::new() };
-            let field = lookup.fields.get(usize::from(*field)).map_or("?", |f| f.name.as_str());
-            format!("{}({}).{field}", lookup.declared.name, keys.iter().map(s).collect::<Vec<_>>().join(", "))
+        K::LookupField {
+            lookup,
+            keys,
+            field,
+        } => {
+            let Some(lookup) = program.lookups.get(lookup.index()) else {
+                return String::new();
+            };
+            let field = lookup
+                .fields
+                .get(usize::from(*field))
+                .map_or("?", |f| f.name.as_str());
+            format!(
+                "{}({}).{field}",
+                lookup.declared.name,
+                keys.iter().map(s).collect::<Vec<_>>().join(", ")
+            )
         }
         K::StepOutcome { step, outcome } => format!("{outcome:?} of step {step}").to_lowercase(),
         K::Everyone => "everyone".into(),
-        K::Audience(id) => program.audiences.get(id.index()).map_or_else(String::new, |a| a.declared.name.clone()),
-        K::List(id) => program.lists.get(id.index()).map_or_else(String::new, |l| l.declared.name.clone()),
+        K::Audience(id) => program
+            .audiences
+            .get(id.index())
+            .map_or_else(String::new, |a| a.declared.name.clone()),
+        K::List(id) => program
+            .lists
+            .get(id.index())
+            .map_or_else(String::new, |l| l.declared.name.clone()),
         K::Not(a) => format!("not ({})", s(a)),
         K::And(a, b) => format!("({}) and ({})", s(a), s(b)),
         K::Or(a, b) => format!("({}) or ({})", s(a), s(b)),
@@ -42,16 +69,29 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
         K::Compare { op, left, right } => format!("{} {} {}", s(left), compare(*op), s(right)),
         K::InRange { of, lo, hi } => format!("{} in {}..{}", s(of), s(lo), s(hi)),
         K::InList { of, list } => {
-            let items = list.iter().map(|value| constant(value, &of.ty, program.policy.zone));
+            let items = list
+                .iter()
+                .map(|value| constant(value, &of.ty, program.policy.zone));
             format!("{} in [{}]", s(of), items.collect::<Vec<_>>().join(", "))
         }
         K::InWindow { of, window, yearly } => {
-            let of = if *yearly { format!("yearly({})", s(of)) } else { s(of) };
+            let of = if *yearly {
+                format!("yearly({})", s(of))
+            } else {
+                s(of)
+            };
             format!("{of} in {}", window_text(*window))
         }
         K::SetContains { set, mode, items } => {
-            let element = if let Type::Set(of) = &set.ty { of.as_ref() } else { &set.ty };
-            let items: Vec<String> = items.iter().map(|value| constant(value, element, program.policy.zone)).collect();
+            let element = if let Type::Set(of) = &set.ty {
+                of.as_ref()
+            } else {
+                &set.ty
+            };
+            let items: Vec<String> = items
+                .iter()
+                .map(|value| constant(value, element, program.policy.zone))
+                .collect();
             match mode {
                 SetMode::One => format!("{} contains {}", s(set), items.join(", ")),
                 SetMode::Any => format!("{} contains any [{}]", s(set), items.join(", ")),
@@ -74,11 +114,22 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
             format!("({} {op} {})", s(left), s(right))
         }
         K::Neg(a) => format!("-{}", s(a)),
-        K::If { when, then, otherwise } => format!("if({}, {}, {})", s(when), s(then), s(otherwise)),
+        K::If {
+            when,
+            then,
+            otherwise,
+        } => format!("if({}, {}, {})", s(when), s(then), s(otherwise)),
         // Conversions that nobody wrote.
-        K::Call { function: Function::Number | Function::Text, args } => args.iter().map(s).collect(),
+        K::Call {
+            function: Function::Number | Function::Text,
+            args,
+        } => args.iter().map(s).collect(),
         K::Call { function, args } => {
-            format!("{}({})", format!("{function:?}").to_lowercase(), args.iter().map(s).collect::<Vec<_>>().join(", "))
+            format!(
+                "{}({})",
+                format!("{function:?}").to_lowercase(),
+                args.iter().map(s).collect::<Vec<_>>().join(", ")
+            )
         }
         K::Event(query) => {
             let mut text = pattern(program, &query.pattern, query.field);
@@ -92,7 +143,11 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
             }
             match query.what {
                 Aggregate::Since => format!("since({text})"),
-                what => format!("{}({text}, {})", format!("{what:?}").to_lowercase(), window_text(query.window)),
+                what => format!(
+                    "{}({text}, {})",
+                    format!("{what:?}").to_lowercase(),
+                    window_text(query.window)
+                ),
             }
         }
     }
@@ -115,7 +170,9 @@ pub fn row_field(program: &Program, source: EventSource, field: u16) -> String {
     match source {
         EventSource::Declared(id) => {
             let event = program.schema.events.get(id.index());
-            event.and_then(|e| e.fields.get(at)).map_or_else(String::new, |f| f.name.clone())
+            event
+                .and_then(|e| e.fields.get(at))
+                .map_or_else(String::new, |f| f.name.clone())
         }
         EventSource::Own(_) => OWN_FIELDS.get(at).copied().unwrap_or_default().to_string(),
     }
@@ -123,14 +180,21 @@ pub fn row_field(program: &Program, source: EventSource, field: u16) -> String {
 
 fn pattern(program: &Program, pattern: &EventPattern, field: Option<u16>) -> String {
     let mut text = match pattern.source {
-        EventSource::Declared(id) => program.schema.events.get(id.index()).map_or_else(String::new, |e| e.name.clone()),
+        EventSource::Declared(id) => program
+            .schema
+            .events
+            .get(id.index())
+            .map_or_else(String::new, |e| e.name.clone()),
         EventSource::Own(own) => own.name().to_string(),
     };
     if let Some(field) = field {
         text.push_str(&format!(".{}", row_field(program, pattern.source, field)));
     }
     if let Some(filter) = &pattern.filter {
-        text.push_str(&format!(" where {}", show(program, filter, Some(pattern.source))));
+        text.push_str(&format!(
+            " where {}",
+            show(program, filter, Some(pattern.source))
+        ));
     }
     text
 }

@@ -1,7 +1,9 @@
-//! Building a plan: nodes with the same content become one, constants are folded, cheap parts come first, and a test of a computed value
-//! becomes a condition over tests of what it is computed from, so that column loops get at it.
+//! Building a plan: nodes with the same content become one, constants are folded, cheap parts come
+//! first, and a test of a computed value becomes a condition over tests of what it is computed
+//! from, so that column loops get at it.
 //!
-//! Every rule holds in three values; rules that would make unknown true or false are left out (`x or not x` is not always true).
+//! Every rule holds in three values; rules that would make unknown true or false are left out (`x
+//! or not x` is not always true).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +24,8 @@ pub struct Builder {
     /// By content.
     known_conds: BTreeMap<String, CondId>,
     known_vals: BTreeMap<String, ValId>,
-    /// What has been rewritten before, so that shared parts are not rewritten once for each of their users.
+    /// What has been rewritten before, so that shared parts are not rewritten once for each of
+    /// their users.
     tested: BTreeMap<(ValId, String), CondId>,
     presence: BTreeMap<ValId, CondId>,
     zone: Zone,
@@ -45,7 +48,13 @@ impl Builder {
     }
 
     pub fn finish(self, root: Node) -> Plan {
-        Plan { conds: self.conds, vals: self.vals, order: self.order, root, zone: self.zone }
+        Plan {
+            conds: self.conds,
+            vals: self.vals,
+            order: self.order,
+            root,
+            zone: self.zone,
+        }
     }
 
     pub fn val(&self, id: ValId) -> &Val {
@@ -78,13 +87,17 @@ impl Builder {
         }
         let id = ValId(self.vals.len() as u32);
         self.val_costs.push(self.val_cost(ty, &kind));
-        self.vals.push(Val { ty: ty.clone(), kind });
+        self.vals.push(Val {
+            ty: ty.clone(),
+            kind,
+        });
         self.order.push(Node::Val(id));
         self.known_vals.insert(key, id);
         id
     }
 
-    // ---------------------------------------------------------------- costs, in units of one comparison of a number
+    // ---------------------------------------------------------------- costs, in units of one
+    // comparison of a number
 
     fn sum(&self, own: u32, parts: &[Node]) -> u32 {
         parts.iter().fold(own, |sum, part| {
@@ -99,9 +112,20 @@ impl Builder {
         let own = match cond {
             Cond::Always(_) => 0,
             Cond::Did(query) => query_cost(query.pattern.source, query.then.is_some()),
-            Cond::Test { test: Test::Contains(_), .. } => 20,
+            Cond::Test {
+                test: Test::Contains(_),
+                ..
+            } => 20,
             Cond::Text { .. } => 20,
-            Cond::Test { test: Test::Text { .. } | Test::TextIn(_) | Test::StartsWith(_) | Test::Set { .. } | Test::Yearly(_), .. } => 4,
+            Cond::Test {
+                test:
+                    Test::Text { .. }
+                    | Test::TextIn(_)
+                    | Test::StartsWith(_)
+                    | Test::Set { .. }
+                    | Test::Yearly(_),
+                ..
+            } => 4,
             _ => 1,
         };
         self.sum(own, &cond.parts())
@@ -117,7 +141,10 @@ impl Builder {
             ValKind::Lookup { .. } => 40,
             ValKind::Unary(..) | ValKind::Binary(..) => 8,
             ValKind::Event(query) => query_cost(query.pattern.source, query.then.is_some()),
-            ValKind::Choice { .. } | ValKind::Coalesce(..) | ValKind::If { .. } | ValKind::Named(..) => 4,
+            ValKind::Choice { .. }
+            | ValKind::Coalesce(..)
+            | ValKind::If { .. }
+            | ValKind::Named(..) => 4,
         };
         self.sum(own, &kind.parts())
     }
@@ -172,7 +199,9 @@ impl Builder {
             match (self.cond(part), all) {
                 (Cond::Always(Some(b)), _) if *b == all => {}
                 (Cond::Always(Some(_)), _) => return part,
-                (Cond::All(inner), true) | (Cond::Any(inner), false) => flat.extend(inner.iter().copied()),
+                (Cond::All(inner), true) | (Cond::Any(inner), false) => {
+                    flat.extend(inner.iter().copied())
+                }
                 _ => flat.push(part),
             }
         }
@@ -181,7 +210,11 @@ impl Builder {
         match flat[..] {
             [] => self.always(Some(all)),
             [only] => only,
-            _ => self.push(if all { Cond::All(flat) } else { Cond::Any(flat) }),
+            _ => self.push(if all {
+                Cond::All(flat)
+            } else {
+                Cond::Any(flat)
+            }),
         }
     }
 
@@ -232,18 +265,30 @@ impl Builder {
     }
 
     pub fn if_cond(&mut self, when: CondId, then: CondId, otherwise: CondId) -> CondId {
-        match (self.decided(when), self.decided(then), self.decided(otherwise)) {
+        match (
+            self.decided(when),
+            self.decided(then),
+            self.decided(otherwise),
+        ) {
             (Some(None), _, _) => when,
             (Some(Some(true)), _, _) => then,
             (Some(Some(false)), _, _) => otherwise,
             (None, Some(Some(true)), Some(Some(false))) => when,
             (None, Some(Some(false)), Some(Some(true))) => self.not(when),
-            (None, _, _) => self.push(Cond::If { when, then, otherwise }),
+            (None, _, _) => self.push(Cond::If {
+                when,
+                then,
+                otherwise,
+            }),
         }
     }
 
     pub fn named(&mut self, tag: TagId, of: CondId) -> CondId {
-        if self.two_valued(of) { of } else { self.push(Cond::Named(tag, of)) }
+        if self.two_valued(of) {
+            of
+        } else {
+            self.push(Cond::Named(tag, of))
+        }
     }
 
     // ---------------------------------------------------------------- tests of values
@@ -264,13 +309,20 @@ impl Builder {
             ValKind::Missing => self.always(None),
             ValKind::Const(value) if !test.is_window() => match holds(test, &value) {
                 Some(truth) => self.always(Some(truth)),
-                None => self.push(Cond::Test { of, test: test.clone() }),
+                None => self.push(Cond::Test {
+                    of,
+                    test: test.clone(),
+                }),
             },
             ValKind::Coalesce(a, b) => {
                 let (a, b) = (self.test(a, test), self.test(b, test));
                 self.or_else(a, b)
             }
-            ValKind::If { when, then, otherwise } => {
+            ValKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let (then, otherwise) = (self.test(then, test), self.test(otherwise, test));
                 self.if_cond(when, then, otherwise)
             }
@@ -279,20 +331,39 @@ impl Builder {
                 self.first_true(&arms, |i| test.holds_int(i as i64), last)
             }
             ValKind::Unary(Unary::MemberName, code) => {
-                let Type::Enum(members) = self.val(code).ty.clone() else { return self.push(Cond::Test { of, test: test.clone() }) };
-                let codes = members.members.iter().zip(0..).filter(|(m, _)| test.holds_text(m)).map(|(_, code)| code).collect();
+                let Type::Enum(members) = self.val(code).ty.clone() else {
+                    return self.push(Cond::Test {
+                        of,
+                        test: test.clone(),
+                    });
+                };
+                let codes = members
+                    .members
+                    .iter()
+                    .zip(0..)
+                    .filter(|(m, _)| test.holds_text(m))
+                    .map(|(_, code)| code)
+                    .collect();
                 self.test(code, &Test::IntIn(codes))
             }
             ValKind::Named(tag, inner) => {
                 let inner = self.test(inner, test);
                 self.named(tag, inner)
             }
-            _ => self.push(Cond::Test { of, test: test.clone() }),
+            _ => self.push(Cond::Test {
+                of,
+                test: test.clone(),
+            }),
         }
     }
 
     /// What `truth` says of the first arm that is true; unknown when one before it is.
-    fn first_true(&mut self, arms: &[CondId], truth: impl Fn(usize) -> bool, last: Option<bool>) -> CondId {
+    fn first_true(
+        &mut self,
+        arms: &[CondId],
+        truth: impl Fn(usize) -> bool,
+        last: Option<bool>,
+    ) -> CondId {
         let mut rest = self.always(last);
         for (i, arm) in arms.iter().enumerate().rev() {
             let here = self.always(Some(truth(i)));
@@ -314,7 +385,11 @@ impl Builder {
                 let parts = [self.is_known(a), self.is_known(b)];
                 self.any(parts)
             }
-            ValKind::If { when, then, otherwise } => {
+            ValKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
                 let (then, otherwise) = (self.is_known(then), self.is_known(otherwise));
                 let inside = self.if_cond(when, then, otherwise);
                 self.is_true(inside)
@@ -333,7 +408,11 @@ impl Builder {
         if self.is_missing(left) || self.is_missing(right) {
             return self.always(None);
         }
-        let (left, right) = if op == Order::Eq && right < left { (right, left) } else { (left, right) };
+        let (left, right) = if op == Order::Eq && right < left {
+            (right, left)
+        } else {
+            (left, right)
+        };
         self.push(Cond::Compare { op, left, right })
     }
 
@@ -375,7 +454,14 @@ impl Builder {
             Some(None) => self.value(ty, None),
             Some(Some(true)) => then,
             Some(Some(false)) => otherwise,
-            None => self.push_val(ty, ValKind::If { when, then, otherwise }),
+            None => self.push_val(
+                ty,
+                ValKind::If {
+                    when,
+                    then,
+                    otherwise,
+                },
+            ),
         }
     }
 
@@ -440,7 +526,10 @@ fn fold_unary(op: Unary, value: &Value, from: &Type, ty: &Type, zone: Zone) -> O
         Unary::Float(f) => value_of_float(ty, f.apply(float_of(value)?)),
         Unary::IntToFloat => value_of_float(ty, int_of(value)? as f64),
         Unary::MemberName => match (from, value) {
-            (Type::Enum(members), Value::Enum(code)) => members.members.get(usize::from(*code)).map(|m| Value::text(m)),
+            (Type::Enum(members), Value::Enum(code)) => members
+                .members
+                .get(usize::from(*code))
+                .map(|m| Value::text(m)),
             _ => None,
         },
         Unary::Lower => Some(Value::text(&text_of(value)?.to_lowercase())),
@@ -462,7 +551,11 @@ fn fold_binary(op: Binary, a: &Value, b: &Value, ty: &Type, zone: Zone) -> Optio
         },
         Binary::Text(pick) => {
             let (x, y) = (text_of(a)?, text_of(b)?);
-            Some(if pick.second(y.cmp(x)) { b.clone() } else { a.clone() })
+            Some(if pick.second(y.cmp(x)) {
+                b.clone()
+            } else {
+                a.clone()
+            })
         }
     }
 }

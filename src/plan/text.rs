@@ -1,4 +1,5 @@
-//! A plan as text: what is asked of a user and in which order, with costs. Parts that are used more than once stand once, under a number.
+//! A plan as text: what is asked of a user and in which order, with costs. Parts that are used more
+//! than once stand once, under a number.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,8 +34,14 @@ struct Text<'a> {
 
 impl<'a> Text<'a> {
     fn of(program: &'a Program, plan: &'a Plan) -> String {
-        let mut text =
-            Text { program, plan, shared: BTreeMap::new(), told: BTreeSet::new(), mentioned: RefCell::default(), out: String::new() };
+        let mut text = Text {
+            program,
+            plan,
+            shared: BTreeMap::new(),
+            told: BTreeSet::new(),
+            mentioned: RefCell::default(),
+            out: String::new(),
+        };
         text.count_uses();
         match plan.root {
             Node::Cond(id) => text.line(id, None, 0),
@@ -44,7 +51,12 @@ impl<'a> Text<'a> {
             }
         }
         loop {
-            let next = text.mentioned.borrow().difference(&text.told).next().copied();
+            let next = text
+                .mentioned
+                .borrow()
+                .difference(&text.told)
+                .next()
+                .copied();
             match next {
                 Some(id) => text.line(id, None, 0),
                 None => return text.out,
@@ -67,15 +79,28 @@ impl<'a> Text<'a> {
                 });
             }
         }
-        let composite = |id: &CondId| matches!(self.plan.cond(*id), Cond::All(_) | Cond::Any(_) | Cond::If { .. } | Cond::OrElse(..));
-        let shared: Vec<CondId> = uses.into_iter().filter(|(id, n)| *n > 1 && composite(id)).map(|(id, _)| id).collect();
+        let composite = |id: &CondId| {
+            matches!(
+                self.plan.cond(*id),
+                Cond::All(_) | Cond::Any(_) | Cond::If { .. } | Cond::OrElse(..)
+            )
+        };
+        let shared: Vec<CondId> = uses
+            .into_iter()
+            .filter(|(id, n)| *n > 1 && composite(id))
+            .map(|(id, _)| id)
+            .collect();
         self.shared = shared.into_iter().zip(1..).collect();
     }
 
     /// A condition with its parts below it.
     fn line(&mut self, id: CondId, row: Option<EventSource>, depth: usize) {
         let indent = "  ".repeat(depth);
-        let number = self.shared.get(&id).map(|n| format!("#{n} ")).unwrap_or_default();
+        let number = self
+            .shared
+            .get(&id)
+            .map(|n| format!("#{n} "))
+            .unwrap_or_default();
         if !number.is_empty() && !self.told.insert(id) {
             self.out.push_str(&format!("{indent}{}as above\n", number));
             return;
@@ -88,7 +113,11 @@ impl<'a> Text<'a> {
             Cond::IsDecided(of) => ("is decided", vec![*of]),
             Cond::Same(a, b) => ("same", vec![*a, *b]),
             Cond::OrElse(a, b) => ("first, or second where it is unknown", vec![*a, *b]),
-            Cond::If { when, then, otherwise } => ("if, then, else", vec![*when, *then, *otherwise]),
+            Cond::If {
+                when,
+                then,
+                otherwise,
+            } => ("if, then, else", vec![*when, *then, *otherwise]),
             Cond::Named(_, of) => return self.line(*of, row, depth),
             _ => {
                 let text = self.atom(id, row);
@@ -110,13 +139,24 @@ impl<'a> Text<'a> {
             self.mentioned.borrow_mut().insert(id);
             return format!("#{number}");
         }
-        let many = |list: &[CondId], word: &str| list.iter().map(|id| format!("({})", c(id))).collect::<Vec<_>>().join(word);
+        let many = |list: &[CondId], word: &str| {
+            list.iter()
+                .map(|id| format!("({})", c(id)))
+                .collect::<Vec<_>>()
+                .join(word)
+        };
         match self.plan.cond(id) {
             Cond::Always(Some(true)) => "everyone".into(),
             Cond::Always(Some(false)) => "nobody".into(),
             Cond::Always(None) => "unknown".into(),
-            Cond::List(id) => self.program.lists.get(id.index()).map_or_else(String::new, |l| l.declared.name.clone()),
-            Cond::StepOutcome { step, outcome } => format!("{outcome:?} of step {step}").to_lowercase(),
+            Cond::List(id) => self
+                .program
+                .lists
+                .get(id.index())
+                .map_or_else(String::new, |l| l.declared.name.clone()),
+            Cond::StepOutcome { step, outcome } => {
+                format!("{outcome:?} of step {step}").to_lowercase()
+            }
             Cond::Flag(of) => v(of),
             Cond::Not(of) => format!("not ({})", c(of)),
             Cond::All(list) => many(list, " and "),
@@ -126,8 +166,14 @@ impl<'a> Text<'a> {
             Cond::IsKnown(of) => format!("{} is known", v(of)),
             Cond::Same(a, b) => format!("({}) == ({})", c(a), c(b)),
             Cond::OrElse(a, b) => format!("({}) ?? ({})", c(a), c(b)),
-            Cond::If { when, then, otherwise } => format!("if({}, {}, {})", c(when), c(then), c(otherwise)),
-            Cond::Test { of, test } => format!("{} {}", v(of), self.test(test, &self.plan.val(*of).ty)),
+            Cond::If {
+                when,
+                then,
+                otherwise,
+            } => format!("if({}, {}, {})", c(when), c(then), c(otherwise)),
+            Cond::Test { of, test } => {
+                format!("{} {}", v(of), self.test(test, &self.plan.val(*of).ty))
+            }
             Cond::Compare { op, left, right } => {
                 let op = match op {
                     Order::Eq => "==",
@@ -137,8 +183,16 @@ impl<'a> Text<'a> {
                 format!("{} {op} {}", v(left), v(right))
             }
             Cond::Between { of, lo, hi } => format!("{} in {}..{}", v(of), v(lo), v(hi)),
-            Cond::Text { op: TextOp::Contains, of, what } => format!("{} contains {}", v(of), v(what)),
-            Cond::Text { op: TextOp::StartsWith, of, what } => format!("{} starts with {}", v(of), v(what)),
+            Cond::Text {
+                op: TextOp::Contains,
+                of,
+                what,
+            } => format!("{} contains {}", v(of), v(what)),
+            Cond::Text {
+                op: TextOp::StartsWith,
+                of,
+                what,
+            } => format!("{} starts with {}", v(of), v(what)),
             Cond::Did(query) => self.query(query),
             Cond::Named(_, of) => c(of),
         }
@@ -146,7 +200,8 @@ impl<'a> Text<'a> {
 
     fn test(&self, test: &Test, ty: &Type) -> String {
         let zone = self.plan.zone;
-        let show = |value: Option<Value>| value.map_or_else(|| "?".into(), |v| constant(&v, ty, zone));
+        let show =
+            |value: Option<Value>| value.map_or_else(|| "?".into(), |v| constant(&v, ty, zone));
         let int = |n: i64| show(value_of_int(ty, n));
         let float = |n: f64| show(value_of_float(ty, n));
         let list = |items: Vec<String>| format!("in [{}]", items.join(", "));
@@ -163,15 +218,23 @@ impl<'a> Text<'a> {
             Test::Float { lo, hi } => match (lo, hi) {
                 (Some(lo), Some(hi)) if lo == hi && lo.included => format!("== {}", float(lo.at)),
                 _ => {
-                    let lo = lo.map(|e| format!("{} {}", if e.included { ">=" } else { ">" }, float(e.at)));
-                    let hi = hi.map(|e| format!("{} {}", if e.included { "<=" } else { "<" }, float(e.at)));
+                    let lo = lo.map(|e| {
+                        format!("{} {}", if e.included { ">=" } else { ">" }, float(e.at))
+                    });
+                    let hi = hi.map(|e| {
+                        format!("{} {}", if e.included { "<=" } else { "<" }, float(e.at))
+                    });
                     lo.into_iter().chain(hi).collect::<Vec<_>>().join(" and ")
                 }
             },
             Test::FloatIn(floats) => list(floats.iter().map(|n| float(*n)).collect()),
             Test::Text { lo, hi } => {
-                let lo = lo.as_ref().map(|e| format!("{} \"{}\"", if e.included { ">=" } else { ">" }, e.at));
-                let hi = hi.as_ref().map(|e| format!("{} \"{}\"", if e.included { "<=" } else { "<" }, e.at));
+                let lo = lo
+                    .as_ref()
+                    .map(|e| format!("{} \"{}\"", if e.included { ">=" } else { ">" }, e.at));
+                let hi = hi
+                    .as_ref()
+                    .map(|e| format!("{} \"{}\"", if e.included { "<=" } else { "<" }, e.at));
                 lo.into_iter().chain(hi).collect::<Vec<_>>().join(" and ")
             }
             Test::TextIn(texts) => list(texts.iter().map(|t| format!("\"{t}\"")).collect()),
@@ -182,7 +245,11 @@ impl<'a> Text<'a> {
             Test::Set { all, items } => {
                 let of = if let Type::Set(of) = ty { of } else { ty };
                 let items: Vec<String> = items.iter().map(|v| constant(v, of, zone)).collect();
-                format!("contains {} [{}]", if *all { "all" } else { "any" }, items.join(", "))
+                format!(
+                    "contains {} [{}]",
+                    if *all { "all" } else { "any" },
+                    items.join(", ")
+                )
             }
         }
     }
@@ -193,50 +260,105 @@ impl<'a> Text<'a> {
         match &val.kind {
             ValKind::Const(value) => constant(value, &val.ty, self.plan.zone),
             ValKind::Missing => "missing".into(),
-            ValKind::Tag(id) | ValKind::Named(id, _) => {
-                self.program.schema.tags.get(id.index()).map_or_else(String::new, |t| t.name.clone())
-            }
+            ValKind::Tag(id) | ValKind::Named(id, _) => self
+                .program
+                .schema
+                .tags
+                .get(id.index())
+                .map_or_else(String::new, |t| t.name.clone()),
             ValKind::TriggerField(field) => format!("event.{}", field + 1),
-            ValKind::RowField(field) => row.map_or_else(String::new, |row| row_field(self.program, row, *field)),
-            ValKind::Lookup { lookup, keys, field } => {
-                let Some(table) = self.program.lookups.get(lookup.index()) else { return String::new() };
-                let field = table.fields.get(usize::from(*field)).map_or("?", |f| &f.name);
-                format!("{}({}).{field}", table.declared.name, keys.iter().map(v).collect::<Vec<_>>().join(", "))
+            ValKind::RowField(field) => {
+                row.map_or_else(String::new, |row| row_field(self.program, row, *field))
+            }
+            ValKind::Lookup {
+                lookup,
+                keys,
+                field,
+            } => {
+                let Some(table) = self.program.lookups.get(lookup.index()) else {
+                    return String::new();
+                };
+                let field = table
+                    .fields
+                    .get(usize::from(*field))
+                    .map_or("?", |f| &f.name);
+                format!(
+                    "{}({}).{field}",
+                    table.declared.name,
+                    keys.iter().map(v).collect::<Vec<_>>().join(", ")
+                )
             }
             ValKind::Choice { arms, otherwise } => {
                 let arms: Vec<String> = arms.iter().map(|c| self.atom(*c, row)).collect();
-                format!("choice({}{})", arms.join("; "), if *otherwise { "; otherwise" } else { "" })
+                format!(
+                    "choice({}{})",
+                    arms.join("; "),
+                    if *otherwise { "; otherwise" } else { "" }
+                )
             }
             ValKind::Coalesce(a, b) => format!("({} ?? {})", v(a), v(b)),
-            ValKind::If { when, then, otherwise } => format!("if({}, {}, {})", self.atom(*when, row), v(then), v(otherwise)),
+            ValKind::If {
+                when,
+                then,
+                otherwise,
+            } => format!(
+                "if({}, {}, {})",
+                self.atom(*when, row),
+                v(then),
+                v(otherwise)
+            ),
             ValKind::Unary(op, of) => format!("{}({})", words(&format!("{op:?}")), v(of)),
-            ValKind::Binary(op, a, b) => format!("{}({}, {})", words(&format!("{op:?}")), v(a), v(b)),
+            ValKind::Binary(op, a, b) => {
+                format!("{}({}, {})", words(&format!("{op:?}")), v(a), v(b))
+            }
             ValKind::Event(query) => self.query(query),
         }
     }
 
     fn query(&self, query: &Query) -> String {
-        let mut text = self.pattern(&query.pattern, query.field.as_ref().map(|(field, _)| *field));
+        let mut text = self.pattern(
+            &query.pattern,
+            query.field.as_ref().map(|(field, _)| *field),
+        );
         if let Some(then) = &query.then {
             let next = self.pattern(&then.next, None);
-            text.push_str(&format!(" then {}{next} within {}", if then.no { "no " } else { "" }, then.within));
+            text.push_str(&format!(
+                " then {}{next} within {}",
+                if then.no { "no " } else { "" },
+                then.within
+            ));
         }
         match query.what {
             Aggregate::Since => format!("since({text})"),
-            what => format!("{}({text}, {})", format!("{what:?}").to_lowercase(), window_text(query.window)),
+            what => format!(
+                "{}({text}, {})",
+                format!("{what:?}").to_lowercase(),
+                window_text(query.window)
+            ),
         }
     }
 
     fn pattern(&self, pattern: &Pattern, field: Option<u16>) -> String {
         let mut text = match pattern.source {
-            EventSource::Declared(id) => self.program.schema.events.get(id.index()).map_or_else(String::new, |e| e.name.clone()),
+            EventSource::Declared(id) => self
+                .program
+                .schema
+                .events
+                .get(id.index())
+                .map_or_else(String::new, |e| e.name.clone()),
             EventSource::Own(own) => own.name().to_string(),
         };
         if let Some(field) = field {
-            text.push_str(&format!(".{}", row_field(self.program, pattern.source, field)));
+            text.push_str(&format!(
+                ".{}",
+                row_field(self.program, pattern.source, field)
+            ));
         }
         if let Some(filter) = pattern.filter {
-            text.push_str(&format!(" where {}", self.atom(filter, Some(pattern.source))));
+            text.push_str(&format!(
+                " where {}",
+                self.atom(filter, Some(pattern.source))
+            ));
         }
         text
     }

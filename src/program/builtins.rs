@@ -1,4 +1,5 @@
-//! The built-in functions as one table: what the checker accepts, what completion offers, what the reference prints.
+//! The built-in functions as one table: what the checker accepts, what completion offers, what the
+//! reference prints.
 
 use super::expr::{Aggregate, Function};
 
@@ -21,7 +22,8 @@ pub struct Builtin {
     pub signature: &'static str,
     pub en: &'static str,
     pub zh: &'static str,
-    /// A condition that uses it: with constants only it is true, else it speaks of `purchase`, `cart_add` and `birthday`.
+    /// A condition that uses it: with constants only it is true, else it speaks of `purchase`,
+    /// `cart_add` and `birthday`.
     pub example: &'static str,
 }
 
@@ -33,7 +35,14 @@ const fn function(
     zh: &'static str,
     example: &'static str,
 ) -> Builtin {
-    Builtin { name, kind: BuiltinKind::Function(f), signature, en, zh, example }
+    Builtin {
+        name,
+        kind: BuiltinKind::Function(f),
+        signature,
+        en,
+        zh,
+        example,
+    }
 }
 
 const fn events(
@@ -44,7 +53,14 @@ const fn events(
     zh: &'static str,
     example: &'static str,
 ) -> Builtin {
-    Builtin { name, kind: BuiltinKind::Events(a), signature, en, zh, example }
+    Builtin {
+        name,
+        kind: BuiltinKind::Events(a),
+        signature,
+        en,
+        zh,
+        example,
+    }
 }
 
 /// By topic, as the reference prints them.
@@ -145,9 +161,30 @@ pub const BUILTINS: &[Builtin] = &[
         "从前一日期（或时刻）到后一日期的整天数",
         "days(2026-11-01, 2026-11-11) == 10",
     ),
-    function("year", Function::Year, "year(DATE) -> int", "the year of a date or instant", "日期或时刻的年份", "year(2026-11-11) == 2026"),
-    function("month", Function::Month, "month(DATE) -> int", "the month, 1 to 12", "月份，1 到 12", "month(2026-11-11) == 11"),
-    function("day", Function::Day, "day(DATE) -> int", "the day of the month, 1 to 31", "日，1 到 31", "day(2026-11-11) == 11"),
+    function(
+        "year",
+        Function::Year,
+        "year(DATE) -> int",
+        "the year of a date or instant",
+        "日期或时刻的年份",
+        "year(2026-11-11) == 2026",
+    ),
+    function(
+        "month",
+        Function::Month,
+        "month(DATE) -> int",
+        "the month, 1 to 12",
+        "月份，1 到 12",
+        "month(2026-11-11) == 11",
+    ),
+    function(
+        "day",
+        Function::Day,
+        "day(DATE) -> int",
+        "the day of the month, 1 to 31",
+        "日，1 到 31",
+        "day(2026-11-11) == 11",
+    ),
     function(
         "weekday",
         Function::Weekday,
@@ -164,7 +201,14 @@ pub const BUILTINS: &[Builtin] = &[
         zh: "不论年份，这一天是否落在窗口内",
         example: "yearly(birthday) in next 7 days",
     },
-    function("lower", Function::Lower, "lower(TEXT) -> text", "in small letters", "转为小写", "lower(\"VIP\") == \"vip\""),
+    function(
+        "lower",
+        Function::Lower,
+        "lower(TEXT) -> text",
+        "in small letters",
+        "转为小写",
+        "lower(\"VIP\") == \"vip\"",
+    ),
     function(
         "length",
         Function::Length,
@@ -173,7 +217,14 @@ pub const BUILTINS: &[Builtin] = &[
         "文本的字数，集合的元素个数",
         "length(\"您好\") == 2",
     ),
-    function("abs", Function::Abs, "abs(NUMBER) -> same type", "without its sign", "绝对值", "abs(0 - 3) == 3"),
+    function(
+        "abs",
+        Function::Abs,
+        "abs(NUMBER) -> same type",
+        "without its sign",
+        "绝对值",
+        "abs(0 - 3) == 3",
+    ),
     function(
         "round",
         Function::Round,

@@ -1,6 +1,10 @@
-//! Typed expressions. A condition is an expression of type bool, evaluated in three values: true, false, unknown.
+//! Typed expressions. A condition is an expression of type bool, evaluated in three values: true,
+//! false, unknown.
 
-use crate::base::{AudienceId, Calendar, Date, Elapsed, EventId, Instant, ListId, LookupId, PartitionId, TagId, Type, Value, Zone};
+use crate::base::{
+    AudienceId, Calendar, Date, Elapsed, EventId, Instant, ListId, LookupId, PartitionId, TagId,
+    Type, Value, Zone,
+};
 use crate::diag::Span;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +17,8 @@ pub struct Expr {
 }
 
 impl Expr {
-    /// The expressions directly inside, in the order of the text; filters of events too, which are about rows. Names are leaves: an audience is not
-    /// entered.
+    /// The expressions directly inside, in the order of the text; filters of events too, which are
+    /// about rows. Names are leaves: an audience is not entered.
     pub fn children(&self) -> Vec<&Expr> {
         use ExprKind as K;
         match &self.kind {
@@ -29,14 +33,23 @@ impl Expr {
             | K::List(_) => Vec::new(),
             K::LookupField { keys: list, .. } | K::Call { args: list, .. } => list.iter().collect(),
             K::Not(a) | K::Neg(a) | K::IsMissing(a) | K::IsKnown(a) => vec![a],
-            K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => vec![of],
+            K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => {
+                vec![of]
+            }
             K::And(a, b) | K::Or(a, b) | K::Except(a, b) | K::Coalesce(a, b) => vec![a, b],
             K::Compare { left, right, .. } | K::Arith { left, right, .. } => vec![left, right],
             K::TextContains { of, what } | K::StartsWith { of, what } => vec![of, what],
             K::InRange { of, lo, hi } => vec![of, lo, hi],
-            K::If { when, then, otherwise } => vec![when, then, otherwise],
+            K::If {
+                when,
+                then,
+                otherwise,
+            } => vec![when, then, otherwise],
             K::Event(query) => {
-                let next = query.then.iter().filter_map(|then| then.next.filter.as_ref());
+                let next = query
+                    .then
+                    .iter()
+                    .filter_map(|then| then.next.filter.as_ref());
                 query.pattern.filter.iter().chain(next).collect()
             }
         }
@@ -53,19 +66,23 @@ impl Expr {
     /// Calls `see` with the expression and everything inside.
     pub fn each<'e>(&'e self, see: &mut dyn FnMut(&'e Expr)) {
         see(self);
-        self.children().into_iter().for_each(|child| child.each(see));
+        self.children()
+            .into_iter()
+            .for_each(|child| child.each(see));
     }
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
-    /// In the exact type of `ty`: a ratio is rounded to f32, money is in minor units, an enum member is its code.
+    /// In the exact type of `ty`: a ratio is rounded to f32, money is in minor units, an enum
+    /// member is its code.
     Const(Value),
     Tag(TagId),
     Partition(PartitionId),
     /// `event.field` of the campaign's trigger.
     TriggerField(u16),
-    /// A field of the event row that a `where` looks at; of an [`OwnEvent`] the position in [`OWN_FIELDS`].
+    /// A field of the event row that a `where` looks at; of an [`OwnEvent`] the position in
+    /// [`OWN_FIELDS`].
     RowField(u16),
     LookupField {
         lookup: LookupId,
@@ -104,13 +121,15 @@ pub enum ExprKind {
         of: Box<Expr>,
         list: Vec<Value>,
     },
-    /// A date or an instant; `yearly` compares month and day only (29 February counts as the 28th in a common year).
+    /// A date or an instant; `yearly` compares month and day only (29 February counts as the 28th
+    /// in a common year).
     InWindow {
         of: Box<Expr>,
         window: Window,
         yearly: bool,
     },
-    /// `set contains x` (one), `contains any [..]`, `contains all [..]`; also `x in set`. Items have the set's element type.
+    /// `set contains x` (one), `contains any [..]`, `contains all [..]`; also `x in set`. Items
+    /// have the set's element type.
     SetContains {
         set: Box<Expr>,
         mode: SetMode,
@@ -160,12 +179,14 @@ pub enum CompareOp {
     Ge,
 }
 
-/// The types say what is meant: `money / money` is a number, `instant - instant` elapsed. Overflow and division by zero give missing.
+/// The types say what is meant: `money / money` is a number, `instant - instant` elapsed. Overflow
+/// and division by zero give missing.
 ///
 /// What the checker lets through (left, right → type of the expression):
 /// - int ± × mod int → int; int / int → number; with a number on one side (or both): number
-/// - money ± money → money; money × int, number or ratio → money (money always on the left); money / int or number → money (to the nearest
-///   minor unit, half away from zero); money / money → number
+/// - money ± money → money; money × int, number or ratio → money (money always on the left); money
+///   / int or number → money (to the nearest minor unit, half away from zero); money / money →
+///   number
 /// - date ± calendar → date; instant ± elapsed or calendar → instant; instant − instant → elapsed
 ///
 /// `mod` is never negative. A ratio elsewhere comes wrapped in [`Function::Number`].
@@ -191,7 +212,8 @@ pub enum SetMode {
 pub enum Function {
     /// Metres between two places.
     Distance,
-    /// Whole days from the first to the second date (of instants: their dates in the policy's zone).
+    /// Whole days from the first to the second date (of instants: their dates in the policy's
+    /// zone).
     Days,
     Year,
     Month,
@@ -202,7 +224,8 @@ pub enum Function {
     /// Unicode scalar values of a text, members of a set.
     Length,
     Abs,
-    /// A number to a whole one, money to whole units; half away from zero, and at the very ends of the range to what still fits.
+    /// A number to a whole one, money to whole units; half away from zero, and at the very ends of
+    /// the range to what still fits.
     Round,
     Least,
     Greatest,
@@ -280,7 +303,10 @@ impl OwnEvent {
     ];
 
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(own, _)| *own == self).map_or("sent", |(_, name)| name)
+        Self::ALL
+            .iter()
+            .find(|(own, _)| *own == self)
+            .map_or("sent", |(_, name)| name)
     }
 }
 
@@ -315,7 +341,9 @@ impl Length {
     pub fn before(self, at: Instant, zone: Zone) -> Instant {
         match self {
             Length::Elapsed(e) => at.minus(e),
-            Length::Calendar(c) => zone.add_calendar(at, c.negated()).unwrap_or(Instant(i64::MIN)),
+            Length::Calendar(c) => zone
+                .add_calendar(at, c.negated())
+                .unwrap_or(Instant(i64::MIN)),
         }
     }
 }
@@ -349,12 +377,17 @@ pub enum Window {
 }
 
 impl Window {
-    /// As instants, both ends included; empty when the first is after the second. `Last(30 days)` is `(now − 30 days, now]`.
+    /// As instants, both ends included; empty when the first is after the second. `Last(30 days)`
+    /// is `(now − 30 days, now]`.
     pub fn instants(self, now: Instant, zone: Zone) -> (Instant, Instant) {
         let today = zone.date(now);
         let (from, to) = match self {
-            Window::Last(length) => return (Instant(length.before(now, zone).0.saturating_add(1)), now),
-            Window::Next(length) => return (now, Instant(length.after(now, zone).0.saturating_sub(1))),
+            Window::Last(length) => {
+                return (Instant(length.before(now, zone).0.saturating_add(1)), now);
+            }
+            Window::Next(length) => {
+                return (now, Instant(length.after(now, zone).0.saturating_sub(1)));
+            }
             Window::Ever => return (Instant(i64::MIN), now),
             Window::Since(date) => return (zone.start_of(date), now),
             _ => self.dates(today),
@@ -363,25 +396,51 @@ impl Window {
         (zone.start_of(from), end.min(now))
     }
 
-    /// As days, both ends included. `Last(30 days)` ends with today and is 30 days long, `Next(7 days)` begins with today; an elapsed length counts whole days of 24 hours, at least one.
+    /// As days, both ends included. `Last(30 days)` ends with today and is 30 days long, `Next(7
+    /// days)` begins with today; an elapsed length counts whole days of 24 hours, at least one.
     pub fn dates(self, today: Date) -> (Date, Date) {
         let month = |d: Date, n| d.checked_add(Calendar::months(n)).unwrap_or(d);
-        let whole_days = |e: Elapsed| Calendar::days(i32::try_from(e.0 / Elapsed::hours(24).0).unwrap_or(i32::MAX).max(1));
+        let whole_days = |e: Elapsed| {
+            Calendar::days(
+                i32::try_from(e.0 / Elapsed::hours(24).0)
+                    .unwrap_or(i32::MAX)
+                    .max(1),
+            )
+        };
         let calendar = |l: Length| match l {
             Length::Calendar(c) => c,
             Length::Elapsed(e) => whole_days(e),
         };
         match self {
-            Window::Last(l) => (today.checked_add(calendar(l).negated()).map_or(Date(i32::MIN), |d| d.plus_days(1)), today),
-            Window::Next(l) => (today, today.checked_add(calendar(l)).map_or(Date(i32::MAX), |d| d.plus_days(-1))),
+            Window::Last(l) => (
+                today
+                    .checked_add(calendar(l).negated())
+                    .map_or(Date(i32::MIN), |d| d.plus_days(1)),
+                today,
+            ),
+            Window::Next(l) => (
+                today,
+                today
+                    .checked_add(calendar(l))
+                    .map_or(Date(i32::MAX), |d| d.plus_days(-1)),
+            ),
             Window::Today => (today, today),
             Window::Yesterday => (today.plus_days(-1), today.plus_days(-1)),
             Window::ThisWeek => (today.week_start(), today),
             Window::ThisMonth => (today.month_start(), today),
             Window::ThisYear => (today.year_start(), today),
-            Window::PreviousWeek => (today.week_start().plus_days(-7), today.week_start().plus_days(-1)),
-            Window::PreviousMonth => (month(today.month_start(), -1), today.month_start().plus_days(-1)),
-            Window::PreviousYear => (today.year_start().plus_days(-1).year_start(), today.year_start().plus_days(-1)),
+            Window::PreviousWeek => (
+                today.week_start().plus_days(-7),
+                today.week_start().plus_days(-1),
+            ),
+            Window::PreviousMonth => (
+                month(today.month_start(), -1),
+                today.month_start().plus_days(-1),
+            ),
+            Window::PreviousYear => (
+                today.year_start().plus_days(-1).year_start(),
+                today.year_start().plus_days(-1),
+            ),
             Window::Dates(from, to) => (from, to.min(today)),
             Window::Since(from) => (from, today),
             Window::Ever => (Date(i32::MIN), today),
@@ -410,9 +469,18 @@ mod tests {
             let (a, b) = w.instants(now, z);
             format!("{} {}", z.show_rfc3339(a), z.show_rfc3339(b))
         };
-        assert_eq!(show(Window::Last(Length::Calendar(Calendar::days(30)))), "2026-10-12T10:00:00.000001+08:00 2026-11-11T10:00:00+08:00");
-        assert_eq!(show(Window::Today), "2026-11-11T00:00:00+08:00 2026-11-11T10:00:00+08:00");
-        assert_eq!(show(Window::PreviousWeek), "2026-11-02T00:00:00+08:00 2026-11-08T23:59:59.999999+08:00");
+        assert_eq!(
+            show(Window::Last(Length::Calendar(Calendar::days(30)))),
+            "2026-10-12T10:00:00.000001+08:00 2026-11-11T10:00:00+08:00"
+        );
+        assert_eq!(
+            show(Window::Today),
+            "2026-11-11T00:00:00+08:00 2026-11-11T10:00:00+08:00"
+        );
+        assert_eq!(
+            show(Window::PreviousWeek),
+            "2026-11-02T00:00:00+08:00 2026-11-08T23:59:59.999999+08:00"
+        );
         let today = z.date(now);
         let (a, b) = Window::Last(Length::Calendar(Calendar::days(30))).dates(today);
         assert_eq!((b.0 - a.0, b), (29, today));

@@ -1,7 +1,9 @@
-//! Syntax trees of all files to one typed program: names resolved, types and units settled, every rule of the language checked.
+//! Syntax trees of all files to one typed program: names resolved, types and units settled, every
+//! rule of the language checked.
 //!
-//! [`typed`] and [`expr`] are all that later floors see of a script. [`check`](mod@check) makes them: [`scope`] knows the names,
-//! [`campaign`] the clauses of campaigns, templates and policy, [`pack`] what the platforms take.
+//! [`typed`] and [`expr`] are all that later floors see of a script. [`check`](mod@check) makes
+//! them: [`scope`] knows the names, [`campaign`] the clauses of campaigns, templates and policy,
+//! [`pack`] what the platforms take.
 
 pub mod builtins;
 pub mod campaign;

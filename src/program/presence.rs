@@ -1,7 +1,8 @@
-//! What is certainly there: which expressions can be missing, and what a condition proves where it is true.
+//! What is certainly there: which expressions can be missing, and what a condition proves where it
+//! is true.
 //!
-//! `Expr::optional` is a promise that evaluators build on: where it is false, the value is always there. So overflow counts: `a + b` of two
-//! unbounded numbers can be missing.
+//! `Expr::optional` is a promise that evaluators build on: where it is false, the value is always
+//! there. So overflow counts: `a + b` of two unbounded numbers can be missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,12 +38,22 @@ pub enum Source {
 impl Present {
     /// Adds what must be there where `condition` is true.
     pub fn assume(&mut self, program: &Program, condition: &Expr) {
-        *self = std::mem::take(self).and(Proof { program, audiences: BTreeMap::new() }.proves(condition, Outcome::True));
+        *self = std::mem::take(self).and(
+            Proof {
+                program,
+                audiences: BTreeMap::new(),
+            }
+            .proves(condition, Outcome::True),
+        );
     }
 
-    /// Adds what the `where` of the trigger proves: `filter` is over [`ExprKind::RowField`], and the row is the trigger event.
+    /// Adds what the `where` of the trigger proves: `filter` is over [`ExprKind::RowField`], and
+    /// the row is the trigger event.
     pub fn assume_trigger(&mut self, program: &Program, filter: &Expr) {
-        let mut proof = Proof { program, audiences: BTreeMap::new() };
+        let mut proof = Proof {
+            program,
+            audiences: BTreeMap::new(),
+        };
         let row = proof.proves(filter, Outcome::True);
         self.trigger_fields.extend(row.trigger_fields);
     }
@@ -57,8 +68,16 @@ impl Present {
     fn or(self, other: &Present) -> Present {
         Present {
             tags: self.tags.intersection(&other.tags).copied().collect(),
-            partitions: self.partitions.intersection(&other.partitions).copied().collect(),
-            trigger_fields: self.trigger_fields.intersection(&other.trigger_fields).copied().collect(),
+            partitions: self
+                .partitions
+                .intersection(&other.partitions)
+                .copied()
+                .collect(),
+            trigger_fields: self
+                .trigger_fields
+                .intersection(&other.trigger_fields)
+                .copied()
+                .collect(),
         }
     }
 
@@ -90,15 +109,27 @@ impl Proof<'_> {
         let none = Present::default();
         match &e.kind {
             ExprKind::Tag(id) => self.tag(*id, outcome),
-            ExprKind::Partition(id) => Present { partitions: BTreeSet::from([*id]), ..none },
-            ExprKind::TriggerField(field) | ExprKind::RowField(field) => Present { trigger_fields: BTreeSet::from([*field]), ..none },
-            ExprKind::Const(_) | ExprKind::Everyone | ExprKind::List(_) | ExprKind::StepOutcome { .. } | ExprKind::Event(_) => none,
+            ExprKind::Partition(id) => Present {
+                partitions: BTreeSet::from([*id]),
+                ..none
+            },
+            ExprKind::TriggerField(field) | ExprKind::RowField(field) => Present {
+                trigger_fields: BTreeSet::from([*field]),
+                ..none
+            },
+            ExprKind::Const(_)
+            | ExprKind::Everyone
+            | ExprKind::List(_)
+            | ExprKind::StepOutcome { .. }
+            | ExprKind::Event(_) => none,
             ExprKind::LookupField { keys, .. } => self.all(keys),
             ExprKind::Audience(id) => {
                 if let Some(seen) = self.audiences.get(&(*id, outcome)) {
                     return seen.clone();
                 }
-                let Some(audience) = self.program.audiences.get(id.index()) else { return none };
+                let Some(audience) = self.program.audiences.get(id.index()) else {
+                    return none;
+                };
                 let found = self.proves(&audience.when, outcome);
                 self.audiences.insert((*id, outcome), found.clone());
                 found
@@ -118,7 +149,11 @@ impl Proof<'_> {
                 // False where the left is false, or where the right is true.
                 Outcome::False | Outcome::Known => {
                     let left = self.proves(a, outcome);
-                    if left.is_empty() { left } else { left.or(&self.proves(b, Outcome::True)) }
+                    if left.is_empty() {
+                        left
+                    } else {
+                        left.or(&self.proves(b, Outcome::True))
+                    }
                 }
             },
             ExprKind::IsKnown(of) => {
@@ -135,27 +170,47 @@ impl Proof<'_> {
                     none
                 }
             }
-            ExprKind::Compare { left, right, .. } | ExprKind::Arith { left, right, .. } => self.all([&**left, &**right]),
-            ExprKind::TextContains { of, what } | ExprKind::StartsWith { of, what } => self.all([&**of, &**what]),
-            ExprKind::InRange { of, lo, hi } => self.all([&**of, &**lo, &**hi]),
-            ExprKind::InList { of, .. } | ExprKind::InWindow { of, .. } | ExprKind::SetContains { set: of, .. } | ExprKind::Neg(of) => {
-                self.proves(of, Outcome::Known)
+            ExprKind::Compare { left, right, .. } | ExprKind::Arith { left, right, .. } => {
+                self.all([&**left, &**right])
             }
+            ExprKind::TextContains { of, what } | ExprKind::StartsWith { of, what } => {
+                self.all([&**of, &**what])
+            }
+            ExprKind::InRange { of, lo, hi } => self.all([&**of, &**lo, &**hi]),
+            ExprKind::InList { of, .. }
+            | ExprKind::InWindow { of, .. }
+            | ExprKind::SetContains { set: of, .. }
+            | ExprKind::Neg(of) => self.proves(of, Outcome::Known),
             ExprKind::Coalesce(a, b) => {
                 let left = self.proves(a, Outcome::Known);
-                if left.is_empty() { left } else { left.or(&self.proves(b, Outcome::Known)) }
+                if left.is_empty() {
+                    left
+                } else {
+                    left.or(&self.proves(b, Outcome::Known))
+                }
             }
-            ExprKind::If { when, then, otherwise } => {
-                let branches = self.proves(then, Outcome::Known).or(&self.proves(otherwise, Outcome::Known));
+            ExprKind::If {
+                when,
+                then,
+                otherwise,
+            } => {
+                let branches = self
+                    .proves(then, Outcome::Known)
+                    .or(&self.proves(otherwise, Outcome::Known));
                 self.proves(when, Outcome::Known).and(branches)
             }
             ExprKind::Call { args, .. } => self.all(args),
         }
     }
 
-    /// `and` for `both` = true, `or` for `both` = false: the outcome `both` needs it of both sides, the other of one.
+    /// `and` for `both` = true, `or` for `both` = false: the outcome `both` needs it of both sides,
+    /// the other of one.
     fn connective(&mut self, a: &Expr, b: &Expr, outcome: Outcome, both: Outcome) -> Present {
-        let other = if both == Outcome::True { Outcome::False } else { Outcome::True };
+        let other = if both == Outcome::True {
+            Outcome::False
+        } else {
+            Outcome::True
+        };
         if outcome == both {
             return self.proves(a, both).and(self.proves(b, both));
         }
@@ -167,19 +222,29 @@ impl Proof<'_> {
     }
 
     fn tag(&mut self, id: TagId, outcome: Outcome) -> Present {
-        let derived = self.program.tags.get(id.index()).and_then(|t| t.derived.as_ref());
+        let derived = self
+            .program
+            .tags
+            .get(id.index())
+            .and_then(|t| t.derived.as_ref());
         let of = derived.map(|d| self.proves(d, outcome)).unwrap_or_default();
-        of.and(Present { tags: BTreeSet::from([id]), ..Present::default() })
+        of.and(Present {
+            tags: BTreeSet::from([id]),
+            ..Present::default()
+        })
     }
 
     fn all<'e>(&mut self, of: impl IntoIterator<Item = &'e Expr>) -> Present {
-        of.into_iter().fold(Present::default(), |sum, e| sum.and(self.proves(e, Outcome::Known)))
+        of.into_iter().fold(Present::default(), |sum, e| {
+            sum.and(self.proves(e, Outcome::Known))
+        })
     }
 }
 
 // ------------------------------------------------------------------ what can be missing
 
-/// Whether an expression of this kind can be missing, given what its parts say of themselves. Fields say it of themselves at their declaration.
+/// Whether an expression of this kind can be missing, given what its parts say of themselves.
+/// Fields say it of themselves at their declaration.
 pub(super) fn optional(program: &Program, ty: &Type, kind: &ExprKind) -> bool {
     match kind {
         ExprKind::Const(_)
@@ -191,36 +256,63 @@ pub(super) fn optional(program: &Program, ty: &Type, kind: &ExprKind) -> bool {
         | ExprKind::RowField(_) => false,
         ExprKind::LookupField { .. } | ExprKind::StepOutcome { .. } => true,
         ExprKind::Tag(id) => tag_optional(program, *id),
-        ExprKind::Partition(id) => program.partitions.get(id.index()).is_none_or(|p| !p.otherwise || p.arms.iter().any(|a| a.optional)),
-        ExprKind::Audience(id) => program.audiences.get(id.index()).is_none_or(|a| a.when.optional),
+        ExprKind::Partition(id) => program
+            .partitions
+            .get(id.index())
+            .is_none_or(|p| !p.otherwise || p.arms.iter().any(|a| a.optional)),
+        ExprKind::Audience(id) => program
+            .audiences
+            .get(id.index())
+            .is_none_or(|a| a.when.optional),
         ExprKind::Event(query) => {
-            let pattern_unsure = receipts(query.pattern.source) || query.then.as_ref().is_some_and(|t| receipts(t.next.source));
+            let pattern_unsure = receipts(query.pattern.source)
+                || query.then.as_ref().is_some_and(|t| receipts(t.next.source));
             match query.what {
-                Aggregate::Did | Aggregate::Count | Aggregate::Sum | Aggregate::Distinct => pattern_unsure,
-                Aggregate::Avg | Aggregate::Min | Aggregate::Max | Aggregate::First | Aggregate::Latest | Aggregate::Since => true,
+                Aggregate::Did | Aggregate::Count | Aggregate::Sum | Aggregate::Distinct => {
+                    pattern_unsure
+                }
+                Aggregate::Avg
+                | Aggregate::Min
+                | Aggregate::Max
+                | Aggregate::First
+                | Aggregate::Latest
+                | Aggregate::Since => true,
             }
         }
-        ExprKind::Not(a) | ExprKind::InWindow { of: a, .. } | ExprKind::InList { of: a, .. } | ExprKind::SetContains { set: a, .. } => {
-            a.optional
-        }
+        ExprKind::Not(a)
+        | ExprKind::InWindow { of: a, .. }
+        | ExprKind::InList { of: a, .. }
+        | ExprKind::SetContains { set: a, .. } => a.optional,
         // Unknown only with the left: the right counts when it is true.
         ExprKind::Except(a, _) => a.optional,
         ExprKind::And(a, b) => connective_optional(program, a, b, Outcome::True),
         ExprKind::Or(a, b) => connective_optional(program, a, b, Outcome::False),
-        ExprKind::Compare { left: a, right: b, .. }
+        ExprKind::Compare {
+            left: a, right: b, ..
+        }
         | ExprKind::TextContains { of: a, what: b }
         | ExprKind::StartsWith { of: a, what: b } => a.optional || b.optional,
-        ExprKind::Arith { left, right, .. } => left.optional || right.optional || can_overflow(ty, kind),
-        ExprKind::Neg(a) => a.optional || can_overflow(ty, kind),
-        ExprKind::InRange { of: a, lo: b, hi: c } | ExprKind::If { when: a, then: b, otherwise: c } => {
-            a.optional || b.optional || c.optional
+        ExprKind::Arith { left, right, .. } => {
+            left.optional || right.optional || can_overflow(ty, kind)
         }
+        ExprKind::Neg(a) => a.optional || can_overflow(ty, kind),
+        ExprKind::InRange {
+            of: a,
+            lo: b,
+            hi: c,
+        }
+        | ExprKind::If {
+            when: a,
+            then: b,
+            otherwise: c,
+        } => a.optional || b.optional || c.optional,
         ExprKind::Coalesce(a, b) => a.optional && b.optional,
         ExprKind::Call { args, .. } => args.iter().any(|a| a.optional) || can_overflow(ty, kind),
     }
 }
 
-/// `x is missing or x > 3` is never unknown: where the known side does not decide (`rest`), it may prove that the other side is there.
+/// `x is missing or x > 3` is never unknown: where the known side does not decide (`rest`), it may
+/// prove that the other side is there.
 fn connective_optional(program: &Program, a: &Expr, b: &Expr, rest: Outcome) -> bool {
     let (known, unsure) = match (a.optional, b.optional) {
         (false, false) => return false,
@@ -228,12 +320,19 @@ fn connective_optional(program: &Program, a: &Expr, b: &Expr, rest: Outcome) -> 
         (false, true) => (a, b),
         (true, false) => (b, a),
     };
-    let present = Proof { program, audiences: BTreeMap::new() }.proves(known, rest);
+    let present = Proof {
+        program,
+        audiences: BTreeMap::new(),
+    }
+    .proves(known, rest);
     present.is_empty() || !can_be_missing(program, unsure, &present).is_empty()
 }
 
 fn tag_optional(program: &Program, id: TagId) -> bool {
-    let derived = program.tags.get(id.index()).and_then(|t| t.derived.as_ref());
+    let derived = program
+        .tags
+        .get(id.index())
+        .and_then(|t| t.derived.as_ref());
     match (derived, program.schema.tags.get(id.index())) {
         (Some(derived), _) => derived.optional,
         (None, Some(tag)) => !tag.always || tag.fresh.is_some(),
@@ -268,8 +367,13 @@ fn can_overflow(ty: &Type, kind: &ExprKind) -> bool {
             Type::Number => false,
             _ => true,
         },
-        ExprKind::Call { function: Function::Abs, args } => match (ty, args.first()) {
-            (Type::Int { .. }, Some(of)) => int_bounds(of).is_none_or(|(lo, _)| lo == i128::from(i64::MIN)),
+        ExprKind::Call {
+            function: Function::Abs,
+            args,
+        } => match (ty, args.first()) {
+            (Type::Int { .. }, Some(of)) => {
+                int_bounds(of).is_none_or(|(lo, _)| lo == i128::from(i64::MIN))
+            }
             (Type::Number, _) => false,
             _ => true,
         },
@@ -282,12 +386,26 @@ fn magnitude(e: &Expr) -> f64 {
     match (&e.kind, &e.ty) {
         (ExprKind::Const(Value::Number(n)), _) => n.abs(),
         (ExprKind::Const(Value::Ratio(_)), _) | (_, Type::Ratio) => 1.0,
-        (_, Type::Int { .. }) => int_bounds(e).map_or(f64::INFINITY, |(lo, hi)| lo.unsigned_abs().max(hi.unsigned_abs()) as f64),
-        (ExprKind::Call { function: Function::Number | Function::Abs | Function::Round, args }, _) => {
-            args.first().map_or(f64::INFINITY, magnitude) + 1.0
-        }
+        (_, Type::Int { .. }) => int_bounds(e).map_or(f64::INFINITY, |(lo, hi)| {
+            lo.unsigned_abs().max(hi.unsigned_abs()) as f64
+        }),
+        (
+            ExprKind::Call {
+                function: Function::Number | Function::Abs | Function::Round,
+                args,
+            },
+            _,
+        ) => args.first().map_or(f64::INFINITY, magnitude) + 1.0,
         (ExprKind::Neg(of), _) => magnitude(of),
-        (ExprKind::Coalesce(a, b) | ExprKind::If { then: a, otherwise: b, .. }, _) => magnitude(a).max(magnitude(b)),
+        (
+            ExprKind::Coalesce(a, b)
+            | ExprKind::If {
+                then: a,
+                otherwise: b,
+                ..
+            },
+            _,
+        ) => magnitude(a).max(magnitude(b)),
         (ExprKind::Arith { op, left, right }, Type::Number) => arith_magnitude(*op, left, right),
         _ => f64::INFINITY,
     }
@@ -321,12 +439,15 @@ pub(super) fn int_bounds(e: &Expr) -> Option<(i128, i128)> {
         return Some((n.into(), n.into()));
     }
     match e.ty {
-        Type::Int { lo, hi } => Some((lo.unwrap_or(i64::MIN).into(), hi.unwrap_or(i64::MAX).into())),
+        Type::Int { lo, hi } => {
+            Some((lo.unwrap_or(i64::MIN).into(), hi.unwrap_or(i64::MAX).into()))
+        }
         _ => None,
     }
 }
 
-/// The bounds of `left op right` of two ints; `None` where they are not ints, or past all reckoning.
+/// The bounds of `left op right` of two ints; `None` where they are not ints, or past all
+/// reckoning.
 pub(super) fn int_bounds_of(op: ArithOp, left: &Expr, right: &Expr) -> Option<(i128, i128)> {
     let ((a, b), (c, d)) = (int_bounds(left)?, int_bounds(right)?);
     match op {
@@ -342,9 +463,15 @@ pub(super) fn int_bounds_of(op: ArithOp, left: &Expr, right: &Expr) -> Option<(i
     }
 }
 
-/// What can make `expr` missing (a condition: unknown) where `present` holds; empty when it is always there.
+/// What can make `expr` missing (a condition: unknown) where `present` holds; empty when it is
+/// always there.
 pub fn can_be_missing(program: &Program, expr: &Expr, present: &Present) -> BTreeSet<Source> {
-    let mut search = Search { program, present, found: BTreeSet::new(), seen: BTreeSet::new() };
+    let mut search = Search {
+        program,
+        present,
+        found: BTreeSet::new(),
+        seen: BTreeSet::new(),
+    };
     search.walk(expr);
     search.found
 }
@@ -363,12 +490,24 @@ impl Search<'_> {
             return;
         }
         match &e.kind {
-            ExprKind::Const(_) | ExprKind::Everyone | ExprKind::List(_) | ExprKind::IsMissing(_) | ExprKind::IsKnown(_) => {}
+            ExprKind::Const(_)
+            | ExprKind::Everyone
+            | ExprKind::List(_)
+            | ExprKind::IsMissing(_)
+            | ExprKind::IsKnown(_) => {}
             ExprKind::Tag(id) => self.add(!self.present.tags.contains(id), Source::Tag(*id)),
-            ExprKind::Partition(id) => self.add(!self.present.partitions.contains(id), Source::Partition(*id)),
-            ExprKind::TriggerField(field) => self.add(!self.present.trigger_fields.contains(field), Source::TriggerField(*field)),
+            ExprKind::Partition(id) => self.add(
+                !self.present.partitions.contains(id),
+                Source::Partition(*id),
+            ),
+            ExprKind::TriggerField(field) => self.add(
+                !self.present.trigger_fields.contains(field),
+                Source::TriggerField(*field),
+            ),
             ExprKind::RowField(field) => self.add(true, Source::RowField(*field)),
-            ExprKind::LookupField { lookup, field, .. } => self.add(true, Source::Lookup(*lookup, *field)),
+            ExprKind::LookupField { lookup, field, .. } => {
+                self.add(true, Source::Lookup(*lookup, *field))
+            }
             ExprKind::StepOutcome { .. } => self.add(true, Source::StepOutcome),
             ExprKind::Event(_) => self.add(true, Source::Events),
             ExprKind::Audience(id) => {
@@ -385,7 +524,9 @@ impl Search<'_> {
             | ExprKind::Except(a, _) => self.walk(a),
             ExprKind::And(a, b) => self.walk_connective(a, b, Outcome::True),
             ExprKind::Or(a, b) => self.walk_connective(a, b, Outcome::False),
-            ExprKind::Compare { left: a, right: b, .. }
+            ExprKind::Compare {
+                left: a, right: b, ..
+            }
             | ExprKind::TextContains { of: a, what: b }
             | ExprKind::StartsWith { of: a, what: b } => {
                 self.walk(a);
@@ -400,7 +541,16 @@ impl Search<'_> {
                 self.walk(a);
                 self.add(can_overflow(&e.ty, &e.kind), Source::Arithmetic);
             }
-            ExprKind::InRange { of: a, lo: b, hi: c } | ExprKind::If { when: a, then: b, otherwise: c } => {
+            ExprKind::InRange {
+                of: a,
+                lo: b,
+                hi: c,
+            }
+            | ExprKind::If {
+                when: a,
+                then: b,
+                otherwise: c,
+            } => {
                 self.walk(a);
                 self.walk(b);
                 self.walk(c);
@@ -418,7 +568,8 @@ impl Search<'_> {
         }
     }
 
-    /// Where one side is never unknown, the other matters only where that side does not decide, and that may prove more.
+    /// Where one side is never unknown, the other matters only where that side does not decide, and
+    /// that may prove more.
     fn walk_connective(&mut self, a: &Expr, b: &Expr, rest: Outcome) {
         let (known, unsure) = match (a.optional, b.optional) {
             (false, true) => (a, b),
@@ -429,9 +580,14 @@ impl Search<'_> {
                 return;
             }
         };
-        let proved = Proof { program: self.program, audiences: BTreeMap::new() }.proves(known, rest);
+        let proved = Proof {
+            program: self.program,
+            audiences: BTreeMap::new(),
+        }
+        .proves(known, rest);
         let present = self.present.clone().and(proved);
-        self.found.extend(can_be_missing(self.program, unsure, &present));
+        self.found
+            .extend(can_be_missing(self.program, unsure, &present));
     }
 
     fn add(&mut self, is: bool, source: Source) {
@@ -443,18 +599,32 @@ impl Search<'_> {
 
 // ------------------------------------------------------------------ what is private
 
-/// Whether showing the value would show a private tag's value: it is one, or is made of one, and is neither masked nor a condition.
+/// Whether showing the value would show a private tag's value: it is one, or is made of one, and is
+/// neither masked nor a condition.
 pub fn is_private(program: &Program, e: &Expr) -> bool {
     if e.ty == Type::Bool && !matches!(e.kind, ExprKind::Tag(_)) {
         return false;
     }
     match &e.kind {
-        ExprKind::Tag(id) => program.schema.tags.get(id.index()).is_some_and(|t| t.private || matches!(t.ty, Type::Address(_))),
-        ExprKind::Coalesce(a, b) | ExprKind::Arith { left: a, right: b, .. } | ExprKind::If { then: a, otherwise: b, .. } => {
-            is_private(program, a) || is_private(program, b)
+        ExprKind::Tag(id) => program
+            .schema
+            .tags
+            .get(id.index())
+            .is_some_and(|t| t.private || matches!(t.ty, Type::Address(_))),
+        ExprKind::Coalesce(a, b)
+        | ExprKind::Arith {
+            left: a, right: b, ..
         }
+        | ExprKind::If {
+            then: a,
+            otherwise: b,
+            ..
+        } => is_private(program, a) || is_private(program, b),
         ExprKind::Neg(a) => is_private(program, a),
-        ExprKind::Call { function: Function::Mask, .. } => false,
+        ExprKind::Call {
+            function: Function::Mask,
+            ..
+        } => false,
         ExprKind::Call { args, .. } => args.iter().any(|a| is_private(program, a)),
         _ => false,
     }

@@ -1,4 +1,5 @@
-//! What the language reserves and this version does not do yet: each form ends in one clear finding that names it.
+//! What the language reserves and this version does not do yet: each form ends in one clear finding
+//! that names it.
 
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
@@ -27,12 +28,30 @@ pub const RESERVED: &[Reserved] = &[
         en: "a shared pool of what can be given away once",
         zh: "多活动共享、每份只发一次的池",
     },
-    Reserved { name: "page", form: "page NAME { … }", en: "a declared landing page", zh: "声明的落地页" },
-    Reserved { name: "rollout", form: "rollout 1%, 10% after 4h, 100% after 24h", en: "stages of growing size", zh: "逐级放量" },
     Reserved {
-        name: "stop if", form: "stop if opted_out > 0.5% of at least 500", en: "a brake before every batch", zh: "每批之前的刹车"
+        name: "page",
+        form: "page NAME { … }",
+        en: "a declared landing page",
+        zh: "声明的落地页",
     },
-    Reserved { name: "review", form: "review …", en: "approval before sending", zh: "发送前的审批" },
+    Reserved {
+        name: "rollout",
+        form: "rollout 1%, 10% after 4h, 100% after 24h",
+        en: "stages of growing size",
+        zh: "逐级放量",
+    },
+    Reserved {
+        name: "stop if",
+        form: "stop if opted_out > 0.5% of at least 500",
+        en: "a brake before every batch",
+        zh: "每批之前的刹车",
+    },
+    Reserved {
+        name: "review",
+        form: "review …",
+        en: "approval before sending",
+        zh: "发送前的审批",
+    },
     Reserved {
         name: "event opened",
         form: "event u1 opened { campaign: \"c\" } at 2026-11-11 10:00",
@@ -49,7 +68,11 @@ pub const RESERVED: &[Reserved] = &[
 
 /// The finding for a reserved form. A name that is not in the table is shown as it is.
 pub fn not_supported(name: &str, span: Span) -> Finding {
-    let finding = Finding::new(&catalog::NOT_SUPPORTED_YET, span, msg!("`{name}` is not supported yet", "`{name}` 尚不支持"));
+    let finding = Finding::new(
+        &catalog::NOT_SUPPORTED_YET,
+        span,
+        msg!("`{name}` is not supported yet", "`{name}` 尚不支持"),
+    );
     match RESERVED.iter().find(|r| r.name == name) {
         Some(Reserved { form, en, zh, .. }) => finding.help(msg!(
             "the form `{form}` ({en}) is reserved for a later version: leave it out for now",

@@ -1,14 +1,18 @@
-//! The one name space of a program: what each name stands for, and which known name a misspelt one is near to.
+//! The one name space of a program: what each name stands for, and which known name a misspelt one
+//! is near to.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::typed::Program;
-use crate::base::{AudienceId, CampaignId, EventId, ListId, LookupId, PartitionId, TagId, TemplateId};
+use crate::base::{
+    AudienceId, CampaignId, EventId, ListId, LookupId, PartitionId, TagId, TemplateId,
+};
 use crate::diag::{Msg, Span};
 use crate::msg;
 
-/// What a name stands for. The number of a place or an account is its position in the typed program.
+/// What a name stands for. The number of a place or an account is its position in the typed
+/// program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symbol {
     Tag(TagId),
@@ -46,20 +50,31 @@ impl Symbol {
     /// Whether the name can stand in an expression by itself.
     pub fn is_value(self) -> bool {
         match self {
-            Symbol::Tag(_) | Symbol::Place(_) | Symbol::List(_) | Symbol::Partition(_) | Symbol::Audience(_) => true,
-            Symbol::Event(_) | Symbol::Lookup(_) | Symbol::Account(_) | Symbol::Template(_) | Symbol::Campaign(_) | Symbol::Broken => false,
+            Symbol::Tag(_)
+            | Symbol::Place(_)
+            | Symbol::List(_)
+            | Symbol::Partition(_)
+            | Symbol::Audience(_) => true,
+            Symbol::Event(_)
+            | Symbol::Lookup(_)
+            | Symbol::Account(_)
+            | Symbol::Template(_)
+            | Symbol::Campaign(_)
+            | Symbol::Broken => false,
         }
     }
 }
 
-/// A name with the place where it was declared; tags and events that only the store knows have none.
+/// A name with the place where it was declared; tags and events that only the store knows have
+/// none.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     pub symbol: Symbol,
     pub span: Option<Span>,
 }
 
-/// So many pairs of an unknown and a known name are compared in one check; a generated file full of unknown names gets no more suggestions.
+/// So many pairs of an unknown and a known name are compared in one check; a generated file full of
+/// unknown names gets no more suggestions.
 pub const MAX_COMPARISONS: usize = 200_000;
 
 #[derive(Clone, Debug, Default)]
@@ -73,7 +88,11 @@ impl Scope {
     pub fn of(program: &Program) -> Scope {
         let mut scope = Scope::default();
         for (i, tag) in program.schema.tags.iter().enumerate() {
-            let span = program.tags.get(i).and_then(|t| t.declared.as_ref()).map(|d| d.name_span);
+            let span = program
+                .tags
+                .get(i)
+                .and_then(|t| t.declared.as_ref())
+                .map(|d| d.name_span);
             scope.declare(&tag.name, Symbol::Tag(TagId(i as u32)), span);
         }
         for (i, event) in program.schema.events.iter().enumerate() {
@@ -117,12 +136,25 @@ impl Scope {
 
     /// The name of the wanted kind that `name` was probably meant to be.
     pub fn nearest(&self, name: &str, wanted: impl Fn(Symbol) -> bool) -> Option<&str> {
-        self.nearest_of(name, self.names.iter().filter(|(_, e)| wanted(e.symbol)).map(|(n, _)| n.as_str()))
+        self.nearest_of(
+            name,
+            self.names
+                .iter()
+                .filter(|(_, e)| wanted(e.symbol))
+                .map(|(n, _)| n.as_str()),
+        )
     }
 
     /// [`nearest`] among other names than those of the scope, within the limit of one check.
-    pub fn nearest_of<'n>(&self, name: &str, candidates: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
-        let compared = self.compared.get().saturating_add(candidates.clone().count());
+    pub fn nearest_of<'n>(
+        &self,
+        name: &str,
+        candidates: impl Iterator<Item = &'n str> + Clone,
+    ) -> Option<&'n str> {
+        let compared = self
+            .compared
+            .get()
+            .saturating_add(candidates.clone().count());
         if compared > MAX_COMPARISONS {
             return None;
         }
@@ -131,8 +163,8 @@ impl Scope {
     }
 }
 
-/// The candidate that `name` was probably meant to be: equal but for case, few letters apart, or the only one that begins with it.
-/// The order of the candidates does not matter.
+/// The candidate that `name` was probably meant to be: equal but for case, few letters apart, or
+/// the only one that begins with it. The order of the candidates does not matter.
 pub fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let wanted = name.to_lowercase();
     let length = wanted.chars().count();
@@ -148,10 +180,16 @@ pub fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Opt
             apart if apart > allowed => apart,
             _ => strsim::osa_distance(&wanted, &lower),
         };
-        if (lower == wanted || distance <= allowed) && best.is_none_or(|b| (distance, candidate) < b) {
+        if (lower == wanted || distance <= allowed)
+            && best.is_none_or(|b| (distance, candidate) < b)
+        {
             best = Some((distance, candidate));
         }
-        if length >= 2 && longer.len() < 2 && (lower.starts_with(&wanted) || wanted.starts_with(&lower) && lower.chars().count() >= 2) {
+        if length >= 2
+            && longer.len() < 2
+            && (lower.starts_with(&wanted)
+                || wanted.starts_with(&lower) && lower.chars().count() >= 2)
+        {
             longer.push(candidate);
         }
     }
@@ -162,7 +200,8 @@ pub fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Opt
     }
 }
 
-/// How many letters two names of this length may be apart. A Chinese character says as much as several letters: one may differ from two on.
+/// How many letters two names of this length may be apart. A Chinese character says as much as
+/// several letters: one may differ from two on.
 fn allowed(name: &str, length: usize) -> usize {
     match length {
         0 | 1 => 0,
@@ -178,10 +217,16 @@ mod tests {
     #[test]
     fn near_misses() {
         let near = |name, of: &[&'static str]| nearest(name, of.iter().copied());
-        assert_eq!(near("coupon_rat", &["coupon_rate", "region"]), Some("coupon_rate"));
+        assert_eq!(
+            near("coupon_rat", &["coupon_rate", "region"]),
+            Some("coupon_rate")
+        );
         assert_eq!(near("Region", &["region", "religion"]), Some("region"));
         assert_eq!(near("地区", &["地域", "昵称"]), Some("地域"));
-        assert_eq!(near("优惠券", &["优惠券使用率", "地域"]), Some("优惠券使用率"));
+        assert_eq!(
+            near("优惠券", &["优惠券使用率", "地域"]),
+            Some("优惠券使用率")
+        );
         assert_eq!(near("coupon", &["coupon_rate", "coupon_count"]), None);
         assert_eq!(near("age", &["region", "nickname"]), None);
         assert_eq!(near("ab", &["ac"]), None);

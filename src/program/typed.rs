@@ -1,15 +1,16 @@
-//! The typed program: what a script means, with every name resolved and every literal in the type it is compared with.
+//! The typed program: what a script means, with every name resolved and every literal in the type
+//! it is compared with.
 //!
-//! Later floors read this and nothing else of a script. Expressions are in [`expr`](super::expr), campaigns, policy and tests here.
-//! Spans lead back to the text for `why`, hover and findings.
+//! Later floors read this and nothing else of a script. Expressions are in [`expr`](super::expr),
+//! campaigns, policy and tests here. Spans lead back to the text for `why`, hover and findings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::expr::{EventPattern, Expr, Length, StepOutcome};
 use crate::base::{
-    AudienceId, Calendar, CampaignId, Date, Elapsed, EventId, FieldSchema, Instant, ListId, LookupId, PartitionId, Place, Schema, TagId,
-    TemplateId, TimeOfDay, Type, Value, Zone,
+    AudienceId, Calendar, CampaignId, Date, Elapsed, EventId, FieldSchema, Instant, ListId,
+    LookupId, PartitionId, Place, Schema, TagId, TemplateId, TimeOfDay, Type, Value, Zone,
 };
 use crate::diag::Span;
 
@@ -54,10 +55,14 @@ impl Program {
         &self.campaigns[id.index()]
     }
     pub fn campaign_named(&self, name: &str) -> Option<CampaignId> {
-        self.campaigns.iter().position(|c| c.declared.name == name).map(|i| CampaignId(i as u32))
+        self.campaigns
+            .iter()
+            .position(|c| c.declared.name == name)
+            .map(|i| CampaignId(i as u32))
     }
 
-    /// What holds for one campaign: its own clauses come before its purpose's, those before policy's.
+    /// What holds for one campaign: its own clauses come before its purpose's, those before
+    /// policy's.
     pub fn rules(&self, campaign: &Campaign) -> Rules {
         let none = PurposeRules::default();
         let purpose = self.policy.purposes.get(&campaign.purpose).unwrap_or(&none);
@@ -72,9 +77,18 @@ impl Program {
         });
         let holdout = match purpose {
             p if p.no_holdout => None,
-            p => campaign.holdout.clone().or(p.holdout.clone()).or(self.policy.holdout.clone()),
+            p => campaign
+                .holdout
+                .clone()
+                .or(p.holdout.clone())
+                .or(self.policy.holdout.clone()),
         };
-        Rules { policy_caps, campaign_caps: campaign.caps.clone(), quiet, holdout }
+        Rules {
+            policy_caps,
+            campaign_caps: campaign.caps.clone(),
+            quiet,
+            holdout,
+        }
     }
 }
 
@@ -87,7 +101,8 @@ pub struct Declared {
     /// The whole declaration.
     pub span: Span,
     pub doc: Vec<String>,
-    /// An error was found in it: its content is a placeholder, lints leave it alone, and nothing of the program may be carried out.
+    /// An error was found in it: its content is a placeholder, lints leave it alone, and nothing of
+    /// the program may be carried out.
     pub failed: bool,
 }
 
@@ -111,7 +126,8 @@ pub struct Lookup {
     pub fresh: Option<Elapsed>,
 }
 
-/// User ids from a file: one a line, or the first column of a CSV whose header names `id` or `user_id`.
+/// User ids from a file: one a line, or the first column of a CSV whose header names `id` or
+/// `user_id`.
 #[derive(Clone, Debug)]
 pub struct List {
     pub declared: Declared,
@@ -131,7 +147,8 @@ pub struct Partition {
     /// `Type::Enum` of the arm names in order, `otherwise` included.
     pub ty: Type,
     pub arms: Vec<Expr>,
-    /// Whether the last member of `ty` is an `otherwise` arm (then `ty` has one member more than `arms`).
+    /// Whether the last member of `ty` is an `otherwise` arm (then `ty` has one member more than
+    /// `arms`).
     pub otherwise: bool,
 }
 
@@ -141,7 +158,8 @@ pub struct Audience {
     pub when: Expr,
 }
 
-/// A channel account: a platform's default account (implicit, named like the platform), or one declared by `account`.
+/// A channel account: a platform's default account (implicit, named like the platform), or one
+/// declared by `account`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     pub name: String,
@@ -232,11 +250,14 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Not handed over later than this after its due time or the end of quiet hours: 1 h for schedules, 24 h for triggers unless said.
+    /// Not handed over later than this after its due time or the end of quiet hours: 1 h for
+    /// schedules, 24 h for triggers unless said.
     pub fn deadline(&self) -> Length {
         self.deadline.unwrap_or(match self.schedule {
             Schedule::Trigger(_) => Length::Elapsed(Elapsed::hours(24)),
-            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => Length::Elapsed(Elapsed::hours(1)),
+            Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => {
+                Length::Elapsed(Elapsed::hours(1))
+            }
         })
     }
 }
@@ -414,7 +435,8 @@ pub enum EveryPeriod {
 #[derive(Clone, Debug)]
 pub struct Dated {
     pub at: TimeOfDay,
-    /// From the date to the day on which it is sent, all different; `7 days before` is minus 7 days.
+    /// From the date to the day on which it is sent, all different; `7 days before` is minus 7
+    /// days.
     pub offsets: Vec<Calendar>,
     /// A date or an instant; whoever has none is never meant.
     pub of: Expr,

@@ -61,7 +61,10 @@ const SYNONYMS: [(&str, &str); 32] = [
 
 /// The one-word type of that name.
 pub fn named(name: &str) -> Option<Type> {
-    TYPE_NAMES.iter().find(|(n, _)| *n == name).map(|(_, ty)| ty.clone())
+    TYPE_NAMES
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, ty)| ty.clone())
 }
 
 /// The type that a misspelt or foreign name was probably meant to be, as it is written.
@@ -70,7 +73,14 @@ pub fn nearest_type(name: &str) -> Option<&'static str> {
     if let Some((_, ours)) = SYNONYMS.iter().find(|(theirs, _)| *theirs == lower) {
         return Some(ours);
     }
-    nearest(name, TYPE_NAMES.iter().map(|(n, _)| *n).chain(["enum", "set", "address"])).map(|n| match n {
+    nearest(
+        name,
+        TYPE_NAMES
+            .iter()
+            .map(|(n, _)| *n)
+            .chain(["enum", "set", "address"]),
+    )
+    .map(|n| match n {
         "enum" => "enum(\"a\", \"b\")",
         "set" => "set of enum(\"a\", \"b\")",
         "address" => "address(service_account)",
@@ -114,10 +124,13 @@ pub fn same_kind(a: &Type, b: &Type) -> bool {
 /// The type of either of two values of one kind.
 pub fn join(a: &Type, b: &Type) -> Type {
     match (a, b) {
-        (Type::Int { lo: al, hi: ah }, Type::Int { lo: bl, hi: bh }) => {
-            Type::Int { lo: (*al).zip(*bl).map(|(a, b)| a.min(b)), hi: (*ah).zip(*bh).map(|(a, b)| a.max(b)) }
-        }
-        (Type::Text { max: a }, Type::Text { max: b }) => Type::Text { max: (*a).zip(*b).map(|(a, b)| a.max(b)) },
+        (Type::Int { lo: al, hi: ah }, Type::Int { lo: bl, hi: bh }) => Type::Int {
+            lo: (*al).zip(*bl).map(|(a, b)| a.min(b)),
+            hi: (*ah).zip(*bh).map(|(a, b)| a.max(b)),
+        },
+        (Type::Text { max: a }, Type::Text { max: b }) => Type::Text {
+            max: (*a).zip(*b).map(|(a, b)| a.max(b)),
+        },
         (a, _) => a.clone(),
     }
 }
@@ -139,7 +152,12 @@ pub fn is_ordered(ty: &Type) -> bool {
         | Type::Instant
         | Type::Elapsed
         | Type::Distance => true,
-        Type::Bool | Type::Enum(_) | Type::Set(_) | Type::Calendar | Type::Place | Type::Address(_) => false,
+        Type::Bool
+        | Type::Enum(_)
+        | Type::Set(_)
+        | Type::Calendar
+        | Type::Place
+        | Type::Address(_) => false,
     }
 }
 
@@ -158,7 +176,10 @@ mod tests {
     #[test]
     fn bounds_join() {
         let int = |lo, hi| Type::Int { lo, hi };
-        assert_eq!(join(&int(Some(1), Some(5)), &int(Some(0), None)), int(Some(0), None));
+        assert_eq!(
+            join(&int(Some(1), Some(5)), &int(Some(0), None)),
+            int(Some(0), None)
+        );
         assert!(!same_kind(&Type::INT, &Type::Number));
     }
 }

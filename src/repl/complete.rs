@@ -1,4 +1,5 @@
-//! What could stand at the cursor: commands, keywords, tags, events, audiences, functions, and the members of the enum that is compared.
+//! What could stand at the cursor: commands, keywords, tags, events, audiences, functions, and the
+//! members of the enum that is compared.
 
 use std::collections::BTreeSet;
 
@@ -34,16 +35,28 @@ impl Vocabulary {
             },
             _ => None,
         };
-        let tags = program.schema.tags.iter().filter_map(|t| Some((t.name.clone(), of_type(&t.ty)?)));
-        let partitions = program.partitions.iter().filter_map(|p| Some((p.declared.name.clone(), of_type(&p.ty)?)));
-        Vocabulary { words, members: tags.chain(partitions).collect() }
+        let tags = program
+            .schema
+            .tags
+            .iter()
+            .filter_map(|t| Some((t.name.clone(), of_type(&t.ty)?)));
+        let partitions = program
+            .partitions
+            .iter()
+            .filter_map(|p| Some((p.declared.name.clone(), of_type(&p.ty)?)));
+        Vocabulary {
+            words,
+            members: tags.chain(partitions).collect(),
+        }
     }
 
     /// Where the word at the cursor begins, and what could stand there.
     pub fn complete(&self, line: &str, cursor: usize) -> (usize, Vec<String>) {
         let before = line.get(..cursor).unwrap_or(line);
         if let Some((start, typed)) = open_string(before) {
-            let Some(members) = self.compared_members(&before[..start]) else { return (cursor, Vec::new()) };
+            let Some(members) = self.compared_members(&before[..start]) else {
+                return (cursor, Vec::new());
+            };
             let fitting = members.iter().filter(|m| m.starts_with(typed));
             return (start + 1, fitting.map(|m| format!("{m}\"")).collect());
         }
@@ -55,16 +68,36 @@ impl Vocabulary {
             .map_or(cursor, |(i, _)| i);
         let typed = &before[start..];
         if typed.starts_with(':') {
-            return (start, COMMANDS.iter().filter(|c| c.0.starts_with(typed)).map(|c| c.0.to_string()).collect());
+            return (
+                start,
+                COMMANDS
+                    .iter()
+                    .filter(|c| c.0.starts_with(typed))
+                    .map(|c| c.0.to_string())
+                    .collect(),
+            );
         }
-        (start, self.words.iter().filter(|w| w.starts_with(typed) && !typed.is_empty()).cloned().collect())
+        (
+            start,
+            self.words
+                .iter()
+                .filter(|w| w.starts_with(typed) && !typed.is_empty())
+                .cloned()
+                .collect(),
+        )
     }
 
     /// The members of the last enum named before the cursor.
     fn compared_members(&self, before: &str) -> Option<&Vec<String>> {
-        let words = before.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty());
+        let words = before
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .filter(|w| !w.is_empty());
         let words: Vec<&str> = words.collect();
-        words.iter().rev().find_map(|w| self.members.iter().find(|(name, _)| name == w)).map(|(_, members)| members)
+        words
+            .iter()
+            .rev()
+            .find_map(|w| self.members.iter().find(|(name, _)| name == w))
+            .map(|(_, members)| members)
     }
 }
 
@@ -79,7 +112,9 @@ fn open_string(before: &str) -> Option<(usize, &str)> {
         }
     }
     let (start, quote) = open?;
-    before.get(start + quote.len_utf8()..).map(|typed| (start, typed))
+    before
+        .get(start + quote.len_utf8()..)
+        .map(|typed| (start, typed))
 }
 
 #[cfg(test)]
@@ -90,10 +125,16 @@ mod tests {
     fn members_follow_the_tag_that_is_compared() {
         let vocabulary = Vocabulary {
             words: ["region", "rest"].map(String::from).into(),
-            members: vec![("region".into(), vec!["Shanghai".into(), "Shenzhen".into(), "Beijing".into()])],
+            members: vec![(
+                "region".into(),
+                vec!["Shanghai".into(), "Shenzhen".into(), "Beijing".into()],
+            )],
         };
         let at_end = |line: &str| vocabulary.complete(line, line.len());
-        assert_eq!(at_end("region == \"Sh"), (11, vec!["Shanghai\"".into(), "Shenzhen\"".into()]));
+        assert_eq!(
+            at_end("region == \"Sh"),
+            (11, vec!["Shanghai\"".into(), "Shenzhen\"".into()])
+        );
         assert_eq!(at_end("re"), (0, vec!["region".into(), "rest".into()]));
         assert_eq!(at_end(":he"), (0, vec![":help".into()]));
     }

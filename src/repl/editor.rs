@@ -1,4 +1,5 @@
-//! The line editor: completion, highlighting, history, several lines. Without a terminal, lines are read as they come.
+//! The line editor: completion, highlighting, history, several lines. Without a terminal, lines are
+//! read as they come.
 
 use std::borrow::Cow;
 use std::io::{BufRead, IsTerminal, Write};
@@ -23,12 +24,21 @@ use crate::syntax::keyword;
 /// # Errors
 /// A terminal that cannot be used.
 pub fn run(session: &mut Session, color: bool, history: Option<PathBuf>) -> Result<(), Failure> {
-    if std::io::stdin().is_terminal() { interactive(session, color, history) } else { piped(session) }
+    if std::io::stdin().is_terminal() {
+        interactive(session, color, history)
+    } else {
+        piped(session)
+    }
 }
 
 /// Lines from a file or a pipe: no prompt, the answers only.
 fn piped(session: &mut Session) -> Result<(), Failure> {
-    let fail = |e: std::io::Error| Failure::new(msg!("standard input could not be read: {e}", "无法读取标准输入：{e}"));
+    let fail = |e: std::io::Error| {
+        Failure::new(msg!(
+            "standard input could not be read: {e}",
+            "无法读取标准输入：{e}"
+        ))
+    };
     let mut text = String::new();
     for line in std::io::stdin().lock().lines() {
         text.push_str(&line.map_err(fail)?);
@@ -56,11 +66,27 @@ fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn interactive(session: &mut Session, color: bool, history: Option<PathBuf>) -> Result<(), Failure> {
-    let fail = |e: ReadlineError| Failure::new(msg!("the terminal cannot be used: {e}", "无法使用终端：{e}"));
-    let config = Config::builder().history_ignore_space(true).completion_type(rustyline::CompletionType::List).build();
+fn interactive(
+    session: &mut Session,
+    color: bool,
+    history: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let fail = |e: ReadlineError| {
+        Failure::new(msg!(
+            "the terminal cannot be used: {e}",
+            "无法使用终端：{e}"
+        ))
+    };
+    let config = Config::builder()
+        .history_ignore_space(true)
+        .completion_type(rustyline::CompletionType::List)
+        .build();
     let mut editor: Editor<LineHelper, FileHistory> = Editor::with_config(config).map_err(fail)?;
-    editor.set_helper(Some(LineHelper { vocabulary: Vocabulary::of(session.program()), hinter: HistoryHinter::new(), color }));
+    editor.set_helper(Some(LineHelper {
+        vocabulary: Vocabulary::of(session.program()),
+        hinter: HistoryHinter::new(),
+        color,
+    }));
     if let Some(file) = &history {
         // The first session has no history yet.
         let _ = editor.load_history(file);
@@ -106,9 +132,23 @@ impl Helper for LineHelper {}
 impl Completer for LineHelper {
     type Candidate = Pair;
 
-    fn complete(&self, line: &str, pos: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &rustyline::Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let (start, words) = self.vocabulary.complete(line, pos);
-        Ok((start, words.into_iter().map(|w| Pair { display: w.clone(), replacement: w }).collect()))
+        Ok((
+            start,
+            words
+                .into_iter()
+                .map(|w| Pair {
+                    display: w.clone(),
+                    replacement: w,
+                })
+                .collect(),
+        ))
     }
 }
 
@@ -122,17 +162,29 @@ impl Hinter for LineHelper {
 
 impl Validator for LineHelper {
     fn validate(&self, cx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
-        Ok(if Session::is_incomplete(cx.input()) { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
+        Ok(if Session::is_incomplete(cx.input()) {
+            ValidationResult::Incomplete
+        } else {
+            ValidationResult::Valid(None)
+        })
     }
 }
 
 impl Highlighter for LineHelper {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        if self.color { Cow::Owned(highlight(line)) } else { Cow::Borrowed(line) }
+        if self.color {
+            Cow::Owned(highlight(line))
+        } else {
+            Cow::Borrowed(line)
+        }
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        if self.color { Cow::Owned(format!("\u{1b}[2m{hint}\u{1b}[0m")) } else { Cow::Borrowed(hint) }
+        if self.color {
+            Cow::Owned(format!("\u{1b}[2m{hint}\u{1b}[0m"))
+        } else {
+            Cow::Borrowed(hint)
+        }
     }
 
     fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
@@ -150,10 +202,24 @@ fn highlight(line: &str) -> String {
         } else if c == '"' || c == '\'' {
             (rest[1..].find(c).map_or(rest.len(), |end| end + 2), "32")
         } else if c.is_ascii_digit() {
-            (rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '%'))).unwrap_or(rest.len()), "33")
+            (
+                rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '%')))
+                    .unwrap_or(rest.len()),
+                "33",
+            )
         } else if c.is_alphabetic() || c == '_' || c == ':' {
-            let len = rest.char_indices().find(|(i, c)| *i > 0 && !(c.is_alphanumeric() || *c == '_')).map_or(rest.len(), |(i, _)| i);
-            (len, if c == ':' || keyword::is_keyword(&rest[..len]) { "1;34" } else { "" })
+            let len = rest
+                .char_indices()
+                .find(|(i, c)| *i > 0 && !(c.is_alphanumeric() || *c == '_'))
+                .map_or(rest.len(), |(i, _)| i);
+            (
+                len,
+                if c == ':' || keyword::is_keyword(&rest[..len]) {
+                    "1;34"
+                } else {
+                    ""
+                },
+            )
         } else {
             (c.len_utf8(), "")
         };

@@ -1,4 +1,5 @@
-//! What the REPL answers to a line. Plain text in, plain text out, so that a test needs no terminal.
+//! What the REPL answers to a line. Plain text in, plain text out, so that a test needs no
+//! terminal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,29 +37,70 @@ pub struct Session {
     data: Data,
 }
 
-/// Every command of the REPL: word, arguments, English and Chinese help. One table for help, completion and dispatch.
+/// Every command of the REPL: word, arguments, English and Chinese help. One table for help,
+/// completion and dispatch.
 pub const COMMANDS: [(&str, &str, &str, &str); 8] = [
     (":help", "", "this list", "显示此列表"),
-    (":tags", "[PART]", "the tags that a condition can use", "可用的标签"),
-    (":type", "EXPR", "the type of an expression, and whether it can be missing", "表达式的类型，以及是否可能缺失"),
-    (":why", "USER CONDITION|CAMPAIGN", "the condition with this user's values", "用该用户的值逐项说明条件"),
-    (":plan", "[CAMPAIGN]", "what a run would do", "运行将会做什么"),
-    (":explain", "CONDITION", "how a condition is evaluated", "条件如何求值"),
-    (":reload", "", "read program and store again", "重新读取程序与数据"),
+    (
+        ":tags",
+        "[PART]",
+        "the tags that a condition can use",
+        "可用的标签",
+    ),
+    (
+        ":type",
+        "EXPR",
+        "the type of an expression, and whether it can be missing",
+        "表达式的类型，以及是否可能缺失",
+    ),
+    (
+        ":why",
+        "USER CONDITION|CAMPAIGN",
+        "the condition with this user's values",
+        "用该用户的值逐项说明条件",
+    ),
+    (
+        ":plan",
+        "[CAMPAIGN]",
+        "what a run would do",
+        "运行将会做什么",
+    ),
+    (
+        ":explain",
+        "CONDITION",
+        "how a condition is evaluated",
+        "条件如何求值",
+    ),
+    (
+        ":reload",
+        "",
+        "read program and store again",
+        "重新读取程序与数据",
+    ),
     (":quit", "", "leave (also Ctrl-D)", "退出（也可按 Ctrl-D）"),
 ];
 
 impl Session {
     /// # Errors
-    /// A program or store that cannot be read. A program with errors opens all the same: what it declares soundly can be explored.
+    /// A program or store that cannot be read. A program with errors opens all the same: what it
+    /// declares soundly can be explored.
     pub fn open(options: Options) -> Result<Session, Failure> {
         let (project, data) = Self::load(&options)?;
-        Ok(Session { options, project, data })
+        Ok(Session {
+            options,
+            project,
+            data,
+        })
     }
 
     fn load(options: &Options) -> Result<(Project, Data), Failure> {
         let paths = [options.program.clone()];
-        let (project, snapshot) = data::load(&paths, &options.store, options.now.as_deref(), &options.world)?;
+        let (project, snapshot) = data::load(
+            &paths,
+            &options.store,
+            options.now.as_deref(),
+            &options.world,
+        )?;
         let now = project.now.unwrap_or_else(|| options.world.now());
         let data = Data::gather(&project, snapshot, &options.store, now, &options.world)?;
         Ok((project, data))
@@ -74,23 +116,40 @@ impl Session {
 
     fn lang(&self) -> Lang {
         let first = self.project.files.first().map(|f| f.id);
-        self.options.lang.unwrap_or_else(|| first.map_or(Lang::En, |f| self.project.lang_of(f)))
+        self.options
+            .lang
+            .unwrap_or_else(|| first.map_or(Lang::En, |f| self.project.lang_of(f)))
     }
 
     /// The words that greet: how many users and tags there are.
     pub fn greeting(&self) -> String {
         let users = self.data.snapshot.user_count();
         let tags = self.project.program.schema.tags.len();
-        let errors = self.project.findings.iter().filter(|f| f.level == crate::diag::Level::Error).count();
+        let errors = self
+            .project
+            .findings
+            .iter()
+            .filter(|f| f.level == crate::diag::Level::Error)
+            .count();
         let mut text = match self.lang() {
             Lang::En => {
-                format!("{}, {}. A condition gives its counts; :help lists the rest.\n", count_of(users, "user"), count_of(tags, "tag"))
+                format!(
+                    "{}, {}. A condition gives its counts; :help lists the rest.\n",
+                    count_of(users, "user"),
+                    count_of(tags, "tag")
+                )
             }
-            Lang::Zh => format!("{} 个用户，{tags} 个标签。输入条件即可得到计数；:help 查看其他命令。\n", group_digits(users as u64)),
+            Lang::Zh => format!(
+                "{} 个用户，{tags} 个标签。输入条件即可得到计数；:help 查看其他命令。\n",
+                group_digits(users as u64)
+            ),
         };
         if errors > 0 {
             text.push_str(&match self.lang() {
-                Lang::En => format!("The program has {}; `tagcast check` shows more.\n", count_of(errors, "error")),
+                Lang::En => format!(
+                    "The program has {}; `tagcast check` shows more.\n",
+                    count_of(errors, "error")
+                ),
                 Lang::Zh => format!("程序有 {errors} 个错误；运行 `tagcast check` 查看。\n"),
             });
         }
@@ -112,7 +171,9 @@ impl Session {
         }
         let result = match line.strip_prefix(':') {
             Some(command) => {
-                let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+                let (word, rest) = command
+                    .split_once(char::is_whitespace)
+                    .unwrap_or((command, ""));
                 self.command(word, rest.trim())
             }
             None => self.counts(line),
@@ -122,9 +183,14 @@ impl Session {
 
     fn command(&mut self, word: &str, rest: &str) -> Result<String, Failure> {
         // What a command needs stands in capitals, without brackets.
-        let needs = COMMANDS.iter().find(|(name, args, ..)| name.get(1..) == Some(word) && args.starts_with(|c: char| c.is_uppercase()));
+        let needs = COMMANDS.iter().find(|(name, args, ..)| {
+            name.get(1..) == Some(word) && args.starts_with(|c: char| c.is_uppercase())
+        });
         if let Some((name, args, ..)) = needs.filter(|_| rest.is_empty()) {
-            return Err(Failure::refused(msg!("write `{name} {args}`", "请写 `{name} {args}`")));
+            return Err(Failure::refused(msg!(
+                "write `{name} {args}`",
+                "请写 `{name} {args}`"
+            )));
         }
         match word {
             "help" | "h" => Ok(self.help()),
@@ -141,9 +207,15 @@ impl Session {
                 Ok(self.greeting())
             }
             _ => {
-                let near = COMMANDS.iter().map(|c| c.0).min_by_key(|c| strsim::damerau_levenshtein(&c[1..], word)).unwrap_or(":help");
-                Err(Failure::refused(msg!("there is no command `:{word}`", "没有命令 `:{word}`"))
-                    .help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")))
+                let near = COMMANDS
+                    .iter()
+                    .map(|c| c.0)
+                    .min_by_key(|c| strsim::damerau_levenshtein(&c[1..], word))
+                    .unwrap_or(":help");
+                Err(
+                    Failure::refused(msg!("there is no command `:{word}`", "没有命令 `:{word}`"))
+                        .help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
+                )
             }
         }
     }
@@ -164,7 +236,14 @@ impl Session {
 
     fn tags(&self, part: &str) -> String {
         let mut text = String::new();
-        for tag in self.project.program.schema.tags.iter().filter(|t| t.name.contains(part)) {
+        for tag in self
+            .project
+            .program
+            .schema
+            .tags
+            .iter()
+            .filter(|t| t.name.contains(part))
+        {
             let kind = if tag.derived { " (derived)" } else { "" };
             text.push_str(&format!("  {:<24} {}{kind}\n", tag.name, tag.ty.describe()));
         }
@@ -176,7 +255,10 @@ impl Session {
             Ok(checked) => checked,
             Err(rejected) => return Ok(self.findings(&rejected.sources, &rejected.findings)),
         };
-        Ok(data::line(self.data.counts(&self.project.program, &condition)?, self.lang()))
+        Ok(data::line(
+            self.data.counts(&self.project.program, &condition)?,
+            self.lang(),
+        ))
     }
 
     fn type_of(&self, text: &str) -> Result<String, Failure> {
@@ -196,7 +278,10 @@ impl Session {
     fn why(&self, rest: &str) -> Result<String, Failure> {
         let (user, what) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let Some(number) = self.data.snapshot.user_no(user) else {
-            return Err(Failure::refused(msg!("the store has no user with this id", "数据中没有此编号的用户")));
+            return Err(Failure::refused(msg!(
+                "the store has no user with this id",
+                "数据中没有此编号的用户"
+            )));
         };
         let what = what.trim();
         if let Some(id) = self.project.program.campaign_named(what) {
@@ -206,7 +291,9 @@ impl Session {
         }
         match data::condition(&self.project, what) {
             Ok((condition, sources)) => {
-                let trace = self.data.explain(&self.project.program, &condition, number)?;
+                let trace = self
+                    .data
+                    .explain(&self.project.program, &condition, number)?;
                 Ok(trace.show(&sources, self.lang()))
             }
             Err(rejected) => Ok(self.findings(&rejected.sources, &rejected.findings)),
@@ -215,7 +302,10 @@ impl Session {
 
     fn plan(&self, campaign: &str) -> Result<String, Failure> {
         if !campaign.is_empty() && self.project.program.campaign_named(campaign).is_none() {
-            return Err(Failure::refused(msg!("no campaign is named `{campaign}`", "没有名为 `{campaign}` 的活动")));
+            return Err(Failure::refused(msg!(
+                "no campaign is named `{campaign}`",
+                "没有名为 `{campaign}` 的活动"
+            )));
         }
         if self.project.has_errors() {
             return Err(Failure::refused(msg!(
@@ -223,14 +313,30 @@ impl Session {
                 "程序有错误；运行 `tagcast check` 查看"
             )));
         }
-        let wanted = if campaign.is_empty() { None } else { Some(campaign) };
-        let plan = planning::plan(&self.project, &self.data, &self.options.store, wanted, &self.options.world)?;
+        let wanted = if campaign.is_empty() {
+            None
+        } else {
+            Some(campaign)
+        };
+        let plan = planning::plan(
+            &self.project,
+            &self.data,
+            &self.options.store,
+            wanted,
+            &self.options.world,
+        )?;
         Ok(plan.show(&self.project, self.lang()))
     }
 
     fn findings(&self, sources: &Sources, findings: &[Finding]) -> String {
         let lang = self.lang();
-        render::render(RenderFormat::Human, sources, findings, &|_| lang, self.options.color)
+        render::render(
+            RenderFormat::Human,
+            sources,
+            findings,
+            &|_| lang,
+            self.options.color,
+        )
     }
 
     fn show_failure(&self, failure: &Failure) -> String {

@@ -1,17 +1,20 @@
-//! The instants of a schedule, in the policy's zone. Clock changes neither lose nor double an instant: a skipped local time is the first
-//! instant after the gap, one that happens twice is the first.
+//! The instants of a schedule, in the policy's zone. Clock changes neither lose nor double an
+//! instant: a skipped local time is the first instant after the gap, one that happens twice is the
+//! first.
 
 use crate::base::{Date, Instant, TimeOfDay, Zone};
 use crate::program::typed::{Every, EveryPeriod, Once};
 
-/// A day of the month that some months lack comes back within this many days: 30 January, 30 March of a leap year, and some to spare.
+/// A day of the month that some months lack comes back within this many days: 30 January, 30 March
+/// of a leap year, and some to spare.
 const MONTH_GAP_DAYS: i32 = 62;
-/// Days of the schedule that are looked at for an instant after a given one: the search begins on the day before, so that the third day
-/// lies after it whatever the clocks do, and one to spare.
+/// Days of the schedule that are looked at for an instant after a given one: the search begins on
+/// the day before, so that the third day lies after it whatever the clocks do, and one to spare.
 const CANDIDATE_DAYS: usize = 4;
 const SECONDS_AN_HOUR: usize = 3600;
 
-/// The instant of a one-off schedule when it is first applied at `now`: never computed again after that.
+/// The instant of a one-off schedule when it is first applied at `now`: never computed again after
+/// that.
 pub fn fix_once(once: Once, zone: Zone, now: Instant) -> Instant {
     match once {
         Once::Now => now,
@@ -19,7 +22,11 @@ pub fn fix_once(once: Once, zone: Zone, now: Instant) -> Instant {
         Once::TimeOfDay(time) => {
             let today = zone.date(now);
             let at = zone.instant(today, time);
-            if at >= now { at } else { zone.instant(today.plus_days(1), time) }
+            if at >= now {
+                at
+            } else {
+                zone.instant(today.plus_days(1), time)
+            }
         }
     }
 }
@@ -33,7 +40,10 @@ pub fn next_due(every: &Every, zone: Zone, after: Instant) -> Option<Instant> {
             return None;
         }
         // Later local times are never earlier instants, so the first that fits is the next.
-        if let Some(due) = times(&every.period).map(|time| zone.instant(day, time)).find(|at| *at > after) {
+        if let Some(due) = times(&every.period)
+            .map(|time| zone.instant(day, time))
+            .find(|at| *at > after)
+        {
             return Some(due);
         }
         day = day.plus_days(1);
@@ -42,8 +52,16 @@ pub fn next_due(every: &Every, zone: Zone, after: Instant) -> Option<Instant> {
 }
 
 /// All instants after `after` up to `until`, that one included.
-pub fn dues_between(every: &Every, zone: Zone, after: Instant, until: Instant) -> impl Iterator<Item = Instant> + '_ {
-    std::iter::successors(next_due(every, zone, after), move |at| next_due(every, zone, *at)).take_while(move |at| *at <= until)
+pub fn dues_between(
+    every: &Every,
+    zone: Zone,
+    after: Instant,
+    until: Instant,
+) -> impl Iterator<Item = Instant> + '_ {
+    std::iter::successors(next_due(every, zone, after), move |at| {
+        next_due(every, zone, *at)
+    })
+    .take_while(move |at| *at <= until)
 }
 
 /// The first day of the schedule on or after `day`.
@@ -53,7 +71,8 @@ pub(super) fn day_from(every: &Every, day: Date) -> Option<Date> {
     match &every.period {
         EveryPeriod::Day { .. } | EveryPeriod::Hour { .. } => Some(day),
         EveryPeriod::Weekdays { days, .. } => within(7).find(|d| days.contains(&d.weekday())),
-        EveryPeriod::Month { days, last, .. } => within(MONTH_GAP_DAYS).find(|d| days.contains(&d.day()) || (*last && *d == d.month_end())),
+        EveryPeriod::Month { days, last, .. } => within(MONTH_GAP_DAYS)
+            .find(|d| days.contains(&d.day()) || (*last && *d == d.month_end())),
         EveryPeriod::Days { n, .. } => {
             let from = every.from?;
             let (past, n) = (i64::from(day.0) - i64::from(from.0), i64::from((*n).max(1)));
@@ -66,9 +85,10 @@ pub(super) fn day_from(every: &Every, day: Date) -> Option<Date> {
 /// The local times of one day, early ones first.
 fn times(period: &EveryPeriod) -> impl Iterator<Item = TimeOfDay> {
     let (first, last) = match period {
-        EveryPeriod::Day { at } | EveryPeriod::Weekdays { at, .. } | EveryPeriod::Month { at, .. } | EveryPeriod::Days { at, .. } => {
-            (*at, *at)
-        }
+        EveryPeriod::Day { at }
+        | EveryPeriod::Weekdays { at, .. }
+        | EveryPeriod::Month { at, .. }
+        | EveryPeriod::Days { at, .. } => (*at, *at),
         EveryPeriod::Hour { from, to } => (*from, *to),
     };
     (first.0..=last.0).step_by(SECONDS_AN_HOUR).map(TimeOfDay)
@@ -88,49 +108,120 @@ mod tests {
     }
 
     fn every(period: EveryPeriod) -> Every {
-        Every { period, from: None, until: None }
+        Every {
+            period,
+            from: None,
+            until: None,
+        }
     }
 
     fn shown(every: &Every, zone: Zone, after: &str, n: usize) -> Vec<String> {
         let after = zone.parse_instant(after).unwrap();
-        dues_between(every, zone, after, Instant(i64::MAX)).take(n).map(|i| zone.show(i)).collect()
+        dues_between(every, zone, after, Instant(i64::MAX))
+            .take(n)
+            .map(|i| zone.show(i))
+            .collect()
     }
 
     #[test]
     fn months_skip_days_they_lack() {
-        let e = every(EveryPeriod::Month { days: vec![31], last: false, at: time("9:00") });
-        assert_eq!(shown(&e, Zone::SHANGHAI, "2027-01-31 09:00", 2), ["2027-03-31 09:00", "2027-05-31 09:00"]);
-        let e = every(EveryPeriod::Month { days: vec![30], last: false, at: time("9:00") });
-        assert_eq!(shown(&e, Zone::SHANGHAI, "2028-01-30 09:00", 1), ["2028-03-30 09:00"]);
-        let e = every(EveryPeriod::Month { days: vec![1], last: true, at: time("9:00") });
-        assert_eq!(shown(&e, Zone::SHANGHAI, "2027-02-01 09:00", 2), ["2027-02-28 09:00", "2027-03-01 09:00"]);
+        let e = every(EveryPeriod::Month {
+            days: vec![31],
+            last: false,
+            at: time("9:00"),
+        });
+        assert_eq!(
+            shown(&e, Zone::SHANGHAI, "2027-01-31 09:00", 2),
+            ["2027-03-31 09:00", "2027-05-31 09:00"]
+        );
+        let e = every(EveryPeriod::Month {
+            days: vec![30],
+            last: false,
+            at: time("9:00"),
+        });
+        assert_eq!(
+            shown(&e, Zone::SHANGHAI, "2028-01-30 09:00", 1),
+            ["2028-03-30 09:00"]
+        );
+        let e = every(EveryPeriod::Month {
+            days: vec![1],
+            last: true,
+            at: time("9:00"),
+        });
+        assert_eq!(
+            shown(&e, Zone::SHANGHAI, "2027-02-01 09:00", 2),
+            ["2027-02-28 09:00", "2027-03-01 09:00"]
+        );
         // The last day is named once although two clauses name it.
-        let e = every(EveryPeriod::Month { days: vec![28], last: true, at: time("9:00") });
-        assert_eq!(shown(&e, Zone::SHANGHAI, "2027-02-01", 2), ["2027-02-28 09:00", "2027-03-28 09:00"]);
+        let e = every(EveryPeriod::Month {
+            days: vec![28],
+            last: true,
+            at: time("9:00"),
+        });
+        assert_eq!(
+            shown(&e, Zone::SHANGHAI, "2027-02-01", 2),
+            ["2027-02-28 09:00", "2027-03-28 09:00"]
+        );
     }
 
     #[test]
     fn every_few_days_counts_from_its_day() {
-        let e =
-            Every { period: EveryPeriod::Days { n: 3, at: time("9:00") }, from: Some(day("2026-11-01")), until: Some(day("2026-11-08")) };
-        assert_eq!(shown(&e, Zone::SHANGHAI, "2026-10-01", 9), ["2026-11-01 09:00", "2026-11-04 09:00", "2026-11-07 09:00"]);
-        let rare = Every { period: EveryPeriod::Days { n: 3660, at: time("9:00") }, from: Some(day("2026-11-01")), until: None };
-        assert_eq!(shown(&rare, Zone::SHANGHAI, "2026-11-02", 1), ["2036-11-08 09:00"]);
+        let e = Every {
+            period: EveryPeriod::Days {
+                n: 3,
+                at: time("9:00"),
+            },
+            from: Some(day("2026-11-01")),
+            until: Some(day("2026-11-08")),
+        };
+        assert_eq!(
+            shown(&e, Zone::SHANGHAI, "2026-10-01", 9),
+            ["2026-11-01 09:00", "2026-11-04 09:00", "2026-11-07 09:00"]
+        );
+        let rare = Every {
+            period: EveryPeriod::Days {
+                n: 3660,
+                at: time("9:00"),
+            },
+            from: Some(day("2026-11-01")),
+            until: None,
+        };
+        assert_eq!(
+            shown(&rare, Zone::SHANGHAI, "2026-11-02", 1),
+            ["2036-11-08 09:00"]
+        );
     }
 
     #[test]
     fn a_clock_change_neither_loses_nor_doubles() {
         let berlin = Zone::named("Europe/Berlin").unwrap();
         let e = every(EveryPeriod::Day { at: time("2:30") });
-        assert_eq!(shown(&e, berlin, "2027-03-27 12:00", 2), ["2027-03-28 03:00", "2027-03-29 02:30"]);
-        assert_eq!(shown(&e, berlin, "2027-10-30 12:00", 2), ["2027-10-31 02:30", "2027-11-01 02:30"]);
+        assert_eq!(
+            shown(&e, berlin, "2027-03-27 12:00", 2),
+            ["2027-03-28 03:00", "2027-03-29 02:30"]
+        );
+        assert_eq!(
+            shown(&e, berlin, "2027-10-30 12:00", 2),
+            ["2027-10-31 02:30", "2027-11-01 02:30"]
+        );
         // Two local times of one day that a gap makes the same instant are due once.
-        let hourly = every(EveryPeriod::Hour { from: time("2:00"), to: time("4:00") });
-        assert_eq!(shown(&hourly, berlin, "2027-03-28 00:00", 3), ["2027-03-28 03:00", "2027-03-28 04:00", "2027-03-29 02:00"]);
+        let hourly = every(EveryPeriod::Hour {
+            from: time("2:00"),
+            to: time("4:00"),
+        });
+        assert_eq!(
+            shown(&hourly, berlin, "2027-03-28 00:00", 3),
+            ["2027-03-28 03:00", "2027-03-28 04:00", "2027-03-29 02:00"]
+        );
         // A whole day that a zone skipped.
         let apia = Zone::named("Pacific/Apia").unwrap();
         assert_eq!(
-            shown(&every(EveryPeriod::Day { at: time("10:00") }), apia, "2011-12-29 10:00", 2),
+            shown(
+                &every(EveryPeriod::Day { at: time("10:00") }),
+                apia,
+                "2011-12-29 10:00",
+                2
+            ),
             ["2011-12-31 00:00", "2011-12-31 10:00"]
         );
     }
@@ -138,7 +229,13 @@ mod tests {
     #[test]
     fn a_time_of_day_is_the_next_one() {
         let z = Zone::SHANGHAI;
-        let fix = |now: &str| z.show(fix_once(Once::TimeOfDay(time("10:00")), z, z.parse_instant(now).unwrap()));
+        let fix = |now: &str| {
+            z.show(fix_once(
+                Once::TimeOfDay(time("10:00")),
+                z,
+                z.parse_instant(now).unwrap(),
+            ))
+        };
         assert_eq!(fix("2026-11-11 09:00"), "2026-11-11 10:00");
         assert_eq!(fix("2026-11-11 10:00"), "2026-11-11 10:00");
         assert_eq!(fix("2026-11-11 10:01"), "2026-11-12 10:00");
@@ -149,8 +246,18 @@ mod tests {
         let e = every(EveryPeriod::Day { at: time("9:00") });
         assert_eq!(next_due(&e, Zone::SHANGHAI, Instant(i64::MAX)), None);
         assert!(next_due(&e, Zone::SHANGHAI, Instant(i64::MIN)).is_some());
-        let over = Every { until: Some(day("2026-11-01")), ..e };
-        assert_eq!(next_due(&over, Zone::SHANGHAI, Zone::SHANGHAI.parse_instant("2026-11-01 09:00").unwrap()), None);
+        let over = Every {
+            until: Some(day("2026-11-01")),
+            ..e
+        };
+        assert_eq!(
+            next_due(
+                &over,
+                Zone::SHANGHAI,
+                Zone::SHANGHAI.parse_instant("2026-11-01 09:00").unwrap()
+            ),
+            None
+        );
     }
 
     /// Whether a schedule names this local date and time, said without any of the code above.
@@ -164,18 +271,24 @@ mod tests {
                     let is_last = Date(d.0 + 1).month() != d.month();
                     t == *at && (days.contains(&d.day()) || (*last && is_last))
                 }
-                EveryPeriod::Days { n, at } => t == *at && (d.0 - e.from.unwrap().0) % (*n as i32) == 0,
-                EveryPeriod::Hour { from, to } => *from <= t && t <= *to && (t.0 - from.0).is_multiple_of(3600),
+                EveryPeriod::Days { n, at } => {
+                    t == *at && (d.0 - e.from.unwrap().0) % (*n as i32) == 0
+                }
+                EveryPeriod::Hour { from, to } => {
+                    *from <= t && t <= *to && (t.0 - from.0).is_multiple_of(3600)
+                }
             }
     }
 
-    /// Every local minute of some days, each with the first instant at which the clock shows it or a later one.
+    /// Every local minute of some days, each with the first instant at which the clock shows it or
+    /// a later one.
     fn by_the_minute(e: &Every, zone: Zone, first: Date, days: i32) -> Vec<Instant> {
         let mut minute = zone.start_of(first.plus_days(-2)).0;
         let mut out = Vec::new();
         for d in (0..days).map(|n| first.plus_days(n)) {
             for t in (0..24 * 60).map(|m| TimeOfDay(m * 60)) {
-                // The clock may go back, so that the first of two is looked for from two hours before.
+                // The clock may go back, so that the first of two is looked for from two hours
+                // before.
                 minute -= 120 * 60_000_000;
                 while (zone.date(Instant(minute)), zone.time(Instant(minute))) < (d, t) {
                     minute += 60_000_000;

@@ -1,17 +1,20 @@
-//! Schedules that count from a date of each user (`at 10:00 on 30, 7, 1 days before plan_end`): which day an instant stands for, and whose day
-//! that is.
+//! Schedules that count from a date of each user (`at 10:00 on 30, 7, 1 days before plan_end`):
+//! which day an instant stands for, and whose day that is.
 //!
-//! There is one occasion a day, and no timer a user: whose day it is follows from the dates as they are by then. A date and an offset make
-//! one day, so that a user whose date stays the same is meant once for each offset, and one whose date moves is meant anew.
+//! There is one occasion a day, and no timer a user: whose day it is follows from the dates as they
+//! are by then. A date and an offset make one day, so that a user whose date stays the same is
+//! meant once for each offset, and one whose date moves is meant anew.
 
 use crate::base::{Calendar, Date, Instant, TimeOfDay, Type, Value, Zone};
 use crate::program::expr::{Expr, ExprKind};
 use crate::program::typed::Dated;
 
-/// Days that are looked at for the next occasion: the search begins the day before, and clocks move by a day at most.
+/// Days that are looked at for the next occasion: the search begins the day before, and clocks move
+/// by a day at most.
 const CANDIDATE_DAYS: i32 = 4;
 
-/// The first and the last day that an instant stands for: its own, and where the clocks skipped this time of the day before, that one.
+/// The first and the last day that an instant stands for: its own, and where the clocks skipped
+/// this time of the day before, that one.
 pub fn days_of(at: TimeOfDay, zone: Zone, due: Instant) -> (Date, Date) {
     let today = zone.date(due);
     let yesterday = today.plus_days(-1);
@@ -23,32 +26,54 @@ pub fn days_of(at: TimeOfDay, zone: Zone, due: Instant) -> (Date, Date) {
     }
 }
 
-/// The first occasion that is not before `since`; after one that was dealt with, that of a later day, whatever time of day was written then.
-pub fn next_due(at: TimeOfDay, zone: Zone, handled: Option<Instant>, since: Instant) -> Option<Instant> {
+/// The first occasion that is not before `since`; after one that was dealt with, that of a later
+/// day, whatever time of day was written then.
+pub fn next_due(
+    at: TimeOfDay,
+    zone: Zone,
+    handled: Option<Instant>,
+    since: Instant,
+) -> Option<Instant> {
     let first = match handled {
         Some(handled) => days_of(at, zone, handled).1.plus_days(1),
         None => zone.date(since).plus_days(-1),
     };
     let is_next = |due: &Instant| handled.map_or(*due >= since, |handled| *due > handled);
-    (0..CANDIDATE_DAYS).map(|n| zone.instant(first.plus_days(n), at)).find(is_next)
+    (0..CANDIDATE_DAYS)
+        .map(|n| zone.instant(first.plus_days(n), at))
+        .find(is_next)
 }
 
-/// True for those whose day it is at an occasion; not known for those who have no date, but on a day that is nobody's (four months after which
-/// date is the 31st of March?).
+/// True for those whose day it is at an occasion; not known for those who have no date, but on a
+/// day that is nobody's (four months after which date is the 31st of March?).
 pub fn condition(dated: &Dated, zone: Zone, due: Instant) -> Expr {
     let (first, last) = days_of(dated.at, zone, due);
     let mut days = vec![first];
     days.extend((last != first).then_some(last));
-    let mut dates: Vec<(Date, Date)> =
-        days.iter().flat_map(|day| dated.offsets.iter().filter_map(|offset| dates_away(*day, *offset))).collect();
+    let mut dates: Vec<(Date, Date)> = days
+        .iter()
+        .flat_map(|day| {
+            dated
+                .offsets
+                .iter()
+                .filter_map(|offset| dates_away(*day, *offset))
+        })
+        .collect();
     dates.sort_unstable();
-    let ranges: Vec<Expr> = dates.into_iter().map(|(lo, hi)| within(&dated.of, zone, lo, hi)).collect();
+    let ranges: Vec<Expr> = dates
+        .into_iter()
+        .map(|(lo, hi)| within(&dated.of, zone, lo, hi))
+        .collect();
     any(&ranges).unwrap_or_else(|| bool_expr(&dated.of, ExprKind::Const(Value::Bool(false))))
 }
 
 /// The days of a user who has this date, each with its offset.
 pub fn days_of_date(dated: &Dated, date: Date) -> Vec<(Date, Calendar)> {
-    let mut days: Vec<(Date, Calendar)> = dated.offsets.iter().filter_map(|offset| Some((date.checked_add(*offset)?, *offset))).collect();
+    let mut days: Vec<(Date, Calendar)> = dated
+        .offsets
+        .iter()
+        .filter_map(|offset| Some((date.checked_add(*offset)?, *offset)))
+        .collect();
     days.sort_by_key(|(day, _)| *day);
     days
 }
@@ -62,14 +87,16 @@ pub fn date_of(value: &Value, zone: Zone) -> Option<Date> {
     }
 }
 
-/// The dates that an offset moves to a day, as a range: none where the day's number is beyond the other month, several where the other
-/// month has more days.
+/// The dates that an offset moves to a day, as a range: none where the day's number is beyond the
+/// other month, several where the other month has more days.
 fn dates_away(day: Date, offset: Calendar) -> Option<(Date, Date)> {
     let target = day.checked_add(Calendar::days(offset.days).negated())?;
     if offset.months == 0 {
         return Some((target, target));
     }
-    let month = target.month_start().checked_add(Calendar::months(offset.months).negated())?;
+    let month = target
+        .month_start()
+        .checked_add(Calendar::months(offset.months).negated())?;
     let last = month.month_end();
     let same = month.plus_days(i32::try_from(target.day()).ok()? - 1);
     match (same <= last, target == target.month_end()) {
@@ -84,12 +111,29 @@ fn within(of: &Expr, zone: Zone, lo: Date, hi: Date) -> Expr {
     let (lo, hi) = match of.ty {
         Type::Instant => {
             let end = zone.start_of(hi.plus_days(1)).0.saturating_sub(1);
-            (Value::Instant(zone.start_of(lo)), Value::Instant(Instant(end)))
+            (
+                Value::Instant(zone.start_of(lo)),
+                Value::Instant(Instant(end)),
+            )
         }
         _ => (Value::Date(lo), Value::Date(hi)),
     };
-    let bound = |value| Box::new(Expr { ty: of.ty.clone(), span: of.span, optional: false, kind: ExprKind::Const(value) });
-    bool_expr(of, ExprKind::InRange { of: Box::new(of.clone()), lo: bound(lo), hi: bound(hi) })
+    let bound = |value| {
+        Box::new(Expr {
+            ty: of.ty.clone(),
+            span: of.span,
+            optional: false,
+            kind: ExprKind::Const(value),
+        })
+    };
+    bool_expr(
+        of,
+        ExprKind::InRange {
+            of: Box::new(of.clone()),
+            lo: bound(lo),
+            hi: bound(hi),
+        },
+    )
 }
 
 /// As a tree that is as low as can be: expressions must not be deep.
@@ -100,14 +144,22 @@ pub(super) fn any(conditions: &[Expr]) -> Option<Expr> {
         many => {
             let (a, b) = many.split_at(many.len() / 2);
             let (a, b) = (any(a)?, any(b)?);
-            Some(Expr { kind: ExprKind::Or(Box::new(a.clone()), Box::new(b)), ..a })
+            Some(Expr {
+                kind: ExprKind::Or(Box::new(a.clone()), Box::new(b)),
+                ..a
+            })
         }
     }
 }
 
 /// A condition about an expression.
 pub(super) fn bool_expr(of: &Expr, kind: ExprKind) -> Expr {
-    Expr { ty: Type::Bool, span: of.span, optional: of.optional, kind }
+    Expr {
+        ty: Type::Bool,
+        span: of.span,
+        optional: of.optional,
+        kind,
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +178,10 @@ mod tests {
     /// All dates near a day that an offset moves there, by trying each.
     fn tried(to: Date, offset: Calendar) -> Vec<Date> {
         let far = offset.months.abs() * 31 + offset.days.abs() + 3;
-        (-far..=far).map(|n| to.plus_days(n)).filter(|d| d.checked_add(offset) == Some(to)).collect()
+        (-far..=far)
+            .map(|n| to.plus_days(n))
+            .filter(|d| d.checked_add(offset) == Some(to))
+            .collect()
     }
 
     fn listed(range: Option<(Date, Date)>) -> Vec<Date> {
@@ -136,11 +191,25 @@ mod tests {
     #[test]
     fn ends_of_months_and_the_leap_day() {
         let away = |to: &str, months| listed(dates_away(day(to), Calendar::months(months)));
-        assert_eq!(away("2027-02-28", -1), [day("2027-03-28"), day("2027-03-29"), day("2027-03-30"), day("2027-03-31")]);
-        assert_eq!(away("2028-02-29", -1), [day("2028-03-29"), day("2028-03-30"), day("2028-03-31")]);
+        assert_eq!(
+            away("2027-02-28", -1),
+            [
+                day("2027-03-28"),
+                day("2027-03-29"),
+                day("2027-03-30"),
+                day("2027-03-31")
+            ]
+        );
+        assert_eq!(
+            away("2028-02-29", -1),
+            [day("2028-03-29"), day("2028-03-30"), day("2028-03-31")]
+        );
         assert_eq!(away("2028-02-28", -1), [day("2028-03-28")]);
         assert_eq!(away("2027-03-31", 1), [] as [Date; 0]);
-        assert_eq!(away("2027-02-28", -12), [day("2028-02-28"), day("2028-02-29")]);
+        assert_eq!(
+            away("2027-02-28", -12),
+            [day("2028-02-28"), day("2028-02-29")]
+        );
     }
 
     proptest! {
@@ -150,7 +219,8 @@ mod tests {
             prop_assert_eq!(listed(dates_away(Date(to), offset)), tried(Date(to), offset));
         }
 
-        /// Over the clock changes of some years, each day is stood for by one occasion, and the occasions come in order.
+        /// Over the clock changes of some years, each day is stood for by one occasion, and the
+        /// occasions come in order.
         #[test]
         fn each_day_has_one_occasion(
             zone in prop::sample::select(vec!["Asia/Shanghai", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "America/Nuuk", "Pacific/Apia"]),
@@ -180,9 +250,24 @@ mod tests {
     fn another_time_of_day_makes_no_second_occasion() {
         let z = Zone::SHANGHAI;
         let ten = z.parse_instant("2027-05-04 10:00").unwrap();
-        assert_eq!(next_due(time("14:00"), z, Some(ten), ten).map(|i| z.show(i)).as_deref(), Some("2027-05-05 14:00"));
-        assert_eq!(next_due(time("8:00"), z, Some(ten), ten).map(|i| z.show(i)).as_deref(), Some("2027-05-05 08:00"));
-        assert_eq!(next_due(time("8:00"), z, None, ten).map(|i| z.show(i)).as_deref(), Some("2027-05-05 08:00"));
+        assert_eq!(
+            next_due(time("14:00"), z, Some(ten), ten)
+                .map(|i| z.show(i))
+                .as_deref(),
+            Some("2027-05-05 14:00")
+        );
+        assert_eq!(
+            next_due(time("8:00"), z, Some(ten), ten)
+                .map(|i| z.show(i))
+                .as_deref(),
+            Some("2027-05-05 08:00")
+        );
+        assert_eq!(
+            next_due(time("8:00"), z, None, ten)
+                .map(|i| z.show(i))
+                .as_deref(),
+            Some("2027-05-05 08:00")
+        );
         assert_eq!(next_due(time("10:00"), z, None, ten), Some(ten));
     }
 }

@@ -1,5 +1,5 @@
-//! When something is due and until when it may be handed over: the calendar of schedules, quiet hours, deadlines. Pure; the ledger
-//! remembers what was done.
+//! When something is due and until when it may be handed over: the calendar of schedules, quiet
+//! hours, deadlines. Pure; the ledger remembers what was done.
 
 pub mod calendar;
 pub mod dated;

@@ -1,7 +1,9 @@
-//! Times of day that are each user's own (`at best_time ?? 20:00`). Every minute can be somebody's: an occasion is a minute of a day of the
-//! schedule, and whom it means is whose time it is. Seconds are left off.
+//! Times of day that are each user's own (`at best_time ?? 20:00`). Every minute can be somebody's:
+//! an occasion is a minute of a day of the schedule, and whom it means is whose time it is. Seconds
+//! are left off.
 //!
-//! Clock changes neither lose nor double a minute: those that are skipped are the first instant after the gap, all of them together.
+//! Clock changes neither lose nor double a minute: those that are skipped are the first instant
+//! after the gap, all of them together.
 
 use super::calendar::day_from;
 use super::dated::{any, bool_expr};
@@ -34,7 +36,9 @@ impl OwnTimes<'_> {
             if on != day {
                 first = 0;
             }
-            let of_day = (first..MINUTES_A_DAY).filter(|m| self.is_on(on, *m)).map(|m| self.zone.instant(on, time(m)));
+            let of_day = (first..MINUTES_A_DAY)
+                .filter(|m| self.is_on(on, *m))
+                .map(|m| self.zone.instant(on, time(m)));
             if let Some(next) = of_day.into_iter().find(|at| *at > after) {
                 return Some(next);
             }
@@ -43,7 +47,8 @@ impl OwnTimes<'_> {
         None
     }
 
-    /// The last occasion after an instant and up to another; looked for backwards, a day of the schedule at a time.
+    /// The last occasion after an instant and up to another; looked for backwards, a day of the
+    /// schedule at a time.
     pub fn last(&self, after: Instant, until: Instant) -> Option<Instant> {
         let mut from = until;
         let mut first = self.next(after).filter(|at| *at <= until)?;
@@ -54,7 +59,9 @@ impl OwnTimes<'_> {
                 break;
             }
         }
-        std::iter::successors(Some(first), |at| self.next(*at)).take_while(|at| *at <= until).last()
+        std::iter::successors(Some(first), |at| self.next(*at))
+            .take_while(|at| *at <= until)
+            .last()
     }
 
     /// The next occasion of a user with this time of day.
@@ -79,11 +86,14 @@ impl OwnTimes<'_> {
                 let first = self.zone.date(self.fixed);
                 Some(day.max(first)).filter(|day| *day <= first.plus_days(1))
             }
-            OwnDays::Every(every) => day_from(every, day).filter(|day| every.until.is_none_or(|until| *day <= until)),
+            OwnDays::Every(every) => {
+                day_from(every, day).filter(|day| every.until.is_none_or(|until| *day <= until))
+            }
         }
     }
 
-    /// Whether a minute of a day of the schedule is an occasion. What goes out once goes out at the next such minute.
+    /// Whether a minute of a day of the schedule is an occasion. What goes out once goes out at the
+    /// next such minute.
     fn is_on(&self, day: Date, minute: u32) -> bool {
         match &self.schedule.days {
             OwnDays::Once => {
@@ -95,12 +105,19 @@ impl OwnTimes<'_> {
     }
 }
 
-/// True for those whose time of day it is at one of some occasions; not known for those who have none.
+/// True for those whose time of day it is at one of some occasions; not known for those who have
+/// none.
 pub fn condition(own: &Expr, zone: Zone, occasions: &[Instant]) -> Expr {
-    let mut minutes: Vec<u32> = occasions.iter().flat_map(|due| minutes_of(zone, *due)).collect();
+    let mut minutes: Vec<u32> = occasions
+        .iter()
+        .flat_map(|due| minutes_of(zone, *due))
+        .collect();
     minutes.sort_unstable();
     minutes.dedup();
-    let ranges: Vec<Expr> = minutes.chunk_by(|a, b| a + 1 == *b).filter_map(|run| Some(within(own, *run.first()?, *run.last()?))).collect();
+    let ranges: Vec<Expr> = minutes
+        .chunk_by(|a, b| a + 1 == *b)
+        .filter_map(|run| Some(within(own, *run.first()?, *run.last()?)))
+        .collect();
     any(&ranges).unwrap_or_else(|| bool_expr(own, ExprKind::Const(Value::Bool(false))))
 }
 
@@ -108,18 +125,36 @@ pub fn condition(own: &Expr, zone: Zone, occasions: &[Instant]) -> Expr {
 pub fn within(own: &Expr, first: u32, last: u32) -> Expr {
     let bound = |value| {
         let kind = ExprKind::Const(Value::Time(TimeOfDay(value)));
-        Box::new(Expr { ty: Type::Time, span: own.span, optional: false, kind })
+        Box::new(Expr {
+            ty: Type::Time,
+            span: own.span,
+            optional: false,
+            kind,
+        })
     };
     let (lo, hi) = (bound(first * 60), bound(last * 60 + 59));
-    bool_expr(own, ExprKind::InRange { of: Box::new(own.clone()), lo, hi })
+    bool_expr(
+        own,
+        ExprKind::InRange {
+            of: Box::new(own.clone()),
+            lo,
+            hi,
+        },
+    )
 }
 
 /// The minutes of the day that an instant stands for: where the clocks go on, all that are skipped.
 fn minutes_of(zone: Zone, due: Instant) -> Vec<u32> {
     let today = zone.date(due);
-    let at_or_before = |day: Date, last: u32| (0..=last).rev().take_while(move |m| zone.instant(day, time(*m)) == due);
+    let at_or_before = |day: Date, last: u32| {
+        (0..=last)
+            .rev()
+            .take_while(move |m| zone.instant(day, time(*m)) == due)
+    };
     let yesterday = at_or_before(today.plus_days(-1), MINUTES_A_DAY - 1);
-    yesterday.chain(at_or_before(today, zone.time(due).0 / 60)).collect()
+    yesterday
+        .chain(at_or_before(today, zone.time(due).0 / 60))
+        .collect()
 }
 
 fn time(minute: u32) -> TimeOfDay {
@@ -136,11 +171,25 @@ mod tests {
 
     fn own(days: OwnDays) -> OwnTime {
         let span = Span::new(FileId(0), 0, 0);
-        OwnTime { at: Expr { ty: Type::Time, span, optional: true, kind: ExprKind::Tag(TagId(0)) }, days }
+        OwnTime {
+            at: Expr {
+                ty: Type::Time,
+                span,
+                optional: true,
+                kind: ExprKind::Tag(TagId(0)),
+            },
+            days,
+        }
     }
 
     fn daily() -> OwnTime {
-        own(OwnDays::Every(Every { period: EveryPeriod::Day { at: TimeOfDay::MIDNIGHT }, from: None, until: None }))
+        own(OwnDays::Every(Every {
+            period: EveryPeriod::Day {
+                at: TimeOfDay::MIDNIGHT,
+            },
+            from: None,
+            until: None,
+        }))
     }
 
     /// All occasions of a while, each with the minutes that it stands for.
@@ -177,7 +226,8 @@ mod tests {
             prop_assert_eq!(found, expected);
         }
 
-        /// What goes out once goes out at the next time of each user, as one that is the same for all does.
+        /// What goes out once goes out at the next time of each user, as one that is the same for
+        /// all does.
         #[test]
         fn once_is_the_next_time(
             zone in prop::sample::select(vec!["Asia/Shanghai", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
@@ -193,7 +243,8 @@ mod tests {
             let expected = super::super::fix_once(crate::program::typed::Once::TimeOfDay(time(minute)), zone, fixed);
             let before = Instant(fixed.0 - 1);
             prop_assert_eq!(times.next_of(time(minute), before), Some(expected));
-            // The first occasion that means this minute; a later one is stopped, for the user has been reached.
+            // The first occasion that means this minute; a later one is stopped, for the user has
+            // been reached.
             let first = all(&times, before, Instant(fixed.0 + 50 * 3_600_000_000)).into_iter().find(|(_, minutes)| minutes.contains(&minute));
             prop_assert_eq!(first.map(|(at, _)| at), Some(expected));
         }
@@ -204,15 +255,33 @@ mod tests {
         let z = Zone::named("Europe/Berlin").unwrap();
         let at = |t: &str| z.parse_instant(t).unwrap();
         let once = own(OwnDays::Once);
-        let times = OwnTimes { schedule: &once, zone: z, fixed: at("2027-03-27 10:00:30") };
+        let times = OwnTimes {
+            schedule: &once,
+            zone: z,
+            fixed: at("2027-03-27 10:00:30"),
+        };
         let after = times.fixed;
-        for until in ["2027-03-27 10:00:59", "2027-03-27 10:01", "2027-03-28 02:30", "2027-03-28 03:00", "2027-04-20"] {
+        for until in [
+            "2027-03-27 10:00:59",
+            "2027-03-27 10:01",
+            "2027-03-28 02:30",
+            "2027-03-28 03:00",
+            "2027-04-20",
+        ] {
             let expected = all(&times, after, at(until)).last().map(|(at, _)| *at);
             assert_eq!(times.last(after, at(until)), expected, "{until}");
         }
         let schedule = daily();
-        let times = OwnTimes { schedule: &schedule, zone: z, fixed: after };
-        assert_eq!(times.last(after, at("2027-10-31T02:10:20+01:00")), Some(at("2027-10-31T02:59:00+02:00")), "the second pass of an hour");
+        let times = OwnTimes {
+            schedule: &schedule,
+            zone: z,
+            fixed: after,
+        };
+        assert_eq!(
+            times.last(after, at("2027-10-31T02:10:20+01:00")),
+            Some(at("2027-10-31T02:59:00+02:00")),
+            "the second pass of an hour"
+        );
         assert_eq!(times.last(after, after), None);
     }
 
@@ -221,16 +290,29 @@ mod tests {
         let z = Zone::SHANGHAI;
         let at = |t: &str| z.parse_instant(t).unwrap();
         let every = Every {
-            period: EveryPeriod::Weekdays { days: vec![1], at: TimeOfDay::MIDNIGHT },
+            period: EveryPeriod::Weekdays {
+                days: vec![1],
+                at: TimeOfDay::MIDNIGHT,
+            },
             from: None,
             until: Some("2027-03-10".parse().unwrap()),
         };
         let schedule = own(OwnDays::Every(every));
-        let times = OwnTimes { schedule: &schedule, zone: z, fixed: at("2027-03-01") };
+        let times = OwnTimes {
+            schedule: &schedule,
+            zone: z,
+            fixed: at("2027-03-01"),
+        };
         // 2027-03-01 is a Monday.
         assert_eq!(times.next(at("2027-03-01 23:59")), Some(at("2027-03-08")));
-        assert_eq!(times.next(at("2027-03-08 10:00:30")), Some(at("2027-03-08 10:01")));
+        assert_eq!(
+            times.next(at("2027-03-08 10:00:30")),
+            Some(at("2027-03-08 10:01"))
+        );
         assert_eq!(times.next(at("2027-03-08 23:59")), None);
-        assert_eq!(times.next_of("20:00:59".parse().unwrap(), at("2027-03-01 20:00")), Some(at("2027-03-08 20:00")));
+        assert_eq!(
+            times.next_of("20:00:59".parse().unwrap(), at("2027-03-01 20:00")),
+            Some(at("2027-03-08 20:00"))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A bell that one thread waits at and others ring: a ring that nobody waits for is heard by who comes next.
+//! A bell that one thread waits at and others ring: a ring that nobody waits for is heard by who
+//! comes next.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,6 +1,7 @@
-//! The wall clock against the one that only goes forward: when they part by more than a minute, somebody moved the wall clock, and nobody
-//! knows which time is right. Then nothing is decided or sent until they agree again or the process is started anew; and what is under way
-//! goes on by the steady clock, so that no quota begins anew and nothing is due too early.
+//! The wall clock against the one that only goes forward: when they part by more than a minute,
+//! somebody moved the wall clock, and nobody knows which time is right. Then nothing is decided or
+//! sent until they agree again or the process is started anew; and what is under way goes on by the
+//! steady clock, so that no quota begins anew and nothing is due too early.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
@@ -27,7 +28,8 @@ impl Clock {
 
     /// By how much the wall clock is off, if that is too much.
     pub fn jumped(&self, wall: Instant, steady: Duration) -> Option<Elapsed> {
-        let passed = i64::try_from(steady.saturating_sub(self.steady).as_micros()).unwrap_or(i64::MAX);
+        let passed =
+            i64::try_from(steady.saturating_sub(self.steady).as_micros()).unwrap_or(i64::MAX);
         let apart = Elapsed(wall.since(self.wall).0.saturating_sub(passed));
         (apart.0.saturating_abs() > MOST_APART.0).then_some(apart)
     }
@@ -43,7 +45,11 @@ pub struct SteadyWorld {
 impl SteadyWorld {
     pub fn over(inner: Arc<dyn World>) -> Arc<Self> {
         let clock = Clock::set(inner.now(), Duration::ZERO);
-        Arc::new(SteadyWorld { inner, clock, started: Moment::now() })
+        Arc::new(SteadyWorld {
+            inner,
+            clock,
+            started: Moment::now(),
+        })
     }
 
     /// By how much the wall clock is off, if that is too much.
@@ -67,7 +73,9 @@ pub fn right_again() -> Msg {
 impl World for SteadyWorld {
     fn now(&self) -> Instant {
         let (wall, steady) = (self.inner.now(), self.started.elapsed());
-        self.clock.jumped(wall, steady).map_or(wall, |by| wall.minus(by))
+        self.clock
+            .jumped(wall, steady)
+            .map_or(wall, |by| wall.minus(by))
     }
 
     all_but_the_clock!();
@@ -108,9 +116,17 @@ mod tests {
         for off in [Elapsed::hours(1), Elapsed(-Elapsed::hours(1).0)] {
             wall.0.store(start.plus(off).0, Ordering::SeqCst);
             assert!(world.jumped().is_some());
-            assert!(world.now().since(start).0.abs() < Elapsed::minutes(1).0, "{:?}", world.now().since(start));
+            assert!(
+                world.now().since(start).0.abs() < Elapsed::minutes(1).0,
+                "{:?}",
+                world.now().since(start)
+            );
         }
-        wall.0.store(start.plus(Elapsed::seconds(30)).0, Ordering::SeqCst);
-        assert_eq!((world.jumped(), world.now()), (None, start.plus(Elapsed::seconds(30))));
+        wall.0
+            .store(start.plus(Elapsed::seconds(30)).0, Ordering::SeqCst);
+        assert_eq!(
+            (world.jumped(), world.now()),
+            (None, start.plus(Elapsed::seconds(30)))
+        );
     }
 }

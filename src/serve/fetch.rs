@@ -1,7 +1,9 @@
-//! The thread that fetches what platforms keep until somebody asks for it, as WeChat customer service does.
+//! The thread that fetches what platforms keep until somebody asks for it, as WeChat customer
+//! service does.
 //!
-//! There a call says only that there is something, and brings a token with which it may be fetched for a while. Such a call may get lost, so
-//! each mailbox is looked into from time to time, too, and when the service starts. What comes is kept in the ledger's inbox like a call.
+//! There a call says only that there is something, and brings a token with which it may be fetched
+//! for a while. Such a call may get lost, so each mailbox is looked into from time to time, too,
+//! and when the service starts. What comes is kept in the ledger's inbox like a call.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -52,15 +54,25 @@ impl Mail {
 
     /// There is something in a mailbox; of one that is not looked into nothing is kept.
     pub fn tell(&self, account: &str, mailbox: &str, token: &str, at: Instant) {
-        if !held(&self.channels).iter().any(|(of, channel)| of == account && channel.mailbox() == Some(mailbox)) {
+        if !held(&self.channels)
+            .iter()
+            .any(|(of, channel)| of == account && channel.mailbox() == Some(mailbox))
+        {
             return;
         }
-        held(&self.told).insert((account.into(), mailbox.into()), Token { text: token.into(), at });
+        held(&self.told).insert(
+            (account.into(), mailbox.into()),
+            Token {
+                text: token.into(),
+                at,
+            },
+        );
         self.bell.ring();
     }
 }
 
-/// When each mailbox is looked into the next time, with its token; and why it could not be read the last time.
+/// When each mailbox is looked into the next time, with its token; and why it could not be read the
+/// last time.
 #[derive(Default)]
 struct Rounds {
     next: BTreeMap<Name, (Moment, Option<Token>)>,
@@ -68,7 +80,8 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// Takes in what was told; gives the token of a mailbox that is to be looked into now, `None` where it is not.
+    /// Takes in what was told; gives the token of a mailbox that is to be looked into now, `None`
+    /// where it is not.
     fn due(&mut self, name: &Name, told: Option<Token>, now: Moment) -> Option<Option<Token>> {
         let entry = self.next.entry(name.clone()).or_insert((now, None));
         if told.is_some() {
@@ -88,7 +101,9 @@ impl Rounds {
         if let Some((next, _)) = self.next.get_mut(name) {
             *next = now + AGAIN.min(every);
         }
-        self.failing.insert(name.clone(), why.into()).is_none_or(|before| before != why)
+        self.failing
+            .insert(name.clone(), why.into())
+            .is_none_or(|before| before != why)
     }
 }
 
@@ -98,15 +113,25 @@ pub fn run(office: &Office) {
     while !office.world.stopping() {
         let channels = held(&office.mail.channels).clone();
         for (account, channel) in &channels {
-            let Some(mailbox) = channel.mailbox() else { continue };
+            let Some(mailbox) = channel.mailbox() else {
+                continue;
+            };
             let name = (account.clone(), mailbox.to_owned());
             let told = held(&office.mail.told).remove(&name);
-            let Some(token) = rounds.due(&name, told, Moment::now()) else { continue };
-            let every = channel.endpoint().mailbox.map_or(EVERY, |m| Duration::from_micros(m.every.0.unsigned_abs()));
+            let Some(token) = rounds.due(&name, told, Moment::now()) else {
+                continue;
+            };
+            let every = channel
+                .endpoint()
+                .mailbox
+                .map_or(EVERY, |m| Duration::from_micros(m.every.0.unsigned_abs()));
             match empty(office, account, mailbox, channel.as_ref(), token.as_ref()) {
                 Ok(true) => {
                     if rounds.read(&name, every, Moment::now()) {
-                        office.journal.say(msg!("what users of `{account}` write is read again", "`{account}` 用户的来信已恢复读取"));
+                        office.journal.say(msg!(
+                            "what users of `{account}` write is read again",
+                            "`{account}` 用户的来信已恢复读取"
+                        ));
                     }
                 }
                 // Asked to stop, or another process is reading it.
@@ -127,20 +152,35 @@ pub fn run(office: &Office) {
 }
 
 /// Fetches page after page until nothing is left; `false` where somebody else goes on.
-fn empty(office: &Office, account: &str, mailbox: &str, channel: &dyn Channel, token: Option<&Token>) -> Result<bool, String> {
+fn empty(
+    office: &Office,
+    account: &str,
+    mailbox: &str,
+    channel: &dyn Channel,
+    token: Option<&Token>,
+) -> Result<bool, String> {
     let text = |failure: Failure| failure.message.en;
     loop {
         if office.world.stopping() {
             return Ok(false);
         }
-        let mark = office.ledger().mark(account, mailbox).map_err(|e| text(e.into()))?;
-        let valid = token.filter(|token| office.world.now() < token.at.plus(VALID)).map(|token| token.text.as_str());
+        let mark = office
+            .ledger()
+            .mark(account, mailbox)
+            .map_err(|e| text(e.into()))?;
+        let valid = token
+            .filter(|token| office.world.now() < token.at.plus(VALID))
+            .map(|token| token.text.as_str());
         let page = match channel.fetch(&mark, valid) {
             // A token that is refused is no reason not to ask; there is a slower way without one.
             Err(_) if valid.is_some() => channel.fetch(&mark, None)?,
             other => other?,
         };
-        if !office.ledger().fetched(account, mailbox, &mark, &page, office.world.now()).map_err(|e| text(e.into()))? {
+        if !office
+            .ledger()
+            .fetched(account, mailbox, &mark, &page, office.world.now())
+            .map_err(|e| text(e.into()))?
+        {
             return Ok(false);
         }
         if page.body.is_some() {
@@ -159,15 +199,24 @@ mod tests {
     use super::*;
 
     fn token(text: &str) -> Option<Token> {
-        Some(Token { text: text.into(), at: Instant(0) })
+        Some(Token {
+            text: text.into(),
+            at: Instant(0),
+        })
     }
 
     #[test]
     fn a_mailbox_is_looked_into_at_the_start_when_told_and_from_time_to_time() {
-        let (mut rounds, name, start) = (Rounds::default(), ("wecom".to_owned(), "kf1".to_owned()), Moment::now());
+        let (mut rounds, name, start) = (
+            Rounds::default(),
+            ("wecom".to_owned(), "kf1".to_owned()),
+            Moment::now(),
+        );
         let every = Duration::from_secs(600);
         let due = |rounds: &mut Rounds, told, after: u64| {
-            rounds.due(&name, told, start + Duration::from_secs(after)).map(|token| token.map(|t| t.text).unwrap_or_default())
+            rounds
+                .due(&name, told, start + Duration::from_secs(after))
+                .map(|token| token.map(|t| t.text).unwrap_or_default())
         };
         assert_eq!(due(&mut rounds, None, 0).as_deref(), Some(""));
         rounds.read(&name, every, start);

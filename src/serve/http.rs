@@ -1,7 +1,9 @@
-//! The service's HTTP side: who may call what, how large and how long a call may be, and what is answered.
+//! The service's HTTP side: who may call what, how large and how long a call may be, and what is
+//! answered.
 //!
-//! [`ROUTES`] is the list of what there is; `openapi.json` describes the same, and a test holds the two together. Nothing here decides or
-//! sends: what comes in is made durable, acknowledged, and the scheduler's bell is rung.
+//! [`ROUTES`] is the list of what there is; `openapi.json` describes the same, and a test holds the
+//! two together. Nothing here decides or sends: what comes in is made durable, acknowledged, and
+//! the scheduler's bell is rung.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,7 +49,8 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Door {
     Open,
-    /// Whoever has the service's token; everybody where there is none, which only a loopback address may have.
+    /// Whoever has the service's token; everybody where there is none, which only a loopback
+    /// address may have.
     Token,
     /// The platform, by its signature.
     Platform,
@@ -81,7 +84,10 @@ impl Listen {
                 "the token is shorter than {SHORTEST_TOKEN} characters and could be guessed",
                 "令牌短于 {SHORTEST_TOKEN} 个字符，可能被猜到"
             ))
-            .help(msg!("make one with `openssl rand -hex 32`", "可用 `openssl rand -hex 32` 生成")));
+            .help(msg!(
+                "make one with `openssl rand -hex 32`",
+                "可用 `openssl rand -hex 32` 生成"
+            )));
         }
         if token.is_none() && !at.ip().is_loopback() {
             return Err(Failure::new(msg!(
@@ -118,14 +124,30 @@ impl Server {
     ///
     /// # Errors
     /// An address that is taken or not ours.
-    pub fn bind(listen: Listen, office: Arc<Office>, slot: Slot, intake: Arc<Intake>) -> Result<Self, Failure> {
+    pub fn bind(
+        listen: Listen,
+        office: Arc<Office>,
+        slot: Slot,
+        intake: Arc<Intake>,
+    ) -> Result<Self, Failure> {
         let at = listen.at;
-        let bound = std::net::TcpListener::bind(at).and_then(|l| l.set_nonblocking(true).map(|()| l));
+        let bound =
+            std::net::TcpListener::bind(at).and_then(|l| l.set_nonblocking(true).map(|()| l));
         let listener = bound.map_err(|e| {
-            Failure::new(msg!("cannot listen on `{at}`: {e}", "无法监听 `{at}`：{e}"))
-                .help(msg!("choose another with `--listen 127.0.0.1:PORT`", "请用 `--listen 127.0.0.1:端口` 另选地址"))
+            Failure::new(msg!("cannot listen on `{at}`: {e}", "无法监听 `{at}`：{e}")).help(msg!(
+                "choose another with `--listen 127.0.0.1:PORT`",
+                "请用 `--listen 127.0.0.1:端口` 另选地址"
+            ))
         })?;
-        Ok(Server { listener, hall: Arc::new(Hall { office, token: listen.token, slot, intake }) })
+        Ok(Server {
+            listener,
+            hall: Arc::new(Hall {
+                office,
+                token: listen.token,
+                slot,
+                intake,
+            }),
+        })
     }
 
     /// Where it listens; the port is known even where 0 was asked for.
@@ -138,8 +160,17 @@ impl Server {
     /// # Errors
     /// A system that gives no threads or no sockets.
     pub fn run(self) -> Result<(), Failure> {
-        let failed = |e: std::io::Error| Failure::new(msg!("the HTTP side cannot work: {e}", "HTTP 服务无法运行：{e}"));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+        let failed = |e: std::io::Error| {
+            Failure::new(msg!(
+                "the HTTP side cannot work: {e}",
+                "HTTP 服务无法运行：{e}"
+            ))
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(failed)?;
         let office = self.hall.office.clone();
         let asked_to_stop = async move {
             while !office.world.stopping() {
@@ -148,7 +179,8 @@ impl Server {
         };
         runtime.block_on(async {
             let listener = Limited::new(TcpListener::from_std(self.listener).map_err(failed)?);
-            let serving = axum::serve(listener, router(self.hall.clone())).with_graceful_shutdown(asked_to_stop);
+            let serving = axum::serve(listener, router(self.hall.clone()))
+                .with_graceful_shutdown(asked_to_stop);
             let office = self.hall.office.clone();
             let at_the_latest = async move {
                 while !office.world.stopping() {
@@ -178,10 +210,20 @@ fn router(hall: Arc<Hall>) -> Router {
     }
     router
         .fallback(|headers: HeaderMap| async move {
-            refuse(StatusCode::NOT_FOUND, &headers, &msg!("there is nothing here; see /openapi.json", "此路径不存在；见 /openapi.json"))
+            refuse(
+                StatusCode::NOT_FOUND,
+                &headers,
+                &msg!(
+                    "there is nothing here; see /openapi.json",
+                    "此路径不存在；见 /openapi.json"
+                ),
+            )
         })
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
-            let why = msg!("this path does not know the method; see /openapi.json", "此路径不支持该方法；见 /openapi.json");
+            let why = msg!(
+                "this path does not know the method; see /openapi.json",
+                "此路径不支持该方法；见 /openapi.json"
+            );
             refuse(StatusCode::METHOD_NOT_ALLOWED, &headers, &why)
         })
         .layer(DefaultBodyLimit::max(MOST_BODY))
@@ -208,33 +250,55 @@ async fn in_time(State(hall): State<Arc<Hall>>, request: Request, next: Next) ->
     hall.office.metrics.requests.add(1);
     match tokio::time::timeout(MOST_TIME, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, &headers, &msg!("the call took too long", "调用超时")),
+        Err(_) => refuse(
+            StatusCode::REQUEST_TIMEOUT,
+            &headers,
+            &msg!("the call took too long", "调用超时"),
+        ),
     }
 }
 
 async fn with_token(State(hall): State<Arc<Hall>>, request: Request, next: Next) -> Response {
-    if hall.knows(request.headers()) { next.run(request).await } else { no_token(request.headers()) }
+    if hall.knows(request.headers()) {
+        next.run(request).await
+    } else {
+        no_token(request.headers())
+    }
 }
 
 fn no_token(headers: &HeaderMap) -> Response {
-    let why = msg!("send the service's token: `Authorization: Bearer TOKEN`", "请携带服务令牌：`Authorization: Bearer 令牌`");
+    let why = msg!(
+        "send the service's token: `Authorization: Bearer TOKEN`",
+        "请携带服务令牌：`Authorization: Bearer 令牌`"
+    );
     let mut response = refuse(StatusCode::UNAUTHORIZED, headers, &why);
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 
 impl Hall {
     /// Whether a call brings the token; where there is none, everybody does.
     fn knows(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+        let Some(token) = &self.token else {
+            return true;
+        };
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.strip_prefix("Bearer "));
         given.is_some_and(|given| same(given.trim(), token.expose()))
     }
 }
 
 /// An error as callers read it, in the language that they ask for.
 fn refuse(status: StatusCode, headers: &HeaderMap, why: &Msg) -> Response {
-    (status, axum::Json(json!({"error": why.get(asked_for(headers))}))).into_response()
+    (
+        status,
+        axum::Json(json!({"error": why.get(asked_for(headers))})),
+    )
+        .into_response()
 }
 
 /// A body that is too large, or that ended before its time.
@@ -242,15 +306,24 @@ fn no_body(why: &BytesRejection, headers: &HeaderMap) -> Response {
     let said = match why.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let most = MOST_BODY >> 20;
-            msg!("the body has more than {most} MiB: send it in parts", "请求体超过 {most} MiB：请分批发送")
+            msg!(
+                "the body has more than {most} MiB: send it in parts",
+                "请求体超过 {most} MiB：请分批发送"
+            )
         }
-        _ => msg!("the body could not be read to its end: repeat the call", "请求体未能读完：请重发"),
+        _ => msg!(
+            "the body could not be read to its end: repeat the call",
+            "请求体未能读完：请重发"
+        ),
     };
     refuse(why.status(), headers, &said)
 }
 
 fn asked_for(headers: &HeaderMap) -> Lang {
-    let zh = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().starts_with("zh"));
+    let zh = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.trim_start().starts_with("zh"));
     if zh { Lang::Zh } else { Lang::En }
 }
 
@@ -261,11 +334,22 @@ async fn health(State(hall): State<Arc<Hall>>) -> Response {
         (0, _) => "work is put off",
         (_, _) => "the clock jumped",
     };
-    (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({"status": status}))).into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        axum::Json(json!({"status": status})),
+    )
+        .into_response()
 }
 
 async fn metrics(State(hall): State<Arc<Hall>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], hall.office.metrics.show()).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        hall.office.metrics.show(),
+    )
+        .into_response()
 }
 
 async fn openapi() -> Response {
@@ -280,7 +364,8 @@ async fn tags(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Body) -> 
     changes(&hall, &headers, body, Kind::Tags).await
 }
 
-/// Lines of changes: those that can be read are durable when this answers, the others are named with their line.
+/// Lines of changes: those that can be read are durable when this answers, the others are named
+/// with their line.
 async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: Kind) -> Response {
     let body = match body {
         Ok(body) => body,
@@ -300,22 +385,49 @@ async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: Kind) 
             refused.add(taken.errors.len());
             hall.office.decide.ring();
             let lang = asked_for(headers);
-            let errors: Vec<_> = taken.errors.iter().map(|(line, why)| json!({"line": line, "error": why.get(lang)})).collect();
+            let errors: Vec<_> = taken
+                .errors
+                .iter()
+                .map(|(line, why)| json!({"line": line, "error": why.get(lang)}))
+                .collect();
             // Nothing of it was any good: whoever sent it should look.
-            let status = if taken.accepted == 0 && !errors.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+            let status = if taken.accepted == 0 && !errors.is_empty() {
+                StatusCode::BAD_REQUEST
+            } else {
+                StatusCode::OK
+            };
             let body = json!({"accepted": taken.accepted, "new": taken.new, "position": taken.position, "errors": errors});
             (status, axum::Json(body)).into_response()
         }
         Ok(Err(why)) => refuse(StatusCode::SERVICE_UNAVAILABLE, headers, &why),
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, headers, &msg!("nothing was kept: repeat the call", "未保存任何内容：请重发")),
+        Err(_) => refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            headers,
+            &msg!(
+                "nothing was kept: repeat the call",
+                "未保存任何内容：请重发"
+            ),
+        ),
     }
 }
 
 /// The platform asks whether anybody is there.
-async fn greet(State(hall): State<Arc<Hall>>, Path(account): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+async fn greet(
+    State(hall): State<Arc<Hall>>,
+    Path(account): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let all = hall.office.callbacks();
-    let Some(callbacks) = all.get(&account) else { return hall.no_account(&account, &headers) };
-    let call = Incoming { query: query.as_deref().unwrap_or(""), signature: "", body: "", at: hall.office.world.now() };
+    let Some(callbacks) = all.get(&account) else {
+        return hall.no_account(&account, &headers);
+    };
+    let call = Incoming {
+        query: query.as_deref().unwrap_or(""),
+        signature: "",
+        body: "",
+        at: hall.office.world.now(),
+    };
     match callbacks.greet(&call) {
         Ok(text) => text.into_response(),
         Err(why) => hall.not_from_there(&headers, &why),
@@ -335,26 +447,59 @@ async fn callback(
         Err(why) => return no_body(&why, &headers),
     };
     let all = hall.office.callbacks();
-    let Some(callbacks) = all.get(&account) else { return hall.no_account(&account, &headers) };
+    let Some(callbacks) = all.get(&account) else {
+        return hall.no_account(&account, &headers);
+    };
     let Ok(body) = String::from_utf8(body.into()) else {
-        return refuse(StatusCode::BAD_REQUEST, &headers, &msg!("the body is not UTF-8", "请求体不是 UTF-8"));
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            &headers,
+            &msg!("the body is not UTF-8", "请求体不是 UTF-8"),
+        );
     };
     let at = hall.office.world.now();
-    let signature = headers.get(callbacks.signed_in()).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+    let signature = headers
+        .get(callbacks.signed_in())
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("")
+        .to_owned();
     let query = query.unwrap_or_default();
-    let call = Incoming { query: &query, signature: &signature, body: &body, at };
+    let call = Incoming {
+        query: &query,
+        signature: &signature,
+        body: &body,
+        at,
+    };
     let by_token = callbacks.by_token() && signature.is_empty() && hall.knows(&headers);
     if !by_token && let Err(why) = callbacks.check(&call) {
         return hall.not_from_there(&headers, &why);
     }
-    // Whoever can mend a call is told at once what is wrong with it; a platform cannot, and repeats what is not taken.
+    // Whoever can mend a call is told at once what is wrong with it; a platform cannot, and repeats
+    // what is not taken.
     if by_token && let Err(why) = callbacks.read(&call) {
         return refuse(StatusCode::BAD_REQUEST, &headers, &why);
     }
     let thanks = callbacks.thanks(&call);
-    match hall.slot.keep(NewCall { account, at, query, signature, body }).await {
+    match hall
+        .slot
+        .keep(NewCall {
+            account,
+            at,
+            query,
+            signature,
+            body,
+        })
+        .await
+    {
         true => ([(header::CONTENT_TYPE, thanks.kind)], thanks.body).into_response(),
-        false => refuse(StatusCode::SERVICE_UNAVAILABLE, &headers, &msg!("the call could not be kept: repeat it", "未能保存调用：请重发")),
+        false => refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &headers,
+            &msg!(
+                "the call could not be kept: repeat it",
+                "未能保存调用：请重发"
+            ),
+        ),
     }
 }
 
@@ -362,7 +507,10 @@ impl Hall {
     fn no_account(&self, account: &str, headers: &HeaderMap) -> Response {
         self.office.metrics.callbacks_refused.add(1);
         let shown: String = account.chars().take(40).collect();
-        let why = msg!("the account `{shown}` has no callbacks here", "账号 `{shown}` 在此没有回调");
+        let why = msg!(
+            "the account `{shown}` has no callbacks here",
+            "账号 `{shown}` 在此没有回调"
+        );
         refuse(StatusCode::NOT_FOUND, headers, &why)
     }
 
@@ -382,26 +530,42 @@ mod tests {
         let described: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
         let mut there: Vec<(String, String, bool)> = Vec::new();
         for (path, methods) in described["paths"].as_object().unwrap() {
-            for (method, operation) in methods.as_object().unwrap().iter().filter(|(m, _)| *m != "parameters") {
-                assert!(operation["summary"].is_string() && operation["responses"].is_object(), "{method} {path}");
-                let token = operation["security"].as_array().is_some_and(|s| s.iter().any(|s| s.get("token").is_some()));
+            for (method, operation) in methods
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(m, _)| *m != "parameters")
+            {
+                assert!(
+                    operation["summary"].is_string() && operation["responses"].is_object(),
+                    "{method} {path}"
+                );
+                let token = operation["security"]
+                    .as_array()
+                    .is_some_and(|s| s.iter().any(|s| s.get("token").is_some()));
                 there.push((method.clone(), path.clone(), token));
             }
         }
         there.sort();
-        let mut routes: Vec<(String, String, bool)> =
-            ROUTES.iter().map(|(method, path, door)| ((*method).into(), (*path).into(), *door == Door::Token)).collect();
+        let mut routes: Vec<(String, String, bool)> = ROUTES
+            .iter()
+            .map(|(method, path, door)| ((*method).into(), (*path).into(), *door == Door::Token))
+            .collect();
         routes.sort();
         assert_eq!(there, routes);
     }
 
     #[test]
     fn nobody_listens_to_the_world_without_a_token() {
-        let listen = |at: &str, token: Option<&str>| Listen::new(at.parse().unwrap(), token.map(Secret::new)).map_err(|f| f.message.en);
+        let listen = |at: &str, token: Option<&str>| {
+            Listen::new(at.parse().unwrap(), token.map(Secret::new)).map_err(|f| f.message.en)
+        };
         assert!(listen("127.0.0.1:7420", None).is_ok());
         assert!(listen("[::1]:7420", None).is_ok());
         assert!(listen("0.0.0.0:7420", None).is_err_and(|e| e.contains("no token is set")));
         assert!(listen("0.0.0.0:7420", Some("0123456789abcdef")).is_ok());
-        assert!(listen("127.0.0.1:7420", Some("short")).is_err_and(|e| e.contains("shorter than 16")));
+        assert!(
+            listen("127.0.0.1:7420", Some("short")).is_err_and(|e| e.contains("shorter than 16"))
+        );
     }
 }

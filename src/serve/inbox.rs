@@ -1,4 +1,5 @@
-//! Calls of platforms on their way into the ledger: as many as have come are made durable together, then each is acknowledged.
+//! Calls of platforms on their way into the ledger: as many as have come are made durable together,
+//! then each is acknowledged.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,7 +62,8 @@ pub fn run(office: &Arc<Office>, calls: &Receiver<Waiting>) {
                 false
             }
         };
-        // Who gave up waiting does not hear it; the call is kept all the same, and what it says counts once.
+        // Who gave up waiting does not hear it; the call is kept all the same, and what it says
+        // counts once.
         for done in waiting {
             let _ = done.send(kept);
         }

@@ -1,4 +1,5 @@
-//! Events and tag changes on their way into the store: read line by line, durable together, then acknowledged.
+//! Events and tag changes on their way into the store: read line by line, durable together, then
+//! acknowledged.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -51,7 +52,12 @@ pub struct Intake {
 impl Intake {
     pub fn new(writer: LiveWriter, schema: &Schema, zone: Zone, world: Arc<dyn World>) -> Self {
         let declared = Mutex::new((Arc::new(schema.clone()), zone));
-        Intake { writer, declared, acknowledged: Mutex::default(), world }
+        Intake {
+            writer,
+            declared,
+            acknowledged: Mutex::default(),
+            world,
+        }
     }
 
     /// The program was loaded anew.
@@ -63,7 +69,10 @@ impl Intake {
     /// What went wrong beside the intake since this was asked last; nothing is lost by it.
     pub fn trouble(&self) -> Option<Msg> {
         let Words { en, zh } = self.writer.trouble()?.words();
-        Some(msg!("live changes stay in their log for now: {en}", "实时变更暂留在日志中：{zh}"))
+        Some(msg!(
+            "live changes stay in their log for now: {en}",
+            "实时变更暂留在日志中：{zh}"
+        ))
     }
 
     /// Reads a call; when this returns, what could be read is durable.
@@ -72,20 +81,35 @@ impl Intake {
     /// When nothing could be kept: the call is to be repeated.
     pub fn take(&self, body: &[u8], kind: Kind) -> Result<Taken, Msg> {
         let (schema, zone) = held(&self.declared).clone();
-        let reading = Reading { zone, ..Reading::default() };
+        let reading = Reading {
+            zone,
+            ..Reading::default()
+        };
         let now = self.world.now();
         let (mut taken, mut changes) = (Taken::default(), Vec::new());
-        let lines = body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+        let lines = body
+            .split(|byte| *byte == b'\n')
+            .enumerate()
+            .filter(|(_, line)| !line.trim_ascii().is_empty());
         for (number, line) in lines {
             if taken.accepted >= MOST_LINES {
-                return Err(msg!("a call has at most {MOST_LINES} lines", "一次调用最多 {MOST_LINES} 行"));
+                return Err(msg!(
+                    "a call has at most {MOST_LINES} lines",
+                    "一次调用最多 {MOST_LINES} 行"
+                ));
             }
             match changes_of(line, kind, &schema, &reading, now) {
                 Ok(of_line) => {
                     taken.accepted += 1;
                     changes.extend(of_line);
                 }
-                Err(why) if taken.errors.len() < MOST_ERRORS => taken.errors.push((number + 1, Msg { en: why.en, zh: why.zh })),
+                Err(why) if taken.errors.len() < MOST_ERRORS => taken.errors.push((
+                    number + 1,
+                    Msg {
+                        en: why.en,
+                        zh: why.zh,
+                    },
+                )),
                 Err(_) => {}
             }
         }
@@ -117,7 +141,13 @@ impl Intake {
     }
 }
 
-fn changes_of(line: &[u8], kind: Kind, schema: &Schema, reading: &Reading, now: Instant) -> Result<Vec<Change>, Words> {
+fn changes_of(
+    line: &[u8],
+    kind: Kind,
+    schema: &Schema,
+    reading: &Reading,
+    now: Instant,
+) -> Result<Vec<Change>, Words> {
     let json = json_of(line)?;
     match kind {
         Kind::Events => Change::of_event(&json, schema, reading, now).map(|change| vec![change]),

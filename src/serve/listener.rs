@@ -26,7 +26,10 @@ pub struct Limited {
 
 impl Limited {
     pub fn new(inner: TcpListener) -> Self {
-        Limited { inner, free: Arc::new(Semaphore::new(MOST)) }
+        Limited {
+            inner,
+            free: Arc::new(Semaphore::new(MOST)),
+        }
     }
 }
 
@@ -43,7 +46,14 @@ impl axum::serve::Listener for Limited {
             match self.inner.accept().await {
                 Ok((stream, from)) => {
                     let _ = stream.set_nodelay(true);
-                    return (Watched { stream, until: Box::pin(sleep(IDLE)), _permit: permit }, from);
+                    return (
+                        Watched {
+                            stream,
+                            until: Box::pin(sleep(IDLE)),
+                            _permit: permit,
+                        },
+                        from,
+                    );
                 }
                 Err(_) => sleep(NO_MORE).await,
             }
@@ -63,7 +73,11 @@ pub struct Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(done) => {
@@ -79,7 +93,11 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

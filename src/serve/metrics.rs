@@ -33,7 +33,9 @@ impl Gauge {
 }
 
 /// Upper bounds of the buckets, in seconds.
-const BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 60.0];
+const BOUNDS: [f64; 12] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 60.0,
+];
 
 /// How often something took how long.
 #[derive(Default)]
@@ -54,16 +56,25 @@ impl Histogram {
         }
         self.count.fetch_add(times, Ordering::Relaxed);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.micros.fetch_add(micros.saturating_mul(times), Ordering::Relaxed);
+        self.micros
+            .fetch_add(micros.saturating_mul(times), Ordering::Relaxed);
     }
 
     fn show(&self, name: &str, out: &mut String) {
         for (bucket, bound) in self.buckets.iter().zip(BOUNDS) {
-            let _ = writeln!(out, "{name}_bucket{{le=\"{bound}\"}} {}", bucket.load(Ordering::Relaxed));
+            let _ = writeln!(
+                out,
+                "{name}_bucket{{le=\"{bound}\"}} {}",
+                bucket.load(Ordering::Relaxed)
+            );
         }
         let count = self.count.load(Ordering::Relaxed);
         let _ = writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {count}");
-        let _ = writeln!(out, "{name}_sum {}", self.micros.load(Ordering::Relaxed) as f64 / 1e6);
+        let _ = writeln!(
+            out,
+            "{name}_sum {}",
+            self.micros.load(Ordering::Relaxed) as f64 / 1e6
+        );
         let _ = writeln!(out, "{name}_count {count}");
     }
 }
@@ -108,43 +119,154 @@ impl Metrics {
         let mut out = String::new();
         let counters: [(&str, &str, &Counter); 21] = [
             ("tagcast_events_total", "Events acknowledged", &self.events),
-            ("tagcast_events_refused_total", "Lines of events refused", &self.events_refused),
-            ("tagcast_events_decided_total", "Events looked at by the scheduler", &self.events_decided),
-            ("tagcast_tag_changes_total", "Tag changes acknowledged", &self.tag_changes),
-            ("tagcast_tag_changes_refused_total", "Lines of tag changes refused", &self.tag_changes_refused),
+            (
+                "tagcast_events_refused_total",
+                "Lines of events refused",
+                &self.events_refused,
+            ),
+            (
+                "tagcast_events_decided_total",
+                "Events looked at by the scheduler",
+                &self.events_decided,
+            ),
+            (
+                "tagcast_tag_changes_total",
+                "Tag changes acknowledged",
+                &self.tag_changes,
+            ),
+            (
+                "tagcast_tag_changes_refused_total",
+                "Lines of tag changes refused",
+                &self.tag_changes_refused,
+            ),
             ("tagcast_callbacks_total", "Callbacks kept", &self.callbacks),
-            ("tagcast_callbacks_refused_total", "Callbacks refused: wrong signature, unknown account", &self.callbacks_refused),
-            ("tagcast_mailbox_pages_total", "Pages fetched that platforms keep instead of calling back", &self.pages),
-            ("tagcast_mailbox_failures_total", "Times that such a page could not be fetched", &self.fetches_failed),
-            ("tagcast_runs_total", "Runs planned, a trigger event or a part of a follow-up each one", &self.runs),
-            ("tagcast_missed_total", "Due instants beyond their deadline", &self.missed),
-            ("tagcast_messages_accepted_total", "Messages that a platform accepted", &self.accepted),
-            ("tagcast_messages_refused_total", "Messages that a platform refused", &self.refused),
-            ("tagcast_messages_unknown_total", "Hand-overs without an answer", &self.unknown),
-            ("tagcast_messages_expired_total", "Messages not handed over within their deadline", &self.expired),
-            ("tagcast_opt_outs_total", "Users who opted out", &self.opted_out),
-            ("tagcast_struck_total", "Planned messages struck because consent ended or their words became forbidden", &self.struck),
-            ("tagcast_reloads_total", "Changed programs taken over", &self.reloads),
-            ("tagcast_reloads_refused_total", "Changed programs refused for their errors", &self.reloads_refused),
-            ("tagcast_troubles_total", "Times that work was put off: disk full, ledger locked", &self.troubles),
-            ("tagcast_http_requests_total", "HTTP requests answered", &self.requests),
+            (
+                "tagcast_callbacks_refused_total",
+                "Callbacks refused: wrong signature, unknown account",
+                &self.callbacks_refused,
+            ),
+            (
+                "tagcast_mailbox_pages_total",
+                "Pages fetched that platforms keep instead of calling back",
+                &self.pages,
+            ),
+            (
+                "tagcast_mailbox_failures_total",
+                "Times that such a page could not be fetched",
+                &self.fetches_failed,
+            ),
+            (
+                "tagcast_runs_total",
+                "Runs planned, a trigger event or a part of a follow-up each one",
+                &self.runs,
+            ),
+            (
+                "tagcast_missed_total",
+                "Due instants beyond their deadline",
+                &self.missed,
+            ),
+            (
+                "tagcast_messages_accepted_total",
+                "Messages that a platform accepted",
+                &self.accepted,
+            ),
+            (
+                "tagcast_messages_refused_total",
+                "Messages that a platform refused",
+                &self.refused,
+            ),
+            (
+                "tagcast_messages_unknown_total",
+                "Hand-overs without an answer",
+                &self.unknown,
+            ),
+            (
+                "tagcast_messages_expired_total",
+                "Messages not handed over within their deadline",
+                &self.expired,
+            ),
+            (
+                "tagcast_opt_outs_total",
+                "Users who opted out",
+                &self.opted_out,
+            ),
+            (
+                "tagcast_struck_total",
+                "Planned messages struck because consent ended or their words became forbidden",
+                &self.struck,
+            ),
+            (
+                "tagcast_reloads_total",
+                "Changed programs taken over",
+                &self.reloads,
+            ),
+            (
+                "tagcast_reloads_refused_total",
+                "Changed programs refused for their errors",
+                &self.reloads_refused,
+            ),
+            (
+                "tagcast_troubles_total",
+                "Times that work was put off: disk full, ledger locked",
+                &self.troubles,
+            ),
+            (
+                "tagcast_http_requests_total",
+                "HTTP requests answered",
+                &self.requests,
+            ),
         ];
         for (name, help, counter) in counters {
-            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", counter.get());
+            let _ = writeln!(
+                out,
+                "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}",
+                counter.get()
+            );
         }
         let gauges: [(&str, &str, &Gauge); 6] = [
-            ("tagcast_campaigns", "Campaigns carried out", &self.campaigns),
-            ("tagcast_campaigns_stopped", "Campaigns stopped because of their channel", &self.campaigns_stopped),
-            ("tagcast_waits", "Users whose event a campaign waits after", &self.waits),
-            ("tagcast_strays", "Receipts for ids that nobody knows", &self.strays),
-            ("tagcast_work_put_off", "1 while work waits for a full disk or a locked ledger", &self.put_off),
-            ("tagcast_clock_jumped", "1 while the wall clock is off and nothing is sent", &self.clock_jumped),
+            (
+                "tagcast_campaigns",
+                "Campaigns carried out",
+                &self.campaigns,
+            ),
+            (
+                "tagcast_campaigns_stopped",
+                "Campaigns stopped because of their channel",
+                &self.campaigns_stopped,
+            ),
+            (
+                "tagcast_waits",
+                "Users whose event a campaign waits after",
+                &self.waits,
+            ),
+            (
+                "tagcast_strays",
+                "Receipts for ids that nobody knows",
+                &self.strays,
+            ),
+            (
+                "tagcast_work_put_off",
+                "1 while work waits for a full disk or a locked ledger",
+                &self.put_off,
+            ),
+            (
+                "tagcast_clock_jumped",
+                "1 while the wall clock is off and nothing is sent",
+                &self.clock_jumped,
+            ),
         ];
         for (name, help, gauge) in gauges {
-            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {}", gauge.get());
+            let _ = writeln!(
+                out,
+                "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {}",
+                gauge.get()
+            );
         }
         let name = "tagcast_decision_seconds";
-        let _ = writeln!(out, "# HELP {name} From the acknowledgement of an event to its decision\n# TYPE {name} histogram");
+        let _ = writeln!(
+            out,
+            "# HELP {name} From the acknowledgement of an event to its decision\n# TYPE {name} histogram"
+        );
         self.decision.show(name, &mut out);
         out
     }
@@ -174,7 +296,12 @@ mod tests {
         }
         // Every line is a comment, or a name, perhaps with a label, and a number.
         for line in text.lines().filter(|l| !l.starts_with("# ")) {
-            assert!(line.split_once(' ').is_some_and(|(name, n)| name.starts_with("tagcast_") && n.parse::<f64>().is_ok()), "{line}");
+            assert!(
+                line.split_once(' ').is_some_and(
+                    |(name, n)| name.starts_with("tagcast_") && n.parse::<f64>().is_ok()
+                ),
+                "{line}"
+            );
         }
     }
 }

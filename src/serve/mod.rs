@@ -1,9 +1,11 @@
 //! Tagcast as a service: the scheduler on the real clock, events and callbacks over HTTP, metrics.
 //!
-//! Several things go on at once. The [`scheduler`] decides: it waits for the next due instant, the end of the next wait, the next event, and plans
-//! what follows. The [`sender`] hands over what is planned, so that a slow platform holds up no decision. [`http`] takes events, tag changes and
-//! callbacks in, makes them durable and rings the scheduler's bell; [`fetch`] gets what platforms do not tell of themselves. They share the ledger's writer, a transaction at a time, and nothing else
-//! that matters: whatever dies, the ledger says how to go on.
+//! Several things go on at once. The [`scheduler`] decides: it waits for the next due instant, the
+//! end of the next wait, the next event, and plans what follows. The [`sender`] hands over what is
+//! planned, so that a slow platform holds up no decision. [`http`] takes events, tag changes and
+//! callbacks in, makes them durable and rings the scheduler's bell; [`fetch`] gets what platforms
+//! do not tell of themselves. They share the ledger's writer, a transaction at a time, and nothing
+//! else that matters: whatever dies, the ledger says how to go on.
 
 pub mod bell;
 pub mod clock;
@@ -126,7 +128,8 @@ impl Office {
     }
 }
 
-/// Who panicked while holding a lock of ours has left nothing half done: transactions end or never were.
+/// Who panicked while holding a lock of ours has left nothing half done: transactions end or never
+/// were.
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -134,34 +137,68 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Serves until the world asks to stop.
 ///
 /// # Errors
-/// What keeps the service from starting: a program with errors, a ledger that another process writes to. Later troubles are told to the
-/// journal, and the service goes on as soon as they are over.
-pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>) -> Result<(), Failure> {
+/// What keeps the service from starting: a program with errors, a ledger that another process
+/// writes to. Later troubles are told to the journal, and the service goes on as soon as they are
+/// over.
+pub fn serve(
+    options: Options,
+    world: Arc<dyn World>,
+    journal: Arc<dyn Journal>,
+) -> Result<(), Failure> {
     std::fs::create_dir_all(&options.store).map_err(|e| Failure::io(&options.store, &e))?;
-    let Options { program, store, ledger, listen } = options;
+    let Options {
+        program,
+        store,
+        ledger,
+        listen,
+    } = options;
     let world = SteadyWorld::over(world);
-    let office = Arc::new(Office::new(Ledger::open(ledger, world.clone())?, world, journal));
+    let office = Arc::new(Office::new(
+        Ledger::open(ledger, world.clone())?,
+        world,
+        journal,
+    ));
     let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
     let sender = Sender::new(office.clone(), &scheduler)?;
     let (slot, calls) = inbox::open();
-    let server = listen.map(|listen| Server::bind(listen, office.clone(), slot, scheduler.intake()?)).transpose()?;
+    let server = listen
+        .map(|listen| Server::bind(listen, office.clone(), slot, scheduler.intake()?))
+        .transpose()?;
     let n = scheduler.project().campaigns().len();
     let of = if n == 1 { "campaign" } else { "campaigns" };
     match server.as_ref().and_then(Server::address) {
-        Some(at) => office.journal.say(msg!("serving {n} {of} on http://{at}", "正在服务 {n} 个活动：http://{at}")),
-        None => office.journal.say(msg!("serving {n} {of}", "正在服务 {n} 个活动")),
+        Some(at) => office.journal.say(msg!(
+            "serving {n} {of} on http://{at}",
+            "正在服务 {n} 个活动：http://{at}"
+        )),
+        None => office
+            .journal
+            .say(msg!("serving {n} {of}", "正在服务 {n} 个活动")),
     }
     thread::scope(|threads| {
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            let spawned = thread::Builder::new().name(name.into()).spawn_scoped(threads, work);
-            spawned.map_err(|e| Failure::new(msg!("a thread could not be started: {e}", "无法启动线程：{e}")))
+            let spawned = thread::Builder::new()
+                .name(name.into())
+                .spawn_scoped(threads, work);
+            spawned.map_err(|e| {
+                Failure::new(msg!(
+                    "a thread could not be started: {e}",
+                    "无法启动线程：{e}"
+                ))
+            })
         };
         let fetching = office.clone();
-        let mut working = vec![spawn("sender", Box::new(|| sender.run()))?, spawn("fetch", Box::new(move || fetch::run(&fetching)))?];
+        let mut working = vec![
+            spawn("sender", Box::new(|| sender.run()))?,
+            spawn("fetch", Box::new(move || fetch::run(&fetching)))?,
+        ];
         if let Some(server) = server {
             // The inbox ends when the server, who fills it, has ended.
             let (keeping, serving) = (office.clone(), office.clone());
-            working.push(spawn("inbox", Box::new(move || inbox::run(&keeping, &calls)))?);
+            working.push(spawn(
+                "inbox",
+                Box::new(move || inbox::run(&keeping, &calls)),
+            )?);
             working.push(spawn(
                 "http",
                 Box::new(move || {
@@ -173,9 +210,19 @@ pub fn serve(options: Options, world: Arc<dyn World>, journal: Arc<dyn Journal>)
         }
         scheduler.run();
         office.hand_over.ring();
-        let stopped = || Failure::new(msg!("a thread stopped unexpectedly; the ledger is whole", "线程意外停止；账本完好"));
-        working.into_iter().try_for_each(|one| one.join().map_err(|_| stopped()))
+        let stopped = || {
+            Failure::new(msg!(
+                "a thread stopped unexpectedly; the ledger is whole",
+                "线程意外停止；账本完好"
+            ))
+        };
+        working
+            .into_iter()
+            .try_for_each(|one| one.join().map_err(|_| stopped()))
     })?;
-    office.journal.say(msg!("stopped on request; every wait goes on when it is started again", "已按要求停止；再次启动时所有等待会继续"));
+    office.journal.say(msg!(
+        "stopped on request; every wait goes on when it is started again",
+        "已按要求停止；再次启动时所有等待会继续"
+    ));
     Ok(())
 }

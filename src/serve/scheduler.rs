@@ -1,8 +1,8 @@
-//! The thread that decides. It waits for the next due instant or for the bell, lets events arrive, plans what follows, and takes over
-//! changed programs and imported data.
+//! The thread that decides. It waits for the next due instant or for the bell, lets events arrive,
+//! plans what follows, and takes over changed programs and imported data.
 //!
-//! A trouble (disk full, a ledger that cannot be written) puts the work off and is told to the journal; all that the scheduler remembers is
-//! made anew from the ledger when it goes on.
+//! A trouble (disk full, a ledger that cannot be written) puts the work off and is told to the
+//! journal; all that the scheduler remembers is made anew from the ledger when it goes on.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,7 +88,8 @@ impl Scheduler {
         let watch = Watch::of(&crate::engine::project::folder_of(&program)?, Vec::new())?;
         let project = load(&program, &office, &snapshot)?;
         if project.has_errors() {
-            return Err(Failure::refused(errors(&project)).help(msg!("run `tagcast check`", "请运行 `tagcast check`")));
+            return Err(Failure::refused(errors(&project))
+                .help(msg!("run `tagcast check`", "请运行 `tagcast check`")));
         }
         let bound = Bound::new(&project, store.dir(), &office.world)?;
         *held(&office.callbacks) = Arc::new(callbacks(&bound)?);
@@ -130,7 +131,12 @@ impl Scheduler {
     pub fn intake(&mut self) -> Result<Arc<Intake>, Failure> {
         let schema = &self.project.program.schema;
         let writer = LiveWriter::open(&self.store, schema.clone())?;
-        let intake = Arc::new(Intake::new(writer, schema, self.project.program.policy.zone, self.office.world.clone()));
+        let intake = Arc::new(Intake::new(
+            writer,
+            schema,
+            self.project.program.policy.zone,
+            self.office.world.clone(),
+        ));
         self.intake = Some(intake.clone());
         Ok(intake)
     }
@@ -199,16 +205,23 @@ impl Scheduler {
             self.apply_calls()?;
         }
         let (arrived, position, more) = self.arrived()?;
-        let Some(decider) = &mut self.decider else { return Ok(TICK) };
+        let Some(decider) = &mut self.decider else {
+            return Ok(TICK);
+        };
         if office.past_is_old.swap(false, Ordering::SeqCst) {
             decider.forget();
         }
-        // Held for all that follows: the sender waits for the disk under it, and each time it is let go it may be the sender's.
+        // Held for all that follows: the sender waits for the disk under it, and each time it is
+        // let go it may be the sender's.
         let (done, next) = {
             let mut ledger = office.ledger();
             let mut done = Done::default();
-            // Under the same lock as claims of this process: what is not struck here was claimed before.
-            office.metrics.struck.add(decider.ask_consent(now, &mut ledger)?);
+            // Under the same lock as claims of this process: what is not struck here was claimed
+            // before.
+            office
+                .metrics
+                .struck
+                .add(decider.ask_consent(now, &mut ledger)?);
             let left = std::mem::take(&mut *held(&office.left_alone));
             if !left.is_empty() {
                 decider.move_on(&left, now, &mut ledger)?;
@@ -216,12 +229,21 @@ impl Scheduler {
             }
             if let Some(position) = position {
                 // What came this way, `run` must not take for an import that it has not seen.
-                let campaigns = decider.triggers().into_iter().map(|(id, _)| &self.project.program.campaign(id).declared.name);
+                let campaigns = decider
+                    .triggers()
+                    .into_iter()
+                    .map(|(id, _)| &self.project.program.campaign(id).declared.name);
                 let names = campaigns.map(|name| (store_events::source(name), now.0));
-                let fed = names.chain([(LIVE.to_owned(), i64::try_from(position).unwrap_or(i64::MAX))]).collect();
+                let fed = names
+                    .chain([(LIVE.to_owned(), i64::try_from(position).unwrap_or(i64::MAX))])
+                    .collect();
                 done.and(decider.arrive(&arrived, fed, &|_, _| false, now, &mut ledger)?);
                 self.fed = Some(position);
-                for at in self.intake.iter().flat_map(|intake| intake.decided(position)) {
+                for at in self
+                    .intake
+                    .iter()
+                    .flat_map(|intake| intake.decided(position))
+                {
                     office.metrics.decision.add(at.elapsed(), 1);
                 }
             }
@@ -237,15 +259,22 @@ impl Scheduler {
         Ok(Duration::from_micros(u64::try_from(rest).unwrap_or(0)))
     }
 
-    /// Events that were acknowledged since it looked, how far in the log of live changes they go if there is something new, and whether there
-    /// are more.
+    /// Events that were acknowledged since it looked, how far in the log of live changes they go if
+    /// there is something new, and whether there are more.
     fn arrived(&mut self) -> Result<(Vec<Arrived>, Option<u64>, bool), Failure> {
         let after = match self.fed {
             Some(fed) => fed,
-            None => self.office.ledger().fed(LIVE)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+            None => self
+                .office
+                .ledger()
+                .fed(LIVE)?
+                .and_then(|n| u64::try_from(n).ok())
+                .unwrap_or(0),
         };
         self.fed = Some(after);
-        let (events, position) = self.store.live_events(&self.project.program.schema, after, MOST_EVENTS)?;
+        let (events, position) =
+            self.store
+                .live_events(&self.project.program.schema, after, MOST_EVENTS)?;
         if position <= after {
             return Ok((Vec::new(), None, false));
         }
@@ -281,19 +310,35 @@ impl Scheduler {
         loop {
             let calls = office.ledger().calls(MOST_CALLS)?;
             for call in &calls {
-                let NewCall { account, at, query, signature, body } = &call.call;
-                let read = callbacks.get(account).map(|c| c.read(&Incoming { query, signature, body, at: *at }));
+                let NewCall {
+                    account,
+                    at,
+                    query,
+                    signature,
+                    body,
+                } = &call.call;
+                let read = callbacks.get(account).map(|c| {
+                    c.read(&Incoming {
+                        query,
+                        signature,
+                        body,
+                        at: *at,
+                    })
+                });
                 let told = match read {
                     Some(Ok(said)) => Some(self.told(account, said)?),
                     Some(Err(_)) | None => None,
                 };
                 if told.is_none() {
                     let n = call.number;
-                    office
-                        .journal
-                        .say(msg!("callback {n} of `{account}` cannot be read; it is kept", "无法读取 `{account}` 的回调 {n}；已保留"));
+                    office.journal.say(msg!(
+                        "callback {n} of `{account}` cannot be read; it is kept",
+                        "无法读取 `{account}` 的回调 {n}；已保留"
+                    ));
                 }
-                let applied = office.ledger().apply(call, told.as_deref(), office.world.now())?;
+                let applied = office
+                    .ledger()
+                    .apply(call, told.as_deref(), office.world.now())?;
                 office.metrics.opted_out.add(applied.opted_out);
                 if applied.opted_out + applied.learned > 0 {
                     office.forget_past();
@@ -310,7 +355,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// In the words of the ledger: users by their numbers. Whom nobody knows cannot be reached either.
+    /// In the words of the ledger: users by their numbers. Whom nobody knows cannot be reached
+    /// either.
     fn told(&self, account: &str, said: Vec<Said>) -> Result<Vec<Told>, Failure> {
         let mut told = Vec::new();
         for Said { key, when, what } in said {
@@ -318,7 +364,9 @@ impl Scheduler {
                 Saying::Message { id, kind } => What::Message { id, kind },
                 Saying::List { id, all, counts } => What::List { id, all, counts },
                 Saying::Refused { id, reason } => What::Refused { id, reason },
-                Saying::OptedOut { user } => What::OptedOut(self.snapshot.user_no(&user).into_iter().collect()),
+                Saying::OptedOut { user } => {
+                    What::OptedOut(self.snapshot.user_no(&user).into_iter().collect())
+                }
                 Saying::OptedOutAt { address } => What::OptedOut(self.users_at(account, &address)?),
                 Saying::Contact { who, kind, topic } => {
                     let users = match who {
@@ -327,7 +375,10 @@ impl Scheduler {
                     };
                     What::Contact { users, kind, topic }
                 }
-                Saying::Closed { address, kind } => What::Closed { users: self.users_at(account, &address)?, kind },
+                Saying::Closed { address, kind } => What::Closed {
+                    users: self.users_at(account, &address)?,
+                    kind,
+                },
                 Saying::Mail { mailbox, token } => {
                     self.office.mail.tell(account, &mailbox, &token, when);
                     continue;
@@ -344,12 +395,28 @@ impl Scheduler {
         if address.is_empty() {
             return Ok(users);
         }
-        let declared = self.project.program.accounts.iter().find(|a| *a.name == *account);
+        let declared = self
+            .project
+            .program
+            .accounts
+            .iter()
+            .find(|a| *a.name == *account);
         let platform = declared.map_or(account, |a| &a.platform);
-        for tag in self.project.program.schema.tags.iter().filter(|t| matches!(&t.ty, Type::Address(of) if **of == *account)) {
-            let Some(column) = self.snapshot.tag(&tag.name)? else { continue };
+        for tag in self
+            .project
+            .program
+            .schema
+            .tags
+            .iter()
+            .filter(|t| matches!(&t.ty, Type::Address(of) if **of == *account))
+        {
+            let Some(column) = self.snapshot.tag(&tag.name)? else {
+                continue;
+            };
             let mut addresses = self.addresses.borrow_mut();
-            let index = addresses.entry((tag.name.clone(), platform.to_string())).or_insert_with(|| TextIndex::by(channels::who(platform)));
+            let index = addresses
+                .entry((tag.name.clone(), platform.to_string()))
+                .or_insert_with(|| TextIndex::by(channels::who(platform)));
             users.extend(index.find(column, address));
         }
         Ok(users)
@@ -383,9 +450,14 @@ impl Scheduler {
     fn look(&mut self) -> Result<(), Failure> {
         if let Some(why) = self.intake.as_ref().and_then(|intake| intake.trouble()) {
             self.office.metrics.troubles.add(1);
-            self.office.journal.trouble(&Failure::new(why), Duration::ZERO);
+            self.office
+                .journal
+                .trouble(&Failure::new(why), Duration::ZERO);
         }
-        let words = self.decider.as_ref().map_or_else(Vec::new, Decider::word_files);
+        let words = self
+            .decider
+            .as_ref()
+            .map_or_else(Vec::new, Decider::word_files);
         let watch = Watch::of(&self.project.folder, words)?;
         let snapshot = self.store.snapshot()?;
         let imported = !Arc::ptr_eq(&snapshot, &self.snapshot);
@@ -410,9 +482,15 @@ impl Scheduler {
         }
         self.counted = Moment::now();
         self.forget_old()?;
-        let waits = self.project.campaigns().into_iter().map(|id| &self.project.program.campaign(id).declared.name);
+        let waits = self
+            .project
+            .campaigns()
+            .into_iter()
+            .map(|id| &self.project.program.campaign(id).declared.name);
         let ledger = self.office.ledger();
-        let waits: Result<i64, _> = waits.map(|name| Ok::<i64, Failure>(ledger.waits(name)?.0)).sum();
+        let waits: Result<i64, _> = waits
+            .map(|name| Ok::<i64, Failure>(ledger.waits(name)?.0))
+            .sum();
         self.office.metrics.waits.set(waits?);
         self.office.metrics.strays.set(ledger.strays()?);
         Ok(())
@@ -431,17 +509,23 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes over what the files say now, the program and its accounts together. Where they have errors, all stays as it is.
+    /// Takes over what the files say now, the program and its accounts together. Where they have
+    /// errors, all stays as it is.
     fn reload(&mut self) -> Result<(), Failure> {
         let office = self.office.clone();
         let project = match load(&self.program, &office, &self.snapshot) {
             Ok(project) if !project.has_errors() => Arc::new(project),
             refused => {
-                self.not_taken_over(refused.map_or_else(|failure| failure.message, |project| errors(&project)));
+                self.not_taken_over(
+                    refused.map_or_else(|failure| failure.message, |project| errors(&project)),
+                );
                 return Ok(());
             }
         };
-        let accounts = self.bound.renewed(&project, &office.world).and_then(|(bound, changed)| Ok((callbacks(&bound)?, bound, changed)));
+        let accounts = self
+            .bound
+            .renewed(&project, &office.world)
+            .and_then(|(bound, changed)| Ok((callbacks(&bound)?, bound, changed)));
         let (callbacks, bound, changed) = match accounts {
             Ok(accounts) => accounts,
             Err(failure) => {
@@ -450,7 +534,10 @@ impl Scheduler {
             }
         };
         let same_program = project.digest() == self.project.digest();
-        let same_words = self.decider.as_ref().is_some_and(|decider| decider.forbids_as(&project));
+        let same_words = self
+            .decider
+            .as_ref()
+            .is_some_and(|decider| decider.forbids_as(&project));
         let same_config = project.config == self.project.config;
         if same_program && changed.is_empty() && same_config && same_words {
             return Ok(());
@@ -470,20 +557,32 @@ impl Scheduler {
         office.metrics.reloads.add(1);
         if same_program {
             if !same_words {
-                office.journal.say(msg!("took over the changed lists of forbidden words", "已采用修改后的禁用词表"));
+                office.journal.say(msg!(
+                    "took over the changed lists of forbidden words",
+                    "已采用修改后的禁用词表"
+                ));
             }
             if changed.is_empty() && !same_config {
-                office.journal.say(msg!("took over the changed `tagcast.toml`", "已采用修改后的 tagcast.toml"));
+                office.journal.say(msg!(
+                    "took over the changed `tagcast.toml`",
+                    "已采用修改后的 tagcast.toml"
+                ));
             }
             return Ok(());
         }
         self.withdraw_gone(&before)?;
         if let Some(intake) = &self.intake {
-            intake.declare(&self.project.program.schema, self.project.program.policy.zone);
+            intake.declare(
+                &self.project.program.schema,
+                self.project.program.policy.zone,
+            );
         }
         let n = self.project.campaigns().len();
         let of = if n == 1 { "campaign" } else { "campaigns" };
-        office.journal.say(msg!("took over the changed program: {n} {of}", "已采用修改后的程序：{n} 个活动"));
+        office.journal.say(msg!(
+            "took over the changed program: {n} {of}",
+            "已采用修改后的程序：{n} 个活动"
+        ));
         Ok(())
     }
 
@@ -511,15 +610,32 @@ impl Scheduler {
         *new = Some((self.bound.channels().clone(), all));
         drop(new);
         office.hand_over.ring();
-        let names = changed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        office.journal.say(msg!("took over the changed accounts: {names}", "已采用修改后的账号：{names}"));
+        let names = changed
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        office.journal.say(msg!(
+            "took over the changed accounts: {names}",
+            "已采用修改后的账号：{names}"
+        ));
     }
 
     /// Ends the waits and follow-ups of campaigns that the program had and has no more.
     fn withdraw_gone(&self, before: &Project) -> Result<(), Failure> {
         let name = |p: &Project, id| p.program.campaign(id).declared.name.clone();
-        let here: BTreeSet<String> = self.project.campaigns().into_iter().map(|id| name(&self.project, id)).collect();
-        let gone: Vec<String> = before.campaigns().into_iter().map(|id| name(before, id)).filter(|n| !here.contains(n)).collect();
+        let here: BTreeSet<String> = self
+            .project
+            .campaigns()
+            .into_iter()
+            .map(|id| name(&self.project, id))
+            .collect();
+        let gone: Vec<String> = before
+            .campaigns()
+            .into_iter()
+            .map(|id| name(before, id))
+            .filter(|n| !here.contains(n))
+            .collect();
         let now = self.office.world.now();
         Ok(self.office.ledger().withdraw_later(&gone, now)?)
     }
@@ -530,17 +646,38 @@ impl Scheduler {
         let mut ledger = self.office.ledger();
         let now = self.office.world.now();
         make_live(&self.project, &campaigns, now, None, &mut ledger)?;
-        self.office.metrics.campaigns.set(i64::try_from(campaigns.len()).unwrap_or(i64::MAX));
-        let mut decider = Decider::new(self.project.clone(), data, &campaigns, &ledger, self.office.world.clone())?;
-        self.office.metrics.struck.add(decider.rule_planned(now, &mut ledger)?);
+        self.office
+            .metrics
+            .campaigns
+            .set(i64::try_from(campaigns.len()).unwrap_or(i64::MAX));
+        let mut decider = Decider::new(
+            self.project.clone(),
+            data,
+            &campaigns,
+            &ledger,
+            self.office.world.clone(),
+        )?;
+        self.office
+            .metrics
+            .struck
+            .add(decider.rule_planned(now, &mut ledger)?);
         Ok(decider)
     }
 
     fn data(&self) -> Result<Data, Failure> {
-        let (program, world, now) = (&self.project.program, self.office.world.as_ref(), self.office.world.now());
+        let (program, world, now) = (
+            &self.project.program,
+            self.office.world.as_ref(),
+            self.office.world.now(),
+        );
         let tables = Tables::load(program, &self.project.folder, world, &self.snapshot, now)?;
         // The decider reads the program's own messages itself, where they are asked about.
-        Ok(Data { snapshot: self.snapshot.clone(), tables, own: MessageLog::default(), now })
+        Ok(Data {
+            snapshot: self.snapshot.clone(),
+            tables,
+            own: MessageLog::default(),
+            now,
+        })
     }
 }
 
@@ -549,29 +686,50 @@ fn callbacks(bound: &Bound) -> Result<AllCallbacks, Failure> {
     let mut all = AllCallbacks::from([("sandbox".to_owned(), callback::of_sandbox())]);
     for (name, settings) in bound.settings() {
         let at = |why: Msg| {
-            Failure::new(Msg { en: format!("`[accounts.{name}]`: {}", why.en), zh: format!("`[accounts.{name}]`：{}", why.zh) })
+            Failure::new(Msg {
+                en: format!("`[accounts.{name}]`: {}", why.en),
+                zh: format!("`[accounts.{name}]`：{}", why.zh),
+            })
         };
-        all.extend(callback::of_account(settings).map_err(at)?.map(|callbacks| (name.clone(), callbacks)));
+        all.extend(
+            callback::of_account(settings)
+                .map_err(at)?
+                .map(|callbacks| (name.clone(), callbacks)),
+        );
     }
     Ok(all)
 }
 
 fn load(program: &Path, office: &Office, snapshot: &Snapshot) -> Result<Project, Failure> {
-    let wanted = ProjectOptions { now: None, store_schema: Some(snapshot.schema().clone()) };
+    let wanted = ProjectOptions {
+        now: None,
+        store_schema: Some(snapshot.schema().clone()),
+    };
     Project::load(&[program.to_path_buf()], &wanted, office.world.as_ref())
 }
 
 /// The first error of a program, and how many there are.
 fn errors(project: &Project) -> Msg {
-    let errors: Vec<_> = project.findings.iter().filter(|f| f.level == Level::Error).collect();
+    let errors: Vec<_> = project
+        .findings
+        .iter()
+        .filter(|f| f.level == Level::Error)
+        .collect();
     let n = errors.len();
     let first = |lang: Lang| {
         errors.first().map_or(String::new(), |f| {
             let (line, _) = project.sources.line_column(f.span.file, f.span.start);
-            format!("{}:{line}: {}", project.sources.path(f.span.file).display(), f.message.get(lang))
+            format!(
+                "{}:{line}: {}",
+                project.sources.path(f.span.file).display(),
+                f.message.get(lang)
+            )
         })
     };
     let (en, zh) = (first(Lang::En), first(Lang::Zh));
     let errors = count_of(n, "error");
-    msg!("the program has {errors}; the first: {en}", "程序有 {n} 个错误；第一个：{zh}")
+    msg!(
+        "the program has {errors}; the first: {en}",
+        "程序有 {n} 个错误；第一个：{zh}"
+    )
 }

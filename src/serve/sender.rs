@@ -1,4 +1,5 @@
-//! The thread that hands over what the ledger holds, campaign by campaign, as quickly as the channels let it.
+//! The thread that hands over what the ledger holds, campaign by campaign, as quickly as the
+//! channels let it.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -29,7 +30,13 @@ impl Sender {
     /// Channels that cannot be set up.
     pub fn new(office: Arc<Office>, scheduler: &Scheduler) -> Result<Self, Failure> {
         let channels = scheduler.bound().channels().clone();
-        let carry = CarryOut::new(office.ledger.clone(), channels, scheduler.users(), office.world.clone()).with_decider();
+        let carry = CarryOut::new(
+            office.ledger.clone(),
+            channels,
+            scheduler.users(),
+            office.world.clone(),
+        )
+        .with_decider();
         Ok(Sender { office, carry })
     }
 
@@ -64,9 +71,12 @@ impl Sender {
                         held(&office.left_alone).extend(left);
                         office.decide.ring();
                     }
-                    let rest = carried
-                        .next
-                        .map_or(TICK, |next| Duration::from_micros(u64::try_from(next.since(office.world.now()).0).unwrap_or(0)).min(TICK));
+                    let rest = carried.next.map_or(TICK, |next| {
+                        Duration::from_micros(
+                            u64::try_from(next.since(office.world.now()).0).unwrap_or(0),
+                        )
+                        .min(TICK)
+                    });
                     office.hand_over.wait(rest);
                 }
                 Err(error) => {
@@ -88,7 +98,9 @@ impl Sender {
         metrics.accepted.add(carried.accepted);
         metrics.refused.add(carried.refused);
         metrics.unknown.add(carried.unknown);
-        metrics.expired.add(usize::try_from(carried.expired).unwrap_or(0));
+        metrics
+            .expired
+            .add(usize::try_from(carried.expired).unwrap_or(0));
         if carried.changes_the_past() {
             office.forget_past();
         }
@@ -97,11 +109,16 @@ impl Sender {
             office.decide.ring();
         }
         let stopped = self.carry.stopped();
-        metrics.campaigns_stopped.set(i64::try_from(stopped.len()).unwrap_or(i64::MAX));
+        metrics
+            .campaigns_stopped
+            .set(i64::try_from(stopped.len()).unwrap_or(i64::MAX));
         for (campaign, why) in stopped {
             if told.insert(campaign.clone()) {
                 let (en, zh) = (&why.en, &why.zh);
-                office.journal.say(msg!("`{campaign}` is stopped: {en}", "`{campaign}` 已停止：{zh}"));
+                office.journal.say(msg!(
+                    "`{campaign}` is stopped: {en}",
+                    "`{campaign}` 已停止：{zh}"
+                ));
             }
         }
         told.retain(|campaign| stopped.contains_key(campaign));

@@ -1,4 +1,5 @@
-//! Whether the files of a program changed, by their looks: its text, its lists of forbidden words, `tagcast.toml`, and the files of secrets that this names.
+//! Whether the files of a program changed, by their looks: its text, its lists of forbidden words,
+//! `tagcast.toml`, and the files of secrets that this names.
 
 use std::fs::Permissions;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,19 @@ impl Watch {
         let mut files = project::source_files(folder)?;
         files.push(folder.join(FILE_NAME));
         files.extend(words);
-        files.extend(config.accounts.values().flat_map(|account| account.files()).map(|file| folder.join(file)));
+        files.extend(
+            config
+                .accounts
+                .values()
+                .flat_map(|account| account.files())
+                .map(|file| folder.join(file)),
+        );
         let of = |path: PathBuf| {
             let meta = std::fs::metadata(&path).ok();
-            (path, meta.map(|m| (m.len(), m.modified().ok(), m.permissions())))
+            (
+                path,
+                meta.map(|m| (m.len(), m.modified().ok(), m.permissions())),
+            )
         };
         Ok(Watch(files.into_iter().map(of).collect()))
     }

@@ -1,12 +1,13 @@
 //! Making columns: from single values, and from rows of columns that are there already.
 
 use arrow_array::builder::{
-    BooleanBuilder, FixedSizeListBuilder, Float64Builder, Int64Builder, LargeListBuilder, LargeStringBuilder, PrimitiveBuilder,
-    UInt16Builder,
+    BooleanBuilder, FixedSizeListBuilder, Float64Builder, Int64Builder, LargeListBuilder,
+    LargeStringBuilder, PrimitiveBuilder, UInt16Builder,
 };
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32SecondType,
-    TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32SecondType, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use arrow_array::{Array, BooleanArray, PrimitiveArray};
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
@@ -56,14 +57,23 @@ impl ColumnBuilder {
             DataType::UInt32 => Form::Bits32(PrimitiveBuilder::new()),
             DataType::UInt64 => Form::Bits64(PrimitiveBuilder::new()),
             DataType::LargeList(item) => match item.data_type() {
-                DataType::UInt16 => Form::Codes(LargeListBuilder::new(UInt16Builder::new()).with_field(item)),
-                DataType::Int64 => Form::Ints(LargeListBuilder::new(Int64Builder::new()).with_field(item)),
-                _ => Form::Texts(LargeListBuilder::new(LargeStringBuilder::new()).with_field(list_item(&Type::TEXT))),
+                DataType::UInt16 => {
+                    Form::Codes(LargeListBuilder::new(UInt16Builder::new()).with_field(item))
+                }
+                DataType::Int64 => {
+                    Form::Ints(LargeListBuilder::new(Int64Builder::new()).with_field(item))
+                }
+                _ => Form::Texts(
+                    LargeListBuilder::new(LargeStringBuilder::new())
+                        .with_field(list_item(&Type::TEXT)),
+                ),
             },
             DataType::Date32 => Form::Date(PrimitiveBuilder::new()),
             DataType::Time32(_) => Form::Time(PrimitiveBuilder::new()),
             DataType::Timestamp(..) => Form::Instant(PrimitiveBuilder::new().with_timezone("UTC")),
-            DataType::FixedSizeList(item, n) => Form::Place(FixedSizeListBuilder::new(Float64Builder::new(), n).with_field(item)),
+            DataType::FixedSizeList(item, n) => {
+                Form::Place(FixedSizeListBuilder::new(Float64Builder::new(), n).with_field(item))
+            }
             DataType::LargeUtf8 => Form::Text(LargeStringBuilder::new()),
             _ => Form::Int64(PrimitiveBuilder::new()),
         })
@@ -71,13 +81,27 @@ impl ColumnBuilder {
 
     pub fn push(&mut self, value: Option<&Value>) {
         match (&mut self.0, value) {
-            (Form::Bool(b), v) => b.append_option(if let Some(Value::Bool(x)) = v { Some(*x) } else { None }),
+            (Form::Bool(b), v) => b.append_option(if let Some(Value::Bool(x)) = v {
+                Some(*x)
+            } else {
+                None
+            }),
             (Form::Int8(b), v) => b.append_option(int(v).and_then(|i| i.try_into().ok())),
             (Form::Int16(b), v) => b.append_option(int(v).and_then(|i| i.try_into().ok())),
             (Form::Int32(b), v) => b.append_option(int(v).and_then(|i| i.try_into().ok())),
             (Form::Int64(b), v) => b.append_option(int(v)),
-            (Form::Ratio(b), v) => b.append_option(if let Some(Value::Ratio(x)) = v { Some(*x) } else { None }),
-            (Form::Float(b), v) => b.append_option(if let Some(Value::Number(x) | Value::Distance(x)) = v { Some(*x) } else { None }),
+            (Form::Ratio(b), v) => b.append_option(if let Some(Value::Ratio(x)) = v {
+                Some(*x)
+            } else {
+                None
+            }),
+            (Form::Float(b), v) => {
+                b.append_option(if let Some(Value::Number(x) | Value::Distance(x)) = v {
+                    Some(*x)
+                } else {
+                    None
+                })
+            }
             (Form::Code8(b), v) => b.append_option(code(v).and_then(|c| c.try_into().ok())),
             (Form::Code16(b), v) => b.append_option(code(v)),
             (Form::Bits32(b), v) => b.append_option(bits(v).map(|bits| bits as u32)),
@@ -85,11 +109,27 @@ impl ColumnBuilder {
             (Form::Codes(b), v) => append_list(b, v, |items, v| items.append_option(code(Some(v)))),
             (Form::Ints(b), v) => append_list(b, v, |items, v| items.append_option(int(Some(v)))),
             (Form::Texts(b), v) => append_list(b, v, |items, v| items.append_option(text(Some(v)))),
-            (Form::Date(b), v) => b.append_option(if let Some(Value::Date(x)) = v { Some(x.0) } else { None }),
-            (Form::Time(b), v) => b.append_option(if let Some(Value::Time(x)) = v { i32::try_from(x.0).ok() } else { None }),
-            (Form::Instant(b), v) => b.append_option(if let Some(Value::Instant(x)) = v { Some(x.0) } else { None }),
+            (Form::Date(b), v) => b.append_option(if let Some(Value::Date(x)) = v {
+                Some(x.0)
+            } else {
+                None
+            }),
+            (Form::Time(b), v) => b.append_option(if let Some(Value::Time(x)) = v {
+                i32::try_from(x.0).ok()
+            } else {
+                None
+            }),
+            (Form::Instant(b), v) => b.append_option(if let Some(Value::Instant(x)) = v {
+                Some(x.0)
+            } else {
+                None
+            }),
             (Form::Place(b), v) => {
-                let place = if let Some(Value::Place(p)) = v { Some(*p) } else { None };
+                let place = if let Some(Value::Place(p)) = v {
+                    Some(*p)
+                } else {
+                    None
+                };
                 let Place { lat, lon } = place.unwrap_or(Place { lat: 0.0, lon: 0.0 });
                 b.values().append_value(lat);
                 b.values().append_value(lon);
@@ -145,7 +185,11 @@ fn int(value: Option<&Value>) -> Option<i64> {
 }
 
 fn code(value: Option<&Value>) -> Option<u16> {
-    if let Some(Value::Enum(c)) = value { Some(*c) } else { None }
+    if let Some(Value::Enum(c)) = value {
+        Some(*c)
+    } else {
+        None
+    }
 }
 
 /// Bit `n` is the member with code `n`.
@@ -155,11 +199,19 @@ fn bits(value: Option<&Value>) -> Option<u64> {
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {
-    if let Some(Value::Text(t)) = value { Some(t) } else { None }
+    if let Some(Value::Text(t)) = value {
+        Some(t)
+    } else {
+        None
+    }
 }
 
 fn items(value: Option<&Value>) -> Option<&Arc<[Value]>> {
-    if let Some(Value::Set(items)) = value { Some(items) } else { None }
+    if let Some(Value::Set(items)) = value {
+        Some(items)
+    } else {
+        None
+    }
 }
 
 /// Which row of which part a new row is copied from; `None` for a missing value.
@@ -197,7 +249,12 @@ impl Picks {
     fn push_run(&mut self, part: u32, row: u32, rows: u32) {
         self.len += rows as usize;
         match self.runs.last_mut() {
-            Some(last) if last.part == part && (part == MISSING || last.row.checked_add(last.rows) == Some(row)) => last.rows += rows,
+            Some(last)
+                if last.part == part
+                    && (part == MISSING || last.row.checked_add(last.rows) == Some(row)) =>
+            {
+                last.rows += rows
+            }
             _ => self.runs.push(Run { part, row, rows }),
         }
     }
@@ -212,7 +269,9 @@ impl Picks {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Pick> + '_ {
-        self.runs.iter().flat_map(|run| (0..run.rows).map(move |n| (run.part != MISSING).then_some((run.part, run.row + n))))
+        self.runs.iter().flat_map(|run| {
+            (0..run.rows).map(move |n| (run.part != MISSING).then_some((run.part, run.row + n)))
+        })
     }
 }
 
@@ -224,11 +283,21 @@ impl FromIterator<Pick> for Picks {
     }
 }
 
-/// A column made of picked rows of `parts`, all of type `ty`. A row past the end of its part is a missing value.
+/// A column made of picked rows of `parts`, all of type `ty`. A row past the end of its part is a
+/// missing value.
 pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &Picks) -> ColumnData {
     macro_rules! parts {
         ($variant:ident) => {
-            parts.iter().map(|p| if let ColumnData::$variant(a) = p { Some(a) } else { None }).collect::<Vec<_>>()
+            parts
+                .iter()
+                .map(|p| {
+                    if let ColumnData::$variant(a) = p {
+                        Some(a)
+                    } else {
+                        None
+                    }
+                })
+                .collect::<Vec<_>>()
         };
     }
     macro_rules! primitive {
@@ -250,7 +319,9 @@ pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &Picks) -> ColumnData {
         DataType::UInt64 => primitive!(Bits64),
         DataType::Date32 => primitive!(Date),
         DataType::Time32(_) => primitive!(Time),
-        DataType::Timestamp(..) => ColumnData::Instant(gather_primitive(&parts!(Instant), picks).with_timezone("UTC")),
+        DataType::Timestamp(..) => {
+            ColumnData::Instant(gather_primitive(&parts!(Instant), picks).with_timezone("UTC"))
+        }
         DataType::LargeUtf8 => ColumnData::Text(
             picks
                 .iter()
@@ -263,7 +334,11 @@ pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &Picks) -> ColumnData {
         _ => {
             let mut out = ColumnBuilder::new(ty);
             for pick in picks.iter() {
-                out.push(pick_of(parts, pick).and_then(|(part, row)| part.value(row, ty)).as_ref());
+                out.push(
+                    pick_of(parts, pick)
+                        .and_then(|(part, row)| part.value(row, ty))
+                        .as_ref(),
+                );
             }
             out.finish()
         }
@@ -272,11 +347,19 @@ pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &Picks) -> ColumnData {
 
 fn pick_of<'a>(parts: &[&'a ColumnData], pick: Pick) -> Option<(&'a ColumnData, usize)> {
     let (part, row) = pick?;
-    parts.get(part as usize).map(|p| (*p, row as usize)).filter(|(p, row)| p.is_valid(*row))
+    parts
+        .get(part as usize)
+        .map(|p| (*p, row as usize))
+        .filter(|(p, row)| p.is_valid(*row))
 }
 
-/// Calls `take` with each run: the part, the rows of it that there are, and how many are missing behind them.
-fn for_each_run<A: Array>(parts: &[Option<&A>], picks: &Picks, mut take: impl FnMut(Option<&A>, Range<usize>, usize)) {
+/// Calls `take` with each run: the part, the rows of it that there are, and how many are missing
+/// behind them.
+fn for_each_run<A: Array>(
+    parts: &[Option<&A>],
+    picks: &Picks,
+    mut take: impl FnMut(Option<&A>, Range<usize>, usize),
+) {
     for run in &picks.runs {
         let (from, rows) = (run.row as usize, run.rows as usize);
         let part = parts.get(run.part as usize).copied().flatten();
@@ -297,8 +380,14 @@ fn nulls_of(mut valid: BooleanBufferBuilder) -> Option<NullBuffer> {
     Some(NullBuffer::new(valid.finish())).filter(|nulls| nulls.null_count() > 0)
 }
 
-fn gather_primitive<T: ArrowPrimitiveType>(parts: &[Option<&PrimitiveArray<T>>], picks: &Picks) -> PrimitiveArray<T> {
-    let (mut values, mut valid) = (Vec::with_capacity(picks.len()), BooleanBufferBuilder::new(picks.len()));
+fn gather_primitive<T: ArrowPrimitiveType>(
+    parts: &[Option<&PrimitiveArray<T>>],
+    picks: &Picks,
+) -> PrimitiveArray<T> {
+    let (mut values, mut valid) = (
+        Vec::with_capacity(picks.len()),
+        BooleanBufferBuilder::new(picks.len()),
+    );
     for_each_run(parts, picks, |part, rows, missing| {
         if let Some(part) = part {
             append_known(&mut valid, part, rows.clone());
@@ -309,14 +398,24 @@ fn gather_primitive<T: ArrowPrimitiveType>(parts: &[Option<&PrimitiveArray<T>>],
     });
     let nulls = nulls_of(valid);
     // What stands where nothing is known shows in the bytes of the file: always the same.
-    for missing in nulls.iter().flat_map(|nulls| (!nulls.inner()).set_indices().collect::<Vec<_>>()) {
-        values.iter_mut().skip(missing).take(1).for_each(|v| *v = T::default_value());
+    for missing in nulls
+        .iter()
+        .flat_map(|nulls| (!nulls.inner()).set_indices().collect::<Vec<_>>())
+    {
+        values
+            .iter_mut()
+            .skip(missing)
+            .take(1)
+            .for_each(|v| *v = T::default_value());
     }
     PrimitiveArray::new(values.into(), nulls)
 }
 
 fn gather_bools(parts: &[Option<&BooleanArray>], picks: &Picks) -> BooleanArray {
-    let (mut values, mut valid) = (BooleanBufferBuilder::new(picks.len()), BooleanBufferBuilder::new(picks.len()));
+    let (mut values, mut valid) = (
+        BooleanBufferBuilder::new(picks.len()),
+        BooleanBufferBuilder::new(picks.len()),
+    );
     for_each_run(parts, picks, |part, rows, missing| {
         if let Some(part) = part {
             append_known(&mut valid, part, rows.clone());
@@ -326,7 +425,9 @@ fn gather_bools(parts: &[Option<&BooleanArray>], picks: &Picks) -> BooleanArray 
         values.append_n(missing, false);
     });
     let (values, nulls) = (values.finish(), nulls_of(valid));
-    let values = nulls.as_ref().map_or(values.clone(), |nulls| &values & nulls.inner());
+    let values = nulls
+        .as_ref()
+        .map_or(values.clone(), |nulls| &values & nulls.inner());
     BooleanArray::new(values, nulls)
 }
 
@@ -334,20 +435,40 @@ fn gather_bools(parts: &[Option<&BooleanArray>], picks: &Picks) -> BooleanArray 
 mod tests {
     use super::*;
 
-    /// Rows in order, backwards, twice, past the end and missing, of parts with and without missing values: what picking row by row gives.
+    /// Rows in order, backwards, twice, past the end and missing, of parts with and without missing
+    /// values: what picking row by row gives.
     #[test]
     fn gathering_is_picking_row_by_row() {
-        let enums = |n: u16| Type::Enum(Arc::new(crate::base::EnumType { members: (0..n).map(|i| format!("m{i}")).collect() }));
+        let enums = |n: u16| {
+            Type::Enum(Arc::new(crate::base::EnumType {
+                members: (0..n).map(|i| format!("m{i}")).collect(),
+            }))
+        };
         let set = |items: &[u16]| Value::Set(items.iter().map(|i| Value::Enum(*i)).collect());
         let cases: [(Type, fn(u32) -> Value); 5] = [
             (Type::Bool, |n| Value::Bool(n % 3 == 1)),
             (Type::Money, |n| Value::Money(i64::from(n) + 1)),
             (Type::TEXT, |n| Value::text(&n.to_string())),
-            (Type::Instant, |n| Value::Instant(crate::base::Instant(i64::from(n) + 1))),
-            (Type::Set(Box::new(Type::INT)), |n| Value::Set([Value::Int(n.into())].into())),
+            (Type::Instant, |n| {
+                Value::Instant(crate::base::Instant(i64::from(n) + 1))
+            }),
+            (Type::Set(Box::new(Type::INT)), |n| {
+                Value::Set([Value::Int(n.into())].into())
+            }),
         ];
-        let picks = [(0, 0..100), (1, 3..70), (0, 150..260), (1, 0..1), (1, 0..1), (0, 60..62), (7, 0..2)];
-        let mut all: Vec<Pick> = picks.into_iter().flat_map(|(part, rows)| rows.map(move |row| Some((part, row)))).collect();
+        let picks = [
+            (0, 0..100),
+            (1, 3..70),
+            (0, 150..260),
+            (1, 0..1),
+            (1, 0..1),
+            (0, 60..62),
+            (7, 0..2),
+        ];
+        let mut all: Vec<Pick> = picks
+            .into_iter()
+            .flat_map(|(part, rows)| rows.map(move |row| Some((part, row))))
+            .collect();
         all.extend([None, None]);
         all.extend((0..130).rev().map(|row| Some((0, row))));
         let picks: Picks = all.iter().copied().collect();
@@ -362,14 +483,26 @@ mod tests {
         let wide = (Type::Set(Box::new(enums(40))), set(&[1, 39]));
         for (ty, value) in [sets, wide] {
             let part = of(&ty, &mut [Some(value.clone()), None].into_iter());
-            let out = gather(&ty, &[&part], &[Some((0, 1)), Some((0, 0)), None].into_iter().collect());
-            assert_eq!([0, 1, 2].map(|row| out.value(row, &ty)), [None, Some(value), None]);
+            let out = gather(
+                &ty,
+                &[&part],
+                &[Some((0, 1)), Some((0, 0)), None].into_iter().collect(),
+            );
+            assert_eq!(
+                [0, 1, 2].map(|row| out.value(row, &ty)),
+                [None, Some(value), None]
+            );
         }
         for (ty, value) in cases {
             let full = of(&ty, &mut (0..200).map(|n| Some(value(n))));
             let holey = of(&ty, &mut (0..100).map(|n| (n % 5 > 0).then(|| value(n))));
             for parts in [[&full, &holey], [&holey, &full], [&full, &full]] {
-                let expected = of(&ty, &mut all.iter().map(|pick| pick_of(&parts, *pick).and_then(|(part, row)| part.value(row, &ty))));
+                let expected = of(
+                    &ty,
+                    &mut all.iter().map(|pick| {
+                        pick_of(&parts, *pick).and_then(|(part, row)| part.value(row, &ty))
+                    }),
+                );
                 assert_eq!(gather(&ty, &parts, &picks), expected, "{}", ty.describe());
             }
         }

@@ -1,7 +1,8 @@
 //! Blocks of a column that changed since it was written: a change copies its block and no other.
 //!
-//! Those who hold the column from before keep what they saw; blocks that neither changed are the same memory in both. A block knows what it holds
-//! ([`BlockStats`]), so that a question may pass over it as over those on disk.
+//! Those who hold the column from before keep what they saw; blocks that neither changed are the
+//! same memory in both. A block knows what it holds ([`BlockStats`]), so that a question may pass
+//! over it as over those on disk.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ pub struct ChangedBlock {
 pub type Said = (Option<Value>, Instant);
 
 impl Column {
-    /// The column with the last word on some users, by their numbers. `fresh`: when a value was written is kept.
+    /// The column with the last word on some users, by their numbers. `fresh`: when a value was
+    /// written is kept.
     pub fn with(&self, said: &BTreeMap<u32, Said>, fresh: bool) -> Column {
         let mut next = self.clone();
         if fresh && next.written.is_none() && next.data.known() == 0 {
@@ -36,7 +38,9 @@ impl Column {
         while let Some((user, _)) = rest.peek() {
             let block = **user as usize / BLOCK_ROWS;
             let mut here = Vec::new();
-            while let Some((user, said)) = rest.next_if(|(user, _)| **user as usize / BLOCK_ROWS == block) {
+            while let Some((user, said)) =
+                rest.next_if(|(user, _)| **user as usize / BLOCK_ROWS == block)
+            {
                 here.push((*user as usize % BLOCK_ROWS, said));
             }
             let changed = Arc::new(self.block_with(block, &here, fresh));
@@ -70,7 +74,9 @@ impl Column {
         }
         let data = gather(&self.ty, &[old, &new.finish()], &picks);
         let written = fresh.then(|| {
-            let mut at: Vec<Option<i64>> = (0..len).map(|row| self.written_at(block * BLOCK_ROWS + row).map(|at| at.0)).collect();
+            let mut at: Vec<Option<i64>> = (0..len)
+                .map(|row| self.written_at(block * BLOCK_ROWS + row).map(|at| at.0))
+                .collect();
             for (row, (value, when)) in said {
                 if let Some(slot) = at.get_mut(*row) {
                     *slot = value.as_ref().map(|_| when.0);
@@ -79,7 +85,11 @@ impl Column {
             Int64Array::from(at)
         });
         let stats = BlockStats::of(&data, 0);
-        ChangedBlock { data, written, stats }
+        ChangedBlock {
+            data,
+            written,
+            stats,
+        }
     }
 
     /// The column in one piece, as it is written to disk.
@@ -93,8 +103,13 @@ impl Column {
     }
 
     fn written_in_one(&self, len: usize) -> Option<Int64Array> {
-        let kept = self.written.is_some() || self.changed.iter().flatten().any(|c| c.written.is_some());
-        kept.then(|| (0..len).map(|row| self.written_at(row).map(|at| at.0)).collect())
+        let kept =
+            self.written.is_some() || self.changed.iter().flatten().any(|c| c.written.is_some());
+        kept.then(|| {
+            (0..len)
+                .map(|row| self.written_at(row).map(|at| at.0))
+                .collect()
+        })
     }
 
     fn data_in_one(&self, len: usize) -> ColumnData {
@@ -120,7 +135,15 @@ mod tests {
     use crate::base::Type;
 
     fn said(users: &[(u32, Option<i64>)]) -> BTreeMap<u32, Said> {
-        users.iter().map(|(user, value)| (*user, (value.map(Value::Money), Instant(i64::from(*user) + 1)))).collect()
+        users
+            .iter()
+            .map(|(user, value)| {
+                (
+                    *user,
+                    (value.map(Value::Money), Instant(i64::from(*user) + 1)),
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -130,16 +153,45 @@ mod tests {
         let column = Column::new(Type::Money, builder.finish(), None);
         let one = column.with(&said(&[(0, Some(7)), (5000, None), (5001, Some(-1))]), true);
         let two = one.with(&said(&[(5001, Some(-2)), (20_000, Some(5))]), true);
-        assert_eq!((column.value(0), one.value(0), two.value(0)), (None, Some(Value::Money(7)), Some(Value::Money(7))));
-        assert_eq!((one.value(5000), one.value(5001), two.value(5001)), (None, Some(Value::Money(-1)), Some(Value::Money(-2))));
-        assert!(std::ptr::eq(one.changed[0].as_deref().unwrap(), two.changed[0].as_deref().unwrap()), "an untouched block is shared");
-        assert_eq!((two.len(), two.value(15_000), two.value(20_000)), (20_001, None, Some(Value::Money(5))));
-        assert_eq!((two.written_at(20_000), two.written_at(5000), two.written_at(1)), (Some(Instant(20_001)), None, None));
-        assert_eq!(two.changed[1].as_ref().unwrap().stats, BlockStats::of(&two.whole().data, 1));
+        assert_eq!(
+            (column.value(0), one.value(0), two.value(0)),
+            (None, Some(Value::Money(7)), Some(Value::Money(7)))
+        );
+        assert_eq!(
+            (one.value(5000), one.value(5001), two.value(5001)),
+            (None, Some(Value::Money(-1)), Some(Value::Money(-2)))
+        );
+        assert!(
+            std::ptr::eq(
+                one.changed[0].as_deref().unwrap(),
+                two.changed[0].as_deref().unwrap()
+            ),
+            "an untouched block is shared"
+        );
+        assert_eq!(
+            (two.len(), two.value(15_000), two.value(20_000)),
+            (20_001, None, Some(Value::Money(5)))
+        );
+        assert_eq!(
+            (
+                two.written_at(20_000),
+                two.written_at(5000),
+                two.written_at(1)
+            ),
+            (Some(Instant(20_001)), None, None)
+        );
+        assert_eq!(
+            two.changed[1].as_ref().unwrap().stats,
+            BlockStats::of(&two.whole().data, 1)
+        );
         let whole = two.whole();
         assert_eq!((whole.len(), whole.known()), (two.len(), two.known()));
         for row in 0..20_010 {
-            assert_eq!((whole.value(row), whole.written_at(row)), (two.value(row), two.written_at(row)), "{row}");
+            assert_eq!(
+                (whole.value(row), whole.written_at(row)),
+                (two.value(row), two.written_at(row)),
+                "{row}"
+            );
         }
     }
 
@@ -148,12 +200,18 @@ mod tests {
         let mut builder = ColumnBuilder::new(&Type::TEXT);
         (0..5000).for_each(|n| builder.push(Some(&Value::text(&n.to_string()))));
         let column = Column::new(Type::TEXT, builder.finish(), None);
-        let said = BTreeMap::from([(4999, (Some(Value::text("new")), Instant(0))), (9000, (Some(Value::text("far")), Instant(0)))]);
+        let said = BTreeMap::from([
+            (4999, (Some(Value::text("new")), Instant(0))),
+            (9000, (Some(Value::text("far")), Instant(0))),
+        ]);
         let changed = column.with(&said, false);
         let whole = changed.whole();
         for row in [0, 4095, 4998, 4999, 5000, 8999, 9000] {
             assert_eq!(whole.value(row), changed.value(row), "{row}");
         }
-        assert_eq!((changed.value(4999), changed.value(5000), changed.known()), (Some(Value::text("new")), None, 5001));
+        assert_eq!(
+            (changed.value(4999), changed.value(5000), changed.known()),
+            (Some(Value::text("new")), None, 5001)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A tag's values as one Arrow array in the narrowest form that its declared type allows, a row a user number.
+//! A tag's values as one Arrow array in the narrowest form that its declared type allows, a row a
+//! user number.
 //!
 //! | type | form |
 //! | --- | --- |
@@ -13,12 +14,14 @@
 //! | `place` | latitude and longitude, f64 each |
 //! | `text`, `address` | UTF-8 |
 //!
-//! Missing values are the array's own nulls. A column may be shorter than the number of users: for the rest the value is missing.
+//! Missing values are the array's own nulls. A column may be shorter than the number of users: for
+//! the rest the value is missing.
 
 use arrow_array::types::Int64Type;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, FixedSizeListArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
-    Int64Array, LargeListArray, LargeStringArray, Time32SecondArray, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array,
+    Array, ArrayRef, BooleanArray, Date32Array, FixedSizeListArray, Float32Array, Float64Array,
+    Int8Array, Int16Array, Int32Array, Int64Array, LargeListArray, LargeStringArray,
+    Time32SecondArray, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array,
     UInt64Array,
 };
 use arrow_buffer::NullBuffer;
@@ -41,7 +44,8 @@ pub enum ColumnData {
     Int8(Int8Array),
     Int16(Int16Array),
     Int32(Int32Array),
-    /// `int`, `money` in minor units, elapsed time in microseconds, calendar time as [`pack_calendar`] has it.
+    /// `int`, `money` in minor units, elapsed time in microseconds, calendar time as
+    /// [`pack_calendar`] has it.
     Int64(Int64Array),
     Ratio(Float32Array),
     /// `number`, and `distance` in metres.
@@ -51,7 +55,8 @@ pub enum ColumnData {
     /// `set of enum`: bit `n` is the member with code `n`.
     Bits32(UInt32Array),
     Bits64(UInt64Array),
-    /// Other sets: items are `LargeStringArray` (text), `Int64Array` (int) or `UInt16Array` (enum codes).
+    /// Other sets: items are `LargeStringArray` (text), `Int64Array` (int) or `UInt16Array` (enum
+    /// codes).
     List(LargeListArray),
     Date(Date32Array),
     Time(Time32SecondArray),
@@ -69,7 +74,10 @@ pub fn pack_calendar(c: Calendar) -> i64 {
 
 /// What [`pack_calendar`] packed.
 pub fn unpack_calendar(packed: i64) -> Calendar {
-    Calendar { months: (packed >> 32) as i32, days: packed as i32 }
+    Calendar {
+        months: (packed >> 32) as i32,
+        days: packed as i32,
+    }
 }
 
 macro_rules! with_array {
@@ -131,8 +139,15 @@ impl ColumnData {
             // Until version 2 of the store all bit sets had 64 bits.
             (DataType::UInt64, DataType::UInt32) => {
                 let wide = any.downcast_ref::<UInt64Array>()?;
-                let narrow = wide.values().iter().map(|bits| u32::try_from(*bits).ok()).collect::<Option<Vec<_>>>()?;
-                return Some(ColumnData::Bits32(UInt32Array::new(narrow.into(), wide.nulls().cloned())));
+                let narrow = wide
+                    .values()
+                    .iter()
+                    .map(|bits| u32::try_from(*bits).ok())
+                    .collect::<Option<Vec<_>>>()?;
+                return Some(ColumnData::Bits32(UInt32Array::new(
+                    narrow.into(),
+                    wide.nulls().cloned(),
+                )));
             }
             (is, should_be) if *is != should_be => return None,
             _ => {}
@@ -168,7 +183,10 @@ impl ColumnData {
     pub fn data_type_of(ty: &Type) -> DataType {
         match ty {
             Type::Bool => DataType::Boolean,
-            Type::Int { lo: Some(lo), hi: Some(hi) } => {
+            Type::Int {
+                lo: Some(lo),
+                hi: Some(hi),
+            } => {
                 let within = |min: i64, max: i64| *lo >= min && *hi <= max;
                 match () {
                     () if within(i8::MIN.into(), i8::MAX.into()) => DataType::Int8,
@@ -190,12 +208,16 @@ impl ColumnData {
             Type::Date => DataType::Date32,
             Type::Time => DataType::Time32(TimeUnit::Second),
             Type::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Type::Place => DataType::FixedSizeList(Arc::new(Field::new("degrees", DataType::Float64, false)), 2),
+            Type::Place => DataType::FixedSizeList(
+                Arc::new(Field::new("degrees", DataType::Float64, false)),
+                2,
+            ),
             Type::Text { .. } | Type::Address(_) => DataType::LargeUtf8,
         }
     }
 
-    /// The value in a row as one of type `ty`; `None` when it is missing (or `ty` is not the type it was stored with).
+    /// The value in a row as one of type `ty`; `None` when it is missing (or `ty` is not the type
+    /// it was stored with).
     pub fn value(&self, row: usize, ty: &Type) -> Option<Value> {
         if !self.is_valid(row) {
             return None;
@@ -208,7 +230,9 @@ impl ColumnData {
             (ColumnData::Int64(a), Type::Int { .. }) => Value::Int(a.value(row)),
             (ColumnData::Int64(a), Type::Money) => Value::Money(a.value(row)),
             (ColumnData::Int64(a), Type::Elapsed) => Value::Elapsed(Elapsed(a.value(row))),
-            (ColumnData::Int64(a), Type::Calendar) => Value::Calendar(unpack_calendar(a.value(row))),
+            (ColumnData::Int64(a), Type::Calendar) => {
+                Value::Calendar(unpack_calendar(a.value(row)))
+            }
             (ColumnData::Ratio(a), Type::Ratio) => Value::Ratio(a.value(row)),
             (ColumnData::Float(a), Type::Number) => Value::Number(a.value(row)),
             (ColumnData::Float(a), Type::Distance) => Value::Distance(a.value(row)),
@@ -216,23 +240,37 @@ impl ColumnData {
             (ColumnData::Code16(a), Type::Enum(_)) => Value::Enum(a.value(row)),
             (ColumnData::Bits32(a), Type::Set(_)) => members(a.value(row).into()),
             (ColumnData::Bits64(a), Type::Set(_)) => members(a.value(row)),
-            (ColumnData::List(a), Type::Set(of)) => Value::Set(list_values(&*a.value(row), of)?.into()),
+            (ColumnData::List(a), Type::Set(of)) => {
+                Value::Set(list_values(&*a.value(row), of)?.into())
+            }
             (ColumnData::Date(a), Type::Date) => Value::Date(Date(a.value(row))),
-            (ColumnData::Time(a), Type::Time) => Value::Time(TimeOfDay(u32::try_from(a.value(row)).ok()?)),
+            (ColumnData::Time(a), Type::Time) => {
+                Value::Time(TimeOfDay(u32::try_from(a.value(row)).ok()?))
+            }
             (ColumnData::Instant(a), Type::Instant) => Value::Instant(Instant(a.value(row))),
             (ColumnData::Place(a), Type::Place) => {
                 let degrees = a.values().as_any().downcast_ref::<Float64Array>()?;
                 let at = a.value_offset_at(row);
-                Value::Place(Place { lat: degrees.value(at), lon: degrees.value(at + 1) })
+                Value::Place(Place {
+                    lat: degrees.value(at),
+                    lon: degrees.value(at + 1),
+                })
             }
-            (ColumnData::Text(a), Type::Text { .. } | Type::Address(_)) => Value::text(a.value(row)),
+            (ColumnData::Text(a), Type::Text { .. } | Type::Address(_)) => {
+                Value::text(a.value(row))
+            }
             _ => return None,
         })
     }
 }
 
 fn members(bits: u64) -> Value {
-    Value::Set((0..64u16).filter(|i| bits >> i & 1 == 1).map(Value::Enum).collect())
+    Value::Set(
+        (0..64u16)
+            .filter(|i| bits >> i & 1 == 1)
+            .map(Value::Enum)
+            .collect(),
+    )
 }
 
 /// The item of a stored list.
@@ -248,13 +286,29 @@ pub(super) fn list_item(of: &Type) -> Field {
 fn list_values(items: &dyn Array, of: &Type) -> Option<Vec<Value>> {
     let any = items.as_any();
     Some(match of {
-        Type::Enum(_) => any.downcast_ref::<UInt16Array>()?.values().iter().map(|c| Value::Enum(*c)).collect(),
-        Type::Int { .. } => any.downcast_ref::<arrow_array::PrimitiveArray<Int64Type>>()?.values().iter().map(|i| Value::Int(*i)).collect(),
-        _ => any.downcast_ref::<LargeStringArray>()?.iter().flatten().map(Value::text).collect(),
+        Type::Enum(_) => any
+            .downcast_ref::<UInt16Array>()?
+            .values()
+            .iter()
+            .map(|c| Value::Enum(*c))
+            .collect(),
+        Type::Int { .. } => any
+            .downcast_ref::<arrow_array::PrimitiveArray<Int64Type>>()?
+            .values()
+            .iter()
+            .map(|i| Value::Int(*i))
+            .collect(),
+        _ => any
+            .downcast_ref::<LargeStringArray>()?
+            .iter()
+            .flatten()
+            .map(Value::text)
+            .collect(),
     })
 }
 
-/// One tag of a snapshot: its type, its values, and for tags declared `fresh` when each was written.
+/// One tag of a snapshot: its type, its values, and for tags declared `fresh` when each was
+/// written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     pub ty: Type,
@@ -267,7 +321,12 @@ pub struct Column {
 impl Column {
     /// `written` is in microseconds since 1970 in UTC, and only for a tag that declares `fresh`.
     pub fn new(ty: Type, data: ColumnData, written: Option<Int64Array>) -> Self {
-        Column { ty, data, written, changed: Vec::new() }
+        Column {
+            ty,
+            data,
+            written,
+            changed: Vec::new(),
+        }
     }
 
     /// The values, but for the blocks that changed, and when they were written.
@@ -282,7 +341,12 @@ impl Column {
 
     /// Rows that the column has; users with a higher number have no value.
     pub fn len(&self) -> usize {
-        let last = self.changed.iter().enumerate().rev().find_map(|(block, c)| Some(block * BLOCK_ROWS + c.as_ref()?.data.len()));
+        let last = self
+            .changed
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(block, c)| Some(block * BLOCK_ROWS + c.as_ref()?.data.len()));
         self.data.len().max(last.unwrap_or(0))
     }
 
@@ -292,9 +356,14 @@ impl Column {
 
     /// Rows that have a value.
     pub fn known(&self) -> usize {
-        let blocks = self.changed.iter().enumerate().filter_map(|(block, c)| Some((block, c.as_ref()?)));
-        blocks
-            .fold(self.data.known(), |known, (block, c)| known - BlockStats::of(&self.data, block).known as usize + c.stats.known as usize)
+        let blocks = self
+            .changed
+            .iter()
+            .enumerate()
+            .filter_map(|(block, c)| Some((block, c.as_ref()?)));
+        blocks.fold(self.data.known(), |known, (block, c)| {
+            known - BlockStats::of(&self.data, block).known as usize + c.stats.known as usize
+        })
     }
 
     pub fn value(&self, row: usize) -> Option<Value> {
@@ -310,7 +379,9 @@ impl Column {
     /// When this user's value was written, where that is kept.
     pub fn written_at(&self, row: usize) -> Option<Instant> {
         let (_, written, row) = self.part(row);
-        written.filter(|w| row < w.len() && w.is_valid(row)).map(|w| Instant(w.value(row)))
+        written
+            .filter(|w| row < w.len() && w.is_valid(row))
+            .map(|w| Instant(w.value(row)))
     }
 
     /// Where a row is.

@@ -1,4 +1,5 @@
-//! Tags and events as the language declares them, for files that tagcast writes and lists that it shows.
+//! Tags and events as the language declares them, for files that tagcast writes and lists that it
+//! shows.
 
 use std::fmt::Write;
 
@@ -7,8 +8,15 @@ use crate::base::{EventSchema, Layer, Schema, TagSchema, Type};
 /// A name as a declaration writes it: quoted unless it is a plain word.
 pub fn name(name: &str) -> String {
     let mut chars = name.chars();
-    let plain = chars.next().is_some_and(|c| c == '_' || unicode_ident::is_xid_start(c)) && chars.all(unicode_ident::is_xid_continue);
-    if plain { name.into() } else { format!("`{name}`") }
+    let plain = chars
+        .next()
+        .is_some_and(|c| c == '_' || unicode_ident::is_xid_start(c))
+        && chars.all(unicode_ident::is_xid_continue);
+    if plain {
+        name.into()
+    } else {
+        format!("`{name}`")
+    }
 }
 
 /// A type as a declaration writes it.
@@ -29,10 +37,18 @@ pub fn ty(ty: &Type) -> String {
 /// What stands behind the type: qualifiers, layer, documentation.
 pub fn qualifiers(tag: &TagSchema, schema: &Schema) -> String {
     let mut words: Vec<String> = Vec::new();
-    for (holds, word) in [(tag.always, "always"), (tag.private, "private"), (tag.consent, "consent")] {
+    for (holds, word) in [
+        (tag.always, "always"),
+        (tag.private, "private"),
+        (tag.consent, "consent"),
+    ] {
         words.extend(holds.then(|| word.into()));
     }
-    words.extend(tag.sensitive_by.and_then(|id| schema.tags.get(id.index())).map(|t| format!("sensitive by {}", name(&t.name))));
+    words.extend(
+        tag.sensitive_by
+            .and_then(|id| schema.tags.get(id.index()))
+            .map(|t| format!("sensitive by {}", name(&t.name))),
+    );
     words.extend(tag.layer.map(|l| match l {
         Layer::Base => "base".into(),
         Layer::Behavior => "behavior".into(),
@@ -48,7 +64,12 @@ pub fn qualifiers(tag: &TagSchema, schema: &Schema) -> String {
 pub fn tags(schema: &Schema) -> String {
     let mut out = String::new();
     for tag in schema.tags.iter().filter(|t| !t.derived) {
-        let line = format!("tag {} {} {}", name(&tag.name), ty(&tag.ty), qualifiers(tag, schema));
+        let line = format!(
+            "tag {} {} {}",
+            name(&tag.name),
+            ty(&tag.ty),
+            qualifiers(tag, schema)
+        );
         let _ = writeln!(out, "{}", line.trim_end());
     }
     out
@@ -56,7 +77,14 @@ pub fn tags(schema: &Schema) -> String {
 
 /// An `event` line.
 pub fn event(event: &EventSchema) -> String {
-    let field = |f: &crate::base::FieldSchema| format!("{} {}{}", name(&f.name), ty(&f.ty), if f.optional { " optional" } else { "" });
+    let field = |f: &crate::base::FieldSchema| {
+        format!(
+            "{} {}{}",
+            name(&f.name),
+            ty(&f.ty),
+            if f.optional { " optional" } else { "" }
+        )
+    };
     let fields: Vec<String> = event.fields.iter().map(field).collect();
     if fields.is_empty() {
         format!("event {} {{ }}", name(&event.name))
@@ -89,7 +117,13 @@ mod tests {
 
     #[test]
     fn names_and_strings() {
-        assert_eq!([name("tenure"), name("地域"), name("a b"), name("1st")], ["tenure", "地域", "`a b`", "`1st`"]);
-        assert_eq!(quoted("say \"hi\"\\\n\u{7}"), "\"say \\\"hi\\\"\\\\\\n\\u{7}\"");
+        assert_eq!(
+            [name("tenure"), name("地域"), name("a b"), name("1st")],
+            ["tenure", "地域", "`a b`", "`1st`"]
+        );
+        assert_eq!(
+            quoted("say \"hi\"\\\n\u{7}"),
+            "\"say \\\"hi\\\"\\\\\\n\\u{7}\""
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What identifies content: a checksum a file, and one digest over all of a snapshot.
 //!
-//! The checksum of a file is that of the bytes it has on disk, so a snapshot made in memory and one read from a store
-//! have the same digest when they would be stored as the same bytes.
+//! The checksum of a file is that of the bytes it has on disk, so a snapshot made in memory and one
+//! read from a store have the same digest when they would be stored as the same bytes.
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
@@ -52,24 +52,46 @@ pub(super) fn of_parts<'a>(
 }
 
 /// The digest of parts that are in no file.
-pub(super) fn of_memory(users: &Users, schema: &Schema, tags: &[Column], events: &[EventTable]) -> String {
-    let users: Vec<_> = users.segments.iter().map(|s| checksum(batches::of_ids(s))).collect();
+pub(super) fn of_memory(
+    users: &Users,
+    schema: &Schema,
+    tags: &[Column],
+    events: &[EventTable],
+) -> String {
+    let users: Vec<_> = users
+        .segments
+        .iter()
+        .map(|s| checksum(batches::of_ids(s)))
+        .collect();
     let tags: Vec<_> = schema
         .tags
         .iter()
         .zip(tags)
-        .map(|(tag, column)| (TagSchemaFile::of(tag, schema), checksum(batches::of_column(&tag.name, column))))
+        .map(|(tag, column)| {
+            (
+                TagSchemaFile::of(tag, schema),
+                checksum(batches::of_column(&tag.name, column)),
+            )
+        })
         .collect();
     let events: Vec<_> = events
         .iter()
         .map(|e| {
-            (EventSchemaFile::of(&e.schema), e.segments.iter().map(|s| checksum(batches::of_segment(&e.schema, s))).collect::<Vec<_>>())
+            (
+                EventSchemaFile::of(&e.schema),
+                e.segments
+                    .iter()
+                    .map(|s| checksum(batches::of_segment(&e.schema, s)))
+                    .collect::<Vec<_>>(),
+            )
         })
         .collect();
     of_parts(
         users.iter().map(String::as_str),
         tags.iter().map(|(tag, sum)| (tag, sum.as_str())),
-        events.iter().map(|(event, sums)| (event, sums.iter().map(String::as_str).collect())),
+        events
+            .iter()
+            .map(|(event, sums)| (event, sums.iter().map(String::as_str).collect())),
     )
 }
 

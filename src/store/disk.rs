@@ -43,7 +43,8 @@ const LIVE_TRIES: usize = 100;
 pub struct Store {
     dir: PathBuf,
     world: Arc<dyn World>,
-    /// The last snapshot and the manifest that it was made from, so that the next one opens only what is new.
+    /// The last snapshot and the manifest that it was made from, so that the next one opens only
+    /// what is new.
     last: Kept,
     /// The same with the live changes laid over it.
     live: Kept,
@@ -57,7 +58,12 @@ impl Store {
     /// # Errors
     /// When there is none, it is of another version, or its manifest is damaged.
     pub fn open(dir: impl Into<PathBuf>, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let store = Store { dir: dir.into(), world, last: Arc::default(), live: Arc::default() };
+        let store = Store {
+            dir: dir.into(),
+            world,
+            last: Arc::default(),
+            live: Arc::default(),
+        };
         store.manifest()?;
         Ok(store)
     }
@@ -76,8 +82,16 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`], and when the folder holds other files or cannot be written.
-    pub fn create_or_open(dir: impl Into<PathBuf>, world: Arc<dyn World>) -> Result<Self, StoreError> {
-        let store = Store { dir: dir.into(), world, last: Arc::default(), live: Arc::default() };
+    pub fn create_or_open(
+        dir: impl Into<PathBuf>,
+        world: Arc<dyn World>,
+    ) -> Result<Self, StoreError> {
+        let store = Store {
+            dir: dir.into(),
+            world,
+            last: Arc::default(),
+            live: Arc::default(),
+        };
         match store.manifest() {
             Err(StoreError::NoStore(_)) => {
                 if store.holds_other_files()? {
@@ -105,8 +119,8 @@ impl Store {
         &self.world
     }
 
-    /// What is in force now, every live change that was acknowledged among it. Its files are open from here on: what a writer replaces later is
-    /// still there for those who hold the snapshot.
+    /// What is in force now, every live change that was acknowledged among it. Its files are open
+    /// from here on: what a writer replaces later is still there for those who hold the snapshot.
     ///
     /// # Errors
     /// When a file is missing, damaged or of another version.
@@ -114,7 +128,8 @@ impl Store {
         for _ in 0..LIVE_TRIES {
             let (folded, base) = self.folded_snapshot()?;
             let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-            // Changes are laid over the last snapshot where that stands on the same columns, so that each is laid once.
+            // Changes are laid over the last snapshot where that stands on the same columns, so
+            // that each is laid once.
             let from = match &*live {
                 Some((manifest, snapshot)) if *manifest == folded => snapshot.clone(),
                 _ => base,
@@ -123,7 +138,11 @@ impl Store {
             if self.manifest()? != folded {
                 continue; // Changes were folded meanwhile, and their files may be gone; or users came in whom these columns do not know.
             }
-            let snapshot = if rows.is_empty() { from } else { Arc::new(overlay(&from, &rows, position)?) };
+            let snapshot = if rows.is_empty() {
+                from
+            } else {
+                Arc::new(overlay(&from, &rows, position)?)
+            };
             *live = Some((folded, snapshot.clone()));
             return Ok(snapshot);
         }
@@ -143,11 +162,15 @@ impl Store {
         let mut manifest = self.manifest()?;
         for _ in 0..READ_TRIES {
             let before = match &*last {
-                Some((known, snapshot)) if *known == manifest => return Ok((manifest, snapshot.clone())),
+                Some((known, snapshot)) if *known == manifest => {
+                    return Ok((manifest, snapshot.clone()));
+                }
                 other => other.as_ref().map(|(_, snapshot)| &**snapshot),
             };
             match open_snapshot(&self.dir, &manifest, before) {
-                Err(StoreError::Io { file, error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Io { file, error, .. })
+                    if error.kind() == io::ErrorKind::NotFound =>
+                {
                     let now = self.manifest()?;
                     if now == manifest {
                         return Err(missing(file));
@@ -185,7 +208,9 @@ impl Store {
     pub fn verify(&self) -> Result<(), StoreError> {
         let manifest = self.manifest()?;
         open_snapshot(&self.dir, &manifest, None)?.load()?;
-        manifest.files().try_for_each(|entry| file::verify(&self.dir, entry))
+        manifest
+            .files()
+            .try_for_each(|entry| file::verify(&self.dir, entry))
     }
 
     /// What was imported, oldest first.
@@ -208,8 +233,12 @@ impl Store {
             Err(e) => return Err(StoreError::read(&self.dir, e)),
         };
         for entry in entries {
-            let name = entry.map_err(|e| StoreError::read(&self.dir, e))?.file_name();
-            let ours = [LOCK, super::live::LOCK, super::writer::NEW_MANIFEST].iter().any(|n| name == *n);
+            let name = entry
+                .map_err(|e| StoreError::read(&self.dir, e))?
+                .file_name();
+            let ours = [LOCK, super::live::LOCK, super::writer::NEW_MANIFEST]
+                .iter()
+                .any(|n| name == *n);
             if !ours {
                 return Ok(true);
             }
@@ -219,50 +248,116 @@ impl Store {
 }
 
 fn missing(file: PathBuf) -> StoreError {
-    StoreError::Damaged { file, what: words!("the manifest names it but it is not there", "清单中有它，但文件不存在") }
+    StoreError::Damaged {
+        file,
+        what: words!(
+            "the manifest names it but it is not there",
+            "清单中有它，但文件不存在"
+        ),
+    }
 }
 
 pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
     let path = dir.join(manifest::FILE);
     match fs::read(&path) {
         Ok(bytes) => Manifest::parse(&path, &bytes),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Err(if dir.is_file() { StoreError::NotAStore(dir.into()) } else { StoreError::NoStore(dir.into()) })
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(if dir.is_file() {
+                StoreError::NotAStore(dir.into())
+            } else {
+                StoreError::NoStore(dir.into())
+            })
         }
         Err(e) => Err(StoreError::read(&path, e)),
     }
 }
 
 /// Opens everything that a manifest names; parts that `before` has open already are taken over.
-pub(super) fn open_snapshot(dir: &Path, manifest: &Manifest, before: Option<&Snapshot>) -> Result<Snapshot, StoreError> {
+pub(super) fn open_snapshot(
+    dir: &Path,
+    manifest: &Manifest,
+    before: Option<&Snapshot>,
+) -> Result<Snapshot, StoreError> {
     let schema = manifest.schema();
-    let (users, user_files) = (open_users(dir, &manifest.users, before)?, manifest.users.clone());
-    let tag = |(entry, tag): (&TagEntry, &TagSchema)| open_tag(dir, entry, tag.fresh.is_some(), before);
-    let tags = manifest.tags.iter().zip(&schema.tags).map(tag).collect::<Result<_, _>>()?;
-    let events = manifest.events.iter().map(|entry| open_events(dir, entry, before)).collect::<Result<_, _>>()?;
-    Ok(Snapshot { users, schema, tags, events, digest: manifest.digest(), user_files, position: manifest.live })
+    let (users, user_files) = (
+        open_users(dir, &manifest.users, before)?,
+        manifest.users.clone(),
+    );
+    let tag =
+        |(entry, tag): (&TagEntry, &TagSchema)| open_tag(dir, entry, tag.fresh.is_some(), before);
+    let tags = manifest
+        .tags
+        .iter()
+        .zip(&schema.tags)
+        .map(tag)
+        .collect::<Result<_, _>>()?;
+    let events = manifest
+        .events
+        .iter()
+        .map(|entry| open_events(dir, entry, before))
+        .collect::<Result<_, _>>()?;
+    Ok(Snapshot {
+        users,
+        schema,
+        tags,
+        events,
+        digest: manifest.digest(),
+        user_files,
+        position: manifest.live,
+    })
 }
 
-pub(super) fn open_users(dir: &Path, entries: &[UsersEntry], before: Option<&Snapshot>) -> Result<Users, StoreError> {
+pub(super) fn open_users(
+    dir: &Path,
+    entries: &[UsersEntry],
+    before: Option<&Snapshot>,
+) -> Result<Users, StoreError> {
     let open = |entry: &UsersEntry| {
-        let known = before.and_then(|b| b.user_files.iter().zip(&b.users.segments).find(|(e, _)| *e == entry));
+        let known = before.and_then(|b| {
+            b.user_files
+                .iter()
+                .zip(&b.users.segments)
+                .find(|(e, _)| *e == entry)
+        });
         if let Some((_, segment)) = known {
             return Ok(segment.clone());
         }
-        let (ids, index) = (Arc::new(Part::open(dir, &entry.ids)?), Arc::new(Part::open(dir, &entry.index)?));
+        let (ids, index) = (
+            Arc::new(Part::open(dir, &entry.ids)?),
+            Arc::new(Part::open(dir, &entry.index)?),
+        );
         let (rows, offsets, bytes) = ids.texts()?;
         let texts = Ids::new(rows, offsets, bytes).ok_or_else(|| ids.other_form())?;
         let segment = match &index.batches()?[..] {
-            [batch] => batches::to_slots(batch)
-                .and_then(|slots| IdSegment::new(entry.first, entry.rows, texts, slots, vec![ids.clone(), index.clone()])),
+            [batch] => batches::to_slots(batch).and_then(|slots| {
+                IdSegment::new(
+                    entry.first,
+                    entry.rows,
+                    texts,
+                    slots,
+                    vec![ids.clone(), index.clone()],
+                )
+            }),
             _ => None,
         };
         segment.map(Arc::new).ok_or_else(|| index.other_form())
     };
-    Ok(Users { segments: entries.iter().map(open).collect::<Result<_, _>>()? })
+    Ok(Users {
+        segments: entries.iter().map(open).collect::<Result<_, _>>()?,
+    })
 }
 
-fn open_tag(dir: &Path, entry: &TagEntry, fresh: bool, before: Option<&Snapshot>) -> Result<TagPart, StoreError> {
+fn open_tag(
+    dir: &Path,
+    entry: &TagEntry,
+    fresh: bool,
+    before: Option<&Snapshot>,
+) -> Result<TagPart, StoreError> {
     let known = before.and_then(|b| b.tags.iter().find(|t| t.entry.as_ref() == Some(entry)));
     if let Some(part) = known {
         return Ok(part.clone());
@@ -278,44 +373,86 @@ fn open_tag(dir: &Path, entry: &TagEntry, fresh: bool, before: Option<&Snapshot>
         };
         column.ok_or_else(|| data.other_form())
     });
-    let side = entry.stats.as_ref().map(|entry| Part::open(dir, entry)).transpose()?;
+    let side = entry
+        .stats
+        .as_ref()
+        .map(|entry| Part::open(dir, entry))
+        .transpose()?;
     let stats = Lazy::new(move || {
         let Some(side) = &side else { return Ok(None) };
         let stats = match &side.whole()?[..] {
-            [batch] => usize::try_from(rows).ok().and_then(|rows| blocks::to_stats(batch, &form, rows)),
+            [batch] => usize::try_from(rows)
+                .ok()
+                .and_then(|rows| blocks::to_stats(batch, &form, rows)),
             _ => None,
         };
         stats.map(Some).ok_or_else(|| side.other_form())
     });
-    Ok(TagPart { entry: Some(entry.clone()), file: Some(file), column: Arc::new(column), stats: Arc::new(stats) })
+    Ok(TagPart {
+        entry: Some(entry.clone()),
+        file: Some(file),
+        column: Arc::new(column),
+        stats: Arc::new(stats),
+    })
 }
 
-fn open_events(dir: &Path, entry: &EventEntry, before: Option<&Snapshot>) -> Result<EventPart, StoreError> {
+fn open_events(
+    dir: &Path,
+    entry: &EventEntry,
+    before: Option<&Snapshot>,
+) -> Result<EventPart, StoreError> {
     let schema = entry.schema.to_event();
-    let segments: Vec<SegmentPart> =
-        entry.segments.iter().map(|segment| open_segment(dir, segment, &schema, before)).collect::<Result<_, _>>()?;
+    let segments: Vec<SegmentPart> = entry
+        .segments
+        .iter()
+        .map(|segment| open_segment(dir, segment, &schema, before))
+        .collect::<Result<_, _>>()?;
     let parts = segments.clone();
     let table = Lazy::new(move || {
         let mut segments = Vec::new();
         for part in &parts {
             segments.extend(part.batches.get()?.iter().cloned());
         }
-        Ok(EventTable { schema: schema.clone(), segments })
+        Ok(EventTable {
+            schema: schema.clone(),
+            segments,
+        })
     });
-    Ok(EventPart { table: Arc::new(table), segments })
+    Ok(EventPart {
+        table: Arc::new(table),
+        segments,
+    })
 }
 
-fn open_segment(dir: &Path, entry: &SegmentEntry, schema: &EventSchema, before: Option<&Snapshot>) -> Result<SegmentPart, StoreError> {
-    let mut known = before.iter().flat_map(|b| &b.events).flat_map(|e| &e.segments);
+fn open_segment(
+    dir: &Path,
+    entry: &SegmentEntry,
+    schema: &EventSchema,
+    before: Option<&Snapshot>,
+) -> Result<SegmentPart, StoreError> {
+    let mut known = before
+        .iter()
+        .flat_map(|b| &b.events)
+        .flat_map(|e| &e.segments);
     if let Some(part) = known.find(|part| part.entry == *entry && part.schema == *schema) {
         return Ok(part.clone());
     }
     let file = Arc::new(Part::open(dir, &entry.data)?);
     let (data, rows, of) = (file.clone(), entry.rows, schema.clone());
     let batches = Lazy::new(move || {
-        let segments: Option<Vec<_>> = data.batches()?.iter().map(|b| batches::to_segment(b, &of).map(Arc::new)).collect();
-        let whole = |s: &Vec<Arc<EventSegment>>| s.iter().map(|s| s.len() as u64).sum::<u64>() == rows;
+        let segments: Option<Vec<_>> = data
+            .batches()?
+            .iter()
+            .map(|b| batches::to_segment(b, &of).map(Arc::new))
+            .collect();
+        let whole =
+            |s: &Vec<Arc<EventSegment>>| s.iter().map(|s| s.len() as u64).sum::<u64>() == rows;
         segments.filter(whole).ok_or_else(|| data.other_form())
     });
-    Ok(SegmentPart { entry: entry.clone(), file, schema: schema.clone(), batches: Arc::new(batches) })
+    Ok(SegmentPart {
+        entry: entry.clone(),
+        file,
+        schema: schema.clone(),
+        batches: Arc::new(batches),
+    })
 }

@@ -27,7 +27,8 @@ pub enum Doing {
     Write,
 }
 
-/// Why a store, or a file to be imported, cannot be used. Whatever it is, what was committed before is still there.
+/// Why a store, or a file to be imported, cannot be used. Whatever it is, what was committed before
+/// is still there.
 #[derive(Debug)]
 pub enum StoreError {
     /// There is no store in that folder.
@@ -35,17 +36,30 @@ pub enum StoreError {
     /// The folder holds something else.
     NotAStore(PathBuf),
     /// Written by a version of tagcast with another layout.
-    OtherVersion { file: PathBuf, found: u64, known: u64 },
+    OtherVersion {
+        file: PathBuf,
+        found: u64,
+        known: u64,
+    },
     /// A file is not what the manifest says it is.
     Damaged { file: PathBuf, what: Words },
     /// Another process is writing.
     Busy(PathBuf),
     /// The operating system refused.
-    Io { doing: Doing, file: PathBuf, error: io::Error },
+    Io {
+        doing: Doing,
+        file: PathBuf,
+        error: io::Error,
+    },
     /// More users than user numbers.
     TooManyUsers,
     /// A stored tag or field has values that its new type cannot hold.
-    TypeChanged { name: String, from: String, to: String, values: usize },
+    TypeChanged {
+        name: String,
+        from: String,
+        to: String,
+        values: usize,
+    },
     /// A file to be imported cannot be read at all, or an import makes no sense as asked.
     Import(Words),
     /// Someone asked the process to stop; nothing was changed.
@@ -54,11 +68,19 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn read(file: &Path, error: io::Error) -> Self {
-        StoreError::Io { doing: Doing::Read, file: file.into(), error }
+        StoreError::Io {
+            doing: Doing::Read,
+            file: file.into(),
+            error,
+        }
     }
 
     pub(super) fn write(file: &Path, error: io::Error) -> Self {
-        StoreError::Io { doing: Doing::Write, file: file.into(), error }
+        StoreError::Io {
+            doing: Doing::Write,
+            file: file.into(),
+            error,
+        }
     }
 
     /// What happened and what to do.
@@ -90,7 +112,11 @@ impl StoreError {
                     file.display(),
                     what.en
                 ),
-                zh: format!("`{}` 已损坏：{}；请从备份恢复，或把源数据重新导入新的数据仓", file.display(), what.zh),
+                zh: format!(
+                    "`{}` 已损坏：{}；请从备份恢复，或把源数据重新导入新的数据仓",
+                    file.display(),
+                    what.zh
+                ),
             },
             StoreError::Busy(lock) => words!(
                 "another tagcast is writing to this store (it holds `{0}`): wait until it has finished, or stop it",
@@ -103,7 +129,12 @@ impl StoreError {
                 "一个数据仓最多容纳 {0} 个用户：未导入任何数据",
                 super::users::MAX_USERS
             ),
-            StoreError::TypeChanged { name, from, to, values } => {
+            StoreError::TypeChanged {
+                name,
+                from,
+                to,
+                values,
+            } => {
                 let unfit = count_of(*values, "stored value");
                 words!(
                     "`{name}` is stored as {from} and now declared as {to}, which does not fit {unfit}: declare it as before, or import the column again for all users",
@@ -111,7 +142,10 @@ impl StoreError {
                 )
             }
             StoreError::Import(words) => words.clone(),
-            StoreError::Stopped => words!("stopped before the end: nothing was changed", "中途停止：未作任何改动"),
+            StoreError::Stopped => words!(
+                "stopped before the end: nothing was changed",
+                "中途停止：未作任何改动"
+            ),
         }
     }
 
@@ -144,10 +178,16 @@ fn io_words(doing: Doing, file: &Path, error: &io::Error) -> Words {
             "无法读取 `{file}`，权限不足：请修改权限，或换有读权限的用户运行"
         ),
         (io::ErrorKind::NotFound, Doing::Read) => {
-            words!("`{file}` does not exist: check the path", "`{file}` 不存在：请检查路径")
+            words!(
+                "`{file}` does not exist: check the path",
+                "`{file}` 不存在：请检查路径"
+            )
         }
         (_, Doing::Read) => {
-            words!("`{file}` could not be read ({error}): check the path and the disk", "无法读取 `{file}`（{error}）：请检查路径与磁盘")
+            words!(
+                "`{file}` could not be read ({error}): check the path and the disk",
+                "无法读取 `{file}`（{error}）：请检查路径与磁盘"
+            )
         }
         (_, Doing::Write) => words!(
             "`{file}` could not be written ({error}): check the disk and run the command again; what was there before is unchanged",

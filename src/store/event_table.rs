@@ -1,7 +1,9 @@
-//! The events of one kind, clustered by user: a user's events lie side by side, oldest first, so that a window reads one run of rows.
+//! The events of one kind, clustered by user: a user's events lie side by side, oldest first, so
+//! that a window reads one run of rows.
 //!
-//! A table is a list of immutable segments, each with its own rows for some of the users. A user's events may be in several segments;
-//! [`EventTable::rows_of`] merges them. Of two events at the same instant the one in the earlier segment comes first.
+//! A table is a list of immutable segments, each with its own rows for some of the users. A user's
+//! events may be in several segments; [`EventTable::rows_of`] merges them. Of two events at the
+//! same instant the one in the earlier segment comes first.
 
 use arrow_array::{Int64Array, UInt32Array};
 use arrow_buffer::OffsetBuffer;
@@ -43,24 +45,43 @@ pub struct RowRef {
 }
 
 impl EventSegment {
-    pub fn new(users: UInt32Array, offsets: OffsetBuffer<i32>, at: Int64Array, columns: Vec<ColumnData>) -> Self {
+    pub fn new(
+        users: UInt32Array,
+        offsets: OffsetBuffer<i32>,
+        at: Int64Array,
+        columns: Vec<ColumnData>,
+    ) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
-        EventSegment { users, offsets, at, columns, index: OnceLock::new(), id: MADE.fetch_add(1, Ordering::Relaxed) }
+        EventSegment {
+            users,
+            offsets,
+            at,
+            columns,
+            index: OnceLock::new(),
+            id: MADE.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
-    /// The same for the same rows; of segments that are read at different times it differs, even if they hold the same.
+    /// The same for the same rows; of segments that are read at different times it differs, even if
+    /// they hold the same.
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// The same events with other fields.
     pub fn with_columns(&self, columns: Vec<ColumnData>) -> Self {
-        EventSegment { columns, ..self.clone() }
+        EventSegment {
+            columns,
+            ..self.clone()
+        }
     }
 
-    /// Where users are among [`users`](Self::users); made on the first call. None where a search costs less.
+    /// Where users are among [`users`](Self::users); made on the first call. None where a search
+    /// costs less.
     pub fn index(&self) -> Option<&UserIndex> {
-        self.index.get_or_init(|| UserIndex::of(self.users.values())).as_ref()
+        self.index
+            .get_or_init(|| UserIndex::of(self.users.values()))
+            .as_ref()
     }
 
     /// The rows of the user at position `index` of `users`.
@@ -92,7 +113,10 @@ impl EventSegment {
 
 impl EventTable {
     pub fn empty(schema: EventSchema) -> Self {
-        EventTable { schema, segments: Vec::new() }
+        EventTable {
+            schema,
+            segments: Vec::new(),
+        }
     }
 
     /// A user's events over all segments, oldest first.
@@ -102,7 +126,15 @@ impl EventTable {
         for (number, segment) in self.segments.iter().enumerate() {
             let range = segment.rows_of(user);
             parts += usize::from(!range.is_empty());
-            rows.extend(range.map(|row| (segment.at.value(row), RowRef { segment: number as u32, row: row as u32 })));
+            rows.extend(range.map(|row| {
+                (
+                    segment.at.value(row),
+                    RowRef {
+                        segment: number as u32,
+                        row: row as u32,
+                    },
+                )
+            }));
         }
         if parts > 1 {
             rows.sort_by_key(|(at, _)| *at); // Stable: at one instant the earlier segment stays first.
@@ -111,18 +143,30 @@ impl EventTable {
     }
 
     pub fn at(&self, row: RowRef) -> Instant {
-        Instant(self.segments[row.segment as usize].at.value(row.row as usize))
+        Instant(
+            self.segments[row.segment as usize]
+                .at
+                .value(row.row as usize),
+        )
     }
 
     /// The value of the field at position `field` of the schema.
     pub fn value(&self, row: RowRef, field: usize) -> Option<Value> {
         let ty = &self.schema.fields.get(field)?.ty;
-        self.segments.get(row.segment as usize)?.columns.get(field)?.value(row.row as usize, ty)
+        self.segments
+            .get(row.segment as usize)?
+            .columns
+            .get(field)?
+            .value(row.row as usize, ty)
     }
 
     /// Users with at least one event, in order of their numbers.
     pub fn users_with_events(&self) -> impl Iterator<Item = UserNo> + use<> {
-        let mut users: Vec<u32> = self.segments.iter().flat_map(|s| s.users.values().iter().copied()).collect();
+        let mut users: Vec<u32> = self
+            .segments
+            .iter()
+            .flat_map(|s| s.users.values().iter().copied())
+            .collect();
         if self.segments.len() > 1 {
             users.sort_unstable();
             users.dedup();

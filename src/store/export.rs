@@ -1,4 +1,5 @@
-//! Writing an audience to a file, as ids or with columns: CSV, JSON Lines, Parquet, Arrow. What is written can be imported again.
+//! Writing an audience to a file, as ids or with columns: CSV, JSON Lines, Parquet, Arrow. What is
+//! written can be imported again.
 //!
 //! Rows are sorted by user id. Private tags and addresses do not leave the store this way.
 
@@ -41,14 +42,18 @@ pub struct Export<'a> {
 impl Snapshot {
     /// The ids of some users, sorted.
     pub fn sorted_ids(&self, users: &Bitmap) -> Vec<(&str, UserNo)> {
-        let mut ids: Vec<_> = users.iter().filter_map(|u| Some((self.user_id(u)?, u))).collect();
+        let mut ids: Vec<_> = users
+            .iter()
+            .filter_map(|u| Some((self.user_id(u)?, u)))
+            .collect();
         ids.sort_unstable();
         ids
     }
 }
 
 impl Export<'_> {
-    /// Writes the file in the format that its name says and tells how many users are in it. On an error there is no file.
+    /// Writes the file in the format that its name says and tells how many users are in it. On an
+    /// error there is no file.
     ///
     /// # Errors
     /// When a tag is unknown or private, the name says no format, or the file cannot be written.
@@ -93,35 +98,59 @@ impl Export<'_> {
                     "the store has no tag `{name}`: `tagcast tags list` shows them all",
                     "数据仓中没有标签 `{name}`：可用 `tagcast tags list` 查看"
                 ))),
-                Some((tag, _)) if tag.private || matches!(tag.ty, Type::Address(_)) => Err(StoreError::Import(words!(
-                    "`{name}` is private and never leaves the store unmasked: leave it out",
-                    "`{name}` 是私密的，不脱敏不得导出：请去掉"
-                ))),
+                Some((tag, _)) if tag.private || matches!(tag.ty, Type::Address(_)) => {
+                    Err(StoreError::Import(words!(
+                        "`{name}` is private and never leaves the store unmasked: leave it out",
+                        "`{name}` 是私密的，不脱敏不得导出：请去掉"
+                    )))
+                }
                 Some((tag, column)) => Ok((tag.name.as_str(), column)),
             }
         };
         self.tags.iter().map(column).collect()
     }
 
-    fn write_separated(&self, out: impl Write, separator: u8, columns: &[(&str, &Column)], ids: &[(&str, UserNo)]) -> io::Result<()> {
-        let mut writer = csv::WriterBuilder::new().delimiter(separator).from_writer(out);
+    fn write_separated(
+        &self,
+        out: impl Write,
+        separator: u8,
+        columns: &[(&str, &Column)],
+        ids: &[(&str, UserNo)],
+    ) -> io::Result<()> {
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(separator)
+            .from_writer(out);
         writer.write_record(std::iter::once("id").chain(columns.iter().map(|(name, _)| *name)))?;
         for (id, user) in ids {
             writer.write_field(id)?;
             for (_, column) in columns {
-                writer.write_field(column.value(user.index()).map_or_else(String::new, |v| plain(&v, &column.ty, self.zone)))?;
+                writer.write_field(
+                    column
+                        .value(user.index())
+                        .map_or_else(String::new, |v| plain(&v, &column.ty, self.zone)),
+                )?;
             }
             writer.write_record(None::<&[u8]>)?;
         }
         writer.flush()
     }
 
-    fn write_json(&self, mut out: impl Write, columns: &[(&str, &Column)], ids: &[(&str, UserNo)]) -> io::Result<()> {
+    fn write_json(
+        &self,
+        mut out: impl Write,
+        columns: &[(&str, &Column)],
+        ids: &[(&str, UserNo)],
+    ) -> io::Result<()> {
         for (id, user) in ids {
             write!(out, "{{\"id\":{}", quoted(id))?;
             for (name, column) in columns {
                 if let Some(value) = column.value(user.index()) {
-                    write!(out, ",{}:{}", quoted(name), json(&value, &column.ty, self.zone))?;
+                    write!(
+                        out,
+                        ",{}:{}",
+                        quoted(name),
+                        json(&value, &column.ty, self.zone)
+                    )?;
                 }
             }
             out.write_all(b"}\n")?;
@@ -129,9 +158,16 @@ impl Export<'_> {
         out.flush()
     }
 
-    fn write_parquet(&self, out: impl Write + Send, columns: &[(&str, &Column)], ids: &[(&str, UserNo)]) -> io::Result<()> {
+    fn write_parquet(
+        &self,
+        out: impl Write + Send,
+        columns: &[(&str, &Column)],
+        ids: &[(&str, UserNo)],
+    ) -> io::Result<()> {
         let schema = typed_schema(columns);
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .build();
         let mut writer = ArrowWriter::try_new(out, schema.clone(), Some(properties))?;
         for rows in ids.chunks(BATCH_ROWS) {
             writer.write(&typed_batch(&schema, columns, rows).map_err(io::Error::other)?)?;
@@ -139,11 +175,18 @@ impl Export<'_> {
         writer.into_inner()?.flush()
     }
 
-    fn write_arrow(&self, out: impl Write, columns: &[(&str, &Column)], ids: &[(&str, UserNo)]) -> io::Result<()> {
+    fn write_arrow(
+        &self,
+        out: impl Write,
+        columns: &[(&str, &Column)],
+        ids: &[(&str, UserNo)],
+    ) -> io::Result<()> {
         let schema = typed_schema(columns);
         let mut writer = FileWriter::try_new(out, &schema).map_err(io_error)?;
         for rows in ids.chunks(BATCH_ROWS) {
-            writer.write(&typed_batch(&schema, columns, rows).map_err(io_error)?).map_err(io_error)?;
+            writer
+                .write(&typed_batch(&schema, columns, rows).map_err(io_error)?)
+                .map_err(io_error)?;
         }
         writer.into_inner().map_err(io_error)?.flush()
     }
@@ -153,8 +196,20 @@ impl Export<'_> {
 ///
 /// # Errors
 /// Those of [`Export::write`].
-pub fn audience(snapshot: &Snapshot, users: &Bitmap, tags: &[String], path: &Path, world: &dyn World) -> Result<usize, StoreError> {
-    Export { snapshot, users, tags, zone: Zone::UTC }.write(path, world)
+pub fn audience(
+    snapshot: &Snapshot,
+    users: &Bitmap,
+    tags: &[String],
+    path: &Path,
+    world: &dyn World,
+) -> Result<usize, StoreError> {
+    Export {
+        snapshot,
+        users,
+        tags,
+        zone: Zone::UTC,
+    }
+    .write(path, world)
 }
 
 fn io_error(e: ArrowError) -> io::Error {
@@ -171,23 +226,47 @@ pub fn plain(value: &Value, ty: &Type, zone: Zone) -> String {
         Value::Int(i) => i.to_string(),
         Value::Number(n) | Value::Distance(n) => n.to_string(),
         Value::Ratio(r) => r.to_string(),
-        Value::Money(m) => crate::base::Decimal { mantissa: *m, scale: MONEY_DIGITS as u8 }.to_string(),
+        Value::Money(m) => crate::base::Decimal {
+            mantissa: *m,
+            scale: MONEY_DIGITS as u8,
+        }
+        .to_string(),
         Value::Text(t) => t.to_string(),
         Value::Enum(code) => member(ty, *code),
         Value::Set(items) => {
-            let texts: Vec<String> = items.iter().map(|item| plain(item, item_type(ty), zone)).collect();
-            let bare = !texts.is_empty() && texts.iter().all(|t| !t.is_empty() && t.trim() == t && !t.contains(['|', '[']));
-            if bare { texts.join("|") } else { json(value, ty, zone) }
+            let texts: Vec<String> = items
+                .iter()
+                .map(|item| plain(item, item_type(ty), zone))
+                .collect();
+            let bare = !texts.is_empty()
+                && texts
+                    .iter()
+                    .all(|t| !t.is_empty() && t.trim() == t && !t.contains(['|', '[']));
+            if bare {
+                texts.join("|")
+            } else {
+                json(value, ty, zone)
+            }
         }
         Value::Date(d) => d.to_string(),
         Value::Time(t) => t.to_string(),
         Value::Instant(at) => {
             let local = zone.show_rfc3339(*at);
             // Before about 1900 offsets have seconds, which the format cannot write.
-            if zone.parse_instant(&local) == Some(*at) { local } else { Zone::UTC.show_rfc3339(*at) }
+            if zone.parse_instant(&local) == Some(*at) {
+                local
+            } else {
+                Zone::UTC.show_rfc3339(*at)
+            }
         }
         Value::Elapsed(e) if e.0 % 1_000_000 == 0 => e.to_string(),
-        Value::Elapsed(e) => format!("{}s", crate::base::Decimal { mantissa: e.0, scale: 6 }),
+        Value::Elapsed(e) => format!(
+            "{}s",
+            crate::base::Decimal {
+                mantissa: e.0,
+                scale: 6
+            }
+        ),
         Value::Calendar(c) => c.to_string(),
         Value::Place(p) => format!("{},{}", p.lat, p.lon),
     }
@@ -197,17 +276,27 @@ pub(super) fn json(value: &Value, ty: &Type, zone: Zone) -> String {
     match value {
         // JSON numbers are floats to most readers: past their exact range money stands as text.
         Value::Money(m) if m.unsigned_abs() >= EXACT_MINOR => quoted(&plain(value, ty, zone)),
-        Value::Bool(_) | Value::Int(_) | Value::Number(_) | Value::Distance(_) | Value::Ratio(_) | Value::Money(_) => {
-            plain(value, ty, zone)
-        }
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Number(_)
+        | Value::Distance(_)
+        | Value::Ratio(_)
+        | Value::Money(_) => plain(value, ty, zone),
         Value::Set(items) => {
-            let items: Vec<String> = items.iter().map(|item| json(item, item_type(ty), zone)).collect();
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| json(item, item_type(ty), zone))
+                .collect();
             format!("[{}]", items.join(","))
         }
         Value::Place(p) => format!("[{},{}]", p.lat, p.lon),
-        Value::Text(_) | Value::Enum(_) | Value::Date(_) | Value::Time(_) | Value::Instant(_) | Value::Elapsed(_) | Value::Calendar(_) => {
-            quoted(&plain(value, ty, zone))
-        }
+        Value::Text(_)
+        | Value::Enum(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::Instant(_)
+        | Value::Elapsed(_)
+        | Value::Calendar(_) => quoted(&plain(value, ty, zone)),
     }
 }
 
@@ -220,7 +309,11 @@ fn item_type(ty: &Type) -> &Type {
 }
 
 fn member(ty: &Type, code: u16) -> String {
-    let members = if let Type::Enum(of) = ty { &of.members[..] } else { &[] };
+    let members = if let Type::Enum(of) = ty {
+        &of.members[..]
+    } else {
+        &[]
+    };
     members.get(usize::from(code)).cloned().unwrap_or_default()
 }
 
@@ -229,31 +322,61 @@ fn typed_schema(columns: &[(&str, &Column)]) -> SchemaRef {
     let data_type = |column: &Column| match &column.ty {
         Type::Money => DataType::Decimal128(MONEY_PRECISION, MONEY_DIGITS),
         Type::Enum(_) | Type::Elapsed | Type::Calendar => DataType::Utf8,
-        Type::Set(of) if matches!(**of, Type::Enum(_)) => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
+        Type::Set(of) if matches!(**of, Type::Enum(_)) => {
+            DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
+        }
         _ => column.data.to_array().data_type().clone(),
     };
-    let fields = columns.iter().map(|(name, column)| Field::new(*name, data_type(column), true));
-    Arc::new(ArrowSchema::new(std::iter::once(Field::new("id", DataType::Utf8, false)).chain(fields).collect::<Vec<_>>()))
+    let fields = columns
+        .iter()
+        .map(|(name, column)| Field::new(*name, data_type(column), true));
+    Arc::new(ArrowSchema::new(
+        std::iter::once(Field::new("id", DataType::Utf8, false))
+            .chain(fields)
+            .collect::<Vec<_>>(),
+    ))
 }
 
-fn typed_batch(schema: &SchemaRef, columns: &[(&str, &Column)], rows: &[(&str, UserNo)]) -> Result<RecordBatch, ArrowError> {
+fn typed_batch(
+    schema: &SchemaRef,
+    columns: &[(&str, &Column)],
+    rows: &[(&str, UserNo)],
+) -> Result<RecordBatch, ArrowError> {
     let picks: Picks = rows.iter().map(|(_, user)| Some((0, user.0))).collect();
-    let mut arrays: Vec<ArrayRef> = vec![Arc::new(rows.iter().map(|(id, _)| Some(*id)).collect::<StringArray>())];
+    let mut arrays: Vec<ArrayRef> = vec![Arc::new(
+        rows.iter()
+            .map(|(id, _)| Some(*id))
+            .collect::<StringArray>(),
+    )];
     for (_, column) in columns {
         let values = || rows.iter().map(|(_, user)| column.value(user.index()));
         arrays.push(match &column.ty {
             Type::Money => {
-                let minor = values().map(|v| if let Some(Value::Money(m)) = v { Some(i128::from(m)) } else { None });
-                Arc::new(minor.collect::<Decimal128Array>().with_precision_and_scale(MONEY_PRECISION, MONEY_DIGITS)?)
+                let minor = values().map(|v| {
+                    if let Some(Value::Money(m)) = v {
+                        Some(i128::from(m))
+                    } else {
+                        None
+                    }
+                });
+                Arc::new(
+                    minor
+                        .collect::<Decimal128Array>()
+                        .with_precision_and_scale(MONEY_PRECISION, MONEY_DIGITS)?,
+                )
             }
-            Type::Enum(_) | Type::Elapsed | Type::Calendar => {
-                Arc::new(values().map(|v| v.map(|v| plain(&v, &column.ty, Zone::UTC))).collect::<StringArray>())
-            }
+            Type::Enum(_) | Type::Elapsed | Type::Calendar => Arc::new(
+                values()
+                    .map(|v| v.map(|v| plain(&v, &column.ty, Zone::UTC)))
+                    .collect::<StringArray>(),
+            ),
             Type::Set(of) if matches!(**of, Type::Enum(_)) => {
                 let mut lists = ListBuilder::new(StringBuilder::new());
                 for value in values() {
                     if let Some(Value::Set(items)) = &value {
-                        items.iter().for_each(|item| lists.values().append_value(plain(item, of, Zone::UTC)));
+                        items.iter().for_each(|item| {
+                            lists.values().append_value(plain(item, of, Zone::UTC))
+                        });
                     }
                     lists.append(value.is_some());
                 }

@@ -1,8 +1,10 @@
-//! Arrow IPC files: written uncompressed with 64-byte alignment, so that what is in memory is what is in the file.
+//! Arrow IPC files: written uncompressed with 64-byte alignment, so that what is in memory is what
+//! is in the file.
 //!
-//! A file is never changed once it is named by a manifest. When it is opened its length must be the manifest's; when its arrays are first
-//! asked for, so must the checksum of everything outside them, and Arrow validates their structure (for text and lists that
-//! reads them, for plain numbers it does not). Damage inside plain numbers is found by [`verify`], which reads the whole file.
+//! A file is never changed once it is named by a manifest. When it is opened its length must be the
+//! manifest's; when its arrays are first asked for, so must the checksum of everything outside
+//! them, and Arrow validates their structure (for text and lists that reads them, for plain numbers
+//! it does not). Damage inside plain numbers is found by [`verify`], which reads the whole file.
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -83,9 +85,15 @@ impl NewFile {
     /// When the file exists already, or cannot be written.
     pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self, StoreError> {
         let file = File::create_new(path).map_err(|e| StoreError::write(path, e))?;
-        let out = Summed { out: BufWriter::with_capacity(1 << 20, file), bytes: 0, sum: Checksum::default() };
+        let out = Summed {
+            out: BufWriter::with_capacity(1 << 20, file),
+            bytes: 0,
+            sum: Checksum::default(),
+        };
         let writer = options().and_then(|o| FileWriter::try_new_with_options(out, schema, o));
-        Ok(NewFile { writer: writer.map_err(|e| failed(path, e))? })
+        Ok(NewFile {
+            writer: writer.map_err(|e| failed(path, e))?,
+        })
     }
 
     pub fn write(&mut self, path: &Path, batch: &RecordBatch) -> Result<(), StoreError> {
@@ -98,11 +106,15 @@ impl NewFile {
         done.out.flush().map_err(|e| StoreError::write(path, e))
     }
 
-    /// Ends the file, makes it read-only, and says what the manifest must know of it. It is not durable yet.
+    /// Ends the file, makes it read-only, and says what the manifest must know of it. It is not
+    /// durable yet.
     pub fn finish(self, path: &Path, name: &str) -> Result<(FileEntry, File), StoreError> {
         let done = self.writer.into_inner().map_err(|e| failed(path, e))?;
         let (bytes, checksum) = (done.bytes, done.sum.finish());
-        let file = done.out.into_inner().map_err(|e| StoreError::write(path, e.into_error()))?;
+        let file = done
+            .out
+            .into_inner()
+            .map_err(|e| StoreError::write(path, e.into_error()))?;
         let make_read_only = || -> io::Result<()> {
             let mut permissions = file.metadata()?.permissions();
             permissions.set_readonly(true);
@@ -110,7 +122,15 @@ impl NewFile {
         };
         make_read_only().map_err(|e| StoreError::write(path, e))?;
         let frame = Contents::of(&OpenFile::open(path)?)?.frame()?;
-        Ok((FileEntry { file: name.into(), bytes, checksum, frame }, file))
+        Ok((
+            FileEntry {
+                file: name.into(),
+                bytes,
+                checksum,
+                frame,
+            },
+            file,
+        ))
     }
 }
 
@@ -138,7 +158,10 @@ struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     fn of(file: &'a OpenFile) -> Result<Self, StoreError> {
-        Ok(Contents { file, bytes: file.contents()? })
+        Ok(Contents {
+            file,
+            bytes: file.contents()?,
+        })
     }
 
     fn damaged(&self, what: super::Words) -> StoreError {
@@ -146,13 +169,24 @@ impl<'a> Contents<'a> {
     }
 
     fn not_arrow(&self) -> StoreError {
-        self.damaged(words!("it is not a whole Arrow file", "不是完整的 Arrow 文件"))
+        self.damaged(words!(
+            "it is not a whole Arrow file",
+            "不是完整的 Arrow 文件"
+        ))
     }
 
     /// Where the footer stands.
     fn footer(&self) -> Result<Range<usize>, StoreError> {
-        let end = self.bytes.len().checked_sub(TRAILER).ok_or_else(|| self.not_arrow())?;
-        let trailer = self.bytes.get(end..).and_then(|t| t.try_into().ok()).ok_or_else(|| self.not_arrow())?;
+        let end = self
+            .bytes
+            .len()
+            .checked_sub(TRAILER)
+            .ok_or_else(|| self.not_arrow())?;
+        let trailer = self
+            .bytes
+            .get(end..)
+            .and_then(|t| t.try_into().ok())
+            .ok_or_else(|| self.not_arrow())?;
         let length = read_footer_length(trailer).map_err(|_| self.not_arrow())?;
         Ok(end.checked_sub(length).ok_or_else(|| self.not_arrow())?..end)
     }
@@ -160,17 +194,28 @@ impl<'a> Contents<'a> {
     /// The blocks of the batches, in order and within the file.
     fn blocks(&self) -> Result<Vec<Placed>, StoreError> {
         let footer = self.footer()?;
-        let parsed = root_as_footer(self.bytes.get(footer.clone()).unwrap_or_default()).map_err(|_| self.not_arrow())?;
+        let parsed = root_as_footer(self.bytes.get(footer.clone()).unwrap_or_default())
+            .map_err(|_| self.not_arrow())?;
         let place = |block: &Block| {
             let start = usize::try_from(block.offset()).ok()?;
             let body = start.checked_add(usize::try_from(block.metaDataLength()).ok()?)?;
             let end = body.checked_add(usize::try_from(block.bodyLength()).ok()?)?;
-            (end <= footer.start).then_some(Placed { block: *block, meta: start..body, body: body..end })
+            (end <= footer.start).then_some(Placed {
+                block: *block,
+                meta: start..body,
+                body: body..end,
+            })
         };
         let blocks: Option<Vec<_>> = parsed.recordBatches().iter().flatten().map(place).collect();
         let blocks = blocks.ok_or_else(|| self.not_arrow())?;
-        let in_order = blocks.windows(2).all(|pair| pair[0].body.end <= pair[1].meta.start);
-        if in_order { Ok(blocks) } else { Err(self.not_arrow()) }
+        let in_order = blocks
+            .windows(2)
+            .all(|pair| pair[0].body.end <= pair[1].meta.start);
+        if in_order {
+            Ok(blocks)
+        } else {
+            Err(self.not_arrow())
+        }
     }
 
     /// The checksum of everything outside the arrays.
@@ -188,11 +233,16 @@ impl<'a> Contents<'a> {
     fn verify(&self, entry: &FileEntry) -> Result<(), StoreError> {
         let mut sum = Checksum::default();
         sum.update(&self.bytes);
-        if sum.finish() == entry.checksum { Ok(()) } else { Err(self.damaged(words!("its contents were changed", "内容被改动"))) }
+        if sum.finish() == entry.checksum {
+            Ok(())
+        } else {
+            Err(self.damaged(words!("its contents were changed", "内容被改动")))
+        }
     }
 
     fn schema(&self) -> Result<SchemaRef, StoreError> {
-        let footer = root_as_footer(self.bytes.get(self.footer()?).unwrap_or_default()).map_err(|_| self.not_arrow())?;
+        let footer = root_as_footer(self.bytes.get(self.footer()?).unwrap_or_default())
+            .map_err(|_| self.not_arrow())?;
         let schema = try_fb_to_schema(footer.schema().ok_or_else(|| self.not_arrow())?);
         Ok(Arc::new(schema.map_err(|e| self.invalid(&e))?))
     }
@@ -200,27 +250,51 @@ impl<'a> Contents<'a> {
     /// [`Part::texts`]; `None` when the file is of another form.
     fn texts(&self) -> Result<Option<(usize, Buffer, Buffer)>, StoreError> {
         let schema = self.schema()?;
-        let [field] = &schema.fields()[..] else { return Ok(None) };
+        let [field] = &schema.fields()[..] else {
+            return Ok(None);
+        };
         let blocks = self.blocks()?;
-        let [Placed { meta, body, .. }] = &blocks[..] else { return Ok(None) };
+        let [Placed { meta, body, .. }] = &blocks[..] else {
+            return Ok(None);
+        };
         if *field.data_type() != DataType::LargeUtf8 {
             return Ok(None);
         }
         // Before the message stand a marker and its length.
-        let message = self.bytes.get(meta.start + 8..meta.end).and_then(|m| root_as_message(m).ok());
-        let Some(batch) = message.and_then(|m| m.header_as_record_batch()).filter(|b| b.compression().is_none()) else { return Ok(None) };
-        let Some(buffers) = batch.buffers().filter(|b| b.len() == 3) else { return Ok(None) };
+        let message = self
+            .bytes
+            .get(meta.start + 8..meta.end)
+            .and_then(|m| root_as_message(m).ok());
+        let Some(batch) = message
+            .and_then(|m| m.header_as_record_batch())
+            .filter(|b| b.compression().is_none())
+        else {
+            return Ok(None);
+        };
+        let Some(buffers) = batch.buffers().filter(|b| b.len() == 3) else {
+            return Ok(None);
+        };
         let slice = |n: usize| {
-            let (offset, length) = (usize::try_from(buffers.get(n).offset()).ok()?, usize::try_from(buffers.get(n).length()).ok()?);
+            let (offset, length) = (
+                usize::try_from(buffers.get(n).offset()).ok()?,
+                usize::try_from(buffers.get(n).length()).ok()?,
+            );
             let start = body.start.checked_add(offset)?;
-            (start.checked_add(length)? <= body.end).then(|| self.bytes.slice_with_length(start, length))
+            (start.checked_add(length)? <= body.end)
+                .then(|| self.bytes.slice_with_length(start, length))
         };
         let rows = usize::try_from(batch.length()).ok();
-        Ok(rows.zip(slice(1)).zip(slice(2)).map(|((rows, offsets), bytes)| (rows, offsets, bytes)))
+        Ok(rows
+            .zip(slice(1))
+            .zip(slice(2))
+            .map(|((rows, offsets), bytes)| (rows, offsets, bytes)))
     }
 
     fn invalid(&self, e: &ArrowError) -> StoreError {
-        self.damaged(words!("its contents are not valid ({e})", "内容无效（{e}）"))
+        self.damaged(words!(
+            "its contents are not valid ({e})",
+            "内容无效（{e}）"
+        ))
     }
 
     /// The batches. Only for files whose frame is known to be of our writing.
@@ -229,8 +303,13 @@ impl<'a> Contents<'a> {
         self.blocks()?
             .iter()
             .map(|Placed { block, meta, body }| {
-                let bytes = self.bytes.slice_with_length(meta.start, body.end - meta.start);
-                decoder.read_record_batch(block, &bytes).map_err(|e| self.invalid(&e))?.ok_or_else(|| self.not_arrow())
+                let bytes = self
+                    .bytes
+                    .slice_with_length(meta.start, body.end - meta.start);
+                decoder
+                    .read_record_batch(block, &bytes)
+                    .map_err(|e| self.invalid(&e))?
+                    .ok_or_else(|| self.not_arrow())
             })
             .collect()
     }
@@ -256,13 +335,20 @@ impl Part {
                 entry.bytes
             )));
         }
-        Ok(Part { file, entry: entry.clone(), sound: AtomicBool::new(false) })
+        Ok(Part {
+            file,
+            entry: entry.clone(),
+            sound: AtomicBool::new(false),
+        })
     }
 
     fn framed(&self) -> Result<Contents<'_>, StoreError> {
         let contents = Contents::of(&self.file)?;
         if contents.frame()? != self.entry.frame {
-            return Err(contents.damaged(words!("its header or footer was changed", "文件头或文件尾被改动")));
+            return Err(contents.damaged(words!(
+                "its header or footer was changed",
+                "文件头或文件尾被改动"
+            )));
         }
         Ok(contents)
     }
@@ -272,7 +358,8 @@ impl Part {
         self.framed()?.decode()
     }
 
-    /// The batches, after every byte was compared with the checksum: for small files that decisions stand on.
+    /// The batches, after every byte was compared with the checksum: for small files that decisions
+    /// stand on.
     pub fn whole(&self) -> Result<Vec<RecordBatch>, StoreError> {
         let contents = Contents::of(&self.file)?;
         contents.verify(&self.entry)?;
@@ -288,18 +375,20 @@ impl Part {
         Ok(())
     }
 
-    /// Whether the end of the file is still there: one that was cut off inside its last page reads as zeros, without a signal.
+    /// Whether the end of the file is still there: one that was cut off inside its last page reads
+    /// as zeros, without a signal.
     pub fn intact(&self) -> Result<(), StoreError> {
         match self.file.mapped() {
-            Some(bytes) if !bytes.ends_with(MAGIC) => {
-                Err(self.file.damaged(words!("another program cut it off while it was being read", "读取期间被别的程序截短")))
-            }
+            Some(bytes) if !bytes.ends_with(MAGIC) => Err(self.file.damaged(words!(
+                "another program cut it off while it was being read",
+                "读取期间被别的程序截短"
+            ))),
             _ => Ok(()),
         }
     }
 
-    /// The one column of a file with one batch, of texts without nulls: how many rows, offsets and bytes as they lie, so that
-    /// millions of them are opened without being read.
+    /// The one column of a file with one batch, of texts without nulls: how many rows, offsets and
+    /// bytes as they lie, so that millions of them are opened without being read.
     pub fn texts(&self) -> Result<(usize, Buffer, Buffer), StoreError> {
         let contents = self.framed()?;
         contents.texts()?.ok_or_else(|| self.other_form())
@@ -307,7 +396,10 @@ impl Part {
 
     /// What to say when the file does not hold what the manifest says.
     pub fn other_form(&self) -> StoreError {
-        self.file.damaged(words!("it is not of the form that the manifest says", "形式与清单不符"))
+        self.file.damaged(words!(
+            "it is not of the form that the manifest says",
+            "形式与清单不符"
+        ))
     }
 }
 

@@ -1,7 +1,9 @@
-//! Finding users by a text of theirs, or a part of it: the address at which a platform knows them. What a platform tells names nobody else.
+//! Finding users by a text of theirs, or a part of it: the address at which a platform knows them.
+//! What a platform tells names nobody else.
 //!
-//! An index outlives the snapshot that it was made of: of the next one only the blocks that changed are looked at, and all of it when the
-//! column's file is another one. It holds eight bytes a user: half a hash, and the number.
+//! An index outlives the snapshot that it was made of: of the next one only the blocks that changed
+//! are looked at, and all of it when the column's file is another one. It holds eight bytes a user:
+//! half a hash, and the number.
 
 use std::sync::Arc;
 
@@ -26,30 +28,58 @@ pub struct TextIndex {
 
 impl TextIndex {
     pub fn by(part: Part) -> TextIndex {
-        TextIndex { part, stored: None, changed: Vec::new() }
+        TextIndex {
+            part,
+            stored: None,
+            changed: Vec::new(),
+        }
     }
 
     /// The users whose text has this part, by number.
     pub fn find(&mut self, column: &Column, text: &str) -> Vec<UserNo> {
-        let (ColumnData::Text(stored), _) = column.stored() else { return Vec::new() };
-        if !self.stored.as_ref().is_some_and(|(known, _)| is_same(known, stored)) {
+        let (ColumnData::Text(stored), _) = column.stored() else {
+            return Vec::new();
+        };
+        if !self
+            .stored
+            .as_ref()
+            .is_some_and(|(known, _)| is_same(known, stored))
+        {
             self.stored = Some((stored.clone(), Rows::of(stored, self.part)));
         }
         self.changed.resize_with(column.changed().len(), || None);
         for (known, block) in self.changed.iter_mut().zip(column.changed()) {
-            if !known.as_ref().zip(block.as_ref()).is_some_and(|((known, _), block)| Arc::ptr_eq(known, block)) {
-                *known = block.as_ref().map(|block| (block.clone(), Rows::of_data(&block.data, self.part)));
+            if !known
+                .as_ref()
+                .zip(block.as_ref())
+                .is_some_and(|((known, _), block)| Arc::ptr_eq(known, block))
+            {
+                *known = block
+                    .as_ref()
+                    .map(|block| (block.clone(), Rows::of_data(&block.data, self.part)));
             }
         }
-        let mut rows: Vec<usize> = self.stored.iter().flat_map(|(_, rows)| rows.with(text)).collect();
-        for (block, (_, known)) in self.changed.iter().enumerate().filter_map(|(block, known)| Some((block, known.as_ref()?))) {
+        let mut rows: Vec<usize> = self
+            .stored
+            .iter()
+            .flat_map(|(_, rows)| rows.with(text))
+            .collect();
+        for (block, (_, known)) in self
+            .changed
+            .iter()
+            .enumerate()
+            .filter_map(|(block, known)| Some((block, known.as_ref()?)))
+        {
             rows.extend(known.with(text).map(|row| block * BLOCK_ROWS + row));
         }
         // Half a hash may be another text's, and what is stored may have changed since.
         rows.retain(|row| matches!(column.value(*row), Some(Value::Text(found)) if (self.part)(&found) == text));
         rows.sort_unstable();
         rows.dedup();
-        rows.into_iter().filter_map(|row| u32::try_from(row).ok()).map(UserNo).collect()
+        rows.into_iter()
+            .filter_map(|row| u32::try_from(row).ok())
+            .map(UserNo)
+            .collect()
     }
 }
 
@@ -59,20 +89,31 @@ struct Rows(Vec<u64>);
 impl Rows {
     fn of(texts: &LargeStringArray, part: Part) -> Rows {
         let len = texts.len().min(u32::MAX as usize);
-        let mut rows: Vec<u64> =
-            (0..len).into_par_iter().filter(|row| texts.is_valid(*row)).map(|row| half(part(texts.value(row))) | row as u64).collect();
+        let mut rows: Vec<u64> = (0..len)
+            .into_par_iter()
+            .filter(|row| texts.is_valid(*row))
+            .map(|row| half(part(texts.value(row))) | row as u64)
+            .collect();
         rows.par_sort_unstable();
         Rows(rows)
     }
 
     fn of_data(data: &ColumnData, part: Part) -> Rows {
-        if let ColumnData::Text(texts) = data { Rows::of(texts, part) } else { Rows(Vec::new()) }
+        if let ColumnData::Text(texts) = data {
+            Rows::of(texts, part)
+        } else {
+            Rows(Vec::new())
+        }
     }
 
     fn with(&self, text: &str) -> impl Iterator<Item = usize> + '_ {
         let half = half(text);
         let first = self.0.partition_point(|entry| *entry < half);
-        self.0.iter().skip(first).take_while(move |entry| *entry & UPPER == half).map(|entry| (*entry & !UPPER) as usize)
+        self.0
+            .iter()
+            .skip(first)
+            .take_while(move |entry| *entry & UPPER == half)
+            .map(|entry| (*entry & !UPPER) as usize)
     }
 }
 
@@ -84,7 +125,8 @@ fn half(text: &str) -> u64 {
 
 /// Whether two are the same memory; both are alive, so that it is not used again.
 fn is_same(a: &LargeStringArray, b: &LargeStringArray) -> bool {
-    a.len() == b.len() && a.offsets().inner().inner().as_ptr() == b.offsets().inner().inner().as_ptr()
+    a.len() == b.len()
+        && a.offsets().inner().inner().as_ptr() == b.offsets().inner().inner().as_ptr()
 }
 
 #[cfg(test)]
@@ -100,7 +142,13 @@ mod tests {
         let ty = Type::Address("wx".into());
         let column = |n: usize| {
             let mut data = ColumnBuilder::new(&ty);
-            (0..n).for_each(|i| data.push((i % 7 != 0).then(|| Value::text(&format!("o{}", i % 9000))).as_ref()));
+            (0..n).for_each(|i| {
+                data.push(
+                    (i % 7 != 0)
+                        .then(|| Value::text(&format!("o{}", i % 9000)))
+                        .as_ref(),
+                )
+            });
             Column::new(ty.clone(), data.finish(), None)
         };
         let users = |all: &[u32]| all.iter().copied().map(UserNo).collect::<Vec<_>>();
@@ -110,8 +158,15 @@ mod tests {
         assert_eq!(index.find(&first, "o7"), users(&[9007]));
         assert_eq!(index.find(&first, "p1"), []);
         let said = |user, text: Option<&str>| (user, (text.map(Value::text), Instant(0)));
-        let second =
-            first.with(&BTreeMap::from([said(5, None), said(6, Some("p1")), said(9_999, Some("o5")), said(10_001, Some("p1"))]), false);
+        let second = first.with(
+            &BTreeMap::from([
+                said(5, None),
+                said(6, Some("p1")),
+                said(9_999, Some("o5")),
+                said(10_001, Some("p1")),
+            ]),
+            false,
+        );
         assert_eq!(index.find(&second, "o5"), users(&[9005, 9999]));
         assert_eq!(index.find(&second, "p1"), users(&[6, 10_001]));
         // The older one still, and another column altogether.
@@ -123,11 +178,16 @@ mod tests {
     fn finds_by_a_part() {
         let ty = Type::TEXT;
         let mut data = ColumnBuilder::new(&ty);
-        ["a 1", "b 1", "a", "a 2"].iter().for_each(|text| data.push(Some(&Value::text(text))));
+        ["a 1", "b 1", "a", "a 2"]
+            .iter()
+            .for_each(|text| data.push(Some(&Value::text(text))));
         let column = Column::new(ty, data.finish(), None);
         let mut index = TextIndex::by(|text| text.split(' ').next().unwrap_or(text));
         assert_eq!(index.find(&column, "a"), [UserNo(0), UserNo(2), UserNo(3)]);
-        let column = column.with(&BTreeMap::from([(0, (Some(Value::text("b 2")), Instant(0)))]), false);
+        let column = column.with(
+            &BTreeMap::from([(0, (Some(Value::text("b 2")), Instant(0)))]),
+            false,
+        );
         assert_eq!(index.find(&column, "b"), [UserNo(0), UserNo(1)]);
         assert_eq!(index.find(&column, "a 2"), []);
     }

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use super::StoreError;
 
-/// A part of a snapshot that is opened by the first one who needs it. A failure is told each time; nothing of it is kept.
+/// A part of a snapshot that is opened by the first one who needs it. A failure is told each time;
+/// nothing of it is kept.
 pub(super) struct Lazy<T> {
     made: OnceLock<T>,
     make: Box<dyn Fn() -> Result<T, StoreError> + Send + Sync>,
@@ -13,12 +14,18 @@ pub(super) struct Lazy<T> {
 
 impl<T> Lazy<T> {
     pub fn new(make: impl Fn() -> Result<T, StoreError> + Send + Sync + 'static) -> Self {
-        Lazy { made: OnceLock::new(), make: Box::new(make) }
+        Lazy {
+            made: OnceLock::new(),
+            make: Box::new(make),
+        }
     }
 
     /// What is there already.
     pub fn ready(made: T) -> Self {
-        Lazy { made: OnceLock::from(made), make: Box::new(|| Err(StoreError::Stopped)) }
+        Lazy {
+            made: OnceLock::from(made),
+            make: Box::new(|| Err(StoreError::Stopped)),
+        }
     }
 
     pub fn is_ready(&self) -> bool {

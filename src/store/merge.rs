@@ -39,16 +39,28 @@ impl Arrivals {
 
 /// Sorts arrivals by user, then time; at one instant the order of arrival stays.
 pub(super) fn sort(schema: &EventSchema, arrivals: &Arrivals) -> EventSegment {
-    let mut order: Vec<(u32, i64, u32)> =
-        arrivals.users.iter().zip(&arrivals.at).zip(0u32..).map(|((u, at), row)| (*u, *at, row)).collect();
+    let mut order: Vec<(u32, i64, u32)> = arrivals
+        .users
+        .iter()
+        .zip(&arrivals.at)
+        .zip(0u32..)
+        .map(|((u, at), row)| (*u, *at, row))
+        .collect();
     order.par_sort_unstable();
     let mut out = Output::default();
     for (user, at, row) in order {
-        let part = arrivals.parts.partition_point(|(first, _)| *first <= row).saturating_sub(1);
+        let part = arrivals
+            .parts
+            .partition_point(|(first, _)| *first <= row)
+            .saturating_sub(1);
         let first = arrivals.parts.get(part).map_or(0, |(first, _)| *first);
         out.push(user, at, (part as u32, row - first));
     }
-    let parts: Vec<Part<'_>> = arrivals.parts.iter().map(|(_, columns)| Part { columns }).collect();
+    let parts: Vec<Part<'_>> = arrivals
+        .parts
+        .iter()
+        .map(|(_, columns)| Part { columns })
+        .collect();
     out.finish(schema, &parts)
 }
 
@@ -79,16 +91,29 @@ impl Output {
     }
 
     fn finish(self, schema: &EventSchema, parts: &[Part<'_>]) -> EventSegment {
-        let column = |i: usize| -> Vec<&ColumnData> { parts.iter().filter_map(|p| p.columns.get(i)).collect() };
-        let columns = schema.fields.iter().enumerate().map(|(i, f)| gather(&f.ty, &column(i), &self.picks)).collect();
-        EventSegment::new(self.users.into(), OffsetBuffer::from_lengths(self.lengths), self.at.into(), columns)
+        let column = |i: usize| -> Vec<&ColumnData> {
+            parts.iter().filter_map(|p| p.columns.get(i)).collect()
+        };
+        let columns = schema
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(i, f)| gather(&f.ty, &column(i), &self.picks))
+            .collect();
+        EventSegment::new(
+            self.users.into(),
+            OffsetBuffer::from_lengths(self.lengths),
+            self.at.into(),
+            columns,
+        )
     }
 }
 
-/// Merges runs into one; a run is a list of segments with rising users. At one instant an earlier run comes first.
-/// `emit` gets segments of at most `batch_rows` rows, with rising users.
+/// Merges runs into one; a run is a list of segments with rising users. At one instant an earlier
+/// run comes first. `emit` gets segments of at most `batch_rows` rows, with rising users.
 ///
-/// The users are cut into ranges with about as many rows as a batch has, and each range is sorted by itself, some of them beside each other.
+/// The users are cut into ranges with about as many rows as a batch has, and each range is sorted
+/// by itself, some of them beside each other.
 ///
 /// # Errors
 /// Those of `emit`.
@@ -100,18 +125,27 @@ pub(super) fn merge<E>(
 ) -> Result<(), E> {
     let segments: Vec<&EventSegment> = runs.iter().flatten().map(|s| &**s).collect();
     for some in ranges(&segments, batch_rows).chunks(AT_ONCE) {
-        let sorted: Vec<Vec<EventSegment>> = some.par_iter().map(|users| merge_range(schema, &segments, users, batch_rows)).collect();
+        let sorted: Vec<Vec<EventSegment>> = some
+            .par_iter()
+            .map(|users| merge_range(schema, &segments, users, batch_rows))
+            .collect();
         sorted.into_iter().flatten().try_for_each(&mut emit)?;
     }
     Ok(())
 }
 
-/// Ranges of users that together are all users, in order, each with at most so many rows unless it is one user alone.
+/// Ranges of users that together are all users, in order, each with at most so many rows unless it
+/// is one user alone.
 fn ranges(segments: &[&EventSegment], batch_rows: usize) -> Vec<RangeInclusive<u32>> {
     if segments.iter().map(|s| s.len()).sum::<usize>() <= batch_rows {
         return vec![0..=u32::MAX];
     }
-    let last = segments.iter().filter_map(|s| s.users.values().last()).max().copied().unwrap_or(0);
+    let last = segments
+        .iter()
+        .filter_map(|s| s.users.values().last())
+        .max()
+        .copied()
+        .unwrap_or(0);
     let mut rows = vec![0u32; last as usize + 1];
     for segment in segments {
         for (i, user) in segment.users.values().iter().enumerate() {
@@ -132,30 +166,52 @@ fn ranges(segments: &[&EventSegment], batch_rows: usize) -> Vec<RangeInclusive<u
 }
 
 /// The events of some users, sorted.
-fn merge_range(schema: &EventSchema, segments: &[&EventSegment], users: &RangeInclusive<u32>, batch_rows: usize) -> Vec<EventSegment> {
+fn merge_range(
+    schema: &EventSchema,
+    segments: &[&EventSegment],
+    users: &RangeInclusive<u32>,
+    batch_rows: usize,
+) -> Vec<EventSegment> {
     let mut rows: Vec<(u32, i64, u32, u32)> = Vec::new();
     for (number, segment) in segments.iter().enumerate() {
         let all = segment.users.values();
-        let (from, to) = (all.partition_point(|u| u < users.start()), all.partition_point(|u| u <= users.end()));
+        let (from, to) = (
+            all.partition_point(|u| u < users.start()),
+            all.partition_point(|u| u <= users.end()),
+        );
         for index in from..to {
-            let of_user =
-                segment.rows_at(index).filter_map(|row| Some((all[index], *segment.at.values().get(row)?, number as u32, row as u32)));
+            let of_user = segment.rows_at(index).filter_map(|row| {
+                Some((
+                    all[index],
+                    *segment.at.values().get(row)?,
+                    number as u32,
+                    row as u32,
+                ))
+            });
             rows.extend(of_user);
         }
     }
-    // Stable, so segments stay in order of runs; and quick where rows stand in order already, as those of a segment do.
+    // Stable, so segments stay in order of runs; and quick where rows stand in order already, as
+    // those of a segment do.
     rows.sort_by_key(|(user, at, ..)| (*user, *at));
-    let parts: Vec<Part<'_>> = segments.iter().map(|s| Part { columns: &s.columns }).collect();
+    let parts: Vec<Part<'_>> = segments
+        .iter()
+        .map(|s| Part {
+            columns: &s.columns,
+        })
+        .collect();
     let batch = |rows: &[(u32, i64, u32, u32)]| {
         let mut out = Output::default();
-        rows.iter().for_each(|(user, at, segment, row)| out.push(*user, *at, (*segment, *row)));
+        rows.iter()
+            .for_each(|(user, at, segment, row)| out.push(*user, *at, (*segment, *row)));
         out.finish(schema, &parts)
     };
     rows.chunks(batch_rows.max(1)).map(batch).collect()
 }
 
-/// How many of the newest files to merge into one, given the rows of all from oldest to newest: as many as it takes until every
-/// file has at least twice the rows of the next newer one. So there are few files, and a row is rewritten a logarithmic number of times.
+/// How many of the newest files to merge into one, given the rows of all from oldest to newest: as
+/// many as it takes until every file has at least twice the rows of the next newer one. So there
+/// are few files, and a row is rewritten a logarithmic number of times.
 pub(super) fn how_many_to_merge(rows: &[u64]) -> usize {
     let mut merged = 0u64;
     let mut count = 0;
@@ -194,7 +250,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// However events come in, there are at most as many files as their number has binary digits.
+        /// However events come in, there are at most as many files as their number has binary
+        /// digits.
         #[test]
         fn files_stay_few(arrivals in prop::collection::vec(1u64..5000, 1..400)) {
             let mut files: Vec<u64> = Vec::new();
@@ -211,19 +268,31 @@ mod tests {
 
     fn rows(segment: &EventSegment) -> Vec<(u32, i64)> {
         let users = segment.users.values().iter().enumerate();
-        users.flat_map(|(i, u)| segment.rows_at(i).map(|r| (*u, segment.at.value(r)))).collect()
+        users
+            .flat_map(|(i, u)| segment.rows_at(i).map(|r| (*u, segment.at.value(r))))
+            .collect()
     }
 
     #[test]
     fn merging_sorts_by_user_and_time() {
-        let schema = EventSchema { name: "e".into(), fields: Vec::new() };
+        let schema = EventSchema {
+            name: "e".into(),
+            fields: Vec::new(),
+        };
         let segment = |pairs: &[(u32, i64)]| {
             let (users, at) = pairs.iter().copied().unzip();
             let mut arrivals = Arrivals::default();
             arrivals.add(users, at, Vec::new());
             Arc::new(sort(&schema, &arrivals))
         };
-        let runs = [vec![segment(&[(2, 5), (1, 9), (2, 1)]), segment(&[(2, 7), (4, 1)])], vec![], vec![segment(&[(2, 6), (3, 3)])]];
+        let runs = [
+            vec![
+                segment(&[(2, 5), (1, 9), (2, 1)]),
+                segment(&[(2, 7), (4, 1)]),
+            ],
+            vec![],
+            vec![segment(&[(2, 6), (3, 3)])],
+        ];
         for batch_rows in 1..8 {
             let mut merged = Vec::new();
             merge(&schema, &runs, batch_rows, |s| {
@@ -232,7 +301,10 @@ mod tests {
                 Ok::<_, ()>(())
             })
             .unwrap();
-            assert_eq!(merged, [(1, 9), (2, 1), (2, 5), (2, 6), (2, 7), (3, 3), (4, 1)]);
+            assert_eq!(
+                merged,
+                [(1, 9), (2, 1), (2, 5), (2, 6), (2, 7), (3, 3), (4, 1)]
+            );
         }
     }
 }

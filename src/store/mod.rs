@@ -1,7 +1,8 @@
 //! The tag store: what is known of each user and what each user did, as columns.
 //!
-//! A [`Snapshot`] is a read view that does not move. Columns are Arrow arrays in the narrowest form of their declared type
-//! ([`mod@column`]), a row a user number; events are clustered by user ([`event_table`]). The store hears nothing of campaigns.
+//! A [`Snapshot`] is a read view that does not move. Columns are Arrow arrays in the narrowest form
+//! of their declared type ([`mod@column`]), a row a user number; events are clustered by user
+//! ([`event_table`]). The store hears nothing of campaigns.
 
 mod adapt;
 mod batches;

@@ -1,11 +1,13 @@
-//! Types, tags and events as JSON: what the manifest and the metadata of the Arrow files say of them.
+//! Types, tags and events as JSON: what the manifest and the metadata of the Arrow files say of
+//! them.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use crate::base::{Elapsed, EnumType, EventSchema, FieldSchema, Layer, Schema, TagSchema, Type};
 
-/// A [`Type`] in a file: `"bool"`, `{"int": {"lo": 0, "hi": 120}}`, `{"enum": ["a", "b"]}`, `{"set": {"enum": […]}}`.
+/// A [`Type`] in a file: `"bool"`, `{"int": {"lo": 0, "hi": 120}}`, `{"enum": ["a", "b"]}`,
+/// `{"set": {"enum": […]}}`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum TypeFile {
@@ -118,7 +120,9 @@ impl TypeFile {
             TypeFile::Ratio => Type::Ratio,
             TypeFile::Money => Type::Money,
             TypeFile::Text { max } => Type::Text { max: *max },
-            TypeFile::Enum(members) => Type::Enum(Arc::new(EnumType { members: members.clone() })),
+            TypeFile::Enum(members) => Type::Enum(Arc::new(EnumType {
+                members: members.clone(),
+            })),
             TypeFile::Set(of) => Type::Set(Box::new(of.to_type())),
             TypeFile::Date => Type::Date,
             TypeFile::Time => Type::Time,
@@ -141,7 +145,10 @@ impl TagSchemaFile {
             always: tag.always,
             private: tag.private,
             consent: tag.consent,
-            sensitive_by: tag.sensitive_by.and_then(|id| schema.tags.get(id.index())).map(|t| t.name.clone()),
+            sensitive_by: tag
+                .sensitive_by
+                .and_then(|id| schema.tags.get(id.index()))
+                .map(|t| t.name.clone()),
             fresh_micros: tag.fresh.map(|e| e.0),
             layer: tag.layer.map(|l| match l {
                 Layer::Base => LayerFile::Base,
@@ -177,13 +184,27 @@ impl TagSchemaFile {
 
 impl EventSchemaFile {
     pub fn of(event: &EventSchema) -> Self {
-        let field = |f: &FieldSchema| FieldSchemaFile { name: f.name.clone(), ty: TypeFile::of(&f.ty), optional: f.optional };
-        EventSchemaFile { name: event.name.clone(), fields: event.fields.iter().map(field).collect() }
+        let field = |f: &FieldSchema| FieldSchemaFile {
+            name: f.name.clone(),
+            ty: TypeFile::of(&f.ty),
+            optional: f.optional,
+        };
+        EventSchemaFile {
+            name: event.name.clone(),
+            fields: event.fields.iter().map(field).collect(),
+        }
     }
 
     pub fn to_event(&self) -> EventSchema {
-        let field = |f: &FieldSchemaFile| FieldSchema { name: f.name.clone(), ty: f.ty.to_type(), optional: f.optional };
-        EventSchema { name: self.name.clone(), fields: self.fields.iter().map(field).collect() }
+        let field = |f: &FieldSchemaFile| FieldSchema {
+            name: f.name.clone(),
+            ty: f.ty.to_type(),
+            optional: f.optional,
+        };
+        EventSchema {
+            name: self.name.clone(),
+            fields: self.fields.iter().map(field).collect(),
+        }
     }
 }
 
@@ -192,10 +213,15 @@ pub(super) fn schema_of<'a>(
     tags: impl Iterator<Item = &'a TagSchemaFile> + Clone,
     events: impl Iterator<Item = &'a EventSchemaFile>,
 ) -> Schema {
-    let mut schema =
-        Schema { tags: tags.clone().map(TagSchemaFile::to_tag).collect(), events: events.map(EventSchemaFile::to_event).collect() };
+    let mut schema = Schema {
+        tags: tags.clone().map(TagSchemaFile::to_tag).collect(),
+        events: events.map(EventSchemaFile::to_event).collect(),
+    };
     for (i, file) in tags.enumerate() {
-        schema.tags[i].sensitive_by = file.sensitive_by.as_deref().and_then(|name| schema.tag_named(name));
+        schema.tags[i].sensitive_by = file
+            .sensitive_by
+            .as_deref()
+            .and_then(|name| schema.tag_named(name));
     }
     schema
 }

@@ -1,4 +1,5 @@
-//! What a column holds, in a few numbers: for `tags stats`, and for people who wonder why an audience is empty.
+//! What a column holds, in a few numbers: for `tags stats`, and for people who wonder why an
+//! audience is empty.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +25,19 @@ pub enum Spread {
     /// There is no value, or values of this type have no order and no repeats.
     None,
     /// Smallest and largest, and the mean of numbers.
-    Range { lo: Value, hi: Value, mean: Option<f64> },
-    /// How many users have each value (for sets: each member), most first; those that nobody has are left out.
+    Range {
+        lo: Value,
+        hi: Value,
+        mean: Option<f64>,
+    },
+    /// How many users have each value (for sets: each member), most first; those that nobody has
+    /// are left out.
     Counts(Vec<(Value, usize)>),
     /// How many different texts (`None`: more than are counted), and the characters of the longest.
-    Texts { distinct: Option<usize>, longest: usize },
+    Texts {
+        distinct: Option<usize>,
+        longest: usize,
+    },
 }
 
 impl Stats {
@@ -38,9 +47,13 @@ impl Stats {
         let known = column.known();
         let spread = match &column.ty {
             Type::Bool | Type::Enum(_) => counts(values()),
-            Type::Set(of) if !matches!(**of, Type::Text { .. }) => {
-                counts(values().flat_map(|v| if let Value::Set(items) = v { items.to_vec() } else { Vec::new() }))
-            }
+            Type::Set(of) if !matches!(**of, Type::Text { .. }) => counts(values().flat_map(|v| {
+                if let Value::Set(items) = v {
+                    items.to_vec()
+                } else {
+                    Vec::new()
+                }
+            })),
             Type::Text { .. } | Type::Address(_) => texts(values()),
             Type::Int { .. }
             | Type::Number
@@ -53,7 +66,11 @@ impl Stats {
             | Type::Distance => range(values()),
             Type::Set(_) | Type::Calendar | Type::Place => Spread::None,
         };
-        Stats { known, missing: users.saturating_sub(known), values: spread }
+        Stats {
+            known,
+            missing: users.saturating_sub(known),
+            values: spread,
+        }
     }
 }
 
@@ -67,7 +84,12 @@ fn number(value: &Value) -> Option<f64> {
         Value::Time(t) => f64::from(t.0),
         Value::Instant(at) => at.0 as f64,
         Value::Elapsed(e) => e.0 as f64,
-        Value::Bool(_) | Value::Text(_) | Value::Enum(_) | Value::Set(_) | Value::Calendar(_) | Value::Place(_) => return None,
+        Value::Bool(_)
+        | Value::Text(_)
+        | Value::Enum(_)
+        | Value::Set(_)
+        | Value::Calendar(_)
+        | Value::Place(_) => return None,
     })
 }
 
@@ -86,7 +108,11 @@ fn range(values: impl Iterator<Item = Value>) -> Spread {
         }
     }
     match ends {
-        Some((lo, hi)) => Spread::Range { lo: lo.1, hi: hi.1, mean: numeric.then(|| sum / count as f64) },
+        Some((lo, hi)) => Spread::Range {
+            lo: lo.1,
+            hi: hi.1,
+            mean: numeric.then(|| sum / count as f64),
+        },
         None => Spread::None,
     }
 }
@@ -106,7 +132,11 @@ fn counts(values: impl Iterator<Item = Value>) -> Spread {
     }
     let mut counts: Vec<_> = counts.into_values().collect();
     counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n)); // Stable: equal counts stay in the order of declaration.
-    if counts.is_empty() { Spread::None } else { Spread::Counts(counts) }
+    if counts.is_empty() {
+        Spread::None
+    } else {
+        Spread::Counts(counts)
+    }
 }
 
 fn texts(values: impl Iterator<Item = Value>) -> Spread {
@@ -120,7 +150,11 @@ fn texts(values: impl Iterator<Item = Value>) -> Spread {
         }
     }
     let distinct = (distinct.len() <= MAX_DISTINCT).then_some(distinct.len());
-    if any { Spread::Texts { distinct, longest } } else { Spread::None }
+    if any {
+        Spread::Texts { distinct, longest }
+    } else {
+        Spread::None
+    }
 }
 
 #[cfg(test)]
@@ -136,16 +170,51 @@ mod tests {
 
     #[test]
     fn sums_up() {
-        let s = stats(Type::INT, &[Some(Value::Int(5)), None, Some(Value::Int(-1))]);
+        let s = stats(
+            Type::INT,
+            &[Some(Value::Int(5)), None, Some(Value::Int(-1))],
+        );
         assert_eq!((s.known, s.missing), (2, 2));
-        assert_eq!(s.values, Spread::Range { lo: Value::Int(-1), hi: Value::Int(5), mean: Some(2.0) });
-        let s = stats(Type::Bool, &[Some(Value::Bool(false)), Some(Value::Bool(true)), Some(Value::Bool(false))]);
-        assert_eq!(s.values, Spread::Counts(vec![(Value::Bool(false), 2), (Value::Bool(true), 1)]));
+        assert_eq!(
+            s.values,
+            Spread::Range {
+                lo: Value::Int(-1),
+                hi: Value::Int(5),
+                mean: Some(2.0)
+            }
+        );
+        let s = stats(
+            Type::Bool,
+            &[
+                Some(Value::Bool(false)),
+                Some(Value::Bool(true)),
+                Some(Value::Bool(false)),
+            ],
+        );
+        assert_eq!(
+            s.values,
+            Spread::Counts(vec![(Value::Bool(false), 2), (Value::Bool(true), 1)])
+        );
         let set = |items: &[i64]| Some(Value::Set(items.iter().map(|i| Value::Int(*i)).collect()));
-        let s = stats(Type::Set(Box::new(Type::INT)), &[set(&[1, 2]), set(&[2]), set(&[])]);
-        assert_eq!(s.values, Spread::Counts(vec![(Value::Int(2), 2), (Value::Int(1), 1)]));
-        let s = stats(Type::TEXT, &[Some(Value::text("上海")), Some(Value::text("上海"))]);
-        assert_eq!(s.values, Spread::Texts { distinct: Some(1), longest: 2 });
+        let s = stats(
+            Type::Set(Box::new(Type::INT)),
+            &[set(&[1, 2]), set(&[2]), set(&[])],
+        );
+        assert_eq!(
+            s.values,
+            Spread::Counts(vec![(Value::Int(2), 2), (Value::Int(1), 1)])
+        );
+        let s = stats(
+            Type::TEXT,
+            &[Some(Value::text("上海")), Some(Value::text("上海"))],
+        );
+        assert_eq!(
+            s.values,
+            Spread::Texts {
+                distinct: Some(1),
+                longest: 2
+            }
+        );
         assert_eq!(stats(Type::Date, &[None]).values, Spread::None);
     }
 }

@@ -1,7 +1,9 @@
-//! Where a user's rows are in a segment, without a search: a bit for each user number, and how many users came before each word of bits.
+//! Where a user's rows are in a segment, without a search: a bit for each user number, and how many
+//! users came before each word of bits.
 //!
-//! Made when it is first asked for, in one pass over the segment's users; a quarter of a byte a user number. A segment with few users over a wide
-//! range has none: there a search costs less than the bits.
+//! Made when it is first asked for, in one pass over the segment's users; a quarter of a byte a
+//! user number. A segment with few users over a wide range has none: there a search costs less than
+//! the bits.
 
 /// Narrower than this many numbers a user, an index is worth its memory.
 const WIDEST: usize = 64;
@@ -31,8 +33,16 @@ impl UserIndex {
             }
         }
         let counts = words.iter().map(|word| word.count_ones());
-        let before = counts.scan(0, |count, more| Some(std::mem::replace(count, *count + more))).collect();
-        Some(UserIndex { first: low, words, before })
+        let before = counts
+            .scan(0, |count, more| {
+                Some(std::mem::replace(count, *count + more))
+            })
+            .collect();
+        Some(UserIndex {
+            first: low,
+            words,
+            before,
+        })
     }
 
     /// Which of the 64 users of a word are there, and how many come before them.
@@ -63,7 +73,11 @@ mod tests {
         let near: Vec<u32> = (0..3000u32).map(|i| 700 + i * 3 + i % 2).collect();
         let index = UserIndex::of(&near).expect("near together");
         for user in (0..12_000).chain([u32::MAX]) {
-            assert_eq!(index.position(user), near.binary_search(&user).ok(), "{user}");
+            assert_eq!(
+                index.position(user),
+                near.binary_search(&user).ok(),
+                "{user}"
+            );
         }
         assert!(UserIndex::of(&[]).is_none() && UserIndex::of(&[1, u32::MAX]).is_none());
     }

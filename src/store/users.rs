@@ -1,9 +1,11 @@
 //! User numbers and user ids. A number is given on first sight, never moves and is never reused.
 //!
-//! Ids come in segments, each a range of numbers with its own hash index: an open-addressed table of slots, a slot being
-//! the row in the segment plus one, or 0 when empty. Segments are immutable; new users form a new one.
+//! Ids come in segments, each a range of numbers with its own hash index: an open-addressed table
+//! of slots, a slot being the row in the segment plus one, or 0 when empty. Segments are immutable;
+//! new users form a new one.
 //!
-//! Opening reads nothing of them: ids lie in the mapped file, and each is checked when it is looked at.
+//! Opening reads nothing of them: ids lie in the mapped file, and each is checked when it is looked
+//! at.
 
 use arrow_array::{LargeStringArray, UInt32Array};
 use arrow_buffer::{ArrowNativeType, Buffer, OffsetBuffer, ScalarBuffer};
@@ -49,7 +51,10 @@ pub(super) struct Ids {
 impl Ids {
     /// `None` when there are not that many offsets.
     pub fn new(rows: usize, offsets: Buffer, bytes: Buffer) -> Option<Self> {
-        Some(Ids { offsets: scalars(offsets, rows.checked_add(1)?)?, bytes })
+        Some(Ids {
+            offsets: scalars(offsets, rows.checked_add(1)?)?,
+            bytes,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -66,17 +71,25 @@ impl Ids {
     }
 
     fn range(&self, row: usize) -> Option<Range<usize>> {
-        let (from, to) = (*self.offsets.get(row)?, *self.offsets.get(row.checked_add(1)?)?);
+        let (from, to) = (
+            *self.offsets.get(row)?,
+            *self.offsets.get(row.checked_add(1)?)?,
+        );
         Some(usize::try_from(from).ok()?..usize::try_from(to).ok()?)
     }
 
     /// The same as an array, after all of it was checked.
     pub fn to_array(&self) -> Result<LargeStringArray, ArrowError> {
         let wrong = || ArrowError::InvalidArgumentError("ids overlap".into());
-        if self.offsets.first() != Some(&0) || self.offsets.windows(2).any(|pair| pair[0] > pair[1]) {
+        if self.offsets.first() != Some(&0) || self.offsets.windows(2).any(|pair| pair[0] > pair[1])
+        {
             return Err(wrong());
         }
-        LargeStringArray::try_new(OffsetBuffer::new(self.offsets.clone()), self.bytes.clone(), None)
+        LargeStringArray::try_new(
+            OffsetBuffer::new(self.offsets.clone()),
+            self.bytes.clone(),
+            None,
+        )
     }
 }
 
@@ -89,7 +102,9 @@ fn scalars<T: ArrowNativeType>(buffer: Buffer, len: usize) -> Option<ScalarBuffe
 
 impl Users {
     pub fn len(&self) -> usize {
-        self.segments.last().map_or(0, |s| s.first as usize + s.ids.len())
+        self.segments
+            .last()
+            .map_or(0, |s| s.first as usize + s.ids.len())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -107,8 +122,9 @@ impl Users {
         self.segments.iter().find_map(|s| s.find(hash, id))
     }
 
-    /// The numbers of many ids. Those that stand in the order of their numbers are found without the index, as is usual when a
-    /// file is imported again; the others some at a time, so that the memory is asked for many of them at once.
+    /// The numbers of many ids. Those that stand in the order of their numbers are found without
+    /// the index, as is usual when a file is imported again; the others some at a time, so that the
+    /// memory is asked for many of them at once.
     pub fn numbers(&self, ids: &[Option<&str>]) -> Vec<Option<UserNo>> {
         let mut numbers = Vec::with_capacity(ids.len());
         if self.is_empty() {
@@ -126,12 +142,20 @@ impl Users {
                 found
             });
             let rest = some.get(ordered.count()..).unwrap_or_default();
-            let hashes: Vec<u64> = rest.iter().map(|id| id.map_or(0, |id| xxh3_64(id.as_bytes()))).collect();
+            let hashes: Vec<u64> = rest
+                .iter()
+                .map(|id| id.map_or(0, |id| xxh3_64(id.as_bytes())))
+                .collect();
             let from = numbers.len();
             numbers.resize(from + rest.len(), None);
             for segment in &self.segments {
                 let guesses = segment.guesses(&hashes);
-                for (((id, hash), guess), number) in rest.iter().zip(&hashes).zip(guesses).zip(&mut numbers[from..]) {
+                for (((id, hash), guess), number) in rest
+                    .iter()
+                    .zip(&hashes)
+                    .zip(guesses)
+                    .zip(&mut numbers[from..])
+                {
                     if let (Some(id), None) = (id, &number) {
                         *number = guess.check(segment, id).or_else(|| segment.find(*hash, id));
                     }
@@ -147,18 +171,39 @@ impl Users {
 
 impl IdSegment {
     /// A segment of so many users in some files; `None` when ids and slots do not fit together.
-    pub fn new(first: u32, rows: u32, ids: Ids, slots: &UInt32Array, files: Vec<Arc<Part>>) -> Option<Self> {
+    pub fn new(
+        first: u32,
+        rows: u32,
+        ids: Ids,
+        slots: &UInt32Array,
+        files: Vec<Arc<Part>>,
+    ) -> Option<Self> {
         let slots = slots.values().clone();
-        let whole = ids.len() == rows as usize && slots.len().is_power_of_two() && slots.len() > ids.len();
-        whole.then_some(IdSegment { first, ids, slots, files })
+        let whole =
+            ids.len() == rows as usize && slots.len().is_power_of_two() && slots.len() > ids.len();
+        whole.then_some(IdSegment {
+            first,
+            ids,
+            slots,
+            files,
+        })
     }
 
-    /// Where each id would be if no other stood in its way. Each step is done for all before the next one.
+    /// Where each id would be if no other stood in its way. Each step is done for all before the
+    /// next one.
     fn guesses(&self, hashes: &[u64]) -> Vec<Guess> {
         let mask = self.slots.len().wrapping_sub(1);
-        let rows: Vec<u32> = hashes.iter().map(|hash| self.slots.get(*hash as usize & mask).copied().unwrap_or(0)).collect();
+        let rows: Vec<u32> = hashes
+            .iter()
+            .map(|hash| self.slots.get(*hash as usize & mask).copied().unwrap_or(0))
+            .collect();
         let bytes = |row: u32| self.ids.range(row.checked_sub(1)? as usize);
-        rows.into_iter().map(|row| Guess { row, bytes: bytes(row).unwrap_or(0..0) }).collect()
+        rows.into_iter()
+            .map(|row| Guess {
+                row,
+                bytes: bytes(row).unwrap_or(0..0),
+            })
+            .collect()
     }
 
     fn find(&self, hash: u64, id: &str) -> Option<UserNo> {
@@ -211,7 +256,12 @@ pub(super) struct NewUsers {
 
 impl NewUsers {
     pub fn after(count: usize) -> Self {
-        NewUsers { first: u32::try_from(count).unwrap_or(MAX_USERS), bytes: Vec::new(), offsets: vec![0], slots: vec![0; 16] }
+        NewUsers {
+            first: u32::try_from(count).unwrap_or(MAX_USERS),
+            bytes: Vec::new(),
+            offsets: vec![0],
+            slots: vec![0; 16],
+        }
     }
 
     /// Makes room for so many ids, as far as that is a likely number.
@@ -248,7 +298,8 @@ impl NewUsers {
         self.get_or_add_hashed(id, xxh3_64(id.as_bytes()))
     }
 
-    /// The numbers of many ids, as [`Self::get_or_add`] gives them one by one; the memory is asked for many of them at once.
+    /// The numbers of many ids, as [`Self::get_or_add`] gives them one by one; the memory is asked
+    /// for many of them at once.
     pub fn get_or_add_each(&mut self, ids: &[&str]) -> Option<Vec<UserNo>> {
         let mut numbers = Vec::with_capacity(ids.len());
         for some in ids.chunks(LOOKED_UP_AT_ONCE) {
@@ -258,8 +309,13 @@ impl NewUsers {
             let mask = self.slots.len() - 1;
             let hashes: Vec<u64> = some.iter().map(|id| xxh3_64(id.as_bytes())).collect();
             // Only to have them near: each step is done for all before the next one.
-            let rows: Vec<u32> = hashes.iter().map(|hash| self.slots.get(*hash as usize & mask).copied().unwrap_or(0)).collect();
-            let ids_there = rows.iter().filter_map(|row| self.id(row.checked_sub(1)? as usize)?.first().copied());
+            let rows: Vec<u32> = hashes
+                .iter()
+                .map(|hash| self.slots.get(*hash as usize & mask).copied().unwrap_or(0))
+                .collect();
+            let ids_there = rows
+                .iter()
+                .filter_map(|row| self.id(row.checked_sub(1)? as usize)?.first().copied());
             std::hint::black_box(ids_there.fold(0u8, u8::wrapping_add));
             for (id, hash) in some.iter().zip(hashes) {
                 numbers.push(self.get_or_add_hashed(id, hash)?);
@@ -303,8 +359,16 @@ impl NewUsers {
         if self.slots.len() > slots_for(self.len()) {
             self.resize(slots_for(self.len()));
         }
-        let ids = Ids { offsets: self.offsets.into(), bytes: Buffer::from_vec(self.bytes) };
-        IdSegment { first: self.first, ids, slots: self.slots.into(), files: Vec::new() }
+        let ids = Ids {
+            offsets: self.offsets.into(),
+            bytes: Buffer::from_vec(self.bytes),
+        };
+        IdSegment {
+            first: self.first,
+            ids,
+            slots: self.slots.into(),
+            files: Vec::new(),
+        }
     }
 }
 
@@ -315,7 +379,9 @@ mod tests {
     #[test]
     fn numbers_are_given_once() {
         let mut new = NewUsers::after(0);
-        let numbers: Vec<_> = (0..1000).map(|i| new.get_or_add(&format!("u{i}")).unwrap().0).collect();
+        let numbers: Vec<_> = (0..1000)
+            .map(|i| new.get_or_add(&format!("u{i}")).unwrap().0)
+            .collect();
         assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
         assert_eq!(new.get_or_add("u7"), Some(UserNo(7)));
         let slots = new.clone().finish().slots;
@@ -326,9 +392,17 @@ mod tests {
             let mut by_number: Vec<u32> = others.finish().slots.to_vec();
             assert_eq!(by_number.len(), slots.len());
             by_number.sort_unstable();
-            assert!(by_number.iter().filter(|row| **row > 0).copied().eq(1..=1000));
+            assert!(
+                by_number
+                    .iter()
+                    .filter(|row| **row > 0)
+                    .copied()
+                    .eq(1..=1000)
+            );
         }
-        let mut users = Users { segments: vec![Arc::new(new.finish())] };
+        let mut users = Users {
+            segments: vec![Arc::new(new.finish())],
+        };
         let mut more = NewUsers::after(users.len());
         assert_eq!(more.get_or_add(""), Some(UserNo(1000)));
         assert_eq!(more.get_or_add("用户"), Some(UserNo(1001)));
@@ -340,14 +414,26 @@ mod tests {
         assert_eq!(users.number("用户"), Some(UserNo(1001)));
         assert_eq!(users.id(UserNo(1001)), Some("用户"));
         assert_eq!(users.id(UserNo(999)), Some("u999"));
-        let ids: Vec<String> = (0..1000).chain([7, 500, 501, 502, 3, 1001]).map(|i| format!("u{i}")).collect();
-        let mut asked: Vec<Option<&str>> =
-            ids.iter().map(|id| Some(id.as_str())).chain([None, Some("用户"), Some(""), Some("x")]).collect();
+        let ids: Vec<String> = (0..1000)
+            .chain([7, 500, 501, 502, 3, 1001])
+            .map(|i| format!("u{i}"))
+            .collect();
+        let mut asked: Vec<Option<&str>> = ids
+            .iter()
+            .map(|id| Some(id.as_str()))
+            .chain([None, Some("用户"), Some(""), Some("x")])
+            .collect();
         for _ in 0..7 {
-            let one_by_one: Vec<_> = asked.iter().map(|id| id.and_then(|id| users.number(id))).collect();
+            let one_by_one: Vec<_> = asked
+                .iter()
+                .map(|id| id.and_then(|id| users.number(id)))
+                .collect();
             assert_eq!(users.numbers(&asked), one_by_one);
             asked.rotate_right(331);
         }
-        assert_eq!((users.number("nobody"), users.id(UserNo(1002))), (None, None));
+        assert_eq!(
+            (users.number("nobody"), users.id(UserNo(1002))),
+            (None, None)
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Changing a store: new files are written and made durable one by one, then the manifest that names them replaces the old one.
-//! Until that moment nothing has changed; a writer that is dropped before it takes its files along.
+//! Changing a store: new files are written and made durable one by one, then the manifest that
+//! names them replaces the old one. Until that moment nothing has changed; a writer that is dropped
+//! before it takes its files along.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -15,7 +16,9 @@ use super::durable::{Waiting, sync_folder};
 use super::error::{StoreError, words};
 use super::event_table::EventSegment;
 use super::file::{self, NewFile};
-use super::manifest::{self, EventEntry, FileEntry, ImportEntry, Manifest, SegmentEntry, TagEntry, UsersEntry};
+use super::manifest::{
+    self, EventEntry, FileEntry, ImportEntry, Manifest, SegmentEntry, TagEntry, UsersEntry,
+};
 use super::merge;
 use super::schema_file::{EventSchemaFile, TagSchemaFile};
 use super::snapshot::Snapshot;
@@ -144,8 +147,11 @@ impl Writer {
             let old = self.next.users.split_off(self.next.users.len() - count);
             let users: Users = open_users(&self.dir, &old, None)?;
             let mut merged = NewUsers::after(self.next.user_count());
-            for (row, entry) in
-                users.segments.iter().zip(&old).flat_map(|(s, entry)| (0..s.ids.len()).map(move |row| (s.ids.get(row), entry)))
+            for (row, entry) in users
+                .segments
+                .iter()
+                .zip(&old)
+                .flat_map(|(s, entry)| (0..s.ids.len()).map(move |row| (s.ids.get(row), entry)))
             {
                 let id = row.ok_or_else(|| damaged_id(&self.dir, entry))?;
                 merged.get_or_add(id).ok_or(StoreError::TooManyUsers)?;
@@ -158,30 +164,62 @@ impl Writer {
 
     fn put_ids(&mut self, segment: &IdSegment) -> Result<UsersEntry, StoreError> {
         let number = self.take_number();
-        let ids = self.put("users", &format!("{number}.ids.arrow"), &[batches::of_ids(segment)])?;
-        let index = self.put("users", &format!("{number}.index.arrow"), &[batches::of_slots(segment)])?;
+        let ids = self.put(
+            "users",
+            &format!("{number}.ids.arrow"),
+            &[batches::of_ids(segment)],
+        )?;
+        let index = self.put(
+            "users",
+            &format!("{number}.index.arrow"),
+            &[batches::of_slots(segment)],
+        )?;
         let rows = segment.ids.len() as u32;
-        Ok(UsersEntry { first: segment.first, rows, ids, index })
+        Ok(UsersEntry {
+            first: segment.first,
+            rows,
+            ids,
+            index,
+        })
     }
 
     /// Puts a tag's column in the place of what it had.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn put_tag(&mut self, tag: &TagSchema, sensitive_by: Option<&str>, column: &Column) -> Result<(), StoreError> {
+    pub fn put_tag(
+        &mut self,
+        tag: &TagSchema,
+        sensitive_by: Option<&str>,
+        column: &Column,
+    ) -> Result<(), StoreError> {
         let mut schema = TagSchemaFile::of(tag, &Schema::default());
         schema.sensitive_by = sensitive_by.map(String::from);
         let entry = self.tag_entry(schema, column)?;
-        match self.next.tags.iter_mut().find(|t| t.schema.name == tag.name) {
+        match self
+            .next
+            .tags
+            .iter_mut()
+            .find(|t| t.schema.name == tag.name)
+        {
             Some(old) => *old = entry,
             None => self.next.tags.push(entry),
         }
         Ok(())
     }
 
-    /// Puts other values in the place of those of a tag that is there, and leaves its declaration as it is.
+    /// Puts other values in the place of those of a tag that is there, and leaves its declaration
+    /// as it is.
     pub(super) fn put_column(&mut self, tag: &str, column: &Column) -> Result<(), StoreError> {
-        let Some(schema) = self.next.tags.iter().find(|t| t.schema.name == tag).map(|t| t.schema.clone()) else { return Ok(()) };
+        let Some(schema) = self
+            .next
+            .tags
+            .iter()
+            .find(|t| t.schema.name == tag)
+            .map(|t| t.schema.clone())
+        else {
+            return Ok(());
+        };
         let entry = self.tag_entry(schema, column)?;
         if let Some(old) = self.next.tags.iter_mut().find(|t| t.schema.name == tag) {
             *old = entry;
@@ -189,16 +227,33 @@ impl Writer {
         Ok(())
     }
 
-    fn tag_entry(&mut self, schema: TagSchemaFile, column: &Column) -> Result<TagEntry, StoreError> {
+    fn tag_entry(
+        &mut self,
+        schema: TagSchemaFile,
+        column: &Column,
+    ) -> Result<TagEntry, StoreError> {
         let name = format!("{}.{}", stem(&schema.name), self.take_number());
         let column = &*column.whole();
-        let data = self.put("tags", &format!("{name}.arrow"), &[batches::of_column(&schema.name, column)])?;
-        let stats = blocks::of_stats(&ColumnStats::of(&column.data), &ColumnData::data_type_of(&column.ty));
+        let data = self.put(
+            "tags",
+            &format!("{name}.arrow"),
+            &[batches::of_column(&schema.name, column)],
+        )?;
+        let stats = blocks::of_stats(
+            &ColumnStats::of(&column.data),
+            &ColumnData::data_type_of(&column.ty),
+        );
         let stats = Some(self.put("tags", &format!("{name}.stats.arrow"), &[stats])?);
-        Ok(TagEntry { schema, rows: column.len() as u64, data, stats })
+        Ok(TagEntry {
+            schema,
+            rows: column.len() as u64,
+            data,
+            stats,
+        })
     }
 
-    /// Adds events that are sorted by user and time, as one file of several batches. With a `source`, they replace what that source gave before.
+    /// Adds events that are sorted by user and time, as one file of several batches. With a
+    /// `source`, they replace what that source gave before.
     ///
     /// # Errors
     /// Those of the file system.
@@ -209,36 +264,56 @@ impl Writer {
         runs: &[Vec<Arc<EventSegment>>],
     ) -> Result<(), StoreError> {
         let schema = EventSchemaFile::of(event);
-        let at = match self.next.events.iter().position(|e| e.schema.name == event.name) {
+        let at = match self
+            .next
+            .events
+            .iter()
+            .position(|e| e.schema.name == event.name)
+        {
             Some(i) => {
                 self.adapt_events(event, i)?;
                 i
             }
             None => {
-                self.next.events.push(EventEntry { schema, segments: Vec::new() });
+                self.next.events.push(EventEntry {
+                    schema,
+                    segments: Vec::new(),
+                });
                 self.next.events.len() - 1
             }
         };
         let rows: u64 = runs.iter().flatten().map(|s| s.len() as u64).sum();
-        let data = if rows > 0 { Some(self.put_segment(event, runs)?) } else { None };
+        let data = if rows > 0 {
+            Some(self.put_segment(event, runs)?)
+        } else {
+            None
+        };
         if let Some(entry) = self.next.events.get_mut(at) {
             if source.is_some() {
                 entry.segments.retain(|s| s.source.as_deref() != source);
             }
-            entry.segments.extend(data.map(|data| SegmentEntry { rows, source: source.map(String::from), data }));
+            entry.segments.extend(data.map(|data| SegmentEntry {
+                rows,
+                source: source.map(String::from),
+                data,
+            }));
         }
         self.merge_events(event, at)
     }
 
     /// Writes the stored segments of an event anew where its declaration has changed.
     fn adapt_events(&mut self, event: &EventSchema, at: usize) -> Result<(), StoreError> {
-        let Some(mut entry) = self.next.events.get(at).cloned() else { return Ok(()) };
+        let Some(mut entry) = self.next.events.get(at).cloned() else {
+            return Ok(());
+        };
         let stored = entry.schema.to_event();
         if !adapt::same_fields(&stored, event) {
             for segment in &mut entry.segments {
                 let parts = file::open(&self.dir, &segment.data)?;
                 let parts = parts.iter().filter_map(|b| batches::to_segment(b, &stored));
-                let run = parts.map(|s| adapt::segment_as(&s, &stored, event).map(Arc::new)).collect::<Result<_, _>>()?;
+                let run = parts
+                    .map(|s| adapt::segment_as(&s, &stored, event).map(Arc::new))
+                    .collect::<Result<_, _>>()?;
                 segment.data = self.put_segment(event, &[run])?;
             }
         }
@@ -249,8 +324,12 @@ impl Writer {
 
     /// Merges the newest appended segments of an event until sizes are far enough apart.
     fn merge_events(&mut self, event: &EventSchema, at: usize) -> Result<(), StoreError> {
-        let Some(entry) = self.next.events.get(at) else { return Ok(()) };
-        let appended: Vec<usize> = (0..entry.segments.len()).filter(|i| entry.segments[*i].source.is_none()).collect();
+        let Some(entry) = self.next.events.get(at) else {
+            return Ok(());
+        };
+        let appended: Vec<usize> = (0..entry.segments.len())
+            .filter(|i| entry.segments[*i].source.is_none())
+            .collect();
         let rows: Vec<u64> = appended.iter().map(|i| entry.segments[*i].rows).collect();
         let count = merge::how_many_to_merge(&rows);
         if count == 0 {
@@ -260,26 +339,42 @@ impl Writer {
         let mut runs = Vec::new();
         for i in &merged {
             let batches = file::open(&self.dir, &entry.segments[*i].data)?;
-            runs.push(batches.iter().filter_map(|b| batches::to_segment(b, event).map(Arc::new)).collect());
+            runs.push(
+                batches
+                    .iter()
+                    .filter_map(|b| batches::to_segment(b, event).map(Arc::new))
+                    .collect(),
+            );
         }
         let rows = merged.iter().map(|i| entry.segments[*i].rows).sum();
         let data = self.put_segment(event, &runs)?;
         if let Some(entry) = self.next.events.get_mut(at) {
             let mut position = 0..;
-            entry.segments.retain(|_| position.next().is_none_or(|i| !merged.contains(&i)));
-            entry.segments.push(SegmentEntry { rows, source: None, data });
+            entry
+                .segments
+                .retain(|_| position.next().is_none_or(|i| !merged.contains(&i)));
+            entry.segments.push(SegmentEntry {
+                rows,
+                source: None,
+                data,
+            });
         }
         Ok(())
     }
 
-    fn put_segment(&mut self, event: &EventSchema, runs: &[Vec<Arc<EventSegment>>]) -> Result<FileEntry, StoreError> {
+    fn put_segment(
+        &mut self,
+        event: &EventSchema,
+        runs: &[Vec<Arc<EventSegment>>],
+    ) -> Result<FileEntry, StoreError> {
         let folder = format!("events/{}", stem(&event.name));
         let name = format!("{}.arrow", self.take_number());
         let schema = batches::segment_schema(event);
         let (name, path) = self.new_file(&folder, &name)?;
         let mut out = NewFile::create(&path, &schema)?;
         merge::merge(event, runs, merge::BATCH_ROWS, |segment| {
-            let batch = batches::of_segment(event, &segment).map_err(|e| StoreError::write(&path, io::Error::other(e)))?;
+            let batch = batches::of_segment(event, &segment)
+                .map_err(|e| StoreError::write(&path, io::Error::other(e)))?;
             out.write(&path, &batch)
         })?;
         self.end(out, &name, &path)
@@ -300,7 +395,9 @@ impl Writer {
     }
 
     fn about_to(&self, what: &str) -> Result<(), StoreError> {
-        self.world.about_to_write(what).map_err(|e| StoreError::write(&self.dir.join(what), e))
+        self.world
+            .about_to_write(what)
+            .map_err(|e| StoreError::write(&self.dir.join(what), e))
     }
 
     /// Names a file that is about to be made: relative to the store, and its path.
@@ -323,19 +420,25 @@ impl Writer {
         let (name, path) = self.new_file(folder, name)?;
         let mut out: Option<NewFile> = None;
         for batch in batches {
-            let batch = batch.as_ref().map_err(|e| StoreError::write(&path, io::Error::other(e.to_string())))?;
+            let batch = batch
+                .as_ref()
+                .map_err(|e| StoreError::write(&path, io::Error::other(e.to_string())))?;
             let file = match &mut out {
                 Some(file) => file,
                 None => out.insert(NewFile::create(&path, &batch.schema())?),
             };
             file.write(&path, batch)?;
         }
-        let out = out.ok_or_else(|| StoreError::write(&path, io::ErrorKind::InvalidInput.into()))?;
+        let out =
+            out.ok_or_else(|| StoreError::write(&path, io::ErrorKind::InvalidInput.into()))?;
         self.end(out, &name, &path)
     }
 
     /// A file for rows that are read but not yet placed; gone after the commit.
-    pub(super) fn spill(&mut self, schema: &arrow_schema::SchemaRef) -> Result<(PathBuf, NewFile), StoreError> {
+    pub(super) fn spill(
+        &mut self,
+        schema: &arrow_schema::SchemaRef,
+    ) -> Result<(PathBuf, NewFile), StoreError> {
         let name = format!("{}.arrow", self.take_number());
         let (_, path) = self.new_file(SPILL, &name)?;
         let file = NewFile::create(&path, schema)?;
@@ -375,9 +478,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes files that the manifest does not name: left over by a crash, or replaced long enough ago. Who has them open keeps them.
+    /// Removes files that the manifest does not name: left over by a crash, or replaced long enough
+    /// ago. Who has them open keeps them.
     fn remove_orphans(&self) -> Result<(), StoreError> {
-        let named: BTreeSet<PathBuf> = self.manifest.names().into_iter().map(|f| self.dir.join(f)).collect();
+        let named: BTreeSet<PathBuf> = self
+            .manifest
+            .names()
+            .into_iter()
+            .map(|f| self.dir.join(f))
+            .collect();
         for folder in FOLDERS {
             remove_unnamed(&self.dir.join(folder), &named)?;
         }
@@ -394,10 +503,14 @@ impl Drop for Writer {
 }
 
 fn damaged_id(dir: &Path, entry: &UsersEntry) -> StoreError {
-    StoreError::Damaged { file: dir.join(&entry.ids.file), what: words!("an id in it is not text", "其中有的编号不是文本") }
+    StoreError::Damaged {
+        file: dir.join(&entry.ids.file),
+        what: words!("an id in it is not text", "其中有的编号不是文本"),
+    }
 }
 
-/// How often a lock is tried: one who lets go of it while another program is being started has done so a moment later.
+/// How often a lock is tried: one who lets go of it while another program is being started has done
+/// so a moment later.
 pub(super) const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
@@ -410,12 +523,20 @@ pub(super) fn lock(dir: &Path, name: &str, tries: u32) -> Result<File, StoreErro
         .read(true)
         .write(true)
         .open(&path)
-        .map_err(|e| if e.kind() == io::ErrorKind::NotFound { StoreError::NoStore(dir.into()) } else { StoreError::write(&path, e) })?;
+        .map_err(|e| {
+            if e.kind() == io::ErrorKind::NotFound {
+                StoreError::NoStore(dir.into())
+            } else {
+                StoreError::write(&path, e)
+            }
+        })?;
     let mut more = 1..tries;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if more.next().is_some() => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) if more.next().is_some() => {
+                std::thread::sleep(LOCK_PAUSE)
+            }
             Err(TryLockError::WouldBlock) => return Err(StoreError::Busy(path)),
             Err(TryLockError::Error(e)) => return Err(StoreError::write(&path, e)),
         }
@@ -441,5 +562,14 @@ fn remove_unnamed(folder: &Path, named: &BTreeSet<PathBuf>) -> Result<(), StoreE
 
 /// A name as part of a file name: letters and digits of any script, `_` and `-`; others become `_`.
 fn stem(name: &str) -> String {
-    name.chars().take(MAX_STEM_CHARS).map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+    name.chars()
+        .take(MAX_STEM_CHARS)
+        .map(|c| {
+            if c.is_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }

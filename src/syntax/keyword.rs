@@ -1,4 +1,5 @@
-//! The one table of words: every keyword with its English spelling and its Chinese ones, the first of which the formatter writes.
+//! The one table of words: every keyword with its English spelling and its Chinese ones, the first
+//! of which the formatter writes.
 //!
 //! The id is the name of the grammar's rule without `k_`; a test holds table and grammar together.
 
@@ -20,8 +21,10 @@ const fn word(id: &'static str, en: &'static str, zh: &'static [&'static str]) -
 }
 
 /// The operator words: never names unless quoted.
-pub const RESERVED: [&str; 15] =
-    ["or", "except", "and", "not", "in", "is", "contains", "mod", "true", "false", "where", "missing", "known", "then", "no"];
+pub const RESERVED: [&str; 15] = [
+    "or", "except", "and", "not", "in", "is", "contains", "mod", "true", "false", "where",
+    "missing", "known", "then", "no",
+];
 
 /// Those that can stand in a condition, for completion.
 const IN_EXPRESSIONS: [&str; 33] = [
@@ -203,9 +206,19 @@ pub static KEYWORDS: &[Keyword] = &[
     word("previous_year", "previous year", &["去年"]),
 ];
 
-static BY_ID: LazyLock<BTreeMap<&'static str, &'static Keyword>> = LazyLock::new(|| KEYWORDS.iter().map(|k| (k.id, k)).collect());
-static BY_SPELLING: LazyLock<BTreeMap<&'static str, &'static Keyword>> =
-    LazyLock::new(|| KEYWORDS.iter().rev().flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()).map(move |s| (s, k))).collect());
+static BY_ID: LazyLock<BTreeMap<&'static str, &'static Keyword>> =
+    LazyLock::new(|| KEYWORDS.iter().map(|k| (k.id, k)).collect());
+static BY_SPELLING: LazyLock<BTreeMap<&'static str, &'static Keyword>> = LazyLock::new(|| {
+    KEYWORDS
+        .iter()
+        .rev()
+        .flat_map(|k| {
+            std::iter::once(k.en)
+                .chain(k.zh.iter().copied())
+                .map(move |s| (s, k))
+        })
+        .collect()
+});
 
 impl Keyword {
     /// The spelling that the formatter writes.
@@ -238,18 +251,26 @@ pub fn is_reserved(text: &str) -> bool {
 
 /// The words that a condition can contain, in both languages.
 pub fn expression_words() -> impl Iterator<Item = &'static str> {
-    IN_EXPRESSIONS.iter().filter_map(|id| by_id(id)).flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()))
+    IN_EXPRESSIONS
+        .iter()
+        .filter_map(|id| by_id(id))
+        .flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()))
 }
 
-/// The longest Chinese keyword that a run of text begins with, if more text follows: `当地域` gives `当`.
+/// The longest Chinese keyword that a run of text begins with, if more text follows: `当地域` gives
+/// `当`.
 pub fn glued_prefix(text: &str) -> Option<&'static str> {
     let spellings = KEYWORDS.iter().flat_map(|k| k.zh.iter().copied());
-    spellings.filter(|s| text.len() > s.len() && text.starts_with(s)).max_by_key(|s| s.len())
+    spellings
+        .filter(|s| text.len() > s.len() && text.starts_with(s))
+        .max_by_key(|s| s.len())
 }
 
 /// The language a file is written in: Chinese when it has more Chinese keywords than English ones.
 pub fn language_of(text: &str) -> Lang {
-    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty());
+    let words = text
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|w| !w.is_empty());
     let (mut en, mut zh) = (0usize, 0usize);
     for word in words.take(20_000) {
         if spelled(word).is_some() {
@@ -265,14 +286,22 @@ mod tests {
 
     use super::*;
 
-    /// Spellings by rule, read from the grammar's own text: all strings of the line, phrases joined by one blank.
+    /// Spellings by rule, read from the grammar's own text: all strings of the line, phrases joined
+    /// by one blank.
     fn grammar() -> BTreeMap<String, BTreeSet<String>> {
         let text = include_str!("../../grammar/campaign.pest");
         let mut rules = BTreeMap::new();
         for line in text.lines() {
-            let Some((id, body)) = line.strip_prefix("k_").and_then(|l| l.split_once('=')) else { continue };
+            let Some((id, body)) = line.strip_prefix("k_").and_then(|l| l.split_once('=')) else {
+                continue;
+            };
             let body = body.split("~ !(").next().unwrap_or(body);
-            let strings: BTreeSet<String> = body.split('"').skip(1).step_by(2).map(str::to_string).collect();
+            let strings: BTreeSet<String> = body
+                .split('"')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_string)
+                .collect();
             rules.insert(id.trim().to_string(), strings);
         }
         rules
@@ -282,12 +311,21 @@ mod tests {
     fn table_and_grammar_agree() {
         let grammar = grammar();
         let ids: BTreeSet<&str> = KEYWORDS.iter().map(|k| k.id).collect();
-        assert_eq!(ids, grammar.keys().map(String::as_str).collect(), "every rule `k_…` has a line in the table and the other way round");
+        assert_eq!(
+            ids,
+            grammar.keys().map(String::as_str).collect(),
+            "every rule `k_…` has a line in the table and the other way round"
+        );
         for keyword in KEYWORDS {
             let rule = &grammar[keyword.id];
             for spelling in std::iter::once(keyword.en).chain(keyword.zh.iter().copied()) {
-                let known = spelling.split(' ').all(|part| rule.contains(part)) || rule.contains(spelling);
-                assert!(known, "the grammar does not know `{spelling}` for `{}`", keyword.id);
+                let known =
+                    spelling.split(' ').all(|part| rule.contains(part)) || rule.contains(spelling);
+                assert!(
+                    known,
+                    "the grammar does not know `{spelling}` for `{}`",
+                    keyword.id
+                );
             }
         }
         assert_eq!(KEYWORDS.len(), ids.len(), "an id stands twice");
@@ -295,8 +333,14 @@ mod tests {
 
     #[test]
     fn language_follows_the_keywords() {
-        assert_eq!(language_of("当 地域 == \"上海\" 发送 模板 X 于 10:00"), Lang::Zh);
-        assert_eq!(language_of("when 地域 == \"上海\" send template X at 10:00"), Lang::En);
+        assert_eq!(
+            language_of("当 地域 == \"上海\" 发送 模板 X 于 10:00"),
+            Lang::Zh
+        );
+        assert_eq!(
+            language_of("when 地域 == \"上海\" send template X at 10:00"),
+            Lang::En
+        );
         assert_eq!(glued_prefix("当地域"), Some("当"));
         assert_eq!(glued_prefix("当"), None);
     }

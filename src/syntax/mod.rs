@@ -1,4 +1,5 @@
-//! Source text to syntax tree. Only `parse` names pest; the grammar itself is `grammar/campaign.pest`.
+//! Source text to syntax tree. Only `parse` names pest; the grammar itself is
+//! `grammar/campaign.pest`.
 
 pub mod ast;
 pub mod keyword;

@@ -1,8 +1,10 @@
-//! One walk over all expressions of a file, for those who look at the text rather than at its meaning.
+//! One walk over all expressions of a file, for those who look at the text rather than at its
+//! meaning.
 
 use super::ast::{
-    Action, Again, Arg, AtExpr, CapPeriod, Clause, ClauseKind, EventExpr, EveryPeriod, Expr, ExprKind, File, InSet, ItemKind, MonthDay,
-    Piece, TagKind, TagQualifierKind, TestStepKind, Via, WindowKind,
+    Action, Again, Arg, AtExpr, CapPeriod, Clause, ClauseKind, EventExpr, EveryPeriod, Expr,
+    ExprKind, File, InSet, ItemKind, MonthDay, Piece, TagKind, TagQualifierKind, TestStepKind, Via,
+    WindowKind,
 };
 
 /// Calls `visit` for every expression of the file and every expression inside one.
@@ -21,7 +23,11 @@ pub fn expressions<'f>(file: &'f File, visit: &mut dyn FnMut(&'f Expr)) {
             }
             ItemKind::Lookup(lookup) => lookup.fresh.iter().for_each(|e| expr(e, visit)),
             ItemKind::Place(place) => expr(&place.value, visit),
-            ItemKind::Partition(partition) => partition.arms.iter().filter_map(|a| a.when.as_ref()).for_each(|e| expr(e, visit)),
+            ItemKind::Partition(partition) => partition
+                .arms
+                .iter()
+                .filter_map(|a| a.when.as_ref())
+                .for_each(|e| expr(e, visit)),
             ItemKind::Audience(audience) => expr(&audience.when, visit),
             ItemKind::Template(template) => {
                 for piece in template.parts.iter().flat_map(|p| &p.text.pieces) {
@@ -33,16 +39,27 @@ pub fn expressions<'f>(file: &'f File, visit: &mut dyn FnMut(&'f Expr)) {
             ItemKind::Campaign(campaign) => campaign.clauses.iter().for_each(|c| clause(c, visit)),
             ItemKind::Policy(policy) => policy.clauses.iter().for_each(|c| clause(c, visit)),
             ItemKind::Test(test) => test.steps.iter().for_each(|s| step(&s.kind, visit)),
-            ItemKind::Event(_) | ItemKind::List(_) | ItemKind::Account(_) | ItemKind::Reserved { .. } | ItemKind::Broken { .. } => {}
+            ItemKind::Event(_)
+            | ItemKind::List(_)
+            | ItemKind::Account(_)
+            | ItemKind::Reserved { .. }
+            | ItemKind::Broken { .. } => {}
         }
     }
 }
 
 fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
     use ClauseKind as K;
-    let all = |list: &[Option<&'f Expr>], visit: &mut dyn FnMut(&'f Expr)| list.iter().flatten().for_each(|e| expr(e, visit));
+    let all = |list: &[Option<&'f Expr>], visit: &mut dyn FnMut(&'f Expr)| {
+        list.iter().flatten().for_each(|e| expr(e, visit))
+    };
     match &c.kind {
-        K::When(e) | K::Sample(e) | K::Deadline(e) | K::Pace(e) | K::Recall(e) | K::LeaveWhen(e) => expr(e, visit),
+        K::When(e)
+        | K::Sample(e)
+        | K::Deadline(e)
+        | K::Pace(e)
+        | K::Recall(e)
+        | K::LeaveWhen(e) => expr(e, visit),
         K::Exclude { when: e, .. } | K::Holdout { share: e, .. } => expr(e, visit),
         K::Top { n, by } => all(&[Some(n), Some(by)], visit),
         K::Goal { event: e, within } => {
@@ -56,7 +73,10 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
                 expr(e, visit);
             }
             if let Some(on) = on {
-                on.numbers.iter().chain([&on.last, &on.of]).for_each(|e| expr(e, visit));
+                on.numbers
+                    .iter()
+                    .chain([&on.last, &on.of])
+                    .for_each(|e| expr(e, visit));
             }
         }
         K::Every(every) => {
@@ -72,7 +92,10 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
                 EveryPeriod::Hour { from, to } => all(&[from.as_ref(), to.as_ref()], visit),
                 EveryPeriod::Day | EveryPeriod::Weekdays(_) => {}
             }
-            all(&[every.at.as_ref(), every.from.as_ref(), every.until.as_ref()], visit);
+            all(
+                &[every.at.as_ref(), every.from.as_ref(), every.until.as_ref()],
+                visit,
+            );
         }
         K::On(on) => {
             event(&on.event, visit);
@@ -92,7 +115,10 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
         }
         K::Quiet { from, to } => all(&[Some(from), Some(to)], visit),
         K::After(after) => {
-            all(&[Some(&after.delay), after.at.as_ref(), after.cond.as_ref()], visit);
+            all(
+                &[Some(&after.delay), after.at.as_ref(), after.cond.as_ref()],
+                visit,
+            );
             action(&after.action, visit);
             after.otherwise.iter().for_each(|a| action(a, visit));
         }
@@ -133,7 +159,10 @@ fn action<'f>(a: &'f Action, visit: &mut dyn FnMut(&'f Expr)) {
 }
 
 fn via<'f>(v: &'f Via, visit: &mut dyn FnMut(&'f Expr)) {
-    v.routes.iter().filter_map(|r| r.weight.as_ref()).for_each(|e| expr(e, visit));
+    v.routes
+        .iter()
+        .filter_map(|r| r.weight.as_ref())
+        .for_each(|e| expr(e, visit));
 }
 
 fn step<'f>(s: &'f TestStepKind, visit: &mut dyn FnMut(&'f Expr)) {
@@ -141,7 +170,10 @@ fn step<'f>(s: &'f TestStepKind, visit: &mut dyn FnMut(&'f Expr)) {
     match s {
         K::Now(e) | K::Until(e) | K::Reaches { n: e, .. } => expr(e, visit),
         K::User(user) => user.values.iter().for_each(|(_, e)| expr(e, visit)),
-        K::Users(users) => users.iter().flat_map(|u| &u.values).for_each(|(_, e)| expr(e, visit)),
+        K::Users(users) => users
+            .iter()
+            .flat_map(|u| &u.values)
+            .for_each(|(_, e)| expr(e, visit)),
         K::Event { fields, at, .. } => {
             fields.iter().for_each(|(_, e)| expr(e, visit));
             expr(at, visit);
@@ -165,7 +197,9 @@ pub fn expr<'f>(e: &'f Expr, visit: &mut dyn FnMut(&'f Expr)) {
     visit(e);
     match e.kind.as_ref() {
         K::Literal(_) | K::Name(_) | K::Everyone | K::Broken => {}
-        K::Field { of, .. } | K::Paren(of) | K::Not { of, .. } | K::Neg(of) | K::Is { of, .. } => expr(of, visit),
+        K::Field { of, .. } | K::Paren(of) | K::Not { of, .. } | K::Neg(of) | K::Is { of, .. } => {
+            expr(of, visit)
+        }
         K::Call { args, .. } => {
             for arg in args {
                 match arg {

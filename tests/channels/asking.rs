@@ -1,4 +1,5 @@
-//! What employees have to confirm, from the plan in the ledger until it is over: asked for, reminded of, called off.
+//! What employees have to confirm, from the plan in the ledger until it is over: asked for,
+//! reminded of, called off.
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use super::delivery::{DUE, Place, Wanted, at, day, ids, state, users, verified};
 use super::platforms::wecom::WeCom;
 use super::platforms::{Server, What};
 
-/// A group send to twelve customers: those of employee0 are 0, 3, 6, 9, of employee1 the next ones, and so on.
+/// A group send to twelve customers: those of employee0 are 0, 3, 6, 9, of employee1 the next ones,
+/// and so on.
 struct Group {
     place: Place,
     server: Server,
@@ -27,24 +29,50 @@ const OF: u32 = 12;
 impl Group {
     fn new() -> Group {
         let (place, server) = (Place::new(), Server::start(WeCom::new(APP, SECRET)));
-        let wanted = Wanted { of: OF, ..place.wanted("a") };
+        let wanted = Wanted {
+            of: OF,
+            ..place.wanted("a")
+        };
         let mut decision = wanted.to(0..OF);
         let group = &mut decision.messages[0];
-        group.channel = Name { account: "wecom".into(), platform: "wecom".into(), endpoint: "group".into() };
-        group.addresses = (0..OF).map(|i| if i == 4 { "nobody".into() } else { format!("wm{i}").into() }).collect();
+        group.channel = Name {
+            account: "wecom".into(),
+            platform: "wecom".into(),
+            endpoint: "group".into(),
+        };
+        group.addresses = (0..OF)
+            .map(|i| {
+                if i == 4 {
+                    "nobody".into()
+                } else {
+                    format!("wm{i}").into()
+                }
+            })
+            .collect();
         group.expires = at("2026-11-13 10:00");
-        group.contents = Contents::Same(content(&[("title", "双十一"), ("body", "满300减50"), ("link", "https://shop.example/a")]));
-        let run = place.open().plan_run(&decision, &wanted.info()).unwrap().run;
+        group.contents = Contents::Same(content(&[
+            ("title", "双十一"),
+            ("body", "满300减50"),
+            ("link", "https://shop.example/a"),
+        ]));
+        let run = place
+            .open()
+            .plan_run(&decision, &wanted.info())
+            .unwrap()
+            .run;
         Group { place, server, run }
     }
 
-    /// A process of its own that does what is due in a stretch of time; gives what the ledger holds then.
+    /// A process of its own that does what is due in a stretch of time; gives what the ledger holds
+    /// then.
     fn work(&self, from: &str, until: &str) -> Writer {
         self.server.clock_at(at(from).0 / 1_000_000);
         let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(from)));
         let mut ledger = self.place.open();
         let channels = channels_at(["http://127.0.0.1:9", &self.server.url], 16, &world);
-        CarryOut::new(&mut ledger, channels, ids(&users(OF)), world).up_to(at(until), &mut ()).unwrap();
+        CarryOut::new(&mut ledger, channels, ids(&users(OF)), world)
+            .up_to(at(until), &mut ())
+            .unwrap();
         verified(&ledger);
         ledger
     }
@@ -58,34 +86,58 @@ impl Group {
             State::Unconfirmed => 'u',
             other => panic!("{other:?}"),
         };
-        (0..OF).map(|user| letter(state(ledger, user, "a"))).collect()
+        (0..OF)
+            .map(|user| letter(state(ledger, user, "a")))
+            .collect()
     }
 }
 
 fn counted(ledger: &Writer) -> usize {
-    let scope = CapScope { campaign: None, purpose: None, channel: None };
-    ledger.counted(&scope, day("2026-11-01"), day("2026-11-30")).unwrap().values().map(|c| c.messages as usize).sum()
+    let scope = CapScope {
+        campaign: None,
+        purpose: None,
+        channel: None,
+    };
+    ledger
+        .counted(&scope, day("2026-11-01"), day("2026-11-30"))
+        .unwrap()
+        .values()
+        .map(|c| c.messages as usize)
+        .sum()
 }
 
-/// Who is refused at once is named; what each employee does is asked for every half hour, by whichever process is there; after a day the
-/// rest is called off, nobody can send it any more, and its slots are free. Failure mode 16.
+/// Who is refused at once is named; what each employee does is asked for every half hour, by
+/// whichever process is there; after a day the rest is called off, nobody can send it any more, and
+/// its slots are free. Failure mode 16.
 #[test]
 fn case_30_employees_are_asked_about_reminded_and_called_off() {
     let group = Group::new();
     let asked = || group.server.requests("get_groupmsg_task");
     let ledger = group.work(DUE, DUE);
-    assert_eq!((group.states(&ledger).as_str(), asked()), ("wwwwrwwwwwww", 0));
-    assert!(ledger.report(group.run).unwrap()[0].finished_at.is_some(), "nothing is left to do but to wait for people");
+    assert_eq!(
+        (group.states(&ledger).as_str(), asked()),
+        ("wwwwrwwwwwww", 0)
+    );
+    assert!(
+        ledger.report(group.run).unwrap()[0].finished_at.is_some(),
+        "nothing is left to do but to wait for people"
+    );
     drop(ledger);
     group.server.with(|p: &mut WeCom| {
         p.left.insert("wm3".into());
         p.confirm("employee0");
     });
     let ledger = group.work("2026-11-11 10:09", "2026-11-11 10:09");
-    assert_eq!((group.states(&ledger).as_str(), asked()), ("wwwwrwwwwwww", 0));
+    assert_eq!(
+        (group.states(&ledger).as_str(), asked()),
+        ("wwwwrwwwwwww", 0)
+    );
     drop(ledger);
     let ledger = group.work("2026-11-11 10:10", "2026-11-11 10:10");
-    assert_eq!((group.states(&ledger).as_str(), asked()), ("dwwfrwdwwdww", 1));
+    assert_eq!(
+        (group.states(&ledger).as_str(), asked()),
+        ("dwwfrwdwwdww", 1)
+    );
     assert_eq!(counted(&ledger), 10);
     drop(ledger);
     // An answer that gets lost is asked for again; three reminders go out in the day.
@@ -94,17 +146,32 @@ fn case_30_employees_are_asked_about_reminded_and_called_off() {
     assert_eq!((asked(), group.server.requests("remind")), (2, 0));
     group.server.with(|p: &mut WeCom| p.confirm("employee1"));
     let ledger = group.work("2026-11-11 10:41", "2026-11-12 09:59");
-    assert_eq!((group.states(&ledger).as_str(), group.server.requests("remind")), ("ddwfrwddwddw", 3));
+    assert_eq!(
+        (
+            group.states(&ledger).as_str(),
+            group.server.requests("remind")
+        ),
+        ("ddwfrwddwddw", 3)
+    );
     assert_eq!(group.server.requests("cancel"), 0);
     drop(ledger);
     let ledger = group.work("2026-11-12 10:00", "2026-11-20 10:00");
-    assert_eq!((group.states(&ledger).as_str(), group.server.requests("cancel")), ("ddufrudduddu", 1));
+    assert_eq!(
+        (
+            group.states(&ledger).as_str(),
+            group.server.requests("cancel")
+        ),
+        ("ddufrudduddu", 1)
+    );
     assert_eq!((counted(&ledger), ledger.asks().unwrap().len()), (6, 0));
     drop(ledger);
     let before = asked();
     group.server.with(|p: &mut WeCom| p.confirm("employee2"));
     let ledger = group.work("2026-11-21 10:00", "2026-11-22 10:00");
-    assert_eq!((group.states(&ledger).as_str(), asked()), ("ddufrudduddu", before));
+    assert_eq!(
+        (group.states(&ledger).as_str(), asked()),
+        ("ddufrudduddu", before)
+    );
 }
 
 /// Somebody confirmed just before it was called off: that is said by the question that follows.
@@ -112,9 +179,15 @@ fn case_30_employees_are_asked_about_reminded_and_called_off() {
 fn case_30_a_confirmation_at_the_last_moment_counts() {
     let group = Group::new();
     drop(group.work(DUE, DUE));
-    group.server.fault("cancel_groupmsg_send", What::CutBefore, 1);
+    group
+        .server
+        .fault("cancel_groupmsg_send", What::CutBefore, 1);
     let ledger = group.work("2026-11-12 10:00", "2026-11-12 10:00");
-    assert_eq!(group.states(&ledger), "wwwwrwwwwwww", "whether it was called off is not known");
+    assert_eq!(
+        group.states(&ledger),
+        "wwwwrwwwwwww",
+        "whether it was called off is not known"
+    );
     drop(ledger);
     group.server.with(|p: &mut WeCom| p.confirm("employee2"));
     let ledger = group.work("2026-11-12 10:30", "2026-11-12 12:00");

@@ -31,7 +31,10 @@ impl Account {
             base_url: Some(url.into()),
             ..Settings::default()
         };
-        Account { world: Arc::new(SimulatedWorld::at(now())), settings }
+        Account {
+            world: Arc::new(SimulatedWorld::at(now())),
+            settings,
+        }
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -45,8 +48,12 @@ impl Account {
 
     pub fn channel(&self, endpoint: &str) -> Arc<dyn Channel> {
         let world: Arc<dyn World> = self.world.clone();
-        let all = channels::of_account(self.settings.clone(), &Http::new().unwrap(), &world).unwrap();
-        all.into_iter().find(|(name, _)| *name == endpoint).unwrap().1
+        let all =
+            channels::of_account(self.settings.clone(), &Http::new().unwrap(), &world).unwrap();
+        all.into_iter()
+            .find(|(name, _)| *name == endpoint)
+            .unwrap()
+            .1
     }
 }
 
@@ -55,7 +62,12 @@ pub fn now() -> Instant {
 }
 
 pub fn content(parts: &[(&str, &str)]) -> Arc<Rendered> {
-    Arc::new(Rendered { parts: parts.iter().map(|(n, t)| ((*n).to_string(), (*t).to_string())).collect() })
+    Arc::new(Rendered {
+        parts: parts
+            .iter()
+            .map(|(n, t)| ((*n).to_string(), (*t).to_string()))
+            .collect(),
+    })
 }
 
 /// Openids `o0`, `o1`, ….
@@ -79,7 +91,11 @@ pub fn batch(number: u32, addresses: &[String], content: &Arc<Rendered>) -> Batc
         step: "c".into(),
         arm: None,
         template: "t".into(),
-        channel: Name { account: "x".into(), platform: "x".into(), endpoint: "x".into() },
+        channel: Name {
+            account: "x".into(),
+            platform: "x".into(),
+            endpoint: "x".into(),
+        },
         zone: Zone::SHANGHAI,
         at: now(),
         begin_by: None,

@@ -1,4 +1,5 @@
-//! A service takes over changed accounts while it works: a secret, an address, a key of callbacks; what is broken leaves all as it was.
+//! A service takes over changed accounts while it works: a secret, an address, a key of callbacks;
+//! what is broken leaves all as it was.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -33,22 +34,38 @@ fn configure(folder: &Path, url: &str, more: &str) {
 
 #[test]
 fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
-    let (first, second) = (Server::start(WeChat::new(APP, SECRET)), Server::start(WeChat::new(APP, SECRET)));
+    let (first, second) = (
+        Server::start(WeChat::new(APP, SECRET)),
+        Server::start(WeChat::new(APP, SECRET)),
+    );
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     std::fs::write(folder.join("a.campaign"), PROGRAM).unwrap();
-    std::fs::write(folder.join("users.csv"), "id,at\nu0,o0\nu1,o1\nu2,o2\nu3,o3\n").unwrap();
+    std::fs::write(
+        folder.join("users.csv"),
+        "id,at\nu0,o0\nu1,o1\nu2,o2\nu3,o3\n",
+    )
+    .unwrap();
     secret(folder, "secret", "a wrong one");
     configure(folder, &first.url, "");
     let mut service = Service::start(folder, &SERVE);
     let at = address(folder);
-    let says = |what: &str, times: usize| until(folder, what, || (log(folder).matches(what).count() >= times).then_some(()));
+    let says = |what: &str, times: usize| {
+        until(folder, what, || {
+            (log(folder).matches(what).count() >= times).then_some(())
+        })
+    };
     let buys = |user: &str| {
         let event = format!("{{\"event\":\"purchase\",\"user\":\"{user}\",\"amount\":5}}\n");
         assert_eq!(with_token(&at, "POST", "/v1/events", &event).0, 200);
     };
-    let sent = |server: &Server, n: usize| until(folder, "messages", || (server.log().len() == n).then_some(()));
-    // With the wrong secret the account stops; with the right one what is planned leaves at once, not an hour later.
+    let sent = |server: &Server, n: usize| {
+        until(folder, "messages", || {
+            (server.log().len() == n).then_some(())
+        })
+    };
+    // With the wrong secret the account stops; with the right one what is planned leaves at once,
+    // not an hour later.
     buys("u0");
     says("`thank` is stopped", 1);
     let (code, out, _) = run(folder, &["status"]);
@@ -58,12 +75,16 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
             && out.contains("the app id or its secret is wrong: check `[accounts]`"),
         "{out}"
     );
-    assert!(out.contains("a service goes on when the settings change, and tries again at"), "{out}");
+    assert!(
+        out.contains("a service goes on when the settings change, and tries again at"),
+        "{out}"
+    );
     secret(folder, "secret", SECRET);
     says("took over the changed accounts: `service_account`", 1);
     sent(&first, 1);
     until(folder, "status without troubles", || {
-        Some(run(folder, &["status"])).filter(|(code, out, _)| *code == 0 && !out.contains("been waiting since"))
+        Some(run(folder, &["status"]))
+            .filter(|(code, out, _)| *code == 0 && !out.contains("been waiting since"))
     });
     // No TOML, an account that lacks a secret, one that others may read: nothing changes.
     configure(folder, &second.url, "together = \n");
@@ -74,21 +95,44 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
     sent(&first, 2);
     std::fs::write(folder.join("token"), "callback-token").unwrap();
     std::fs::set_permissions(folder.join("token"), std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(call(&at, "POST", "/v1/callbacks/service_account", &[], "<xml/>").0, 404, "the account has no callbacks yet");
+    assert_eq!(
+        call(&at, "POST", "/v1/callbacks/service_account", &[], "<xml/>").0,
+        404,
+        "the account has no callbacks yet"
+    );
     // Put right, the account goes to another address and takes callbacks.
     secret(folder, "token", "callback-token");
     says("took over the changed accounts", 2);
     buys("u2");
     sent(&second, 1);
-    assert_eq!(call(&at, "POST", "/v1/callbacks/service_account", &[], "<xml/>").0, 403, "not signed");
+    assert_eq!(
+        call(&at, "POST", "/v1/callbacks/service_account", &[], "<xml/>").0,
+        403,
+        "not signed"
+    );
     // What is written anew as it was changes nothing.
     secret(folder, "secret", SECRET);
     buys("u3");
     sent(&second, 2);
     assert_eq!(service.stop(), Some(0), "{}", log(folder));
-    assert_eq!((first.log().len(), log(folder).matches("took over").count()), (2, 2), "{}", log(folder));
-    assert_eq!(second.requests("stable_token"), 1, "an account that did not change keeps its token");
-    for text in [log(folder), std::fs::read_to_string(folder.join("tagcast.toml")).unwrap()] {
-        assert!(!text.contains(SECRET) && !text.contains("a wrong one"), "{text}");
+    assert_eq!(
+        (first.log().len(), log(folder).matches("took over").count()),
+        (2, 2),
+        "{}",
+        log(folder)
+    );
+    assert_eq!(
+        second.requests("stable_token"),
+        1,
+        "an account that did not change keeps its token"
+    );
+    for text in [
+        log(folder),
+        std::fs::read_to_string(folder.join("tagcast.toml")).unwrap(),
+    ] {
+        assert!(
+            !text.contains(SECRET) && !text.contains("a wrong one"),
+            "{text}"
+        );
     }
 }

@@ -10,7 +10,12 @@ use tagcast::base::{Date, Elapsed, Instant, UserNo};
 use tagcast::decide::history::{CapScope, History, NoHistory};
 use tagcast::program::typed::CapPeriod;
 
-fn together(bench: &Bench, names: &[&str], due: &str, history: &Memory) -> BTreeMap<String, Vec<String>> {
+fn together(
+    bench: &Bench,
+    names: &[&str],
+    due: &str,
+    history: &Memory,
+) -> BTreeMap<String, Vec<String>> {
     let decisions = bench.decide(names, bench.at(due), history);
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for decision in &decisions {
@@ -27,12 +32,35 @@ fn the_last_slot_goes_by_priority_then_name() {
         campaign first { when everyone send template hi at 10:00 priority age }
         campaign second { when everyone send template hi at 10:00 priority 30 }
         campaign a_third { when everyone send template hi at 10:00 priority 30 }";
-    let bench = Bench::new(program, "user u1 { age: 40 } user u2 { age: 20 } user u3 { age: 30 } user u4 { }");
+    let bench = Bench::new(
+        program,
+        "user u1 { age: 40 } user u2 { age: 20 } user u3 { age: 30 } user u4 { }",
+    );
     let goes = |user: &str| format!("hi by sandbox.file to {user}");
-    let out = together(&bench, &["second", "first", "a_third"], "2027-01-01 10:00", &Memory::default());
-    assert_eq!(out["u1"], ["capped by first".to_string(), goes("u1"), "capped by first".into()]);
+    let out = together(
+        &bench,
+        &["second", "first", "a_third"],
+        "2027-01-01 10:00",
+        &Memory::default(),
+    );
+    assert_eq!(
+        out["u1"],
+        [
+            "capped by first".to_string(),
+            goes("u1"),
+            "capped by first".into()
+        ]
+    );
     for user in ["u2", "u3", "u4"] {
-        assert_eq!(out[user], ["capped by a_third".to_string(), "capped by a_third".into(), goes(user)], "{user}");
+        assert_eq!(
+            out[user],
+            [
+                "capped by a_third".to_string(),
+                "capped by a_third".into(),
+                goes(user)
+            ],
+            "{user}"
+        );
     }
 }
 
@@ -57,7 +85,10 @@ fn a_slot_can_be_kept_for_what_matters() {
     assert_eq!(run("second", "2027-02-01 10:00"), goes);
     // A slot that is kept was taken by nobody.
     let bench = Bench::new(&program.replace("cap 2", "cap 1"), "user u1 { }");
-    assert_eq!(together(&bench, &["first"], "2027-01-01 10:00", &Memory::default())["u1"], ["capped"]);
+    assert_eq!(
+        together(&bench, &["first"], "2027-01-01 10:00", &Memory::default())["u1"],
+        ["capped"]
+    );
 }
 
 #[test]
@@ -73,7 +104,10 @@ fn a_purpose_counts_its_own_messages() {
         history.record(&bench.program, &order, None);
     }
     let out = together(&bench, &["first", "order"], "2027-01-01 10:00", &history);
-    assert_eq!(out["u1"], ["hi by sandbox.file to u1", "hi by sandbox.file to u1"]);
+    assert_eq!(
+        out["u1"],
+        ["hi by sandbox.file to u1", "hi by sandbox.file to u1"]
+    );
     // A cap that policy sets for all counts all, also those that it does not stop.
     let all = program.replace("for marketing { cap 1 per day }", "cap 1 per day");
     let bench = Bench::new(&all, "user u1 { }");
@@ -88,9 +122,17 @@ fn a_message_that_is_stopped_for_its_words_takes_no_slot() {
         campaign second { when everyone send template hi at 10:00 priority 10 }";
     let mut bench = Bench::new(program, "user u1 { name: \"坏\" } user u2 { name: \"好\" }");
     bench.words = tagcast::decide::ForbiddenWords::of(["坏"]).unwrap();
-    let out = together(&bench, &["first", "second"], "2027-01-01 10:00", &Memory::default());
+    let out = together(
+        &bench,
+        &["first", "second"],
+        "2027-01-01 10:00",
+        &Memory::default(),
+    );
     assert_eq!(out["u1"], ["blocked_words", "hi by sandbox.file to u1"]);
-    assert_eq!(out["u2"], ["named by sandbox.file to u2", "capped by first"]);
+    assert_eq!(
+        out["u2"],
+        ["named by sandbox.file to u2", "capped by first"]
+    );
 }
 
 #[test]
@@ -105,7 +147,16 @@ fn quiet_hours_move_a_message_into_the_next_period() {
         decision.planned()
     };
     // Due on the month's last evening, handed over in the next: counted there only.
-    assert_eq!(["2027-01-15 10:00", "2027-01-31 23:50", "2027-02-10 10:00", "2027-03-01 10:00"].map(&mut run), [1, 1, 0, 1]);
+    assert_eq!(
+        [
+            "2027-01-15 10:00",
+            "2027-01-31 23:50",
+            "2027-02-10 10:00",
+            "2027-03-01 10:00"
+        ]
+        .map(&mut run),
+        [1, 1, 0, 1]
+    );
 }
 
 const CAPPED: &str = r#"
@@ -128,7 +179,9 @@ fn windows(per: CapPeriod, days: std::ops::RangeInclusive<i32>) -> Vec<(Date, Da
     let all = days.map(Date);
     match per {
         CapPeriod::Day => all.map(|d| (d, d)).collect(),
-        CapPeriod::Week => all.map(|d| (d.week_start(), d.week_start().plus_days(6))).collect(),
+        CapPeriod::Week => all
+            .map(|d| (d.week_start(), d.week_start().plus_days(6)))
+            .collect(),
         CapPeriod::Month => all.map(|d| (d.month_start(), d.month_end())).collect(),
         CapPeriod::RollingDays(n) => all.map(|d| (d.plus_days(-(n as i32)), d)).collect(),
     }
@@ -152,7 +205,8 @@ proptest! {
         }
         let days = bench.zone().date(start).0..=bench.zone().date(due).0 + 2;
         let policy = &bench.program.policy;
-        // `third` has caps of its purpose, so that policy's own do not stop it and may be passed; these two kinds hold.
+        // `third` has caps of its purpose, so that policy's own do not stop it and may be passed;
+        // these two kinds hold.
         let caps = policy.purposes.values().flat_map(|p| &p.caps).map(|cap| (cap, CapScope::of_policy(cap, Some(tagcast::program::typed::Purpose::Service))));
         let own = bench.program.campaigns.iter().flat_map(|c| c.caps.iter().map(|cap| (cap, CapScope::of_campaign(cap, &c.declared.name))));
         for (cap, scope) in caps.chain(own) {
@@ -190,6 +244,12 @@ proptest! {
 
 #[test]
 fn nobody_is_capped_without_caps() {
-    let bench = Bench::new("campaign first { when everyone send template hi at 10:00 }", "user u1 { }");
-    assert_eq!(bench.decide(&["first"], bench.at("2027-01-01 10:00"), &NoHistory)[0].planned(), 1);
+    let bench = Bench::new(
+        "campaign first { when everyone send template hi at 10:00 }",
+        "user u1 { }",
+    );
+    assert_eq!(
+        bench.decide(&["first"], bench.at("2027-01-01 10:00"), &NoHistory)[0].planned(),
+        1
+    );
 }

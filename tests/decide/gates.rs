@@ -14,32 +14,72 @@ fn shown(bench: &Bench) -> Vec<(String, String)> {
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected.iter().map(|(u, o)| (u.to_string(), o.to_string())).collect()
+    expected
+        .iter()
+        .map(|(u, o)| (u.to_string(), o.to_string()))
+        .collect()
 }
 
 #[test]
 fn unknown_is_not_matched_and_has_a_reason() {
-    let bench = Bench::new(SIMPLE, "user u1 { age: 20 } user u2 { age: 10 } user u3 { }");
-    assert_eq!(shown(&bench), pairs(&[("u1", "hi by sandbox.file to u1"), ("u2", "not_matched"), ("u3", "unknown")]));
-    let decision = bench.decide(&["first"], bench.at("2027-01-01 10:00"), &NoHistory).remove(0);
-    assert_eq!(decision.unknown_because, [(bench.program.schema.tag_named("age").unwrap(), 1)]);
+    let bench = Bench::new(
+        SIMPLE,
+        "user u1 { age: 20 } user u2 { age: 10 } user u3 { }",
+    );
+    assert_eq!(
+        shown(&bench),
+        pairs(&[
+            ("u1", "hi by sandbox.file to u1"),
+            ("u2", "not_matched"),
+            ("u3", "unknown")
+        ])
+    );
+    let decision = bench
+        .decide(&["first"], bench.at("2027-01-01 10:00"), &NoHistory)
+        .remove(0);
+    assert_eq!(
+        decision.unknown_because,
+        [(bench.program.schema.tag_named("age").unwrap(), 1)]
+    );
 }
 
 #[test]
 fn top_takes_the_largest_and_breaks_ties_by_id() {
     let users = "user b { spent: ¥5 } user a { spent: ¥5 } user c { spent: ¥9 } user d { }";
     let top = |n: u32| {
-        let bench = Bench::new(&format!("campaign first {{ when everyone top {n} by spent send template hi at 10:00 }}"), users);
-        shown(&bench).into_iter().filter(|(_, o)| o != "below_top").map(|(u, _)| u).collect::<String>()
+        let bench = Bench::new(
+            &format!(
+                "campaign first {{ when everyone top {n} by spent send template hi at 10:00 }}"
+            ),
+            users,
+        );
+        shown(&bench)
+            .into_iter()
+            .filter(|(_, o)| o != "below_top")
+            .map(|(u, _)| u)
+            .collect::<String>()
     };
-    assert_eq!([top(1), top(2), top(3), top(4), top(9)], ["c", "ac", "abc", "abcd", "abcd"]);
+    assert_eq!(
+        [top(1), top(2), top(3), top(4), top(9)],
+        ["c", "ac", "abc", "abcd", "abcd"]
+    );
 }
 
 #[test]
 fn consent_is_needed_and_silence_is_none() {
     let program = format!("policy {{ consent ok }} {SIMPLE}");
-    let bench = Bench::new(&program, "user u1 { age: 20, ok: true } user u2 { age: 20, ok: false } user u3 { age: 20 }");
-    assert_eq!(shown(&bench), pairs(&[("u1", "hi by sandbox.file to u1"), ("u2", "no_consent"), ("u3", "no_consent")]));
+    let bench = Bench::new(
+        &program,
+        "user u1 { age: 20, ok: true } user u2 { age: 20, ok: false } user u3 { age: 20 }",
+    );
+    assert_eq!(
+        shown(&bench),
+        pairs(&[
+            ("u1", "hi by sandbox.file to u1"),
+            ("u2", "no_consent"),
+            ("u3", "no_consent")
+        ])
+    );
 }
 
 #[test]
@@ -47,23 +87,41 @@ fn a_sensitive_tag_needs_its_own_consent_where_it_is_read() {
     let program = "template sick { body \"{illness ?? '您'}\" entry \"客服 400-000-0000\" }
         campaign first { when everyone choose { when age > 50 send template sick otherwise send template hi } at 10:00 }
         campaign second { when illness is known send template hi at 10:00 }";
-    let users =
-        "user u1 { age: 60, health_ok: true, illness: \"x\" } user u2 { age: 60, illness: \"x\" } user u3 { age: 20, illness: \"x\" }";
+    let users = "user u1 { age: 60, health_ok: true, illness: \"x\" } user u2 { age: 60, illness: \"x\" } user u3 { age: 20, illness: \"x\" }";
     let bench = Bench::new(program, users);
     // Only who would get the message that reads it must have consented …
-    assert_eq!(shown(&bench), pairs(&[("u1", "sick by sandbox.file to u1"), ("u2", "no_consent"), ("u3", "hi by sandbox.file to u3")]));
+    assert_eq!(
+        shown(&bench),
+        pairs(&[
+            ("u1", "sick by sandbox.file to u1"),
+            ("u2", "no_consent"),
+            ("u3", "hi by sandbox.file to u3")
+        ])
+    );
     // … or who is selected by it.
-    let second = bench.decide(&["second"], bench.at("2027-01-01 10:00"), &NoHistory).remove(0);
-    assert_eq!((second.planned(), stopped(&second, &Gate::NoConsent)), (1, 2));
+    let second = bench
+        .decide(&["second"], bench.at("2027-01-01 10:00"), &NoHistory)
+        .remove(0);
+    assert_eq!(
+        (second.planned(), stopped(&second, &Gate::NoConsent)),
+        (1, 2)
+    );
 }
 
 #[test]
 fn exclusions_keep_those_of_whom_nothing_is_known() {
     let program = format!("policy {{ exclude banned \"blacklist\" }} {SIMPLE}");
-    let bench = Bench::new(&program, "user u1 { age: 20, banned: true } user u2 { age: 20, banned: false } user u3 { age: 20 }");
+    let bench = Bench::new(
+        &program,
+        "user u1 { age: 20, banned: true } user u2 { age: 20, banned: false } user u3 { age: 20 }",
+    );
     assert_eq!(
         shown(&bench),
-        pairs(&[("u1", "excluded: blacklist"), ("u2", "hi by sandbox.file to u2"), ("u3", "hi by sandbox.file to u3")])
+        pairs(&[
+            ("u1", "excluded: blacklist"),
+            ("u2", "hi by sandbox.file to u2"),
+            ("u3", "hi by sandbox.file to u3")
+        ])
     );
 }
 
@@ -86,13 +144,23 @@ fn one_address_gets_one_message() {
 
 #[test]
 fn again_counts_from_the_last_message() {
-    let program = |again: &str| format!("campaign first {{ when everyone send template hi every day at 10:00 again {again} }}");
+    let program = |again: &str| {
+        format!(
+            "campaign first {{ when everyone send template hi every day at 10:00 again {again} }}"
+        )
+    };
     let planned = |again: &str, days: u32| {
         let bench = Bench::new(&program(again), "user u1 { }");
         let mut history = Memory::default();
         (1..=days)
             .filter(|day| {
-                let decision = bench.decide(&["first"], bench.at(&format!("2027-03-{day:02} 10:00")), &history).remove(0);
+                let decision = bench
+                    .decide(
+                        &["first"],
+                        bench.at(&format!("2027-03-{day:02} 10:00")),
+                        &history,
+                    )
+                    .remove(0);
                 history.record(&bench.program, &decision, None);
                 decision.planned() == 1
             })
@@ -113,16 +181,29 @@ fn again_per_value_of_the_event() {
     let mut buy = |user: &str, sku: Option<&str>| {
         let values = [Some(Value::Money(100)), sku.map(Value::text)];
         let decision = bench.event("first", user, &values, "2027-03-01 10:00", &history);
-        let scope = tagcast::eval::Scope { trigger: Some(&values), ..bench.scope(decision.due) };
+        let scope = tagcast::eval::Scope {
+            trigger: Some(&values),
+            ..bench.scope(decision.due)
+        };
         let value = tagcast::decide::again_value(&scope, bench.program.campaign(decision.campaign));
         history.record(&bench.program, &decision, value.as_deref());
         bench.outcome(&decision, bench.user(user))
     };
     let goes = "t by sandbox.file to u1";
-    assert_eq!([buy("u1", Some("a")), buy("u1", Some("a")), buy("u1", Some("b"))], [goes, "again", goes]);
+    assert_eq!(
+        [
+            buy("u1", Some("a")),
+            buy("u1", Some("a")),
+            buy("u1", Some("b"))
+        ],
+        [goes, "again", goes]
+    );
     // Which value it is nobody knows, so it may be one of those.
     assert_eq!(buy("u1", None), "again");
-    assert_eq!([buy("u2", None), buy("u2", None)], ["t by sandbox.file to u2", "again"]);
+    assert_eq!(
+        [buy("u2", None), buy("u2", None)],
+        ["t by sandbox.file to u2", "again"]
+    );
 }
 
 #[test]
@@ -157,16 +238,26 @@ fn choose_takes_the_first_that_is_true() {
             ("u5", "nothing"),
         ])
     );
-    let decision = bench.decide(&["first"], bench.at("2027-01-01 10:00"), &NoHistory).remove(0);
+    let decision = bench
+        .decide(&["first"], bench.at("2027-01-01 10:00"), &NoHistory)
+        .remove(0);
     assert_eq!(decision.choose_unknown, 2);
 }
 
 #[test]
 fn messages_with_forbidden_words_stay() {
-    let mut bench =
-        Bench::new("campaign first { when everyone send template named at 10:00 }", "user u1 { name: \"最佳\" } user u2 { name: \"王\" }");
+    let mut bench = Bench::new(
+        "campaign first { when everyone send template named at 10:00 }",
+        "user u1 { name: \"最佳\" } user u2 { name: \"王\" }",
+    );
     bench.words = ForbiddenWords::of(["最佳"]).unwrap();
-    assert_eq!(shown(&bench), pairs(&[("u1", "blocked_words"), ("u2", "named by sandbox.file to u2")]));
+    assert_eq!(
+        shown(&bench),
+        pairs(&[
+            ("u1", "blocked_words"),
+            ("u2", "named by sandbox.file to u2")
+        ])
+    );
 }
 
 #[test]
@@ -177,14 +268,30 @@ fn quiet_hours_delay_and_the_deadline_counts_from_their_end() {
         campaign order { when everyone purpose transaction send template hi at 23:00 }";
     let bench = Bench::new(program, "user u1 { wecom_id: \"a\" }");
     let window = |name: &str, due: &str| {
-        let group = bench.decide(&[name], bench.at(due), &NoHistory).remove(0).messages.remove(0);
+        let group = bench
+            .decide(&[name], bench.at(due), &NoHistory)
+            .remove(0)
+            .messages
+            .remove(0);
         (group.not_before, group.expires.since(group.not_before))
     };
-    assert_eq!(window("first", "2027-01-01 23:00"), (bench.at("2027-01-02 08:00"), Elapsed::hours(2)));
-    assert_eq!(window("first", "2027-01-01 12:00"), (bench.at("2027-01-01 12:00"), Elapsed::hours(2)));
+    assert_eq!(
+        window("first", "2027-01-01 23:00"),
+        (bench.at("2027-01-02 08:00"), Elapsed::hours(2))
+    );
+    assert_eq!(
+        window("first", "2027-01-01 12:00"),
+        (bench.at("2027-01-01 12:00"), Elapsed::hours(2))
+    );
     // An employee has to confirm: the channel brings its own deadline.
-    assert_eq!(window("person", "2027-01-01 10:00"), (bench.at("2027-01-01 10:00"), Elapsed::hours(24)));
-    assert_eq!(window("order", "2027-01-01 23:00"), (bench.at("2027-01-01 23:00"), Elapsed::hours(1)));
+    assert_eq!(
+        window("person", "2027-01-01 10:00"),
+        (bench.at("2027-01-01 10:00"), Elapsed::hours(24))
+    );
+    assert_eq!(
+        window("order", "2027-01-01 23:00"),
+        (bench.at("2027-01-01 23:00"), Elapsed::hours(1))
+    );
 }
 
 #[test]
@@ -195,28 +302,60 @@ fn a_list_too_short_goes_by_the_next_channel_or_stays() {
     // The sandbox takes one user as well as many.
     assert_eq!(shown(&bench)[0].1, "hi by service_account.mass to a");
     bench.bound = true;
-    assert_eq!(shown(&bench), pairs(&[("u1", "hi by wecom.group to b"), ("u2", "hi by wecom.group to c")]));
+    assert_eq!(
+        shown(&bench),
+        pairs(&[
+            ("u1", "hi by wecom.group to b"),
+            ("u2", "hi by wecom.group to c")
+        ])
+    );
     // With nowhere to go, or where the address is taken, it stays.
-    let mut bench = Bench::new(program, "user u1 { openid: \"a\" } user u2 { wecom_id: \"c\" }");
+    let mut bench = Bench::new(
+        program,
+        "user u1 { openid: \"a\" } user u2 { wecom_id: \"c\" }",
+    );
     bench.bound = true;
     assert_eq!(shown(&bench)[0].1, "too_few_for_list");
-    let mut bench = Bench::new(program, "user u1 { openid: \"a\", wecom_id: \"c\" } user u2 { wecom_id: \"c\" }");
+    let mut bench = Bench::new(
+        program,
+        "user u1 { openid: \"a\", wecom_id: \"c\" } user u2 { wecom_id: \"c\" }",
+    );
     bench.bound = true;
     assert_eq!(shown(&bench)[0].1, "too_few_for_list");
     // Two are enough, unless one of them has no slot left.
     let users = "user u1 { openid: \"a\" } user u2 { openid: \"b\" }";
-    let mut bench =
-        Bench::new(&format!("{program} campaign before {{ when everyone send template hi at 9:00 }} policy {{ cap 1 per day }}"), users);
+    let mut bench = Bench::new(
+        &format!(
+            "{program} campaign before {{ when everyone send template hi at 9:00 }} policy {{ cap 1 per day }}"
+        ),
+        users,
+    );
     bench.bound = true;
-    assert!(shown(&bench).iter().all(|(_, o)| o.starts_with("hi by service_account.mass")));
+    assert!(
+        shown(&bench)
+            .iter()
+            .all(|(_, o)| o.starts_with("hi by service_account.mass"))
+    );
     let mut history = Memory::default();
     let scope = bench.scope(bench.at("2027-01-01 09:00"));
     let only = tagcast::base::Bitmap::from_users(2, [bench.user("u2")]);
-    let input = tagcast::decide::DecideInput::scheduled(bench.campaign("before"), scope.now, &scope, 0, &bench.words).for_only(0, &only);
-    let before = tagcast::decide::decide_all(&[input], &history).unwrap().remove(0);
+    let input = tagcast::decide::DecideInput::scheduled(
+        bench.campaign("before"),
+        scope.now,
+        &scope,
+        0,
+        &bench.words,
+    )
+    .for_only(0, &only);
+    let before = tagcast::decide::decide_all(&[input], &history)
+        .unwrap()
+        .remove(0);
     history.record(&bench.program, &before, None);
     assert_eq!(
-        bench.outcomes_with(&history).into_iter().collect::<Vec<_>>(),
+        bench
+            .outcomes_with(&history)
+            .into_iter()
+            .collect::<Vec<_>>(),
         pairs(&[("u1", "too_few_for_list"), ("u2", "capped by before")])
     );
 }
@@ -228,7 +367,9 @@ fn the_first_gate_is_the_reason() {
         campaign first { when age >= 18 holdout 50% as \"k\" split { control 50% nothing x 50% send template named }
             via service_account.chat every day at 10:00 again never }
         campaign earlier { when age >= 18 send template hi every day at 9:00 again always }";
-    let user = |id: &str, rest: &str| format!("user {id} {{ age: 20, openid: \"{id}\", name: \"坏\", {rest} }}\n");
+    let user = |id: &str, rest: &str| {
+        format!("user {id} {{ age: 20, openid: \"{id}\", name: \"坏\", {rest} }}\n")
+    };
     let mut users = String::new();
     users += &user("optout", "ok: false, banned: true");
     users += &user("noconsent", "ok: false, banned: true");
@@ -241,24 +382,62 @@ fn the_first_gate_is_the_reason() {
     bench.words = ForbiddenWords::of(["坏"]).unwrap();
     let mut history = Memory::default();
     history.opt_out(bench.user("optout"));
-    let run = |history: &Memory| bench.decide(&["first"], bench.at("2027-01-01 10:00"), history).remove(0);
+    let run = |history: &Memory| {
+        bench
+            .decide(&["first"], bench.at("2027-01-01 10:00"), history)
+            .remove(0)
+    };
     let first = run(&history);
-    let names = |d: &tagcast::decide::decision::Decision| d.stopped.iter().map(|(g, _)| g.name()).collect::<Vec<_>>();
-    assert_eq!(names(&first), ["opted_out", "no_consent", "excluded", "holdout", "control", "unreachable", "blocked_words"]);
+    let names = |d: &tagcast::decide::decision::Decision| {
+        d.stopped.iter().map(|(g, _)| g.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&first),
+        [
+            "opted_out",
+            "no_consent",
+            "excluded",
+            "holdout",
+            "control",
+            "unreachable",
+            "blocked_words"
+        ]
+    );
     let held = stopped(&first, &Gate::Holdout);
-    // Everybody has used up the cap: that comes before what the message says, and after everything else.
-    let earlier = bench.decide(&["earlier"], bench.at("2027-01-01 09:00"), &history).remove(0);
+    // Everybody has used up the cap: that comes before what the message says, and after everything
+    // else.
+    let earlier = bench
+        .decide(&["earlier"], bench.at("2027-01-01 09:00"), &history)
+        .remove(0);
     history.record(&bench.program, &earlier, None);
     let second = run(&history);
-    assert_eq!(names(&second), ["opted_out", "no_consent", "excluded", "holdout", "control", "unreachable", "capped"]);
+    assert_eq!(
+        names(&second),
+        [
+            "opted_out",
+            "no_consent",
+            "excluded",
+            "holdout",
+            "control",
+            "unreachable",
+            "capped"
+        ]
+    );
     // Whoever was reached is spared before the lottery is asked.
     bench.words = ForbiddenWords::default();
-    let run = |history: &Memory| bench.decide(&["first"], bench.at("2027-01-01 10:00"), history).remove(0);
+    let run = |history: &Memory| {
+        bench
+            .decide(&["first"], bench.at("2027-01-01 10:00"), history)
+            .remove(0)
+    };
     let mut history = Memory::default();
     let sent = run(&history);
     history.record(&bench.program, &sent, None);
     let after = run(&history);
     assert_eq!(stopped(&after, &Gate::Again), sent.planned());
-    assert_eq!((after.planned(), stopped(&after, &Gate::Holdout)), (0, held));
+    assert_eq!(
+        (after.planned(), stopped(&after, &Gate::Holdout)),
+        (0, held)
+    );
     assert_eq!(stopped(&after, &Gate::OptedOut), 0);
 }

@@ -50,21 +50,47 @@ pub struct Bench {
 impl Bench {
     /// Policy, campaigns, and users as a `test` block writes them; `TAGS` are there already.
     pub fn new(program: &str, users: &str) -> Self {
-        let text = format!("{TAGS}\n{program}\ntest \"data\" {{\n now 2027-01-01 00:00\n{users}\n expect first reaches 0\n}}\n");
+        let text = format!(
+            "{TAGS}\n{program}\ntest \"data\" {{\n now 2027-01-01 00:00\n{users}\n expect first reaches 0\n}}\n"
+        );
         let (mut sources, mut findings) = (Sources::default(), Findings::default());
         let file = sources.add("bench.campaign", text.as_str());
         let tree = parse(file, &text, &mut findings);
         let program = check(&sources, &[tree], &CheckOptions::default(), &mut findings);
         let errors = findings.has_errors();
-        let shown: Vec<String> = findings.sorted().into_iter().map(|f| format!("{}: {}", f.code.name, f.message.en)).collect();
+        let shown: Vec<String> = findings
+            .sorted()
+            .into_iter()
+            .map(|f| format!("{}: {}", f.code.name, f.message.en))
+            .collect();
         assert!(!errors, "{shown:#?}");
         let snapshot = snapshot(&program);
-        let (tables, own, words) = (Tables::default(), MessageLog::default(), ForbiddenWords::default());
-        Bench { program, snapshot, tables, own, words, seed: 0, bound: false }
+        let (tables, own, words) = (
+            Tables::default(),
+            MessageLog::default(),
+            ForbiddenWords::default(),
+        );
+        Bench {
+            program,
+            snapshot,
+            tables,
+            own,
+            words,
+            seed: 0,
+            bound: false,
+        }
     }
 
     pub fn scope(&self, now: Instant) -> Scope<'_> {
-        Scope { snapshot: &self.snapshot, program: &self.program, tables: &self.tables, own: &self.own, now, trigger: None, outcomes: None }
+        Scope {
+            snapshot: &self.snapshot,
+            program: &self.program,
+            tables: &self.tables,
+            own: &self.own,
+            now,
+            trigger: None,
+            outcomes: None,
+        }
     }
 
     pub fn at(&self, text: &str) -> Instant {
@@ -84,7 +110,12 @@ impl Bench {
     }
 
     /// Campaigns that are due together.
-    pub fn decide<H: History>(&self, campaigns: &[&str], due: Instant, history: &H) -> Vec<Decision> {
+    pub fn decide<H: History>(
+        &self,
+        campaigns: &[&str],
+        due: Instant,
+        history: &H,
+    ) -> Vec<Decision> {
         let scope = self.scope(due);
         let inputs: Vec<DecideInput> = campaigns
             .iter()
@@ -118,20 +149,40 @@ impl Bench {
         history: &H,
     ) -> Decision {
         let due = self.at(due);
-        let only = Bitmap::from_users(self.snapshot.user_count(), users.iter().map(|u| self.user(u)));
-        let scope = Scope { outcomes: Some(outcomes), ..self.scope(due) };
-        let input = DecideInput::scheduled(self.campaign(campaign), due, &scope, self.seed, &self.words).for_only(step, &only);
+        let only = Bitmap::from_users(
+            self.snapshot.user_count(),
+            users.iter().map(|u| self.user(u)),
+        );
+        let scope = Scope {
+            outcomes: Some(outcomes),
+            ..self.scope(due)
+        };
+        let input =
+            DecideInput::scheduled(self.campaign(campaign), due, &scope, self.seed, &self.words)
+                .for_only(step, &only);
         let decision = decide_all(&[input], history).unwrap().remove(0);
         check_complete(&decision);
         decision
     }
 
     /// A trigger's event has come to a user.
-    pub fn event<H: History>(&self, campaign: &str, user: &str, values: &[Option<Value>], due: &str, history: &H) -> Decision {
+    pub fn event<H: History>(
+        &self,
+        campaign: &str,
+        user: &str,
+        values: &[Option<Value>],
+        due: &str,
+        history: &H,
+    ) -> Decision {
         let due = self.at(due);
         let only = Bitmap::from_users(self.snapshot.user_count(), [self.user(user)]);
-        let scope = Scope { trigger: Some(values), ..self.scope(due) };
-        let input = DecideInput::scheduled(self.campaign(campaign), due, &scope, self.seed, &self.words).for_only(0, &only);
+        let scope = Scope {
+            trigger: Some(values),
+            ..self.scope(due)
+        };
+        let input =
+            DecideInput::scheduled(self.campaign(campaign), due, &scope, self.seed, &self.words)
+                .for_only(0, &only);
         let decision = decide_all(&[input], history).unwrap().remove(0);
         check_complete(&decision);
         decision
@@ -139,7 +190,13 @@ impl Bench {
 
     pub fn shown(&self, decision: &Decision) -> BTreeMap<String, String> {
         let all = (0..decision.users as u32).map(UserNo);
-        all.map(|user| (self.snapshot.user_id(user).unwrap().to_string(), self.outcome(decision, user))).collect()
+        all.map(|user| {
+            (
+                self.snapshot.user_id(user).unwrap().to_string(),
+                self.outcome(decision, user),
+            )
+        })
+        .collect()
     }
 
     /// `a: template hi by sandbox.file to u1`, `capped by other`, `unknown` …
@@ -153,13 +210,28 @@ impl Bench {
         if let Some((name, _)) = before.into_iter().find(|(_, users)| users.contains(user)) {
             return name.into();
         }
-        if let Some((gate, _)) = decision.stopped.iter().find(|(_, users)| users.contains(user)) {
+        if let Some((gate, _)) = decision
+            .stopped
+            .iter()
+            .find(|(_, users)| users.contains(user))
+        {
             return gate.to_string();
         }
-        let mine = decision.messages.iter().filter_map(|g| Some((g, g.users.iter().position(|u| *u == user)?)));
+        let mine = decision
+            .messages
+            .iter()
+            .filter_map(|g| Some((g, g.users.iter().position(|u| *u == user)?)));
         let all = mine.map(|(group, at)| {
-            let arm = group.arm.as_ref().map_or(String::new(), |arm| format!("{arm}: "));
-            format!("{arm}{} by {} to {}", self.program.template(group.template).declared.name, group.channel, group.addresses[at])
+            let arm = group
+                .arm
+                .as_ref()
+                .map_or(String::new(), |arm| format!("{arm}: "));
+            format!(
+                "{arm}{} by {} to {}",
+                self.program.template(group.template).declared.name,
+                group.channel,
+                group.addresses[at]
+            )
         });
         all.reduce(|a, b| format!("{a}, {b}")).unwrap()
     }
@@ -170,23 +242,40 @@ fn snapshot(program: &Program) -> Snapshot {
     let mut builder = SnapshotBuilder::new();
     let users: Vec<UserNo> = test.users.iter().map(|u| builder.user(&u.name)).collect();
     for (i, tag) in program.schema.tags.iter().enumerate() {
-        let value =
-            |user: &tagcast::program::typed::TestUser| user.values.iter().find(|(id, _)| id.index() == i).and_then(|(_, v)| v.clone());
+        let value = |user: &tagcast::program::typed::TestUser| {
+            user.values
+                .iter()
+                .find(|(id, _)| id.index() == i)
+                .and_then(|(_, v)| v.clone())
+        };
         builder.tag(tag.clone(), test.users.iter().map(value).collect());
     }
     for (i, event) in program.schema.events.iter().enumerate() {
-        let rows = test.events.iter().filter(|e| e.event.index() == i).map(|e| (users[e.user], e.at, e.values.clone()));
+        let rows = test
+            .events
+            .iter()
+            .filter(|e| e.event.index() == i)
+            .map(|e| (users[e.user], e.at, e.values.clone()));
         builder.event(event.clone(), rows.collect());
     }
     builder.build()
 }
 
-/// Every user has exactly one outcome, columns fit together, gates come in order, groups are in hand-over order.
+/// Every user has exactly one outcome, columns fit together, gates come in order, groups are in
+/// hand-over order.
 pub fn check_complete(decision: &Decision) {
     let mut seen = vec![0; decision.users];
-    let before = [&decision.not_matched, &decision.unknown, &decision.below_top, &decision.not_sampled];
-    let sets = before.into_iter().chain(decision.stopped.iter().map(|(_, users)| users));
-    sets.flat_map(|set| set.iter().collect::<Vec<_>>()).for_each(|u| seen[u.index()] += 1);
+    let before = [
+        &decision.not_matched,
+        &decision.unknown,
+        &decision.below_top,
+        &decision.not_sampled,
+    ];
+    let sets = before
+        .into_iter()
+        .chain(decision.stopped.iter().map(|(_, users)| users));
+    sets.flat_map(|set| set.iter().collect::<Vec<_>>())
+        .for_each(|u| seen[u.index()] += 1);
     let mut legs = std::collections::BTreeSet::new();
     for group in &decision.messages {
         assert!(!group.users.is_empty());
@@ -196,24 +285,52 @@ pub fn check_complete(decision: &Decision) {
             assert_eq!(group.leads, seen[u.index()] == 0);
             seen[u.index()] = 1;
         }
-        assert_eq!((group.addresses.len(), group.priorities.len()), (group.users.len(), group.users.len()));
+        assert_eq!(
+            (group.addresses.len(), group.priorities.len()),
+            (group.users.len(), group.users.len())
+        );
         if let Contents::Each(all) = &group.contents {
             assert_eq!(all.len(), group.users.len());
         }
-        let order: Vec<_> = group.users.iter().zip(&group.priorities).map(|(u, p)| (std::cmp::Reverse(*p), *u)).collect();
+        let order: Vec<_> = group
+            .users
+            .iter()
+            .zip(&group.priorities)
+            .map(|(u, p)| (std::cmp::Reverse(*p), *u))
+            .collect();
         assert!(order.is_sorted());
         assert!(group.not_before >= decision.due && group.expires >= group.not_before);
         let mut places: Vec<&str> = group.addresses.iter().map(|a| &**a).collect();
         places.sort_unstable();
-        assert!(places.windows(2).all(|w| w[0] != w[1]), "one address twice on one channel");
+        assert!(
+            places.windows(2).all(|w| w[0] != w[1]),
+            "one address twice on one channel"
+        );
     }
     assert!(seen.iter().all(|n| *n == 1), "{seen:?}");
     assert!(decision.stopped.iter().map(|(gate, _)| gate).is_sorted());
-    let reached: usize = decision.messages.iter().filter(|g| g.leads).map(|g| g.users.len()).sum();
-    assert_eq!(decision.matched(), reached + decision.stopped.iter().map(|(_, users)| users.count()).sum::<usize>());
+    let reached: usize = decision
+        .messages
+        .iter()
+        .filter(|g| g.leads)
+        .map(|g| g.users.len())
+        .sum();
+    assert_eq!(
+        decision.matched(),
+        reached
+            + decision
+                .stopped
+                .iter()
+                .map(|(_, users)| users.count())
+                .sum::<usize>()
+    );
 }
 
 /// How many users a gate stopped.
 pub fn stopped(decision: &Decision, gate: &Gate) -> usize {
-    decision.stopped.iter().find(|(g, _)| g == gate).map_or(0, |(_, users)| users.count())
+    decision
+        .stopped
+        .iter()
+        .find(|(g, _)| g == gate)
+        .map_or(0, |(_, users)| users.count())
 }

@@ -60,9 +60,15 @@ impl History for Memory {
 
     fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, Infallible> {
         let mut out: BTreeMap<UserNo, Instant> = BTreeMap::new();
-        for past in self.messages.iter().filter(|p| p.campaign == campaign && p.step == 0) {
+        for past in self
+            .messages
+            .iter()
+            .filter(|p| p.campaign == campaign && p.step == 0)
+        {
             for user in &past.users {
-                out.entry(*user).and_modify(|last| *last = (*last).max(past.due)).or_insert(past.due);
+                out.entry(*user)
+                    .and_modify(|last| *last = (*last).max(past.due))
+                    .or_insert(past.due);
             }
         }
         Ok(out)
@@ -70,7 +76,11 @@ impl History for Memory {
 
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Infallible> {
         let mut out: BTreeMap<UserNo, Vec<String>> = BTreeMap::new();
-        for past in self.messages.iter().filter(|p| p.campaign == campaign && p.step == 0) {
+        for past in self
+            .messages
+            .iter()
+            .filter(|p| p.campaign == campaign && p.step == 0)
+        {
             for user in &past.users {
                 out.entry(*user).or_default().extend(past.value.clone());
             }
@@ -78,9 +88,16 @@ impl History for Memory {
         Ok(out)
     }
 
-    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, Infallible> {
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, Counted>, Infallible> {
         let mut out: BTreeMap<UserNo, Counted> = BTreeMap::new();
-        for past in self.messages.iter().filter(|p| from <= p.day && p.day <= to && scope.covers(&p.campaign, p.purpose, &p.channel)) {
+        for past in self.messages.iter().filter(|p| {
+            from <= p.day && p.day <= to && scope.covers(&p.campaign, p.purpose, &p.channel)
+        }) {
             for user in &past.users {
                 let counted = out.entry(*user).or_default();
                 counted.messages += 1;

@@ -1,4 +1,5 @@
-//! Properties over random people: one outcome each, whatever the order of the inputs; arms that stay; shares that hold.
+//! Properties over random people: one outcome each, whatever the order of the inputs; arms that
+//! stay; shares that hold.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,8 +22,10 @@ campaign third { purpose service when everyone send template hi via all of servi
 "#;
 
 fn people() -> impl Strategy<Value = String> {
-    let flag =
-        |name: &'static str| prop::option::of(any::<bool>()).prop_map(move |b| b.map_or(String::new(), |b| format!("{name}: {b}, ")));
+    let flag = |name: &'static str| {
+        prop::option::of(any::<bool>())
+            .prop_map(move |b| b.map_or(String::new(), |b| format!("{name}: {b}, ")))
+    };
     let person = (
         prop::option::of(0..90u32),
         prop::option::of(any::<bool>()),
@@ -39,7 +42,11 @@ fn people() -> impl Strategy<Value = String> {
                 let _ = write!(out, "age: {age}, ");
             }
             if let Some(shanghai) = shanghai {
-                let _ = write!(out, "region: \"{}\", ", if shanghai { "Shanghai" } else { "Beijing" });
+                let _ = write!(
+                    out,
+                    "region: \"{}\", ",
+                    if shanghai { "Shanghai" } else { "Beijing" }
+                );
             }
             if let Some(spent) = spent {
                 let _ = write!(out, "spent: ¥{spent}, ");
@@ -59,17 +66,22 @@ fn people() -> impl Strategy<Value = String> {
             out + &banned
         });
     prop::collection::vec(person, 1..60).prop_map(|all| {
-        all.into_iter().enumerate().fold(String::new(), |mut text, (i, person)| {
-            let _ = writeln!(text, "user u{i} {{ {person} }}");
-            text
-        })
+        all.into_iter()
+            .enumerate()
+            .fold(String::new(), |mut text, (i, person)| {
+                let _ = writeln!(text, "user u{i} {{ {person} }}");
+                text
+            })
     })
 }
 
 fn as_lines(bench: &Bench, decisions: &[Decision]) -> BTreeMap<(String, String), String> {
     let lines = decisions.iter().flat_map(|d| {
         let name = bench.program.campaign(d.campaign).declared.name.clone();
-        bench.shown(d).into_iter().map(move |(user, outcome)| ((name.clone(), user), outcome))
+        bench
+            .shown(d)
+            .into_iter()
+            .map(move |(user, outcome)| ((name.clone(), user), outcome))
     });
     lines.collect()
 }
@@ -136,17 +148,24 @@ fn shares_hold_and_arms_stay() {
         let expected = (4000 - held) as f64 * share;
         assert!((*size as f64 - expected).abs() < 110.0, "{sizes:?}");
     }
-    // The same people a month later, and when the share of `a` grows at the cost of the others, those in `a` stay.
+    // The same people a month later, and when the share of `a` grows at the cost of the others,
+    // those in `a` stay.
     let later = arms_at(&bench, bench.at("2027-02-01 10:00"));
     assert_eq!(first.arms, later.arms);
-    let grown = Bench::new(&SPLIT.replace("a 50%", "a 60%").replace("b 30%", "b 20%"), &crowd(4000));
+    let grown = Bench::new(
+        &SPLIT.replace("a 50%", "a 60%").replace("b 30%", "b 20%"),
+        &crowd(4000),
+    );
     let grown = arms_at(&grown, grown.at("2027-01-01 10:00"));
     assert!(first.arms[0].1.minus(&grown.arms[0].1).is_empty());
     assert_eq!(first.arms[2], grown.arms[2]);
     // Another seed is another drawing.
     let mut other = Bench::new(SPLIT, &crowd(4000));
     other.seed = 1;
-    assert_ne!(first.arms, arms_at(&other, other.at("2027-01-01 10:00")).arms);
+    assert_ne!(
+        first.arms,
+        arms_at(&other, other.at("2027-01-01 10:00")).arms
+    );
 }
 
 #[test]
@@ -163,8 +182,18 @@ fn campaigns_that_share_a_key_share_the_people() {
         campaign second { when everyone holdout 20% as \"q\" send template hi at 10:00 }
         campaign third { when everyone holdout 20% send template hi at 10:00 }";
     let bench = Bench::new(program, &crowd(500));
-    let decisions = bench.decide(&["first", "second", "third"], bench.at("2027-01-01 10:00"), &NoHistory);
-    let held = |d: &Decision| d.stopped.iter().find(|(g, _)| *g == Gate::Holdout).map(|(_, u)| u.clone()).unwrap();
+    let decisions = bench.decide(
+        &["first", "second", "third"],
+        bench.at("2027-01-01 10:00"),
+        &NoHistory,
+    );
+    let held = |d: &Decision| {
+        d.stopped
+            .iter()
+            .find(|(g, _)| *g == Gate::Holdout)
+            .map(|(_, u)| u.clone())
+            .unwrap()
+    };
     assert_eq!(held(&decisions[0]), held(&decisions[1]));
     assert_ne!(held(&decisions[0]), held(&decisions[2]));
 }

@@ -1,4 +1,5 @@
-//! Alipay life account, v3: signatures both ways, labels that act a day late, groups, broadcasts, single messages.
+//! Alipay life account, v3: signatures both ways, labels that act a day late, groups, broadcasts,
+//! single messages.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +43,10 @@ pub struct Alipay {
 
 impl Alipay {
     pub fn new(app_id: &str) -> Self {
-        let der: String = PLATFORM_PRIVATE.lines().filter(|l| !l.starts_with("-----")).collect();
+        let der: String = PLATFORM_PRIVATE
+            .lines()
+            .filter(|l| !l.starts_with("-----"))
+            .collect();
         Alipay {
             app_id: app_id.into(),
             app_key: Verifier::new(APP_PUBLIC).expect("a key"),
@@ -74,35 +78,73 @@ impl Alipay {
     fn check(&mut self, seen: &Seen) -> Result<(), Said> {
         let header = seen.header("authorization").to_string();
         let refuse = |code: &str| Err(error(400, code, "request refused"));
-        let Some(text) = header.strip_prefix("ALIPAY-SHA256withRSA ") else { return refuse("missing-signature") };
-        let Some((auth, signature)) = text.split_once(",sign=") else { return refuse("missing-signature") };
-        let parts: BTreeMap<&str, &str> = auth.split(',').filter_map(|p| p.split_once('=')).collect();
+        let Some(text) = header.strip_prefix("ALIPAY-SHA256withRSA ") else {
+            return refuse("missing-signature");
+        };
+        let Some((auth, signature)) = text.split_once(",sign=") else {
+            return refuse("missing-signature");
+        };
+        let parts: BTreeMap<&str, &str> =
+            auth.split(',').filter_map(|p| p.split_once('=')).collect();
         if parts.get("app_id") != Some(&self.app_id.as_str()) {
             return refuse("invalid-app-id");
         }
-        let at: i64 = parts.get("timestamp").and_then(|t| t.parse().ok()).unwrap_or(0);
+        let at: i64 = parts
+            .get("timestamp")
+            .and_then(|t| t.parse().ok())
+            .unwrap_or(0);
         if (at / 1000 - seen.now).abs() > self.tolerance {
             return refuse("invalid-timestamp");
         }
-        if !self.nonces.insert((*parts.get("nonce").unwrap_or(&"")).to_string()) {
+        if !self
+            .nonces
+            .insert((*parts.get("nonce").unwrap_or(&"")).to_string())
+        {
             return refuse("invalid-nonce");
         }
-        let text = [auth.as_bytes(), b"\nPOST\n", seen.path.as_bytes(), b"\n", &seen.body, b"\n"].concat();
-        if self.app_key.verify(&text, signature) { Ok(()) } else { refuse("invalid-signature") }
+        let text = [
+            auth.as_bytes(),
+            b"\nPOST\n",
+            seen.path.as_bytes(),
+            b"\n",
+            &seen.body,
+            b"\n",
+        ]
+        .concat();
+        if self.app_key.verify(&text, signature) {
+            Ok(())
+        } else {
+            refuse("invalid-signature")
+        }
     }
 
     fn sign(&self, mut said: Said, now: i64) -> Said {
         let (at, nonce) = ((now * 1000).to_string(), format!("n{now}"));
-        let body: &[u8] = if self.forged { b"something else" } else { &said.body };
+        let body: &[u8] = if self.forged {
+            b"something else"
+        } else {
+            &said.body
+        };
         let text = [at.as_bytes(), b"\n", nonce.as_bytes(), b"\n", body, b"\n"].concat();
         let signature = self.signature(&text);
-        said.headers = vec![("alipay-timestamp".into(), at), ("alipay-nonce".into(), nonce), ("alipay-signature".into(), signature)];
+        said.headers = vec![
+            ("alipay-timestamp".into(), at),
+            ("alipay-nonce".into(), nonce),
+            ("alipay-signature".into(), signature),
+        ];
         said
     }
 
     fn signature(&self, text: &[u8]) -> String {
         let mut signature = vec![0; self.key.public().modulus_len()];
-        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut signature).expect("signed");
+        self.key
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                text,
+                &mut signature,
+            )
+            .expect("signed");
         STANDARD.encode(signature)
     }
 
@@ -114,18 +156,35 @@ impl Alipay {
             self.unfollowed.insert(user.into());
         }
         let event = if follows { "follow" } else { "unfollow" };
-        self.notify(user, &format!("<MsgType><![CDATA[event]]></MsgType><EventType><![CDATA[{event}]]></EventType>"), now)
+        self.notify(
+            user,
+            &format!(
+                "<MsgType><![CDATA[event]]></MsgType><EventType><![CDATA[{event}]]></EventType>"
+            ),
+            now,
+        )
     }
 
     /// A user writes to the account.
     pub fn writes(&self, user: &str, message: &str, now: i64) -> Callback {
         let text = "<Text><Content><![CDATA[你好 & <再见>]]></Content></Text>";
-        self.notify(user, &format!("<MsgType><![CDATA[text]]></MsgType><MsgId><![CDATA[{message}]]></MsgId>{text}"), now)
+        self.notify(
+            user,
+            &format!(
+                "<MsgType><![CDATA[text]]></MsgType><MsgId><![CDATA[{message}]]></MsgId>{text}"
+            ),
+            now,
+        )
     }
 
     /// Somebody saves an address for callbacks.
     pub fn tries(&self, now: i64) -> Callback {
-        self.call("alipay.service.check", "", "<EventType><![CDATA[verifygw]]></EventType>", now)
+        self.call(
+            "alipay.service.check",
+            "",
+            "<EventType><![CDATA[verifygw]]></EventType>",
+            now,
+        )
     }
 
     fn notify(&self, user: &str, inner: &str, now: i64) -> Callback {
@@ -140,27 +199,64 @@ impl Alipay {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><XML><AppId><![CDATA[{app}]]></AppId>{user}<CreateTime><![CDATA[{}]]></CreateTime>{inner}</XML>",
             now * 1000
         );
-        let fields = [("biz_content", content.as_str()), ("charset", "UTF-8"), ("service", service), ("sign_type", "RSA2")];
-        let text: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let fields = [
+            ("biz_content", content.as_str()),
+            ("charset", "UTF-8"),
+            ("service", service),
+            ("sign_type", "RSA2"),
+        ];
+        let text: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let sign = self.signature(text.join("&").as_bytes());
         let escape = |text: &str| -> String {
-            text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+            text.bytes()
+                .map(|b| {
+                    if b.is_ascii_alphanumeric() {
+                        char::from(b).to_string()
+                    } else {
+                        format!("%{b:02X}")
+                    }
+                })
+                .collect()
         };
-        let form: Vec<String> = fields.iter().rev().chain([&("sign", sign.as_str())]).map(|(n, v)| format!("{n}={}", escape(v))).collect();
-        let headers = vec![("content-type".into(), "application/x-www-form-urlencoded;charset=UTF-8".into())];
-        Callback { query: String::new(), headers, body: form.join("&") }
+        let form: Vec<String> = fields
+            .iter()
+            .rev()
+            .chain([&("sign", sign.as_str())])
+            .map(|(n, v)| format!("{n}={}", escape(v)))
+            .collect();
+        let headers = vec![(
+            "content-type".into(),
+            "application/x-www-form-urlencoded;charset=UTF-8".into(),
+        )];
+        Callback {
+            query: String::new(),
+            headers,
+            body: form.join("&"),
+        }
     }
 
     /// What merchants answer is signed too: its content, if its signature is the application's.
     pub fn believes(&self, answer: &str) -> Option<String> {
-        let (content, rest) = answer.split_once("<response>")?.1.split_once("</response><sign>")?;
+        let (content, rest) = answer
+            .split_once("<response>")?
+            .1
+            .split_once("</response><sign>")?;
         let signature = rest.split_once("</sign>")?.0;
-        self.app_key.verify(content.as_bytes(), signature).then(|| content.to_string())
+        self.app_key
+            .verify(content.as_bytes(), signature)
+            .then(|| content.to_string())
     }
 
     fn carry_out(&mut self, seen: &Seen, log: &mut Vec<Accepted>) -> Said {
         let body = &seen.json;
-        match seen.path.strip_prefix("/v3/alipay/open/public/").unwrap_or_default() {
+        match seen
+            .path
+            .strip_prefix("/v3/alipay/open/public/")
+            .unwrap_or_default()
+        {
             "message/single/send" => self.single(seen, log),
             "message/group/send" => self.group_send(seen, log),
             "life/label/create" => {
@@ -168,11 +264,15 @@ impl Alipay {
                 if self.labels.len() >= 100 {
                     return error(400, "LABEL_COUNT_LIMIT", "too many labels");
                 }
-                if name.is_empty() || name.contains([',', ' ']) || self.labels.values().any(|(n, ..)| *n == name) {
+                if name.is_empty()
+                    || name.contains([',', ' '])
+                    || self.labels.values().any(|(n, ..)| *n == name)
+                {
                     return error(400, "LABEL_NAME_INVALID", "label name");
                 }
                 let id = self.id("label");
-                self.labels.insert(id.clone(), (name, seen.now, BTreeSet::new()));
+                self.labels
+                    .insert(id.clone(), (name, seen.now, BTreeSet::new()));
                 Said::json(&json!({"label_id": id}))
             }
             "life/label/delete" => {
@@ -180,7 +280,11 @@ impl Alipay {
                 Said::json(&json!({}))
             }
             "life/label/batchquery" => {
-                let labels: Vec<Value> = self.labels.iter().map(|(id, (name, ..))| json!({"label_id": id, "label_name": name})).collect();
+                let labels: Vec<Value> = self
+                    .labels
+                    .iter()
+                    .map(|(id, (name, ..))| json!({"label_id": id, "label_name": name}))
+                    .collect();
                 Said::json(&json!({"labels": labels}))
             }
             "matchuser/label/create" => {
@@ -205,15 +309,20 @@ impl Alipay {
             }
             "group/create" => {
                 let rule = &body["label_rule"][0];
-                let label = self.labels.get(rule["label_id"].as_str().unwrap_or_default());
+                let label = self
+                    .labels
+                    .get(rule["label_id"].as_str().unwrap_or_default());
                 // Labels are cached for a day: what was set today selects nobody.
                 let day = |at: i64| (at + 8 * 3600).div_euclid(DAY);
-                let members = label.filter(|(_, made, _)| day(*made) < day(seen.now)).map(|(.., members)| members.clone());
+                let members = label
+                    .filter(|(_, made, _)| day(*made) < day(seen.now))
+                    .map(|(.., members)| members.clone());
                 match members.filter(|m| !m.is_empty()) {
                     None => error(400, "GROUP_CROWD_TOO_SMALL", "nobody in the group"),
                     Some(members) => {
                         let id = self.id("group");
-                        self.groups.insert(id.clone(), (seen.text("name").to_string(), members));
+                        self.groups
+                            .insert(id.clone(), (seen.text("name").to_string(), members));
                         Said::json(&json!({"group_id": id}))
                     }
                 }
@@ -226,9 +335,20 @@ impl Alipay {
                 None => error(400, "ILLEGAL_ARGUMENT_PARAMS", "no message"),
             },
             "message/query" => {
-                let ids: Vec<&str> = body["message_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                let known = ids.iter().filter_map(|id| Some((id, self.messages.get(*id)?)));
-                let list: Vec<Value> = known.map(|(id, s)| json!({"message_id": id, "status": s, "status_desc": "撤回成功"})).collect();
+                let ids: Vec<&str> = body["message_ids"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
+                let known = ids
+                    .iter()
+                    .filter_map(|id| Some((id, self.messages.get(*id)?)));
+                let list: Vec<Value> = known
+                    .map(
+                        |(id, s)| json!({"message_id": id, "status": s, "status_desc": "撤回成功"}),
+                    )
+                    .collect();
                 Said::json(&json!({"list": list}))
             }
             path => error(404, "invalid-method", path),
@@ -254,7 +374,13 @@ impl Alipay {
             *left -= 1;
         }
         let content = template["context"].clone();
-        log.push(Accepted { endpoint: "single", key: String::new(), users: vec![user], content, id: String::new() });
+        log.push(Accepted {
+            endpoint: "single",
+            key: String::new(),
+            users: vec![user],
+            content,
+            id: String::new(),
+        });
         Said::json(&json!({}))
     }
 
@@ -268,14 +394,26 @@ impl Alipay {
         self.broadcasts_left -= 1;
         let id = self.id("message");
         self.messages.insert(id.clone(), "SUCCESS");
-        let users = users.into_iter().filter(|u| !self.unfollowed.contains(u)).collect();
-        log.push(Accepted { endpoint: "broadcast", key: String::new(), users, content: seen.json.clone(), id: id.clone() });
+        let users = users
+            .into_iter()
+            .filter(|u| !self.unfollowed.contains(u))
+            .collect();
+        log.push(Accepted {
+            endpoint: "broadcast",
+            key: String::new(),
+            users,
+            content: seen.json.clone(),
+            id: id.clone(),
+        });
         Said::json(&json!({"message_id": id}))
     }
 }
 
 fn error(status: u16, code: &str, message: &str) -> Said {
-    Said { status, ..Said::json(&json!({"code": code, "message": message, "links": []})) }
+    Said {
+        status,
+        ..Said::json(&json!({"code": code, "message": message, "links": []}))
+    }
 }
 
 impl Platform for Alipay {

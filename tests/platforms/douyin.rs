@@ -51,8 +51,11 @@ impl Douyin {
     fn token(&mut self, seen: &Seen) -> Said {
         self.renewals += 1;
         let text = String::from_utf8_lossy(&seen.body).into_owned();
-        let form: BTreeMap<String, String> =
-            text.split('&').filter_map(|p| p.split_once('=')).map(|(n, v)| (n.into(), decode(v))).collect();
+        let form: BTreeMap<String, String> = text
+            .split('&')
+            .filter_map(|p| p.split_once('='))
+            .map(|(n, v)| (n.into(), decode(v)))
+            .collect();
         let get = |name: &str| form.get(name).map_or("", String::as_str);
         if get("client_key") != self.client_key || get("grant_type") != "refresh_token" {
             return error(28_001_007, "bad parameter");
@@ -84,19 +87,30 @@ impl Douyin {
         let today = (seen.now + 8 * 3600).div_euclid(86_400);
         let content = match seen.text("scene") {
             "im_authorize_message" => {
-                let list = seen.json["content_list"].as_array().cloned().unwrap_or_default();
-                if list.is_empty() || list.len() > 3 || !list.iter().any(|c| c["applet_card"].is_object()) {
+                let list = seen.json["content_list"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                if list.is_empty()
+                    || list.len() > 3
+                    || !list.iter().any(|c| c["applet_card"].is_object())
+                {
                     return error(28_001_007, "a card is missing");
                 }
                 match self.allowed.get_mut(&user) {
                     None => return error(28_001_047, "user did not allow it"),
-                    Some(Some(day)) if *day == today => return error(28_003_017, "quota is used up"),
+                    Some(Some(day)) if *day == today => {
+                        return error(28_003_017, "quota is used up");
+                    }
                     Some(day) => *day = Some(today),
                 }
                 Value::Array(list)
             }
             _ => {
-                if !self.written.contains(&(seen.text("conversation_id").into(), seen.text("msg_id").into())) {
+                if !self.written.contains(&(
+                    seen.text("conversation_id").into(),
+                    seen.text("msg_id").into(),
+                )) {
                     return error(28_001_007, "no such message");
                 }
                 seen.json["content"].clone()
@@ -104,7 +118,13 @@ impl Douyin {
         };
         self.next += 1;
         let id = format!("@msg{}", self.next);
-        log.push(Accepted { endpoint: "message", key: String::new(), users: vec![user.clone()], content, id: id.clone() });
+        log.push(Accepted {
+            endpoint: "message",
+            key: String::new(),
+            users: vec![user.clone()],
+            content,
+            id: id.clone(),
+        });
         let inner = json!({"conversation_short_id": "@c", "server_message_id": id, "create_time": seen.now * 1000, "message_type": "text"});
         let event = self.event("im_send_msg", OPEN_ID, &user, &inner);
         Said::json(&json!({"data": {"error_code": 0, "msg_id": id}, "extra": {"error_code": 0, "logid": "1"}})).with(event)
@@ -145,13 +165,20 @@ impl Douyin {
         self.pushed += 1;
         let body = body.to_string();
         let signed = format!("{}{body}", self.client_secret);
-        let signature = hex::encode(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, signed.as_bytes()));
+        let signature = hex::encode(ring::digest::digest(
+            &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
+            signed.as_bytes(),
+        ));
         let headers = vec![
             ("content-type".into(), "application/json".into()),
             ("x-douyin-signature".into(), signature),
             ("msg-id".into(), format!("event{}", self.pushed)),
         ];
-        Callback { query: String::new(), headers, body }
+        Callback {
+            query: String::new(),
+            headers,
+            body,
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-//! Platforms to test against: servers that check what the real ones check, refuse what they refuse, and fail as they are known to fail.
+//! Platforms to test against: servers that check what the real ones check, refuse what they refuse,
+//! and fail as they are known to fail.
 //!
-//! A server keeps a log of what it accepted: the truth to compare a ledger with. Faults are switched on by [`Server::fault`]. By hand:
-//! `cargo run --example platform -- service_account --port 8080`.
+//! A server keeps a log of what it accepted: the truth to compare a ledger with. Faults are
+//! switched on by [`Server::fault`]. By hand: `cargo run --example platform -- service_account
+//! --port 8080`.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod alipay;
@@ -45,7 +47,10 @@ impl Seen {
     }
 
     pub fn text(&self, name: &str) -> &str {
-        self.json.get(name).and_then(Value::as_str).unwrap_or_default()
+        self.json
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 }
 
@@ -59,11 +64,21 @@ pub struct Said {
 
 impl Said {
     pub fn json(body: &Value) -> Said {
-        Said { status: 200, headers: Vec::new(), body: body.to_string().into_bytes(), events: Vec::new() }
+        Said {
+            status: 200,
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+            events: Vec::new(),
+        }
     }
 
     pub fn status(status: u16, body: &str) -> Said {
-        Said { status, headers: Vec::new(), body: body.as_bytes().to_vec(), events: Vec::new() }
+        Said {
+            status,
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+            events: Vec::new(),
+        }
     }
 
     pub fn error(code: i64, text: &str) -> Said {
@@ -209,16 +224,31 @@ impl Server {
             under_way: 0,
             most_under_way: 0,
         };
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");
-        let shared = Shared { inside: Arc::new(Mutex::new(inside)), ahead: Arc::default(), client };
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(5))
+            .build()
+            .expect("a client");
+        let shared = Shared {
+            inside: Arc::new(Mutex::new(inside)),
+            ahead: Arc::default(),
+            client,
+        };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let served = shared.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("a port");
-                tell.send(listener.local_addr().expect("an address")).expect("someone waits");
+                let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+                    .await
+                    .expect("a port");
+                tell.send(listener.local_addr().expect("an address"))
+                    .expect("someone waits");
                 let app = axum::Router::new().fallback(handle).with_state(served);
                 tokio::select! {
                     _ = axum::serve(listener, app) => {}
@@ -228,7 +258,12 @@ impl Server {
             runtime.shutdown_background();
         });
         let address = told.recv().expect("the server starts");
-        Server { url: format!("http://{address}"), shared, stop: Some(stop), thread: Some(thread) }
+        Server {
+            url: format!("http://{address}"),
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// Waits until the server ends; for running it by hand.
@@ -244,7 +279,12 @@ impl Server {
     }
 
     pub fn fault_after(&self, path: &str, what: What, after: usize, times: usize) {
-        self.shared.lock().faults.push(Fault { path: path.into(), what, after, times });
+        self.shared.lock().faults.push(Fault {
+            path: path.into(),
+            what,
+            after,
+            times,
+        });
     }
 
     pub fn clear_faults(&self) {
@@ -271,8 +311,16 @@ impl Server {
 
     /// Sends the callbacks that were held back, the newest first.
     pub fn release_callbacks(&self) {
-        let (shared, held) = (self.shared.clone(), std::mem::take(&mut self.shared.lock().held));
-        let url = shared.lock().callbacks.as_ref().map(|(url, _)| url.clone()).unwrap_or_default();
+        let (shared, held) = (
+            self.shared.clone(),
+            std::mem::take(&mut self.shared.lock().held),
+        );
+        let url = shared
+            .lock()
+            .callbacks
+            .as_ref()
+            .map(|(url, _)| url.clone())
+            .unwrap_or_default();
         block(async move {
             for callback in held.into_iter().rev() {
                 deliver(&shared, &url, &callback).await;
@@ -283,7 +331,12 @@ impl Server {
     /// Pushes a callback, as often as the platform does until it is taken; gives the answers.
     pub fn push(&self, callback: &Callback) -> Vec<(u16, String)> {
         let (shared, callback) = (self.shared.clone(), callback.clone());
-        let url = shared.lock().callbacks.as_ref().map(|(url, _)| url.clone()).unwrap_or_default();
+        let url = shared
+            .lock()
+            .callbacks
+            .as_ref()
+            .map(|(url, _)| url.clone())
+            .unwrap_or_default();
         let answers = Arc::new(Mutex::new(Vec::new()));
         let kept = answers.clone();
         block(async move {
@@ -295,12 +348,17 @@ impl Server {
 
     /// Sets the platform's clock, in seconds.
     pub fn clock_at(&self, seconds: i64) {
-        self.shared.ahead.store(seconds - wall_clock(), Ordering::SeqCst);
+        self.shared
+            .ahead
+            .store(seconds - wall_clock(), Ordering::SeqCst);
     }
 
     /// Moves the platform's clock.
     pub fn advance(&self, by: Duration) {
-        self.shared.ahead.fetch_add(i64::try_from(by.as_secs()).expect("a short time"), Ordering::SeqCst);
+        self.shared.ahead.fetch_add(
+            i64::try_from(by.as_secs()).expect("a short time"),
+            Ordering::SeqCst,
+        );
     }
 
     pub fn log(&self) -> Vec<Accepted> {
@@ -320,12 +378,23 @@ impl Server {
 
     /// Requests whose path contains this.
     pub fn requests(&self, path: &str) -> usize {
-        self.shared.lock().requests.iter().filter(|(p, _)| p.contains(path)).count()
+        self.shared
+            .lock()
+            .requests
+            .iter()
+            .filter(|(p, _)| p.contains(path))
+            .count()
     }
 
     /// What was sent to paths that contain this.
     pub fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
-        self.shared.lock().requests.iter().filter(|(p, _)| p.contains(path)).map(|(_, body)| body.to_vec()).collect()
+        self.shared
+            .lock()
+            .requests
+            .iter()
+            .filter(|(p, _)| p.contains(path))
+            .map(|(_, body)| body.to_vec())
+            .collect()
     }
 
     /// The most requests that were under way at once.
@@ -339,14 +408,26 @@ impl Server {
 
     /// Does something with the platform.
     pub fn with<P: Platform + 'static, T>(&self, f: impl FnOnce(&mut P) -> T) -> T {
-        f(self.shared.lock().platform.as_any().downcast_mut::<P>().expect("the platform that the server was started with"))
+        f(self
+            .shared
+            .lock()
+            .platform
+            .as_any()
+            .downcast_mut::<P>()
+            .expect("the platform that the server was started with"))
     }
 }
 
 fn block(work: impl Future<Output = ()> + Send + 'static) {
-    std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work))
-        .join()
-        .expect("done");
+    std::thread::spawn(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(work)
+    })
+    .join()
+    .expect("done");
 }
 
 impl Drop for Server {
@@ -373,12 +454,23 @@ fn cut() -> ! {
     std::panic::resume_unwind(Box::new(()))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a platform has a clock of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a platform has a clock of its own"
+)]
 fn wall_clock() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs() as i64)
 }
 
-async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+async fn handle(
+    State(shared): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
     let now = wall_clock() + shared.ahead.load(Ordering::SeqCst);
     let path = uri.path().to_string();
     let (fault, blow, latency, _under_way) = {
@@ -386,18 +478,25 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
         inside.requests.push((path.clone(), body.clone()));
         inside.under_way += 1;
         inside.most_under_way = inside.most_under_way.max(inside.under_way);
-        let fault = inside.faults.iter_mut().find(|f| f.times > 0 && path.contains(&f.path)).and_then(|f| {
-            if f.after > 0 {
-                f.after -= 1;
-                return None;
-            }
-            f.times -= 1;
-            Some(f.what.clone())
-        });
+        let fault = inside
+            .faults
+            .iter_mut()
+            .find(|f| f.times > 0 && path.contains(&f.path))
+            .and_then(|f| {
+                if f.after > 0 {
+                    f.after -= 1;
+                    return None;
+                }
+                f.times -= 1;
+                Some(f.what.clone())
+            });
         let blow = match inside.blow.take() {
             Some(blow) if path.contains(&blow.path) && blow.after == 0 => Some(blow),
             Some(blow) if path.contains(&blow.path) => {
-                inside.blow = Some(Blow { after: blow.after - 1, ..blow });
+                inside.blow = Some(Blow {
+                    after: blow.after - 1,
+                    ..blow
+                });
                 None
             }
             other => {
@@ -418,10 +517,20 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
     match &fault {
         Some(What::CutBefore) => cut(),
         Some(What::HangBefore) => tokio::time::sleep(Duration::from_secs(600)).await,
-        Some(What::Instead(status, body)) => return respond(Said { status: *status, ..Said::json(body) }),
+        Some(What::Instead(status, body)) => {
+            return respond(Said {
+                status: *status,
+                ..Said::json(body)
+            });
+        }
         Some(What::Redirect) => {
             let headers = vec![("location".into(), uri.to_string())];
-            return respond(Said { status: 307, headers, body: Vec::new(), events: Vec::new() });
+            return respond(Said {
+                status: 307,
+                headers,
+                body: Vec::new(),
+                events: Vec::new(),
+            });
         }
         _ => {}
     }
@@ -435,14 +544,27 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
             .filter_map(|pair| pair.split_once('='))
             .map(|(n, v)| (n.into(), decode(v)))
             .collect(),
-        headers: headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect(),
+        headers: headers
+            .iter()
+            .map(|(n, v)| {
+                (
+                    n.to_string(),
+                    String::from_utf8_lossy(v.as_bytes()).into_owned(),
+                )
+            })
+            .collect(),
         json: serde_json::from_slice(&body).unwrap_or(Value::Null),
         body: body.to_vec(),
         now,
     };
     let (mut said, callbacks) = {
         let mut inside = shared.lock();
-        let Inside { platform, log, callbacks, .. } = &mut *inside;
+        let Inside {
+            platform,
+            log,
+            callbacks,
+            ..
+        } = &mut *inside;
         (platform.answer(&seen, log), callbacks.clone())
     };
     if let Some(blow) = blow {
@@ -475,7 +597,12 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
     match fault {
         Some(What::CutAfter) => cut(),
         Some(What::HangAfter) => tokio::time::sleep(Duration::from_secs(600)).await,
-        Some(What::After(status, body)) => return respond(Said { status, ..Said::json(&body) }),
+        Some(What::After(status, body)) => {
+            return respond(Said {
+                status,
+                ..Said::json(&body)
+            });
+        }
         _ => {}
     }
     respond(said)
@@ -484,7 +611,11 @@ async fn handle(State(shared): State<Shared>, method: Method, uri: Uri, headers:
 /// As the platforms do: three tries, five seconds each.
 async fn deliver(shared: &Shared, url: &str, callback: &Callback) -> Vec<(u16, String)> {
     let mut answers = Vec::new();
-    let url = if callback.query.is_empty() { url.to_string() } else { format!("{url}?{}", callback.query) };
+    let url = if callback.query.is_empty() {
+        url.to_string()
+    } else {
+        format!("{url}?{}", callback.query)
+    };
     for _ in 0..3 {
         let mut request = shared.client.post(&url).body(callback.body.clone());
         for (name, value) in &callback.headers {

@@ -19,12 +19,23 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn new(secret: &str) -> Self {
-        Receiver { secret: secret.into(), gone: BTreeSet::new(), keys: BTreeMap::new(), forgets: false }
+        Receiver {
+            secret: secret.into(),
+            gone: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            forgets: false,
+        }
     }
 
     fn signed(&self, seen: &Seen) -> bool {
-        let header: BTreeMap<&str, &str> = seen.header("x-tagcast-signature").split(',').filter_map(|p| p.split_once('=')).collect();
-        let (Some(t), Some(v1)) = (header.get("t"), header.get("v1")) else { return false };
+        let header: BTreeMap<&str, &str> = seen
+            .header("x-tagcast-signature")
+            .split(',')
+            .filter_map(|p| p.split_once('='))
+            .collect();
+        let (Some(t), Some(v1)) = (header.get("t"), header.get("v1")) else {
+            return false;
+        };
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
         let text = [t.as_bytes(), b".", &seen.body].concat();
         hex::decode(v1).is_ok_and(|tag| hmac::verify(&key, &text, &tag).is_ok())
@@ -36,7 +47,10 @@ impl Platform for Receiver {
         if !self.signed(seen) {
             return Said::status(401, "{}");
         }
-        let (key, user) = (seen.header("idempotency-key").to_string(), seen.text("address").to_string());
+        let (key, user) = (
+            seen.header("idempotency-key").to_string(),
+            seen.text("address").to_string(),
+        );
         if key != seen.text("key") || user.is_empty() || !seen.json["parts"].is_object() {
             return Said::status(422, "{}");
         }
@@ -48,7 +62,13 @@ impl Platform for Receiver {
         }
         let id = format!("w{}", log.len() + 1);
         self.keys.insert(key.clone(), id.clone());
-        log.push(Accepted { endpoint: "post", key, users: vec![user], content: seen.json["parts"].clone(), id: id.clone() });
+        log.push(Accepted {
+            endpoint: "post",
+            key,
+            users: vec![user],
+            content: seen.json["parts"].clone(),
+            id: id.clone(),
+        });
         Said::json(&json!({"id": id}))
     }
 

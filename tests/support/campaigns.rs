@@ -24,7 +24,9 @@ pub const ZONE: Zone = Zone::SHANGHAI;
 /// As people write it; also with milliseconds.
 pub fn at(text: &str) -> Instant {
     match text.split_once('.') {
-        Some((whole, millis)) => Instant(at(whole).0 + millis.parse::<i64>().expect("milliseconds") * 1_000),
+        Some((whole, millis)) => {
+            Instant(at(whole).0 + millis.parse::<i64>().expect("milliseconds") * 1_000)
+        }
         None => ZONE.parse_instant(text).expect("an instant"),
     }
 }
@@ -54,12 +56,26 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(program: &str) -> Self {
-        let url = module_path!().starts_with("on_server").then(postgres::database).flatten();
+        let url = module_path!()
+            .starts_with("on_server")
+            .then(postgres::database)
+            .flatten();
         let dir = tempfile::tempdir().unwrap();
-        let bench = Bench { dir, users: Vec::new(), events: Vec::new(), addresses: BTreeMap::new(), tags: BTreeMap::new(), url };
+        let bench = Bench {
+            dir,
+            users: Vec::new(),
+            events: Vec::new(),
+            addresses: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            url,
+        };
         std::fs::create_dir_all(bench.store()).unwrap();
         if let Some(url) = &bench.url {
-            std::fs::write(bench.dir.path().join("tagcast.toml"), format!("[ledger]\nurl = \"{url}\"\n")).unwrap();
+            std::fs::write(
+                bench.dir.path().join("tagcast.toml"),
+                format!("[ledger]\nurl = \"{url}\"\n"),
+            )
+            .unwrap();
         }
         bench.program(program);
         bench
@@ -78,15 +94,21 @@ impl Bench {
     pub fn place(&self) -> Place {
         match &self.url {
             None => Place::File(Store::ledger_path_in(&self.store())),
-            Some(url) => Place::Server { url: url.clone(), beside: self.store() },
+            Some(url) => Place::Server {
+                url: url.clone(),
+                beside: self.store(),
+            },
         }
     }
 
     pub fn user(&mut self, name: &str) -> usize {
-        self.users.iter().position(|u| u == name).unwrap_or_else(|| {
-            self.users.push(name.into());
-            self.users.len() - 1
-        })
+        self.users
+            .iter()
+            .position(|u| u == name)
+            .unwrap_or_else(|| {
+                self.users.push(name.into());
+                self.users.len() - 1
+            })
     }
 
     pub fn addressed(&mut self, name: &str, tag: &str) {
@@ -95,7 +117,10 @@ impl Bench {
 
     pub fn addressed_at(&mut self, name: &str, tag: &str, address: &str) {
         self.user(name);
-        self.addresses.entry(tag.into()).or_default().insert(name.into(), address.into());
+        self.addresses
+            .entry(tag.into())
+            .or_default()
+            .insert(name.into(), address.into());
     }
 
     /// The user has no such address any more.
@@ -115,34 +140,80 @@ impl Bench {
 
     pub fn event(&mut self, kind: &str, user: &str, when: &str, values: Vec<Option<Value>>) {
         self.user(user);
-        self.events.push((kind.into(), user.into(), at(when), values));
+        self.events
+            .push((kind.into(), user.into(), at(when), values));
     }
 
     pub fn project(&self) -> Arc<Project> {
         let world = SimulatedWorld::at(at("2026-11-01"));
-        let options = ProjectOptions { now: Some("2026-11-01".into()), ..ProjectOptions::default() };
+        let options = ProjectOptions {
+            now: Some("2026-11-01".into()),
+            ..ProjectOptions::default()
+        };
         let project = Project::load(&[self.dir.path().to_path_buf()], &options, &world).unwrap();
-        assert!(!project.has_errors(), "{:?}", project.findings.iter().map(|f| (&f.code.name, &f.message.en)).collect::<Vec<_>>());
+        assert!(
+            !project.has_errors(),
+            "{:?}",
+            project
+                .findings
+                .iter()
+                .map(|f| (&f.code.name, &f.message.en))
+                .collect::<Vec<_>>()
+        );
         Arc::new(project)
     }
 
     pub fn snapshot(&self, project: &Project) -> Snapshot {
         let mut builder = SnapshotBuilder::new();
-        let numbers: BTreeMap<&str, _> = self.users.iter().map(|u| (u.as_str(), builder.user(u))).collect();
+        let numbers: BTreeMap<&str, _> = self
+            .users
+            .iter()
+            .map(|u| (u.as_str(), builder.user(u)))
+            .collect();
         for (tag, of) in &self.addresses {
-            let schema: TagSchema = project.program.schema.tags.iter().find(|t| t.name == *tag).expect("a tag").clone();
-            builder.tag(schema, self.users.iter().map(|u| of.get(u).map(|address| Value::text(address))).collect());
+            let schema: TagSchema = project
+                .program
+                .schema
+                .tags
+                .iter()
+                .find(|t| t.name == *tag)
+                .expect("a tag")
+                .clone();
+            builder.tag(
+                schema,
+                self.users
+                    .iter()
+                    .map(|u| of.get(u).map(|address| Value::text(address)))
+                    .collect(),
+            );
         }
         for (tag, values) in &self.tags {
-            let schema: TagSchema = project.program.schema.tags.iter().find(|t| t.name == *tag).expect("a tag").clone();
-            builder.tag(schema, self.users.iter().map(|u| values.get(u).cloned()).collect());
+            let schema: TagSchema = project
+                .program
+                .schema
+                .tags
+                .iter()
+                .find(|t| t.name == *tag)
+                .expect("a tag")
+                .clone();
+            builder.tag(
+                schema,
+                self.users.iter().map(|u| values.get(u).cloned()).collect(),
+            );
         }
         let mut kinds: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (kind, user, when, values) in &self.events {
-            kinds.entry(kind).or_default().push((numbers[user.as_str()], *when, values.clone()));
+            kinds
+                .entry(kind)
+                .or_default()
+                .push((numbers[user.as_str()], *when, values.clone()));
         }
         for (kind, rows) in kinds {
-            let known = project.program.schema.event_named(kind).map(|id| project.program.schema.event(id).clone());
+            let known = project
+                .program
+                .schema
+                .event_named(kind)
+                .map(|id| project.program.schema.event(id).clone());
             builder.event(known.unwrap_or_else(|| untyped(kind, &rows[0].2)), rows);
         }
         builder.build()
@@ -151,24 +222,45 @@ impl Bench {
     pub fn data(&self, project: &Project, now: Instant) -> Data {
         let snapshot = Arc::new(self.snapshot(project));
         let world = SimulatedWorld::at(now);
-        let tables = Tables::load(&project.program, &project.folder, &world, &snapshot, now).unwrap();
-        Data { snapshot, tables, own: MessageLog::default(), now }
+        let tables =
+            Tables::load(&project.program, &project.folder, &world, &snapshot, now).unwrap();
+        Data {
+            snapshot,
+            tables,
+            own: MessageLog::default(),
+            now,
+        }
     }
 
     /// Lets time pass from one instant to another.
     pub fn run(&self, from: &str, until: &str) -> Report {
-        self.go(from, until, Arc::new(SimulatedWorld::at(at(from)))).unwrap()
+        self.go(from, until, Arc::new(SimulatedWorld::at(at(from))))
+            .unwrap()
     }
 
     /// The same in a world where the process dies after so many durable writes.
     pub fn run_dying(&self, from: &str, until: &str, writes: usize) -> Result<Report, Failure> {
-        self.go(from, until, Arc::new(Dying { clock: SimulatedWorld::at(at(from)), left: AtomicUsize::new(writes) }))
+        self.go(
+            from,
+            until,
+            Arc::new(Dying {
+                clock: SimulatedWorld::at(at(from)),
+                left: AtomicUsize::new(writes),
+            }),
+        )
     }
 
     fn go(&self, from: &str, until: &str, world: Arc<dyn World>) -> Result<Report, Failure> {
         let project = self.project();
         let data = self.data(&project, at(from));
-        running::run(project, data, &self.store(), Some(at(until)), &world, &mut ())
+        running::run(
+            project,
+            data,
+            &self.store(),
+            Some(at(until)),
+            &world,
+            &mut (),
+        )
     }
 
     /// The channel gives no answer to what a campaign hands over.
@@ -197,8 +289,12 @@ impl Bench {
 
     /// `user: text` of a campaign's messages, sorted.
     pub fn got(&self, campaign: &str) -> Vec<String> {
-        let mut got: Vec<String> =
-            self.sent().iter().filter(|m| m.campaign == campaign).map(|m| format!("{}: {}", m.user, m.body)).collect();
+        let mut got: Vec<String> = self
+            .sent()
+            .iter()
+            .filter(|m| m.campaign == campaign)
+            .map(|m| format!("{}: {}", m.user, m.body))
+            .collect();
         got.sort();
         got
     }
@@ -206,21 +302,33 @@ impl Bench {
     /// Who got a template of a campaign, sorted.
     pub fn got_of(&self, campaign: &str, template: &str) -> Vec<String> {
         let of = |m: &&Sent| m.campaign == campaign && m.template == template;
-        let mut got: Vec<String> = self.sent().iter().filter(of).map(|m| m.user.clone()).collect();
+        let mut got: Vec<String> = self
+            .sent()
+            .iter()
+            .filter(of)
+            .map(|m| m.user.clone())
+            .collect();
         got.sort();
         got
     }
 
     pub fn ledger(&self) -> Ledger {
-        Ledger::open_existing(self.place()).unwrap().expect("a ledger")
+        Ledger::open_existing(self.place())
+            .unwrap()
+            .expect("a ledger")
     }
 
     fn count(&self, table: &str) -> usize {
         if let Some(url) = &self.url {
-            return postgres::number(url, &format!("SELECT count(*) FROM tagcast.{table}")) as usize;
+            return postgres::number(url, &format!("SELECT count(*) FROM tagcast.{table}"))
+                as usize;
         }
         let db = rusqlite::Connection::open(Store::ledger_path_in(&self.store())).unwrap();
-        let n: i64 = db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        let n: i64 = db
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap();
         n as usize
     }
 
@@ -233,7 +341,12 @@ impl Bench {
     }
 
     pub fn missed(&self) -> Vec<String> {
-        self.ledger().missed().unwrap().iter().map(|m| format!("{} {}", m.campaign, ZONE.show(m.due))).collect()
+        self.ledger()
+            .missed()
+            .unwrap()
+            .iter()
+            .map(|m| format!("{} {}", m.campaign, ZONE.show(m.due)))
+            .collect()
     }
 
     fn number(&self, user: &str) -> tagcast::base::UserNo {
@@ -243,21 +356,45 @@ impl Bench {
     /// `step: reason` for each run in which a user was stopped.
     pub fn stopped(&self, campaign: &str, user: &str) -> Vec<String> {
         let outcomes = self.ledger().outcomes(self.number(user), campaign).unwrap();
-        let reason = |h: &Happened| if let Happened::Stopped { reason, .. } = h { Some(reason.clone()) } else { None };
-        outcomes.iter().filter_map(|o| Some(format!("{}: {}", o.step, reason(&o.happened)?))).collect()
+        let reason = |h: &Happened| {
+            if let Happened::Stopped { reason, .. } = h {
+                Some(reason.clone())
+            } else {
+                None
+            }
+        };
+        outcomes
+            .iter()
+            .filter_map(|o| Some(format!("{}: {}", o.step, reason(&o.happened)?)))
+            .collect()
     }
 
     /// The state of a user's first message.
     pub fn state(&self, campaign: &str, user: &str) -> State {
         let outcomes = self.ledger().outcomes(self.number(user), campaign).unwrap();
-        outcomes.iter().find_map(|o| if let Happened::Message(m) = &o.happened { Some(m.state) } else { None }).expect("a message")
+        outcomes
+            .iter()
+            .find_map(|o| {
+                if let Happened::Message(m) = &o.happened {
+                    Some(m.state)
+                } else {
+                    None
+                }
+            })
+            .expect("a message")
     }
 
     /// The name of a user's first message.
     pub fn key(&self, campaign: &str, user: &str) -> MessageKey {
         let ledger = self.ledger();
-        let outcome = ledger.outcomes(self.number(user), campaign).unwrap().remove(0);
-        ledger.message_key(outcome.run, 0, self.number(user)).unwrap().expect("a message")
+        let outcome = ledger
+            .outcomes(self.number(user), campaign)
+            .unwrap()
+            .remove(0);
+        ledger
+            .message_key(outcome.run, 0, self.number(user))
+            .unwrap()
+            .expect("a message")
     }
 
     pub fn learn(&self, news: &[News]) {
@@ -272,9 +409,22 @@ impl Bench {
 }
 
 fn untyped(kind: &str, row: &[Option<Value>]) -> EventSchema {
-    let ty = |v: &Option<Value>| if matches!(v, Some(Value::Text(_))) { Type::TEXT } else { Type::Money };
-    let field = |(i, v): (usize, &Option<Value>)| FieldSchema { name: format!("f{i}"), ty: ty(v), optional: true };
-    EventSchema { name: kind.into(), fields: row.iter().enumerate().map(field).collect() }
+    let ty = |v: &Option<Value>| {
+        if matches!(v, Some(Value::Text(_))) {
+            Type::TEXT
+        } else {
+            Type::Money
+        }
+    };
+    let field = |(i, v): (usize, &Option<Value>)| FieldSchema {
+        name: format!("f{i}"),
+        ty: ty(v),
+        optional: true,
+    };
+    EventSchema {
+        name: kind.into(),
+        fields: row.iter().enumerate().map(field).collect(),
+    }
 }
 
 /// A world whose durable writes fail from some point on, as if the process were gone.
@@ -293,7 +443,10 @@ impl World for Dying {
     }
 
     fn about_to_write(&self, _: &str) -> io::Result<()> {
-        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        left.map(drop).map_err(|_| io::Error::other("the process is gone"))
+        let left = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        left.map(drop)
+            .map_err(|_| io::Error::other("the process is gone"))
     }
 }

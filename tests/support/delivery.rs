@@ -40,9 +40,20 @@ pub fn program(text: &str) -> Program {
     let (mut sources, mut findings) = (Sources::default(), Findings::default());
     let file = sources.add("test.campaign", text);
     let tree = parse(file, text, &mut findings);
-    let options = CheckOptions { now: ZONE.parse_instant("2026-11-01"), ..CheckOptions::default() };
+    let options = CheckOptions {
+        now: ZONE.parse_instant("2026-11-01"),
+        ..CheckOptions::default()
+    };
     let program = check(&sources, &[tree], &options, &mut findings);
-    assert!(!findings.has_errors(), "{:?}", findings.sorted().iter().map(|f| &f.message.en).collect::<Vec<_>>());
+    assert!(
+        !findings.has_errors(),
+        "{:?}",
+        findings
+            .sorted()
+            .iter()
+            .map(|f| &f.message.en)
+            .collect::<Vec<_>>()
+    );
     program
 }
 
@@ -56,14 +67,23 @@ pub fn users(n: u32) -> Snapshot {
 }
 
 pub fn sandbox() -> Channel {
-    Channel { account: "sandbox".into(), platform: "sandbox".into(), endpoint: "file".into() }
+    Channel {
+        account: "sandbox".into(),
+        platform: "sandbox".into(),
+        endpoint: "file".into(),
+    }
 }
 
 pub fn mass() -> Channel {
-    Channel { account: "service_account".into(), platform: "service_account".into(), endpoint: "mass".into() }
+    Channel {
+        account: "service_account".into(),
+        platform: "service_account".into(),
+        endpoint: "mass".into(),
+    }
 }
 
-/// Messages of a campaign to some users, on the sandbox, from the due time for an hour; the rest did not match.
+/// Messages of a campaign to some users, on the sandbox, from the due time for an hour; the rest
+/// did not match.
 pub struct Wanted<'a> {
     pub program: &'a Program,
     pub campaign: &'a str,
@@ -72,7 +92,9 @@ pub struct Wanted<'a> {
 }
 
 pub fn text(body: &str) -> Arc<Rendered> {
-    Arc::new(Rendered { parts: vec![("body".into(), body.into())] })
+    Arc::new(Rendered {
+        parts: vec![("body".into(), body.into())],
+    })
 }
 
 impl Wanted<'_> {
@@ -80,7 +102,10 @@ impl Wanted<'_> {
     pub fn nobody(&self) -> Decision {
         let of = self.of as usize;
         Decision {
-            campaign: self.program.campaign_named(self.campaign).expect("a campaign of the program"),
+            campaign: self
+                .program
+                .campaign_named(self.campaign)
+                .expect("a campaign of the program"),
             step: 0,
             due: self.due,
             users: of,
@@ -110,7 +135,13 @@ impl Wanted<'_> {
     pub fn personal(&self, users: impl IntoIterator<Item = u32>) -> Decision {
         let mut decision = self.to(users);
         for group in &mut decision.messages {
-            group.contents = Contents::Each(group.users.iter().map(|u| text(&format!("尊敬的{u},满300减50"))).collect());
+            group.contents = Contents::Each(
+                group
+                    .users
+                    .iter()
+                    .map(|u| text(&format!("尊敬的{u},满300减50")))
+                    .collect(),
+            );
         }
         decision
     }
@@ -123,8 +154,14 @@ impl Wanted<'_> {
     }
 
     fn group(&self, users: Vec<UserNo>, contents: Contents) -> MessageGroup {
-        let campaign = self.program.campaign(self.program.campaign_named(self.campaign).expect("a campaign"));
-        let Action::Send(send) = &campaign.action else { panic!("a campaign that sends one template") };
+        let campaign = self.program.campaign(
+            self.program
+                .campaign_named(self.campaign)
+                .expect("a campaign"),
+        );
+        let Action::Send(send) = &campaign.action else {
+            panic!("a campaign that sends one template")
+        };
         MessageGroup {
             arm: None,
             leg: 0,
@@ -133,7 +170,10 @@ impl Wanted<'_> {
             channel: sandbox(),
             not_before: self.due,
             expires: Instant(self.due.0 + 3_600_000_000),
-            addresses: users.iter().map(|u| format!("address of {u}").into()).collect(),
+            addresses: users
+                .iter()
+                .map(|u| format!("address of {u}").into())
+                .collect(),
             priorities: vec![0; users.len()],
             users,
             contents,
@@ -164,15 +204,30 @@ pub struct Dying {
 
 impl Dying {
     pub fn after(now: Instant, writes: usize) -> Arc<Dying> {
-        Arc::new(Dying { clock: SimulatedWorld::at(now), left: AtomicUsize::new(writes), abort: false, kind: io::ErrorKind::Other })
+        Arc::new(Dying {
+            clock: SimulatedWorld::at(now),
+            left: AtomicUsize::new(writes),
+            abort: false,
+            kind: io::ErrorKind::Other,
+        })
     }
 
     pub fn aborting_after(now: Instant, writes: usize) -> Arc<Dying> {
-        Arc::new(Dying { clock: SimulatedWorld::at(now), left: AtomicUsize::new(writes), abort: true, kind: io::ErrorKind::Other })
+        Arc::new(Dying {
+            clock: SimulatedWorld::at(now),
+            left: AtomicUsize::new(writes),
+            abort: true,
+            kind: io::ErrorKind::Other,
+        })
     }
 
     pub fn failing_after(now: Instant, writes: usize, kind: io::ErrorKind) -> Arc<Dying> {
-        Arc::new(Dying { clock: SimulatedWorld::at(now), left: AtomicUsize::new(writes), abort: false, kind })
+        Arc::new(Dying {
+            clock: SimulatedWorld::at(now),
+            left: AtomicUsize::new(writes),
+            abort: false,
+            kind,
+        })
     }
 
     /// How many writes there were, for a world that was given `writes`.
@@ -191,7 +246,10 @@ impl World for Dying {
     }
 
     fn about_to_write(&self, _: &str) -> io::Result<()> {
-        let alive = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        let alive = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+            .is_ok();
         if !alive && self.abort {
             std::process::abort();
         }
@@ -199,7 +257,8 @@ impl World for Dying {
     }
 }
 
-/// What the sandbox file holds: the user and the text of each line, by campaign; panics on a line that is no JSON and on a repeated key.
+/// What the sandbox file holds: the user and the text of each line, by campaign; panics on a line
+/// that is no JSON and on a repeated key.
 pub fn outbox(path: &Path) -> BTreeMap<String, Vec<(String, String)>> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let (mut found, mut keys) = (BTreeMap::new(), std::collections::BTreeSet::new());
@@ -246,14 +305,21 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Place {
-        Place { dir: tempfile::tempdir().unwrap(), program: campaigns(), url: on_server().then(postgres::database).flatten() }
+        Place {
+            dir: tempfile::tempdir().unwrap(),
+            program: campaigns(),
+            url: on_server().then(postgres::database).flatten(),
+        }
     }
 
     /// Where the ledger is.
     pub fn at(&self) -> ledger::Place {
         match &self.url {
             None => (&self.ledger()).into(),
-            Some(url) => ledger::Place::Server { url: url.clone(), beside: self.dir.path().into() },
+            Some(url) => ledger::Place::Server {
+                url: url.clone(),
+                beside: self.dir.path().into(),
+            },
         }
     }
 
@@ -270,13 +336,27 @@ impl Place {
     }
 
     pub fn wanted(&self, campaign: &'static str) -> Wanted<'_> {
-        Wanted { program: &self.program, campaign, due: at(DUE), of: OF }
+        Wanted {
+            program: &self.program,
+            campaign,
+            due: at(DUE),
+            of: OF,
+        }
     }
 
     /// Carries out what is planned up to an instant, with a channel that misbehaves as told.
-    pub fn carry(&self, ledger: &mut Writer, until: &str, faults: &[Fault]) -> (Carried, Vec<String>) {
+    pub fn carry(
+        &self,
+        ledger: &mut Writer,
+        until: &str,
+        faults: &[Fault],
+    ) -> (Carried, Vec<String>) {
         let world = world();
-        let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(&self.outbox(), world.clone(), faults.to_vec())));
+        let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(
+            &self.outbox(),
+            world.clone(),
+            faults.to_vec(),
+        )));
         let mut carry = CarryOut::new(ledger, channels, ids(&users(OF)), world);
         let carried = carry.up_to(at(until), &mut ()).unwrap();
         (carried, carry.stopped().keys().cloned().collect())
@@ -293,7 +373,12 @@ pub fn world() -> Arc<dyn World> {
 }
 
 pub fn always(does: Does) -> Fault {
-    Fault { does, campaign: None, after: 0, times: None }
+    Fault {
+        does,
+        campaign: None,
+        after: 0,
+        times: None,
+    }
 }
 
 pub fn verified(ledger: &Ledger) {
@@ -311,15 +396,31 @@ pub fn state(ledger: &Ledger, user: u32, campaign: &str) -> State {
 /// Compares what caps ask for with what happened to each user.
 pub fn recount(ledger: &Ledger, names: &[&str]) {
     for name in names {
-        let scope = CapScope { campaign: Some((*name).into()), purpose: None, channel: None };
-        let counted = ledger.counted(&scope, day("2026-11-11"), day("2026-11-12")).unwrap();
+        let scope = CapScope {
+            campaign: Some((*name).into()),
+            purpose: None,
+            channel: None,
+        };
+        let counted = ledger
+            .counted(&scope, day("2026-11-11"), day("2026-11-12"))
+            .unwrap();
         let (mut reported, mut planned) = (0, 0);
         for user in (0..OF).map(UserNo) {
             let outcomes = ledger.outcomes(user, name).unwrap();
-            let messages = outcomes.iter().filter_map(|o| if let Happened::Message(m) = &o.happened { Some(m) } else { None });
+            let messages = outcomes.iter().filter_map(|o| {
+                if let Happened::Message(m) = &o.happened {
+                    Some(m)
+                } else {
+                    None
+                }
+            });
             planned += messages.clone().count() as i64;
             let counts = messages.filter(|m| m.state.counts()).count() as u32;
-            assert_eq!(counted.get(&user).map_or(0, |c| c.messages), counts, "{name} {user}");
+            assert_eq!(
+                counted.get(&user).map_or(0, |c| c.messages),
+                counts,
+                "{name} {user}"
+            );
         }
         for report in ledger.reports(Some(name)).unwrap() {
             reported += report.planned;

@@ -9,13 +9,20 @@ use std::process::{Command, Output};
 /// The built binary with a clean environment: no colours, a fixed terminal width, English.
 pub fn tagcast(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagcast"));
-    command.current_dir(folder).env("NO_COLOR", "1").env("COLUMNS", "100").env_remove("LANG");
+    command
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .env_remove("LANG");
     command
 }
 
 /// Runs with arguments and gives exit code, standard output and standard error.
 pub fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = tagcast(folder).args(args).output().expect("the binary starts");
+    let output = tagcast(folder)
+        .args(args)
+        .output()
+        .expect("the binary starts");
     parts(output)
 }
 
@@ -67,7 +74,9 @@ pub fn code_blocks(markdown: &str) -> Vec<(String, usize, String)> {
     blocks
 }
 
-/// Where cases with known answers lie, when they are at hand: `TAGCAST_ORACLE`, else beside the repository.
+/// Where cases with known answers lie, when they are at hand: `TAGCAST_ORACLE`, else beside the
+/// repository.
 pub fn oracle() -> PathBuf {
-    std::env::var_os("TAGCAST_ORACLE").map_or_else(|| root().join("../shared/oracle"), PathBuf::from)
+    std::env::var_os("TAGCAST_ORACLE")
+        .map_or_else(|| root().join("../shared/oracle"), PathBuf::from)
 }

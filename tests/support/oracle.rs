@@ -1,5 +1,6 @@
-//! A plain evaluator: the typed tree, one user, one row after the other, nothing shared with the product's evaluators but types and calendar.
-//! It is slow and simple on purpose: what it says is what the language means.
+//! A plain evaluator: the typed tree, one user, one row after the other, nothing shared with the
+//! product's evaluators but types and calendar. It is slow and simple on purpose: what it says is
+//! what the language means.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::cmp::Ordering;
@@ -62,14 +63,17 @@ impl Oracle<'_> {
     /// Both sides of a comparison; a mean of whole units is not rounded for it.
     fn sides(&self, a: &Expr, b: &Expr, user: UserNo, row: Row) -> (Option<Value>, Option<Value>) {
         let mean = |e: &Expr| {
-            matches!(&e.kind, ExprKind::Event(query) if query.what == Aggregate::Avg) && matches!(e.ty, Type::Money | Type::Elapsed)
+            matches!(&e.kind, ExprKind::Event(query) if query.what == Aggregate::Avg)
+                && matches!(e.ty, Type::Money | Type::Elapsed)
         };
         if !mean(a) && !mean(b) {
             return (self.eval(a, user, row), self.eval(b, user, row));
         }
         let side = |e: &Expr| match (&e.kind, mean(e)) {
             (ExprKind::Event(query), true) => self.event(query, &Type::Number, user),
-            _ => self.eval(e, user, row).map(|v| Value::Int(whole(&v) as i64)),
+            _ => self
+                .eval(e, user, row)
+                .map(|v| Value::Int(whole(&v) as i64)),
         };
         (side(a), side(b))
     }
@@ -88,17 +92,35 @@ impl Oracle<'_> {
                         return Some(Value::Enum(i as u16));
                     }
                 }
-                return partition.otherwise.then_some(Value::Enum(partition.arms.len() as u16));
+                return partition
+                    .otherwise
+                    .then_some(Value::Enum(partition.arms.len() as u16));
             }
             K::TriggerField(i) => return self.facts.trigger.as_ref()?[usize::from(*i)].clone(),
             K::RowField(i) => return row?[usize::from(*i)].clone(),
-            K::LookupField { lookup, keys, field } => {
+            K::LookupField {
+                lookup,
+                keys,
+                field,
+            } => {
                 let keys: Vec<Value> = keys.iter().map(value).collect::<Option<_>>()?;
                 return self.look_up(*lookup, &keys, *field);
             }
             K::Coalesce(a, b) => return value(a).or_else(|| value(b)),
-            K::If { when, then, otherwise } => return if truth(when)? { value(then) } else { value(otherwise) },
-            K::Arith { op, left, right } => return self.arith(*op, value(left)?, value(right)?, &e.ty),
+            K::If {
+                when,
+                then,
+                otherwise,
+            } => {
+                return if truth(when)? {
+                    value(then)
+                } else {
+                    value(otherwise)
+                };
+            }
+            K::Arith { op, left, right } => {
+                return self.arith(*op, value(left)?, value(right)?, &e.ty);
+            }
             K::Neg(a) => return negate(value(a)?),
             K::Call { function, args } => {
                 let types: Vec<&Type> = args.iter().map(|a| &a.ty).collect();
@@ -110,7 +132,12 @@ impl Oracle<'_> {
             K::Everyone => Some(true),
             K::Audience(id) => truth(&self.program.audiences[id.index()].when),
             K::List(ListId(id)) => Some(self.facts.lists[*id as usize].contains(&user)),
-            K::StepOutcome { step, outcome } => self.facts.outcomes.known.get(&(*step, user)).and_then(|known| known[*outcome as usize]),
+            K::StepOutcome { step, outcome } => self
+                .facts
+                .outcomes
+                .known
+                .get(&(*step, user))
+                .and_then(|known| known[*outcome as usize]),
             K::Not(a) => truth(a).map(|b| !b),
             K::And(a, b) => match (truth(a), truth(b)) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
@@ -139,17 +166,27 @@ impl Oracle<'_> {
                 })
             }
             K::InRange { of, lo, hi } => {
-                let ((below, lo), (above, hi)) = (self.sides(of, lo, user, row), self.sides(of, hi, user, row));
+                let ((below, lo), (above, hi)) =
+                    (self.sides(of, lo, user, row), self.sides(of, hi, user, row));
                 let (below, above, lo, hi) = (below?, above?, lo?, hi?);
-                Some(order(&lo, &below) != Ordering::Greater && order(&above, &hi) != Ordering::Greater)
+                Some(
+                    order(&lo, &below) != Ordering::Greater
+                        && order(&above, &hi) != Ordering::Greater,
+                )
             }
             K::InList { of, list } => {
                 value(of)?;
-                let item = |item: &Value| Expr { kind: K::Const(item.clone()), ..(**of).clone() };
-                Some(list.iter().any(|v| match self.sides(of, &item(v), user, row) {
-                    (Some(of), Some(v)) => order(&of, &v) == Ordering::Equal,
-                    _ => false,
-                }))
+                let item = |item: &Value| Expr {
+                    kind: K::Const(item.clone()),
+                    ..(**of).clone()
+                };
+                Some(
+                    list.iter()
+                        .any(|v| match self.sides(of, &item(v), user, row) {
+                            (Some(of), Some(v)) => order(&of, &v) == Ordering::Equal,
+                            _ => false,
+                        }),
+                )
             }
             K::InWindow { of, window, yearly } => {
                 let of = value(of)?;
@@ -165,7 +202,9 @@ impl Oracle<'_> {
                 })
             }
             K::SetContains { set, mode, items } => {
-                let Value::Set(set) = value(set)? else { panic!("no set") };
+                let Value::Set(set) = value(set)? else {
+                    panic!("no set")
+                };
                 Some(match mode {
                     SetMode::One | SetMode::Any => items.iter().any(|i| set.contains(i)),
                     SetMode::All => items.iter().all(|i| set.contains(i)),
@@ -192,35 +231,67 @@ impl Oracle<'_> {
 
     fn look_up(&self, lookup: LookupId, keys: &[Value], field: u16) -> Option<Value> {
         let rows = &self.facts.lookups[lookup.index()];
-        let (_, fields) = rows.iter().find(|(row, _)| row.iter().zip(keys).all(|(a, b)| order(a, b) == Ordering::Equal))?;
+        let (_, fields) = rows.iter().find(|(row, _)| {
+            row.iter()
+                .zip(keys)
+                .all(|(a, b)| order(a, b) == Ordering::Equal)
+        })?;
         fields[usize::from(field)].clone()
     }
 
     // ---------------------------------------------------------------- events
 
-    /// When and with what fields each event of a pattern happened to the user, oldest first; then the hand-overs of messages that may have.
-    fn rows(&self, pattern: &EventPattern, user: UserNo, from: Instant, to: Instant) -> (Vec<(Instant, Vec<Option<Value>>)>, Vec<Instant>) {
-        let passes = |fields: &[Option<Value>]| pattern.filter.as_ref().is_none_or(|f| self.truth(f, user, Some(fields)) == Some(true));
+    /// When and with what fields each event of a pattern happened to the user, oldest first; then
+    /// the hand-overs of messages that may have.
+    fn rows(
+        &self,
+        pattern: &EventPattern,
+        user: UserNo,
+        from: Instant,
+        to: Instant,
+    ) -> (Vec<(Instant, Vec<Option<Value>>)>, Vec<Instant>) {
+        let passes = |fields: &[Option<Value>]| {
+            pattern
+                .filter
+                .as_ref()
+                .is_none_or(|f| self.truth(f, user, Some(fields)) == Some(true))
+        };
         let (mut sure, mut maybe) = (Vec::new(), Vec::new());
         match pattern.source {
             EventSource::Declared(id) => {
-                for row in self.facts.events[id.index()].iter().filter(|r| r.user == user && from <= r.at && r.at <= to) {
+                for row in self.facts.events[id.index()]
+                    .iter()
+                    .filter(|r| r.user == user && from <= r.at && r.at <= to)
+                {
                     if passes(&row.fields) {
                         sure.push((row.at, row.fields.clone()));
                     }
                 }
             }
             EventSource::Own(own) => {
-                let mut messages: Vec<&OwnMessage> = self.facts.messages.iter().filter(|m| m.user == user).collect();
+                let mut messages: Vec<&OwnMessage> = self
+                    .facts
+                    .messages
+                    .iter()
+                    .filter(|m| m.user == user)
+                    .collect();
                 messages.sort_by_key(|m| m.at);
                 for m in messages {
                     let text = |t: &std::sync::Arc<str>| Some(Value::Text(t.clone()));
-                    let fields = [text(&m.campaign), text(&m.step), m.arm.as_ref().and_then(text), text(&m.template), text(&m.channel)];
+                    let fields = [
+                        text(&m.campaign),
+                        text(&m.step),
+                        m.arm.as_ref().and_then(text),
+                        text(&m.template),
+                        text(&m.channel),
+                    ];
                     if !passes(&fields) {
                         continue;
                     }
                     match m.receipts[own as usize] {
-                        Receipt::Yes(at) if from <= at && at <= to => sure.push((at, fields.to_vec())),
+                        Receipt::Yes(at) if from <= at && at <= to => {
+                            sure.push((at, fields.to_vec()))
+                        }
                         Receipt::Unknown if m.at <= to => maybe.push(m.at),
                         _ => {}
                     }
@@ -251,18 +322,35 @@ impl Oracle<'_> {
             return None;
         }
         let field = usize::from(query.field.unwrap_or(0));
-        let values: Vec<Value> = rows.iter().filter_map(|(_, fields)| fields.get(field).cloned().flatten()).collect();
+        let values: Vec<Value> = rows
+            .iter()
+            .filter_map(|(_, fields)| fields.get(field).cloned().flatten())
+            .collect();
         let floats = || values.iter().map(float).fold(0.0, |a, b| a + b);
         let wholes = || values.iter().map(whole).sum::<i128>();
         let n = values.len();
         match query.what {
             Aggregate::Did => None,
             Aggregate::Count => Some(Value::Int(rows.len() as i64)),
-            Aggregate::Since => Some(Value::Elapsed(Elapsed(self.now.0.checked_sub(rows.last()?.0.0)?))),
+            Aggregate::Since => Some(Value::Elapsed(Elapsed(
+                self.now.0.checked_sub(rows.last()?.0.0)?,
+            ))),
             Aggregate::First => rows.first()?.1[field].clone(),
             Aggregate::Latest => rows.last()?.1[field].clone(),
-            Aggregate::Min => values.into_iter().reduce(|a, b| if order(&b, &a) == Ordering::Less { b } else { a }),
-            Aggregate::Max => values.into_iter().reduce(|a, b| if order(&b, &a) == Ordering::Greater { b } else { a }),
+            Aggregate::Min => values.into_iter().reduce(|a, b| {
+                if order(&b, &a) == Ordering::Less {
+                    b
+                } else {
+                    a
+                }
+            }),
+            Aggregate::Max => values.into_iter().reduce(|a, b| {
+                if order(&b, &a) == Ordering::Greater {
+                    b
+                } else {
+                    a
+                }
+            }),
             Aggregate::Distinct => {
                 let mut seen: Vec<Value> = Vec::new();
                 for v in values {
@@ -274,22 +362,36 @@ impl Oracle<'_> {
             }
             Aggregate::Sum => match ty {
                 Type::Number => number(floats()),
-                Type::Distance => Some(floats()).filter(|f| f.is_finite()).map(Value::Distance),
+                Type::Distance => Some(floats())
+                    .filter(|f| f.is_finite())
+                    .map(Value::Distance),
                 Type::Int { .. } => i64::try_from(wholes()).ok().map(Value::Int),
                 Type::Money => i64::try_from(wholes()).ok().map(Value::Money),
-                Type::Elapsed => i64::try_from(wholes()).ok().map(|e| Value::Elapsed(Elapsed(e))),
+                Type::Elapsed => i64::try_from(wholes())
+                    .ok()
+                    .map(|e| Value::Elapsed(Elapsed(e))),
                 other => panic!("sum of {other:?}"),
             },
             Aggregate::Avg if n == 0 => None,
             Aggregate::Avg => match ty {
-                Type::Number if matches!(values[0], Value::Int(_) | Value::Money(_) | Value::Elapsed(_)) => {
+                Type::Number
+                    if matches!(
+                        values[0],
+                        Value::Int(_) | Value::Money(_) | Value::Elapsed(_)
+                    ) =>
+                {
                     number(wholes() as f64 / n as f64)
                 }
                 Type::Number => number(floats() / n as f64),
                 Type::Ratio => Some(Value::Ratio((floats() / n as f64) as f32)),
-                Type::Distance => Some(floats() / n as f64).filter(|f| f.is_finite()).map(Value::Distance),
+                Type::Distance => Some(floats() / n as f64)
+                    .filter(|f| f.is_finite())
+                    .map(Value::Distance),
                 Type::Money => Some(Value::Money(round_half_away(wholes(), n as i128))),
-                Type::Elapsed => Some(Value::Elapsed(Elapsed(round_half_away(wholes(), n as i128)))),
+                Type::Elapsed => Some(Value::Elapsed(Elapsed(round_half_away(
+                    wholes(),
+                    n as i128,
+                )))),
                 other => panic!("mean of {other:?}"),
             },
         }
@@ -306,11 +408,15 @@ impl Oracle<'_> {
     ) -> Option<Value> {
         let (next, maybe_next) = self.rows(&then.next, user, from, self.now);
         let mut certain = 0;
-        let mut perhaps = !maybe_first.is_empty() && (then.no || !next.is_empty() || !maybe_next.is_empty());
+        let mut perhaps =
+            !maybe_first.is_empty() && (then.no || !next.is_empty() || !maybe_next.is_empty());
         for (at, _) in first {
             let deadline = then.within.after(at, self.zone());
             let follows = next.iter().any(|(n, _)| at < *n && *n <= deadline);
-            let may_follow = maybe_next.iter().any(|handed_over| *handed_over <= deadline) && at < self.now;
+            let may_follow = maybe_next
+                .iter()
+                .any(|handed_over| *handed_over <= deadline)
+                && at < self.now;
             if !then.no {
                 certain += usize::from(follows);
                 perhaps |= !follows && may_follow;
@@ -352,35 +458,58 @@ impl Oracle<'_> {
                 Div => return number_op(Div, a as f64, b as f64),
                 Mul | Mod => panic!("money by money"),
             },
-            (V::Money(a), V::Int(b), _) if op == Mul => V::Money(whole(i128::from(a) * i128::from(b))?),
+            (V::Money(a), V::Int(b), _) if op == Mul => {
+                V::Money(whole(i128::from(a) * i128::from(b))?)
+            }
             (V::Money(_), V::Int(0), _) => return None,
             (V::Money(a), V::Int(b), _) => {
                 let (a, b) = (i128::from(a), i128::from(b));
                 // Half away from zero, by doubling.
                 let rounded = (2 * a.abs() + b.abs()) / (2 * b.abs());
-                V::Money(whole(if (a < 0) == (b < 0) { rounded } else { -rounded })?)
+                V::Money(whole(if (a < 0) == (b < 0) {
+                    rounded
+                } else {
+                    -rounded
+                })?)
             }
             (V::Money(a), b, _) => {
                 let b = float(&b);
-                let exact = if op == Mul { a as f64 * b } else { a as f64 / b };
+                let exact = if op == Mul {
+                    a as f64 * b
+                } else {
+                    a as f64 / b
+                };
                 let rounded = exact.round();
                 if !(-(2f64.powi(63))..2f64.powi(63)).contains(&rounded) {
                     return None;
                 }
                 V::Money(rounded as i64)
             }
-            (V::Date(d), V::Calendar(c), _) => V::Date(d.checked_add(if op == Add { c } else { c.negated() })?),
-            (V::Instant(i), V::Calendar(c), _) => V::Instant(self.zone().add_calendar(i, if op == Add { c } else { c.negated() })?),
+            (V::Date(d), V::Calendar(c), _) => {
+                V::Date(d.checked_add(if op == Add { c } else { c.negated() })?)
+            }
+            (V::Instant(i), V::Calendar(c), _) => V::Instant(
+                self.zone()
+                    .add_calendar(i, if op == Add { c } else { c.negated() })?,
+            ),
             (V::Instant(i), V::Elapsed(e), _) => {
                 let sign = if op == Add { 1 } else { -1 };
                 V::Instant(Instant(whole(i128::from(i.0) + sign * i128::from(e.0))?))
             }
-            (V::Instant(a), V::Instant(b), _) => V::Elapsed(Elapsed(whole(i128::from(a.0) - i128::from(b.0))?)),
+            (V::Instant(a), V::Instant(b), _) => {
+                V::Elapsed(Elapsed(whole(i128::from(a.0) - i128::from(b.0))?))
+            }
             (a, b, _) => return number_op(op, float(&a), float(&b)),
         })
     }
 
-    fn call(&self, function: Function, args: &[Value], types: &[&Type], ty: &Type) -> Option<Value> {
+    fn call(
+        &self,
+        function: Function,
+        args: &[Value],
+        types: &[&Type],
+        ty: &Type,
+    ) -> Option<Value> {
         let day = |v: &Value| match v {
             Value::Date(d) => *d,
             Value::Instant(i) => self.zone().date(*i),
@@ -409,24 +538,43 @@ impl Oracle<'_> {
                 other => Some(other.clone()),
             },
             Function::Round => match first {
-                Value::Money(m) => Some(Value::Money(round_half_away(i128::from(*m), 100).checked_mul(100)?)),
+                Value::Money(m) => Some(Value::Money(
+                    round_half_away(i128::from(*m), 100).checked_mul(100)?,
+                )),
                 other => number(float(other).round()),
             },
             Function::Least | Function::Greatest => {
-                let wanted = if function == Function::Least { Ordering::Less } else { Ordering::Greater };
-                let best = args.iter().cloned().reduce(|a, b| if order(&b, &a) == wanted { b } else { a })?;
-                if *ty == Type::Number { number(float(&best)) } else { Some(best) }
+                let wanted = if function == Function::Least {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                };
+                let best = args
+                    .iter()
+                    .cloned()
+                    .reduce(|a, b| if order(&b, &a) == wanted { b } else { a })?;
+                if *ty == Type::Number {
+                    number(float(&best))
+                } else {
+                    Some(best)
+                }
             }
             Function::Mask => {
                 let chars: Vec<char> = text(first.clone()).chars().collect();
                 let last = chars.len().saturating_sub(1);
                 let masked = chars.iter().enumerate();
                 let kept = |i: usize| (i == 0 && chars.len() > 1) || (i == last && chars.len() > 2);
-                Some(Value::text(&masked.map(|(i, c)| if kept(i) { *c } else { '*' }).collect::<String>()))
+                Some(Value::text(
+                    &masked
+                        .map(|(i, c)| if kept(i) { *c } else { '*' })
+                        .collect::<String>(),
+                ))
             }
             Function::Number => number(float(first)),
             Function::Text => match (first, types[0]) {
-                (Value::Enum(code), Type::Enum(of)) => Some(Value::text(&of.members[usize::from(*code)])),
+                (Value::Enum(code), Type::Enum(of)) => {
+                    Some(Value::text(&of.members[usize::from(*code)]))
+                }
                 other => panic!("{other:?} has no name"),
             },
         }
@@ -473,14 +621,22 @@ fn number_op(op: ArithOp, a: f64, b: f64) -> Option<Value> {
         ArithOp::Div => a / b,
         ArithOp::Mod => {
             let rest = a % b;
-            if rest != 0.0 && (rest > 0.0) != (b > 0.0) { rest + b } else { rest }
+            if rest != 0.0 && (rest > 0.0) != (b > 0.0) {
+                rest + b
+            } else {
+                rest
+            }
         }
     })
 }
 
 fn floor_div(a: i128, b: i128) -> i128 {
     let whole = a / b;
-    if a % b != 0 && (a < 0) != (b < 0) { whole - 1 } else { whole }
+    if a % b != 0 && (a < 0) != (b < 0) {
+        whole - 1
+    } else {
+        whole
+    }
 }
 
 fn round_half_away(sum: i128, n: i128) -> i64 {
@@ -504,7 +660,9 @@ pub fn order(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (V::Bool(a), V::Bool(b)) => a.cmp(b),
         (V::Int(a), V::Int(b)) | (V::Money(a), V::Money(b)) => a.cmp(b),
-        (V::Number(a), V::Number(b)) | (V::Distance(a), V::Distance(b)) => a.partial_cmp(b).unwrap(),
+        (V::Number(a), V::Number(b)) | (V::Distance(a), V::Distance(b)) => {
+            a.partial_cmp(b).unwrap()
+        }
         (V::Ratio(a), V::Ratio(b)) => a.partial_cmp(b).unwrap(),
         (V::Text(a), V::Text(b)) => a.chars().cmp(b.chars()),
         (V::Enum(a), V::Enum(b)) => a.cmp(b),
@@ -518,7 +676,8 @@ pub fn order(a: &Value, b: &Value) -> Ordering {
     }
 }
 
-/// In steps that never round: floats without a fraction as whole numbers, the others between their neighbours.
+/// In steps that never round: floats without a fraction as whole numbers, the others between their
+/// neighbours.
 fn exactly(a: i64, b: f64) -> Ordering {
     let a = i128::from(a);
     let (below, above) = (b.floor() as i128, b.ceil() as i128);

@@ -18,8 +18,14 @@ pub fn run(cx: &Context, args: &ApplyArgs) -> Result<u8, Failure> {
     let data = Data::gather(&project, snapshot, &store, now, &cx.world())?;
     let plan = planning::plan(&project, &data, &store, None, &cx.world())?;
     let ids = saved.apply(&plan, &project, &store, args.max_drift, now, &cx.world())?;
-    let names: Vec<&str> = ids.iter().map(|id| project.program.campaign(*id).declared.name.as_str()).collect();
+    let names: Vec<&str> = ids
+        .iter()
+        .map(|id| project.program.campaign(*id).declared.name.as_str())
+        .collect();
     let names = names.join(", ");
-    cx.say(&msg!("live: {names}; `tagcast run` carries out what is due", "已生效：{names}；运行 `tagcast run` 执行到期的活动"));
+    cx.say(&msg!(
+        "live: {names}; `tagcast run` carries out what is due",
+        "已生效：{names}；运行 `tagcast run` 执行到期的活动"
+    ));
     Ok(0)
 }

@@ -12,7 +12,9 @@ use crate::msg;
 
 pub fn verify(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
-    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else { return Err(super::hold::no_ledger()) };
+    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else {
+        return Err(super::hold::no_ledger());
+    };
     let verified = ledger.verify()?;
     let whole = verified.problems.is_empty();
     let lang = cx.lang();
@@ -24,11 +26,22 @@ pub fn verify(cx: &Context) -> Result<u8, Failure> {
             "problems": verified.problems.iter().map(|p| p.get(lang)).collect::<Vec<_>>(),
         }))?,
         _ => {
-            let mut out: String = verified.problems.iter().map(|p| format!("{}\n", p.get(lang))).collect();
+            let mut out: String = verified
+                .problems
+                .iter()
+                .map(|p| format!("{}\n", p.get(lang)))
+                .collect();
             for head in &verified.heads {
-                let (writer, n, digest) = (&head.writer, group_digits(head.records.unsigned_abs()), head.digest.get(..16).unwrap_or(""));
+                let (writer, n, digest) = (
+                    &head.writer,
+                    group_digits(head.records.unsigned_abs()),
+                    head.digest.get(..16).unwrap_or(""),
+                );
                 out += &match lang {
-                    Lang::En => format!("{writer}: {}, the last {digest}\n", count_of(head.records, "record")),
+                    Lang::En => format!(
+                        "{writer}: {}, the last {digest}\n",
+                        count_of(head.records, "record")
+                    ),
                     Lang::Zh => format!("{writer}：{n} 条记录，最后一条 {digest}\n"),
                 };
             }
@@ -36,10 +49,17 @@ pub fn verify(cx: &Context) -> Result<u8, Failure> {
         }
     }
     if whole {
-        cx.say(&msg!("every record and row is as it was written", "所有记录与数据行均与写入时一致"));
+        cx.say(&msg!(
+            "every record and row is as it was written",
+            "所有记录与数据行均与写入时一致"
+        ));
         return Ok(0);
     }
-    Err(Failure::refused(msg!("the ledger is not what was written", "账本与写入时不一致")).help(msg!(
+    Err(Failure::refused(msg!(
+        "the ledger is not what was written",
+        "账本与写入时不一致"
+    ))
+    .help(msg!(
         "put the newest copy back; until then send nothing with it (`tagcast pause --all`)",
         "请放回最新的副本；在此之前不要用它发送（`tagcast pause --all`）"
     )))

@@ -11,7 +11,13 @@ use crate::engine::{Failure, Project, ProjectOptions, project};
 use crate::msg;
 
 pub fn run(cx: &Context, args: &CheckArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Concise, Format::Json, Format::Sarif, Format::Github])?;
+    let format = cx.format(&[
+        Format::Human,
+        Format::Concise,
+        Format::Json,
+        Format::Sarif,
+        Format::Github,
+    ])?;
     let mut worst = None;
     for paths in by_program(cx, &args.paths)? {
         let mut loaded = cx.project(&paths, ProjectOptions::default())?;
@@ -57,16 +63,25 @@ fn report_rest(cx: &Context, project: &Project) {
     }
 }
 
-/// Writes the first safe fix of each finding into the files; overlapping ones wait for the next run.
+/// Writes the first safe fix of each finding into the files; overlapping ones wait for the next
+/// run.
 fn apply_fixes(cx: &Context, project: &Project) -> Result<usize, Failure> {
     let mut by_file: BTreeMap<_, Vec<&Edit>> = BTreeMap::new();
     let mut applied = 0;
-    for finding in project.findings.iter().filter(|f| project.in_focus(f.span.file)) {
-        let Some(fix) = finding.fixes.iter().find(|f| f.safe) else { continue };
+    for finding in project
+        .findings
+        .iter()
+        .filter(|f| project.in_focus(f.span.file))
+    {
+        let Some(fix) = finding.fixes.iter().find(|f| f.safe) else {
+            continue;
+        };
         let clash = |e: &Edit| {
-            by_file
-                .get(&e.span.file)
-                .is_some_and(|l| l.iter().any(|o| e.span.start < o.span.end && o.span.start < e.span.end || e.span == o.span))
+            by_file.get(&e.span.file).is_some_and(|l| {
+                l.iter().any(|o| {
+                    e.span.start < o.span.end && o.span.start < e.span.end || e.span == o.span
+                })
+            })
         };
         if fix.edits.iter().any(clash) {
             continue;

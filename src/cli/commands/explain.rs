@@ -22,14 +22,24 @@ pub fn run(cx: &Context, args: &ExplainArgs) -> Result<u8, Failure> {
         return Ok(0);
     };
     // People copy what stands in the message: `error[unknown-tag]`.
-    let name = name.rsplit('[').next().unwrap_or(name).trim_end_matches(']');
+    let name = name
+        .rsplit('[')
+        .next()
+        .unwrap_or(name)
+        .trim_end_matches(']');
     match explain::page(name, cx.lang(), cx.color_out()) {
         Some(page) => print_out(&page).map(|()| 0),
         None => {
-            let failure = Failure::refused(msg!("no finding is named `{name}`", "没有名为 `{name}` 的检查结果"));
+            let failure = Failure::refused(msg!(
+                "no finding is named `{name}`",
+                "没有名为 `{name}` 的检查结果"
+            ));
             Err(match explain::nearest(name) {
                 Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
-                None => failure.help(msg!("`tagcast explain` lists all names", "运行 `tagcast explain` 查看全部名称")),
+                None => failure.help(msg!(
+                    "`tagcast explain` lists all names",
+                    "运行 `tagcast explain` 查看全部名称"
+                )),
             })
         }
     }

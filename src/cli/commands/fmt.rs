@@ -22,7 +22,11 @@ pub fn run(cx: &Context, args: &FmtArgs) -> Result<u8, Failure> {
         return standard_input(cx, keywords);
     }
     let default = [cx.global.program.clone()];
-    let paths = if args.paths.is_empty() { &default[..] } else { &args.paths };
+    let paths = if args.paths.is_empty() {
+        &default[..]
+    } else {
+        &args.paths
+    };
     let (mut would_change, mut broken, mut changed) = (0, 0, 0);
     for file in files(paths)? {
         let bytes = std::fs::read(&file).map_err(|e| Failure::io(&file, &e))?;
@@ -47,7 +51,10 @@ pub fn run(cx: &Context, args: &FmtArgs) -> Result<u8, Failure> {
     }
     if changed > 0 {
         let files = if changed == 1 { "file" } else { "files" };
-        cx.say(&msg!("formatted {changed} {files}", "已格式化 {changed} 个文件"));
+        cx.say(&msg!(
+            "formatted {changed} {files}",
+            "已格式化 {changed} 个文件"
+        ));
     }
     Ok(0)
 }
@@ -55,7 +62,9 @@ pub fn run(cx: &Context, args: &FmtArgs) -> Result<u8, Failure> {
 fn standard_input(cx: &Context, keywords: Option<Lang>) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
     let path = Path::new("<stdin>");
-    std::io::stdin().read_to_end(&mut bytes).map_err(|e| Failure::io(path, &e))?;
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .map_err(|e| Failure::io(path, &e))?;
     match formatted(cx, path, &bytes, keywords) {
         Some(text) => print_out(&text).map(|()| 0),
         None => Ok(2),
@@ -71,10 +80,23 @@ fn formatted(cx: &Context, path: &Path, bytes: &[u8], keywords: Option<Lang>) ->
     let tree = parse::parse(id, &text, &mut findings);
     sources.add(path, text);
     let text = sources.text(id);
-    let lang = cx.global.lang.map_or_else(|| keyword::language_of(text), Lang::from);
+    let lang = cx
+        .global
+        .lang
+        .map_or_else(|| keyword::language_of(text), Lang::from);
     if findings.has_errors() {
-        let errors: Vec<_> = findings.sorted().into_iter().filter(|f| f.level == Level::Error).collect();
-        print_err(&render::render(RenderFormat::Human, &sources, &errors, &|_| lang, cx.color_err()));
+        let errors: Vec<_> = findings
+            .sorted()
+            .into_iter()
+            .filter(|f| f.level == Level::Error)
+            .collect();
+        print_err(&render::render(
+            RenderFormat::Human,
+            &sources,
+            &errors,
+            &|_| lang,
+            cx.color_err(),
+        ));
         return None;
     }
     match format::format(&tree, text, &format::Options { keywords }) {
@@ -92,7 +114,10 @@ fn formatted(cx: &Context, path: &Path, bytes: &[u8], keywords: Option<Lang>) ->
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut out = Vec::new();
     for path in paths {
-        if std::fs::metadata(path).map_err(|e| Failure::io(path, &e))?.is_dir() {
+        if std::fs::metadata(path)
+            .map_err(|e| Failure::io(path, &e))?
+            .is_dir()
+        {
             project::collect_all(path, &mut out)?;
         } else {
             out.push(path.clone());
@@ -107,13 +132,16 @@ pub fn replace_file(path: &Path, text: &str) -> Result<(), Failure> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tagcast-new");
     let beside = path.with_file_name(name);
-    let written = std::fs::File::create(&beside).and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()));
+    let written = std::fs::File::create(&beside)
+        .and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()));
     if let Ok(meta) = std::fs::metadata(path) {
         // Keep who may read the file; not worth failing for.
         let _ = std::fs::set_permissions(&beside, meta.permissions());
     }
-    written.and_then(|()| std::fs::rename(&beside, path)).map_err(|e| {
-        let _ = std::fs::remove_file(&beside);
-        fail(e)
-    })
+    written
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(|e| {
+            let _ = std::fs::remove_file(&beside);
+            fail(e)
+        })
 }

@@ -1,4 +1,5 @@
-//! `tagcast pause`, `resume`, `cancel`: what a person holds back, beside a process that is at work. They need no program that checks.
+//! `tagcast pause`, `resume`, `cancel`: what a person holds back, beside a process that is at work.
+//! They need no program that checks.
 
 use serde_json::json;
 
@@ -33,10 +34,23 @@ pub fn resume(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
     let what = text(&scope);
     let (en, zh) = (&what.en, &what.zh);
     if !console.resume(&scope, &who(args.by.as_deref()), cx.world().now())? {
-        return Err(Failure::refused(msg!("{en} is not paused or cancelled", "{zh}未被暂停或取消"))
-            .help(msg!("`tagcast status` lists what is held back", "`tagcast status` 会列出被暂停和取消的内容")));
+        return Err(Failure::refused(msg!(
+            "{en} is not paused or cancelled",
+            "{zh}未被暂停或取消"
+        ))
+        .help(msg!(
+            "`tagcast status` lists what is held back",
+            "`tagcast status` 会列出被暂停和取消的内容"
+        )));
     }
-    report(cx, format, &scope, "resumed", 0, &msg!("resumed {en}", "已恢复{zh}"))
+    report(
+        cx,
+        format,
+        &scope,
+        "resumed",
+        0,
+        &msg!("resumed {en}", "已恢复{zh}"),
+    )
 }
 
 pub fn cancel(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
@@ -63,14 +77,26 @@ pub fn console(cx: &Context) -> Result<Console, Failure> {
 }
 
 pub fn no_ledger() -> Failure {
-    Failure::refused(msg!("nothing was ever planned with this store", "此数据仓从未计划过任何活动"))
-        .help(msg!("name another store with --store, or the program with --program", "请用 --store 指定数据仓，或用 --program 指定程序"))
+    Failure::refused(msg!(
+        "nothing was ever planned with this store",
+        "此数据仓从未计划过任何活动"
+    ))
+    .help(msg!(
+        "name another store with --store, or the program with --program",
+        "请用 --store 指定数据仓，或用 --program 指定程序"
+    ))
 }
 
 /// Who says so, for the record.
 pub fn who(by: Option<&str>) -> String {
-    let login = || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-    by.map(str::to_owned).or_else(login).unwrap_or_else(|| "unknown".into())
+    let login = || {
+        ["USER", "LOGNAME"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
+    };
+    by.map(str::to_owned)
+        .or_else(login)
+        .unwrap_or_else(|| "unknown".into())
 }
 
 fn open(cx: &Context, args: &HoldArgs) -> Result<(Console, Scope, Format), Failure> {
@@ -99,11 +125,19 @@ fn known(name: &str, names: &[String], what: &Msg) -> Result<(), Failure> {
         return Ok(());
     }
     let (en, zh) = (&what.en, &what.zh);
-    let failure = Failure::refused(msg!("the ledger knows no {en} `{name}`", "账本中没有{zh} `{name}`"));
-    Err(match names.iter().min_by_key(|n| strsim::damerau_levenshtein(n, name)) {
-        Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
-        None => failure,
-    })
+    let failure = Failure::refused(msg!(
+        "the ledger knows no {en} `{name}`",
+        "账本中没有{zh} `{name}`"
+    ));
+    Err(
+        match names
+            .iter()
+            .min_by_key(|n| strsim::damerau_levenshtein(n, name))
+        {
+            Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
+            None => failure,
+        },
+    )
 }
 
 fn text(scope: &Scope) -> Msg {
@@ -114,7 +148,14 @@ fn text(scope: &Scope) -> Msg {
     }
 }
 
-fn report(cx: &Context, format: Format, scope: &Scope, did: &str, messages: i64, said: &Msg) -> Result<u8, Failure> {
+fn report(
+    cx: &Context,
+    format: Format,
+    scope: &Scope,
+    did: &str,
+    messages: i64,
+    said: &Msg,
+) -> Result<u8, Failure> {
     match format {
         Format::Json => print_json(&json!({"did": did, "of": scope, "messages": messages}))?,
         _ => cx.say(said),

@@ -1,4 +1,5 @@
-//! What `tags import`, `events import` and `sync` share: progress, the report, and the telling of bad rows.
+//! What `tags import`, `events import` and `sync` share: progress, the report, and the telling of
+//! bad rows.
 
 use std::path::Path;
 
@@ -14,8 +15,9 @@ use crate::msg;
 use crate::store::import::{ImportError, Progress, Reading, Rejected, Report};
 use crate::store::{Store, Words};
 
-/// The store that an import fills, made if it is not there, and the program that says what the columns are.
-/// A program with mistakes elsewhere does not stop an import: only its declarations are needed.
+/// The store that an import fills, made if it is not there, and the program that says what the
+/// columns are. A program with mistakes elsewhere does not stop an import: only its declarations
+/// are needed.
 pub fn open(cx: &Context) -> Result<(Store, Project), Failure> {
     let store = Store::create_or_open(cx.store_dir(), cx.world())?;
     let project = project(cx, &store)?;
@@ -25,16 +27,28 @@ pub fn open(cx: &Context) -> Result<(Store, Project), Failure> {
 /// The program, with the tags that only the store declares.
 pub fn project(cx: &Context, store: &Store) -> Result<Project, Failure> {
     let stored = store.snapshot()?.schema().clone();
-    cx.project(&[], ProjectOptions { store_schema: Some(stored), ..ProjectOptions::default() })
+    cx.project(
+        &[],
+        ProjectOptions {
+            store_schema: Some(stored),
+            ..ProjectOptions::default()
+        },
+    )
 }
 
 /// How files are read for a program.
 pub fn reading(project: &Project) -> Reading {
-    Reading { zone: project.program.policy.zone, ..Reading::default() }
+    Reading {
+        zone: project.program.policy.zone,
+        ..Reading::default()
+    }
 }
 
 pub fn message(words: Words) -> Msg {
-    Msg { en: words.en, zh: words.zh }
+    Msg {
+        en: words.en,
+        zh: words.zh,
+    }
 }
 
 /// A bar on a terminal, nothing elsewhere.
@@ -43,8 +57,13 @@ pub struct Bar(Option<ProgressBar>);
 impl Bar {
     pub fn new(cx: &Context, what: &str) -> Self {
         let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3}%  {msg}  {eta}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-        let bar = cx.progress().then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5)).with_style(style));
+        let style = style
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        let bar = cx.progress().then(|| {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5))
+                .with_style(style)
+        });
         Bar(bar.map(|b| b.with_prefix(what.to_string())))
     }
 
@@ -67,7 +86,12 @@ impl Drop for Bar {
 
 /// Says what was imported.
 pub fn report(cx: &Context, file: &Path, report: &Report, format: Format) -> Result<(), Failure> {
-    let Report { rows, new_users, columns, ignored } = report;
+    let Report {
+        rows,
+        new_users,
+        columns,
+        ignored,
+    } = report;
     if format == Format::Json {
         let file = file.display().to_string();
         return print_json(
@@ -75,12 +99,26 @@ pub fn report(cx: &Context, file: &Path, report: &Report, format: Format) -> Res
         );
     }
     let (all, users) = (count_of(*rows, "row"), count_of(*new_users, "new user"));
-    let (rows, new, names) = (group_digits(*rows), group_digits(*new_users), columns.join(", "));
+    let (rows, new, names) = (
+        group_digits(*rows),
+        group_digits(*new_users),
+        columns.join(", "),
+    );
     let file = file.display();
-    cx.say(&msg!("imported {all} of `{file}`: {names}; {users}", "已导入 `{file}` 的 {rows} 行：{names}；新增用户 {new} 个"));
+    cx.say(&msg!(
+        "imported {all} of `{file}`: {names}; {users}",
+        "已导入 `{file}` 的 {rows} 行：{names}；新增用户 {new} 个"
+    ));
     if !ignored.is_empty() {
-        let names = ignored.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-        cx.say(&msg!("note: nothing declares {names}: left out", "注意：{names} 没有声明，已忽略"));
+        let names = ignored
+            .iter()
+            .map(|n| format!("`{n}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        cx.say(&msg!(
+            "note: nothing declares {names}: left out",
+            "注意：{names} 没有声明，已忽略"
+        ));
     }
     Ok(())
 }
@@ -93,16 +131,40 @@ pub fn refuse(cx: &Context, error: ImportError, format: Format) -> Result<u8, Fa
         ImportError::Rows(rejected) => rejected,
     };
     let lang = cx.lang();
-    let text = |w: &Words| if lang == Lang::Zh { w.zh.clone() } else { w.en.clone() };
-    let Rejected { file, errors, total, rows } = &rejected;
+    let text = |w: &Words| {
+        if lang == Lang::Zh {
+            w.zh.clone()
+        } else {
+            w.en.clone()
+        }
+    };
+    let Rejected {
+        file,
+        errors,
+        total,
+        rows,
+    } = &rejected;
     if format == Format::Json {
-        let errors: Vec<_> = errors.iter().map(|e| json!({"line": e.line, "column": e.column, "message": text(&e.why)})).collect();
-        print_json(&json!({"file": file.display().to_string(), "imported": false, "rows": rows, "error_count": total, "errors": errors}))?;
+        let errors: Vec<_> = errors
+            .iter()
+            .map(|e| json!({"line": e.line, "column": e.column, "message": text(&e.why)}))
+            .collect();
+        print_json(
+            &json!({"file": file.display().to_string(), "imported": false, "rows": rows, "error_count": total, "errors": errors}),
+        )?;
         return Ok(1);
     }
     for e in errors {
-        let column = e.column.as_ref().map_or(String::new(), |c| format!("{c}: "));
-        print_err(&format!("{}:{}: {column}{}\n", file.display(), e.line, text(&e.why)));
+        let column = e
+            .column
+            .as_ref()
+            .map_or(String::new(), |c| format!("{c}: "));
+        print_err(&format!(
+            "{}:{}: {column}{}\n",
+            file.display(),
+            e.line,
+            text(&e.why)
+        ));
     }
     let more = *total - errors.len() as u64;
     if more > 0 {

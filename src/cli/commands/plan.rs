@@ -21,12 +21,22 @@ pub fn run(cx: &Context, args: &PlanArgs) -> Result<u8, Failure> {
         _ => print_out(&plan.show(&project, cx.lang_of(&project)))?,
     }
     if let Some(file) = &args.out {
-        let saved = SavedPlan::of(&plan, &project, &cx.global.program, &data.snapshot, cx.world().as_ref());
-        let text =
-            serde_json::to_string_pretty(&saved).map_err(|e| Failure::new(msg!("the plan cannot be written: {e}", "无法写出计划：{e}")))?;
+        let saved = SavedPlan::of(
+            &plan,
+            &project,
+            &cx.global.program,
+            &data.snapshot,
+            cx.world().as_ref(),
+        );
+        let text = serde_json::to_string_pretty(&saved).map_err(|e| {
+            Failure::new(msg!("the plan cannot be written: {e}", "无法写出计划：{e}"))
+        })?;
         super::fmt::replace_file(file, &format!("{text}\n"))?;
         let shown = file.display();
-        cx.say(&msg!("wrote `{shown}`; `tagcast apply {shown}` makes it live", "已写出 `{shown}`；运行 `tagcast apply {shown}` 使其生效"));
+        cx.say(&msg!(
+            "wrote `{shown}`; `tagcast apply {shown}` makes it live",
+            "已写出 `{shown}`；运行 `tagcast apply {shown}` 使其生效"
+        ));
     }
     Ok(0)
 }

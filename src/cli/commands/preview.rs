@@ -13,7 +13,11 @@ pub fn run(cx: &Context, args: &PreviewArgs) -> Result<u8, Failure> {
     let (project, snapshot) = cx.load_data(&[])?;
     cx.require_sound(&project)?;
     let campaign = super::why::campaign_named(&project, &args.campaign)?;
-    let user = args.user.as_deref().map(|id| super::why::user_with_id(&snapshot, id)).transpose()?;
+    let user = args
+        .user
+        .as_deref()
+        .map(|id| super::why::user_with_id(&snapshot, id))
+        .transpose()?;
     let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
     let preview = preview::preview(&project, &data, campaign, user)?;
     let lang = cx.lang_of(&project);

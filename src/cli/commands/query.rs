@@ -12,7 +12,11 @@ use crate::store::{Store, export};
 
 pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
     // The plan is for people.
-    let format = cx.format(if args.explain { &[Format::Human] } else { &[Format::Human, Format::Json] })?;
+    let format = cx.format(if args.explain {
+        &[Format::Human]
+    } else {
+        &[Format::Human, Format::Json]
+    })?;
     let store = cx.store_dir();
     let (project, mut snapshot) = cx.load_data(&[])?;
     if args.at == At::Manifest && Store::exists(&store) {
@@ -33,7 +37,11 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
     let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
     if args.ids {
         let audience = data.audience(&project.program, &condition)?;
-        let mut ids: Vec<&str> = audience.yes.iter().filter_map(|u| data.snapshot.user_id(u)).collect();
+        let mut ids: Vec<&str> = audience
+            .yes
+            .iter()
+            .filter_map(|u| data.snapshot.user_id(u))
+            .collect();
         ids.sort_unstable();
         if format == Format::Json {
             return print_out(&format!("{}\n", json!(ids))).map(|()| 0);
@@ -45,13 +53,26 @@ pub fn run(cx: &Context, args: &QueryArgs) -> Result<u8, Failure> {
         print_out(&text)?;
     } else if let Some(file) = &args.out {
         let audience = data.audience(&project.program, &condition)?;
-        let n = export::audience(&data.snapshot, &audience.yes, &args.columns, file, cx.world().as_ref())?;
+        let n = export::audience(
+            &data.snapshot,
+            &audience.yes,
+            &args.columns,
+            file,
+            cx.world().as_ref(),
+        )?;
         let shown = file.display();
         if format == Format::Json {
-            return print_out(&format!("{}\n", json!({"file": shown.to_string(), "users": n}))).map(|()| 0);
+            return print_out(&format!(
+                "{}\n",
+                json!({"file": shown.to_string(), "users": n})
+            ))
+            .map(|()| 0);
         }
         let users = count_of(n, "user");
-        cx.say(&msg!("wrote {users} to `{shown}`", "已将 {n} 个用户写入 `{shown}`"));
+        cx.say(&msg!(
+            "wrote {users} to `{shown}`",
+            "已将 {n} 个用户写入 `{shown}`"
+        ));
     } else {
         let counts = data.counts(&project.program, &condition)?;
         match format {

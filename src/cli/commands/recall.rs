@@ -23,12 +23,29 @@ pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
         None => binding::channels(&project, &store, &cx.world())?,
     };
     let number = args.run;
-    let Some(report) = recalling::recall(RunId(number), &mut console, &channels, &who(args.by.as_deref()), &world)? else {
-        return Err(Failure::refused(msg!("there is no run {number}", "没有编号为 {number} 的运行"))
-            .help(msg!("`tagcast status` shows the numbers of runs", "`tagcast status` 会显示运行的编号")));
+    let Some(report) = recalling::recall(
+        RunId(number),
+        &mut console,
+        &channels,
+        &who(args.by.as_deref()),
+        &world,
+    )?
+    else {
+        return Err(Failure::refused(msg!(
+            "there is no run {number}",
+            "没有编号为 {number} 的运行"
+        ))
+        .help(msg!(
+            "`tagcast status` shows the numbers of runs",
+            "`tagcast status` 会显示运行的编号"
+        )));
     };
     match format {
-        Format::Json => print_json(&report.json(snapshot.users(), project.program.policy.zone, world.as_ref()))?,
+        Format::Json => print_json(&report.json(
+            snapshot.users(),
+            project.program.policy.zone,
+            world.as_ref(),
+        ))?,
         _ => print_out(&report.show(cx.lang_of(&project)))?,
     }
     Ok(u8::from(!report.is_complete()))

@@ -1,4 +1,5 @@
-//! `tagcast resolve`: what nobody knows is settled by a person, and an old copy of the ledger is gone on with.
+//! `tagcast resolve`: what nobody knows is settled by a person, and an old copy of the ledger is
+//! gone on with.
 
 use std::sync::Arc;
 
@@ -26,14 +27,25 @@ pub fn run(cx: &Context, args: &ResolveArgs) -> Result<u8, Failure> {
 }
 
 fn list(cx: &Context, format: Format) -> Result<u8, Failure> {
-    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else { return Err(no_ledger()) };
+    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else {
+        return Err(no_ledger());
+    };
     let unknown = ledger.stuck()?;
     let project = cx.project(&[], ProjectOptions::default()).ok();
-    let zone = project.as_ref().map_or(Zone::SHANGHAI, |p| p.program.policy.zone);
+    let zone = project
+        .as_ref()
+        .map_or(Zone::SHANGHAI, |p| p.program.policy.zone);
     let zh = project.as_ref().map_or(cx.lang(), |p| cx.lang_of(p)) == Lang::Zh;
     match format {
-        Format::Json => print_json(&json!({"unknown": unknown.iter().map(|s| unknown_json(s, zone)).collect::<Vec<_>>()}))?,
-        _ => print_out(&unknown.iter().map(|s| unknown_line(s, zone, zh).trim_start().to_owned() + "\n").collect::<String>())?,
+        Format::Json => print_json(
+            &json!({"unknown": unknown.iter().map(|s| unknown_json(s, zone)).collect::<Vec<_>>()}),
+        )?,
+        _ => print_out(
+            &unknown
+                .iter()
+                .map(|s| unknown_line(s, zone, zh).trim_start().to_owned() + "\n")
+                .collect::<String>(),
+        )?,
     }
     if unknown.is_empty() {
         cx.say(&msg!("nothing is unknown", "没有未知的发送"));
@@ -44,15 +56,26 @@ fn list(cx: &Context, format: Format) -> Result<u8, Failure> {
 fn settle(cx: &Context, number: i64, sent: bool, who: &str, format: Format) -> Result<u8, Failure> {
     let mut console = console(cx)?;
     let Some(stuck) = console.stuck()?.into_iter().find(|s| s.batch == number) else {
-        return Err(Failure::refused(msg!("no unknown hand-over has the number {number}", "没有编号为 {number} 的未知发送"))
-            .help(msg!("`tagcast resolve` lists them", "`tagcast resolve` 会列出它们")));
+        return Err(Failure::refused(msg!(
+            "no unknown hand-over has the number {number}",
+            "没有编号为 {number} 的未知发送"
+        ))
+        .help(msg!(
+            "`tagcast resolve` lists them",
+            "`tagcast resolve` 会列出它们"
+        )));
     };
     console.settle_by_hand(number, sent, who, cx.world().now())?;
     let (n, messages) = (stuck.messages, count_of(stuck.messages, "message"));
     let count = if n == 1 { "counts" } else { "count" };
     match format {
-        Format::Json => print_json(&json!({"number": number, "messages": n, "sent": sent, "by": who}))?,
-        _ if sent => cx.say(&msg!("{messages} {count} as sent, says {who}", "{n} 条消息由 {who} 认定为已发送")),
+        Format::Json => {
+            print_json(&json!({"number": number, "messages": n, "sent": sent, "by": who}))?
+        }
+        _ if sent => cx.say(&msg!(
+            "{messages} {count} as sent, says {who}",
+            "{n} 条消息由 {who} 认定为已发送"
+        )),
         _ => cx.say(&msg!(
             "{messages} {count} as not sent, says {who}; nothing is sent again by this",
             "{n} 条消息由 {who} 认定为未发送；不会因此重新发送"

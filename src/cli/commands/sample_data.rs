@@ -1,4 +1,5 @@
-//! `tagcast sample-data`: a folder with made-up users of real size, the declarations that fit them, and a first campaign.
+//! `tagcast sample-data`: a folder with made-up users of real size, the declarations that fit them,
+//! and a first campaign.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,8 +53,12 @@ pub fn run(cx: &Context, args: &SampleDataArgs) -> Result<u8, Failure> {
     let dir = &args.dir;
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         let shown = dir.display();
-        return Err(Failure::new(msg!("`{shown}` is not empty", "`{shown}` 不是空文件夹"))
-            .help(msg!("name a new folder: tagcast sample-data NEW", "请指定新文件夹:tagcast sample-data 新文件夹")));
+        return Err(
+            Failure::new(msg!("`{shown}` is not empty", "`{shown}` 不是空文件夹")).help(msg!(
+                "name a new folder: tagcast sample-data NEW",
+                "请指定新文件夹:tagcast sample-data 新文件夹"
+            )),
+        );
     }
     // Made beside and moved into place at the end: a folder that is there is whole.
     let part = PathBuf::from(format!("{}.part", dir.display()));
@@ -80,12 +85,18 @@ fn make(cx: &Context, args: &SampleDataArgs, part: &Path) -> Result<u64, Failure
     };
     let schema = schema();
     let events: Vec<String> = schema.events.iter().map(declare::event).collect();
-    let declarations =
-        format!("# What is known of the sample's users. Nobody here exists.\n{}\n{}\n", declare::tags(&schema), events.join("\n"));
+    let declarations = format!(
+        "# What is known of the sample's users. Nobody here exists.\n{}\n{}\n",
+        declare::tags(&schema),
+        events.join("\n")
+    );
     for (name, text) in [
         ("tags.campaign", declarations.as_str()),
         ("weekend.campaign", CAMPAIGN),
-        ("tagcast.toml", "# The store is in .tagcast, made by `tagcast sample-data`.\n"),
+        (
+            "tagcast.toml",
+            "# The store is in .tagcast, made by `tagcast sample-data`.\n",
+        ),
     ] {
         let path = part.join(name);
         fs::write(&path, text).map_err(|e| Failure::io(&path, &e))?;
@@ -93,7 +104,12 @@ fn make(cx: &Context, args: &SampleDataArgs, part: &Path) -> Result<u64, Failure
     let store = Store::create_or_open(part.join(".tagcast"), cx.world())?;
     let mut writer = store.writer()?;
     let bar = Bar::new(cx, "sample");
-    let sample = Sample { users: args.users, seed: args.seed, now, zone: Zone::SHANGHAI };
+    let sample = Sample {
+        users: args.users,
+        seed: args.seed,
+        now,
+        zone: Zone::SHANGHAI,
+    };
     let made = sample.write(&mut writer, &mut |p| bar.tell(p))?;
     writer.commit()?;
     Ok(made.events.iter().map(|(_, n)| n).sum())
@@ -110,7 +126,11 @@ fn move_to(part: &Path, dir: &Path) -> Result<(), Failure> {
 }
 
 fn say(cx: &Context, args: &SampleDataArgs, events: u64) {
-    let (users, events, shown) = (group_digits(args.users.into()), group_digits(events), args.dir.display());
+    let (users, events, shown) = (
+        group_digits(args.users.into()),
+        group_digits(events),
+        args.dir.display(),
+    );
     cx.say(&msg!(
         "made {users} users with {events} events in `{shown}`; try:\n  tagcast query --program {shown} 'region == \"Shanghai\" and coupon_rate > 30%'\n  tagcast plan {shown}",
         "已在 `{shown}` 中生成 {users} 个用户和 {events} 条事件；试试：\n  tagcast query --program {shown} 'region == \"Shanghai\" and coupon_rate > 30%'\n  tagcast plan {shown}"

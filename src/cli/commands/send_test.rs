@@ -13,7 +13,10 @@ use crate::msg;
 pub fn run(cx: &Context, args: &SendTestArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
     if cx.global.now.is_some() {
-        return Err(Failure::new(msg!("send-test sends at once, for real: leave out --now", "send-test 会立即真实发送：请去掉 --now")));
+        return Err(Failure::new(msg!(
+            "send-test sends at once, for real: leave out --now",
+            "send-test 会立即真实发送：请去掉 --now"
+        )));
     }
     super::sync::fill_if_empty(cx)?;
     let store = cx.store_dir();
@@ -23,8 +26,14 @@ pub fn run(cx: &Context, args: &SendTestArgs) -> Result<u8, Failure> {
     let campaign = super::why::campaign_named(&project, &args.campaign)?;
     let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
     let who = super::hold::who(args.by.as_deref());
-    let wanted =
-        Wanted { campaign, to: &args.to, via: args.via.as_deref(), arm: args.arm.as_deref(), step: args.step.as_deref(), who: &who };
+    let wanted = Wanted {
+        campaign,
+        to: &args.to,
+        via: args.via.as_deref(),
+        arm: args.arm.as_deref(),
+        step: args.step.as_deref(),
+        who: &who,
+    };
     let sent = send_test(&project, &data, &store, &wanted, &cx.world())?;
     let (channel, state) = (&sent.channel, sent.state.name());
     if format == Format::Json {
@@ -39,11 +48,20 @@ pub fn run(cx: &Context, args: &SendTestArgs) -> Result<u8, Failure> {
                 "`{channel}` 未在 tagcast.toml 中绑定：消息写入沙箱文件"
             ));
         }
-        let reason = sent.reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
-        cx.say(&msg!("{state} by `{channel}`{reason}", "`{channel}`：{state}{reason}"));
+        let reason = sent
+            .reason
+            .as_ref()
+            .map_or(String::new(), |r| format!(" ({r})"));
+        cx.say(&msg!(
+            "{state} by `{channel}`{reason}",
+            "`{channel}`：{state}{reason}"
+        ));
         if let Some(why) = &sent.why {
             cx.say(why);
         }
     }
-    Ok(u8::from(!matches!(sent.state, State::Accepted | State::Waiting)))
+    Ok(u8::from(!matches!(
+        sent.state,
+        State::Accepted | State::Waiting
+    )))
 }

@@ -1,4 +1,5 @@
-//! `tagcast serve`: the service, with its journal on standard error (or as JSON Lines on standard output).
+//! `tagcast serve`: the service, with its journal on standard error (or as JSON Lines on standard
+//! output).
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -20,8 +21,14 @@ use crate::serve::{Journal, Options, serve};
 pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
     if cx.global.now.is_some() {
-        return Err(Failure::new(msg!("`serve` works on the real clock: leave `--now` out", "`serve` 使用真实时钟：请去掉 `--now`"))
-            .help(msg!("rehearse with `tagcast run --now … --until …`", "请用 `tagcast run --now … --until …` 演练")));
+        return Err(Failure::new(msg!(
+            "`serve` works on the real clock: leave `--now` out",
+            "`serve` 使用真实时钟：请去掉 `--now`"
+        ))
+        .help(msg!(
+            "rehearse with `tagcast run --now … --until …`",
+            "请用 `tagcast run --now … --until …` 演练"
+        )));
     }
     let cx = cx.for_path(args.path.as_deref())?;
     super::sync::fill_if_empty(&cx)?;
@@ -34,8 +41,17 @@ pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
         zone: project.program.policy.zone,
         world: cx.world(),
     };
-    let listen = if args.no_http { None } else { Some(Listen::new(args.listen, token(args)?)?) };
-    let options = Options { program: cx.global.program.clone(), store: cx.store_dir(), ledger: cx.ledger()?, listen };
+    let listen = if args.no_http {
+        None
+    } else {
+        Some(Listen::new(args.listen, token(args)?)?)
+    };
+    let options = Options {
+        program: cx.global.program.clone(),
+        store: cx.store_dir(),
+        ledger: cx.ledger()?,
+        listen,
+    };
     serve(options, cx.world(), Arc::new(journal))?;
     Ok(0)
 }
@@ -66,7 +82,11 @@ impl Spoken {
         let at = self.zone.show_rfc3339(self.world.now());
         if self.json {
             // A reader that has gone away does not end the service.
-            let _ = writeln!(std::io::stdout().lock(), "{}", json!({"at": at, "level": level, "message": what.en}));
+            let _ = writeln!(
+                std::io::stdout().lock(),
+                "{}",
+                json!({"at": at, "level": level, "message": what.en})
+            );
         } else if level != "info" || !self.quiet {
             let _ = writeln!(std::io::stderr().lock(), "{at}  {}", what.get(self.lang));
         }
@@ -80,6 +100,12 @@ impl Journal for Spoken {
 
     fn trouble(&self, why: &Failure, wait: Duration) {
         let (en, zh, seconds) = (&why.message.en, &why.message.zh, wait.as_secs());
-        self.line("error", &msg!("{en}; tried again in {seconds} s", "{zh}；{seconds} 秒后重试"));
+        self.line(
+            "error",
+            &msg!(
+                "{en}; tried again in {seconds} s",
+                "{zh}；{seconds} 秒后重试"
+            ),
+        );
     }
 }

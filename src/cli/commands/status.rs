@@ -12,12 +12,19 @@ pub fn run(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
     // A program with mistakes is no reason not to say how things stand.
     let project = cx.project(&[], ProjectOptions::default()).ok();
-    let now = project.as_ref().map_or_else(|| cx.world().now(), |p| cx.now(p));
+    let now = project
+        .as_ref()
+        .map_or_else(|| cx.world().now(), |p| cx.now(p));
     let lang = project.as_ref().map_or(cx.lang(), |p| cx.lang_of(p));
     let Some(status) = Status::read(&cx.ledger()?, project.as_ref(), now)? else {
         match format {
-            Format::Json => print_json(&json!({"campaigns": [], "runs": [], "unknown": [], "promise": PROMISE}))?,
-            _ => cx.say(&msg!("nothing was ever planned with this store", "此数据仓从未计划过任何活动")),
+            Format::Json => print_json(
+                &json!({"campaigns": [], "runs": [], "unknown": [], "promise": PROMISE}),
+            )?,
+            _ => cx.say(&msg!(
+                "nothing was ever planned with this store",
+                "此数据仓从未计划过任何活动"
+            )),
         }
         return Ok(0);
     };

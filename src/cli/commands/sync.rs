@@ -1,7 +1,8 @@
-//! `tagcast sync`: imports the sources that `tagcast.toml` names, where they changed. All of them in one change.
+//! `tagcast sync`: imports the sources that `tagcast.toml` names, where they changed. All of them
+//! in one change.
 //!
-//! A source has changed when its content is another than at its last import, or when the declarations are. Tags update users;
-//! events replace what the same source gave before.
+//! A source has changed when its content is another than at its last import, or when the
+//! declarations are. Tags update users; events replace what the same source gave before.
 
 use super::loading::{self, Bar};
 use crate::cli::args::Format;
@@ -15,16 +16,20 @@ pub fn run(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human])?;
     if cx.config.tags.is_empty() && cx.config.events.is_empty() {
         let folder = cx.folder().display();
-        return Err(Failure::new(msg!("`tagcast.toml` in `{folder}` names no sources", "`{folder}` 的 `tagcast.toml` 没有指定数据源"))
-            .help(msg!(
-                "add for instance: [[tags]] file = \"users.csv\" id = \"user_id\"",
-                "例如加上：[[tags]] file = \"users.csv\" id = \"user_id\""
-            )));
+        return Err(Failure::new(msg!(
+            "`tagcast.toml` in `{folder}` names no sources",
+            "`{folder}` 的 `tagcast.toml` 没有指定数据源"
+        ))
+        .help(msg!(
+            "add for instance: [[tags]] file = \"users.csv\" id = \"user_id\"",
+            "例如加上：[[tags]] file = \"users.csv\" id = \"user_id\""
+        )));
     }
     sync(cx, format)
 }
 
-/// Before `plan` and `run`: fills a store that is not there or has never been filled, if `tagcast.toml` says from what.
+/// Before `plan` and `run`: fills a store that is not there or has never been filled, if
+/// `tagcast.toml` says from what.
 ///
 /// # Errors
 /// As the imports; rows that are bad are told first.
@@ -49,31 +54,44 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
     let schema = &project.program.schema;
     let (mut imported, mut unchanged) = (Vec::new(), 0);
     for source in &cx.config.tags {
-        let (file, name) = (cx.folder().join(&source.file), source.file.display().to_string());
+        let (file, name) = (
+            cx.folder().join(&source.file),
+            source.file.display().to_string(),
+        );
         let print = Fingerprint::of(&file, &declare::tags(schema))?;
         if print.is_current(TAGS, &name, writer.imports()) {
             unchanged += 1;
             continue;
         }
         let bar = Bar::new(cx, &name);
-        let import = TagImport { reading: loading::reading(&project), source: Some(&name), ..TagImport::of(&file, &source.id) };
+        let import = TagImport {
+            reading: loading::reading(&project),
+            source: Some(&name),
+            ..TagImport::of(&file, &source.id)
+        };
         match import.run(&mut writer, schema, &mut |p| bar.tell(p)) {
             Ok(report) => imported.push((source.file.clone(), report)),
             Err(e) => return refuse(cx, bar, e, format),
         }
     }
     for source in &cx.config.events {
-        let (file, name) = (cx.folder().join(&source.file), source.file.display().to_string());
+        let (file, name) = (
+            cx.folder().join(&source.file),
+            source.file.display().to_string(),
+        );
         let stored = writer.schema();
-        let Some(event) =
-            super::events::declared(&project, &source.event).or_else(|| stored.events.iter().find(|e| e.name == source.event))
+        let Some(event) = super::events::declared(&project, &source.event)
+            .or_else(|| stored.events.iter().find(|e| e.name == source.event))
         else {
             let event = &source.event;
             return Err(Failure::new(msg!(
                 "`tagcast.toml` fills the event `{event}`, which is not declared",
                 "`tagcast.toml` 要填充事件 `{event}`，但它没有声明"
             ))
-            .help(msg!("declare it: event {event} {{ amount money }}", "请声明:event {event} {{ amount money }}")));
+            .help(msg!(
+                "declare it: event {event} {{ amount money }}",
+                "请声明:event {event} {{ amount money }}"
+            )));
         };
         let print = Fingerprint::of(&file, &declare::event(event))?;
         if print.is_current(&event.name, &name, writer.imports()) {
@@ -83,7 +101,14 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
         let bar = Bar::new(cx, &name);
         let always = schema.tags.iter().filter(|t| t.always && !t.derived);
         let reading = loading::reading(&project);
-        let import = EventImport { file: &file, id: &source.id, at: &source.at, reading, again: true, source: Some(&name) };
+        let import = EventImport {
+            file: &file,
+            id: &source.id,
+            at: &source.at,
+            reading,
+            again: true,
+            source: Some(&name),
+        };
         match import.run(&mut writer, event, always, &mut |p| bar.tell(p)) {
             Ok(report) => imported.push((source.file.clone(), report)),
             Err(e) => return refuse(cx, bar, e, format),
@@ -96,7 +121,10 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
         loading::report(cx, file, report, format)?;
     }
     if unchanged > 0 {
-        cx.say(&msg!("unchanged sources: {unchanged}", "{unchanged} 个数据源没有变化"));
+        cx.say(&msg!(
+            "unchanged sources: {unchanged}",
+            "{unchanged} 个数据源没有变化"
+        ));
     }
     Ok(0)
 }

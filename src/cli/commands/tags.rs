@@ -35,7 +35,10 @@ pub fn run(cx: &Context, command: &TagsCommand) -> Result<u8, Failure> {
 fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
     let (store, mut project) = loading::open(cx)?;
-    let reading = Reading { minor_units: args.minor_units, ..loading::reading(&project) };
+    let reading = Reading {
+        minor_units: args.minor_units,
+        ..loading::reading(&project)
+    };
     if args.infer {
         let inferred = match write_declarations(cx, args, &project, &reading) {
             Ok(Some(file)) => file,
@@ -46,7 +49,9 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
         let wrong: Vec<_> = project
             .findings
             .iter()
-            .filter(|f| f.level == Level::Error && project.sources.path(f.span.file).ends_with(DECLARATIONS))
+            .filter(|f| {
+                f.level == Level::Error && project.sources.path(f.span.file).ends_with(DECLARATIONS)
+            })
             .cloned()
             .collect();
         if !wrong.is_empty() {
@@ -60,7 +65,12 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
     }
     let mut writer = store.writer()?;
     let only = (!args.only.is_empty()).then_some(&args.only[..]);
-    let import = TagImport { reading, only, replace: args.replace, ..TagImport::of(&args.file, &args.id) };
+    let import = TagImport {
+        reading,
+        only,
+        replace: args.replace,
+        ..TagImport::of(&args.file, &args.id)
+    };
     let bar = Bar::new(cx, TAGS);
     let result = import.run(&mut writer, &project.program.schema, &mut |p| bar.tell(p));
     drop(bar);
@@ -74,12 +84,23 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
     }
 }
 
-/// Writes what the file's columns look like, as far as the program does not declare them; `None` when it declares all.
-fn write_declarations(cx: &Context, args: &TagsImportArgs, project: &Project, reading: &Reading) -> Result<Option<PathBuf>, Failure> {
+/// Writes what the file's columns look like, as far as the program does not declare them; `None`
+/// when it declares all.
+fn write_declarations(
+    cx: &Context,
+    args: &TagsImportArgs,
+    project: &Project,
+    reading: &Reading,
+) -> Result<Option<PathBuf>, Failure> {
     let refused = |e: crate::store::import::ImportError| Failure::new(loading::message(e.words()));
     let wanted = |name: &str| {
-        let declared = project.program.schema.tag_named(name).and_then(|id| project.program.tags.get(id.index()));
-        declared.is_none_or(|t| t.declared.is_none()) && (args.only.is_empty() || args.only.iter().any(|o| o == name))
+        let declared = project
+            .program
+            .schema
+            .tag_named(name)
+            .and_then(|id| project.program.tags.get(id.index()));
+        declared.is_none_or(|t| t.declared.is_none())
+            && (args.only.is_empty() || args.only.iter().any(|o| o == name))
     };
     let inferred = infer::tags(&args.file, &args.id, reading, &wanted).map_err(refused)?;
     if inferred.tags.is_empty() {
@@ -87,43 +108,68 @@ fn write_declarations(cx: &Context, args: &TagsImportArgs, project: &Project, re
     }
     let path = project.folder.join(DECLARATIONS);
     let shown = path.strip_prefix(".").unwrap_or(&path).display();
-    let write = std::fs::File::create_new(&path).and_then(|mut file| std::io::Write::write_all(&mut file, inferred.text.as_bytes()));
+    let write = std::fs::File::create_new(&path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, inferred.text.as_bytes()));
     match write {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             let lines = inferred.text;
-            return Err(Failure::new(msg!("`{shown}` is there already", "`{shown}` 已经存在"))
-                .help(msg!("add to it what is missing:\n{lines}", "请把缺少的声明加进去：\n{lines}")));
+            return Err(
+                Failure::new(msg!("`{shown}` is there already", "`{shown}` 已经存在")).help(msg!(
+                    "add to it what is missing:\n{lines}",
+                    "请把缺少的声明加进去：\n{lines}"
+                )),
+            );
         }
         Err(e) => return Err(Failure::io(&path, &e)),
     }
     let count = inferred.tags.len();
-    cx.say(&msg!("wrote {count} declarations to `{shown}`: look them over", "已将 {count} 条声明写入 `{shown}`：请过目"));
+    cx.say(&msg!(
+        "wrote {count} declarations to `{shown}`: look them over",
+        "已将 {count} 条声明写入 `{shown}`：请过目"
+    ));
     for (column, why) in &inferred.skipped {
         let why = loading::message(why.clone());
         let (en, zh) = (why.en, why.zh);
-        cx.say(&msg!("note: no declaration for `{column}`: {en}", "注意：`{column}` 没有声明：{zh}"));
+        cx.say(&msg!(
+            "note: no declaration for `{column}`: {en}",
+            "注意：`{column}` 没有声明：{zh}"
+        ));
     }
     Ok(Some(path))
 }
 
 fn nothing_to_infer(args: &TagsImportArgs) -> Failure {
     let shown = args.file.display();
-    Failure::new(msg!("all columns of `{shown}` that can be are declared already", "`{shown}` 中能声明的列都已声明"))
-        .help(msg!("import it without --infer", "请不带 --infer 导入"))
+    Failure::new(msg!(
+        "all columns of `{shown}` that can be are declared already",
+        "`{shown}` 中能声明的列都已声明"
+    ))
+    .help(msg!("import it without --infer", "请不带 --infer 导入"))
 }
 
 /// The program's tags, then those that only the store has.
 fn all_tags<'a>(program: &'a Schema, stored: &'a Schema) -> Schema {
-    let only_stored = stored.tags.iter().filter(|t| program.tag_named(&t.name).is_none());
-    Schema { tags: program.tags.iter().chain(only_stored).cloned().collect(), events: Vec::new() }
+    let only_stored = stored
+        .tags
+        .iter()
+        .filter(|t| program.tag_named(&t.name).is_none());
+    Schema {
+        tags: program.tags.iter().chain(only_stored).cloned().collect(),
+        events: Vec::new(),
+    }
 }
 
 fn list(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[Format::Human, Format::Json])?;
     let snapshot = existing(cx)?;
-    let stored = snapshot.as_ref().map_or_else(Schema::default, |(_, s)| s.schema().clone());
-    let options = crate::engine::ProjectOptions { store_schema: Some(stored.clone()), ..Default::default() };
+    let stored = snapshot
+        .as_ref()
+        .map_or_else(Schema::default, |(_, s)| s.schema().clone());
+    let options = crate::engine::ProjectOptions {
+        store_schema: Some(stored.clone()),
+        ..Default::default()
+    };
     let project = cx.project(&[], options)?;
     let schema = all_tags(&project.program.schema, &stored);
     match format {
@@ -155,27 +201,58 @@ fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
     let snapshot = store.snapshot()?;
     let project = loading::project(cx, &store)?;
     let schema = all_tags(&project.program.schema, snapshot.schema());
-    if let Some(unknown) = args.tags.iter().find(|name| schema.tag_named(name).is_none()) {
-        return Err(Failure::new(msg!("there is no tag `{unknown}`", "没有标签 `{unknown}`"))
-            .help(msg!("`tagcast tags list` shows them all", "`tagcast tags list` 可列出全部")));
+    if let Some(unknown) = args
+        .tags
+        .iter()
+        .find(|name| schema.tag_named(name).is_none())
+    {
+        return Err(
+            Failure::new(msg!("there is no tag `{unknown}`", "没有标签 `{unknown}`")).help(msg!(
+                "`tagcast tags list` shows them all",
+                "`tagcast tags list` 可列出全部"
+            )),
+        );
     }
     let imports = store.imports()?;
     let now = cx.now(&project);
     let zone = project.program.policy.zone;
     let (mut text, mut rows) = (String::new(), Vec::new());
-    for tag in schema.tags.iter().filter(|t| !t.derived && (args.tags.is_empty() || args.tags.contains(&t.name))) {
+    for tag in schema
+        .tags
+        .iter()
+        .filter(|t| !t.derived && (args.tags.is_empty() || args.tags.contains(&t.name)))
+    {
         let column = snapshot.tag(&tag.name)?;
         let stats = column.map(|column| Stats::of(column, snapshot.user_count()));
         let ty = column.map_or(&tag.ty, |c| &c.ty);
-        let imported = imports.iter().rfind(|i| i.into == TAGS && i.columns.contains(&tag.name));
+        let imported = imports
+            .iter()
+            .rfind(|i| i.into == TAGS && i.columns.contains(&tag.name));
         let stale = imported.and_then(|i| overdue(tag, i, now));
         match format {
-            Format::Json => rows.push(json_of(tag, ty, stats.as_ref(), imported, stale.is_some(), zone)),
-            _ => text.push_str(&line_of(tag, ty, stats.as_ref(), imported, stale, zone, cx.lang())),
+            Format::Json => rows.push(json_of(
+                tag,
+                ty,
+                stats.as_ref(),
+                imported,
+                stale.is_some(),
+                zone,
+            )),
+            _ => text.push_str(&line_of(
+                tag,
+                ty,
+                stats.as_ref(),
+                imported,
+                stale,
+                zone,
+                cx.lang(),
+            )),
         }
     }
     match format {
-        Format::Json => print_json(&json!({"users": snapshot.user_count(), "snapshot": snapshot.digest(), "tags": rows}))?,
+        Format::Json => print_json(
+            &json!({"users": snapshot.user_count(), "snapshot": snapshot.digest(), "tags": rows}),
+        )?,
         _ => {
             let users = snapshot.user_count();
             print_out(&match cx.lang() {
@@ -187,7 +264,8 @@ fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// How long ago a tag was imported, if that is longer than its `refresh` allows (twice the period, as a file may be a little late).
+/// How long ago a tag was imported, if that is longer than its `refresh` allows (twice the period,
+/// as a file may be a little late).
 fn overdue(tag: &TagSchema, import: &ImportEntry, now: Instant) -> Option<Elapsed> {
     let hours = match tag.refresh.as_deref()?.trim() {
         "realtime" | "hourly" => 1,
@@ -228,23 +306,46 @@ fn line_of(
     lang: Lang,
 ) -> String {
     let say = |en: String, zh: String| if lang == Lang::Zh { zh } else { en };
-    let Some(Stats { known, missing, values }) = stats else {
-        return say(format!("{}  no values: never imported\n", tag.name), format!("{}  没有值：从未导入\n", tag.name));
+    let Some(Stats {
+        known,
+        missing,
+        values,
+    }) = stats
+    else {
+        return say(
+            format!("{}  no values: never imported\n", tag.name),
+            format!("{}  没有值：从未导入\n", tag.name),
+        );
     };
     let all = (known + missing).max(1);
     let percent = (*known as f64 / all as f64 * 1000.0).round() / 10.0;
     let mut parts = vec![say(format!("known {percent}%"), format!("已知 {percent}%"))];
     match values {
         // What people are called and where they are reached is nobody's business here.
-        _ if tag.private || matches!(ty, Type::Address(_)) => parts.push(say("private".into(), "私密".into())),
+        _ if tag.private || matches!(ty, Type::Address(_)) => {
+            parts.push(say("private".into(), "私密".into()))
+        }
         Spread::None => {}
         Spread::Range { lo, hi, mean } => {
-            parts.push(format!("{} .. {}", shown(lo, ty, zone), shown(hi, ty, zone)));
-            parts.extend(mean.map(|m| say(format!("mean {}", mean_text(m, ty, zone)), format!("均值 {}", mean_text(m, ty, zone)))));
+            parts.push(format!(
+                "{} .. {}",
+                shown(lo, ty, zone),
+                shown(hi, ty, zone)
+            ));
+            parts.extend(mean.map(|m| {
+                say(
+                    format!("mean {}", mean_text(m, ty, zone)),
+                    format!("均值 {}", mean_text(m, ty, zone)),
+                )
+            }));
         }
         Spread::Counts(counts) => {
             let one = |(v, n): &(Value, usize)| {
-                format!("{} {}%", shown(v, counted(ty), zone), (*n as f64 / (*known).max(1) as f64 * 1000.0).round() / 10.0)
+                format!(
+                    "{} {}%",
+                    shown(v, counted(ty), zone),
+                    (*n as f64 / (*known).max(1) as f64 * 1000.0).round() / 10.0
+                )
             };
             let mut list: Vec<String> = counts.iter().take(SHOWN_VALUES).map(one).collect();
             let more = counts.len().saturating_sub(SHOWN_VALUES);
@@ -254,25 +355,47 @@ fn line_of(
             parts.push(list.join(", "));
         }
         Spread::Texts { distinct, longest } => {
-            let distinct = distinct.map_or_else(|| say("many".into(), "很多".into()), |n| group_digits(n as u64));
+            let distinct = distinct.map_or_else(
+                || say("many".into(), "很多".into()),
+                |n| group_digits(n as u64),
+            );
             parts.push(say(
                 format!("{distinct} different, up to {longest} characters"),
                 format!("{distinct} 个不同的值，最长 {longest} 字"),
             ));
         }
     }
-    let at = imported.and_then(|i| Zone::UTC.parse_instant(&i.at)).map(|at| zone.show(at));
+    let at = imported
+        .and_then(|i| Zone::UTC.parse_instant(&i.at))
+        .map(|at| zone.show(at));
     parts.extend(at.map(|at| say(format!("imported {at}"), format!("导入于 {at}"))));
     if let (Some(age), Some(refresh)) = (stale, &tag.refresh) {
         let days = age.0 / 86_400_000_000;
-        parts.push(say(format!("stale: `refresh {refresh}`, {days} days old"), format!("已过期：`refresh {refresh}`，已有 {days} 天")));
+        parts.push(say(
+            format!("stale: `refresh {refresh}`, {days} days old"),
+            format!("已过期：`refresh {refresh}`，已有 {days} 天"),
+        ));
     }
     format!("{}  {}\n", tag.name, parts.join(" · "))
 }
 
-fn json_of(tag: &TagSchema, ty: &Type, stats: Option<&Stats>, imported: Option<&ImportEntry>, stale: bool, zone: Zone) -> Json {
+fn json_of(
+    tag: &TagSchema,
+    ty: &Type,
+    stats: Option<&Stats>,
+    imported: Option<&ImportEntry>,
+    stale: bool,
+    zone: Zone,
+) -> Json {
     let mut out = json!({"tag": tag.name, "type": declare::ty(ty), "imported": imported.map(|i| &i.at), "stale": stale});
-    let Some(Stats { known, missing, values }) = stats else { return out };
+    let Some(Stats {
+        known,
+        missing,
+        values,
+    }) = stats
+    else {
+        return out;
+    };
     out["known"] = json!(known);
     out["missing"] = json!(missing);
     let plain = |v: &Value, ty: &Type| crate::store::export::plain(v, ty, zone);
@@ -287,7 +410,10 @@ fn json_of(tag: &TagSchema, ty: &Type, stats: Option<&Stats>, imported: Option<&
             out["mean"] = json!(mean);
         }
         Spread::Counts(counts) => {
-            let counts: serde_json::Map<String, Json> = counts.iter().map(|(v, n)| (plain(v, counted(ty)), json!(n))).collect();
+            let counts: serde_json::Map<String, Json> = counts
+                .iter()
+                .map(|(v, n)| (plain(v, counted(ty)), json!(n)))
+                .collect();
             out["counts"] = Json::Object(counts);
         }
         Spread::Texts { distinct, longest } => {

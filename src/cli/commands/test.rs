@@ -13,7 +13,12 @@ pub fn run(cx: &Context, args: &TestArgs) -> Result<u8, Failure> {
     let now = cx.now(&project);
     let (mut passed, mut failed) = (0, 0);
     let mut out = String::new();
-    for test in project.program.tests.iter().filter(|t| project.in_focus(t.span.file)) {
+    for test in project
+        .program
+        .tests
+        .iter()
+        .filter(|t| project.in_focus(t.span.file))
+    {
         let unmet = testing::run_test(&project, test, now, &cx.world())?;
         let title = &test.title;
         if unmet.is_empty() {
@@ -22,7 +27,10 @@ pub fn run(cx: &Context, args: &TestArgs) -> Result<u8, Failure> {
             continue;
         }
         failed += 1;
-        out.push_str(&format!("{}  {title}\n", if lang == Lang::Zh { "失败" } else { "FAILED" }));
+        out.push_str(&format!(
+            "{}  {title}\n",
+            if lang == Lang::Zh { "失败" } else { "FAILED" }
+        ));
         for u in unmet {
             let (line, _) = project.sources.line_column(u.span.file, u.span.start);
             let path = project.sources.path(u.span.file).display();

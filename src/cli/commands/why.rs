@@ -29,8 +29,16 @@ pub fn campaign_named(project: &Project, name: &str) -> Result<CampaignId, Failu
     if let Some(campaign) = project.program.campaign_named(name) {
         return Ok(campaign);
     }
-    let near = project.program.campaigns.iter().map(|c| c.declared.name.as_str()).min_by_key(|n| strsim::damerau_levenshtein(n, name));
-    let failure = Failure::refused(msg!("no campaign is named `{name}`", "没有名为 `{name}` 的活动"));
+    let near = project
+        .program
+        .campaigns
+        .iter()
+        .map(|c| c.declared.name.as_str())
+        .min_by_key(|n| strsim::damerau_levenshtein(n, name));
+    let failure = Failure::refused(msg!(
+        "no campaign is named `{name}`",
+        "没有名为 `{name}` 的活动"
+    ));
     Err(match near {
         Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
         None => failure,
@@ -39,5 +47,10 @@ pub fn campaign_named(project: &Project, name: &str) -> Result<CampaignId, Failu
 
 /// The user that a person names. The id is what was typed; it is shown to nobody else.
 pub fn user_with_id(snapshot: &Snapshot, id: &str) -> Result<UserNo, Failure> {
-    snapshot.user_no(id).ok_or_else(|| Failure::refused(msg!("the store has no user with this id", "数据中没有此编号的用户")))
+    snapshot.user_no(id).ok_or_else(|| {
+        Failure::refused(msg!(
+            "the store has no user with this id",
+            "数据中没有此编号的用户"
+        ))
+    })
 }

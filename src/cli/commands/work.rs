@@ -13,7 +13,8 @@ use crate::engine::{Failure, binding};
 use crate::msg;
 use crate::serve::clock::{self, SteadyWorld};
 
-/// How long it rests when nothing is due: what a person holds back or a plan adds is seen within this time.
+/// How long it rests when nothing is due: what a person holds back or a plan adds is seen within
+/// this time.
 const REST: Duration = Duration::from_millis(500);
 /// How often it tries a channel again that stopped its campaigns.
 const TRY_STOPPED: Duration = Duration::from_secs(60);
@@ -24,7 +25,11 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
     cx.format(&[Format::Human])?;
     let place = cx.ledger()?;
     if matches!(place, Place::File(_)) {
-        return Err(Failure::new(msg!("a ledger in a file has one writer", "文件形式的账本只能有一个写入者")).help(msg!(
+        return Err(Failure::new(msg!(
+            "a ledger in a file has one writer",
+            "文件形式的账本只能有一个写入者"
+        ))
+        .help(msg!(
             "name a PostgreSQL database with `[ledger] url` in tagcast.toml",
             "请在 tagcast.toml 中用 `[ledger] url` 指定 PostgreSQL 数据库"
         )));
@@ -35,7 +40,13 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
     let world: Arc<dyn World> = steady.clone();
     let channels = binding::channels(&project, &cx.store_dir(), &world)?;
     let mut worker = Ledger::join(&place, world.clone())?;
-    let mut carry = CarryOut::new(&mut worker, channels, snapshot.users().clone(), world.clone()).with_decider();
+    let mut carry = CarryOut::new(
+        &mut worker,
+        channels,
+        snapshot.users().clone(),
+        world.clone(),
+    )
+    .with_decider();
     let (mut handed_over, mut tried) = (0, Moment::now());
     let mut jumped = false;
     while !world.stopping() {
@@ -53,7 +64,8 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
         match carry.up_to(world.now(), &mut ()) {
             Ok(carried) => {
                 handed_over += carried.accepted;
-                // Who is left alone on a list is for the process that decides, which hands over, too.
+                // Who is left alone on a list is for the process that decides, which hands over,
+                // too.
                 drop(carry.left_alone());
             }
             Err(error) if args.once => return Err(error.into()),
@@ -72,6 +84,9 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
         std::thread::sleep(REST);
     }
     let messages = count_of(handed_over, "message");
-    cx.say(&msg!("accepted: {messages}", "{handed_over} 条消息已被接受"));
+    cx.say(&msg!(
+        "accepted: {messages}",
+        "{handed_over} 条消息已被接受"
+    ));
     Ok(0)
 }

@@ -1,7 +1,8 @@
 //! Callbacks of Douyin: JSON, signed with the client secret in the head `X-Douyin-Signature`.
 //!
-//! The platform repeats a call until it is answered, and says that calls come in any order, more than once or not at all. It numbers them in
-//! the head `Msg-Id`, which the signature does not cover: what counts once is told by the signed body instead.
+//! The platform repeats a call until it is answered, and says that calls come in any order, more
+//! than once or not at all. It numbers them in the head `Msg-Id`, which the signature does not
+//! cover: what counts once is told by the signed body instead.
 
 use serde_json::{Value, json};
 
@@ -24,8 +25,14 @@ pub struct Douyin {
 impl Douyin {
     /// `None` without the client secret: then nobody can prove to be the platform.
     pub fn of(settings: &Settings) -> Option<Self> {
-        let secret = settings.callback_token.clone().or(settings.secret.clone())?;
-        Some(Douyin { secret, client_key: settings.app_id.clone() })
+        let secret = settings
+            .callback_token
+            .clone()
+            .or(settings.secret.clone())?;
+        Some(Douyin {
+            secret,
+            client_key: settings.app_id.clone(),
+        })
     }
 }
 
@@ -39,7 +46,10 @@ impl Callbacks for Douyin {
         let key = text(&body, "client_key");
         // The call that tries the address may name none.
         if !key.is_empty() && self.client_key.as_ref().is_some_and(|mine| *mine != key) {
-            return Err(msg!("the call is meant for another account", "该调用属于其他账号"));
+            return Err(msg!(
+                "the call is meant for another account",
+                "该调用属于其他账号"
+            ));
         }
         Ok(())
     }
@@ -55,7 +65,10 @@ impl Callbacks for Douyin {
             "verify_webhook" => json!({"challenge": content(&body)["challenge"]}),
             _ => json!({"err_no": 0}),
         };
-        Thanks { kind: "application/json", body: answer.to_string() }
+        Thanks {
+            kind: "application/json",
+            body: answer.to_string(),
+        }
     }
 
     fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
@@ -63,18 +76,35 @@ impl Callbacks for Douyin {
         let content = content(&body);
         let (event, user) = (text(&body, "event"), text(&body, "from_user_id"));
         // What changed an authorisation last.
-        let when = ["update_time", "create_time"].into_iter().find_map(|name| content[name].as_i64()).map_or(call.at, instant);
+        let when = ["update_time", "create_time"]
+            .into_iter()
+            .find_map(|name| content[name].as_i64())
+            .map_or(call.at, instant);
         let message = text(&content, "server_message_id");
-        let one = |what| Ok(vec![Said { key: format!("{event} {user} {} {message}", when.0), when, what }]);
+        let one = |what| {
+            Ok(vec![Said {
+                key: format!("{event} {user} {} {message}", when.0),
+                when,
+                what,
+            }])
+        };
         match event.as_str() {
             "im_receive_msg" if !user.is_empty() => one(contact(&user, ContactKind::Message, "")),
             "im_authorize" if !user.is_empty() => match content["auth_status"].as_i64() {
                 Some(1) => one(contact(&user, ContactKind::Authorisation, "")),
-                Some(2) => one(Saying::OptedOutAt { address: user.clone() }),
+                Some(2) => one(Saying::OptedOutAt {
+                    address: user.clone(),
+                }),
                 Some(_) | None => Ok(Vec::new()),
             },
-            "im_send_msg" if !message.is_empty() => one(Saying::Message { id: message.clone(), kind: ReceiptKind::Accepted }),
-            "im_recall_msg" if !message.is_empty() => one(Saying::Message { id: message.clone(), kind: ReceiptKind::Recalled }),
+            "im_send_msg" if !message.is_empty() => one(Saying::Message {
+                id: message.clone(),
+                kind: ReceiptKind::Accepted,
+            }),
+            "im_recall_msg" if !message.is_empty() => one(Saying::Message {
+                id: message.clone(),
+                kind: ReceiptKind::Recalled,
+            }),
             _ => Ok(Vec::new()),
         }
     }
@@ -84,7 +114,12 @@ fn parsed(body: &str) -> Result<Value, Msg> {
     serde_json::from_str(body)
         .ok()
         .filter(Value::is_object)
-        .ok_or_else(|| msg!("the call is not JSON as the platform writes it", "该调用不是平台格式的 JSON"))
+        .ok_or_else(|| {
+            msg!(
+                "the call is not JSON as the platform writes it",
+                "该调用不是平台格式的 JSON"
+            )
+        })
 }
 
 /// JSON inside a string of JSON; the call that tries the address writes it as it is.
@@ -105,12 +140,21 @@ mod tests {
     use crate::base::Instant;
 
     fn douyin() -> Douyin {
-        let settings = Settings { secret: Some(Secret::new("client-secret")), app_id: Some("ck".into()), ..Settings::default() };
+        let settings = Settings {
+            secret: Some(Secret::new("client-secret")),
+            app_id: Some("ck".into()),
+            ..Settings::default()
+        };
         Douyin::of(&settings).unwrap()
     }
 
     fn call<'a>(body: &'a str, signature: &'a str) -> Incoming<'a> {
-        Incoming { query: "", signature, body, at: Instant(7) }
+        Incoming {
+            query: "",
+            signature,
+            body,
+            at: Instant(7),
+        }
     }
 
     fn event(event: &str, content: &Value) -> String {
@@ -125,7 +169,12 @@ mod tests {
         assert_eq!(d.check(&call(&body, &signature)), Ok(()));
         assert!(d.check(&call(&format!("{body} "), &signature)).is_err());
         assert!(d.check(&call(&body, "")).is_err());
-        for (body, good) in [("{\"client_key\":\"other\"}", false), ("[]", false), ("no JSON", false), ("{\"client_key\":\"\"}", true)] {
+        for (body, good) in [
+            ("{\"client_key\":\"other\"}", false),
+            ("[]", false),
+            ("no JSON", false),
+            ("{\"client_key\":\"\"}", true),
+        ] {
             let signature = sha1(format!("client-secret{body}").as_bytes());
             assert_eq!(d.check(&call(body, &signature)).is_ok(), good, "{body}");
         }
@@ -135,8 +184,12 @@ mod tests {
     #[test]
     fn the_address_is_tried_with_a_challenge() {
         for content in [json!({"challenge": 12345}), json!("{\"challenge\": 12345}")] {
-            let body = json!({"event": "verify_webhook", "client_key": "", "content": content}).to_string();
-            assert_eq!(douyin().thanks(&call(&body, "")).body, "{\"challenge\":12345}");
+            let body = json!({"event": "verify_webhook", "client_key": "", "content": content})
+                .to_string();
+            assert_eq!(
+                douyin().thanks(&call(&body, "")).body,
+                "{\"challenge\":12345}"
+            );
             assert_eq!(douyin().read(&call(&body, "")), Ok(Vec::new()));
         }
         assert_eq!(douyin().thanks(&call("no JSON", "")).body, "{\"err_no\":0}");
@@ -144,19 +197,48 @@ mod tests {
 
     #[test]
     fn what_happens_is_read() {
-        let read = |name: &str, content: Value| douyin().read(&call(&event(name, &content), "")).unwrap();
-        let said = read("im_receive_msg", json!({"server_message_id": "@m1", "create_time": 1_800_000_000_123_i64}));
+        let read =
+            |name: &str, content: Value| douyin().read(&call(&event(name, &content), "")).unwrap();
+        let said = read(
+            "im_receive_msg",
+            json!({"server_message_id": "@m1", "create_time": 1_800_000_000_123_i64}),
+        );
         assert_eq!(said[0].what, contact("dy1", ContactKind::Message, ""));
         assert_eq!(said[0].when, Instant(1_800_000_000_123_000));
-        let allowed = |status: i64| read("im_authorize", json!({"create_time": 1_670_229_453, "auth_status": status}));
-        assert_eq!(allowed(1)[0].what, contact("dy1", ContactKind::Authorisation, ""));
+        let allowed = |status: i64| {
+            read(
+                "im_authorize",
+                json!({"create_time": 1_670_229_453, "auth_status": status}),
+            )
+        };
+        assert_eq!(
+            allowed(1)[0].what,
+            contact("dy1", ContactKind::Authorisation, "")
+        );
         assert_eq!(allowed(1)[0].when, Instant(1_670_229_453_000_000));
-        assert_eq!(allowed(2)[0].what, Saying::OptedOutAt { address: "dy1".into() });
+        assert_eq!(
+            allowed(2)[0].what,
+            Saying::OptedOutAt {
+                address: "dy1".into()
+            }
+        );
         assert_eq!(allowed(3), []);
         let sent = read("im_send_msg", json!({"server_message_id": "@m2"}));
-        assert_eq!(sent[0].what, Saying::Message { id: "@m2".into(), kind: ReceiptKind::Accepted });
+        assert_eq!(
+            sent[0].what,
+            Saying::Message {
+                id: "@m2".into(),
+                kind: ReceiptKind::Accepted
+            }
+        );
         let recalled = read("im_recall_msg", json!({"server_message_id": "@m2"}));
-        assert_eq!(recalled[0].what, Saying::Message { id: "@m2".into(), kind: ReceiptKind::Recalled });
+        assert_eq!(
+            recalled[0].what,
+            Saying::Message {
+                id: "@m2".into(),
+                kind: ReceiptKind::Recalled
+            }
+        );
         assert_ne!(sent[0].key, recalled[0].key);
         assert_eq!(read("im_enter_direct_msg", json!({})), []);
         assert_eq!(read("im_send_msg", json!("no object")), []);

@@ -1,7 +1,8 @@
-//! What platforms tell over HTTP: who may tell it, and what it means. One file a family of platforms.
+//! What platforms tell over HTTP: who may tell it, and what it means. One file a family of
+//! platforms.
 //!
-//! A call is checked when it comes, kept as it is in the ledger's inbox, acknowledged, and read afterwards: a reader may be slow or wrong
-//! without anything being lost.
+//! A call is checked when it comes, kept as it is in the ledger's inbox, acknowledged, and read
+//! afterwards: a reader may be slow or wrong without anything being lost.
 
 mod alipay;
 mod douyin;
@@ -46,7 +47,11 @@ pub enum Saying {
     /// Of one message, by the platform's id.
     Message { id: String, kind: ReceiptKind },
     /// Of a list, by the platform's id.
-    List { id: String, all: Option<ReceiptKind>, counts: Option<Counts> },
+    List {
+        id: String,
+        all: Option<ReceiptKind>,
+        counts: Option<Counts>,
+    },
     /// The message with this id did not arrive, and none ever will at its address.
     Refused { id: String, reason: String },
     /// The user with this address at the account wants no messages.
@@ -54,7 +59,11 @@ pub enum Saying {
     /// The user with this id in the store wants no messages.
     OptedOut { user: String },
     /// Somebody did something on the account; `topic` is what was subscribed to, else empty.
-    Contact { who: Who, kind: ContactKind, topic: String },
+    Contact {
+        who: Who,
+        kind: ContactKind,
+        topic: String,
+    },
     /// What the user with this address did before opens nothing any more.
     Closed { address: String, kind: ContactKind },
     /// There is something to be fetched, with this token while it is valid.
@@ -79,13 +88,17 @@ pub struct Thanks {
 
 impl Thanks {
     pub fn text(body: &str) -> Self {
-        Thanks { kind: "text/plain; charset=utf-8", body: body.into() }
+        Thanks {
+            kind: "text/plain; charset=utf-8",
+            body: body.into(),
+        }
     }
 }
 
 /// How an account's callbacks are understood.
 pub trait Callbacks: Send + Sync {
-    /// Whether the call comes from the platform. (The service's own token may open the door instead, where [`Self::by_token`] says so.)
+    /// Whether the call comes from the platform. (The service's own token may open the door
+    /// instead, where [`Self::by_token`] says so.)
     ///
     /// # Errors
     /// Why it does not.
@@ -101,7 +114,8 @@ pub trait Callbacks: Send + Sync {
         "x-tagcast-signature"
     }
 
-    /// The answer to the platform's first call, which only asks whether anybody is there; some ask so by a call like any other.
+    /// The answer to the platform's first call, which only asks whether anybody is there; some ask
+    /// so by a call like any other.
     ///
     /// # Errors
     /// Why it gets none.
@@ -125,12 +139,17 @@ pub trait Callbacks: Send + Sync {
 /// Settings that are wrong.
 pub fn of_account(settings: &Settings) -> Result<Option<Arc<dyn Callbacks>>, Msg> {
     Ok(match settings.platform.as_str() {
-        "service_account" | "subscription_account" | "wecom" => {
-            tencent::Tencent::of(settings)?.map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
+        "service_account" | "subscription_account" | "wecom" => tencent::Tencent::of(settings)?
+            .map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
+        "alipay" => {
+            alipay::Alipay::of(settings)?.map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
         }
-        "alipay" => alipay::Alipay::of(settings)?.map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
-        "douyin" => douyin::Douyin::of(settings).map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
-        "webhook" => Some(Arc::new(lines::Lines::signed(settings.callback_token.clone().or(settings.secret.clone())))),
+        "douyin" => {
+            douyin::Douyin::of(settings).map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
+        }
+        "webhook" => Some(Arc::new(lines::Lines::signed(
+            settings.callback_token.clone().or(settings.secret.clone()),
+        ))),
         _ => None,
     })
 }
@@ -142,13 +161,21 @@ pub fn of_sandbox() -> Arc<dyn Callbacks> {
 
 /// That the user with this address at the account did something.
 fn contact(address: &str, kind: ContactKind, topic: &str) -> Saying {
-    Saying::Contact { who: Who::At(address.into()), kind, topic: topic.into() }
+    Saying::Contact {
+        who: Who::At(address.into()),
+        kind,
+        topic: topic.into(),
+    }
 }
 
 /// An instant that a platform writes in seconds or in milliseconds.
 fn instant(number: i64) -> Instant {
     // In seconds this is the year 5138.
-    let micros = if number.unsigned_abs() < 100_000_000_000 { 1_000_000 } else { 1_000 };
+    let micros = if number.unsigned_abs() < 100_000_000_000 {
+        1_000_000
+    } else {
+        1_000
+    };
     Instant(number.saturating_mul(micros))
 }
 
@@ -169,7 +196,10 @@ fn decoded(text: &str) -> Vec<u8> {
             b'+' => out.push(b' '),
             b'%' => {
                 let digits: Vec<u8> = bytes.by_ref().take(2).collect();
-                let value = std::str::from_utf8(&digits).ok().filter(|d| d.len() == 2).and_then(|d| u8::from_str_radix(d, 16).ok());
+                let value = std::str::from_utf8(&digits)
+                    .ok()
+                    .filter(|d| d.len() == 2)
+                    .and_then(|d| u8::from_str_radix(d, 16).ok());
                 match value {
                     Some(value) => out.push(value),
                     None => {
@@ -197,15 +227,22 @@ mod tests {
             of_account(&Settings {
                 platform: platform.into(),
                 app_id: Some("wx1".into()),
-                secret: secret(include_str!("../../../tests/platforms/keys/app_private.pem")),
-                platform_key: Some(include_str!("../../../tests/platforms/keys/alipay_public.pem").into()),
+                secret: secret(include_str!(
+                    "../../../tests/platforms/keys/app_private.pem"
+                )),
+                platform_key: Some(
+                    include_str!("../../../tests/platforms/keys/alipay_public.pem").into(),
+                ),
                 callback_token: secret("token"),
                 callback_key: secret("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
                 open_kfid: Some("kf1".into()),
                 ..Settings::default()
             })
         };
-        ["wecom", "alipay", "douyin", "webhook"].iter().filter_map(|platform| of(platform).unwrap()).collect()
+        ["wecom", "alipay", "douyin", "webhook"]
+            .iter()
+            .filter_map(|platform| of(platform).unwrap())
+            .collect()
     }
 
     /// Pieces of what platforms write, in any order.
@@ -252,7 +289,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever calls, and whatever he sends: an answer, never a panic; and nobody passes who has not signed.
+        /// Whoever calls, and whatever he sends: an answer, never a panic; and nobody passes who
+        /// has not signed.
         #[test]
         fn no_call_is_too_strange(query in pieces(), signature in pieces(), body in pieces(), at: i64) {
             for callbacks in all_families() {

@@ -1,5 +1,5 @@
-//! What is fetched of WeChat customer service: who wrote, and which of our messages failed after they were taken.
-//! (developer.work.weixin.qq.com/document/path/94670.)
+//! What is fetched of WeChat customer service: who wrote, and which of our messages failed after
+//! they were taken. (developer.work.weixin.qq.com/document/path/94670.)
 
 use serde::Deserialize;
 
@@ -36,7 +36,8 @@ struct Event {
 
 /// Why a message failed, where that says more than that it did.
 enum Failed {
-    /// The window is over, the conversation closed, or as many messages were sent as it takes: the customer has to write first.
+    /// The window is over, the conversation closed, or as many messages were sent as it takes: the
+    /// customer has to write first.
     Closed,
     /// The customer wants none of this account.
     Refused,
@@ -57,25 +58,57 @@ impl Failed {
 /// # Errors
 /// A page that is none.
 pub fn read(page: &str) -> Result<Vec<Said>, Msg> {
-    let letters: Vec<Letter> = serde_json::from_str(page).map_err(|e| msg!("this is no page of messages: {e}", "不是一页消息：{e}"))?;
+    let letters: Vec<Letter> = serde_json::from_str(page)
+        .map_err(|e| msg!("this is no page of messages: {e}", "不是一页消息：{e}"))?;
     let mut said = Vec::new();
     for letter in letters {
         let when = Instant::from_seconds(letter.send_time);
-        let key = |what: &str| format!("{what} {} {} {}", letter.msgid, letter.external_userid, letter.send_time);
+        let key = |what: &str| {
+            format!(
+                "{what} {} {} {}",
+                letter.msgid, letter.external_userid, letter.send_time
+            )
+        };
         if letter.origin == CUSTOMER && letter.msgtype != "event" {
-            said.push(Said { key: key("kf"), when, what: contact(&letter.external_userid, ContactKind::Message, "") });
+            said.push(Said {
+                key: key("kf"),
+                when,
+                what: contact(&letter.external_userid, ContactKind::Message, ""),
+            });
         }
         if letter.event.event_type != "msg_send_fail" {
             continue;
         }
-        let Event { external_userid: address, fail_msgid: id, fail_type, .. } = letter.event;
+        let Event {
+            external_userid: address,
+            fail_msgid: id,
+            fail_type,
+            ..
+        } = letter.event;
         let key = |what: &str| format!("msg_send_fail {id} {what}");
-        said.push(Said { key: key(""), when, what: Saying::Message { id: id.clone(), kind: ReceiptKind::Failed } });
-        let more = Failed::of(fail_type).map(|failed| match failed {
-            Failed::Closed => Saying::Closed { address, kind: ContactKind::Message },
-            Failed::Refused => Saying::Refused { id: id.clone(), reason: "the customer refuses messages of this account".into() },
+        said.push(Said {
+            key: key(""),
+            when,
+            what: Saying::Message {
+                id: id.clone(),
+                kind: ReceiptKind::Failed,
+            },
         });
-        said.extend(more.map(|what| Said { key: key("because"), when, what }));
+        let more = Failed::of(fail_type).map(|failed| match failed {
+            Failed::Closed => Saying::Closed {
+                address,
+                kind: ContactKind::Message,
+            },
+            Failed::Refused => Saying::Refused {
+                id: id.clone(),
+                reason: "the customer refuses messages of this account".into(),
+            },
+        });
+        said.extend(more.map(|what| Said {
+            key: key("because"),
+            when,
+            what,
+        }));
     }
     Ok(said)
 }
@@ -92,7 +125,8 @@ mod tests {
             let event = json!({"event_type": "msg_send_fail", "external_userid": "wm1", "fail_msgid": id, "fail_type": kind});
             json!({"msgid": format!("e{id}"), "send_time": 1_764_000_001, "origin": 4, "msgtype": "event", "event": event})
         };
-        let enters = json!({"event_type": "enter_session", "external_userid": "wm2", "welcome_code": "c"});
+        let enters =
+            json!({"event_type": "enter_session", "external_userid": "wm2", "welcome_code": "c"});
         let page = json!([
             {"msgid": "a", "external_userid": "wm0", "send_time": 1_764_000_000, "origin": 3, "msgtype": "text"},
             {"msgid": "b", "external_userid": "wm0", "send_time": 1_764_000_000, "origin": 5, "msgtype": "text"},
@@ -101,11 +135,27 @@ mod tests {
             fails("y", 6),
             fails("z", 10),
         ]);
-        let said: Vec<(Instant, Saying)> = read(&page.to_string()).unwrap().into_iter().map(|s| (s.when, s.what)).collect();
-        let failed = |id: &str| Saying::Message { id: id.into(), kind: ReceiptKind::Failed };
-        let (first, then) = (Instant::from_seconds(1_764_000_000), Instant::from_seconds(1_764_000_001));
-        let closed = Saying::Closed { address: "wm1".into(), kind: ContactKind::Message };
-        let refused = Saying::Refused { id: "z".into(), reason: "the customer refuses messages of this account".into() };
+        let said: Vec<(Instant, Saying)> = read(&page.to_string())
+            .unwrap()
+            .into_iter()
+            .map(|s| (s.when, s.what))
+            .collect();
+        let failed = |id: &str| Saying::Message {
+            id: id.into(),
+            kind: ReceiptKind::Failed,
+        };
+        let (first, then) = (
+            Instant::from_seconds(1_764_000_000),
+            Instant::from_seconds(1_764_000_001),
+        );
+        let closed = Saying::Closed {
+            address: "wm1".into(),
+            kind: ContactKind::Message,
+        };
+        let refused = Saying::Refused {
+            id: "z".into(),
+            reason: "the customer refuses messages of this account".into(),
+        };
         let expected = [
             (first, contact("wm0", ContactKind::Message, "")),
             (then, failed("x")),
@@ -123,7 +173,13 @@ mod tests {
             {"msgid": "a", "external_userid": "wm0", "send_time": 1, "origin": 3, "msgtype": "text"},
             {"msgid": "b", "external_userid": "wm0", "send_time": 1, "origin": 3, "msgtype": "text"},
         ]);
-        let keys = || read(&page.to_string()).unwrap().into_iter().map(|s| s.key).collect::<Vec<_>>();
+        let keys = || {
+            read(&page.to_string())
+                .unwrap()
+                .into_iter()
+                .map(|s| s.key)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(keys(), keys());
         assert_ne!(keys()[0], keys()[1]);
     }

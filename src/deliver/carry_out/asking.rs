@@ -1,7 +1,8 @@
 //! Asking platforms what became of what they took, and reminding those who have to confirm it.
 //!
-//! A question sends nothing, so it may be asked again at will; it comes after what is due to be sent, and when it has waited long before it.
-//! What people have to confirm is called off at its deadline: after that it is too late, and the user's slot is free again.
+//! A question sends nothing, so it may be asked again at will; it comes after what is due to be
+//! sent, and when it has waited long before it. What people have to confirm is called off at its
+//! deadline: after that it is too late, and the user's slot is free again.
 
 use super::{Carried, CarryOut, Desk};
 use crate::base::{Elapsed, Instant};
@@ -33,7 +34,9 @@ impl<D: Desk> CarryOut<D> {
             if ask.due > now {
                 return Ok(Asked::Next(Some(ask.due)));
             }
-            if self.needs_a_person(&ask.channel.account).is_some() || self.held_back(&ask.channel, now).is_some() {
+            if self.needs_a_person(&ask.channel.account).is_some()
+                || self.held_back(&ask.channel, now).is_some()
+            {
                 continue;
             }
             // Another process may be asking.
@@ -55,14 +58,24 @@ impl<D: Desk> CarryOut<D> {
         let question = self.desk.writer().question(&ask)?;
         let (Some(question), Some(asks)) = (question, endpoint.asks) else {
             // Nothing of it is left to ask about, or by.
-            return self.desk.writer().answered(&ask, None, &Evidence::default(), false, None, now);
+            return self
+                .desk
+                .writer()
+                .answered(&ask, None, &Evidence::default(), false, None, now);
         };
         let late = now >= ask.claimed_at.plus(asks.until);
         let called_off = late && question.waits() && calls_off(channel, &question);
         let batch = question.batch(&self.users);
         let found = channel.look_up(&batch, Some(&question.id));
         let now = self.now();
-        let again = next(&asks, &ask, &question, endpoint.person.is_some(), found.as_ref().ok(), now);
+        let again = next(
+            &asks,
+            &ask,
+            &question,
+            endpoint.person.is_some(),
+            found.as_ref().ok(),
+            now,
+        );
         if let (Some(person), true, Some(_)) = (&endpoint.person, question.waits() && !late, again)
             && reminders_due(person, &ask, now) > ask.reminded
         {
@@ -71,27 +84,43 @@ impl<D: Desk> CarryOut<D> {
             ask.reminded = reminders_due(person, &ask, now);
         }
         let evidence = found.unwrap_or_default();
-        self.desk.writer().answered(&ask, Some(&question), &evidence, called_off, again, now)
+        self.desk
+            .writer()
+            .answered(&ask, Some(&question), &evidence, called_off, again, now)
     }
 }
 
 /// Whether what nobody has confirmed cannot be confirmed any more.
 fn calls_off(channel: &dyn Channel, question: &Question) -> bool {
-    let Some(content) = question.content() else { return false };
-    matches!(channel.recall(&question.id, content), Recalled::Done | Recalled::Unsent)
+    let Some(content) = question.content() else {
+        return false;
+    };
+    matches!(
+        channel.recall(&question.id, content),
+        Recalled::Done | Recalled::Unsent
+    )
 }
 
 /// When it is asked again; `None` when nothing more will become known.
-fn next(asks: &Asks, ask: &Ask, question: &Question, has_person: bool, found: Option<&Evidence>, now: Instant) -> Option<Instant> {
+fn next(
+    asks: &Asks,
+    ask: &Ask,
+    question: &Question,
+    has_person: bool,
+    found: Option<&Evidence>,
+    now: Instant,
+) -> Option<Instant> {
     let until = ask.claimed_at.plus(asks.until);
     let again = now.plus(asks.every);
     if found.is_some_and(|e| e.over) || (has_person && !question.waits()) {
         return None;
     }
     if question.waits() {
-        // The last question is the one at the deadline; where it could not be called off then, some more follow.
+        // The last question is the one at the deadline; where it could not be called off then, some
+        // more follow.
         let last = until.plus(asks.until);
-        return Some(if now < until { again.min(until) } else { again }).filter(|again| *again <= last);
+        return Some(if now < until { again.min(until) } else { again })
+            .filter(|again| *again <= last);
     }
     (now < until).then(|| again.min(until))
 }

@@ -1,5 +1,6 @@
-//! Telling the ledger why messages wait, for those who ask it. It is written when something changes, never once a batch: what the ledger
-//! has is known here, and looked at anew now and then, since other processes write to it, too.
+//! Telling the ledger why messages wait, for those who ask it. It is written when something
+//! changes, never once a batch: what the ledger has is known here, and looked at anew now and then,
+//! since other processes write to it, too.
 
 use super::{CarryOut, Desk, HALTED_FOR};
 use crate::base::{Elapsed, Instant};
@@ -29,39 +30,77 @@ enum News {
 
 impl Troubles {
     pub fn new() -> Self {
-        Troubles { kept: Vec::new(), looked: Instant(i64::MIN), news: Vec::new() }
+        Troubles {
+            kept: Vec::new(),
+            looked: Instant(i64::MIN),
+            news: Vec::new(),
+        }
     }
 
     pub fn rebound(&mut self, account: &str) {
         self.news.push(News::Rebound(account.into()));
     }
 
-    /// Notes what a reply says. `stopped`: why the campaign stops although its channel does not say so of itself.
-    pub fn note(&mut self, campaign: &str, channel: &Name, reply: &Reply, stopped: Option<&Msg>, now: Instant) {
+    /// Notes what a reply says. `stopped`: why the campaign stops although its channel does not say
+    /// so of itself.
+    pub fn note(
+        &mut self,
+        campaign: &str,
+        channel: &Name,
+        reply: &Reply,
+        stopped: Option<&Msg>,
+        now: Instant,
+    ) {
         let of_account = Trouble {
             account: channel.account.clone(),
             endpoint: None,
             campaign: None,
             needs_a_person: true,
             until: None,
-            why: Msg { en: String::new(), zh: String::new() },
+            why: Msg {
+                en: String::new(),
+                zh: String::new(),
+            },
         };
-        let of_channel = Trouble { endpoint: Some(channel.endpoint.clone()), ..of_account.clone() };
+        let of_channel = Trouble {
+            endpoint: Some(channel.endpoint.clone()),
+            ..of_account.clone()
+        };
         let worked = stopped.is_none() && reply.then == Then::GoOn && was_looked_at(&reply.answer);
-        if worked && (!self.news.is_empty() || self.kept.iter().any(|trouble| trouble.concerns(campaign, channel))) {
-            self.news.push(News::Works(campaign.into(), channel.clone()));
+        if worked
+            && (!self.news.is_empty()
+                || self
+                    .kept
+                    .iter()
+                    .any(|trouble| trouble.concerns(campaign, channel)))
+        {
+            self.news
+                .push(News::Works(campaign.into(), channel.clone()));
         }
         match &reply.then {
             Then::GoOn => {}
             Then::Wait { until, why } => {
-                self.news.push(News::Began(Trouble { needs_a_person: false, until: Some(*until), why: why.clone(), ..of_channel.clone() }));
+                self.news.push(News::Began(Trouble {
+                    needs_a_person: false,
+                    until: Some(*until),
+                    why: why.clone(),
+                    ..of_channel.clone()
+                }));
             }
             Then::Stop { why } => {
-                self.news.push(News::Began(Trouble { until: Some(now.plus(HALTED_FOR)), why: why.clone(), ..of_account }));
+                self.news.push(News::Began(Trouble {
+                    until: Some(now.plus(HALTED_FOR)),
+                    why: why.clone(),
+                    ..of_account
+                }));
             }
         }
         if let Some(why) = stopped {
-            self.news.push(News::Began(Trouble { campaign: Some(campaign.into()), why: why.clone(), ..of_channel }));
+            self.news.push(News::Began(Trouble {
+                campaign: Some(campaign.into()),
+                why: why.clone(),
+                ..of_channel
+            }));
         }
     }
 }
@@ -77,13 +116,19 @@ impl<D: Desk> CarryOut<D> {
         while let Some(news) = self.troubles.news.first().cloned() {
             match news {
                 News::Began(trouble) => {
-                    if !self.troubles.kept.contains(&trouble) && self.desk.writer().keeps_anything(&trouble)? {
+                    if !self.troubles.kept.contains(&trouble)
+                        && self.desk.writer().keeps_anything(&trouble)?
+                    {
                         self.desk.writer().trouble(&trouble, now)?;
-                        self.troubles.kept.retain(|kept| !kept.is_of_the_same(&trouble));
+                        self.troubles
+                            .kept
+                            .retain(|kept| !kept.is_of_the_same(&trouble));
                         self.troubles.kept.push(trouble);
                     }
                 }
-                News::Works(campaign, channel) => self.end_troubles(|kept| kept.concerns(&campaign, &channel), now)?,
+                News::Works(campaign, channel) => {
+                    self.end_troubles(|kept| kept.concerns(&campaign, &channel), now)?
+                }
                 News::Rebound(account) => self.end_troubles(|kept| kept.account == account, now)?,
             }
             self.troubles.news.remove(0);
@@ -91,7 +136,8 @@ impl<D: Desk> CarryOut<D> {
         Ok(())
     }
 
-    /// Ends what keeps nothing any more: what was planned has expired, was taken back, or went by another way.
+    /// Ends what keeps nothing any more: what was planned has expired, was taken back, or went by
+    /// another way.
     pub(super) fn end_idle_troubles(&mut self) -> Result<(), LedgerError> {
         let now = self.now();
         for trouble in self.troubles.kept.clone() {
@@ -102,7 +148,11 @@ impl<D: Desk> CarryOut<D> {
         Ok(())
     }
 
-    fn end_troubles(&mut self, over: impl Fn(&Trouble) -> bool, now: Instant) -> Result<(), LedgerError> {
+    fn end_troubles(
+        &mut self,
+        over: impl Fn(&Trouble) -> bool,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         while let Some(i) = self.troubles.kept.iter().position(&over) {
             let trouble = self.troubles.kept.swap_remove(i);
             if let Err(error) = self.desk.writer().trouble_over(&trouble, now) {
@@ -114,18 +164,28 @@ impl<D: Desk> CarryOut<D> {
     }
 
     fn look_at_troubles(&mut self, now: Instant) -> Result<(), LedgerError> {
-        self.troubles.kept = self.desk.writer().troubles()?.into_iter().map(|(trouble, _)| trouble).collect();
+        self.troubles.kept = self
+            .desk
+            .writer()
+            .troubles()?
+            .into_iter()
+            .map(|(trouble, _)| trouble)
+            .collect();
         self.troubles.looked = now;
         Ok(())
     }
 }
 
-/// Whether a platform looked at any message of a batch, so that account and channel are as they should be.
+/// Whether a platform looked at any message of a batch, so that account and channel are as they
+/// should be.
 fn was_looked_at(answer: &Answer) -> bool {
     match answer {
-        Answer::Taken(verdicts) => {
-            verdicts.iter().any(|v| matches!(v, Verdict::Accepted { .. } | Verdict::Waiting { .. } | Verdict::Refused { .. }))
-        }
+        Answer::Taken(verdicts) => verdicts.iter().any(|v| {
+            matches!(
+                v,
+                Verdict::Accepted { .. } | Verdict::Waiting { .. } | Verdict::Refused { .. }
+            )
+        }),
         Answer::Refused { .. } | Answer::Unknown { .. } | Answer::NotSent { .. } => false,
     }
 }

@@ -1,7 +1,9 @@
-//! Douyin business account: private messages to users who allowed them, and answers to users who wrote.
+//! Douyin business account: private messages to users who allowed them, and answers to users who
+//! wrote.
 //!
-//! A card goes to users who authorised the account in its mini program; their address is their open id. Text, images and videos go only in
-//! answer to a message; there the address is `OPEN_ID CONVERSATION_ID MESSAGE_ID`, with a space between them.
+//! A card goes to users who authorised the account in its mini program; their address is their open
+//! id. Text, images and videos go only in answer to a message; there the address is `OPEN_ID
+//! CONVERSATION_ID MESSAGE_ID`, with a space between them.
 
 use std::sync::Arc;
 
@@ -36,7 +38,10 @@ pub struct Douyin {
 
 impl Douyin {
     pub fn of(account: &Arc<Account>, endpoint: &'static Endpoint) -> Self {
-        Douyin { account: account.clone(), endpoint }
+        Douyin {
+            account: account.clone(),
+            endpoint,
+        }
     }
 }
 
@@ -55,33 +60,61 @@ impl Channel for Douyin {
 
     fn send(&self, batch: &Batch) -> Reply {
         let (account, endpoint) = (self.account.clone(), self.endpoint);
-        let how = How { within: FOR_ONE, begin_by: batch.begin_by };
-        one_by_one::hand_over(batch.messages.clone(), self.account.together(), move |message: Message| {
-            let account = account.clone();
-            async move {
-                let body = match body(&message, &account, endpoint) {
-                    Ok(body) => body,
-                    Err(reason) => {
-                        return (vec![Verdict::Refused { reason: reason.into(), because: Refusal::Message }], Then::GoOn);
-                    }
-                };
-                let fetch = |_| token(account.clone());
-                let open_id = account.settings.open_id.clone().unwrap_or_default();
-                let meaning = account
-                    .with_token(&endpoint.name, fetch, |token| {
-                        let (url, body) = (format!("{}/im/send/msg/?open_id={}", account.base_url, encode(&open_id)), body.clone());
-                        let account = account.clone();
-                        async move { read(account.post_json(url, vec![("access-token", token)], &body, how).await) }
-                    })
-                    .await;
-                let id = |body: &Value| match text_of(body, "msg_id") {
-                    id if id.is_empty() => body.get("data").map_or_else(String::new, |data| text_of(data, "msg_id")),
-                    id => id,
-                };
-                let (verdict, then) = meaning.verdict(id);
-                (vec![verdict], then)
-            }
-        })
+        let how = How {
+            within: FOR_ONE,
+            begin_by: batch.begin_by,
+        };
+        one_by_one::hand_over(
+            batch.messages.clone(),
+            self.account.together(),
+            move |message: Message| {
+                let account = account.clone();
+                async move {
+                    let body = match body(&message, &account, endpoint) {
+                        Ok(body) => body,
+                        Err(reason) => {
+                            return (
+                                vec![Verdict::Refused {
+                                    reason: reason.into(),
+                                    because: Refusal::Message,
+                                }],
+                                Then::GoOn,
+                            );
+                        }
+                    };
+                    let fetch = |_| token(account.clone());
+                    let open_id = account.settings.open_id.clone().unwrap_or_default();
+                    let meaning = account
+                        .with_token(&endpoint.name, fetch, |token| {
+                            let (url, body) = (
+                                format!(
+                                    "{}/im/send/msg/?open_id={}",
+                                    account.base_url,
+                                    encode(&open_id)
+                                ),
+                                body.clone(),
+                            );
+                            let account = account.clone();
+                            async move {
+                                read(
+                                    account
+                                        .post_json(url, vec![("access-token", token)], &body, how)
+                                        .await,
+                                )
+                            }
+                        })
+                        .await;
+                    let id = |body: &Value| match text_of(body, "msg_id") {
+                        id if id.is_empty() => body
+                            .get("data")
+                            .map_or_else(String::new, |data| text_of(data, "msg_id")),
+                        id => id,
+                    };
+                    let (verdict, then) = meaning.verdict(id);
+                    (vec![verdict], then)
+                }
+            },
+        )
     }
 }
 
@@ -90,7 +123,11 @@ pub fn who(address: &str) -> &str {
     address.split_whitespace().next().unwrap_or(address)
 }
 
-fn body(message: &Message, account: &Account, endpoint: &'static Endpoint) -> Result<Value, &'static str> {
+fn body(
+    message: &Message,
+    account: &Account,
+    endpoint: &'static Endpoint,
+) -> Result<Value, &'static str> {
     let parts = Parts::of(&message.content, endpoint);
     let mut address = message.address.split_whitespace();
     let user = address.next().ok_or("the address is empty")?;
@@ -107,9 +144,14 @@ fn body(message: &Message, account: &Account, endpoint: &'static Endpoint) -> Re
             list.insert(0, json!({"msg_type": TEXT, "text": {"text": text}}));
         }
         if let Some(image) = parts.get(Part::Image) {
-            list.insert(list.len() - 1, json!({"msg_type": IMAGE, "image": {"media_id": image}}));
+            list.insert(
+                list.len() - 1,
+                json!({"msg_type": IMAGE, "image": {"media_id": image}}),
+            );
         }
-        return Ok(json!({"to_user_id": user, "scene": "im_authorize_message", "content_list": list}));
+        return Ok(
+            json!({"to_user_id": user, "scene": "im_authorize_message", "content_list": list}),
+        );
     }
     let (Some(conversation), Some(id)) = (address.next(), address.next()) else {
         return Err("an answer needs an address of the form `OPEN_ID CONVERSATION_ID MESSAGE_ID`");
@@ -119,7 +161,9 @@ fn body(message: &Message, account: &Account, endpoint: &'static Endpoint) -> Re
         "video" => json!({"msg_type": VIDEO, "video": {"item_id": parts.text(Part::Video)}}),
         _ => json!({"msg_type": TEXT, "text": {"text": parts.joined()}}),
     };
-    Ok(json!({"to_user_id": user, "scene": "im_reply_msg", "conversation_id": conversation, "msg_id": id, "content": content}))
+    Ok(
+        json!({"to_user_id": user, "scene": "im_reply_msg", "conversation_id": conversation, "msg_id": id, "content": content}),
+    )
 }
 
 /// The code of an error stands in `extra`, in `data` or, in newer interfaces, in `err_no`.
@@ -129,7 +173,11 @@ fn read(answer: Result<Response, Lost>) -> Heard {
         Err(lost) => return Heard::Lost(lost),
     };
     let body: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
-    let codes = [(&body["extra"], "error_code", "description"), (&body["data"], "error_code", "description"), (&body, "err_no", "err_msg")];
+    let codes = [
+        (&body["extra"], "error_code", "description"),
+        (&body["data"], "error_code", "description"),
+        (&body, "err_no", "err_msg"),
+    ];
     let mut said = false;
     for (place, code, text) in codes {
         match place.get(code).and_then(Value::as_i64) {
@@ -138,20 +186,34 @@ fn read(answer: Result<Response, Lost>) -> Heard {
             Some(code) => {
                 let log = text_of(&body["extra"], "logid");
                 let text = format!("{} {log}", text_of(place, text));
-                return Heard::Error { code: code.to_string(), text: text.trim().to_string(), body: body.clone() };
+                return Heard::Error {
+                    code: code.to_string(),
+                    text: text.trim().to_string(),
+                    body: body.clone(),
+                };
             }
         }
     }
     match response.status {
         200 if said => Heard::Ok(body),
-        status => Heard::Lost(Lost::Unknown(format!("HTTP {status} with an answer that makes no sense"))),
+        status => Heard::Lost(Lost::Unknown(format!(
+            "HTTP {status} with an answer that makes no sense"
+        ))),
     }
 }
 
 /// A new token of the account that authorised the application.
 async fn token(account: Arc<Account>) -> Result<Fresh, NoToken> {
-    let refresh = account.settings.refresh_token.as_ref().map_or("", |s| s.expose());
-    let form = format!("client_key={}&grant_type=refresh_token&refresh_token={}", encode(&account.app_id), encode(refresh));
+    let refresh = account
+        .settings
+        .refresh_token
+        .as_ref()
+        .map_or("", |s| s.expose());
+    let form = format!(
+        "client_key={}&grant_type=refresh_token&refresh_token={}",
+        encode(&account.app_id),
+        encode(refresh)
+    );
     let request = Request {
         method: Method::Post,
         url: format!("{}/oauth/refresh_token/", account.base_url),
@@ -161,12 +223,20 @@ async fn token(account: Arc<Account>) -> Result<Fresh, NoToken> {
         begin_by: None,
     };
     let heard = read(account.exchange(request).await);
-    let Heard::Ok(body) = &heard else { return Err(account.no_token(heard)) };
+    let Heard::Ok(body) = &heard else {
+        return Err(account.no_token(heard));
+    };
     match text_of(&body["data"], "access_token") {
         value if value.is_empty() => Err(account.no_token(heard)),
         value => {
-            let seconds = body["data"]["expires_in"].as_i64().filter(|s| *s > 0).unwrap_or(LASTS);
-            Ok(Fresh { value, lasts: Elapsed::seconds(seconds) })
+            let seconds = body["data"]["expires_in"]
+                .as_i64()
+                .filter(|s| *s > 0)
+                .unwrap_or(LASTS);
+            Ok(Fresh {
+                value,
+                lasts: Elapsed::seconds(seconds),
+            })
         }
     }
 }

@@ -53,7 +53,10 @@ pub fn of_account(
     world: &Arc<dyn World>,
 ) -> Result<Vec<(&'static str, Arc<dyn Channel>)>, ChannelError> {
     let name = settings.name.clone();
-    let refuse = |why: Msg| ChannelError::Account { name: name.clone(), why };
+    let refuse = |why: Msg| ChannelError::Account {
+        name: name.clone(),
+        why,
+    };
     let platform = settings.platform.clone();
     let need = |what: &str, there: bool| match there {
         true => Ok(()),
@@ -86,19 +89,34 @@ pub fn of_account(
             need("secret_env", settings.secret.is_some())?;
             ""
         }
-        other => return Err(refuse(msg!("no platform is named `{other}`", "没有名为 `{other}` 的平台"))),
+        other => {
+            return Err(refuse(msg!(
+                "no platform is named `{other}`",
+                "没有名为 `{other}` 的平台"
+            )));
+        }
     };
     let account = Account::new(settings, address, http.clone(), world.clone()).map_err(refuse)?;
-    let signing = if platform == "alipay" { Some(alipay::Signing::of(&account).map_err(refuse)?) } else { None };
+    let signing = if platform == "alipay" {
+        Some(alipay::Signing::of(&account).map_err(refuse)?)
+    } else {
+        None
+    };
     let mut channels: Vec<(&'static str, Arc<dyn Channel>)> = Vec::new();
     for endpoint in &account.pack.endpoints {
         let channel: Option<Arc<dyn Channel>> = match platform.as_str() {
-            "alipay" => signing.as_ref().map(|signing| Arc::new(alipay::Alipay::of(&account, signing, endpoint)) as Arc<dyn Channel>),
+            "alipay" => signing.as_ref().map(|signing| {
+                Arc::new(alipay::Alipay::of(&account, signing, endpoint)) as Arc<dyn Channel>
+            }),
             "douyin" => Some(Arc::new(douyin::Douyin::of(&account, endpoint))),
             "webhook" => Some(Arc::new(webhook::Webhook::of(&account, endpoint))),
             "wecom" => Some(match wecom::WeCom::of(&account, endpoint) {
                 Ok(channel) => Arc::new(channel),
-                Err(lacks) => Arc::new(Lacking { name: name.clone(), endpoint, what: lacks }),
+                Err(lacks) => Arc::new(Lacking {
+                    name: name.clone(),
+                    endpoint,
+                    what: lacks,
+                }),
             }),
             _ => wechat::WeChat::of(&account, endpoint).map(|c| Arc::new(c) as Arc<dyn Channel>),
         };
@@ -112,7 +130,10 @@ impl ChannelError {
         match self {
             ChannelError::Account { name, why } => {
                 let Msg { en, zh } = why;
-                msg!("`[accounts.{name}]` in `tagcast.toml`: {en}", "tagcast.toml 的 `[accounts.{name}]`：{zh}")
+                msg!(
+                    "`[accounts.{name}]` in `tagcast.toml`: {en}",
+                    "tagcast.toml 的 `[accounts.{name}]`：{zh}"
+                )
             }
             ChannelError::Control { file, reason } => msg!(
                 "the control file `{0}` cannot be used ({reason}): write `[[fault]]` with `do`, and `campaign`, `after` and `times` as needed, or remove it",
@@ -131,7 +152,8 @@ impl fmt::Display for ChannelError {
 
 impl std::error::Error for ChannelError {}
 
-/// An endpoint of an account that is bound, but not for it: it asks for what is missing instead of sending elsewhere.
+/// An endpoint of an account that is bound, but not for it: it asks for what is missing instead of
+/// sending elsewhere.
 struct Lacking {
     name: String,
     endpoint: &'static Endpoint,
@@ -152,12 +174,21 @@ impl Channel for Lacking {
     }
 
     fn send(&self, _: &Batch) -> Reply {
-        let Lacking { name, endpoint, what } = self;
+        let Lacking {
+            name,
+            endpoint,
+            what,
+        } = self;
         let endpoint = &endpoint.name;
         let why = msg!(
             "`{name}.{endpoint}` needs `{what}` in `[accounts.{name}]` of `tagcast.toml`",
             "`{name}.{endpoint}` 需要在 tagcast.toml 的 `[accounts.{name}]` 中写 `{what}`"
         );
-        Reply { answer: Answer::NotSent { reason: format!("`{what}` is missing") }, then: Then::Stop { why } }
+        Reply {
+            answer: Answer::NotSent {
+                reason: format!("`{what}` is missing"),
+            },
+            then: Then::Stop { why },
+        }
     }
 }

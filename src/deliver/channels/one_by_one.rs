@@ -6,9 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::deliver::channel::{Answer, Refusal, Reply, Then, Verdict};
 use crate::deliver::wire::http;
 
-/// Hands over each item by `call`, at most `together` at once. As soon as one answer says that others would be refused, those that have
-/// not begun are not begun. `members` says how many messages an item holds.
-pub fn hand_over<I, F>(items: Vec<I>, together: usize, call: impl Fn(I) -> F + Send + 'static) -> Reply
+/// Hands over each item by `call`, at most `together` at once. As soon as one answer says that
+/// others would be refused, those that have not begun are not begun. `members` says how many
+/// messages an item holds.
+pub fn hand_over<I, F>(
+    items: Vec<I>,
+    together: usize,
+    call: impl Fn(I) -> F + Send + 'static,
+) -> Reply
 where
     I: Send + 'static,
     F: Future<Output = (Vec<Verdict>, Then)> + Send + 'static,
@@ -25,7 +30,12 @@ where
             let calling = (told == Then::GoOn).then(|| call(item));
             async move {
                 let Some(calling) = calling else {
-                    return vec![Verdict::NotSent { reason: "not begun: the channel is held back".into() }; size];
+                    return vec![
+                        Verdict::NotSent {
+                            reason: "not begun: the channel is held back".into()
+                        };
+                        size
+                    ];
                 };
                 let (verdicts, then) = calling.await;
                 let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,13 +46,27 @@ where
         })
         .await
     };
-    let unknown = |size: usize| vec![Verdict::Unknown { reason: "the call died".into() }; size];
+    let unknown = |size: usize| {
+        vec![
+            Verdict::Unknown {
+                reason: "the call died".into()
+            };
+            size
+        ]
+    };
     let verdicts: Vec<Verdict> = match http::run(work) {
-        Some(results) => results.into_iter().zip(sizes).flat_map(|(r, size)| r.unwrap_or_else(|| unknown(size))).collect(),
+        Some(results) => results
+            .into_iter()
+            .zip(sizes)
+            .flat_map(|(r, size)| r.unwrap_or_else(|| unknown(size)))
+            .collect(),
         None => sizes.into_iter().flat_map(unknown).collect(),
     };
     let then = then.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Reply { answer: fold(verdicts), then }
+    Reply {
+        answer: fold(verdicts),
+        then,
+    }
 }
 
 /// How many messages one call carries.
@@ -52,9 +76,19 @@ pub trait Members {
 
 /// Where several messages are all wrong in the same way the template is: that stops the campaign.
 fn fold(verdicts: Vec<Verdict>) -> Answer {
-    let wrong = |v: &Verdict| matches!(v, Verdict::Refused { because: Refusal::Message, .. });
+    let wrong = |v: &Verdict| {
+        matches!(
+            v,
+            Verdict::Refused {
+                because: Refusal::Message,
+                ..
+            }
+        )
+    };
     match verdicts.first().and_then(Verdict::reason) {
-        Some(reason) if verdicts.len() > 1 && verdicts.iter().all(wrong) => Answer::Refused { reason: reason.to_string() },
+        Some(reason) if verdicts.len() > 1 && verdicts.iter().all(wrong) => Answer::Refused {
+            reason: reason.to_string(),
+        },
         _ => Answer::Taken(verdicts),
     }
 }
@@ -64,7 +98,9 @@ pub fn worse(a: Then, b: Then) -> Then {
     match (a, b) {
         (Then::GoOn, other) | (other, Then::GoOn) => other,
         (stop @ Then::Stop { .. }, _) | (_, stop @ Then::Stop { .. }) => stop,
-        (Then::Wait { until: a, why }, Then::Wait { until: b, .. }) if a >= b => Then::Wait { until: a, why },
+        (Then::Wait { until: a, why }, Then::Wait { until: b, .. }) if a >= b => {
+            Then::Wait { until: a, why }
+        }
         (_, later) => later,
     }
 }

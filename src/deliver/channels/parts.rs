@@ -13,18 +13,32 @@ pub struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub fn of(content: &'a Rendered, endpoint: &'a Endpoint) -> Self {
-        let parts: Vec<Part> = content.parts.iter().filter_map(|(name, _)| kind(name)).collect();
-        Parts { content, shape: endpoint.shape_for(&parts) }
+        let parts: Vec<Part> = content
+            .parts
+            .iter()
+            .filter_map(|(name, _)| kind(name))
+            .collect();
+        Parts {
+            content,
+            shape: endpoint.shape_for(&parts),
+        }
     }
 
-    /// The shape's name; empty where the channel has none for this message, which the checker refuses.
+    /// The shape's name; empty where the channel has none for this message, which the checker
+    /// refuses.
     pub fn shape(&self) -> &'a str {
         self.shape.map_or("", |s| &s.name)
     }
 
     pub fn get(&self, part: Part) -> Option<&'a str> {
-        let found = self.content.parts.iter().find(|(name, _)| kind(name) == Some(part));
-        found.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+        let found = self
+            .content
+            .parts
+            .iter()
+            .find(|(name, _)| kind(name) == Some(part));
+        found
+            .map(|(_, text)| text.as_str())
+            .filter(|text| !text.is_empty())
     }
 
     pub fn text(&self, part: Part) -> &'a str {
@@ -34,11 +48,19 @@ impl<'a> Parts<'a> {
     /// The parts that make one text, each on its own line.
     pub fn joined(&self) -> String {
         let joined = self.shape.map_or(&[][..], |s| &s.joined);
-        joined.iter().filter_map(|part| self.get(*part)).collect::<Vec<_>>().join("\n")
+        joined
+            .iter()
+            .filter_map(|part| self.get(*part))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
-    /// `msgtype` and payload as customer service and WeCom share them; a mini program is the channel's own.
-    pub fn chat(&self, miniprogram: impl FnOnce() -> (&'static str, Value)) -> (&'static str, Value) {
+    /// `msgtype` and payload as customer service and WeCom share them; a mini program is the
+    /// channel's own.
+    pub fn chat(
+        &self,
+        miniprogram: impl FnOnce() -> (&'static str, Value),
+    ) -> (&'static str, Value) {
         match self.shape() {
             "news" => (
                 "news",
@@ -50,7 +72,10 @@ impl<'a> Parts<'a> {
             "image" => ("image", json!({"media_id": self.text(Part::Image)})),
             "video" => {
                 let (title, description) = (self.text(Part::Title), self.text(Part::Body));
-                ("video", json!({"media_id": self.text(Part::Video), "title": title, "description": description}))
+                (
+                    "video",
+                    json!({"media_id": self.text(Part::Video), "title": title, "description": description}),
+                )
             }
             "miniprogram" => miniprogram(),
             _ => ("text", json!({"content": self.joined()})),
@@ -59,13 +84,22 @@ impl<'a> Parts<'a> {
 
     /// The fields of a template: `{"thing1": {"value": …}}`.
     pub fn fields(&self) -> Value {
-        let fields = self.content.parts.iter().filter_map(|(name, text)| Some((name.strip_prefix("field ")?, text)));
-        Value::Object(fields.map(|(name, text)| (name.to_string(), json!({"value": text}))).collect::<Map<_, _>>())
+        let fields = self
+            .content
+            .parts
+            .iter()
+            .filter_map(|(name, text)| Some((name.strip_prefix("field ")?, text)));
+        Value::Object(
+            fields
+                .map(|(name, text)| (name.to_string(), json!({"value": text})))
+                .collect::<Map<_, _>>(),
+        )
     }
 
     /// `APPID/pages/index?id=1`: the mini program and its page.
     pub fn miniprogram(&self) -> Option<(&'a str, &'a str)> {
-        self.get(Part::Miniprogram).map(|text| text.split_once('/').unwrap_or((text, "")))
+        self.get(Part::Miniprogram)
+            .map(|text| text.split_once('/').unwrap_or((text, "")))
     }
 }
 
@@ -74,7 +108,10 @@ fn kind(name: &str) -> Option<Part> {
     if name.starts_with("field ") {
         return Some(Part::Field);
     }
-    Part::ALL.iter().find(|(_, n)| *n == name).map(|(part, _)| *part)
+    Part::ALL
+        .iter()
+        .find(|(_, n)| *n == name)
+        .map(|(part, _)| *part)
 }
 
 /// Text as the content of a page.
@@ -105,15 +142,38 @@ mod tests {
     fn parts_by_name() {
         let text = |name: &str, value: &str| (name.to_string(), value.to_string());
         let content = Rendered {
-            parts: vec![text("title", "双十一"), text("body", "满减\n<b>"), text("link", "https://a"), text("entry", "首页")],
+            parts: vec![
+                text("title", "双十一"),
+                text("body", "满减\n<b>"),
+                text("link", "https://a"),
+                text("entry", "首页"),
+            ],
         };
         let parts = Parts::of(&content, pack::endpoint("service_account", "mass").unwrap());
-        assert_eq!((parts.shape(), parts.text(Part::Title), parts.get(Part::Image)), ("article", "双十一", None));
+        assert_eq!(
+            (
+                parts.shape(),
+                parts.text(Part::Title),
+                parts.get(Part::Image)
+            ),
+            ("article", "双十一", None)
+        );
         assert_eq!(parts.joined(), "满减\n<b>\n首页");
-        assert_eq!(html(&parts.joined()), "<p>满减</p><p>&lt;b&gt;</p><p>首页</p>");
-        let content =
-            Rendered { parts: vec![text("platform", "TM1"), text("field thing1", "包裹"), text("miniprogram", "wx1/pages/a?b=/c")] };
-        let parts = Parts::of(&content, pack::endpoint("service_account", "template").unwrap());
+        assert_eq!(
+            html(&parts.joined()),
+            "<p>满减</p><p>&lt;b&gt;</p><p>首页</p>"
+        );
+        let content = Rendered {
+            parts: vec![
+                text("platform", "TM1"),
+                text("field thing1", "包裹"),
+                text("miniprogram", "wx1/pages/a?b=/c"),
+            ],
+        };
+        let parts = Parts::of(
+            &content,
+            pack::endpoint("service_account", "template").unwrap(),
+        );
         assert_eq!(parts.fields(), json!({"thing1": {"value": "包裹"}}));
         assert_eq!(parts.miniprogram(), Some(("wx1", "pages/a?b=/c")));
     }

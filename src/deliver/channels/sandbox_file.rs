@@ -1,8 +1,10 @@
 //! `sandbox.file`: every message becomes a line of JSON, and nothing leaves the machine.
 //!
-//! It behaves as a good platform does: it keeps the key of every message, answers a repeat with the first id and does not write it again,
-//! and has what it accepted on the disk before it says so. A line cut off by a crash was never accepted and is removed at the next start.
-//! A control file beside it (its name with `.control` added) makes it behave as bad platforms do, for rehearsals and tests.
+//! It behaves as a good platform does: it keeps the key of every message, answers a repeat with the
+//! first id and does not write it again, and has what it accepted on the disk before it says so. A
+//! line cut off by a crash was never accepted and is removed at the next start. A control file
+//! beside it (its name with `.control` added) makes it behave as bad platforms do, for rehearsals
+//! and tests.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -109,7 +111,8 @@ fn as_object<S: Serializer>(parts: &&[(String, String)], to: S) -> Result<S::Ok,
 }
 
 impl SandboxFile {
-    /// The channel that writes to `path`, with the faults of its control file if there is one. The file is opened at the first batch.
+    /// The channel that writes to `path`, with the faults of its control file if there is one. The
+    /// file is opened at the first batch.
     ///
     /// # Errors
     /// A control file that makes no sense.
@@ -117,11 +120,16 @@ impl SandboxFile {
         let mut control = path.as_os_str().to_owned();
         control.push(".control");
         let control = PathBuf::from(control);
-        let refuse = |reason: String| ChannelError::Control { file: control.clone(), reason };
+        let refuse = |reason: String| ChannelError::Control {
+            file: control.clone(),
+            reason,
+        };
         let faults = match world.read(&control) {
             Ok(bytes) => {
                 let text = std::str::from_utf8(&bytes).map_err(|e| refuse(e.to_string()))?;
-                toml::from_str::<Control>(text).map_err(|e| refuse(e.message().to_owned()))?.fault
+                toml::from_str::<Control>(text)
+                    .map_err(|e| refuse(e.message().to_owned()))?
+                    .fault
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(refuse(e.to_string())),
@@ -131,8 +139,17 @@ impl SandboxFile {
 
     /// The channel that writes to `path` and misbehaves as told.
     pub fn with_faults(path: &Path, world: Arc<dyn World>, faults: Vec<Fault>) -> Self {
-        let endpoint = pack::endpoint("sandbox", "file").expect("the sandbox's pack is built in, and a test reads it");
-        SandboxFile { path: path.into(), world, endpoint, inside: Mutex::new(Inside { faults, written: None }) }
+        let endpoint = pack::endpoint("sandbox", "file")
+            .expect("the sandbox's pack is built in, and a test reads it");
+        SandboxFile {
+            path: path.into(),
+            world,
+            endpoint,
+            inside: Mutex::new(Inside {
+                faults,
+                written: None,
+            }),
+        }
     }
 
     /// Writes what is not yet there, durably, and answers with the lines.
@@ -176,7 +193,8 @@ impl Channel for SandboxFile {
         Elapsed(0)
     }
 
-    /// Says so in a file beside the messages: a line of JSON with the id, once each time it is asked.
+    /// Says so in a file beside the messages: a line of JSON with the id, once each time it is
+    /// asked.
     fn recall(&self, id: &str, _: &Rendered) -> Recalled {
         let mut path = self.path.as_os_str().to_owned();
         path.push(".recalled");
@@ -187,7 +205,9 @@ impl Channel for SandboxFile {
         };
         match write() {
             Ok(()) => Recalled::Done,
-            Err(e) => Recalled::Cannot { reason: e.to_string() },
+            Err(e) => Recalled::Cannot {
+                reason: e.to_string(),
+            },
         }
     }
 
@@ -195,27 +215,49 @@ impl Channel for SandboxFile {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = match inside.next_fault(&batch.campaign) {
             None => self.write(&mut inside, batch),
-            Some(Does::Fail) => Answer::NotSent { reason: "told to fail".into() },
-            Some(Does::Refuse) => Answer::Refused { reason: "told to refuse".into() },
+            Some(Does::Fail) => Answer::NotSent {
+                reason: "told to fail".into(),
+            },
+            Some(Does::Refuse) => Answer::Refused {
+                reason: "told to refuse".into(),
+            },
             Some(Does::Bar) => refuse_each(batch, "told to refuse the address", Refusal::Address),
             Some(Does::Close) => refuse_each(batch, "told to refuse for now", Refusal::ForNow),
-            Some(Does::Hang) => Answer::Unknown { reason: "no answer in time".into() },
+            Some(Does::Hang) => Answer::Unknown {
+                reason: "no answer in time".into(),
+            },
             Some(Does::HangAfter) => match self.write(&mut inside, batch) {
-                Answer::Taken(_) => Answer::Unknown { reason: "no answer in time".into() },
+                Answer::Taken(_) => Answer::Unknown {
+                    reason: "no answer in time".into(),
+                },
                 failed => failed,
             },
             Some(Does::LieError) => match self.write(&mut inside, batch) {
-                Answer::Taken(_) => Answer::Refused { reason: "told to say so".into() },
+                Answer::Taken(_) => Answer::Refused {
+                    reason: "told to say so".into(),
+                },
                 failed => failed,
             },
-            Some(Does::LieOk) => Answer::Taken(batch.messages.iter().map(|_| Verdict::Accepted { id: "0".into() }).collect()),
+            Some(Does::LieOk) => Answer::Taken(
+                batch
+                    .messages
+                    .iter()
+                    .map(|_| Verdict::Accepted { id: "0".into() })
+                    .collect(),
+            ),
         };
         answer.into()
     }
 }
 
 fn refuse_each(batch: &Batch, reason: &str, because: Refusal) -> Answer {
-    Answer::Taken(vec![Verdict::Refused { reason: reason.into(), because }; batch.messages.len()])
+    Answer::Taken(vec![
+        Verdict::Refused {
+            reason: reason.into(),
+            because
+        };
+        batch.messages.len()
+    ])
 }
 
 impl Inside {
@@ -225,7 +267,11 @@ impl Inside {
             .faults
             .iter_mut()
             .filter(|f| f.times != Some(0))
-            .find(|f| f.campaign.as_deref().is_none_or(|wanted| wanted == campaign))?;
+            .find(|f| {
+                f.campaign
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == campaign)
+            })?;
         if fault.after > 0 {
             fault.after -= 1;
             return None;
@@ -239,16 +285,27 @@ impl Inside {
 
 impl Written {
     fn open(path: &Path) -> io::Result<Written> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another process writes to it")),
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other("another process writes to it"));
+            }
             Err(TryLockError::Error(e)) => return Err(e),
         }
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             File::open(folder)?.sync_all()?;
         }
-        let mut written = Written { file, bytes: 0, lines: 0, keys: HashMap::new() };
+        let mut written = Written {
+            file,
+            bytes: 0,
+            lines: 0,
+            keys: HashMap::new(),
+        };
         written.read()?;
         Ok(written)
     }
@@ -270,7 +327,11 @@ impl Written {
             }
         }
         (self.bytes, self.lines, self.keys) = (bytes, lines, keys);
-        if self.file.metadata()?.len() > bytes { self.take_back() } else { Ok(()) }
+        if self.file.metadata()?.len() > bytes {
+            self.take_back()
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes the file as long as what is known to be in it.
@@ -282,16 +343,26 @@ impl Written {
 
     fn append(&mut self, batch: &Batch) -> io::Result<Vec<Verdict>> {
         let at = batch.zone.show_rfc3339(batch.at);
-        let (mut text, mut verdicts, mut new) = (Vec::new(), Vec::with_capacity(batch.messages.len()), Vec::new());
+        let (mut text, mut verdicts, mut new) = (
+            Vec::new(),
+            Vec::with_capacity(batch.messages.len()),
+            Vec::new(),
+        );
         for message in &batch.messages {
             let Some(key) = key(message.key.as_bytes()) else {
-                verdicts.push(Verdict::Refused { reason: "the key is not 32 hex digits".into(), because: Refusal::Message });
+                verdicts.push(Verdict::Refused {
+                    reason: "the key is not 32 hex digits".into(),
+                    because: Refusal::Message,
+                });
                 continue;
             };
             let line = match self.keys.get(&key) {
                 Some(line) => *line,
                 None if message.address.is_empty() => {
-                    verdicts.push(Verdict::Refused { reason: "no address".into(), because: Refusal::Address });
+                    verdicts.push(Verdict::Refused {
+                        reason: "no address".into(),
+                        because: Refusal::Address,
+                    });
                     continue;
                 }
                 None => {
@@ -301,7 +372,9 @@ impl Written {
                     self.lines + new.len() as u64
                 }
             };
-            verdicts.push(Verdict::Accepted { id: line.to_string() });
+            verdicts.push(Verdict::Accepted {
+                id: line.to_string(),
+            });
         }
         if !new.is_empty() {
             self.file.write_all(&text)?;
@@ -336,16 +409,23 @@ fn key_of(line: &[u8]) -> Option<u128> {
     struct Keyed {
         key: String,
     }
-    let front = line.strip_prefix(b"{\"key\":\"").and_then(|rest| rest.split_at_checked(32)).filter(|(_, rest)| rest.starts_with(b"\""));
+    let front = line
+        .strip_prefix(b"{\"key\":\"")
+        .and_then(|rest| rest.split_at_checked(32))
+        .filter(|(_, rest)| rest.starts_with(b"\""));
     match front {
         Some((digits, _)) => key(digits),
-        None => serde_json::from_slice::<Keyed>(line).ok().and_then(|k| key(k.key.as_bytes())),
+        None => serde_json::from_slice::<Keyed>(line)
+            .ok()
+            .and_then(|k| key(k.key.as_bytes())),
     }
 }
 
 /// 32 hex digits as a number.
 fn key(digits: &[u8]) -> Option<u128> {
-    let text = std::str::from_utf8(digits).ok().filter(|d| d.len() == 32 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let text = std::str::from_utf8(digits)
+        .ok()
+        .filter(|d| d.len() == 32 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
     u128::from_str_radix(text, 16).ok()
 }
 
@@ -363,7 +443,12 @@ mod tests {
             user: UserNo(n),
             user_id: format!("u{n}").into(),
             address: format!("o{n}").into(),
-            content: Arc::new(Rendered { parts: vec![("title".into(), "双十一".into()), ("body".into(), format!("a\n\"{n}\""))] }),
+            content: Arc::new(Rendered {
+                parts: vec![
+                    ("title".into(), "双十一".into()),
+                    ("body".into(), format!("a\n\"{n}\"")),
+                ],
+            }),
         };
         Batch {
             key: "b".into(),
@@ -372,7 +457,11 @@ mod tests {
             step: "c".into(),
             arm: Some("a".into()),
             template: "t".into(),
-            channel: Name { account: "rose".into(), platform: "service_account".into(), endpoint: "mass".into() },
+            channel: Name {
+                account: "rose".into(),
+                platform: "service_account".into(),
+                endpoint: "mass".into(),
+            },
             zone: Zone::SHANGHAI,
             at: Zone::SHANGHAI.parse_instant("2026-11-11 10:00").unwrap(),
             begin_by: None,
@@ -385,8 +474,19 @@ mod tests {
     }
 
     fn ids(reply: Reply) -> Vec<String> {
-        let Answer::Taken(verdicts) = reply.answer else { panic!("{reply:?}") };
-        verdicts.into_iter().map(|v| if let Verdict::Accepted { id } = v { id } else { "refused".into() }).collect()
+        let Answer::Taken(verdicts) = reply.answer else {
+            panic!("{reply:?}")
+        };
+        verdicts
+            .into_iter()
+            .map(|v| {
+                if let Verdict::Accepted { id } = v {
+                    id
+                } else {
+                    "refused".into()
+                }
+            })
+            .collect()
     }
 
     #[test]
@@ -430,11 +530,19 @@ mod tests {
             .unwrap();
         let channel = open(&path);
         assert_eq!(ids(channel.send(&batch(0..1))), ["1"]);
-        assert!(matches!(channel.send(&batch(1..2)).answer, Answer::Unknown { .. }));
-        assert!(matches!(channel.send(&batch(2..3)).answer, Answer::NotSent { .. }));
+        assert!(matches!(
+            channel.send(&batch(1..2)).answer,
+            Answer::Unknown { .. }
+        ));
+        assert!(matches!(
+            channel.send(&batch(2..3)).answer,
+            Answer::NotSent { .. }
+        ));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         std::fs::write(&control, "[[fault]]\ndo = \"explode\"").unwrap();
-        let error = SandboxFile::at(&path, Arc::new(SimulatedWorld::at(Instant(0)))).err().unwrap();
+        let error = SandboxFile::at(&path, Arc::new(SimulatedWorld::at(Instant(0))))
+            .err()
+            .unwrap();
         assert!(error.message().en.contains("explode"), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! What WeChat and WeCom have in common: a token in the query, `errcode` in a body that comes with HTTP status 200 whatever happened.
+//! What WeChat and WeCom have in common: a token in the query, `errcode` in a body that comes with
+//! HTTP status 200 whatever happened.
 
 use std::sync::Arc;
 
@@ -11,7 +12,13 @@ use crate::deliver::wire::meaning::{Heard, Meaning};
 use crate::deliver::wire::token::{Fresh, NoToken};
 
 /// Asks an endpoint with the account's token. `path` begins with a slash.
-pub async fn ask(account: &Arc<Account>, endpoint: &str, path: &str, body: &Value, how: How) -> Meaning {
+pub async fn ask(
+    account: &Arc<Account>,
+    endpoint: &str,
+    path: &str,
+    body: &Value,
+    how: How,
+) -> Meaning {
     let fetch = |force| token(account.clone(), force);
     account
         .with_token(endpoint, fetch, |token| async move {
@@ -29,37 +36,75 @@ pub fn read(answer: Result<Response, Lost>) -> Heard {
     };
     let body: Value = match serde_json::from_slice(&response.body) {
         Ok(body @ Value::Object(_)) => body,
-        _ => return Heard::Lost(Lost::Unknown(format!("HTTP {} without a JSON body", response.status))),
+        _ => {
+            return Heard::Lost(Lost::Unknown(format!(
+                "HTTP {} without a JSON body",
+                response.status
+            )));
+        }
     };
     match body.get("errcode").map(Value::as_i64) {
         Some(Some(0)) => Heard::Ok(body),
         Some(Some(code)) => {
-            let text = body.get("errmsg").and_then(Value::as_str).unwrap_or_default().to_string();
-            Heard::Error { code: code.to_string(), text, body }
+            let text = body
+                .get("errmsg")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_string();
+            Heard::Error {
+                code: code.to_string(),
+                text,
+                body,
+            }
         }
         // Some answers carry no code when all went well.
         None if response.status == 200 => Heard::Ok(body),
-        _ => Heard::Lost(Lost::Unknown(format!("HTTP {} with an answer that makes no sense", response.status))),
+        _ => Heard::Lost(Lost::Unknown(format!(
+            "HTTP {} with an answer that makes no sense",
+            response.status
+        ))),
     }
 }
 
-/// A token of the platform. WeChat's stable endpoint gives the same one to all who ask, so that no two programs evict each other.
+/// A token of the platform. WeChat's stable endpoint gives the same one to all who ask, so that no
+/// two programs evict each other.
 async fn token(account: Arc<Account>, force: bool) -> Result<Fresh, NoToken> {
-    let how = How { within: FOR_ONE, begin_by: None };
+    let how = How {
+        within: FOR_ONE,
+        begin_by: None,
+    };
     let (id, secret) = (&account.app_id, account.secret.expose());
     let answer = if account.pack.platform == "wecom" {
-        let url = format!("{}/cgi-bin/gettoken?corpid={}&corpsecret={}", account.base_url, encode(id), encode(secret));
+        let url = format!(
+            "{}/cgi-bin/gettoken?corpid={}&corpsecret={}",
+            account.base_url,
+            encode(id),
+            encode(secret)
+        );
         account.get(url, how).await
     } else {
         let body = json!({"grant_type": "client_credential", "appid": id, "secret": secret, "force_refresh": force});
-        account.post_json(format!("{}/cgi-bin/stable_token", account.base_url), Vec::new(), &body, how).await
+        account
+            .post_json(
+                format!("{}/cgi-bin/stable_token", account.base_url),
+                Vec::new(),
+                &body,
+                how,
+            )
+            .await
     };
     let heard = read(answer);
-    let Heard::Ok(body) = &heard else { return Err(account.no_token(heard)) };
-    match (body.get("access_token").and_then(Value::as_str), body.get("expires_in").and_then(Value::as_i64)) {
-        (Some(value), Some(seconds)) if !value.is_empty() && seconds > 0 => {
-            Ok(Fresh { value: value.to_string(), lasts: Elapsed::seconds(seconds.min(7200)) })
-        }
+    let Heard::Ok(body) = &heard else {
+        return Err(account.no_token(heard));
+    };
+    match (
+        body.get("access_token").and_then(Value::as_str),
+        body.get("expires_in").and_then(Value::as_i64),
+    ) {
+        (Some(value), Some(seconds)) if !value.is_empty() && seconds > 0 => Ok(Fresh {
+            value: value.to_string(),
+            lasts: Elapsed::seconds(seconds.min(7200)),
+        }),
         _ => Err(account.no_token(heard)),
     }
 }

@@ -1,7 +1,8 @@
 //! A receiver of one's own: one signed POST a message.
 //!
-//! The body is JSON; the header `X-Tagcast-Signature` is `t=SECONDS,v1=HEX`, HMAC-SHA256 under the account's secret over `SECONDS.BODY`.
-//! `Idempotency-Key` is the message's key: the same for ever, and the same again when a hand-over is repeated.
+//! The body is JSON; the header `X-Tagcast-Signature` is `t=SECONDS,v1=HEX`, HMAC-SHA256 under the
+//! account's secret over `SECONDS.BODY`. `Idempotency-Key` is the message's key: the same for ever,
+//! and the same again when a hand-over is repeated.
 
 use std::sync::Arc;
 
@@ -23,7 +24,10 @@ pub struct Webhook {
 
 impl Webhook {
     pub fn of(account: &Arc<Account>, endpoint: &'static Endpoint) -> Self {
-        Webhook { account: account.clone(), endpoint }
+        Webhook {
+            account: account.clone(),
+            endpoint,
+        }
     }
 }
 
@@ -53,35 +57,61 @@ impl Channel for Webhook {
             batch.template.clone(),
             batch.zone.show_rfc3339(batch.at),
         ));
-        one_by_one::hand_over(batch.messages.clone(), self.account.together(), move |message: Message| {
-            let (account, head) = (account.clone(), head.clone());
-            async move {
-                let (campaign, step, arm, template, at) = &*head;
-                let parts: Map<String, Value> = message.content.parts.iter().map(|(n, v)| (n.clone(), v.as_str().into())).collect();
-                let body = json!({
-                    "key": message.key, "campaign": campaign, "step": step, "arm": arm, "template": template,
-                    "user": &*message.user_id, "address": &*message.address, "parts": parts, "at": at,
-                });
-                let body = body.to_string().into_bytes();
-                let seconds = account.world.now().0.div_euclid(1_000_000).to_string();
-                let signature = hmac_sha256(&account.secret, &[seconds.as_bytes(), b".", &body].concat());
-                let headers = vec![
-                    ("content-type", "application/json; charset=utf-8".to_string()),
-                    ("idempotency-key", message.key.clone()),
-                    ("x-tagcast-signature", format!("t={seconds},v1={signature}")),
-                ];
-                let request = Request { method: Method::Post, url: account.base_url.clone(), headers, body, within: FOR_ONE, begin_by };
-                let heard = read(account.exchange(request).await);
-                let key = message.key.clone();
-                let meaning = Meaning::of(&account, &endpoint.name, heard);
-                let (verdict, then): (_, Then) = meaning.verdict(|body| body.get("id").and_then(Value::as_str).unwrap_or(&key).to_string());
-                (vec![verdict], then)
-            }
-        })
+        one_by_one::hand_over(
+            batch.messages.clone(),
+            self.account.together(),
+            move |message: Message| {
+                let (account, head) = (account.clone(), head.clone());
+                async move {
+                    let (campaign, step, arm, template, at) = &*head;
+                    let parts: Map<String, Value> = message
+                        .content
+                        .parts
+                        .iter()
+                        .map(|(n, v)| (n.clone(), v.as_str().into()))
+                        .collect();
+                    let body = json!({
+                        "key": message.key, "campaign": campaign, "step": step, "arm": arm, "template": template,
+                        "user": &*message.user_id, "address": &*message.address, "parts": parts, "at": at,
+                    });
+                    let body = body.to_string().into_bytes();
+                    let seconds = account.world.now().0.div_euclid(1_000_000).to_string();
+                    let signature =
+                        hmac_sha256(&account.secret, &[seconds.as_bytes(), b".", &body].concat());
+                    let headers = vec![
+                        (
+                            "content-type",
+                            "application/json; charset=utf-8".to_string(),
+                        ),
+                        ("idempotency-key", message.key.clone()),
+                        ("x-tagcast-signature", format!("t={seconds},v1={signature}")),
+                    ];
+                    let request = Request {
+                        method: Method::Post,
+                        url: account.base_url.clone(),
+                        headers,
+                        body,
+                        within: FOR_ONE,
+                        begin_by,
+                    };
+                    let heard = read(account.exchange(request).await);
+                    let key = message.key.clone();
+                    let meaning = Meaning::of(&account, &endpoint.name, heard);
+                    let (verdict, then): (_, Then) = meaning.verdict(|body| {
+                        body.get("id")
+                            .and_then(Value::as_str)
+                            .unwrap_or(&key)
+                            .to_string()
+                    });
+                    (vec![verdict], then)
+                }
+            },
+        )
     }
 }
 
-/// 2xx is taken; of the others the pack says what they mean, and what it does not know may have been taken.
+/// 2xx is taken; of the others the pack says what they mean, and what it does not know may have
+/// been taken.
 fn read(answer: Result<Response, Lost>) -> Heard {
     let response = match answer {
         Ok(response) => response,
@@ -90,6 +120,10 @@ fn read(answer: Result<Response, Lost>) -> Heard {
     let body = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     match response.status {
         200..=299 => Heard::Ok(body),
-        status => Heard::Error { code: format!("http {status}"), text: String::new(), body },
+        status => Heard::Error {
+            code: format!("http {status}"),
+            text: String::new(),
+            body,
+        },
     }
 }

@@ -1,6 +1,8 @@
-//! WeChat service and subscription accounts: mass sends, template messages, subscription notices, customer service messages.
+//! WeChat service and subscription accounts: mass sends, template messages, subscription notices,
+//! customer service messages.
 //!
-//! A mass send goes to a list of openids. There is no way in here to send to "everyone": the endpoint that can (`sendall`) is not called.
+//! A mass send goes to a list of openids. There is no way in here to send to "everyone": the
+//! endpoint that can (`sendall`) is not called.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +15,9 @@ use super::tencent::{ask, text_of};
 use crate::base::Elapsed;
 use crate::base::value::count_of;
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{Answer, Batch, Channel, Evidence, Message, Recalled, Refusal, Reply, Then, Verdict};
+use crate::deliver::channel::{
+    Answer, Batch, Channel, Evidence, Message, Recalled, Refusal, Reply, Then, Verdict,
+};
 use crate::deliver::ledger::ReceiptKind;
 use crate::deliver::wire::account::{Account, FOR_LIST, FOR_ONE, How};
 use crate::deliver::wire::http;
@@ -55,7 +59,13 @@ impl WeChat {
             "chat" => Kind::Chat,
             _ => return None,
         };
-        Some(WeChat { account: account.clone(), endpoint, kind, drafts: Arc::default(), looked_at: Mutex::default() })
+        Some(WeChat {
+            account: account.clone(),
+            endpoint,
+            kind,
+            drafts: Arc::default(),
+            looked_at: Mutex::default(),
+        })
     }
 
     fn name(&self) -> &'static str {
@@ -94,29 +104,60 @@ impl Channel for WeChat {
 
     /// One person sees a mass send by the platform's preview.
     fn send_test(&self, batch: &Batch) -> Reply {
-        let (Kind::Mass, Some(message)) = (self.kind, batch.messages.first()) else { return self.send(batch) };
-        let (account, endpoint, message, drafts) = (self.account.clone(), self.endpoint, message.clone(), self.drafts.clone());
-        let how = How { within: FOR_ONE, begin_by: None };
+        let (Kind::Mass, Some(message)) = (self.kind, batch.messages.first()) else {
+            return self.send(batch);
+        };
+        let (account, endpoint, message, drafts) = (
+            self.account.clone(),
+            self.endpoint,
+            message.clone(),
+            self.drafts.clone(),
+        );
+        let how = How {
+            within: FOR_ONE,
+            begin_by: None,
+        };
         let asked = http::run(async move {
-            let (kind, payload) = match payload(&account, endpoint, &message.content, &drafts).await {
+            let (kind, payload) = match payload(&account, endpoint, &message.content, &drafts).await
+            {
                 Ok(made) => made,
                 Err(meaning) => return meaning,
             };
             let mut body = json!({"touser": &*message.address, "msgtype": kind});
             body[kind] = payload;
-            ask(&account, &endpoint.name, "/cgi-bin/message/mass/preview", &body, how).await
+            ask(
+                &account,
+                &endpoint.name,
+                "/cgi-bin/message/mass/preview",
+                &body,
+                how,
+            )
+            .await
         });
-        let meaning = asked.unwrap_or_else(|| Meaning::Unknown { reason: "no answer".into() });
+        let meaning = asked.unwrap_or_else(|| Meaning::Unknown {
+            reason: "no answer".into(),
+        });
         let (verdict, then) = meaning.verdict(|body| text_of(body, "msg_id"));
-        Reply { answer: Answer::Taken(vec![verdict]), then }
+        Reply {
+            answer: Answer::Taken(vec![verdict]),
+            then,
+        }
     }
 
     /// How far a mass send has come. Its counts come with the finish event only.
     fn look_up(&self, _: &Batch, id: Option<&str>) -> Result<Evidence, String> {
-        let (Kind::Mass, Some(id)) = (self.kind, id) else { return Ok(Evidence::default()) };
+        let (Kind::Mass, Some(id)) = (self.kind, id) else {
+            return Ok(Evidence::default());
+        };
         let (account, name, body) = (self.account.clone(), self.name(), json!({"msg_id": id}));
-        let how = How { within: FOR_ONE, begin_by: None };
-        let asked = http::run(async move { ask(&account, name, "/cgi-bin/message/mass/get", &body, how).await });
+        let how = How {
+            within: FOR_ONE,
+            begin_by: None,
+        };
+        let asked =
+            http::run(
+                async move { ask(&account, name, "/cgi-bin/message/mass/get", &body, how).await },
+            );
         let status = match asked {
             Some(Meaning::Done(body)) => text_of(&body, "msg_status"),
             other => return Err(why_not(other)),
@@ -127,22 +168,42 @@ impl Channel for WeChat {
             _ => None,
         };
         let over = matches!(status.as_str(), "SEND_SUCCESS" | "SEND_FAIL" | "DELETE");
-        Ok(Evidence { found: Some(id.into()), all, over, ..Evidence::default() })
+        Ok(Evidence {
+            found: Some(id.into()),
+            all,
+            over,
+            ..Evidence::default()
+        })
     }
 
     /// Deletes the page behind an article or a video; the card stays.
     fn recall(&self, id: &str, content: &Rendered) -> Recalled {
         let parts = Parts::of(content, self.endpoint);
         if self.kind != Kind::Mass || !matches!(parts.shape(), "article" | "video") {
-            return Recalled::Cannot { reason: "only articles and videos of mass sends can be taken back".into() };
+            return Recalled::Cannot {
+                reason: "only articles and videos of mass sends can be taken back".into(),
+            };
         }
-        let Ok(number) = id.parse::<i64>() else { return Recalled::Cannot { reason: "the platform gave no id".into() } };
+        let Ok(number) = id.parse::<i64>() else {
+            return Recalled::Cannot {
+                reason: "the platform gave no id".into(),
+            };
+        };
         let (account, name, body) = (self.account.clone(), self.name(), json!({"msg_id": number}));
-        let how = How { within: FOR_ONE, begin_by: None };
-        match http::run(async move { ask(&account, name, "/cgi-bin/message/mass/delete", &body, how).await }) {
+        let how = How {
+            within: FOR_ONE,
+            begin_by: None,
+        };
+        match http::run(async move {
+            ask(&account, name, "/cgi-bin/message/mass/delete", &body, how).await
+        }) {
             Some(Meaning::Done(_)) => Recalled::Done,
-            Some(Meaning::Wrong { reason } | Meaning::Dropped { reason, .. }) => Recalled::Cannot { reason },
-            other => Recalled::Unknown { reason: why_not(other) },
+            Some(Meaning::Wrong { reason } | Meaning::Dropped { reason, .. }) => {
+                Recalled::Cannot { reason }
+            }
+            other => Recalled::Unknown {
+                reason: why_not(other),
+            },
         }
     }
 }
@@ -166,19 +227,40 @@ pub fn why_not(meaning: Option<Meaning>) -> String {
 impl WeChat {
     fn single(&self, batch: &Batch) -> Reply {
         let (account, endpoint, kind) = (self.account.clone(), self.endpoint, self.kind);
-        let how = How { within: FOR_ONE, begin_by: batch.begin_by };
-        one_by_one::hand_over(batch.messages.clone(), self.account.together(), move |message: Message| {
-            let account = account.clone();
-            async move {
-                let (path, id, body) = match kind {
-                    Kind::Template => ("/cgi-bin/message/template/send", "msgid", template(&message, endpoint, true)),
-                    Kind::Notice => ("/cgi-bin/message/subscribe/bizsend", "msgid", template(&message, endpoint, false)),
-                    Kind::Chat | Kind::Mass => ("/cgi-bin/message/custom/send", "msgid", chat(&message, endpoint)),
-                };
-                let (verdict, then) = ask(&account, &endpoint.name, path, &body, how).await.verdict(|body| text_of(body, id));
-                (vec![verdict], then)
-            }
-        })
+        let how = How {
+            within: FOR_ONE,
+            begin_by: batch.begin_by,
+        };
+        one_by_one::hand_over(
+            batch.messages.clone(),
+            self.account.together(),
+            move |message: Message| {
+                let account = account.clone();
+                async move {
+                    let (path, id, body) = match kind {
+                        Kind::Template => (
+                            "/cgi-bin/message/template/send",
+                            "msgid",
+                            template(&message, endpoint, true),
+                        ),
+                        Kind::Notice => (
+                            "/cgi-bin/message/subscribe/bizsend",
+                            "msgid",
+                            template(&message, endpoint, false),
+                        ),
+                        Kind::Chat | Kind::Mass => (
+                            "/cgi-bin/message/custom/send",
+                            "msgid",
+                            chat(&message, endpoint),
+                        ),
+                    };
+                    let (verdict, then) = ask(&account, &endpoint.name, path, &body, how)
+                        .await
+                        .verdict(|body| text_of(body, id));
+                    (vec![verdict], then)
+                }
+            },
+        )
     }
 }
 
@@ -212,17 +294,37 @@ fn chat(message: &Message, endpoint: &'static Endpoint) -> Value {
 
 impl WeChat {
     fn mass(&self, batch: &Batch) -> Reply {
-        let Some(first) = batch.messages.first() else { return Answer::Taken(Vec::new()).into() };
+        let Some(first) = batch.messages.first() else {
+            return Answer::Taken(Vec::new()).into();
+        };
         if batch.messages.iter().any(|m| m.content != first.content) {
-            return Answer::Refused { reason: "a mass send carries one text".into() }.into();
+            return Answer::Refused {
+                reason: "a mass send carries one text".into(),
+            }
+            .into();
         }
         if batch.messages.len() < 2 {
-            return Answer::Refused { reason: "a mass send needs at least two users".into() }.into();
+            return Answer::Refused {
+                reason: "a mass send needs at least two users".into(),
+            }
+            .into();
         }
-        let (account, endpoint, content, drafts) = (self.account.clone(), self.endpoint, first.content.clone(), self.drafts.clone());
-        let users: Vec<String> = batch.messages.iter().map(|m| m.address.to_string()).collect();
+        let (account, endpoint, content, drafts) = (
+            self.account.clone(),
+            self.endpoint,
+            first.content.clone(),
+            self.drafts.clone(),
+        );
+        let users: Vec<String> = batch
+            .messages
+            .iter()
+            .map(|m| m.address.to_string())
+            .collect();
         let key = batch.key.clone();
-        let how = How { within: FOR_LIST, begin_by: batch.begin_by };
+        let how = How {
+            within: FOR_LIST,
+            begin_by: batch.begin_by,
+        };
         let meaning = http::run(async move {
             let (kind, payload) = match payload(&account, endpoint, &content, &drafts).await {
                 Ok(made) => made,
@@ -233,7 +335,14 @@ impl WeChat {
             if kind == "mpnews" {
                 body["send_ignore_reprint"] = 0.into();
             }
-            ask(&account, &endpoint.name, "/cgi-bin/message/mass/send", &body, how).await
+            ask(
+                &account,
+                &endpoint.name,
+                "/cgi-bin/message/mass/send",
+                &body,
+                how,
+            )
+            .await
         });
         match meaning {
             Some(Meaning::Done(body)) => {
@@ -242,13 +351,20 @@ impl WeChat {
             }
             Some(Meaning::Dropped { reason, .. }) => self.leave_out(batch, reason),
             Some(Meaning::Wrong { reason }) => Answer::Refused { reason }.into(),
-            Some(Meaning::NotSent { reason, then }) => Reply { answer: Answer::NotSent { reason }, then },
-            other => Answer::Unknown { reason: why_not(other) }.into(),
+            Some(Meaning::NotSent { reason, then }) => Reply {
+                answer: Answer::NotSent { reason },
+                then,
+            },
+            other => Answer::Unknown {
+                reason: why_not(other),
+            }
+            .into(),
         }
     }
 
-    /// The platform refused a list for an openid in it: those that it does not know are left out, the rest is planned again. A list that was
-    /// looked at before and is refused again needs a person.
+    /// The platform refused a list for an openid in it: those that it does not know are left out,
+    /// the rest is planned again. A list that was looked at before and is refused again needs a
+    /// person.
     fn leave_out(&self, batch: &Batch, reason: String) -> Reply {
         let digest = |messages: &mut dyn Iterator<Item = &Message>| {
             let mut hasher = blake3::Hasher::new();
@@ -268,26 +384,49 @@ impl WeChat {
             answer: Answer::NotSent { reason },
         };
         let this = digest(&mut batch.messages.iter());
-        if self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).contains(&this) {
+        if self
+            .looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&this)
+        {
             return stop(reason);
         }
         let (account, endpoint) = (self.account.clone(), &*self.endpoint.name);
-        let addresses: Vec<String> = batch.messages.iter().map(|m| m.address.to_string()).collect();
-        let bad = match http::run(async move { unknown_openids(account, endpoint, addresses).await }) {
-            Some(Ok(bad)) => bad,
-            Some(Err(Meaning::NotSent { reason, then })) => return Reply { answer: Answer::NotSent { reason }, then },
-            Some(Err(other)) => return stop(why_not(Some(other))),
-            None => return stop(reason),
-        };
+        let addresses: Vec<String> = batch
+            .messages
+            .iter()
+            .map(|m| m.address.to_string())
+            .collect();
+        let bad =
+            match http::run(async move { unknown_openids(account, endpoint, addresses).await }) {
+                Some(Ok(bad)) => bad,
+                Some(Err(Meaning::NotSent { reason, then })) => {
+                    return Reply {
+                        answer: Answer::NotSent { reason },
+                        then,
+                    };
+                }
+                Some(Err(other)) => return stop(why_not(Some(other))),
+                None => return stop(reason),
+            };
         if bad.is_empty() {
             return stop(reason);
         }
         let is_bad = |m: &Message| bad.contains(&*m.address);
         let rest = digest(&mut batch.messages.iter().filter(|m| !is_bad(m)));
-        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).insert(rest);
+        self.looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(rest);
         let verdict = |m: &Message| match is_bad(m) {
-            true => Verdict::Refused { reason: "40003 not an openid of this account".into(), because: Refusal::Address },
-            false => Verdict::NotSent { reason: reason.clone() },
+            true => Verdict::Refused {
+                reason: "40003 not an openid of this account".into(),
+                because: Refusal::Address,
+            },
+            false => Verdict::NotSent {
+                reason: reason.clone(),
+            },
         };
         let until = self.account.world.now().plus(Elapsed::seconds(1));
         let left = bad.len();
@@ -296,23 +435,56 @@ impl WeChat {
             "`{name}` leaves out what is not of this account ({openids}), and sends to the others",
             "`{name}` 剔除了 {left} 个不属于本账号的 openid，其余继续发送"
         );
-        Reply { answer: Answer::Taken(batch.messages.iter().map(verdict).collect()), then: Then::Wait { until, why } }
+        Reply {
+            answer: Answer::Taken(batch.messages.iter().map(verdict).collect()),
+            then: Then::Wait { until, why },
+        }
     }
 }
 
-/// Which of some openids the platform does not know for this account. A call is refused as a whole for one of them, so a refused call is
-/// asked again in halves: these are questions, nothing is sent.
-async fn unknown_openids(account: Arc<Account>, endpoint: &str, openids: Vec<String>) -> Result<BTreeSet<String>, Meaning> {
-    let how = How { within: FOR_ONE, begin_by: None };
-    let mut todo: Vec<Vec<String>> = openids.chunks(LOOKED_UP_TOGETHER).map(<[String]>::to_vec).collect();
+/// Which of some openids the platform does not know for this account. A call is refused as a whole
+/// for one of them, so a refused call is asked again in halves: these are questions, nothing is
+/// sent.
+async fn unknown_openids(
+    account: Arc<Account>,
+    endpoint: &str,
+    openids: Vec<String>,
+) -> Result<BTreeSet<String>, Meaning> {
+    let how = How {
+        within: FOR_ONE,
+        begin_by: None,
+    };
+    let mut todo: Vec<Vec<String>> = openids
+        .chunks(LOOKED_UP_TOGETHER)
+        .map(<[String]>::to_vec)
+        .collect();
     let mut bad = BTreeSet::new();
     while let Some(some) = todo.pop() {
-        let list: Vec<Value> = some.iter().map(|openid| json!({"openid": openid, "lang": "zh_CN"})).collect();
-        match ask(&account, endpoint, "/cgi-bin/user/info/batchget", &json!({"user_list": list}), how).await {
+        let list: Vec<Value> = some
+            .iter()
+            .map(|openid| json!({"openid": openid, "lang": "zh_CN"}))
+            .collect();
+        match ask(
+            &account,
+            endpoint,
+            "/cgi-bin/user/info/batchget",
+            &json!({"user_list": list}),
+            how,
+        )
+        .await
+        {
             Meaning::Done(body) => {
                 let infos = body.get("user_info_list").and_then(Value::as_array);
-                let known: BTreeSet<&str> = infos.into_iter().flatten().filter_map(|i| i.get("openid")?.as_str()).collect();
-                bad.extend(some.iter().filter(|openid| !known.contains(openid.as_str())).cloned());
+                let known: BTreeSet<&str> = infos
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|i| i.get("openid")?.as_str())
+                    .collect();
+                bad.extend(
+                    some.iter()
+                        .filter(|openid| !known.contains(openid.as_str()))
+                        .cloned(),
+                );
             }
             Meaning::Dropped { .. } if some.len() == 1 => bad.extend(some),
             Meaning::Dropped { .. } => {
@@ -334,7 +506,10 @@ async fn payload(
 ) -> Result<(&'static str, Value), Meaning> {
     let parts = Parts::of(content, endpoint);
     Ok(match parts.shape() {
-        "article" => ("mpnews", json!({"media_id": draft(account, endpoint, &parts, content, drafts).await?})),
+        "article" => (
+            "mpnews",
+            json!({"media_id": draft(account, endpoint, &parts, content, drafts).await?}),
+        ),
         "image" => ("image", json!({"media_id": parts.text(Part::Image)})),
         "video" => (
             "mpvideo",
@@ -356,30 +531,57 @@ async fn draft(
 ) -> Result<String, Meaning> {
     let mut hasher = blake3::Hasher::new();
     for (name, text) in &content.parts {
-        hasher.update(name.as_bytes()).update(&[0]).update(text.as_bytes()).update(&[0]);
+        hasher
+            .update(name.as_bytes())
+            .update(&[0])
+            .update(text.as_bytes())
+            .update(&[0]);
     }
     let digest = hasher.finalize();
-    let known = drafts.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+    let known = drafts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&digest)
+        .cloned();
     if let Some(known) = known {
         return Ok(known);
     }
     let Some(cover) = parts.get(Part::Image).or(account.settings.cover.as_deref()) else {
         let name = &account.name;
-        return Err(Meaning::Wrong { reason: format!("an article needs a cover: an `image` part, or `cover` in `[accounts.{name}]`") });
+        return Err(Meaning::Wrong {
+            reason: format!(
+                "an article needs a cover: an `image` part, or `cover` in `[accounts.{name}]`"
+            ),
+        });
     };
     let article = json!({
         "title": parts.text(Part::Title), "content": html(&parts.joined()), "thumb_media_id": cover,
         "content_source_url": parts.text(Part::Link), "need_open_comment": 0,
     });
-    let how = How { within: FOR_LIST, begin_by: None };
-    let made = ask(account, &endpoint.name, "/cgi-bin/draft/add", &json!({"articles": [article]}), how).await;
+    let how = How {
+        within: FOR_LIST,
+        begin_by: None,
+    };
+    let made = ask(
+        account,
+        &endpoint.name,
+        "/cgi-bin/draft/add",
+        &json!({"articles": [article]}),
+        how,
+    )
+    .await;
     let media = match made {
         Meaning::Done(body) => text_of(&body, "media_id"),
         // A draft may be there that nobody will use; nothing was sent.
-        Meaning::Unknown { reason } => return Err(Meaning::of(account, &endpoint.name, not_sent(reason))),
+        Meaning::Unknown { reason } => {
+            return Err(Meaning::of(account, &endpoint.name, not_sent(reason)));
+        }
         other => return Err(other),
     };
-    drafts.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, media.clone());
+    drafts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(digest, media.clone());
     Ok(media)
 }
 

@@ -1,7 +1,8 @@
 //! WeCom: group sends to customers, application messages to members, WeChat customer service.
 //!
-//! A group send sends nothing: it makes tasks for employees, who confirm them in their app. Its messages are *waiting* until the platform
-//! says what each employee did. An application message to several members with the same text is one call.
+//! A group send sends nothing: it makes tasks for employees, who confirm them in their app. Its
+//! messages are *waiting* until the platform says what each employee did. An application message to
+//! several members with the same text is one call.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,9 @@ use super::tencent::{ask, text_of};
 use super::wechat::why_not;
 use crate::base::{Elapsed, Instant};
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{Answer, Batch, Channel, Evidence, Message, Page, Recalled, Refusal, Reply, Then, Verdict};
+use crate::deliver::channel::{
+    Answer, Batch, Channel, Evidence, Message, Page, Recalled, Refusal, Reply, Then, Verdict,
+};
 use crate::deliver::ledger::ReceiptKind;
 use crate::deliver::wire::account::{Account, FOR_LIST, FOR_ONE, How};
 use crate::deliver::wire::http;
@@ -58,7 +61,8 @@ pub struct WeCom {
     kind: Kind,
     /// When each member got application messages lately.
     lately: Mutex<HashMap<Arc<str>, VecDeque<Instant>>>,
-    /// Application messages of the last half hour by their digest, with the hand-over that they belong to.
+    /// Application messages of the last half hour by their digest, with the hand-over that they
+    /// belong to.
     equal: Mutex<HashMap<blake3::Hash, (String, Instant)>>,
     reminded: Mutex<HashMap<String, VecDeque<Instant>>>,
 }
@@ -113,7 +117,8 @@ impl Channel for WeCom {
         self.kind == Kind::Group
     }
 
-    /// Of a group send: whether its task is there, by the mark in its link; and what each employee did.
+    /// Of a group send: whether its task is there, by the mark in its link; and what each employee
+    /// did.
     fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<Evidence, String> {
         if self.kind != Kind::Group {
             return Ok(Evidence::default());
@@ -128,7 +133,12 @@ impl Channel for WeCom {
                 None => return Err("no answer".into()),
             },
         };
-        let places: HashMap<Arc<str>, usize> = batch.messages.iter().enumerate().map(|(i, m)| (m.address.clone(), i)).collect();
+        let places: HashMap<Arc<str>, usize> = batch
+            .messages
+            .iter()
+            .enumerate()
+            .map(|(i, m)| (m.address.clone(), i))
+            .collect();
         let (account, task) = (self.account.clone(), id.clone());
         let rows = match http::run(async move { results(&account, &task).await }) {
             Some(Ok(rows)) => rows,
@@ -145,23 +155,39 @@ impl Channel for WeCom {
         });
         let mut each: Vec<_> = each.collect();
         each.sort_by_key(|(place, ..)| *place);
-        Ok(Evidence { found: Some(id), each, ..Evidence::default() })
+        Ok(Evidence {
+            found: Some(id),
+            each,
+            ..Evidence::default()
+        })
     }
 
     fn mailbox(&self) -> Option<&str> {
-        self.account.settings.open_kfid.as_deref().filter(|_| self.kind == Kind::Kf)
+        self.account
+            .settings
+            .open_kfid
+            .as_deref()
+            .filter(|_| self.kind == Kind::Kf)
     }
 
     /// Of customer service: what customers wrote in the last three days, and which messages failed.
     fn fetch(&self, mark: &str, token: Option<&str>) -> Result<Page, String> {
         let mut body = json!({"open_kfid": self.account.settings.open_kfid, "limit": LETTERS});
         let given = [("cursor", Some(mark)), ("token", token)];
-        for (name, text) in given.into_iter().filter_map(|(name, text)| Some((name, text.filter(|t| !t.is_empty())?))) {
+        for (name, text) in given
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.filter(|t| !t.is_empty())?)))
+        {
             body[name] = text.into();
         }
         let account = self.account.clone();
-        let how = How { within: FOR_LIST, begin_by: None };
-        match http::run(async move { ask(&account, "kf", "/cgi-bin/kf/sync_msg", &body, how).await }) {
+        let how = How {
+            within: FOR_LIST,
+            begin_by: None,
+        };
+        match http::run(
+            async move { ask(&account, "kf", "/cgi-bin/kf/sync_msg", &body, how).await },
+        ) {
             Some(Meaning::Done(answer)) => page(&answer, mark),
             other => Err(why_not(other)),
         }
@@ -171,15 +197,33 @@ impl Channel for WeCom {
         let path = match self.kind {
             Kind::Group => "/cgi-bin/externalcontact/cancel_groupmsg_send",
             Kind::App => "/cgi-bin/message/recall",
-            Kind::Kf => return Recalled::Cannot { reason: "customer service messages cannot be taken back".into() },
+            Kind::Kf => {
+                return Recalled::Cannot {
+                    reason: "customer service messages cannot be taken back".into(),
+                };
+            }
         };
-        let (account, name, body) = (self.account.clone(), &*self.endpoint.name, json!({"msgid": id}));
-        let how = How { within: FOR_ONE, begin_by: None };
-        match (self.kind, http::run(async move { ask(&account, name, path, &body, how).await })) {
+        let (account, name, body) = (
+            self.account.clone(),
+            &*self.endpoint.name,
+            json!({"msgid": id}),
+        );
+        let how = How {
+            within: FOR_ONE,
+            begin_by: None,
+        };
+        match (
+            self.kind,
+            http::run(async move { ask(&account, name, path, &body, how).await }),
+        ) {
             (Kind::Group, Some(Meaning::Done(_))) => Recalled::Unsent,
             (_, Some(Meaning::Done(_))) => Recalled::Done,
-            (_, Some(Meaning::Wrong { reason } | Meaning::Dropped { reason, .. })) => Recalled::Cannot { reason },
-            (_, other) => Recalled::Unknown { reason: why_not(other) },
+            (_, Some(Meaning::Wrong { reason } | Meaning::Dropped { reason, .. })) => {
+                Recalled::Cannot { reason }
+            }
+            (_, other) => Recalled::Unknown {
+                reason: why_not(other),
+            },
         }
     }
 
@@ -199,8 +243,20 @@ impl Channel for WeCom {
             times.push_back(now);
         }
         let (account, body) = (self.account.clone(), json!({"msgid": id}));
-        let how = How { within: FOR_ONE, begin_by: None };
-        match http::run(async move { ask(&account, "group", "/cgi-bin/externalcontact/remind_groupmsg_send", &body, how).await }) {
+        let how = How {
+            within: FOR_ONE,
+            begin_by: None,
+        };
+        match http::run(async move {
+            ask(
+                &account,
+                "group",
+                "/cgi-bin/externalcontact/remind_groupmsg_send",
+                &body,
+                how,
+            )
+            .await
+        }) {
             Some(Meaning::Done(_)) => Ok(()),
             other => Err(why_not(other)),
         }
@@ -216,9 +272,14 @@ fn mark(batch: &Batch) -> String {
 
 impl WeCom {
     fn group(&self, batch: &Batch) -> Reply {
-        let Some(first) = batch.messages.first() else { return Answer::Taken(Vec::new()).into() };
+        let Some(first) = batch.messages.first() else {
+            return Answer::Taken(Vec::new()).into();
+        };
         if batch.messages.iter().any(|m| m.content != first.content) {
-            return Answer::Refused { reason: "a group send carries one text".into() }.into();
+            return Answer::Refused {
+                reason: "a group send carries one text".into(),
+            }
+            .into();
         }
         let users: Vec<&str> = batch.messages.iter().map(|m| &*m.address).collect();
         let mut body = json!({"chat_type": "single", "external_userid": users});
@@ -235,35 +296,67 @@ impl WeCom {
             body["attachments"] = attachments.into();
         }
         let account = self.account.clone();
-        let how = How { within: FOR_LIST, begin_by: batch.begin_by };
-        let asked = http::run(async move { ask(&account, "group", "/cgi-bin/externalcontact/add_msg_template", &body, how).await });
+        let how = How {
+            within: FOR_LIST,
+            begin_by: batch.begin_by,
+        };
+        let asked = http::run(async move {
+            ask(
+                &account,
+                "group",
+                "/cgi-bin/externalcontact/add_msg_template",
+                &body,
+                how,
+            )
+            .await
+        });
         match asked {
             Some(Meaning::Done(body)) => {
                 let id = text_of(&body, "msgid");
                 let failed = strings(&body["fail_list"]);
                 let verdict = |m: &Message| match failed.contains(&*m.address) {
-                    true => Verdict::Refused { reason: "in the list of those who cannot be sent to".into(), because: Refusal::Message },
+                    true => Verdict::Refused {
+                        reason: "in the list of those who cannot be sent to".into(),
+                        because: Refusal::Message,
+                    },
                     false => Verdict::Waiting { id: id.clone() },
                 };
                 Answer::Taken(batch.messages.iter().map(verdict).collect()).into()
             }
             Some(Meaning::Dropped { reason, because }) => {
-                Answer::Taken(vec![Verdict::Refused { reason, because }; batch.messages.len()]).into()
+                Answer::Taken(vec![
+                    Verdict::Refused { reason, because };
+                    batch.messages.len()
+                ])
+                .into()
             }
             Some(Meaning::Wrong { reason }) => Answer::Refused { reason }.into(),
-            Some(Meaning::NotSent { reason, then }) => Reply { answer: Answer::NotSent { reason }, then },
-            other => Answer::Unknown { reason: why_not(other) }.into(),
+            Some(Meaning::NotSent { reason, then }) => Reply {
+                answer: Answer::NotSent { reason },
+                then,
+            },
+            other => Answer::Unknown {
+                reason: why_not(other),
+            }
+            .into(),
         }
     }
 }
 
 fn attachments(parts: &Parts<'_>, mark: &str) -> Vec<Value> {
     let mut out = Vec::new();
-    if let Some(image) = parts.get(Part::Image).filter(|_| parts.get(Part::Link).is_none() && parts.get(Part::Miniprogram).is_none()) {
+    if let Some(image) = parts
+        .get(Part::Image)
+        .filter(|_| parts.get(Part::Link).is_none() && parts.get(Part::Miniprogram).is_none())
+    {
         out.push(json!({"msgtype": "image", "image": {"media_id": image}}));
     }
     if let Some(link) = parts.get(Part::Link) {
-        let url = if link.contains('#') { link.to_string() } else { format!("{link}#{mark}") };
+        let url = if link.contains('#') {
+            link.to_string()
+        } else {
+            format!("{link}#{mark}")
+        };
         let title = parts.get(Part::Title).unwrap_or(link);
         out.push(json!({"msgtype": "link", "link": {"title": title, "picurl": parts.text(Part::Image), "url": url}}));
     }
@@ -279,12 +372,19 @@ fn attachments(parts: &Parts<'_>, mark: &str) -> Vec<Value> {
 }
 
 fn strings(list: &Value) -> std::collections::BTreeSet<String> {
-    list.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_string)).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|v| v.as_str().map(str::to_string))
+        .collect()
 }
 
 /// A question, asked again a second later where too many were under way.
 async fn question(account: &Arc<Account>, path: &str, body: &Value) -> Result<Value, Meaning> {
-    let how = How { within: FOR_LIST, begin_by: None };
+    let how = How {
+        within: FOR_LIST,
+        begin_by: None,
+    };
     let mut tries = 0;
     loop {
         match ask(account, "group", path, body, how).await {
@@ -299,7 +399,12 @@ async fn question(account: &Arc<Account>, path: &str, body: &Value) -> Result<Va
 }
 
 /// All pages of a question: what stands under `list`, page after page.
-async fn pages(account: &Arc<Account>, path: &str, mut body: Value, list: &str) -> Result<Vec<Value>, Meaning> {
+async fn pages(
+    account: &Arc<Account>,
+    path: &str,
+    mut body: Value,
+    list: &str,
+) -> Result<Vec<Value>, Meaning> {
     let mut rows = Vec::new();
     for _ in 0..PAGES {
         let mut page = question(account, path, &body).await?;
@@ -311,38 +416,82 @@ async fn pages(account: &Arc<Account>, path: &str, mut body: Value, list: &str) 
             _ => return Ok(rows),
         }
     }
-    Err(Meaning::Unknown { reason: "too many pages".into() })
+    Err(Meaning::Unknown {
+        reason: "too many pages".into(),
+    })
 }
 
 /// The task that carries a mark, among those made around a time.
-async fn find_task(account: &Arc<Account>, mark: &str, at: Instant) -> Result<Option<String>, Meaning> {
+async fn find_task(
+    account: &Arc<Account>,
+    mark: &str,
+    at: Instant,
+) -> Result<Option<String>, Meaning> {
     let seconds = at.0.div_euclid(1_000_000);
     let body = json!({"chat_type": "single", "start_time": seconds - 600, "end_time": seconds + 3_600, "filter_type": 2, "limit": 100});
-    let rows = pages(account, "/cgi-bin/externalcontact/get_groupmsg_list_v2", body, "group_msg_list").await?;
+    let rows = pages(
+        account,
+        "/cgi-bin/externalcontact/get_groupmsg_list_v2",
+        body,
+        "group_msg_list",
+    )
+    .await?;
     let marked = |row: &&Value| {
         let attachments = row["attachments"].as_array();
-        let mut urls = attachments.into_iter().flatten().flat_map(|a| [&a["link"]["url"], &a["miniprogram"]["page"]]);
+        let mut urls = attachments
+            .into_iter()
+            .flatten()
+            .flat_map(|a| [&a["link"]["url"], &a["miniprogram"]["page"]]);
         urls.any(|url| url.as_str().is_some_and(|url| url.contains(mark)))
     };
     Ok(rows.iter().find(marked).map(|row| text_of(row, "msgid")))
 }
 
 /// What became of a task for each customer: id, status, time.
-async fn results(account: &Arc<Account>, id: &str) -> Result<Vec<(String, i64, Option<Instant>)>, Meaning> {
+async fn results(
+    account: &Arc<Account>,
+    id: &str,
+) -> Result<Vec<(String, i64, Option<Instant>)>, Meaning> {
     let body = json!({"msgid": id, "limit": ROWS});
-    let members = pages(account, "/cgi-bin/externalcontact/get_groupmsg_task", body, "task_list").await?;
+    let members = pages(
+        account,
+        "/cgi-bin/externalcontact/get_groupmsg_task",
+        body,
+        "task_list",
+    )
+    .await?;
     let members: Vec<String> = members.iter().map(|m| text_of(m, "userid")).collect();
     let (account, id) = (account.clone(), id.to_string());
     let of_member = move |member: String| {
-        let (account, body) = (account.clone(), json!({"msgid": id, "userid": member, "limit": ROWS}));
-        async move { pages(&account, "/cgi-bin/externalcontact/get_groupmsg_send_result", body, "send_list").await }
+        let (account, body) = (
+            account.clone(),
+            json!({"msgid": id, "userid": member, "limit": ROWS}),
+        );
+        async move {
+            pages(
+                &account,
+                "/cgi-bin/externalcontact/get_groupmsg_send_result",
+                body,
+                "send_list",
+            )
+            .await
+        }
     };
     let mut rows = Vec::new();
     for answer in http::each(members, ASKED_TOGETHER, of_member).await {
-        let lost = || Meaning::Unknown { reason: "no answer".into() };
+        let lost = || Meaning::Unknown {
+            reason: "no answer".into(),
+        };
         for row in answer.ok_or_else(lost)?? {
-            let at = row["send_time"].as_i64().filter(|at| *at > 0).map(Instant::from_seconds);
-            rows.push((text_of(&row, "external_userid"), row["status"].as_i64().unwrap_or(0), at));
+            let at = row["send_time"]
+                .as_i64()
+                .filter(|at| *at > 0)
+                .map(Instant::from_seconds);
+            rows.push((
+                text_of(&row, "external_userid"),
+                row["status"].as_i64().unwrap_or(0),
+                at,
+            ));
         }
     }
     Ok(rows)
@@ -369,19 +518,33 @@ impl WeCom {
         let mut then = self.over_the_limit(batch, now, &mut verdicts);
         let mut calls: Vec<(Vec<usize>, Call)> = Vec::new();
         let mut by_text: BTreeMap<&[(String, String)], usize> = BTreeMap::new();
-        for (place, message) in batch.messages.iter().enumerate().filter(|(i, _)| verdicts.get(*i).is_some_and(Option::is_none)) {
+        for (place, message) in batch
+            .messages
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| verdicts.get(*i).is_some_and(Option::is_none))
+        {
             let text: &[(String, String)] = &message.content.parts;
-            let known = by_text.get(text).and_then(|n| calls.get(*n)).is_some_and(|(places, _)| places.len() < MEMBERS);
+            let known = by_text
+                .get(text)
+                .and_then(|n| calls.get(*n))
+                .is_some_and(|(places, _)| places.len() < MEMBERS);
             if !known {
                 by_text.insert(text, calls.len());
-                calls.push((Vec::new(), Call { messages: Vec::new() }));
+                calls.push((
+                    Vec::new(),
+                    Call {
+                        messages: Vec::new(),
+                    },
+                ));
             }
             if let Some((places, call)) = by_text.get(text).and_then(|n| calls.get_mut(*n)) {
                 places.push(place);
                 call.messages.push(message.clone());
             }
         }
-        // The platform takes equal messages for one: those of another hand-over wait until it does not any more.
+        // The platform takes equal messages for one: those of another hand-over wait until it does
+        // not any more.
         calls.retain(|(places, call)| match self.equal_before(call, &batch.key, now) {
             None => true,
             Some(until) => {
@@ -401,12 +564,22 @@ impl WeCom {
         });
         let (places, calls): (Vec<Vec<usize>>, Vec<Call>) = calls.into_iter().unzip();
         let (account, endpoint) = (self.account.clone(), self.endpoint);
-        let how = How { within: FOR_LIST, begin_by: batch.begin_by };
+        let how = How {
+            within: FOR_LIST,
+            begin_by: batch.begin_by,
+        };
         let reply = one_by_one::hand_over(calls, self.account.together(), move |call: Call| {
             let account = account.clone();
             async move {
                 let body = app_body(&call, &account, endpoint);
-                let meaning = ask(&account, &endpoint.name, "/cgi-bin/message/send", &body, how).await;
+                let meaning = ask(
+                    &account,
+                    &endpoint.name,
+                    "/cgi-bin/message/send",
+                    &body,
+                    how,
+                )
+                .await;
                 match meaning {
                     Meaning::Done(body) => (app_verdicts(&call, &body), Then::GoOn),
                     other => {
@@ -418,20 +591,39 @@ impl WeCom {
         });
         let answers = match reply.answer {
             Answer::Taken(answers) => answers,
-            other => return Reply { answer: other, then: one_by_one::worse(then, reply.then) },
+            other => {
+                return Reply {
+                    answer: other,
+                    then: one_by_one::worse(then, reply.then),
+                };
+            }
         };
         for (place, verdict) in places.into_iter().flatten().zip(answers) {
             if let Some(slot) = verdicts.get_mut(place) {
                 *slot = Some(verdict);
             }
         }
-        let unknown = || Verdict::Unknown { reason: "the call died".into() };
-        let verdicts = verdicts.into_iter().map(|v| v.unwrap_or_else(unknown)).collect();
-        Reply { answer: Answer::Taken(verdicts), then: one_by_one::worse(then, reply.then) }
+        let unknown = || Verdict::Unknown {
+            reason: "the call died".into(),
+        };
+        let verdicts = verdicts
+            .into_iter()
+            .map(|v| v.unwrap_or_else(unknown))
+            .collect();
+        Reply {
+            answer: Answer::Taken(verdicts),
+            then: one_by_one::worse(then, reply.then),
+        }
     }
 
-    /// Marks those whose member has had as many messages as the platform delivers, and counts the others.
-    fn over_the_limit(&self, batch: &Batch, now: Instant, verdicts: &mut [Option<Verdict>]) -> Then {
+    /// Marks those whose member has had as many messages as the platform delivers, and counts the
+    /// others.
+    fn over_the_limit(
+        &self,
+        batch: &Batch,
+        now: Instant,
+        verdicts: &mut [Option<Verdict>],
+    ) -> Then {
         let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
         let mut until = None;
         for (message, verdict) in batch.messages.iter().zip(verdicts) {
@@ -439,21 +631,28 @@ impl WeCom {
             while times.front().is_some_and(|at| now >= at.plus(AN_HOUR.1)) {
                 times.pop_front();
             }
-            let free = [A_MINUTE, AN_HOUR].into_iter().filter_map(|(most, window)| {
-                let oldest = times.len().checked_sub(most).and_then(|n| times.get(n))?;
-                Some(oldest.plus(window)).filter(|free| *free > now)
-            });
+            let free = [A_MINUTE, AN_HOUR]
+                .into_iter()
+                .filter_map(|(most, window)| {
+                    let oldest = times.len().checked_sub(most).and_then(|n| times.get(n))?;
+                    Some(oldest.plus(window)).filter(|free| *free > now)
+                });
             match free.max() {
                 None => times.push_back(now),
                 Some(free) => {
                     until = until.max(Some(free));
-                    *verdict = Some(Verdict::NotSent { reason: "the member has had as many messages as the platform delivers".into() });
+                    *verdict = Some(Verdict::NotSent {
+                        reason: "the member has had as many messages as the platform delivers"
+                            .into(),
+                    });
                 }
             }
         }
         // Members who got nothing lately take no room.
         lately.retain(|_, times| times.back().is_some_and(|at| now < at.plus(AN_HOUR.1)));
-        let Some(until) = until else { return Then::GoOn };
+        let Some(until) = until else {
+            return Then::GoOn;
+        };
         let (name, shown) = (&self.account.name, self.account.zone.show(until));
         let why = msg!(
             "`{name}` waits until {shown}: above 30 messages a minute and 1,000 an hour for a member the platform drops them in silence",
@@ -485,7 +684,9 @@ fn app_body(call: &Call, account: &Account, endpoint: &Endpoint) -> Value {
         "touser": users.join("|"), "agentid": account.settings.agent_id,
         "enable_duplicate_check": 1, "duplicate_check_interval": DUPLICATE.0 / 1_000_000,
     });
-    let Some(first) = call.messages.first() else { return body };
+    let Some(first) = call.messages.first() else {
+        return body;
+    };
     let parts = Parts::of(&first.content, endpoint);
     let (kind, payload) = parts.chat(|| {
         let ((app, page), description) = (parts.miniprogram().unwrap_or_default(), parts.text(Part::Body));
@@ -496,13 +697,22 @@ fn app_body(call: &Call, account: &Account, endpoint: &Endpoint) -> Value {
     body
 }
 
-/// A call that is taken names the members that it could not reach; their ids come back in lower case.
+/// A call that is taken names the members that it could not reach; their ids come back in lower
+/// case.
 fn app_verdicts(call: &Call, body: &Value) -> Vec<Verdict> {
     let id = text_of(body, "msgid");
-    let invalid: std::collections::BTreeSet<String> =
-        body["invaliduser"].as_str().unwrap_or_default().split('|').filter(|u| !u.is_empty()).map(str::to_lowercase).collect();
+    let invalid: std::collections::BTreeSet<String> = body["invaliduser"]
+        .as_str()
+        .unwrap_or_default()
+        .split('|')
+        .filter(|u| !u.is_empty())
+        .map(str::to_lowercase)
+        .collect();
     let verdict = |m: &Message| match invalid.contains(&m.address.to_lowercase()) {
-        true => Verdict::Refused { reason: "no such member in the scope of the application".into(), because: Refusal::Address },
+        true => Verdict::Refused {
+            reason: "no such member in the scope of the application".into(),
+            because: Refusal::Address,
+        },
         false => Verdict::Accepted { id: id.clone() },
     };
     call.messages.iter().map(verdict).collect()
@@ -513,56 +723,84 @@ fn app_verdicts(call: &Call, body: &Value) -> Vec<Verdict> {
 impl WeCom {
     fn kf(&self, batch: &Batch) -> Reply {
         let (account, endpoint) = (self.account.clone(), self.endpoint);
-        let how = How { within: FOR_ONE, begin_by: batch.begin_by };
-        one_by_one::hand_over(batch.messages.clone(), self.account.together(), move |message: Message| {
-            let account = account.clone();
-            async move {
-                let parts = Parts::of(&message.content, endpoint);
-                let (kind, payload) = match parts.shape() {
-                    "link" => (
-                        "link",
-                        json!({
-                            "title": parts.text(Part::Title), "desc": parts.text(Part::Body), "url": parts.text(Part::Link),
-                            "thumb_media_id": parts.text(Part::Image),
-                        }),
-                    ),
-                    "image" => ("image", json!({"media_id": parts.text(Part::Image)})),
-                    "video" => ("video", json!({"media_id": parts.text(Part::Video)})),
-                    "miniprogram" => {
-                        let (app, page) = parts.miniprogram().unwrap_or_default();
-                        (
-                            "miniprogram",
+        let how = How {
+            within: FOR_ONE,
+            begin_by: batch.begin_by,
+        };
+        one_by_one::hand_over(
+            batch.messages.clone(),
+            self.account.together(),
+            move |message: Message| {
+                let account = account.clone();
+                async move {
+                    let parts = Parts::of(&message.content, endpoint);
+                    let (kind, payload) = match parts.shape() {
+                        "link" => (
+                            "link",
                             json!({
-                                "appid": app, "pagepath": page, "title": parts.text(Part::Title), "thumb_media_id": parts.text(Part::Image),
+                                "title": parts.text(Part::Title), "desc": parts.text(Part::Body), "url": parts.text(Part::Link),
+                                "thumb_media_id": parts.text(Part::Image),
                             }),
-                        )
-                    }
-                    _ => ("text", json!({"content": parts.joined()})),
-                };
-                let mut body = json!({
-                    "touser": &*message.address, "open_kfid": account.settings.open_kfid, "msgid": message.key, "msgtype": kind,
-                });
-                body[kind] = payload;
-                let (verdict, then) =
-                    ask(&account, &endpoint.name, "/cgi-bin/kf/send_msg", &body, how).await.verdict(|body| text_of(body, "msgid"));
-                (vec![verdict], then)
-            }
-        })
+                        ),
+                        "image" => ("image", json!({"media_id": parts.text(Part::Image)})),
+                        "video" => ("video", json!({"media_id": parts.text(Part::Video)})),
+                        "miniprogram" => {
+                            let (app, page) = parts.miniprogram().unwrap_or_default();
+                            (
+                                "miniprogram",
+                                json!({
+                                    "appid": app, "pagepath": page, "title": parts.text(Part::Title), "thumb_media_id": parts.text(Part::Image),
+                                }),
+                            )
+                        }
+                        _ => ("text", json!({"content": parts.joined()})),
+                    };
+                    let mut body = json!({
+                        "touser": &*message.address, "open_kfid": account.settings.open_kfid, "msgid": message.key, "msgtype": kind,
+                    });
+                    body[kind] = payload;
+                    let (verdict, then) =
+                        ask(&account, &endpoint.name, "/cgi-bin/kf/send_msg", &body, how)
+                            .await
+                            .verdict(|body| text_of(body, "msgid"));
+                    (vec![verdict], then)
+                }
+            },
+        )
     }
 }
 
 /// A page of what the platform keeps: of each message who wrote it and when, but not what.
 fn page(answer: &Value, before: &str) -> Result<Page, String> {
-    let (mark, more) = (text_of(answer, "next_cursor"), text_of(answer, "has_more") == "1");
+    let (mark, more) = (
+        text_of(answer, "next_cursor"),
+        text_of(answer, "has_more") == "1",
+    );
     if more && (mark.is_empty() || mark == before) {
         return Err("the platform says that there is more, and not where".into());
     }
     let messages = answer["msg_list"].as_array().into_iter().flatten();
-    let kept: Vec<Value> =
-        messages.map(|m| KEPT.iter().filter_map(|name| Some(((*name).to_string(), m.get(*name)?.clone()))).collect()).collect();
+    let kept: Vec<Value> = messages
+        .map(|m| {
+            KEPT.iter()
+                .filter_map(|name| Some(((*name).to_string(), m.get(*name)?.clone())))
+                .collect()
+        })
+        .collect();
     let body = (!kept.is_empty()).then(|| Value::from(kept).to_string());
-    Ok(Page { body, mark: if mark.is_empty() { before.into() } else { mark }, more })
+    Ok(Page {
+        body,
+        mark: if mark.is_empty() { before.into() } else { mark },
+        more,
+    })
 }
 
 /// What is kept of a customer's message.
-const KEPT: [&str; 6] = ["msgid", "external_userid", "send_time", "origin", "msgtype", "event"];
+const KEPT: [&str; 6] = [
+    "msgid",
+    "external_userid",
+    "send_time",
+    "origin",
+    "msgtype",
+    "event",
+];

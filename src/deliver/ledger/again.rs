@@ -1,4 +1,5 @@
-//! Planning anew what comes to its turn on another day than it was planned for: caps count by the day of the hand-over.
+//! Planning anew what comes to its turn on another day than it was planned for: caps count by the
+//! day of the hand-over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub struct Displaced {
     pub standing: Standing,
     /// The day that it has become.
     pub day: Date,
-    /// From when on it is to be handed over now: it does not leave on a day that it does not count on.
+    /// From when on it is to be handed over now: it does not leave on a day that it does not count
+    /// on.
     pub not_before: Instant,
     pub users: Vec<UserNo>,
     rising: i64,
@@ -31,7 +33,8 @@ pub struct Displaced {
     members: Vec<Member>,
 }
 
-/// One of them that has no slot on the new day: its position, in rising order, and the campaign that has the slot.
+/// One of them that has no slot on the new day: its position, in rising order, and the campaign
+/// that has the slot.
 pub type Lost = (usize, Option<Arc<str>>);
 
 impl Displaced {
@@ -39,7 +42,8 @@ impl Displaced {
     fn risen_by(&self, at: i64) -> i64 {
         let of = &self.segment.of;
         let waited = at.saturating_sub(of.not_before).max(0) / Elapsed::hours(1).0;
-        of.priority.saturating_add(self.rising.saturating_mul(waited))
+        of.priority
+            .saturating_add(self.rising.saturating_mul(waited))
     }
 }
 
@@ -50,10 +54,15 @@ impl Ledger {
     /// When the ledger cannot be read or is damaged.
     pub fn displaced(&self, now: Instant) -> Result<Vec<Displaced>, LedgerError> {
         let mut select = self.db.prepare_cached(&in_turn())?;
-        let rows = select.query_map([now.0], Open::of_row)?.collect::<Result<Vec<_>, _>>()?;
+        let rows = select
+            .query_map([now.0], Open::of_row)?
+            .collect::<Result<Vec<_>, _>>()?;
         drop(select);
         let mut found = Vec::new();
-        for segment in rows.into_iter().filter(|open| open.is_of_another_day(now) && open.of.expires >= now.0) {
+        for segment in rows
+            .into_iter()
+            .filter(|open| open.is_of_another_day(now) && open.of.expires >= now.0)
+        {
             let of = &segment.of;
             let (standing, rising) = self.standing(&segment)?;
             let mut members = self.members(of, segment.claimed, of.size - segment.claimed)?;
@@ -61,9 +70,25 @@ impl Ledger {
             members.retain(|m| lost.binary_search(&m.place).is_err());
             let users = members.iter().map(|m| m.user).collect();
             let day = segment.zone.date(now);
-            let begins = [Some(segment.zone.start_of(day)), platform::start_of_day(&standing.channel, now)].into_iter().flatten().max();
-            let not_before = begins.map_or(standing.not_before, |begins| begins.max(standing.not_before));
-            let mut displaced = Displaced { standing, day, not_before, users, rising, segment, members };
+            let begins = [
+                Some(segment.zone.start_of(day)),
+                platform::start_of_day(&standing.channel, now),
+            ]
+            .into_iter()
+            .flatten()
+            .max();
+            let not_before = begins.map_or(standing.not_before, |begins| {
+                begins.max(standing.not_before)
+            });
+            let mut displaced = Displaced {
+                standing,
+                day,
+                not_before,
+                users,
+                rising,
+                segment,
+                members,
+            };
             displaced.standing.priority = displaced.risen_by(now.0);
             found.push(displaced);
         }
@@ -73,8 +98,12 @@ impl Ledger {
     /// How a segment was planned, and by how much it rises in an hour of waiting.
     pub(super) fn standing(&self, segment: &Open) -> Result<(Standing, i64), LedgerError> {
         let of = &segment.of;
-        let mut select = self.db.prepare_cached("SELECT purpose, rising FROM step WHERE run = ? AND step = ?")?;
-        let (purpose, rising) = select.query_row(params![of.run, of.step], |row| Ok((row.get::<String>(0)?, row.get::<i64>(1)?)))?;
+        let mut select = self
+            .db
+            .prepare_cached("SELECT purpose, rising FROM step WHERE run = ? AND step = ?")?;
+        let (purpose, rising) = select.query_row(params![of.run, of.step], |row| {
+            Ok((row.get::<String>(0)?, row.get::<i64>(1)?))
+        })?;
         let standing = Standing {
             segment: of.segment,
             campaign: segment.campaign.clone(),
@@ -90,23 +119,39 @@ impl Ledger {
 }
 
 impl Writer {
-    /// Plans these again for the day that it has become, but for those that have no slot there: all of it or nothing.
+    /// Plans these again for the day that it has become, but for those that have no slot there: all
+    /// of it or nothing.
     ///
     /// # Errors
     /// When some of it was claimed in the meantime, or the ledger cannot be written.
-    pub fn plan_again(&mut self, all: &[(Displaced, Vec<Lost>)], now: Instant) -> Result<(), LedgerError> {
+    pub fn plan_again(
+        &mut self,
+        all: &[(Displaced, Vec<Lost>)],
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         let (mut bulk, mut records) = (Vec::new(), Vec::new());
         let mut numbers = Numbers::new(&self.db);
         for (displaced, lost) in all {
-            let Displaced { segment, members, .. } = displaced;
+            let Displaced {
+                segment, members, ..
+            } = displaced;
             let of = &segment.of;
             let mut by: BTreeMap<Option<&str>, Vec<&Member>> = BTreeMap::new();
             for (position, winner) in lost {
-                by.entry(winner.as_deref()).or_default().extend(members.get(*position));
+                by.entry(winner.as_deref())
+                    .or_default()
+                    .extend(members.get(*position));
             }
             for (winner, members) in by {
-                let most = members.iter().map(|m| m.user.index() + 1).max().unwrap_or(0);
-                let column = Bulk::new(encode::bitmap(&Bitmap::from_users(most, members.iter().map(|m| m.user))));
+                let most = members
+                    .iter()
+                    .map(|m| m.user.index() + 1)
+                    .max()
+                    .unwrap_or(0);
+                let column = Bulk::new(encode::bitmap(&Bitmap::from_users(
+                    most,
+                    members.iter().map(|m| m.user),
+                )));
                 records.push(Record::Taken(Box::new(Taken {
                     segment: of.segment,
                     places: members.iter().map(|m| m.place).collect(),
@@ -117,9 +162,17 @@ impl Writer {
                 })));
                 bulk.push(column);
             }
-            records.push(Record::Ended { segment: of.segment, state: State::NotSent, claimed: Some(segment.claimed) });
+            records.push(Record::Ended {
+                segment: of.segment,
+                state: State::NotSent,
+                claimed: Some(segment.claimed),
+            });
             let gone: Vec<usize> = lost.iter().map(|(position, _)| *position).collect();
-            let stay: Vec<&Member> = (0..).zip(members).filter(|(i, _)| gone.binary_search(i).is_err()).map(|(_, m)| m).collect();
+            let stay: Vec<&Member> = (0..)
+                .zip(members)
+                .filter(|(i, _)| gone.binary_search(i).is_err())
+                .map(|(_, m)| m)
+                .collect();
             if !stay.is_empty() {
                 let mut again = self.next_attempt(numbers.take()?, of, &stay, &mut bulk);
                 again.day = displaced.day.0;
@@ -133,12 +186,22 @@ impl Writer {
     }
 
     /// A segment for members of another one that are planned once more.
-    pub(super) fn next_attempt(&self, segment: i64, of: &record::Segment, members: &[&Member], bulk: &mut Vec<Bulk>) -> record::Segment {
+    pub(super) fn next_attempt(
+        &self,
+        segment: i64,
+        of: &record::Segment,
+        members: &[&Member],
+        bulk: &mut Vec<Bulk>,
+    ) -> record::Segment {
         let users: Vec<UserNo> = members.iter().map(|m| m.user).collect();
         let addresses: Vec<&Arc<str>> = members.iter().map(|m| &m.address).collect();
         let contents: Vec<Arc<Rendered>> = members.iter().map(|m| m.content.clone()).collect();
         let world = self.world.as_ref();
-        let columns = [encode::users(&users), encode::strings(&addresses, salt(world)), encode::contents(&contents, salt(world))];
+        let columns = [
+            encode::users(&users),
+            encode::strings(&addresses, salt(world)),
+            encode::contents(&contents, salt(world)),
+        ];
         let [users, addresses, contents] = columns.map(Bulk::new);
         let again = record::Segment {
             segment,

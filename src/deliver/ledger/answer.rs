@@ -19,7 +19,12 @@ impl Writer {
     ///
     /// # Errors
     /// When the ledger cannot be written: the answer is kept beside it and taken in later.
-    pub fn answer(&mut self, claim: Claim, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
+    pub fn answer(
+        &mut self,
+        claim: Claim,
+        answer: &Answer,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         self.answer_or_keep(*claim.held, answer, true, now)
     }
 
@@ -27,11 +32,22 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Self::answer`].
-    pub fn settle(&mut self, unsettled: Unsettled, answer: &Answer, now: Instant) -> Result<(), LedgerError> {
+    pub fn settle(
+        &mut self,
+        unsettled: Unsettled,
+        answer: &Answer,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         self.answer_or_keep(unsettled.held, answer, false, now)
     }
 
-    fn answer_or_keep(&mut self, held: Held, answer: &Answer, first: bool, now: Instant) -> Result<(), LedgerError> {
+    fn answer_or_keep(
+        &mut self,
+        held: Held,
+        answer: &Answer,
+        first: bool,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         let recorded = self.record_answer(&held, answer, first, now);
         if recorded.is_err() {
             self.keep_for_later(Late::of(&self.id, &held, answer, first, now));
@@ -39,11 +55,23 @@ impl Writer {
         recorded
     }
 
-    pub(super) fn record_answer(&mut self, held: &Held, answer: &Answer, first: bool, now: Instant) -> Result<(), LedgerError> {
+    pub(super) fn record_answer(
+        &mut self,
+        held: &Held,
+        answer: &Answer,
+        first: bool,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         let mut bulk = Vec::new();
         let mut records = Vec::new();
-        let mut answered =
-            Answered { batch: held.batch, state: State::Unknown, reason: None, ids: None, accepted: Vec::new(), not_sent: Vec::new() };
+        let mut answered = Answered {
+            batch: held.batch,
+            state: State::Unknown,
+            reason: None,
+            ids: None,
+            accepted: Vec::new(),
+            not_sent: Vec::new(),
+        };
         match answer {
             Answer::Taken(verdicts) if verdicts.len() == held.members.len() => {
                 read_verdicts(held, verdicts, first, &mut answered, &mut records, now);
@@ -56,53 +84,90 @@ impl Writer {
                     bulk.push(column);
                 }
                 let not_sent = |v: &Verdict| matches!(v, Verdict::NotSent { .. });
-                let again: Vec<&Member> = held.members.iter().zip(verdicts).filter(|(_, v)| not_sent(v)).map(|(m, _)| m).collect();
+                let again: Vec<&Member> = held
+                    .members
+                    .iter()
+                    .zip(verdicts)
+                    .filter(|(_, v)| not_sent(v))
+                    .map(|(m, _)| m)
+                    .collect();
                 // That a repeat was not sent says nothing of the first time.
                 if first && !again.is_empty() {
                     records.push(self.again(held, &again, &mut bulk)?);
                 }
             }
             Answer::Taken(verdicts) => {
-                answered.reason = Some(format!("answered for {} of {} messages", verdicts.len(), held.members.len()));
+                answered.reason = Some(format!(
+                    "answered for {} of {} messages",
+                    verdicts.len(),
+                    held.members.len()
+                ));
             }
-            // That a repeat was refused says nothing of the first time either: it may have arrived, and its slot stays taken.
-            Answer::Refused { reason } if !first => answered.reason = Some(format!("repeat refused: {reason}")),
+            // That a repeat was refused says nothing of the first time either: it may have arrived,
+            // and its slot stays taken.
+            Answer::Refused { reason } if !first => {
+                answered.reason = Some(format!("repeat refused: {reason}"))
+            }
             Answer::Refused { reason } => {
                 answered.state = State::Refused;
                 answered.reason = Some(reason.clone());
             }
             Answer::Unknown { reason } => answered.reason = Some(reason.clone()),
             // That a repeat was not sent says nothing of the first time.
-            Answer::NotSent { reason } if !first => answered.reason = Some(format!("not repeated: {reason}")),
+            Answer::NotSent { reason } if !first => {
+                answered.reason = Some(format!("not repeated: {reason}"))
+            }
             Answer::NotSent { reason } => {
                 answered.state = State::NotSent;
                 answered.reason = Some(reason.clone());
-                records.push(self.again(held, &held.members.iter().collect::<Vec<_>>(), &mut bulk)?);
+                records.push(self.again(
+                    held,
+                    &held.members.iter().collect::<Vec<_>>(),
+                    &mut bulk,
+                )?);
             }
         }
         if let Answer::Taken(verdicts) = answer
             && let Some(asks) = asking::rule(&held.segment.channel())
-            && verdicts.iter().any(|v| matches!(v, Verdict::Accepted { .. } | Verdict::Waiting { .. }))
+            && verdicts
+                .iter()
+                .any(|v| matches!(v, Verdict::Accepted { .. } | Verdict::Waiting { .. }))
         {
             let due = Some(held.claimed_at.plus(asks.first).max(now).0);
-            records.push(Record::Asking { batch: held.batch, due, reminded: 0 });
+            records.push(Record::Asking {
+                batch: held.batch,
+                due,
+                reminded: 0,
+            });
         }
         records.insert(0, Record::Answered(Box::new(answered)));
         match self.commit("answer", now, &bulk, &records) {
-            Err(error) if error.is_full_disk() && self.ballast.release() => self.commit("answer", now, &bulk, &records),
+            Err(error) if error.is_full_disk() && self.ballast.release() => {
+                self.commit("answer", now, &bulk, &records)
+            }
             other => other,
         }
     }
 
-    /// The ids that a platform gave for the members of a batch, with those of an answer before this one where it gives none.
+    /// The ids that a platform gave for the members of a batch, with those of an answer before this
+    /// one where it gives none.
     fn with_ids_before(&self, held: &Held, ids: Vec<&str>) -> Result<Bulk, LedgerError> {
         let sql = "SELECT ids FROM batch WHERE batch = ?";
-        let before: Option<String> = self.db.prepare_cached(sql)?.query_row([held.batch], |row| row.get(0))?;
+        let before: Option<String> = self
+            .db
+            .prepare_cached(sql)?
+            .query_row([held.batch], |row| row.get(0))?;
         let mut all: Vec<Arc<str>> = match before {
-            Some(digest) => encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?,
+            Some(digest) => encode::read_strings(&bulk::load(&self.db, &digest)?)
+                .ok_or_else(|| bulk::damaged(&digest))?,
             None => vec!["".into(); held.of],
         };
-        for (member, id) in held.members.iter().zip(ids).filter(|(_, id)| !id.is_empty()) {
+        for (member, id) in held
+            .members
+            .iter()
+            .zip(ids)
+            .filter(|(_, id)| !id.is_empty())
+        {
             if let Some(slot) = all.get_mut(member.nth) {
                 *slot = id.into();
             }
@@ -110,14 +175,32 @@ impl Writer {
         Ok(Bulk::new(encode::strings(&all, encode::NO_SALT)))
     }
 
-    /// Members of a batch that were proved not to be sent, planned once more under the next attempt.
-    fn again(&self, held: &Held, members: &[&Member], bulk: &mut Vec<Bulk>) -> Result<Record, LedgerError> {
-        Ok(Record::Segment(Box::new(self.next_attempt(self.next_id("segment")?, &held.segment.of, members, bulk))))
+    /// Members of a batch that were proved not to be sent, planned once more under the next
+    /// attempt.
+    fn again(
+        &self,
+        held: &Held,
+        members: &[&Member],
+        bulk: &mut Vec<Bulk>,
+    ) -> Result<Record, LedgerError> {
+        Ok(Record::Segment(Box::new(self.next_attempt(
+            self.next_id("segment")?,
+            &held.segment.of,
+            members,
+            bulk,
+        ))))
     }
 }
 
 /// A batch is worth what its least certain message is; the others are strengthened one by one.
-fn read_verdicts(held: &Held, verdicts: &[Verdict], first: bool, answered: &mut Answered, records: &mut Vec<Record>, now: Instant) {
+fn read_verdicts(
+    held: &Held,
+    verdicts: &[Verdict],
+    first: bool,
+    answered: &mut Answered,
+    records: &mut Vec<Record>,
+    now: Instant,
+) {
     let state = |verdict: &Verdict| match verdict {
         Verdict::Accepted { .. } => State::Accepted,
         Verdict::Waiting { .. } => State::Waiting,
@@ -127,8 +210,17 @@ fn read_verdicts(held: &Held, verdicts: &[Verdict], first: bool, answered: &mut 
         Verdict::NotSent { .. } if first => State::NotSent,
         Verdict::NotSent { .. } => State::Unknown,
     };
-    answered.state = verdicts.iter().map(state).chain(held.least).min().unwrap_or(State::Accepted);
-    answered.reason = verdicts.iter().filter(|v| state(v) == answered.state).find_map(Verdict::reason).map(str::to_string);
+    answered.state = verdicts
+        .iter()
+        .map(state)
+        .chain(held.least)
+        .min()
+        .unwrap_or(State::Accepted);
+    answered.reason = verdicts
+        .iter()
+        .filter(|v| state(v) == answered.state)
+        .find_map(Verdict::reason)
+        .map(str::to_string);
     let of = &held.segment.of;
     for (member, verdict) in held.members.iter().zip(verdicts) {
         let kind = match state(verdict) {

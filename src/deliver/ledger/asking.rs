@@ -1,6 +1,8 @@
-//! Asking: what became of messages that a platform took, where it does not tell of itself or what it tells may get lost.
+//! Asking: what became of messages that a platform took, where it does not tell of itself or what
+//! it tells may get lost.
 //!
-//! When a platform is to be asked of a batch is a row, so that it outlives the process; what it answers is evidence like any other.
+//! When a platform is to be asked of a batch is a row, so that it outlives the process; what it
+//! answers is evidence like any other.
 
 use std::sync::Arc;
 
@@ -50,7 +52,10 @@ impl Question {
 
     /// What is known of each message.
     fn states(&self) -> impl Iterator<Item = State> {
-        self.known.states.iter().map(|own| self.known.state.max(*own))
+        self.known
+            .states
+            .iter()
+            .map(|own| self.known.state.max(*own))
     }
 
     /// Whether somebody still has to confirm one of the messages.
@@ -66,7 +71,8 @@ impl Question {
     /// What follows from an answer, message by message: only what is more than is known.
     fn learned(&self, evidence: &Evidence, unconfirmed: bool, now: Instant) -> Vec<Record> {
         let of = &self.known.held.segment.of;
-        let mut news: Vec<Option<(ReceiptKind, Instant)>> = vec![evidence.all.map(|kind| (kind, now)); self.known.states.len()];
+        let mut news: Vec<Option<(ReceiptKind, Instant)>> =
+            vec![evidence.all.map(|kind| (kind, now)); self.known.states.len()];
         for (place, kind, when) in &evidence.each {
             if let Some(slot) = news.get_mut(*place) {
                 *slot = Some((*kind, when.unwrap_or(now)));
@@ -74,8 +80,15 @@ impl Question {
         }
         let mut records = Vec::new();
         for ((member, state), told) in self.known.held.members.iter().zip(self.states()).zip(news) {
-            let lapsed = || (unconfirmed && state == State::Waiting).then_some((ReceiptKind::Unconfirmed, now));
-            let Some((kind, when)) = told.or_else(lapsed).filter(|(kind, _)| kind.proves() > state) else { continue };
+            let lapsed = || {
+                (unconfirmed && state == State::Waiting).then_some((ReceiptKind::Unconfirmed, now))
+            };
+            let Some((kind, when)) = told
+                .or_else(lapsed)
+                .filter(|(kind, _)| kind.proves() > state)
+            else {
+                continue;
+            };
             records.push(of.learned(member.user, kind, when, "asked"));
         }
         records
@@ -94,7 +107,11 @@ impl Ledger {
         let rows = select.query_map((), |row| {
             Ok(Ask {
                 batch: row.get(0)?,
-                channel: Channel { account: row.get(1)?, platform: row.get(2)?, endpoint: row.get(3)? },
+                channel: Channel {
+                    account: row.get(1)?,
+                    platform: row.get(2)?,
+                    endpoint: row.get(3)?,
+                },
                 due: Instant(row.get(4)?),
                 claimed_at: Instant(row.get(5)?),
                 reminded: row.get(6)?,
@@ -103,23 +120,37 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// What a question is about; `None` where it has been answered in the meantime, or the platform gave no id to ask by.
+    /// What a question is about; `None` where it has been answered in the meantime, or the platform
+    /// gave no id to ask by.
     ///
     /// # Errors
     /// When the ledger cannot be read or is damaged.
     pub fn question(&self, ask: &Ask) -> Result<Option<Question>, LedgerError> {
-        let sql = "SELECT b.ids FROM batch b JOIN ask a USING (batch) WHERE a.batch = ? AND a.due = ?";
-        let ids = self.db.prepare_cached(sql)?.query_row([ask.batch, ask.due.0], |row| row.get::<Option<String>>(0)).optional()?;
-        let Some(digest) = ids.flatten() else { return Ok(None) };
-        let ids = encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?;
-        let Some(id) = ids.into_iter().find(|id| !id.is_empty()) else { return Ok(None) };
-        Ok(self.known("state NOT IN (20, 21)", ask.batch)?.map(|known| Question { known, id }))
+        let sql =
+            "SELECT b.ids FROM batch b JOIN ask a USING (batch) WHERE a.batch = ? AND a.due = ?";
+        let ids = self
+            .db
+            .prepare_cached(sql)?
+            .query_row([ask.batch, ask.due.0], |row| row.get::<Option<String>>(0))
+            .optional()?;
+        let Some(digest) = ids.flatten() else {
+            return Ok(None);
+        };
+        let ids = encode::read_strings(&bulk::load(&self.db, &digest)?)
+            .ok_or_else(|| bulk::damaged(&digest))?;
+        let Some(id) = ids.into_iter().find(|id| !id.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(self
+            .known("state NOT IN (20, 21)", ask.batch)?
+            .map(|known| Question { known, id }))
     }
 }
 
 impl Writer {
-    /// Keeps what a platform answered. `unconfirmed`: what nobody has confirmed cannot be confirmed any more. `again` is when it is asked the
-    /// next time. Gives of how many messages something became known.
+    /// Keeps what a platform answered. `unconfirmed`: what nobody has confirmed cannot be confirmed
+    /// any more. `again` is when it is asked the next time. Gives of how many messages something
+    /// became known.
     ///
     /// # Errors
     /// When the ledger cannot be written.
@@ -132,9 +163,15 @@ impl Writer {
         again: Option<Instant>,
         now: Instant,
     ) -> Result<usize, LedgerError> {
-        let mut records = question.map(|q| q.learned(evidence, unconfirmed, now)).unwrap_or_default();
+        let mut records = question
+            .map(|q| q.learned(evidence, unconfirmed, now))
+            .unwrap_or_default();
         let learned = records.len();
-        records.push(Record::Asking { batch: ask.batch, due: again.map(|at| at.0), reminded: ask.reminded });
+        records.push(Record::Asking {
+            batch: ask.batch,
+            due: again.map(|at| at.0),
+            reminded: ask.reminded,
+        });
         self.commit("asked", now, &[], &records)?;
         Ok(learned)
     }

@@ -1,7 +1,9 @@
-//! Room on the disk that is kept for answers: a file that holds nothing and is given up when the disk is full.
+//! Room on the disk that is kept for answers: a file that holds nothing and is given up when the
+//! disk is full.
 //!
-//! A message is claimed only while the file is there, so that whatever is handed over can be answered for. When an answer finds the disk
-//! full, the file goes and the answer is written in its place; nothing more is claimed until the disk has room for it again.
+//! A message is claimed only while the file is there, so that whatever is handed over can be
+//! answered for. When an answer finds the disk full, the file goes and the answer is written in its
+//! place; nothing more is claimed until the disk has room for it again.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,7 +24,10 @@ pub(super) struct Ballast {
 
 impl Ballast {
     pub fn at(path: Option<PathBuf>) -> Self {
-        Ballast { is_settled: path.is_none(), path }
+        Ballast {
+            is_settled: path.is_none(),
+            path,
+        }
     }
 
     /// Sees to it that it is there.
@@ -30,15 +35,28 @@ impl Ballast {
     /// # Errors
     /// When the disk has no room for it.
     pub fn require(&mut self, world: &dyn World) -> Result<(), LedgerError> {
-        let Some(path) = self.path.as_ref().filter(|_| !self.is_settled) else { return Ok(()) };
+        let Some(path) = self.path.as_ref().filter(|_| !self.is_settled) else {
+            return Ok(());
+        };
         let made = world.about_to_write("ballast").and_then(|()| {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)?;
             reserve(&file, SIZE)
         });
         match made {
             Ok(()) => {}
             // Files may not grow so far here: it is done without.
-            Err(e) if matches!(e.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::Unsupported) => drop(std::fs::remove_file(path)),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::FileTooLarge | io::ErrorKind::Unsupported
+                ) =>
+            {
+                drop(std::fs::remove_file(path))
+            }
             Err(e) => {
                 // What was made of it is better left to others.
                 let _ = std::fs::remove_file(path);
@@ -92,7 +110,10 @@ mod tests {
         for _ in 0..2 {
             ballast.require(&world).unwrap();
             #[cfg(unix)]
-            assert!(std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&path).unwrap()) * 512 >= SIZE);
+            assert!(
+                std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&path).unwrap()) * 512
+                    >= SIZE
+            );
             assert!(ballast.release());
             assert!(!path.exists());
         }

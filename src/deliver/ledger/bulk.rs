@@ -12,11 +12,16 @@ pub(super) struct Bulk {
 
 impl Bulk {
     pub fn new(data: Vec<u8>) -> Self {
-        Bulk { digest: digest(&data), data }
+        Bulk {
+            digest: digest(&data),
+            data,
+        }
     }
 
     pub fn put(&self, db: &Connection) -> db::Result<()> {
-        let mut insert = db.prepare_cached("INSERT INTO bulk (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
+        let mut insert = db.prepare_cached(
+            "INSERT INTO bulk (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        )?;
         insert.execute(params![self.digest, self.data]).map(drop)
     }
 }
@@ -30,11 +35,15 @@ pub(super) fn digest(data: &[u8]) -> String {
 pub(super) fn load(db: &Connection, digest: &str) -> Result<Vec<u8>, LedgerError> {
     let mut select = db.prepare_cached("SELECT data FROM bulk WHERE digest = ?")?;
     let data: Option<Vec<u8>> = select.query_row([digest], |row| row.get(0)).optional()?;
-    data.filter(|data| self::digest(data) == digest).ok_or_else(|| damaged(digest))
+    data.filter(|data| self::digest(data) == digest)
+        .ok_or_else(|| damaged(digest))
 }
 
 /// The error for bytes that cannot be read as what they were written as.
 pub(super) fn damaged(digest: &str) -> LedgerError {
     let short = digest.get(..12).unwrap_or(digest);
-    LedgerError::Damaged(msg!("column {short} is not what was written", "列 {short} 与写入时不符"))
+    LedgerError::Damaged(msg!(
+        "column {short} is not what was written",
+        "列 {short} 与写入时不符"
+    ))
 }

@@ -1,8 +1,8 @@
 //! Claiming: how a message leaves.
 //!
-//! A claim is committed before anything is handed over, with all that is handed over: members, keys and a digest of the request. A claim
-//! whose answer never came is *unknown*; it is settled by handing over the same bytes under the same key, where the channel keeps keys,
-//! or by a person.
+//! A claim is committed before anything is handed over, with all that is handed over: members, keys
+//! and a digest of the request. A claim whose answer never came is *unknown*; it is settled by
+//! handing over the same bytes under the same key, where the channel keeps keys, or by a person.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -44,7 +44,8 @@ pub enum Taken {
     AllStruck,
     /// So many have opted out since the plan that too few are left for a list.
     LeftAlone(Box<LeftAlone>),
-    /// Opt-outs had left too few of them for a list: now they stand in one list with others who get the same, whose turn comes next.
+    /// Opt-outs had left too few of them for a list: now they stand in one list with others who get
+    /// the same, whose turn comes next.
     Joined,
     /// This limit is used up until its window ends.
     UsedUp(Limit),
@@ -57,7 +58,8 @@ pub enum Taken {
 #[must_use = "what is claimed must be handed over and answered"]
 pub struct Claim {
     pub(super) held: Box<Held>,
-    /// Some of them go through a window that was opened after they had been planned: it has less left than was known.
+    /// Some of them go through a window that was opened after they had been planned: it has less
+    /// left than was known.
     pub opened_anew: bool,
 }
 
@@ -107,7 +109,8 @@ pub struct Stuck {
     pub channel: Channel,
     pub messages: i64,
     pub claimed_at: Instant,
-    /// A process claimed it and has not said what came of it: if that is at work, it is handing it over.
+    /// A process claimed it and has not said what came of it: if that is at work, it is handing it
+    /// over.
     pub in_flight: bool,
     /// What the channel said last.
     pub reason: Option<String>,
@@ -115,7 +118,11 @@ pub struct Stuck {
 
 impl Held {
     pub(super) fn batch(&self, users: &Users) -> Batch {
-        let name = |user: UserNo| users.id(user).map_or_else(|| user.to_string().into(), Arc::from);
+        let name = |user: UserNo| {
+            users
+                .id(user)
+                .map_or_else(|| user.to_string().into(), Arc::from)
+        };
         let message = |m: &Member| Message {
             key: m.key.clone(),
             user: m.user,
@@ -170,7 +177,8 @@ impl Held {
 pub(super) struct Next {
     /// How many of its places that are.
     size: i64,
-    /// Places that have lost their slots, whose users have opted out, and for whom the channel has closed.
+    /// Places that have lost their slots, whose users have opted out, and for whom the channel has
+    /// closed.
     passed: Vec<i64>,
     struck: Vec<i64>,
     closed: Vec<i64>,
@@ -182,11 +190,30 @@ pub(super) struct Next {
 impl Next {
     /// What has become of those who are not handed over; nothing is said of the others.
     pub(super) fn passed_over(&self, segment: &Open) -> Claimed {
-        let Next { size, passed, struck, closed, opened_anew: _, members: _ } = self;
+        let Next {
+            size,
+            passed,
+            struck,
+            closed,
+            opened_anew: _,
+            members: _,
+        } = self;
         let (passed, struck, closed) = (passed.clone(), struck.clone(), closed.clone());
         let (first, taken, segment) = (segment.claimed, segment.taken, segment.of.segment);
         let (short, moved, spent) = (Vec::new(), Vec::new(), Vec::new());
-        Claimed { segment, first, size: *size, struck, short, moved, closed, taken, passed, batch: None, spent }
+        Claimed {
+            segment,
+            first,
+            size: *size,
+            struck,
+            short,
+            moved,
+            closed,
+            taken,
+            passed,
+            batch: None,
+            spent,
+        }
     }
 }
 
@@ -203,7 +230,12 @@ pub(super) struct Known {
 impl Known {
     /// As far as it concerns some members.
     pub fn only(mut self, places: &BTreeSet<usize>) -> Held {
-        let others = self.states.iter().enumerate().filter(|(nth, _)| !places.contains(nth)).map(|(_, s)| *s);
+        let others = self
+            .states
+            .iter()
+            .enumerate()
+            .filter(|(nth, _)| !places.contains(nth))
+            .map(|(_, s)| *s);
         self.held.least = others.filter(|s| s.is_known()).min();
         self.held.members.retain(|m| places.contains(&m.nth));
         self.held
@@ -242,7 +274,11 @@ impl Ledger {
                 batch: row.get(0)?,
                 run: RunId(row.get(1)?),
                 campaign: row.get(2)?,
-                channel: Channel { account: row.get(3)?, platform: row.get(4)?, endpoint: row.get(5)? },
+                channel: Channel {
+                    account: row.get(3)?,
+                    platform: row.get(4)?,
+                    endpoint: row.get(5)?,
+                },
                 messages: row.get(6)?,
                 claimed_at: Instant(row.get(7)?),
                 reason: row.get(8)?,
@@ -252,17 +288,28 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// An unknown batch; `None` where it could not be repeated byte for byte, because somebody in it was erased, or is not unknown.
+    /// An unknown batch; `None` where it could not be repeated byte for byte, because somebody in
+    /// it was erased, or is not unknown.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unsettled(&self, batch: i64) -> Result<Option<Unsettled>, LedgerError> {
         let whole = |open: &Known| open.held.digest() == open.held.request;
-        let Some(open) = self.without_answer(batch)?.filter(whole) else { return Ok(None) };
-        // A list is repeated as it was; of messages that went one by one only those of which nothing is known.
+        let Some(open) = self.without_answer(batch)?.filter(whole) else {
+            return Ok(None);
+        };
+        // A list is repeated as it was; of messages that went one by one only those of which
+        // nothing is known.
         let channel = open.held.segment.channel();
-        let is_list = pack::endpoint(&channel.platform, &channel.endpoint).is_some_and(Endpoint::is_list);
-        let again = open.states.iter().enumerate().filter(|(_, s)| is_list || !s.is_known()).map(|(nth, _)| nth).collect();
+        let is_list =
+            pack::endpoint(&channel.platform, &channel.endpoint).is_some_and(Endpoint::is_list);
+        let again = open
+            .states
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| is_list || !s.is_known())
+            .map(|(nth, _)| nth)
+            .collect();
         let held = open.only(&again);
         Ok((!held.members.is_empty()).then_some(Unsettled { held }))
     }
@@ -274,13 +321,21 @@ impl Ledger {
 
     /// A batch with all that was handed over and what is known of it, if `which` holds for it.
     pub(super) fn known(&self, which: &str, batch: i64) -> Result<Option<Known>, LedgerError> {
-        let sql = format!("SELECT segment, first, size, claimed_at, state, key, request FROM batch WHERE {which} AND batch = ?");
+        let sql = format!(
+            "SELECT segment, first, size, claimed_at, state, key, request FROM batch WHERE {which} AND batch = ?"
+        );
         let found = self.db.prepare_cached(&sql)?.query_row([batch], |r| {
             let numbers: [i64; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
             Ok((numbers, r.get::<String>(5)?, r.get::<String>(6)?))
         });
-        let Some(([segment, first, size, claimed_at, state], key, request)) = found.optional()? else { return Ok(None) };
-        let segment = self.db.prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?.query_row([segment], Open::of_row)?;
+        let Some(([segment, first, size, claimed_at, state], key, request)) = found.optional()?
+        else {
+            return Ok(None);
+        };
+        let segment = self
+            .db
+            .prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?
+            .query_row([segment], Open::of_row)?;
         let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
         let mut select = self.db.prepare_cached(sql)?;
         let (mut members, mut states) = (Vec::new(), Vec::new());
@@ -288,21 +343,44 @@ impl Ledger {
             let of = &segment.of;
             let key = params![of.run, of.step, of.leg, member.user.0, of.attempt, batch];
             if let Some(state) = select.query_row(key, |row| row.get::<i64>(0)).optional()? {
-                members.push(Member { nth: members.len(), ..member });
+                members.push(Member {
+                    nth: members.len(),
+                    ..member
+                });
                 states.push(State::of_code(state).unwrap_or(State::Planned));
             }
         }
         let of = members.len();
-        let held = Held { segment, batch, key, request, claimed_at: Instant(claimed_at), members, of, least: None };
-        Ok(Some(Known { held, state: State::of_code(state).unwrap_or(State::Unknown), states }))
+        let held = Held {
+            segment,
+            batch,
+            key,
+            request,
+            claimed_at: Instant(claimed_at),
+            members,
+            of,
+            least: None,
+        };
+        Ok(Some(Known {
+            held,
+            state: State::of_code(state).unwrap_or(State::Unknown),
+            states,
+        }))
     }
 
     /// Members of a segment with all that is handed over.
-    pub(super) fn members(&self, of: &record::Segment, first: i64, size: i64) -> Result<Vec<Member>, LedgerError> {
-        let users = encode::read_users(&bulk::load(&self.db, &of.users)?).ok_or_else(|| bulk::damaged(&of.users))?;
-        let addresses = encode::read_strings(&bulk::load(&self.db, &of.addresses)?).ok_or_else(|| bulk::damaged(&of.addresses))?;
-        let contents =
-            encode::read_contents(&bulk::load(&self.db, &of.contents)?, users.len()).ok_or_else(|| bulk::damaged(&of.contents))?;
+    pub(super) fn members(
+        &self,
+        of: &record::Segment,
+        first: i64,
+        size: i64,
+    ) -> Result<Vec<Member>, LedgerError> {
+        let users = encode::read_users(&bulk::load(&self.db, &of.users)?)
+            .ok_or_else(|| bulk::damaged(&of.users))?;
+        let addresses = encode::read_strings(&bulk::load(&self.db, &of.addresses)?)
+            .ok_or_else(|| bulk::damaged(&of.addresses))?;
+        let contents = encode::read_contents(&bulk::load(&self.db, &of.contents)?, users.len())
+            .ok_or_else(|| bulk::damaged(&of.contents))?;
         if addresses.len() != users.len() {
             return Err(bulk::damaged(&of.addresses));
         }
@@ -312,8 +390,18 @@ impl Ledger {
         // A key is a digest: those of a long list are made on all cores.
         let id = &self.id;
         let member = |(((place, user), address), content)| {
-            let text = format!("{id} message {} {} {} {} {}", of.run, of.step, of.leg, user, of.attempt);
-            Member { place, nth: 0, user, key: platform_key(&text), address, content }
+            let text = format!(
+                "{id} message {} {} {} {} {}",
+                of.run, of.step, of.leg, user, of.attempt
+            );
+            Member {
+                place,
+                nth: 0,
+                user,
+                key: platform_key(&text),
+                address,
+                content,
+            }
         };
         Ok(all.into_par_iter().with_min_len(512).map(member).collect())
     }
@@ -325,11 +413,21 @@ impl Ledger {
         first: i64,
         size: i64,
     ) -> Result<impl Iterator<Item = (UserNo, Arc<Rendered>)>, LedgerError> {
-        Ok(self.members(of, first, size)?.into_iter().map(|m| (m.user, m.content)))
+        Ok(self
+            .members(of, first, size)?
+            .into_iter()
+            .map(|m| (m.user, m.content)))
     }
 
-    /// The unclaimed places of a segment that have lost their slots (`taken` in all), in their order.
-    pub(super) fn lost(&self, segment: i64, taken: i64, first: i64, size: i64) -> Result<Vec<i64>, LedgerError> {
+    /// The unclaimed places of a segment that have lost their slots (`taken` in all), in their
+    /// order.
+    pub(super) fn lost(
+        &self,
+        segment: i64,
+        taken: i64,
+        first: i64,
+        size: i64,
+    ) -> Result<Vec<i64>, LedgerError> {
         if taken == 0 {
             return Ok(Vec::new());
         }
@@ -340,7 +438,10 @@ impl Ledger {
             State::Capped.code()
         );
         let mut select = self.db.prepare_cached(&sql)?;
-        let rows = select.query_map(params![segment, first, first.saturating_add(size)], |row| row.get(0))?;
+        let rows = select
+            .query_map(params![segment, first, first.saturating_add(size)], |row| {
+                row.get(0)
+            })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -350,22 +451,43 @@ impl Ledger {
         let passed = self.lost(segment.of.segment, segment.taken, segment.claimed, size)?;
         members.retain(|member| passed.binary_search(&member.place).is_err());
         let opted_out = self.opted_out_among(&members)?;
-        let struck = members.iter().filter(|m| opted_out.contains(&m.user.0)).map(|m| m.place).collect();
+        let struck = members
+            .iter()
+            .filter(|m| opted_out.contains(&m.user.0))
+            .map(|m| m.place)
+            .collect();
         members.retain(|member| !opted_out.contains(&member.user.0));
-        let Windows { closed, opened_anew } = self.windows_of(&segment.of, &members, now)?;
+        let Windows {
+            closed,
+            opened_anew,
+        } = self.windows_of(&segment.of, &members, now)?;
         members.retain(|member| closed.binary_search(&member.place).is_err());
-        Ok(Next { size, passed, struck, closed, opened_anew, members })
+        Ok(Next {
+            size,
+            passed,
+            struck,
+            closed,
+            opened_anew,
+            members,
+        })
     }
 
-    /// As [`Self::next_of`]. A list is filled up, for those who have opted out, with the next ones to at most `size`: a platform takes few lists, and
-    /// none that is too short. Nobody is left alone by it, as far as that can be.
-    fn next_of_list(&self, segment: &Open, (least, size): (i64, i64), now: Instant) -> Result<Next, LedgerError> {
+    /// As [`Self::next_of`]. A list is filled up, for those who have opted out, with the next ones
+    /// to at most `size`: a platform takes few lists, and none that is too short. Nobody is left
+    /// alone by it, as far as that can be.
+    fn next_of_list(
+        &self,
+        segment: &Open,
+        (least, size): (i64, i64),
+        now: Instant,
+    ) -> Result<Next, LedgerError> {
         let rest = segment.of.size - segment.claimed;
         let mut next = self.next_of(segment, size, now)?;
         for round in 0.. {
             let there = i64::try_from(next.members.len()).unwrap_or(i64::MAX);
             let will_do = there >= least;
-            if least == 1 || there >= size || next.size >= rest || (will_do && round >= MOST_ROUNDS) {
+            if least == 1 || there >= size || next.size >= rest || (will_do && round >= MOST_ROUNDS)
+            {
                 break;
             }
             let more = rest.min(next.size + size - there);
@@ -383,7 +505,9 @@ impl Ledger {
     fn opted_out_among(&self, members: &[Member]) -> Result<BTreeSet<u32>, LedgerError> {
         let numbers = members.iter().map(|m| m.user.0);
         let range = params![numbers.clone().min(), numbers.max()];
-        let mut select = self.db.prepare_cached("SELECT user_no FROM opt_out WHERE user_no BETWEEN ? AND ?")?;
+        let mut select = self
+            .db
+            .prepare_cached("SELECT user_no FROM opt_out WHERE user_no BETWEEN ? AND ?")?;
         let rows = select.query_map(range, |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -397,15 +521,25 @@ fn platform_key(text: &str) -> String {
 }
 
 impl Writer {
-    /// Claims the next members of a segment, as many as the channel takes together and the limits allow. When this returns, the claim is durable.
+    /// Claims the next members of a segment, as many as the channel takes together and the limits
+    /// allow. When this returns, the claim is durable.
     ///
     /// # Errors
     /// When the ledger cannot be written: then nothing is claimed and nothing may be handed over.
-    pub fn claim(&mut self, due: Due, together: RangeInclusive<usize>, limits: &[Limit], now: Instant) -> Result<Taken, LedgerError> {
+    pub fn claim(
+        &mut self,
+        due: Due,
+        together: RangeInclusive<usize>,
+        limits: &[Limit],
+        now: Instant,
+    ) -> Result<Taken, LedgerError> {
         let Due { segment } = due;
-        let Writer { console, ballast, .. } = self;
+        let Writer {
+            console, ballast, ..
+        } = self;
         ballast.require(console.world.as_ref())?;
-        let [least, most] = [together.start(), together.end()].map(|n| i64::try_from(*n).unwrap_or(i64::MAX));
+        let [least, most] =
+            [together.start(), together.end()].map(|n| i64::try_from(*n).unwrap_or(i64::MAX));
         let rest = segment.of.size - segment.claimed;
         let mut size = rest.min(most);
         for limit in limits {
@@ -433,35 +567,82 @@ impl Writer {
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
         let sent = i64::try_from(members.len()).unwrap_or(i64::MAX);
-        let spent = |l: &Limit| Spent { holder: l.holder.clone(), starts: l.starts.0, used: l.units(sent), most: Some(l.most) };
-        let spent = if members.is_empty() { Vec::new() } else { limits.iter().map(spent).collect() };
-        members.iter_mut().enumerate().for_each(|(n, member)| member.nth = n);
+        let spent = |l: &Limit| Spent {
+            holder: l.holder.clone(),
+            starts: l.starts.0,
+            used: l.units(sent),
+            most: Some(l.most),
+        };
+        let spent = if members.is_empty() {
+            Vec::new()
+        } else {
+            limits.iter().map(spent).collect()
+        };
+        members
+            .iter_mut()
+            .enumerate()
+            .for_each(|(n, member)| member.nth = n);
         let of = members.len();
-        let mut held = Held { segment, batch: number, key: key.clone(), request: String::new(), claimed_at: now, members, of, least: None };
+        let mut held = Held {
+            segment,
+            batch: number,
+            key: key.clone(),
+            request: String::new(),
+            claimed_at: now,
+            members,
+            of,
+            least: None,
+        };
         held.request = held.digest();
         let request = held.request.clone();
-        let batch = (!held.members.is_empty()).then(|| record::Batch { batch: number, key, request, worker: self.chain.clone() });
+        let batch = (!held.members.is_empty()).then(|| record::Batch {
+            batch: number,
+            key,
+            request,
+            worker: self.chain.clone(),
+        });
         let nobody = batch.is_none();
-        let claimed = Record::Claimed(Box::new(Claimed { batch, spent, ..passed_over }));
+        let claimed = Record::Claimed(Box::new(Claimed {
+            batch,
+            spent,
+            ..passed_over
+        }));
         match self.commit_fenced("claim", now, &[], &[claimed]) {
             Ok(()) => {}
             Err(LedgerError::Overtaken(_)) => return Ok(Taken::Overtaken),
             Err(error) => {
-                // It may have been committed all the same. Who claimed knows that nothing of it leaves.
-                let given_up = Answer::NotSent { reason: "given up: the claim could not be confirmed".into() };
+                // It may have been committed all the same. Who claimed knows that nothing of it
+                // leaves.
+                let given_up = Answer::NotSent {
+                    reason: "given up: the claim could not be confirmed".into(),
+                };
                 self.keep_for_later(Late::of(&self.id, &held, &given_up, true, now));
                 return Err(error);
             }
         }
-        Ok(if nobody { Taken::AllStruck } else { Taken::Claim(Claim { held: Box::new(held), opened_anew }) })
+        Ok(if nobody {
+            Taken::AllStruck
+        } else {
+            Taken::Claim(Claim {
+                held: Box::new(held),
+                opened_anew,
+            })
+        })
     }
 
-    /// Ends all that may not be handed over any more because its deadline passed; gives the campaigns and how many messages.
+    /// Ends all that may not be handed over any more because its deadline passed; gives the
+    /// campaigns and how many messages.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn expire(&mut self, now: Instant) -> Result<Vec<(String, i64)>, LedgerError> {
-        self.end("expire", "s.expires < ?1", params![now.0], State::Expired, now)
+        self.end(
+            "expire",
+            "s.expires < ?1",
+            params![now.0],
+            State::Expired,
+            now,
+        )
     }
 
     fn end(
@@ -477,12 +658,20 @@ impl Writer {
              WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
-        let rows = select.query_map(params, |row| Ok((row.get::<i64>(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = select.query_map(params, |row| {
+            Ok((row.get::<i64>(0)?, row.get(1)?, row.get(2)?))
+        })?;
         let ended: Vec<(i64, String, i64)> = rows.collect::<Result<_, _>>()?;
         drop(select);
         if !ended.is_empty() {
-            let records: Vec<Record> =
-                ended.iter().map(|(segment, ..)| Record::Ended { segment: *segment, state, claimed: None }).collect();
+            let records: Vec<Record> = ended
+                .iter()
+                .map(|(segment, ..)| Record::Ended {
+                    segment: *segment,
+                    state,
+                    claimed: None,
+                })
+                .collect();
             match self.commit(kind, now, &[], &records) {
                 Ok(()) => {}
                 // Another worker does the same at this moment.
@@ -490,7 +679,10 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        Ok(ended.into_iter().map(|(_, campaign, n)| (campaign, n)).collect())
+        Ok(ended
+            .into_iter()
+            .map(|(_, campaign, n)| (campaign, n))
+            .collect())
     }
 
     /// Marks as finished each run of which nothing is open or unknown.
@@ -502,7 +694,12 @@ impl Writer {
                 SELECT 1 FROM segment s WHERE s.run = t.run AND s.step = t.step AND ((s.rest = 0 AND s.claimed < s.size)
                     OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.state IN (20, 21)))) ORDER BY run, step";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map((), |row| Ok(Record::Finished { run: row.get(0)?, step: row.get(1)? }))?;
+        let rows = select.query_map((), |row| {
+            Ok(Record::Finished {
+                run: row.get(0)?,
+                step: row.get(1)?,
+            })
+        })?;
         let records: Vec<Record> = rows.collect::<Result<_, _>>()?;
         drop(select);
         if records.is_empty() {
@@ -514,14 +711,23 @@ impl Writer {
         }
     }
 
-    /// What a process claimed that is gone is unknown. `begins`: this process has claimed nothing yet, so what bears its name is another's.
+    /// What a process claimed that is gone is unknown. `begins`: this process has claimed nothing
+    /// yet, so what bears its name is another's.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub(super) fn take_in_orphans(&mut self, now: Instant, begins: bool) -> Result<(), LedgerError> {
+    pub(super) fn take_in_orphans(
+        &mut self,
+        now: Instant,
+        begins: bool,
+    ) -> Result<(), LedgerError> {
         let own = self.chain.clone();
-        let mut select = self.db.prepare_cached("SELECT DISTINCT worker FROM batch WHERE state = 20 ORDER BY worker")?;
-        let workers = select.query_map((), |row| row.get::<String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let mut select = self
+            .db
+            .prepare_cached("SELECT DISTINCT worker FROM batch WHERE state = 20 ORDER BY worker")?;
+        let workers = select
+            .query_map((), |row| row.get::<String>(0))?
+            .collect::<Result<Vec<_>, _>>()?;
         drop(select);
         for worker in workers {
             if worker == own {
@@ -529,7 +735,8 @@ impl Writer {
                     self.orphan(&worker, now)?;
                 }
             } else if place::try_seat(&self.db, place::seat_of(&worker))? {
-                // Its seat is free: it is gone. While it is held here, nobody takes it and its name.
+                // Its seat is free: it is gone. While it is held here, nobody takes it and its
+                // name.
                 let done = self.orphan(&worker, now);
                 place::leave_seat(&self.db, place::seat_of(&worker))?;
                 done?;
@@ -539,11 +746,17 @@ impl Writer {
     }
 
     fn orphan(&mut self, worker: &str, now: Instant) -> Result<(), LedgerError> {
-        let mut select = self.db.prepare_cached("SELECT batch FROM batch WHERE state = 20 AND worker = ? ORDER BY batch")?;
+        let mut select = self.db.prepare_cached(
+            "SELECT batch FROM batch WHERE state = 20 AND worker = ? ORDER BY batch",
+        )?;
         let rows = select.query_map([worker], |row| Ok(Record::Orphaned { batch: row.get(0)? }))?;
         let records: Vec<Record> = rows.collect::<Result<_, _>>()?;
         drop(select);
-        if records.is_empty() { Ok(()) } else { self.commit("orphans", now, &[], &records) }
+        if records.is_empty() {
+            Ok(())
+        } else {
+            self.commit("orphans", now, &[], &records)
+        }
     }
 
     /// Takes in what other processes have left since this one began.
@@ -557,7 +770,8 @@ impl Writer {
         }
     }
 
-    /// The segment to be handed over next, as [`Ledger::due`] says; among several workers one that no other works on.
+    /// The segment to be handed over next, as [`Ledger::due`] says; among several workers one that
+    /// no other works on.
     ///
     /// # Errors
     /// When the ledger cannot be read.

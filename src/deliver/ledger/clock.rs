@@ -1,5 +1,6 @@
-//! The clock by which windows of quotas are counted: where several machines share a ledger it is the database's, so that a window is the same for all of
-//! them, however far their own clocks are apart.
+//! The clock by which windows of quotas are counted: where several machines share a ledger it is
+//! the database's, so that a window is the same for all of them, however far their own clocks are
+//! apart.
 
 use super::Writer;
 use super::db::Connection;
@@ -19,12 +20,17 @@ impl Writer {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn in_windows(&mut self, now: Instant) -> Result<Instant, LedgerError> {
-        let (Connection::Postgres(_), Some(wall)) = (&self.db, self.world.wall()) else { return Ok(now) };
+        let (Connection::Postgres(_), Some(wall)) = (&self.db, self.world.wall()) else {
+            return Ok(now);
+        };
         let ahead = match self.skew.0 {
             Some((since, ahead)) if (since..since.plus(COMPARED_FOR)).contains(&wall) => ahead,
             _ => {
                 let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
-                let theirs: i64 = self.db.prepare_cached(sql)?.query_row((), |row| row.get(0))?;
+                let theirs: i64 = self
+                    .db
+                    .prepare_cached(sql)?
+                    .query_row((), |row| row.get(0))?;
                 let ahead = Instant(theirs).since(wall);
                 self.skew = Skew(Some((wall, ahead)));
                 ahead

@@ -1,5 +1,6 @@
-//! What a person may do beside the process that carries campaigns out: hold back, take back, settle. It needs no lock, takes effect in the
-//! next transaction of that process, and has a chain of records of its own.
+//! What a person may do beside the process that carries campaigns out: hold back, take back,
+//! settle. It needs no lock, takes effect in the next transaction of that process, and has a chain
+//! of records of its own.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -32,16 +33,25 @@ impl Deref for Console {
 
 impl Console {
     pub(super) fn new(ledger: Ledger, world: Arc<dyn World>, chain: String) -> Console {
-        Console { ledger, world, chain }
+        Console {
+            ledger,
+            world,
+            chain,
+        }
     }
 
     /// Opens a ledger that is there, whoever else writes to it; `None` when there is none.
     ///
     /// # Errors
     /// When it is damaged, of another version, or would lose commits.
-    pub fn open(place: impl Into<Place>, world: Arc<dyn World>) -> Result<Option<Console>, LedgerError> {
+    pub fn open(
+        place: impl Into<Place>,
+        world: Arc<dyn World>,
+    ) -> Result<Option<Console>, LedgerError> {
         let place = place.into();
-        let Some(found) = Ledger::open_existing(&place)? else { return Ok(None) };
+        let Some(found) = Ledger::open_existing(&place)? else {
+            return Ok(None);
+        };
         if schema::version(&found.db)? != schema::VERSION {
             // Only the process that carries out brings a ledger to a new version.
             drop(Ledger::open(&place, world.clone())?);
@@ -51,22 +61,49 @@ impl Console {
         let db = place.connect(Access::Write)?;
         schema::make_durable(&db)?;
         schema::require_durable(&db, &path)?;
-        Ok(Some(Console::new(Ledger { db, place, path, id, version: schema::VERSION }, world, audit::CONSOLE.into())))
+        Ok(Some(Console::new(
+            Ledger {
+                db,
+                place,
+                path,
+                id,
+                version: schema::VERSION,
+            },
+            world,
+            audit::CONSOLE.into(),
+        )))
     }
 
-    /// The one door for changes: the records and their columns become durable together, or not at all.
-    pub(super) fn commit(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<(), LedgerError> {
+    /// The one door for changes: the records and their columns become durable together, or not at
+    /// all.
+    pub(super) fn commit(
+        &mut self,
+        kind: &'static str,
+        at: Instant,
+        bulk: &[Bulk],
+        records: &[Record],
+    ) -> Result<(), LedgerError> {
         self.commit_link(kind, at, bulk, records).map(drop)
     }
 
-    pub(super) fn commit_link(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<Link, LedgerError> {
+    pub(super) fn commit_link(
+        &mut self,
+        kind: &'static str,
+        at: Instant,
+        bulk: &[Bulk],
+        records: &[Record],
+    ) -> Result<Link, LedgerError> {
         let Ledger { db, path, .. } = &self.ledger;
         let tx = db.transaction()?;
         bulk.iter().try_for_each(|b| b.put(&tx))?;
         let tables = Tables { db: &tx, bulk: &tx };
-        records.iter().try_for_each(|record| tables.apply(record, at.0))?;
+        records
+            .iter()
+            .try_for_each(|record| tables.apply(record, at.0))?;
         let link = audit::append(&tx, &self.chain, at, kind, records)?;
-        self.world.about_to_write(kind).map_err(|e| LedgerError::io(path, e))?;
+        self.world
+            .about_to_write(kind)
+            .map_err(|e| LedgerError::io(path, e))?;
         tx.commit()?;
         Ok(link)
     }

@@ -1,7 +1,9 @@
-//! Whom an account reaches: the addresses that a platform has refused for good, and what users did on the account since.
+//! Whom an account reaches: the addresses that a platform has refused for good, and what users did
+//! on the account since.
 //!
-//! A refusal is kept for the address that it is about, as a salted digest, and ends with any sign of life of the user on the account. The two
-//! may become known in either order: the later one counts.
+//! A refusal is kept for the address that it is about, as a salted digest, and ends with any sign
+//! of life of the user on the account. The two may become known in either order: the later one
+//! counts.
 
 use super::db::{self, OptionalExtension, params};
 
@@ -29,7 +31,8 @@ pub struct Refused {
 /// How a segment's channel stands for its members when their turn comes.
 #[derive(Default)]
 pub(super) struct Windows {
-    /// Places of those for whom it has closed since they were planned, or was opened anew and is used up again.
+    /// Places of those for whom it has closed since they were planned, or was opened anew and is
+    /// used up again.
     pub closed: Vec<i64>,
     /// It was opened anew for some, and what was planned before counts there, too.
     pub opened_anew: bool,
@@ -41,19 +44,30 @@ impl Ledger {
     }
 
     /// Those whom an account does not reach any more; of all, or of these few.
-    pub(super) fn barred_at(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
+    pub(super) fn barred_at(
+        &self,
+        account: &str,
+        few: Option<&[UserNo]>,
+    ) -> Result<Barred, LedgerError> {
         let mut users = Vec::new();
         if self.has_contacts() {
             match few {
                 None => {
-                    let mut select = self.db.prepare_cached("SELECT user_no, address FROM barred WHERE account = ? ORDER BY user_no")?;
-                    let rows = select.query_map([account], |row| Ok((UserNo(row.get(0)?), row.get(1)?)))?;
+                    let mut select = self.db.prepare_cached(
+                        "SELECT user_no, address FROM barred WHERE account = ? ORDER BY user_no",
+                    )?;
+                    let rows = select
+                        .query_map([account], |row| Ok((UserNo(row.get(0)?), row.get(1)?)))?;
                     users = rows.collect::<Result<_, db::Error>>()?;
                 }
                 Some(few) => {
-                    let mut select = self.db.prepare_cached("SELECT address FROM barred WHERE account = ? AND user_no = ?")?;
+                    let mut select = self.db.prepare_cached(
+                        "SELECT address FROM barred WHERE account = ? AND user_no = ?",
+                    )?;
                     for user in few {
-                        let address = select.query_row(params![account, user.0], |row| row.get(0)).optional()?;
+                        let address = select
+                            .query_row(params![account, user.0], |row| row.get(0))
+                            .optional()?;
                         users.extend(address.map(|address| (*user, address)));
                     }
                 }
@@ -78,12 +92,16 @@ impl Ledger {
         let mut contacted = Vec::new();
         match few {
             None => {
-                let sql =
-                    "SELECT user_no, since, n FROM contact WHERE account = ? AND kind = ? AND topic = ? AND since > ? ORDER BY user_no";
+                let sql = "SELECT user_no, since, n FROM contact WHERE account = ? AND kind = ? AND topic = ? AND since > ? ORDER BY user_no";
                 let mut select = self.db.prepare_cached(sql)?;
-                let rows = select.query_map(params![account, kind.name(), topic, after], |row| {
-                    Ok(Contacted { user: UserNo(row.get(0)?), since: Instant(row.get(1)?), n: row.get(2)? })
-                })?;
+                let rows =
+                    select.query_map(params![account, kind.name(), topic, after], |row| {
+                        Ok(Contacted {
+                            user: UserNo(row.get(0)?),
+                            since: Instant(row.get(1)?),
+                            n: row.get(2)?,
+                        })
+                    })?;
                 contacted = rows.collect::<Result<_, db::Error>>()?;
             }
             Some(few) => {
@@ -96,24 +114,49 @@ impl Ledger {
         Ok(Some(contacted))
     }
 
-    /// Whether it is known who did this on an account: any user was ever told to have, or all that users do is fetched.
+    /// Whether it is known who did this on an account: any user was ever told to have, or all that
+    /// users do is fetched.
     fn hears_of(&self, account: &str, kind: ContactKind) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM contact WHERE account = ? AND kind = ? LIMIT 1";
-        let told = self.has_contacts() && self.db.prepare_cached(sql)?.exists(params![account, kind.name()])?;
+        let told = self.has_contacts()
+            && self
+                .db
+                .prepare_cached(sql)?
+                .exists(params![account, kind.name()])?;
         Ok(told || self.mailbox_knows(account, kind)?)
     }
 
-    fn contact_of(&self, account: &str, kind: ContactKind, topic: &str, user: UserNo) -> Result<Option<Contacted>, LedgerError> {
+    fn contact_of(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        user: UserNo,
+    ) -> Result<Option<Contacted>, LedgerError> {
         let sql = "SELECT since, n FROM contact WHERE account = ? AND kind = ? AND topic = ? AND user_no = ?";
-        let found = self.db.prepare_cached(sql)?.query_row(params![account, kind.name(), topic, user.0], |row| {
-            Ok(Contacted { user, since: Instant(row.get(0)?), n: row.get(1)? })
-        });
+        let found = self.db.prepare_cached(sql)?.query_row(
+            params![account, kind.name(), topic, user.0],
+            |row| {
+                Ok(Contacted {
+                    user,
+                    since: Instant(row.get(0)?),
+                    n: row.get(1)?,
+                })
+            },
+        );
         Ok(found.optional()?)
     }
 
-    /// How a segment's channel stands for its members now. (How many messages it takes was counted when they were planned, as it was open then.)
-    pub(super) fn windows_of(&self, of: &Segment, members: &[Member], now: Instant) -> Result<Windows, LedgerError> {
-        let rules = pack::endpoint(&of.platform, &of.endpoint).map_or(&[][..], |endpoint| &endpoint.contacts);
+    /// How a segment's channel stands for its members now. (How many messages it takes was counted
+    /// when they were planned, as it was open then.)
+    pub(super) fn windows_of(
+        &self,
+        of: &Segment,
+        members: &[Member],
+        now: Instant,
+    ) -> Result<Windows, LedgerError> {
+        let rules = pack::endpoint(&of.platform, &of.endpoint)
+            .map_or(&[][..], |endpoint| &endpoint.contacts);
         let mut heard = Vec::new();
         for rule in rules {
             if self.hears_of(&of.account, rule.by)? {
@@ -126,14 +169,21 @@ impl Ledger {
         for member in members.iter().filter(|_| !heard.is_empty()) {
             let mut open = false;
             for rule in &heard {
-                let Some(c) = self.contact_of(&of.account, rule.by, topic(rule.by, &member.content), member.user)? else {
+                let Some(c) = self.contact_of(
+                    &of.account,
+                    rule.by,
+                    topic(rule.by, &member.content),
+                    member.user,
+                )?
+                else {
                     open |= rule.lasts();
                     continue;
                 };
                 let is_new = rule.messages.is_some() && c.since.0 > of.not_before;
                 windows.opened_anew |= is_new;
-                open |=
-                    c.n > 0 && rule.within.is_none_or(|within| c.since.plus(within) > now) && (!is_new || self.has_room(of, rule, c)?);
+                open |= c.n > 0
+                    && rule.within.is_none_or(|within| c.since.plus(within) > now)
+                    && (!is_new || self.has_room(of, rule, c)?);
             }
             if !open {
                 windows.closed.push(member.place);
@@ -142,9 +192,12 @@ impl Ledger {
         Ok(windows)
     }
 
-    /// Whether what a user did leaves a message for a segment that was planned before it and so was not counted.
+    /// Whether what a user did leaves a message for a segment that was planned before it and so was
+    /// not counted.
     fn has_room(&self, of: &Segment, rule: &Contact, c: Contacted) -> Result<bool, LedgerError> {
-        let Some(messages) = rule.messages else { return Ok(true) };
+        let Some(messages) = rule.messages else {
+            return Ok(true);
+        };
         let template = rule.by.adds_up().then_some(&*of.template);
         let through = self.through_since(&of.channel(), template, c.since, Some(&[c.user]))?;
         Ok(through.len() < messages.saturating_mul(c.n) as usize)
@@ -158,9 +211,16 @@ impl Ledger {
         if !self.has_contacts() {
             return Ok(Vec::new());
         }
-        let mut select = self.db.prepare_cached("SELECT account, at, reason, address FROM barred WHERE user_no = ? ORDER BY account")?;
+        let mut select = self.db.prepare_cached(
+            "SELECT account, at, reason, address FROM barred WHERE user_no = ? ORDER BY account",
+        )?;
         let rows = select.query_map([user.0], |row| {
-            Ok(Refused { account: row.get(0)?, at: Instant(row.get(1)?), reason: row.get(2)?, address: row.get(3)? })
+            Ok(Refused {
+                account: row.get(0)?,
+                at: Instant(row.get(1)?),
+                reason: row.get(2)?,
+                address: row.get(3)?,
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -172,12 +232,26 @@ impl Ledger {
 }
 
 impl Writer {
-    /// What the verdicts on a batch say of its channel: it is not open for a user, although he did what opens it.
+    /// What the verdicts on a batch say of its channel: it is not open for a user, although he did
+    /// what opens it.
     pub(super) fn closed_by(&self, held: &Held, verdicts: &[Verdict]) -> Vec<Record> {
         let of = &held.segment.of;
-        let rules = pack::endpoint(&of.platform, &of.endpoint).map_or(&[][..], |endpoint| &endpoint.contacts);
-        let for_now = |verdict: &Verdict| matches!(verdict, Verdict::Refused { because: Refusal::ForNow, .. });
-        let members = held.members.iter().zip(verdicts).filter(|(_, verdict)| for_now(verdict));
+        let rules = pack::endpoint(&of.platform, &of.endpoint)
+            .map_or(&[][..], |endpoint| &endpoint.contacts);
+        let for_now = |verdict: &Verdict| {
+            matches!(
+                verdict,
+                Verdict::Refused {
+                    because: Refusal::ForNow,
+                    ..
+                }
+            )
+        };
+        let members = held
+            .members
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| for_now(verdict));
         let closed = members.flat_map(|(member, _)| {
             rules.iter().map(|rule| Record::Closed {
                 account: of.account.clone(),
@@ -191,28 +265,45 @@ impl Writer {
 
     /// What the verdicts on a batch say of the addresses in it.
     pub(super) fn barred_by(&self, held: &Held, verdicts: &[Verdict]) -> Vec<Record> {
-        let of = held.members.iter().zip(verdicts).filter_map(|(member, verdict)| match verdict {
-            Verdict::Refused { reason, because: Refusal::Address } => Some(Record::Barred {
-                account: held.segment.of.account.clone(),
-                user: member.user.0,
-                address: Barred::digest(&self.id, &member.address),
-                reason: reason.clone(),
-                when: None,
-            }),
-            Verdict::Refused { because: Refusal::Message | Refusal::ForNow, .. }
-            | Verdict::Accepted { .. }
-            | Verdict::Waiting { .. }
-            | Verdict::Unknown { .. }
-            | Verdict::NotSent { .. } => None,
-        });
+        let of = held
+            .members
+            .iter()
+            .zip(verdicts)
+            .filter_map(|(member, verdict)| match verdict {
+                Verdict::Refused {
+                    reason,
+                    because: Refusal::Address,
+                } => Some(Record::Barred {
+                    account: held.segment.of.account.clone(),
+                    user: member.user.0,
+                    address: Barred::digest(&self.id, &member.address),
+                    reason: reason.clone(),
+                    when: None,
+                }),
+                Verdict::Refused {
+                    because: Refusal::Message | Refusal::ForNow,
+                    ..
+                }
+                | Verdict::Accepted { .. }
+                | Verdict::Waiting { .. }
+                | Verdict::Unknown { .. }
+                | Verdict::NotSent { .. } => None,
+            });
         of.collect()
     }
 }
 
 /// What a message must have been subscribed to: the template by the platform's id.
 fn topic(kind: ContactKind, content: &Rendered) -> &str {
-    let platform = content.parts.iter().find(|(name, _)| name == Part::Platform.name());
-    if kind == ContactKind::Subscription { platform.map_or("", |(_, id)| id) } else { "" }
+    let platform = content
+        .parts
+        .iter()
+        .find(|(name, _)| name == Part::Platform.name());
+    if kind == ContactKind::Subscription {
+        platform.map_or("", |(_, id)| id)
+    } else {
+        ""
+    }
 }
 
 /// Platforms tell whole seconds.
@@ -220,9 +311,19 @@ const TOLD_TO: Elapsed = Elapsed(999_999);
 
 impl Tables<'_> {
     /// An account does not reach a user any more, unless he has given a sign of life after that.
-    pub(super) fn barred(&self, (account, user): (&str, u32), address: i64, reason: &str, at: i64) -> Result<(), LedgerError> {
+    pub(super) fn barred(
+        &self,
+        (account, user): (&str, u32),
+        address: i64,
+        reason: &str,
+        at: i64,
+    ) -> Result<(), LedgerError> {
         let sql = "SELECT 1 FROM contact WHERE user_no = ? AND account = ? AND at + ? >= ?";
-        if self.db.prepare_cached(sql)?.exists(params![user, account, TOLD_TO.0, at])? {
+        if self
+            .db
+            .prepare_cached(sql)?
+            .exists(params![user, account, TOLD_TO.0, at])?
+        {
             return Ok(());
         }
         self.run(
@@ -233,13 +334,26 @@ impl Tables<'_> {
     }
 
     /// A user did something on an account.
-    pub(super) fn contact(&self, (account, user): (&str, u32), kind: ContactKind, topic: &str, when: i64) -> Result<(), LedgerError> {
-        // What adds up is counted since the first of those that are left; of anything else the last one counts.
+    pub(super) fn contact(
+        &self,
+        (account, user): (&str, u32),
+        kind: ContactKind,
+        topic: &str,
+        when: i64,
+    ) -> Result<(), LedgerError> {
+        // What adds up is counted since the first of those that are left; of anything else the last
+        // one counts.
         let (since, n) = if kind.adds_up() {
-            ("CASE WHEN contact.n = 0 THEN excluded.since ELSE min(contact.since, excluded.since) END", "contact.n + 1")
+            (
+                "CASE WHEN contact.n = 0 THEN excluded.since ELSE min(contact.since, excluded.since) END",
+                "contact.n + 1",
+            )
         } else {
             // What is told late opens nothing that was closed meanwhile.
-            ("max(contact.since, excluded.since)", "CASE WHEN excluded.since > contact.since THEN 1 ELSE contact.n END")
+            (
+                "max(contact.since, excluded.since)",
+                "CASE WHEN excluded.since > contact.since THEN 1 ELSE contact.n END",
+            )
         };
         self.run(
             &format!(
@@ -248,11 +362,20 @@ impl Tables<'_> {
             ),
             params![account, kind.name(), topic, user, when],
         )?;
-        self.run("DELETE FROM barred WHERE account = ? AND user_no = ? AND at <= ?", params![account, user, when.saturating_add(TOLD_TO.0)])
+        self.run(
+            "DELETE FROM barred WHERE account = ? AND user_no = ? AND at <= ?",
+            params![account, user, when.saturating_add(TOLD_TO.0)],
+        )
     }
 
     /// A platform says that what a user did before opens nothing any more.
-    pub(super) fn closed(&self, (account, user): (&str, u32), kind: ContactKind, topic: &str, at: i64) -> Result<(), LedgerError> {
+    pub(super) fn closed(
+        &self,
+        (account, user): (&str, u32),
+        kind: ContactKind,
+        topic: &str,
+        at: i64,
+    ) -> Result<(), LedgerError> {
         self.run(
             "UPDATE contact SET n = 0 WHERE account = ? AND kind = ? AND topic = ? AND user_no = ? AND at <= ?",
             params![account, kind.name(), topic, user, at],

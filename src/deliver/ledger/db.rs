@@ -1,7 +1,9 @@
-//! One door to two databases: SQLite, a file of its own, and PostgreSQL, a server that several workers share.
+//! One door to two databases: SQLite, a file of its own, and PostgreSQL, a server that several
+//! workers share.
 //!
-//! The ledger's SQL is written once, in what both understand. Parameters are `?` or `?1`; what SQLite calls otherwise than PostgreSQL is
-//! translated here, and the two functions that PostgreSQL lacks are made with its tables.
+//! The ledger's SQL is written once, in what both understand. Parameters are `?` or `?1`; what
+//! SQLite calls otherwise than PostgreSQL is translated here, and the two functions that PostgreSQL
+//! lacks are made with its tables.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -121,7 +123,11 @@ whole_numbers!(i64, i32, u32);
 
 impl FromValue for usize {
     fn of(value: Value) -> Option<Self> {
-        if let Value::Int(n) = value { usize::try_from(n).ok() } else { None }
+        if let Value::Int(n) = value {
+            usize::try_from(n).ok()
+        } else {
+            None
+        }
     }
 }
 
@@ -133,7 +139,11 @@ impl ToValue for bool {
 
 impl FromValue for bool {
     fn of(value: Value) -> Option<Self> {
-        if let Value::Int(n) = value { Some(n != 0) } else { None }
+        if let Value::Int(n) = value {
+            Some(n != 0)
+        } else {
+            None
+        }
     }
 }
 
@@ -151,7 +161,11 @@ impl ToValue for String {
 
 impl FromValue for String {
     fn of(value: Value) -> Option<Self> {
-        if let Value::Text(text) = value { Some(text.to_owned()) } else { None }
+        if let Value::Text(text) = value {
+            Some(text.to_owned())
+        } else {
+            None
+        }
     }
 }
 
@@ -163,7 +177,11 @@ impl ToValue for Vec<u8> {
 
 impl FromValue for Vec<u8> {
     fn of(value: Value) -> Option<Self> {
-        if let Value::Blob(bytes) = value { Some(bytes.to_vec()) } else { None }
+        if let Value::Blob(bytes) = value {
+            Some(bytes.to_vec())
+        } else {
+            None
+        }
     }
 }
 
@@ -175,7 +193,11 @@ impl<T: ToValue> ToValue for Option<T> {
 
 impl<T: FromValue> FromValue for Option<T> {
     fn of(value: Value) -> Option<Self> {
-        if value == Value::Null { Some(None) } else { T::of(value).map(Some) }
+        if value == Value::Null {
+            Some(None)
+        } else {
+            T::of(value).map(Some)
+        }
     }
 }
 
@@ -199,7 +221,11 @@ impl rusqlite::ToSql for Value<'_> {
 type Anything = Box<dyn std::error::Error + Sync + Send>;
 
 impl ToSql for Value<'_> {
-    fn to_sql(&self, ty: &Type, out: &mut postgres::types::private::BytesMut) -> std::result::Result<IsNull, Anything> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut postgres::types::private::BytesMut,
+    ) -> std::result::Result<IsNull, Anything> {
         match (self, ty) {
             (Value::Null, _) => Ok(IsNull::Yes),
             (Value::Int(n), &Type::INT4) => i32::try_from(*n)?.to_sql(ty, out),
@@ -241,11 +267,19 @@ impl<'a> FromSql<'a> for Value<'a> {
 
 /// A sum comes as digits to the base 10,000, the first of weight 10,000 to the `weight`.
 fn whole(raw: &[u8]) -> Option<i64> {
-    let word = |i: usize| raw.get(2 * i..2 * i + 2).and_then(|b| b.try_into().ok()).map(i16::from_be_bytes);
+    let word = |i: usize| {
+        raw.get(2 * i..2 * i + 2)
+            .and_then(|b| b.try_into().ok())
+            .map(i16::from_be_bytes)
+    };
     let (n, weight, sign) = (word(0)?, word(1)?, word(2)?);
     let mut value: i64 = 0;
     for i in 0..=weight {
-        let digit = if i < n { word(4 + usize::try_from(i).ok()?)? } else { 0 };
+        let digit = if i < n {
+            word(4 + usize::try_from(i).ok()?)?
+        } else {
+            0
+        };
         value = value.checked_mul(10_000)?.checked_add(i64::from(digit))?;
     }
     (n <= weight + 1).then_some(if sign == 0x4000 { -value } else { value })
@@ -296,7 +330,9 @@ impl Row<'_> {
             Row::Sqlite(row) => match row.get_ref(i)? {
                 ValueRef::Null => Ok(Value::Null),
                 ValueRef::Integer(n) => Ok(Value::Int(n)),
-                ValueRef::Text(bytes) => std::str::from_utf8(bytes).map(Value::Text).map_err(|_| Error::Column(i)),
+                ValueRef::Text(bytes) => std::str::from_utf8(bytes)
+                    .map(Value::Text)
+                    .map_err(|_| Error::Column(i)),
                 ValueRef::Blob(bytes) => Ok(Value::Blob(bytes)),
                 ValueRef::Real(_) => Err(Error::Column(i)),
             },
@@ -320,7 +356,10 @@ impl Row<'_> {
 /// Rows one after the other. PostgreSQL sends all of them first.
 pub(super) enum Rows<'s> {
     Sqlite(rusqlite::Rows<'s>),
-    Postgres { rows: std::vec::IntoIter<postgres::Row>, at: Option<postgres::Row> },
+    Postgres {
+        rows: std::vec::IntoIter<postgres::Row>,
+        at: Option<postgres::Row>,
+    },
 }
 
 impl Rows<'_> {
@@ -357,31 +396,54 @@ impl<T, F: FnMut(&Row) -> Result<T>> Iterator for Mapped<'_, F> {
 
 pub(super) enum Statement<'c> {
     Sqlite(rusqlite::CachedStatement<'c>),
-    Postgres { server: &'c Server, statement: postgres::Statement },
+    Postgres {
+        server: &'c Server,
+        statement: postgres::Statement,
+    },
 }
 
 impl Statement<'_> {
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         match self {
             Statement::Sqlite(statement) => {
-                params.with(|values| values.iter().enumerate().try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value)))?;
+                params.with(|values| {
+                    values
+                        .iter()
+                        .enumerate()
+                        .try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value))
+                })?;
                 Ok(Rows::Sqlite(statement.raw_query()))
             }
             Statement::Postgres { server, statement } => {
                 let rows = params.with(|values| {
-                    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+                    let values: Vec<&(dyn ToSql + Sync)> =
+                        values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
                     server.client.borrow_mut().query(&*statement, &values)
                 });
-                Ok(Rows::Postgres { rows: server.note(rows)?.into_iter(), at: None })
+                Ok(Rows::Postgres {
+                    rows: server.note(rows)?.into_iter(),
+                    at: None,
+                })
             }
         }
     }
 
-    pub fn query_map<T, F: FnMut(&Row) -> Result<T>>(&mut self, params: impl Params, read: F) -> Result<Mapped<'_, F>> {
-        Ok(Mapped { rows: self.query(params)?, read })
+    pub fn query_map<T, F: FnMut(&Row) -> Result<T>>(
+        &mut self,
+        params: impl Params,
+        read: F,
+    ) -> Result<Mapped<'_, F>> {
+        Ok(Mapped {
+            rows: self.query(params)?,
+            read,
+        })
     }
 
-    pub fn query_row<T>(&mut self, params: impl Params, read: impl FnOnce(&Row) -> Result<T>) -> Result<T> {
+    pub fn query_row<T>(
+        &mut self,
+        params: impl Params,
+        read: impl FnOnce(&Row) -> Result<T>,
+    ) -> Result<T> {
         match self.query(params)?.next()? {
             Some(row) => read(&row),
             None => Err(Error::NoRow),
@@ -396,12 +458,18 @@ impl Statement<'_> {
     pub fn execute(&mut self, params: impl Params) -> Result<usize> {
         match self {
             Statement::Sqlite(statement) => {
-                params.with(|values| values.iter().enumerate().try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value)))?;
+                params.with(|values| {
+                    values
+                        .iter()
+                        .enumerate()
+                        .try_for_each(|(i, value)| statement.raw_bind_parameter(i + 1, value))
+                })?;
                 Ok(statement.raw_execute()?)
             }
             Statement::Postgres { server, statement } => {
                 let changed = params.with(|values| {
-                    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+                    let values: Vec<&(dyn ToSql + Sync)> =
+                        values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
                     server.client.borrow_mut().execute(&*statement, &values)
                 });
                 Ok(usize::try_from(server.note(changed)?).unwrap_or(usize::MAX))
@@ -426,7 +494,11 @@ impl Connection {
     /// Connects to a server.
     pub fn to_server(url: &str) -> Result<Connection> {
         let client = postgres::Client::connect(url, postgres::NoTls)?;
-        let server = Server { client: RefCell::new(client), statements: RefCell::default(), closed: Cell::new(false) };
+        let server = Server {
+            client: RefCell::new(client),
+            statements: RefCell::default(),
+            closed: Cell::new(false),
+        };
         Ok(Connection::Postgres(Box::new(server)))
     }
 
@@ -434,7 +506,9 @@ impl Connection {
     pub fn is_lost(&self) -> bool {
         match self {
             Connection::Sqlite(_) => false,
-            Connection::Postgres(server) => server.closed.get() || server.client.borrow().is_closed(),
+            Connection::Postgres(server) => {
+                server.closed.get() || server.client.borrow().is_closed()
+            }
         }
     }
 
@@ -449,7 +523,10 @@ impl Connection {
                     None => {
                         let new = server.client.borrow_mut().prepare(&numbered(sql));
                         let new = server.note(new)?;
-                        server.statements.borrow_mut().insert(sql.to_owned(), new.clone());
+                        server
+                            .statements
+                            .borrow_mut()
+                            .insert(sql.to_owned(), new.clone());
                         new
                     }
                 };
@@ -462,7 +539,12 @@ impl Connection {
         self.prepare_cached(sql)
     }
 
-    pub fn query_row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row) -> Result<T>) -> Result<T> {
+    pub fn query_row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row) -> Result<T>,
+    ) -> Result<T> {
         self.prepare_cached(sql)?.query_row(params, read)
     }
 
@@ -489,7 +571,12 @@ impl Connection {
             Connection::Sqlite(db) => {
                 // Several rows a statement: most of the cost of one is the statement's.
                 let row = format!("({})", vec!["?"; N].join(", "));
-                let values = |n: usize| format!("INSERT INTO {table} ({names}) VALUES {}", vec![row.as_str(); n].join(", "));
+                let values = |n: usize| {
+                    format!(
+                        "INSERT INTO {table} ({names}) VALUES {}",
+                        vec![row.as_str(); n].join(", ")
+                    )
+                };
                 let rows: Vec<[Option<i64>; N]> = rows.collect();
                 let (chunks, rest) = rows.as_chunks::<ROWS_TOGETHER>();
                 let insert = |together: usize, rows: &[[Option<i64>; N]]| -> Result<()> {
@@ -517,7 +604,8 @@ impl Connection {
                     text.push('\n');
                 }
                 let mut client = server.client.borrow_mut();
-                let mut writer = server.note(client.copy_in(&format!("COPY {table} ({names}) FROM STDIN")))?;
+                let mut writer =
+                    server.note(client.copy_in(&format!("COPY {table} ({names}) FROM STDIN")))?;
                 // What cannot be written here ends in an error of `finish`.
                 let _ = writer.write_all(text.as_bytes());
                 server.note(writer.finish()).map(drop)
@@ -525,7 +613,8 @@ impl Connection {
         }
     }
 
-    /// All that is read through it is of one moment, and all that is written becomes durable together when it is committed.
+    /// All that is read through it is of one moment, and all that is written becomes durable
+    /// together when it is committed.
     pub fn transaction(&self) -> Result<Transaction<'_>> {
         self.begin(match self {
             Connection::Sqlite(_) => "BEGIN IMMEDIATE",
@@ -543,7 +632,10 @@ impl Connection {
 
     fn begin(&self, how: &str) -> Result<Transaction<'_>> {
         self.execute_batch(how)?;
-        Ok(Transaction { db: self, open: true })
+        Ok(Transaction {
+            db: self,
+            open: true,
+        })
     }
 }
 
@@ -579,7 +671,10 @@ impl Drop for Transaction<'_> {
 
 /// A statement as PostgreSQL writes it: `$1` for `?1` and for the first `?`.
 fn numbered(sql: &str) -> String {
-    let sql = sql.replace("json_each(?)", "jsonb_array_elements_text(CAST(CAST(? AS TEXT) AS JSONB)) AS names (value)");
+    let sql = sql.replace(
+        "json_each(?)",
+        "jsonb_array_elements_text(CAST(CAST(? AS TEXT) AS JSONB)) AS names (value)",
+    );
     let mut out = String::with_capacity(sql.len() + 16);
     let mut next = 0;
     let mut chars = sql.chars().peekable();
@@ -605,7 +700,12 @@ mod tests {
 
     #[test]
     fn sums_are_read() {
-        let raw = |words: &[i16]| words.iter().flat_map(|w| w.to_be_bytes()).collect::<Vec<u8>>();
+        let raw = |words: &[i16]| {
+            words
+                .iter()
+                .flat_map(|w| w.to_be_bytes())
+                .collect::<Vec<u8>>()
+        };
         assert_eq!(whole(&raw(&[0, 0, 0, 0])), Some(0));
         assert_eq!(whole(&raw(&[2, 1, 0, 0, 12, 3456])), Some(123_456));
         assert_eq!(whole(&raw(&[1, 1, 0x4000, 0, 7])), Some(-70_000));

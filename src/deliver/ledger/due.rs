@@ -1,4 +1,5 @@
-//! What may be handed over now: segments in the order of their turn, and the limits that hold them back.
+//! What may be handed over now: segments in the order of their turn, and the limits that hold them
+//! back.
 
 use std::collections::BTreeSet;
 
@@ -62,7 +63,13 @@ impl Open {
             step: row.get(20)?,
             zone: Zone::named(&zone).unwrap_or(Zone::UTC),
             pace: row.get(22)?,
-            quiet: row.get::<Option<u32>>(23)?.zip(row.get(24)?).map(|(from, to)| Quiet { from: TimeOfDay(from), to: TimeOfDay(to) }),
+            quiet: row
+                .get::<Option<u32>>(23)?
+                .zip(row.get(24)?)
+                .map(|(from, to)| Quiet {
+                    from: TimeOfDay(from),
+                    to: TimeOfDay(to),
+                }),
         })
     }
 
@@ -70,11 +77,12 @@ impl Open {
         self.of.channel()
     }
 
-    /// Whether its turn has come on another day than the one that it counts on, or its platform counts it on: then it is planned again before
-    /// anything of it is claimed.
+    /// Whether its turn has come on another day than the one that it counts on, or its platform
+    /// counts it on: then it is planned again before anything of it is claimed.
     pub fn is_of_another_day(&self, now: Instant) -> bool {
         let of_platform = |at| platform::day(&self.channel(), at);
-        self.zone.date(now).0 != self.of.day || of_platform(now) != of_platform(Instant(self.of.not_before))
+        self.zone.date(now).0 != self.of.day
+            || of_platform(now) != of_platform(Instant(self.of.not_before))
     }
 }
 
@@ -93,7 +101,8 @@ impl Due {
         self.segment.channel()
     }
 
-    /// The end of the quiet hours that `now` is in: a message that waited may come into hours that were not meant for it.
+    /// The end of the quiet hours that `now` is in: a message that waited may come into hours that
+    /// were not meant for it.
     pub fn quiet_until(&self, now: Instant) -> Option<Instant> {
         end_of_quiet(self.segment.quiet?, self.segment.zone, now)
     }
@@ -126,7 +135,13 @@ impl Limit {
     pub fn a_minute(holder: String, most: i64, now: Instant) -> Limit {
         let minute = Elapsed::minutes(1);
         let starts = Instant(now.0 - now.0.rem_euclid(minute.0));
-        Limit { holder, most, unit: 1, starts, ends: starts.plus(minute) }
+        Limit {
+            holder,
+            most,
+            unit: 1,
+            starts,
+            ends: starts.plus(minute),
+        }
     }
 }
 
@@ -143,7 +158,10 @@ impl Except {
     fn covers(&self, segment: &Open) -> bool {
         self.campaigns.contains(&segment.campaign)
             || self.segments.contains(&segment.of.segment)
-            || (!self.channels.is_empty() && self.channels.contains(&(segment.of.account.clone(), segment.of.endpoint.clone())))
+            || (!self.channels.is_empty()
+                && self
+                    .channels
+                    .contains(&(segment.of.account.clone(), segment.of.endpoint.clone())))
     }
 }
 
@@ -158,8 +176,8 @@ pub(super) fn in_turn() -> String {
 }
 
 impl Ledger {
-    /// The segment to be handed over next: by priority, that rises with waiting where the campaign says so, then age, then key. What is
-    /// in `except` is left alone, and what people hold back.
+    /// The segment to be handed over next: by priority, that rises with waiting where the campaign
+    /// says so, then age, then key. What is in `except` is left alone, and what people hold back.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -176,9 +194,15 @@ impl Ledger {
     }
 
     /// The numbers of all segments that may be handed over now, in their turn.
-    pub(super) fn due_in_order(&self, now: Instant, except: &Except) -> Result<Vec<i64>, LedgerError> {
+    pub(super) fn due_in_order(
+        &self,
+        now: Instant,
+        except: &Except,
+    ) -> Result<Vec<i64>, LedgerError> {
         let mut select = self.db.prepare_cached(&in_turn())?;
-        let open = select.query_map([now.0], Open::of_row)?.collect::<Result<Vec<_>, _>>()?;
+        let open = select
+            .query_map([now.0], Open::of_row)?
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(open
             .iter()
             .filter(|segment| !except.covers(segment) && !segment.is_of_another_day(now))
@@ -189,7 +213,11 @@ impl Ledger {
     /// A segment, if something of it is left.
     pub(super) fn due_segment(&self, segment: i64) -> Result<Option<Due>, LedgerError> {
         let sql = format!("{OPEN} WHERE s.segment = ? AND s.rest = 0 AND s.claimed < s.size");
-        let found = self.db.prepare_cached(&sql)?.query_row([segment], Open::of_row).optional()?;
+        let found = self
+            .db
+            .prepare_cached(&sql)?
+            .query_row([segment], Open::of_row)
+            .optional()?;
         Ok(found.map(|segment| Due { segment }))
     }
 
@@ -199,7 +227,10 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn next_due(&self, after: Instant) -> Result<Option<Instant>, LedgerError> {
         let sql = "SELECT min(not_before) FROM segment WHERE rest = 0 AND claimed < size AND not_before > ?";
-        let at: Option<i64> = self.db.prepare_cached(sql)?.query_row([after.0], |row| row.get(0))?;
+        let at: Option<i64> = self
+            .db
+            .prepare_cached(sql)?
+            .query_row([after.0], |row| row.get(0))?;
         Ok(at.map(Instant))
     }
 
@@ -209,7 +240,11 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn used(&self, limit: &Limit) -> Result<i64, LedgerError> {
         let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
-        let used = self.db.prepare_cached(sql)?.query_row(params![limit.holder, limit.starts.0], |row| row.get(0)).optional()?;
+        let used = self
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![limit.holder, limit.starts.0], |row| row.get(0))
+            .optional()?;
         Ok(used.unwrap_or(0))
     }
 }

@@ -1,7 +1,8 @@
-//! Columns as bytes: who, where to, with which text; sets of users. What is frozen for a segment is one blob a column.
+//! Columns as bytes: who, where to, with which text; sets of users. What is frozen for a segment is
+//! one blob a column.
 //!
-//! Everything is little-endian; `varint` is seven bits a byte, lowest first. A blob with personal data begins with sixteen bytes of salt,
-//! so that its digest says nothing about what is in it.
+//! Everything is little-endian; `varint` is seven bits a byte, lowest first. A blob with personal
+//! data begins with sixteen bytes of salt, so that its digest says nothing about what is in it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,7 +73,12 @@ pub(super) fn users(users: &[UserNo]) -> Vec<u8> {
 
 pub(super) fn read_users(data: &[u8]) -> Option<Vec<UserNo>> {
     let (words, rest) = data.as_chunks::<4>();
-    rest.is_empty().then(|| words.iter().map(|w| UserNo(u32::from_le_bytes(*w))).collect())
+    rest.is_empty().then(|| {
+        words
+            .iter()
+            .map(|w| UserNo(u32::from_le_bytes(*w)))
+            .collect()
+    })
 }
 
 /// Where a user stands in a blob of users.
@@ -85,12 +91,14 @@ const WORDS: u8 = 0;
 const MEMBERS: u8 = 1;
 const OTHERS: u8 = 2;
 
-/// A set of users in the shortest of three forms: all its words, its members, or those who are not in it.
+/// A set of users in the shortest of three forms: all its words, its members, or those who are not
+/// in it.
 pub(super) fn bitmap(map: &Bitmap) -> Vec<u8> {
     let members = map.count();
     let others = map.len() - members;
     let mut out = Vec::new();
-    let list = |out: &mut Vec<u8>, map: &Bitmap| out.extend(map.iter().flat_map(|u| u.0.to_le_bytes()));
+    let list =
+        |out: &mut Vec<u8>, map: &Bitmap| out.extend(map.iter().flat_map(|u| u.0.to_le_bytes()));
     if members.min(others) * 4 >= map.words().len() * 8 {
         out.push(WORDS);
         put_varint(&mut out, map.len());
@@ -115,7 +123,8 @@ pub(super) fn read_bitmap(data: &[u8]) -> Option<Bitmap> {
         WORDS => {
             let (words, rest) = reader.0.as_chunks::<8>();
             let words: Vec<u64> = words.iter().map(|w| u64::from_le_bytes(*w)).collect();
-            (rest.is_empty() && words.len() == len.div_ceil(64)).then(|| Bitmap::from_words(words, len))
+            (rest.is_empty() && words.len() == len.div_ceil(64))
+                .then(|| Bitmap::from_words(words, len))
         }
         MEMBERS => Some(Bitmap::from_users(len, read_users(reader.0)?)),
         OTHERS => Some(Bitmap::from_users(len, read_users(reader.0)?).complement()),
@@ -128,7 +137,9 @@ pub(super) fn read_bitmap(data: &[u8]) -> Option<Bitmap> {
 /// Addresses, or the ids that a platform gave.
 pub(super) fn strings<S: AsRef<str>>(texts: &[S], salt: Salt) -> Vec<u8> {
     let mut out = salt.to_vec();
-    texts.iter().for_each(|t| put_string(&mut out, t.as_ref().as_bytes()));
+    texts
+        .iter()
+        .for_each(|t| put_string(&mut out, t.as_ref().as_bytes()));
     out
 }
 
@@ -142,8 +153,8 @@ pub(super) fn read_strings(data: &[u8]) -> Option<Vec<Arc<str>>> {
     Some(out)
 }
 
-/// Rendered messages, one a user or one for all. Each different text is kept once, as what differs from the one before it: personal
-/// texts are mostly the template.
+/// Rendered messages, one a user or one for all. Each different text is kept once, as what differs
+/// from the one before it: personal texts are mostly the template.
 pub(super) fn contents(all: &[Arc<Rendered>], salt: Salt) -> Vec<u8> {
     let mut numbers: HashMap<&Rendered, u32> = HashMap::new();
     let mut different: Vec<&Rendered> = Vec::new();
@@ -167,7 +178,12 @@ pub(super) fn contents(all: &[Arc<Rendered>], salt: Salt) -> Vec<u8> {
             put_string(&mut text, value.as_bytes());
         }
         let head = before.iter().zip(&text).take_while(|(a, b)| a == b).count();
-        let tail = before[head..].iter().rev().zip(text[head..].iter().rev()).take_while(|(a, b)| a == b).count();
+        let tail = before[head..]
+            .iter()
+            .rev()
+            .zip(text[head..].iter().rev())
+            .take_while(|(a, b)| a == b)
+            .count();
         put_varint(&mut out, head);
         put_varint(&mut out, tail);
         put_string(&mut out, &text[head..text.len() - tail]);
@@ -201,7 +217,10 @@ pub(super) fn read_contents(data: &[u8], users: usize) -> Option<Vec<Arc<Rendere
         return Some(vec![one.clone(); users]);
     }
     let index = read_users(reader.0).filter(|i| i.len() == users)?;
-    index.iter().map(|i| different.get(i.index()).cloned()).collect()
+    index
+        .iter()
+        .map(|i| different.get(i.index()).cloned())
+        .collect()
 }
 
 fn read_rendered(text: &[u8]) -> Option<Rendered> {
@@ -209,7 +228,10 @@ fn read_rendered(text: &[u8]) -> Option<Rendered> {
     let mut parts = Vec::new();
     for _ in 0..reader.varint()? {
         let (name, value) = (reader.string()?, reader.string()?);
-        parts.push((std::str::from_utf8(name).ok()?.to_owned(), std::str::from_utf8(value).ok()?.to_owned()));
+        parts.push((
+            std::str::from_utf8(name).ok()?.to_owned(),
+            std::str::from_utf8(value).ok()?.to_owned(),
+        ));
     }
     reader.end()?;
     Some(Rendered { parts })
@@ -221,7 +243,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn rendered(text: &str) -> Arc<Rendered> {
-        Arc::new(Rendered { parts: vec![("title".into(), "双十一".into()), ("body".into(), text.into())] })
+        Arc::new(Rendered {
+            parts: vec![
+                ("title".into(), "双十一".into()),
+                ("body".into(), text.into()),
+            ],
+        })
     }
 
     #[test]
@@ -231,13 +258,22 @@ mod tests {
         for map in [Bitmap::none(0), few.clone(), few.complement(), half.clone()] {
             assert_eq!(read_bitmap(&bitmap(&map)), Some(map));
         }
-        assert!(bitmap(&few).len() < 16 && bitmap(&few.complement()).len() < 16 && bitmap(&half).len() < 160);
+        assert!(
+            bitmap(&few).len() < 16
+                && bitmap(&few.complement()).len() < 16
+                && bitmap(&half).len() < 160
+        );
     }
 
     #[test]
     fn alike_texts_are_small() {
-        let all: Vec<_> =
-            (0..1000).map(|i| rendered(&format!("尊敬的用户{i},您所在的城市门店满300减50,本周末有效,详情请到店咨询"))).collect();
+        let all: Vec<_> = (0..1000)
+            .map(|i| {
+                rendered(&format!(
+                    "尊敬的用户{i},您所在的城市门店满300减50,本周末有效,详情请到店咨询"
+                ))
+            })
+            .collect();
         let data = contents(&all, NO_SALT);
         assert!(data.len() < 20 * 1000, "{}", data.len());
         assert_eq!(read_contents(&data, 1000), Some(all));

@@ -12,19 +12,29 @@ use super::db;
 use crate::diag::Msg;
 use crate::msg;
 
-/// Why the ledger cannot be used. Whatever it is, what was committed before is still there, and nothing was handed over without a claim.
+/// Why the ledger cannot be used. Whatever it is, what was committed before is still there, and
+/// nothing was handed over without a claim.
 #[derive(Debug)]
 pub enum LedgerError {
     /// Another process carries out campaigns with this ledger.
     Busy(PathBuf),
     /// Written by a version of tagcast with another layout.
-    OtherVersion { file: PathBuf, found: i64, known: i64 },
+    OtherVersion {
+        file: PathBuf,
+        found: i64,
+        known: i64,
+    },
     /// Not what was written.
     Damaged(Msg),
     /// The disk or the database would not keep what it confirms.
     NotDurable { file: PathBuf, setting: String },
-    /// The ledger is older than the hand-overs that were made with it, or nobody can read how far these were.
-    Fenced { ledger: PathBuf, fence: PathBuf, unreadable: bool },
+    /// The ledger is older than the hand-overs that were made with it, or nobody can read how far
+    /// these were.
+    Fenced {
+        ledger: PathBuf,
+        fence: PathBuf,
+        unreadable: bool,
+    },
     /// The operating system refused.
     Io { file: PathBuf, error: io::Error },
     /// The database refused.
@@ -37,14 +47,22 @@ pub enum LedgerError {
 
 impl LedgerError {
     pub(super) fn io(file: &Path, error: io::Error) -> Self {
-        LedgerError::Io { file: file.into(), error }
+        LedgerError::Io {
+            file: file.into(),
+            error,
+        }
     }
 
     /// Somebody has to make room.
     pub(super) fn is_full_disk(&self) -> bool {
         match self {
-            LedgerError::Io { error, .. } => matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
-            LedgerError::Sql(db::Error::Sqlite(error)) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            LedgerError::Io { error, .. } => matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ),
+            LedgerError::Sql(db::Error::Sqlite(error)) => {
+                error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+            }
             _ => false,
         }
     }
@@ -62,21 +80,35 @@ impl LedgerError {
                 file.display()
             ),
             LedgerError::Damaged(what) => Msg {
-                en: format!("the ledger is damaged: {}; restore it from a backup, nothing is handed over with it", what.en),
-                zh: format!("账本已损坏：{}；请从备份恢复，在此之前不会发送任何消息", what.zh),
+                en: format!(
+                    "the ledger is damaged: {}; restore it from a backup, nothing is handed over with it",
+                    what.en
+                ),
+                zh: format!(
+                    "账本已损坏：{}；请从备份恢复，在此之前不会发送任何消息",
+                    what.zh
+                ),
             },
             LedgerError::NotDurable { file, setting } => msg!(
                 "`{0}` does not keep what it confirms ({setting}): put the store on a local disk",
                 "`{0}` 不能保证已确认的写入不丢失（{setting}）：请把数据仓放到本地磁盘",
                 file.display()
             ),
-            LedgerError::Fenced { ledger, fence, unreadable: true } => msg!(
+            LedgerError::Fenced {
+                ledger,
+                fence,
+                unreadable: true,
+            } => msg!(
                 "`{1}` cannot be read, so nobody knows whether `{0}` is older than the hand-overs that were made with it: put the newest copies of both back; if there are none, `tagcast resolve --after-restore --by NAME` gives up what was due and goes on",
                 "无法读取 `{1}`，因此无从得知 `{0}` 是否比用它完成的发送更旧：请放回两者最新的副本；若没有，`tagcast resolve --after-restore --by 姓名` 会放弃已到期的部分并继续",
                 ledger.display(),
                 fence.display()
             ),
-            LedgerError::Fenced { ledger, fence, unreadable: false } => msg!(
+            LedgerError::Fenced {
+                ledger,
+                fence,
+                unreadable: false,
+            } => msg!(
                 "`{0}` is older than the hand-overs that were made with it (`{1}` is ahead of it), so messages could be sent twice: put the newest copy back; if there is none, `tagcast resolve --after-restore --by NAME` gives up what was due and goes on",
                 "`{0}` 比用它完成的发送更旧（`{1}` 更新），可能会重复发送：请放回最新的副本；若没有，`tagcast resolve --after-restore --by 姓名` 会放弃已到期的部分并继续",
                 ledger.display(),
@@ -101,10 +133,12 @@ impl LedgerError {
 fn io_message(file: &Path, error: &io::Error) -> Msg {
     let file = file.display();
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => msg!(
-            "the disk is full, `{file}` could not be written: free some space and run the command again; it goes on where it stopped",
-            "磁盘已满，无法写入 `{file}`：请腾出空间后重新运行，将从中断处继续"
-        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            msg!(
+                "the disk is full, `{file}` could not be written: free some space and run the command again; it goes on where it stopped",
+                "磁盘已满，无法写入 `{file}`：请腾出空间后重新运行，将从中断处继续"
+            )
+        }
         io::ErrorKind::ReadOnlyFilesystem => msg!(
             "`{file}` could not be written, the disk is read-only: make it writable or use a store elsewhere with `--store`",
             "无法写入 `{file}`，磁盘是只读的：请改为可写，或用 `--store` 指定别处的数据仓"
@@ -160,10 +194,14 @@ fn server_message(error: &postgres::Error) -> Msg {
             "the disk of the ledger's database is full: free some space and run the command again; it goes on where it stopped",
             "账本数据库的磁盘已满：请腾出空间后重新运行，将从中断处继续"
         ),
-        code if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => msg!(
-            "the ledger's database refuses this user ({text}): check user and password of `[ledger]`",
-            "账本的数据库拒绝了此用户（{text}）：请检查 `[ledger]` 的用户名和密码"
-        ),
+        code if *code == SqlState::INVALID_PASSWORD
+            || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION =>
+        {
+            msg!(
+                "the ledger's database refuses this user ({text}): check user and password of `[ledger]`",
+                "账本的数据库拒绝了此用户（{text}）：请检查 `[ledger]` 的用户名和密码"
+            )
+        }
         code if *code == SqlState::INSUFFICIENT_PRIVILEGE => msg!(
             "the ledger's database does not let this user write ({text}): let it own a schema `tagcast`",
             "账本的数据库不允许此用户写入（{text}）：请让其拥有 `tagcast` 模式"

@@ -1,8 +1,10 @@
 //! Forgetting old runs: what names people or is long goes, what is counted stays.
 //!
-//! Of a forgotten run are kept: its numbers, who was stopped and why, whose messages counted, the digests of everything, and the records of
-//! what was done. So reports and caps say what they said before, `again never` holds, and the audit still proves all of it. What goes are
-//! addresses, texts, the platforms' ids, and the rows of messages of which no more is known than of their batch.
+//! Of a forgotten run are kept: its numbers, who was stopped and why, whose messages counted, the
+//! digests of everything, and the records of what was done. So reports and caps say what they said
+//! before, `again never` holds, and the audit still proves all of it. What goes are addresses,
+//! texts, the platforms' ids, and the rows of messages of which no more is known than of their
+//! batch.
 
 use super::db::params;
 
@@ -26,7 +28,10 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn is_forgotten(&self, run: i64) -> Result<bool, LedgerError> {
-        Ok(self.db.prepare_cached("SELECT 1 FROM forgotten WHERE run = ?")?.exists([run])?)
+        Ok(self
+            .db
+            .prepare_cached("SELECT 1 FROM forgotten WHERE run = ?")?
+            .exists([run])?)
     }
 
     /// Runs of which nothing is left to do and the last step of which was due before an instant.
@@ -57,7 +62,10 @@ impl Writer {
             if runs.is_empty() {
                 return Ok(forgotten);
             }
-            let records: Vec<Record> = runs.iter().map(|run| Record::Forgotten { run: *run }).collect();
+            let records: Vec<Record> = runs
+                .iter()
+                .map(|run| Record::Forgotten { run: *run })
+                .collect();
             self.commit("forget", now, &[], &records)?;
             forgotten += runs.len();
         }
@@ -67,7 +75,10 @@ impl Writer {
 impl Tables<'_> {
     /// Carries it out.
     pub(super) fn forgotten(&self, run: i64, at: i64) -> Result<(), LedgerError> {
-        self.run("INSERT INTO forgotten (run, at) VALUES (?, ?)", params![run, at])?;
+        self.run(
+            "INSERT INTO forgotten (run, at) VALUES (?, ?)",
+            params![run, at],
+        )?;
         // Rows that say more than their batch, and nothing that caps ask for, become counts.
         let back = given_back();
         let differs = format!("(m.state IN ({back})) <> (coalesce(b.state, 0) IN ({back}))");
@@ -89,15 +100,24 @@ impl Tables<'_> {
         )?;
         self.run("DELETE FROM evidence WHERE run = ?", params![run])?;
         let batches = "SELECT batch FROM batch JOIN segment USING (segment) WHERE run = ?";
-        self.run(&format!("DELETE FROM platform_id WHERE batch IN ({batches})"), params![run])?;
-        self.run(&format!("DELETE FROM ask WHERE batch IN ({batches})"), params![run])?;
+        self.run(
+            &format!("DELETE FROM platform_id WHERE batch IN ({batches})"),
+            params![run],
+        )?;
+        self.run(
+            &format!("DELETE FROM ask WHERE batch IN ({batches})"),
+            params![run],
+        )?;
         let columns = |which: &str| {
             format!(
                 "SELECT addresses FROM segment WHERE {which} UNION SELECT contents FROM segment WHERE {which}
                  UNION SELECT ids FROM batch JOIN segment USING (segment) WHERE ids IS NOT NULL AND {which}"
             )
         };
-        let (of_it, of_others) = (columns("run = ?1"), columns(&format!("run NOT IN ({FORGOTTEN})")));
+        let (of_it, of_others) = (
+            columns("run = ?1"),
+            columns(&format!("run NOT IN ({FORGOTTEN})")),
+        );
         // The same bytes may be another run's, or users and stopped users of any.
         let always =
             "SELECT users FROM segment UNION SELECT members FROM stopped UNION SELECT members FROM arm UNION SELECT sources FROM program
@@ -113,7 +133,10 @@ impl Tables<'_> {
 impl Ledger {
     pub(super) fn state_of_batch(&self, segment: i64, place: i64) -> Result<State, LedgerError> {
         let sql = "SELECT coalesce(max(state), 0) FROM batch WHERE segment = ?1 AND first <= ?2 AND ?2 < first + size";
-        let code: i64 = self.db.prepare_cached(sql)?.query_row(params![segment, place], |row| row.get(0))?;
+        let code: i64 = self
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![segment, place], |row| row.get(0))?;
         Ok(State::of_code(code).unwrap_or(State::Unknown))
     }
 }

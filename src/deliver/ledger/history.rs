@@ -1,4 +1,5 @@
-//! The past as deciding asks for it, read by columns: segments are sets of users, and only what came back of them is looked up by row.
+//! The past as deciding asks for it, read by columns: segments are sets of users, and only what
+//! came back of them is looked up by row.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +31,11 @@ struct Past {
 
 /// The codes of the states that give a slot back, for SQL.
 pub(super) fn given_back() -> String {
-    let codes: Vec<String> = State::ALL.into_iter().filter(|s| !s.counts()).map(|s| s.code().to_string()).collect();
+    let codes: Vec<String> = State::ALL
+        .into_iter()
+        .filter(|s| !s.counts())
+        .map(|s| s.code().to_string())
+        .collect();
     codes.join(", ")
 }
 
@@ -60,7 +65,8 @@ impl Ledger {
 
     /// Calls `f` for each member of a segment whose message counts, with its place.
     fn counting(&self, past: &Past, mut f: impl FnMut(usize, UserNo)) -> Result<(), LedgerError> {
-        let users = encode::read_users(&bulk::load(&self.db, &past.users)?).ok_or_else(|| bulk::damaged(&past.users))?;
+        let users = encode::read_users(&bulk::load(&self.db, &past.users)?)
+            .ok_or_else(|| bulk::damaged(&past.users))?;
         let claimed = usize::try_from(past.claimed).unwrap_or(usize::MAX);
         let back = self.places_given_back(past, &users)?;
         let rest_counts = State::of_code(past.rest).is_some_and(State::counts);
@@ -73,8 +79,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// The claimed places of a segment whose messages do not count. Rows are read only where there is something to find.
-    fn places_given_back(&self, past: &Past, users: &[UserNo]) -> Result<HashSet<usize>, LedgerError> {
+    /// The claimed places of a segment whose messages do not count. Rows are read only where there
+    /// is something to find.
+    fn places_given_back(
+        &self,
+        past: &Past,
+        users: &[UserNo],
+    ) -> Result<HashSet<usize>, LedgerError> {
         let mut back = HashSet::new();
         let place = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
         // Messages whose own state says so, unless their batch knows better.
@@ -88,12 +99,22 @@ impl Ledger {
             back.insert(place(found?));
         }
         // Batches that came back as a whole, but for the messages of which more is known.
-        let sql = format!("SELECT first, size, state FROM batch WHERE segment = ? AND state IN ({})", given_back());
+        let sql = format!(
+            "SELECT first, size, state FROM batch WHERE segment = ? AND state IN ({})",
+            given_back()
+        );
         let mut select = self.db.prepare_cached(&sql)?;
-        let batches = select.query_map([past.segment], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let batches = select.query_map([past.segment], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
         for batch in batches.collect::<Result<Vec<(i64, i64, i64)>, _>>()? {
             let (first, size, state) = batch;
-            for (n, user) in users.iter().enumerate().skip(place(first)).take(place(size)) {
+            for (n, user) in users
+                .iter()
+                .enumerate()
+                .skip(place(first))
+                .take(place(size))
+            {
                 let own = self.own_state(past, *user)?;
                 if State::of_code(own.max(state)).is_some_and(|s| !s.counts()) {
                     back.insert(n);
@@ -107,7 +128,10 @@ impl Ledger {
     fn own_state(&self, past: &Past, user: UserNo) -> Result<i64, LedgerError> {
         let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
         let [run, step, leg, attempt] = past.key;
-        let state = self.db.prepare_cached(sql)?.query_row(params![run, step, leg, user.0, attempt], |row| row.get(0));
+        let state = self
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![run, step, leg, user.0, attempt], |row| row.get(0));
         Ok(state.optional()?.unwrap_or(0))
     }
 }
@@ -137,9 +161,14 @@ impl History for Ledger {
 
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
         let mut reached: BTreeMap<UserNo, Vec<String>> = BTreeMap::new();
-        for past in self.past("r.campaign = ? AND r.value IS NOT NULL AND s.step = 0", params![campaign])? {
+        for past in self.past(
+            "r.campaign = ? AND r.value IS NOT NULL AND s.step = 0",
+            params![campaign],
+        )? {
             let value = past.value.clone().unwrap_or_default();
-            self.counting(&past, |_, user| reached.entry(user).or_default().push(value.clone()))?;
+            self.counting(&past, |_, user| {
+                reached.entry(user).or_default().push(value.clone())
+            })?;
         }
         for values in reached.values_mut() {
             values.sort();
@@ -148,9 +177,18 @@ impl History for Ledger {
         Ok(reached)
     }
 
-    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
         let mut counted: Dense<(u32, Arc<str>)> = Dense::default();
-        let (account, endpoint) = scope.channel.as_ref().map(|c| (&c.account, &c.endpoint)).unzip();
+        let (account, endpoint) = scope
+            .channel
+            .as_ref()
+            .map(|c| (&c.account, &c.endpoint))
+            .unzip();
         let past = self.past(
             "s.day BETWEEN ?1 AND ?2 AND (CAST(?3 AS TEXT) IS NULL OR r.campaign = ?3) AND (CAST(?4 AS TEXT) IS NULL OR (s.account = ?4 AND s.endpoint = ?5))
                 AND (CAST(?6 AS TEXT) IS NULL OR t.purpose = ?6)",
@@ -162,7 +200,10 @@ impl History for Ledger {
                 *counted.slot(user) = Some((before.saturating_add(1), past.campaign.clone()));
             })?;
         }
-        Ok(counted.into_map(|(messages, campaign)| Counted { messages, latest_campaign: campaign.to_string() }))
+        Ok(counted.into_map(|(messages, campaign)| Counted {
+            messages,
+            latest_campaign: campaign.to_string(),
+        }))
     }
 
     fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, LedgerError> {
@@ -180,7 +221,11 @@ impl History for Ledger {
         self.contacted(account, kind, topic, after, few)
     }
 
-    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        from: Instant,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
         let which = "s.account = ? AND s.endpoint = ? AND s.not_before >= ?";
         let mut sent = Vec::new();
         for past in self.past(which, params![channel.account, channel.endpoint, from.0])? {
@@ -202,15 +247,25 @@ impl History for Ledger {
                 AND (s.not_before >= ?3 OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.claimed_at >= ?3))",
             params![channel.account, channel.endpoint, from.0, template],
         )?;
-        let mut select = self.db.prepare_cached("SELECT first, first + size, claimed_at FROM batch WHERE segment = ? ORDER BY first")?;
+        let mut select = self.db.prepare_cached(
+            "SELECT first, first + size, claimed_at FROM batch WHERE segment = ? ORDER BY first",
+        )?;
         let mut through = Vec::new();
         for past in past {
-            let rows = select.query_map([past.segment], |row| Ok((row.get(0)?, row.get(1)?, Instant(row.get(2)?))))?;
+            let rows = select.query_map([past.segment], |row| {
+                Ok((row.get(0)?, row.get(1)?, Instant(row.get(2)?)))
+            })?;
             let claims = rows.collect::<Result<Vec<(i64, i64, Instant)>, db::Error>>()?;
             self.counting(&past, |place, user| {
-                let holds =
-                    |(first, end, _): &&(i64, i64, Instant)| i64::try_from(place).is_ok_and(|place| (*first..*end).contains(&place));
-                let at = claims.iter().find(holds).map_or(past.not_before, |(_, _, claimed)| past.not_before.max(*claimed));
+                let holds = |(first, end, _): &&(i64, i64, Instant)| {
+                    i64::try_from(place).is_ok_and(|place| (*first..*end).contains(&place))
+                };
+                let at = claims
+                    .iter()
+                    .find(holds)
+                    .map_or(past.not_before, |(_, _, claimed)| {
+                        past.not_before.max(*claimed)
+                    });
                 if at >= from && few.is_none_or(|few| few.binary_search(&user).is_ok()) {
                     through.push((user, at));
                 }
@@ -220,7 +275,12 @@ impl History for Ledger {
         Ok(through)
     }
 
-    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+    fn unclaimed(
+        &self,
+        users: &Bitmap,
+        below: i64,
+        now: Instant,
+    ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         let sql = format!(
             "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
                 s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present, s.not_before, s.template
@@ -235,21 +295,38 @@ impl History for Ledger {
                 campaign: row.get(4)?,
                 template: row.get(12)?,
                 purpose: purpose_of(&row.get::<String>(5)?),
-                channel: Channel { account: row.get(6)?, platform: row.get(7)?, endpoint: row.get(8)? },
+                channel: Channel {
+                    account: row.get(6)?,
+                    platform: row.get(7)?,
+                    endpoint: row.get(8)?,
+                },
                 day: Date(row.get(9)?),
                 not_before: Instant(row.get(11)?),
                 priority: row.get(10)?,
             };
-            Ok((Arc::new(standing), row.get::<String>(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?))
+            Ok((
+                Arc::new(standing),
+                row.get::<String>(1)?,
+                row.get::<i64>(2)?,
+                row.get::<i64>(3)?,
+            ))
         })?;
         let mut found: BTreeMap<UserNo, Vec<Unclaimed>> = BTreeMap::new();
         for row in rows.collect::<Result<Vec<_>, _>>()? {
             let (standing, column, claimed, taken) = row;
-            let members = encode::read_users(&bulk::load(&self.db, &column)?).ok_or_else(|| bulk::damaged(&column))?;
+            let members = encode::read_users(&bulk::load(&self.db, &column)?)
+                .ok_or_else(|| bulk::damaged(&column))?;
             let lost = self.lost(standing.segment, taken, claimed, i64::MAX)?;
-            let open = (0u32..).zip(members).skip(usize::try_from(claimed).unwrap_or(usize::MAX));
-            for (place, user) in open.filter(|(place, user)| users.contains(*user) && lost.binary_search(&i64::from(*place)).is_err()) {
-                found.entry(user).or_default().push(Unclaimed { standing: standing.clone(), place });
+            let open = (0u32..)
+                .zip(members)
+                .skip(usize::try_from(claimed).unwrap_or(usize::MAX));
+            for (place, user) in open.filter(|(place, user)| {
+                users.contains(*user) && lost.binary_search(&i64::from(*place)).is_err()
+            }) {
+                found.entry(user).or_default().push(Unclaimed {
+                    standing: standing.clone(),
+                    place,
+                });
             }
         }
         Ok(found)
@@ -271,7 +348,12 @@ impl History for Writer {
         (**self).reached_values(campaign)
     }
 
-    fn counted(&self, scope: &CapScope, from: Date, to: Date) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, Counted>, LedgerError> {
         (**self).counted(scope, from, to)
     }
 
@@ -290,7 +372,11 @@ impl History for Writer {
         (**self).contacts(account, kind, topic, after, few)
     }
 
-    fn sent_since(&self, channel: &Channel, from: Instant) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+    fn sent_since(
+        &self,
+        channel: &Channel,
+        from: Instant,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
         (**self).sent_since(channel, from)
     }
 
@@ -304,12 +390,18 @@ impl History for Writer {
         (**self).through_since(channel, template, from, few)
     }
 
-    fn unclaimed(&self, users: &Bitmap, below: i64, now: Instant) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+    fn unclaimed(
+        &self,
+        users: &Bitmap,
+        below: i64,
+        now: Instant,
+    ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         (**self).unclaimed(users, below, now)
     }
 }
 
-/// A value for some users, by their numbers: numbers are dense, so a column is smaller and faster than a map.
+/// A value for some users, by their numbers: numbers are dense, so a column is smaller and faster
+/// than a map.
 struct Dense<T>(Vec<Option<T>>);
 
 impl<T> Default for Dense<T> {
@@ -327,6 +419,10 @@ impl<T> Dense<T> {
     }
 
     fn into_map<V>(self, f: impl Fn(T) -> V) -> BTreeMap<UserNo, V> {
-        (0u32..).map(UserNo).zip(self.0).filter_map(|(user, value)| Some((user, f(value?)))).collect()
+        (0u32..)
+            .map(UserNo)
+            .zip(self.0)
+            .filter_map(|(user, value)| Some((user, f(value?))))
+            .collect()
     }
 }

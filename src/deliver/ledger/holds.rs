@@ -1,4 +1,5 @@
-//! What people hold back: everything, a campaign, or an account. A claim reads it, so that a hold takes effect before the next hand-over.
+//! What people hold back: everything, a campaign, or an account. A claim reads it, so that a hold
+//! takes effect before the next hand-over.
 
 use super::db::{ToValue, params};
 use serde::Serialize;
@@ -53,7 +54,9 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn holds(&self) -> Result<Vec<Hold>, LedgerError> {
-        let mut select = self.db.prepare_cached("SELECT scope, name, cancelled, at, who FROM hold ORDER BY scope, name")?;
+        let mut select = self.db.prepare_cached(
+            "SELECT scope, name, cancelled, at, who FROM hold ORDER BY scope, name",
+        )?;
         let rows = select.query_map((), |row| {
             Ok(Hold {
                 scope: Scope::of_parts(&row.get::<String>(0)?, row.get(1)?),
@@ -76,13 +79,19 @@ impl Ledger {
 }
 
 impl Console {
-    /// Hands over nothing more of what is in a scope, until it is resumed; gives how many messages wait for that.
+    /// Hands over nothing more of what is in a scope, until it is resumed; gives how many messages
+    /// wait for that.
     ///
     /// # Errors
     /// When the ledger cannot be written; so for all of these.
     pub fn pause(&mut self, scope: &Scope, who: &str, now: Instant) -> Result<i64, LedgerError> {
         let (kind, name) = scope.parts();
-        let held = Record::Held { scope: kind.into(), name: name.into(), cancelled: false, who: who.into() };
+        let held = Record::Held {
+            scope: kind.into(),
+            name: name.into(),
+            cancelled: false,
+            who: who.into(),
+        };
         self.commit("pause", now, &[], &[held])?;
         Ok(self.open_in(scope)?.iter().map(|(_, n)| n).sum())
     }
@@ -96,7 +105,16 @@ impl Console {
             return Ok(false);
         }
         let (kind, name) = scope.parts();
-        self.commit("resume", now, &[], &[Record::Released { scope: kind.into(), name: name.into(), who: who.into() }])?;
+        self.commit(
+            "resume",
+            now,
+            &[],
+            &[Record::Released {
+                scope: kind.into(),
+                name: name.into(),
+                who: who.into(),
+            }],
+        )?;
         Ok(true)
     }
 
@@ -106,7 +124,12 @@ impl Console {
     /// As [`Self::pause`].
     pub fn cancel(&mut self, scope: &Scope, who: &str, now: Instant) -> Result<i64, LedgerError> {
         let (kind, name) = scope.parts();
-        let held = Record::Held { scope: kind.into(), name: name.into(), cancelled: true, who: who.into() };
+        let held = Record::Held {
+            scope: kind.into(),
+            name: name.into(),
+            cancelled: true,
+            who: who.into(),
+        };
         // First, so that nothing is claimed of what is withdrawn.
         self.commit("cancel", now, &[], &[held])?;
         let open = self.open_in(scope)?;
@@ -122,11 +145,25 @@ impl Console {
         self.withdraw_segments(open, now)
     }
 
-    /// One transaction a segment: a claim in between changes what there is to withdraw of one, not of the others.
-    fn withdraw_segments(&mut self, open: Vec<(i64, i64)>, now: Instant) -> Result<i64, LedgerError> {
+    /// One transaction a segment: a claim in between changes what there is to withdraw of one, not
+    /// of the others.
+    fn withdraw_segments(
+        &mut self,
+        open: Vec<(i64, i64)>,
+        now: Instant,
+    ) -> Result<i64, LedgerError> {
         let mut withdrawn = 0;
         for (segment, n) in open {
-            match self.commit("withdraw", now, &[], &[Record::Ended { segment, state: State::Withdrawn, claimed: None }]) {
+            match self.commit(
+                "withdraw",
+                now,
+                &[],
+                &[Record::Ended {
+                    segment,
+                    state: State::Withdrawn,
+                    claimed: None,
+                }],
+            ) {
                 Ok(()) => withdrawn += n,
                 // Claimed to its end in the meantime.
                 Err(LedgerError::Overtaken(_)) => {}
@@ -146,7 +183,11 @@ impl Console {
     }
 
     /// Segments with messages that are not claimed, and how many.
-    fn open_where(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<(i64, i64)>, LedgerError> {
+    fn open_where(
+        &self,
+        which: &str,
+        params: &[&dyn ToValue],
+    ) -> Result<Vec<(i64, i64)>, LedgerError> {
         let sql = format!(
             "SELECT s.segment, s.size - s.claimed - s.taken FROM segment s JOIN run r USING (run)
              WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"

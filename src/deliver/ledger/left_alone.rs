@@ -1,5 +1,6 @@
-//! What is left of a list that opt-outs have made too short, where no other list has room for it ([`super::join`]): who decides looks for another channel;
-//! whom none reaches stays without a message.
+//! What is left of a list that opt-outs have made too short, where no other list has room for it
+//! ([`super::join`]): who decides looks for another channel; whom none reaches stays without a
+//! message.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +59,10 @@ impl LeftAlone {
 
     /// Those who would get it, and what it says.
     pub fn messages(&self) -> impl Iterator<Item = (UserNo, &Rendered)> {
-        self.next.members.iter().map(|member| (member.user, &*member.content))
+        self.next
+            .members
+            .iter()
+            .map(|member| (member.user, &*member.content))
     }
 }
 
@@ -70,7 +74,12 @@ impl Ledger {
     pub fn standing_of(&self, left: &LeftAlone) -> Result<(Standing, Instant), LedgerError> {
         let (standing, _) = self.standing(&left.segment)?;
         let sql = "SELECT due FROM step WHERE run = ? AND step = ?";
-        let due = self.db.prepare_cached(sql)?.query_row([left.segment.of.run, left.segment.of.step], |row| row.get(0))?;
+        let due = self
+            .db
+            .prepare_cached(sql)?
+            .query_row([left.segment.of.run, left.segment.of.step], |row| {
+                row.get(0)
+            })?;
         Ok((standing, Instant(due)))
     }
 
@@ -78,15 +87,29 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Self::standing_of`].
-    pub fn goes_to(&self, left: &LeftAlone, channel: &Channel, address: &str) -> Result<bool, LedgerError> {
+    pub fn goes_to(
+        &self,
+        left: &LeftAlone,
+        channel: &Channel,
+        address: &str,
+    ) -> Result<bool, LedgerError> {
         let of = &left.segment.of;
-        let sql = format!("{OPEN} WHERE s.run = ? AND s.step = ? AND s.account = ? AND s.endpoint = ? ORDER BY s.segment");
+        let sql = format!(
+            "{OPEN} WHERE s.run = ? AND s.step = ? AND s.account = ? AND s.endpoint = ? ORDER BY s.segment"
+        );
         let mut select = self.db.prepare_cached(&sql)?;
-        let open = select.query_map(params![of.run, of.step, channel.account, channel.endpoint], Open::of_row)?;
+        let open = select.query_map(
+            params![of.run, of.step, channel.account, channel.endpoint],
+            Open::of_row,
+        )?;
         let open = open.collect::<Result<Vec<_>, _>>()?;
         drop(select);
         for open in open {
-            if self.members(&open.of, 0, open.of.size)?.iter().any(|member| *member.address == *address) {
+            if self
+                .members(&open.of, 0, open.of.size)?
+                .iter()
+                .any(|member| *member.address == *address)
+            {
                 return Ok(true);
             }
         }
@@ -95,22 +118,45 @@ impl Ledger {
 }
 
 impl Writer {
-    /// Ends what is left of the list: these go by other channels, the others by none. `false` where it was claimed or changed in the meantime, and all stays as
-    /// it is.
+    /// Ends what is left of the list: these go by other channels, the others by none. `false` where
+    /// it was claimed or changed in the meantime, and all stays as it is.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn end_left_alone(&mut self, left: &LeftAlone, moved: &[Moved], now: Instant) -> Result<bool, LedgerError> {
+    pub fn end_left_alone(
+        &mut self,
+        left: &LeftAlone,
+        moved: &[Moved],
+        now: Instant,
+    ) -> Result<bool, LedgerError> {
         let LeftAlone { segment, next } = left;
         let goes = |member: &Member| moved.iter().find(|m| m.user == member.user);
         let mut by: BTreeMap<(&str, &str), (&Moved, Vec<Member>)> = BTreeMap::new();
-        for (member, to) in next.members.iter().filter_map(|member| Some((member, goes(member)?))) {
-            let (_, members) = by.entry((&to.channel.account, &to.channel.endpoint)).or_insert_with(|| (to, Vec::new()));
-            members.push(Member { address: to.address.clone(), ..member.clone() });
+        for (member, to) in next
+            .members
+            .iter()
+            .filter_map(|member| Some((member, goes(member)?)))
+        {
+            let (_, members) = by
+                .entry((&to.channel.account, &to.channel.endpoint))
+                .or_insert_with(|| (to, Vec::new()));
+            members.push(Member {
+                address: to.address.clone(),
+                ..member.clone()
+            });
         }
-        let places = |moves: bool| next.members.iter().filter(|m| goes(m).is_some() == moves).map(|m| m.place).collect();
-        let mut records =
-            vec![Record::Claimed(Box::new(Claimed { short: places(false), moved: places(true), ..next.passed_over(segment) }))];
+        let places = |moves: bool| {
+            next.members
+                .iter()
+                .filter(|m| goes(m).is_some() == moves)
+                .map(|m| m.place)
+                .collect()
+        };
+        let mut records = vec![Record::Claimed(Box::new(Claimed {
+            short: places(false),
+            moved: places(true),
+            ..next.passed_over(segment)
+        }))];
         let mut bulk = Vec::new();
         let mut numbers = Numbers::new(&self.db);
         for (to, members) in by.values() {

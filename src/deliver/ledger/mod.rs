@@ -1,5 +1,5 @@
-//! The ledger: what is live, what was planned, what was claimed, what was answered. A SQLite file beside the store, or a PostgreSQL database
-//! that several workers share ([`place`]).
+//! The ledger: what is live, what was planned, what was claimed, what was answered. A SQLite file
+//! beside the store, or a PostgreSQL database that several workers share ([`place`]).
 //!
 //! | transaction | writes | a crash before its commit | a crash after it |
 //! | --- | --- | --- | --- |
@@ -7,12 +7,15 @@
 //! | claim | the next members of a segment, their keys, digest of the request | nothing was sent | unknown, settled at the next start |
 //! | answer | accepted, refused, unknown, or proved not sent | unknown, settled at the next start | done |
 //!
-//! A change is a list of [`record`]s. They are the payload of one link of the audit chain and the only thing that the tables are made
-//! from ([`project`]), so that [`Ledger::verify`] can make the tables again and compare. What is long (users, addresses, texts) lies in
-//! [`bulk`] under its digest.
+//! A change is a list of [`record`]s. They are the payload of one link of the audit chain and the
+//! only thing that the tables are made from ([`project`]), so that [`Ledger::verify`] can make the
+//! tables again and compare. What is long (users, addresses, texts) lies in [`bulk`] under its
+//! digest.
 //!
-//! [`Ledger`] is what one can ask; [`Console`] what a person may do beside the process that carries campaigns out; [`Writer`] what that
-//! process does. There is one writer at a time over all processes. What may follow what is in the types: only a [`Due`] segment can be claimed, only a [`Claim`] or an [`Unsettled`] batch can be answered, each once.
+//! [`Ledger`] is what one can ask; [`Console`] what a person may do beside the process that carries
+//! campaigns out; [`Writer`] what that process does. There is one writer at a time over all
+//! processes. What may follow what is in the types: only a [`Due`] segment can be claimed, only a
+//! [`Claim`] or an [`Unsettled`] batch can be answered, each once.
 
 mod again;
 mod answer;
@@ -113,7 +116,8 @@ pub struct Ledger {
     version: i64,
 }
 
-/// The writing side. While it lives no other process can have one; the claims of one that is gone are settled, never taken over.
+/// The writing side. While it lives no other process can have one; the claims of one that is gone
+/// are settled, never taken over.
 pub struct Writer {
     console: Console,
     fence: Fence,
@@ -162,13 +166,16 @@ impl DerefMut for Writer {
 }
 
 impl Ledger {
-    /// Opens the ledger for writing, makes it where there is none, and brings it to the present version.
+    /// Opens the ledger for writing, makes it where there is none, and brings it to the present
+    /// version.
     ///
     /// # Errors
-    /// When another process has it open for writing, when it is damaged, of a later version, would lose commits, or is older than the
-    /// hand-overs that were made with it.
+    /// When another process has it open for writing, when it is damaged, of a later version, would
+    /// lose commits, or is older than the hand-overs that were made with it.
     pub fn open(place: impl Into<Place>, world: Arc<dyn World>) -> Result<Writer, LedgerError> {
-        Ledger::open_behind_fence(&place.into(), world, Seat::Decider)?.past_fence()?.begin()
+        Ledger::open_behind_fence(&place.into(), world, Seat::Decider)?
+            .past_fence()?
+            .begin()
     }
 
     /// Opens a ledger of a database to hand over what another process plans.
@@ -179,12 +186,21 @@ impl Ledger {
         let place = place.into();
         match place {
             Place::File(path) => Err(LedgerError::Busy(path)),
-            Place::Server { .. } => Ok(Worker(Ledger::open_behind_fence(&place, world, Seat::Worker)?.past_fence()?.begin()?)),
+            Place::Server { .. } => Ok(Worker(
+                Ledger::open_behind_fence(&place, world, Seat::Worker)?
+                    .past_fence()?
+                    .begin()?,
+            )),
         }
     }
 
-    /// Opens the ledger for writing although it may be older than the hand-overs that were made with it.
-    fn open_behind_fence(place: &Place, world: Arc<dyn World>, seat: Seat) -> Result<Writer, LedgerError> {
+    /// Opens the ledger for writing although it may be older than the hand-overs that were made
+    /// with it.
+    fn open_behind_fence(
+        place: &Place,
+        world: Arc<dyn World>,
+        seat: Seat,
+    ) -> Result<Writer, LedgerError> {
         let path = place.path();
         let file_lock = place.lock_file()?;
         let fence = Fence::at(path.with_extension("highwater"))?;
@@ -204,19 +220,38 @@ impl Ledger {
         schema::make_durable(&db)?;
         schema::require_durable(&db, &path)?;
         if version < schema::VERSION {
-            world.about_to_write("migrate").map_err(|e| LedgerError::io(&path, e))?;
+            world
+                .about_to_write("migrate")
+                .map_err(|e| LedgerError::io(&path, e))?;
             schema::migrate(&mut db, &path)?;
         }
         let id = schema::meta(&db, "ledger")?;
         let made = id.is_none();
         let id = id.unwrap_or_else(|| format!("{:016x}{:016x}", world.unique(), world.unique()));
-        let ledger = Ledger { db, place: place.clone(), path, id, version: schema::VERSION };
+        let ledger = Ledger {
+            db,
+            place: place.clone(),
+            path,
+            id,
+            version: schema::VERSION,
+        };
         let spool = Spool::at(ledger.path.with_extension("spool"));
-        let ballast = Ballast::at(matches!(place, Place::File(_)).then(|| ledger.path.with_extension("ballast")));
-        let mut writer =
-            Writer { console: Console::new(ledger, world, chain), fence, lock, segment: None, spool, ballast, skew: Skew::default() };
+        let ballast = Ballast::at(
+            matches!(place, Place::File(_)).then(|| ledger.path.with_extension("ballast")),
+        );
+        let mut writer = Writer {
+            console: Console::new(ledger, world, chain),
+            fence,
+            lock,
+            segment: None,
+            spool,
+            ballast,
+            skew: Skew::default(),
+        };
         if made {
-            let created = Record::Created { ledger: writer.id.clone() };
+            let created = Record::Created {
+                ledger: writer.id.clone(),
+            };
             let now = writer.world.now();
             writer.commit("create", now, &[], &[created])?;
         }
@@ -239,10 +274,22 @@ impl Ledger {
             // Made a moment ago by a process that has not come further, or by another program.
             let foreign = schema::is_foreign(&db)?;
             // Tables that came up between the two questions came together with their version.
-            return if foreign && schema::version(&db)? == 0 { Err(not_a_ledger(&path)) } else { Ok(None) };
+            return if foreign && schema::version(&db)? == 0 {
+                Err(not_a_ledger(&path))
+            } else {
+                Ok(None)
+            };
         }
-        let Some(id) = schema::meta(&db, "ledger")? else { return Ok(None) };
-        Ok(Some(Ledger { db, place, path, id, version }))
+        let Some(id) = schema::meta(&db, "ledger")? else {
+            return Ok(None);
+        };
+        Ok(Some(Ledger {
+            db,
+            place,
+            path,
+            id,
+            version,
+        }))
     }
 
     pub fn path(&self) -> &Path {
@@ -253,7 +300,11 @@ impl Ledger {
 impl Writer {
     /// Refuses a ledger that is older than the hand-overs that were made with it.
     fn past_fence(self) -> Result<Writer, LedgerError> {
-        if self.fence.stops(&self.id, &self.db)? { Err(self.fence.error(&self.path)) } else { Ok(self) }
+        if self.fence.stops(&self.id, &self.db)? {
+            Err(self.fence.error(&self.path))
+        } else {
+            Ok(self)
+        }
     }
 
     /// Takes in what processes that are gone have left.
@@ -265,13 +316,18 @@ impl Writer {
         Ok(self)
     }
 
-    /// Connects anew after the database was gone. What was claimed over the lost connection is unknown from then on.
+    /// Connects anew after the database was gone. What was claimed over the lost connection is
+    /// unknown from then on.
     ///
     /// # Errors
     /// As [`Ledger::open`].
     pub fn renew_if_lost(&mut self) -> Result<(), LedgerError> {
         if self.db.is_lost() {
-            let seat = if matches!(self.lock, Lock::Seat(0)) { Seat::Decider } else { Seat::Worker };
+            let seat = if matches!(self.lock, Lock::Seat(0)) {
+                Seat::Decider
+            } else {
+                Seat::Worker
+            };
             let (place, world) = (self.place.clone(), self.world.clone());
             let mut new = Ledger::open_behind_fence(&place, world, seat)?.past_fence()?;
             new.spool.go_on_with(&self.spool);
@@ -280,10 +336,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Like [`Console::commit`], and no copy of the ledger that lacks this change can be written to any more.
-    fn commit_fenced(&mut self, kind: &'static str, at: Instant, bulk: &[Bulk], records: &[Record]) -> Result<(), LedgerError> {
+    /// Like [`Console::commit`], and no copy of the ledger that lacks this change can be written to
+    /// any more.
+    fn commit_fenced(
+        &mut self,
+        kind: &'static str,
+        at: Instant,
+        bulk: &[Bulk],
+        records: &[Record],
+    ) -> Result<(), LedgerError> {
         let link = self.console.commit_link(kind, at, bulk, records)?;
-        self.world.about_to_write("highwater").map_err(|e| LedgerError::io(self.fence.path(), e))?;
+        self.world
+            .about_to_write("highwater")
+            .map_err(|e| LedgerError::io(self.fence.path(), e))?;
         let Writer { console, fence, .. } = self;
         fence.raise(&console.id, &link)
     }
@@ -296,5 +361,8 @@ impl Writer {
 
 fn not_a_ledger(path: &Path) -> LedgerError {
     let shown = path.display();
-    LedgerError::Damaged(msg!("`{shown}` is a database of another program", "`{shown}` 是其他程序的数据库"))
+    LedgerError::Damaged(msg!(
+        "`{shown}` is a database of another program",
+        "`{shown}` 是其他程序的数据库"
+    ))
 }

@@ -1,6 +1,7 @@
 //! What happened to one user in each run of a campaign: for `why`.
 //!
-//! There is no index by user: a run's segments are few columns of numbers, and a message's row is found by its key.
+//! There is no index by user: a run's segments are few columns of numbers, and a message's row is
+//! found by its key.
 
 use std::sync::Arc;
 
@@ -32,7 +33,8 @@ pub struct UserOutcome {
 pub enum Happened {
     /// The condition was false.
     NotMatched,
-    /// The reason (`unknown`, `below_top`, `not_sampled` or a gate) with what it says besides: the winner of a slot, the policy's reason.
+    /// The reason (`unknown`, `below_top`, `not_sampled` or a gate) with what it says besides: the
+    /// winner of a slot, the policy's reason.
     Stopped {
         reason: String,
         detail: Option<String>,
@@ -72,7 +74,8 @@ struct Found {
 }
 
 impl Ledger {
-    /// What each run of a campaign did with a user, oldest first. Runs from before the user was known are left out.
+    /// What each run of a campaign did with a user, oldest first. Runs from before the user was
+    /// known are left out.
     ///
     /// # Errors
     /// When the ledger cannot be read or is damaged.
@@ -83,15 +86,29 @@ impl Ledger {
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map(params![campaign, user.0], |row| {
             let zone: String = row.get(4)?;
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, Instant(row.get(3)?), Zone::named(&zone).unwrap_or(Zone::UTC)))
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                Instant(row.get(3)?),
+                Zone::named(&zone).unwrap_or(Zone::UTC),
+            ))
         })?;
         let mut outcomes = Vec::new();
         for row in rows {
             let (run, step, name, due, zone): (i64, i64, String, Instant, Zone) = row?;
-            let arm = self.holding("SELECT arm, NULL, members FROM arm WHERE run = ? AND step = ? ORDER BY place", run, step, user)?;
+            let arm = self.holding(
+                "SELECT arm, NULL, members FROM arm WHERE run = ? AND step = ? ORDER BY place",
+                run,
+                step,
+                user,
+            )?;
             let mut all: Vec<Happened> = Vec::new();
             for found in self.find(run, step, user)? {
-                all.extend(self.message(found, run, step, user)?.map(|message| Happened::Message(Box::new(message))));
+                all.extend(
+                    self.message(found, run, step, user)?
+                        .map(|message| Happened::Message(Box::new(message))),
+                );
             }
             if all.is_empty() {
                 let sql = "SELECT reason, detail, members FROM stopped WHERE run = ? AND step = ? ORDER BY place";
@@ -103,19 +120,34 @@ impl Ledger {
             let arm = arm.map(|(arm, _)| arm);
             outcomes.extend(all.into_iter().map(|happened| {
                 let (campaign, step, arm) = (campaign.to_owned(), name.clone(), arm.clone());
-                UserOutcome { run: RunId(run), campaign, step, due, zone, arm, happened }
+                UserOutcome {
+                    run: RunId(run),
+                    campaign,
+                    step,
+                    due,
+                    zone,
+                    arm,
+                    happened,
+                }
             }));
         }
         Ok(outcomes)
     }
 
     /// The first of some sets of users that holds the user.
-    fn holding(&self, sql: &str, run: i64, step: i64, user: UserNo) -> Result<Option<(String, Option<String>)>, LedgerError> {
+    fn holding(
+        &self,
+        sql: &str,
+        run: i64,
+        step: i64,
+        user: UserNo,
+    ) -> Result<Option<(String, Option<String>)>, LedgerError> {
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query(params![run, step])?;
         while let Some(row) = rows.next()? {
             let members: String = row.get(2)?;
-            let map = encode::read_bitmap(&bulk::load(&self.db, &members)?).ok_or_else(|| bulk::damaged(&members))?;
+            let map = encode::read_bitmap(&bulk::load(&self.db, &members)?)
+                .ok_or_else(|| bulk::damaged(&members))?;
             if map.contains(user) {
                 return Ok(Some((row.get(0)?, row.get(1)?)));
             }
@@ -124,7 +156,13 @@ impl Ledger {
     }
 
     /// What became of a message. One that lost its slot is none: its user was stopped.
-    fn message(&self, found: Found, run: i64, step: i64, user: UserNo) -> Result<Option<MessageOutcome>, LedgerError> {
+    fn message(
+        &self,
+        found: Found,
+        run: i64,
+        step: i64,
+        user: UserNo,
+    ) -> Result<Option<MessageOutcome>, LedgerError> {
         let mut outcome = found.outcome;
         let forgotten = self.is_forgotten(run)?;
         if forgotten {
@@ -152,7 +190,13 @@ impl Ledger {
             WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
         let row = self.db.prepare_cached(sql)?.query_row(key, |row| {
             let states: [Option<i64>; 2] = [row.get(0)?, row.get(1)?];
-            Ok((states, row.get::<Option<i64>>(2)?, row.get::<Option<String>>(3)?, row.get::<i64>(5)?, row.get::<Option<String>>(6)?))
+            Ok((
+                states,
+                row.get::<Option<i64>>(2)?,
+                row.get::<Option<String>>(3)?,
+                row.get::<i64>(5)?,
+                row.get::<Option<String>>(6)?,
+            ))
         });
         let Some((states, claimed_at, ids, before, reason)) = row.optional()? else {
             outcome.state = self.state_of_batch(found.segment, place)?;
@@ -170,20 +214,26 @@ impl Ledger {
             _ => None,
         });
         if let Some(digest) = ids {
-            let ids = encode::read_strings(&bulk::load(&self.db, &digest)?).ok_or_else(|| bulk::damaged(&digest))?;
-            let id = usize::try_from(before).ok().and_then(|n| ids.get(n).cloned());
+            let ids = encode::read_strings(&bulk::load(&self.db, &digest)?)
+                .ok_or_else(|| bulk::damaged(&digest))?;
+            let id = usize::try_from(before)
+                .ok()
+                .and_then(|n| ids.get(n).cloned());
             outcome.platform_id = id.filter(|id| !id.is_empty());
         }
         let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? ORDER BY at, kind";
         let mut select = self.db.prepare_cached(sql)?;
         for row in select.query_map(key, |row| Ok((row.get::<String>(0)?, row.get(1)?)))? {
             let (kind, at) = row?;
-            outcome.receipts.extend(ReceiptKind::named(&kind).map(|kind| (kind, Instant(at))));
+            outcome
+                .receipts
+                .extend(ReceiptKind::named(&kind).map(|kind| (kind, Instant(at))));
         }
         Ok(Some(outcome))
     }
 
-    /// The user's messages in a step of a run, one for each of its legs; of several attempts the last.
+    /// The user's messages in a step of a run, one for each of its legs; of several attempts the
+    /// last.
     fn find(&self, run: i64, step: i64, user: UserNo) -> Result<Vec<Found>, LedgerError> {
         let mut all: Vec<Found> = Vec::new();
         let sql = "SELECT segment, leg, attempt, claimed, rest, users, contents, template, account, platform, endpoint, not_before, expires
@@ -193,7 +243,9 @@ impl Ledger {
         while let Some(row) = rows.next()? {
             let users: String = row.get(5)?;
             let column = bulk::load(&self.db, &users)?;
-            let Some(place) = encode::find_user(&column, user) else { continue };
+            let Some(place) = encode::find_user(&column, user) else {
+                continue;
+            };
             let [leg, attempt]: [i64; 2] = [row.get(1)?, row.get(2)?];
             if all.iter().any(|found| found.key[2] == leg) {
                 continue;
@@ -209,7 +261,11 @@ impl Ledger {
                 outcome: MessageOutcome {
                     state: State::Planned,
                     template: row.get(7)?,
-                    channel: Channel { account: row.get(8)?, platform: row.get(9)?, endpoint: row.get(10)? },
+                    channel: Channel {
+                        account: row.get(8)?,
+                        platform: row.get(9)?,
+                        endpoint: row.get(10)?,
+                    },
                     content: Arc::new(Rendered { parts: Vec::new() }),
                     not_before: Instant(row.get(11)?),
                     expires: Instant(row.get(12)?),
@@ -229,15 +285,30 @@ impl Ledger {
         Ok(all)
     }
 
-    /// The name of a message that was claimed for a user in a step of a run, for receipts; of several attempts the last.
+    /// The name of a message that was claimed for a user in a step of a run, for receipts; of
+    /// several attempts the last.
     ///
     /// # Errors
     /// When the ledger cannot be read or is damaged.
-    pub fn message_key(&self, run: RunId, step: i64, user: UserNo) -> Result<Option<super::MessageKey>, LedgerError> {
+    pub fn message_key(
+        &self,
+        run: RunId,
+        step: i64,
+        user: UserNo,
+    ) -> Result<Option<super::MessageKey>, LedgerError> {
         let sql = "SELECT leg, attempt FROM msg WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC, leg LIMIT 1";
-        let found = self.db.prepare_cached(sql)?.query_row(params![run.0, step, user.0], |row| {
-            Ok(super::MessageKey { run, step, user, leg: row.get(0)?, attempt: row.get(1)? })
-        });
+        let found = self
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![run.0, step, user.0], |row| {
+                Ok(super::MessageKey {
+                    run,
+                    step,
+                    user,
+                    leg: row.get(0)?,
+                    attempt: row.get(1)?,
+                })
+            });
         Ok(found.optional()?)
     }
 }

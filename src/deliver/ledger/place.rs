@@ -1,4 +1,5 @@
-//! Where a ledger is, how it is connected to, and who sits at it: a file has one writer, a database one decider and several workers.
+//! Where a ledger is, how it is connected to, and who sits at it: a file has one writer, a database
+//! one decider and several workers.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,14 +15,16 @@ use super::error::LedgerError;
 
 /// How long a reader or a writer waits for the other's short work on the file.
 const BUSY: Duration = Duration::from_secs(10);
-/// How often a lock is asked for, and how long between: a process that ends may hold it for a moment longer.
+/// How often a lock is asked for, and how long between: a process that ends may hold it for a
+/// moment longer.
 const LOCK_TRIES: usize = 20;
 const LOCK_WAIT: Duration = Duration::from_millis(25);
 /// Prepared statements that are kept; there are about as many different ones.
 const STATEMENTS: usize = 64;
 /// Workers of one database.
 const MOST_WORKERS: i64 = 64;
-/// The first half of the number of each seat's lock; those of segments and batches are whole numbers of their own.
+/// The first half of the number of each seat's lock; those of segments and batches are whole
+/// numbers of their own.
 const SEATS: i64 = 29_793;
 
 /// Where a ledger is.
@@ -73,7 +76,8 @@ pub(super) enum Seat {
     Worker,
 }
 
-/// What keeps others from the same seat. It belongs to the process or to its connection, never to a time.
+/// What keeps others from the same seat. It belongs to the process or to its connection, never to a
+/// time.
 pub(super) enum Lock {
     File {
         _held: File,
@@ -104,9 +108,12 @@ impl Place {
                     | match access {
                         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
                         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-                        Access::Make => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+                        Access::Make => {
+                            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+                        }
                     };
-                let db = rusqlite::Connection::open_with_flags(path, flags).map_err(db::Error::from)?;
+                let db =
+                    rusqlite::Connection::open_with_flags(path, flags).map_err(db::Error::from)?;
                 db.busy_timeout(BUSY).map_err(db::Error::from)?;
                 db.set_prepared_statement_cache_capacity(STATEMENTS);
                 Ok(Connection::Sqlite(db))
@@ -127,15 +134,25 @@ impl Place {
 
     /// The lock of a file's one writer.
     pub(super) fn lock_file(&self) -> Result<Option<File>, LedgerError> {
-        let Place::File(path) = self else { return Ok(None) };
+        let Place::File(path) = self else {
+            return Ok(None);
+        };
         let path = path.with_extension("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|e| LedgerError::io(&path, e))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| LedgerError::io(&path, e))?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
                 Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
-                    return Err(LedgerError::NotDurable { file: path, setting: "no file locks".into() });
+                    return Err(LedgerError::NotDurable {
+                        file: path,
+                        setting: "no file locks".into(),
+                    });
                 }
                 Err(TryLockError::Error(e)) => return Err(LedgerError::io(&path, e)),
             }
@@ -144,7 +161,11 @@ impl Place {
     }
 
     /// A seat at a database, with the name of the chain that its records go to.
-    pub(super) fn take_seat(&self, db: &Connection, seat: Seat) -> Result<(String, Lock), LedgerError> {
+    pub(super) fn take_seat(
+        &self,
+        db: &Connection,
+        seat: Seat,
+    ) -> Result<(String, Lock), LedgerError> {
         let seats = match seat {
             Seat::Decider => 0..=0,
             Seat::Worker => 1..=MOST_WORKERS,
@@ -186,34 +207,61 @@ impl Place {
 }
 
 fn chain_of(seat: i64) -> String {
-    if seat == 0 { audit::MAIN.into() } else { format!("worker {seat}") }
+    if seat == 0 {
+        audit::MAIN.into()
+    } else {
+        format!("worker {seat}")
+    }
 }
 
 /// The seat of whom a chain of records belongs to.
 pub(super) fn seat_of(chain: &str) -> i64 {
-    chain.strip_prefix("worker ").and_then(|n| n.parse().ok()).unwrap_or(0)
+    chain
+        .strip_prefix("worker ")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Takes a seat of a database if it is free; the connection holds it.
 pub(super) fn try_seat(db: &Connection, seat: i64) -> db::Result<bool> {
-    db.query_row("SELECT pg_try_advisory_lock(CAST(? AS INTEGER), CAST(? AS INTEGER))", [SEATS, seat], |row| row.get(0))
+    db.query_row(
+        "SELECT pg_try_advisory_lock(CAST(? AS INTEGER), CAST(? AS INTEGER))",
+        [SEATS, seat],
+        |row| row.get(0),
+    )
 }
 
 pub(super) fn leave_seat(db: &Connection, seat: i64) -> db::Result<()> {
-    db.query_row("SELECT pg_advisory_unlock(CAST(? AS INTEGER), CAST(? AS INTEGER))", [SEATS, seat], |row| row.get::<bool>(0)).map(drop)
+    db.query_row(
+        "SELECT pg_advisory_unlock(CAST(? AS INTEGER), CAST(? AS INTEGER))",
+        [SEATS, seat],
+        |row| row.get::<bool>(0),
+    )
+    .map(drop)
 }
 
-/// Takes something that only one process may work on at a time (a segment by its number, a batch by its negative one), if it is free.
+/// Takes something that only one process may work on at a time (a segment by its number, a batch by
+/// its negative one), if it is free.
 pub(super) fn try_hold(db: &Connection, what: i64) -> db::Result<bool> {
     match db {
         Connection::Sqlite(_) => Ok(true),
-        Connection::Postgres(_) => db.query_row("SELECT pg_try_advisory_lock(CAST(? AS BIGINT))", [what], |row| row.get(0)),
+        Connection::Postgres(_) => db.query_row(
+            "SELECT pg_try_advisory_lock(CAST(? AS BIGINT))",
+            [what],
+            |row| row.get(0),
+        ),
     }
 }
 
 pub(super) fn let_go(db: &Connection, what: i64) -> db::Result<()> {
     match db {
         Connection::Sqlite(_) => Ok(()),
-        Connection::Postgres(_) => db.query_row("SELECT pg_advisory_unlock(CAST(? AS BIGINT))", [what], |row| row.get::<bool>(0)).map(drop),
+        Connection::Postgres(_) => db
+            .query_row(
+                "SELECT pg_advisory_unlock(CAST(? AS BIGINT))",
+                [what],
+                |row| row.get::<bool>(0),
+            )
+            .map(drop),
     }
 }

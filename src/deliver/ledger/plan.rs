@@ -1,7 +1,7 @@
 //! Planning: what was decided is frozen, in one transaction, before anything of it is handed over.
 //!
-//! Runs that are due together are planned together. A run is one campaign and one occasion; planning it again is answered with the run
-//! that is there, whatever the program says by then.
+//! Runs that are due together are planned together. A run is one campaign and one occasion;
+//! planning it again is answered with the run that is there, whatever the program says by then.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -35,11 +35,13 @@ pub struct RunId(pub i64);
 pub enum Occasion {
     /// The due instant of a schedule; of a follow-up, that of the first message.
     Due(Instant),
-    /// The day of a schedule that counts from dates of users: whatever its time of day, a day is planned once.
+    /// The day of a schedule that counts from dates of users: whatever its time of day, a day is
+    /// planned once.
     Day(Date),
     /// A trigger event, with the value that `again per` looks at.
     Event { id: String, value: Option<String> },
-    /// A part of a follow-up in a run that is there: the members of one segment, whose timer sees to it that they are planned once.
+    /// A part of a follow-up in a run that is there: the members of one segment, whose timer sees
+    /// to it that they are planned once.
     Part(RunId),
 }
 
@@ -84,21 +86,42 @@ pub struct PlannedRun {
 
 impl Ledger {
     /// The run of a campaign and an occasion, with whether this step of it is planned.
-    fn run_of(&self, campaign: &str, occasion: &str, step: i64) -> Result<Option<(i64, bool)>, LedgerError> {
+    fn run_of(
+        &self,
+        campaign: &str,
+        occasion: &str,
+        step: i64,
+    ) -> Result<Option<(i64, bool)>, LedgerError> {
         let sql = "SELECT run, EXISTS (SELECT 1 FROM step WHERE step.run = run.run AND step.step = ?) FROM run
             WHERE campaign = ? AND occasion = ?";
         let mut select = self.db.prepare_cached(sql)?;
-        Ok(select.query_row(params![step, campaign, occasion], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+        Ok(select
+            .query_row(params![step, campaign, occasion], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?)
     }
 
-    /// The number of a follow-up in a run: what it is called decides, for a changed program may count otherwise.
+    /// The number of a follow-up in a run: what it is called decides, for a changed program may
+    /// count otherwise.
     fn number_of_step(&self, run: i64, name: &str, wanted: i64) -> Result<i64, LedgerError> {
         let sql = "SELECT step FROM step WHERE run = ? AND step > 0 AND name = ?";
-        if let Some(known) = self.db.prepare_cached(sql)?.query_row(params![run, name], |row| row.get(0)).optional()? {
+        if let Some(known) = self
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![run, name], |row| row.get(0))
+            .optional()?
+        {
             return Ok(known);
         }
-        let taken = self.db.prepare_cached("SELECT 1 FROM step WHERE run = ? AND step = ?")?.exists(params![run, wanted])?;
-        let last: i64 = self.db.prepare_cached("SELECT max(step) FROM step WHERE run = ?")?.query_row([run], |row| row.get(0))?;
+        let taken = self
+            .db
+            .prepare_cached("SELECT 1 FROM step WHERE run = ? AND step = ?")?
+            .exists(params![run, wanted])?;
+        let last: i64 = self
+            .db
+            .prepare_cached("SELECT max(step) FROM step WHERE run = ?")?
+            .query_row([run], |row| row.get(0))?;
         Ok(if taken { last + 1 } else { wanted })
     }
 }
@@ -108,17 +131,33 @@ impl Writer {
     ///
     /// # Errors
     /// As there.
-    pub fn plan_run(&mut self, decision: &Decision, info: &RunInfo) -> Result<PlannedRun, LedgerError> {
+    pub fn plan_run(
+        &mut self,
+        decision: &Decision,
+        info: &RunInfo,
+    ) -> Result<PlannedRun, LedgerError> {
         let planned = self.plan_runs(&[(decision, info.clone())])?;
-        planned.first().copied().ok_or(LedgerError::Overtaken("run planned"))
+        planned
+            .first()
+            .copied()
+            .ok_or(LedgerError::Overtaken("run planned"))
     }
 
-    /// Plans runs that are due together: all of them or none. Those that are planned already stay as they are.
+    /// Plans runs that are due together: all of them or none. Those that are planned already stay
+    /// as they are.
     ///
     /// # Errors
-    /// When a decision does not fit together, a follow-up has no run, or the ledger cannot be written.
-    pub fn plan_runs(&mut self, decisions: &[(&Decision, RunInfo)]) -> Result<Vec<PlannedRun>, LedgerError> {
-        let now = decisions.iter().map(|(_, info)| info.now).max().unwrap_or_else(|| self.world.now());
+    /// When a decision does not fit together, a follow-up has no run, or the ledger cannot be
+    /// written.
+    pub fn plan_runs(
+        &mut self,
+        decisions: &[(&Decision, RunInfo)],
+    ) -> Result<Vec<PlannedRun>, LedgerError> {
+        let now = decisions
+            .iter()
+            .map(|(_, info)| info.now)
+            .max()
+            .unwrap_or_else(|| self.world.now());
         self.plan_with(decisions, Vec::new(), Vec::new(), now)
     }
 
@@ -141,22 +180,34 @@ impl Writer {
             let step = i64::try_from(decision.step).map_err(|_| unfit("steps"))?;
             let occasion = info.occasion.text();
             let step = match &info.occasion {
-                Occasion::Part(run) => self.number_of_step(run.0, &step_name(decision, info)?, step)?,
+                Occasion::Part(run) => {
+                    self.number_of_step(run.0, &step_name(decision, info)?, step)?
+                }
                 Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. } => step,
             };
             let found = match (&info.occasion, new.get(&(name.as_str(), occasion.clone()))) {
                 (Occasion::Part(run), _) => Some((run.0, false)),
-                (Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. }, Some(run)) => Some((*run, true)),
-                (Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. }, None) => self.run_of(name, &occasion, step)?,
+                (Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. }, Some(run)) => {
+                    Some((*run, true))
+                }
+                (Occasion::Due(_) | Occasion::Day(_) | Occasion::Event { .. }, None) => {
+                    self.run_of(name, &occasion, step)?
+                }
             };
             let run = match found {
                 Some((run, true)) => {
-                    runs.push(PlannedRun { run: RunId(run), before: true });
+                    runs.push(PlannedRun {
+                        run: RunId(run),
+                        before: true,
+                    });
                     continue;
                 }
                 Some((run, false)) => run,
                 None if step > 0 => {
-                    return Err(LedgerError::Plan(msg!("a follow-up of `{name}` has no run", "`{name}` 的后续步骤没有对应的执行")));
+                    return Err(LedgerError::Plan(msg!(
+                        "a follow-up of `{name}` has no run",
+                        "`{name}` 的后续步骤没有对应的执行"
+                    )));
                 }
                 None => {
                     next_run += 1;
@@ -166,8 +217,17 @@ impl Writer {
             if step == 0 {
                 new.insert((name, occasion), run);
             }
-            frozen.freeze(decision, info, (run, step), &mut segments, self.world.as_ref())?;
-            runs.push(PlannedRun { run: RunId(run), before: false });
+            frozen.freeze(
+                decision,
+                info,
+                (run, step),
+                &mut segments,
+                self.world.as_ref(),
+            )?;
+            runs.push(PlannedRun {
+                run: RunId(run),
+                before: false,
+            });
         }
         if !frozen.records.is_empty() {
             self.commit("plan", now, &frozen.bulk, &frozen.records)?;
@@ -181,12 +241,20 @@ fn step_name(decision: &Decision, info: &RunInfo) -> Result<String, LedgerError>
     let campaign = info.program.campaign(decision.campaign);
     match decision.step.checked_sub(1) {
         None => Ok(campaign.declared.name.clone()),
-        Some(i) => Ok(campaign.steps.get(i).ok_or_else(|| unfit("steps"))?.name.clone()),
+        Some(i) => Ok(campaign
+            .steps
+            .get(i)
+            .ok_or_else(|| unfit("steps"))?
+            .name
+            .clone()),
     }
 }
 
 fn unfit(what: &str) -> LedgerError {
-    LedgerError::Plan(msg!("the {what} of a decision do not fit together", "决定中的 {what} 不一致"))
+    LedgerError::Plan(msg!(
+        "the {what} of a decision do not fit together",
+        "决定中的 {what} 不一致"
+    ))
 }
 
 /// As the ledger stores counts.
@@ -194,7 +262,8 @@ fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Numbers of new segments. In a database other processes make some, too; in a file one follows the other.
+/// Numbers of new segments. In a database other processes make some, too; in a file one follows the
+/// other.
 pub(super) struct Numbers<'a> {
     db: &'a Connection,
     next: Option<i64>,
@@ -250,12 +319,20 @@ impl Frozen {
         let program = info.program;
         let campaign = program.campaign(decision.campaign);
         let name = step_name(decision, info)?;
-        let before = [("unknown", &decision.unknown), ("below_top", &decision.below_top), ("not_sampled", &decision.not_sampled)];
+        let before = [
+            ("unknown", &decision.unknown),
+            ("below_top", &decision.below_top),
+            ("not_sampled", &decision.not_sampled),
+        ];
         let mut stopped = Vec::new();
         for (reason, users) in before.into_iter().filter(|(_, users)| !users.is_empty()) {
             stopped.push(self.stopped(reason, None, users));
         }
-        for (gate, users) in decision.stopped.iter().filter(|(_, users)| !users.is_empty()) {
+        for (gate, users) in decision
+            .stopped
+            .iter()
+            .filter(|(_, users)| !users.is_empty())
+        {
             let detail = match gate {
                 Gate::Excluded(reason) => Some(reason.clone()),
                 Gate::Capped(winner) => winner.clone(),
@@ -266,14 +343,22 @@ impl Frozen {
         let arms = decision
             .arms
             .iter()
-            .map(|(arm, users)| ArmMembers { arm: arm.clone(), users: count(users.count()), members: self.keep(encode::bitmap(users)) })
+            .map(|(arm, users)| ArmMembers {
+                arm: arm.clone(),
+                users: count(users.count()),
+                members: self.keep(encode::bitmap(users)),
+            })
             .collect();
         let scheduled = info.occasion.is_scheduled() && decision.step == 0;
         self.records.push(Record::Planned(Box::new(Planned {
             run,
             campaign: campaign.declared.name.clone(),
             occasion: info.occasion.text(),
-            value: if let Occasion::Event { value, .. } = &info.occasion { value.clone() } else { None },
+            value: if let Occasion::Event { value, .. } = &info.occasion {
+                value.clone()
+            } else {
+                None
+            },
             scheduled,
             step,
             name,
@@ -292,18 +377,36 @@ impl Frozen {
             unknown_because: decision
                 .unknown_because
                 .iter()
-                .map(|(tag, n)| (program.schema.tags.get(tag.index()).map_or_else(String::new, |t| t.name.clone()), count(*n)))
+                .map(|(tag, n)| {
+                    (
+                        program
+                            .schema
+                            .tags
+                            .get(tag.index())
+                            .map_or_else(String::new, |t| t.name.clone()),
+                        count(*n),
+                    )
+                })
                 .collect(),
             stopped,
             arms,
         })));
         self.takes(&decision.takes, &campaign.declared.name, decision.users);
         let follows = campaign.steps.iter().any(|s| s.from == decision.step);
-        // The follow-up of a segment comes after its last hand-over: at a slow pace it is short, so that nobody waits long for the others.
-        let most = campaign.pace.filter(|_| follows).map_or(usize::MAX, |pace| pace.max(1) as usize);
+        // The follow-up of a segment comes after its last hand-over: at a slow pace it is short, so
+        // that nobody waits long for the others.
+        let most = campaign
+            .pace
+            .filter(|_| follows)
+            .map_or(usize::MAX, |pace| pace.max(1) as usize);
         for group in &decision.messages {
             for places in cut(group, most) {
-                let of = Of { program, run, step, follows: follows && group.leads };
+                let of = Of {
+                    program,
+                    run,
+                    step,
+                    follows: follows && group.leads,
+                };
                 let number = segments.take()?;
                 self.segment(&of, group, &places, number, world)?;
             }
@@ -318,15 +421,27 @@ impl Frozen {
     fn takes(&mut self, takes: &[Take], by: &str, users: usize) {
         let mut segments: BTreeMap<i64, BTreeMap<i64, UserNo>> = BTreeMap::new();
         for take in takes {
-            segments.entry(take.from.standing.segment).or_default().insert(i64::from(take.from.place), take.user);
+            segments
+                .entry(take.from.standing.segment)
+                .or_default()
+                .insert(i64::from(take.from.place), take.user);
         }
         for (segment, places) in segments {
             self.taken(segment, &places, Some(by.into()), users);
         }
     }
 
-    fn taken(&mut self, segment: i64, places: &BTreeMap<i64, UserNo>, by: Option<String>, users: usize) {
-        let members = self.keep(encode::bitmap(&Bitmap::from_users(users, places.values().copied())));
+    fn taken(
+        &mut self,
+        segment: i64,
+        places: &BTreeMap<i64, UserNo>,
+        by: Option<String>,
+        users: usize,
+    ) {
+        let members = self.keep(encode::bitmap(&Bitmap::from_users(
+            users,
+            places.values().copied(),
+        )));
         self.records.push(Record::Taken(Box::new(Taken {
             segment,
             places: places.keys().copied().collect(),
@@ -338,18 +453,42 @@ impl Frozen {
     }
 
     fn stopped(&mut self, reason: &str, detail: Option<String>, users: &Bitmap) -> Stopped {
-        Stopped { reason: reason.into(), detail, users: count(users.count()), members: self.keep(encode::bitmap(users)) }
+        Stopped {
+            reason: reason.into(),
+            detail,
+            users: count(users.count()),
+            members: self.keep(encode::bitmap(users)),
+        }
     }
 
     /// Freezes the messages of a group at some places, in that order.
-    fn segment(&mut self, of: &Of, group: &MessageGroup, places: &[usize], segment: i64, world: &dyn World) -> Result<(), LedgerError> {
-        let users: Vec<UserNo> = places.iter().filter_map(|p| group.users.get(*p).copied()).collect();
-        let addresses: Vec<&Arc<str>> = places.iter().filter_map(|p| group.addresses.get(*p)).collect();
-        let priority = places.iter().filter_map(|p| group.priorities.get(*p)).max().copied().ok_or_else(|| unfit("priorities"))?;
+    fn segment(
+        &mut self,
+        of: &Of,
+        group: &MessageGroup,
+        places: &[usize],
+        segment: i64,
+        world: &dyn World,
+    ) -> Result<(), LedgerError> {
+        let users: Vec<UserNo> = places
+            .iter()
+            .filter_map(|p| group.users.get(*p).copied())
+            .collect();
+        let addresses: Vec<&Arc<str>> = places
+            .iter()
+            .filter_map(|p| group.addresses.get(*p))
+            .collect();
+        let priority = places
+            .iter()
+            .filter_map(|p| group.priorities.get(*p))
+            .max()
+            .copied()
+            .ok_or_else(|| unfit("priorities"))?;
         let contents = match &group.contents {
             Contents::Same(one) => encode::contents(std::slice::from_ref(one), NO_SALT),
             Contents::Each(all) => {
-                let each: Vec<Arc<Rendered>> = places.iter().filter_map(|p| all.get(*p).cloned()).collect();
+                let each: Vec<Arc<Rendered>> =
+                    places.iter().filter_map(|p| all.get(*p).cloned()).collect();
                 encode::contents(&each, salt(world))
             }
         };
@@ -381,12 +520,18 @@ impl Frozen {
 
 /// As scripts write it.
 pub(super) fn purpose_name(purpose: Purpose) -> &'static str {
-    Purpose::ALL.iter().find(|(p, _)| *p == purpose).map_or("", |(_, name)| name)
+    Purpose::ALL
+        .iter()
+        .find(|(p, _)| *p == purpose)
+        .map_or("", |(_, name)| name)
 }
 
 /// The purpose of a name that a plan has written.
 pub(super) fn purpose_of(name: &str) -> Purpose {
-    Purpose::ALL.iter().find(|(_, known)| *known == name).map_or_else(Purpose::default, |(purpose, _)| *purpose)
+    Purpose::ALL
+        .iter()
+        .find(|(_, known)| *known == name)
+        .map_or_else(Purpose::default, |(purpose, _)| *purpose)
 }
 
 pub(super) fn salt(world: &dyn World) -> encode::Salt {
@@ -401,13 +546,18 @@ pub(super) fn salt(world: &dyn World) -> encode::Salt {
 fn check(decision: &Decision) -> Result<(), LedgerError> {
     let mut legs: BTreeMap<u16, Bitmap> = BTreeMap::new();
     for group in &decision.messages {
-        let seen = legs.entry(group.leg).or_insert_with(|| Bitmap::none(decision.users));
+        let seen = legs
+            .entry(group.leg)
+            .or_insert_with(|| Bitmap::none(decision.users));
         let n = group.users.len();
         let contents = match &group.contents {
             Contents::Same(_) => n,
             Contents::Each(all) => all.len(),
         };
-        if [group.addresses.len(), group.priorities.len(), contents].iter().any(|other| *other != n) {
+        if [group.addresses.len(), group.priorities.len(), contents]
+            .iter()
+            .any(|other| *other != n)
+        {
             return Err(unfit("messages"));
         }
         for user in &group.users {
@@ -423,23 +573,34 @@ fn check(decision: &Decision) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Cuts a group into segments, as places in its columns: what is sent one by one every 4,096; what is sent as a list by text, and each
-/// text in equal shares. No segment has more than `most`.
+/// Cuts a group into segments, as places in its columns: what is sent one by one every 4,096; what
+/// is sent as a list by text, and each text in equal shares. No segment has more than `most`.
 fn cut(group: &MessageGroup, most: usize) -> Vec<Vec<usize>> {
     let endpoint = pack::endpoint(&group.channel.platform, &group.channel.endpoint);
     let all: Vec<usize> = (0..group.users.len()).collect();
     match endpoint.map(|e| e.hand_over) {
         Some(HandOver::List { max, .. }) => {
-            let share = max.and_then(|m| usize::try_from(m).ok()).unwrap_or(MOST_LIST).clamp(1, MOST_LIST.min(most));
-            by_text(group, all).iter().flat_map(|places| equal_shares(places, share)).collect()
+            let share = max
+                .and_then(|m| usize::try_from(m).ok())
+                .unwrap_or(MOST_LIST)
+                .clamp(1, MOST_LIST.min(most));
+            by_text(group, all)
+                .iter()
+                .flat_map(|places| equal_shares(places, share))
+                .collect()
         }
-        Some(HandOver::Single { .. }) | None => all.chunks(MOST_SINGLE.min(most)).map(<[usize]>::to_vec).collect(),
+        Some(HandOver::Single { .. }) | None => all
+            .chunks(MOST_SINGLE.min(most))
+            .map(<[usize]>::to_vec)
+            .collect(),
     }
 }
 
 /// The places of each text, in order of its first place.
 fn by_text(group: &MessageGroup, all: Vec<usize>) -> Vec<Vec<usize>> {
-    let Contents::Each(texts) = &group.contents else { return vec![all] };
+    let Contents::Each(texts) = &group.contents else {
+        return vec![all];
+    };
     let mut number: HashMap<&Rendered, usize> = HashMap::new();
     let mut lists: Vec<Vec<usize>> = Vec::new();
     for (place, text) in texts.iter().enumerate() {
@@ -472,7 +633,12 @@ mod tests {
     /// Case 19 of the delivery design.
     #[test]
     fn lists_are_cut_in_equal_shares() {
-        let sizes = |n: usize| equal_shares(&(0..n).collect::<Vec<_>>(), 10_000).iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |n: usize| {
+            equal_shares(&(0..n).collect::<Vec<_>>(), 10_000)
+                .iter()
+                .map(Vec::len)
+                .collect::<Vec<_>>()
+        };
         assert!(sizes(0).is_empty());
         assert_eq!(sizes(1), [1]);
         assert_eq!(sizes(2), [2]);

@@ -1,4 +1,5 @@
-//! Carries records out on the tables. A change that expects another state than it finds ends the transaction.
+//! Carries records out on the tables. A change that expects another state than it finds ends the
+//! transaction.
 
 use super::db::{Connection, ToValue, params};
 
@@ -171,7 +172,8 @@ impl Tables<'_> {
         )
     }
 
-    /// A run or a follow-up. A follow-up is planned in parts, one a timer: who is in a part was not matched before.
+    /// A run or a follow-up. A follow-up is planned in parts, one a timer: who is in a part was not
+    /// matched before.
     fn planned(&self, p: &Planned, at: i64) -> Done {
         if p.step == 0 {
             self.run(
@@ -211,8 +213,13 @@ impl Tables<'_> {
                 params![p.run, p.step, tag, users],
             )?;
         }
-        let next = |sql| self.db.prepare_cached(sql)?.query_row(params![p.run, p.step], |row| row.get::<i64>(0));
-        let first = next("SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?")?;
+        let next = |sql| {
+            self.db
+                .prepare_cached(sql)?
+                .query_row(params![p.run, p.step], |row| row.get::<i64>(0))
+        };
+        let first =
+            next("SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?")?;
         for (place, s) in (first..).zip(&p.stopped) {
             self.run(
                 "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -226,11 +233,19 @@ impl Tables<'_> {
                 params![p.run, p.step, place, a.arm, a.users, a.members],
             )?;
         }
-        if p.scheduled { self.handled(&p.campaign, p.due) } else { Ok(()) }
+        if p.scheduled {
+            self.handled(&p.campaign, p.due)
+        } else {
+            Ok(())
+        }
     }
 
     fn timed(&self, t: &Timed) -> Done {
-        self.guarded("UPDATE segment SET follows = 0 WHERE segment = ? AND follows = 1", params![t.segment], "segment without timers")?;
+        self.guarded(
+            "UPDATE segment SET follows = 0 WHERE segment = ? AND follows = 1",
+            params![t.segment],
+            "segment without timers",
+        )?;
         t.timers.iter().try_for_each(|(step, due)| {
             self.run(
                 "INSERT INTO timer (segment, step, due, handed_over) VALUES (?, ?, ?, ?)",
@@ -278,8 +293,14 @@ impl Tables<'_> {
             "segment unclaimed",
         )?;
         let batch = c.batch.as_ref().map(|b| b.batch);
-        let sent =
-            c.size - i64::try_from([&c.struck, &c.short, &c.moved, &c.closed, &c.passed].map(Vec::len).iter().sum::<usize>()).unwrap_or(0);
+        let sent = c.size
+            - i64::try_from(
+                [&c.struck, &c.short, &c.moved, &c.closed, &c.passed]
+                    .map(Vec::len)
+                    .iter()
+                    .sum::<usize>(),
+            )
+            .unwrap_or(0);
         if let Some(b) = &c.batch {
             self.run(
                 "INSERT INTO batch (batch, segment, first, size, members, key, request, worker, claimed_at, state, state_at)
@@ -287,11 +308,17 @@ impl Tables<'_> {
                 params![b.batch, c.segment, c.first, c.size, sent, b.key, b.request, b.worker, at, State::Claimed.code(), at],
             )?;
         }
-        let mut select = self.db.prepare_cached("SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?")?;
-        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) =
-            select.query_row([c.segment], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
+        let mut select = self.db.prepare_cached(
+            "SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?",
+        )?;
+        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) = select
+            .query_row([c.segment], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+            })?;
         let members = members(self.bulk, &users, c.first, c.size)?;
-        let claimed = (c.first..).zip(members).filter(|(place, _)| c.passed.binary_search(place).is_err());
+        let claimed = (c.first..)
+            .zip(members)
+            .filter(|(place, _)| c.passed.binary_search(place).is_err());
         let rows = claimed.map(|(place, user)| {
             let (batch, state) = if c.struck.binary_search(&place).is_ok() {
                 (None, Some(State::Struck.code()))
@@ -304,9 +331,25 @@ impl Tables<'_> {
             } else {
                 (batch, None)
             };
-            [Some(run), Some(step), Some(leg), Some(i64::from(user.0)), Some(attempt), Some(c.segment), Some(place), batch, state]
+            [
+                Some(run),
+                Some(step),
+                Some(leg),
+                Some(i64::from(user.0)),
+                Some(attempt),
+                Some(c.segment),
+                Some(place),
+                batch,
+                state,
+            ]
         });
-        self.db.insert_numbers("msg", ["run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state"], rows)?;
+        self.db.insert_numbers(
+            "msg",
+            [
+                "run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state",
+            ],
+            rows,
+        )?;
         for spent in &c.spent {
             self.run(
                 "INSERT INTO quota (holder, starts, used) VALUES (?, ?, ?)
@@ -316,7 +359,10 @@ impl Tables<'_> {
             if let Some(most) = spent.most {
                 // Another worker may have used it up since it was looked at.
                 let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
-                let used: i64 = self.db.prepare_cached(sql)?.query_row(params![spent.holder, spent.starts], |row| row.get(0))?;
+                let used: i64 = self
+                    .db
+                    .prepare_cached(sql)?
+                    .query_row(params![spent.holder, spent.starts], |row| row.get(0))?;
                 if used > most {
                     return Err(LedgerError::Overtaken("quota left"));
                 }
@@ -325,7 +371,8 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Messages that nobody has begun to hand over lose their slots: from now on they are stopped at a gate.
+    /// Messages that nobody has begun to hand over lose their slots: from now on they are stopped
+    /// at a gate.
     fn taken(&self, t: &Taken) -> Done {
         let n = i64::try_from(t.places.len()).unwrap_or(i64::MAX);
         self.guarded(
@@ -333,19 +380,54 @@ impl Tables<'_> {
             params![n, t.segment, t.places.first()],
             "segment unclaimed",
         )?;
-        let mut select = self.db.prepare_cached("SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?")?;
-        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) =
-            select.query_row([t.segment], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
-        let users = encode::read_users(&bulk::load(self.bulk, &users)?).ok_or_else(|| bulk::damaged(&users))?;
-        let user = |place: &i64| usize::try_from(*place).ok().and_then(|place| users.get(place)).map(|user| i64::from(user.0));
+        let mut select = self.db.prepare_cached(
+            "SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?",
+        )?;
+        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) = select
+            .query_row([t.segment], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+            })?;
+        let users = encode::read_users(&bulk::load(self.bulk, &users)?)
+            .ok_or_else(|| bulk::damaged(&users))?;
+        let user = |place: &i64| {
+            usize::try_from(*place)
+                .ok()
+                .and_then(|place| users.get(place))
+                .map(|user| i64::from(user.0))
+        };
         let rows = t.places.iter().filter_map(|place| {
-            let key = [Some(run), Some(step), Some(leg), Some(user(place)?), Some(attempt)];
+            let key = [
+                Some(run),
+                Some(step),
+                Some(leg),
+                Some(user(place)?),
+                Some(attempt),
+            ];
             let [run, step, leg, user, attempt] = key;
-            Some([run, step, leg, user, attempt, Some(t.segment), Some(*place), None, Some(State::Capped.code())])
+            Some([
+                run,
+                step,
+                leg,
+                user,
+                attempt,
+                Some(t.segment),
+                Some(*place),
+                None,
+                Some(State::Capped.code()),
+            ])
         });
-        self.db.insert_numbers("msg", ["run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state"], rows)?;
+        self.db.insert_numbers(
+            "msg",
+            [
+                "run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state",
+            ],
+            rows,
+        )?;
         let next = "SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?";
-        let next: i64 = self.db.prepare_cached(next)?.query_row(params![run, step], |row| row.get(0))?;
+        let next: i64 = self
+            .db
+            .prepare_cached(next)?
+            .query_row(params![run, step], |row| row.get(0))?;
         let gate = match (t.no_consent, t.blocked_words) {
             (true, _) => Gate::NoConsent,
             (false, true) => Gate::BlockedWords,
@@ -359,9 +441,15 @@ impl Tables<'_> {
     }
 
     fn ruled(&self, r: &Ruled) -> Done {
-        self.run("UPDATE segment SET expires = ? WHERE segment = ? AND rest = 0", params![r.expires, r.segment])?;
+        self.run(
+            "UPDATE segment SET expires = ? WHERE segment = ? AND rest = 0",
+            params![r.expires, r.segment],
+        )?;
         let (from, to) = r.quiet.unzip();
-        self.run("UPDATE step SET quiet_from = ?, quiet_to = ? WHERE run = ? AND step = ?", params![from, to, r.run, r.step])
+        self.run(
+            "UPDATE step SET quiet_from = ?, quiet_to = ? WHERE run = ? AND step = ?",
+            params![from, to, r.run, r.step],
+        )
     }
 
     fn answered(&self, a: &Answered, at: i64) -> Done {
@@ -381,10 +469,19 @@ impl Tables<'_> {
         if a.accepted.is_empty() && a.not_sent.is_empty() {
             return Ok(());
         }
-        let sql =
-            "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment) WHERE batch = ?";
+        let sql = "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment) WHERE batch = ?";
         let (run, step, leg, attempt, users, first, size): (i64, i64, i64, i64, String, i64, i64) =
-            self.db.query_row(sql, [a.batch], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))?;
+            self.db.query_row(sql, [a.batch], |r| {
+                Ok((
+                    r.get(0)?,
+                    r.get(1)?,
+                    r.get(2)?,
+                    r.get(3)?,
+                    r.get(4)?,
+                    r.get(5)?,
+                    r.get(6)?,
+                ))
+            })?;
         for (place, user) in (first..).zip(members(self.bulk, &users, first, size)?) {
             if a.accepted.binary_search(&place).is_ok() {
                 self.strengthen(run, step, leg, user.0, attempt, State::Accepted)?;
@@ -397,20 +494,33 @@ impl Tables<'_> {
 
     /// By which ids the platform knows the members of a batch, or all of it by one.
     fn platform_ids(&self, batch: i64, ids: &str) -> Done {
-        // When the records are carried out again, the ids of a forgotten run are gone, and with them what is made of them.
+        // When the records are carried out again, the ids of a forgotten run are gone, and with
+        // them what is made of them.
         let sql = "SELECT 1 FROM bulk WHERE digest = ?";
         if !self.bulk.prepare_cached(sql)?.exists([ids])? {
             return Ok(());
         }
-        let ids = encode::read_strings(&bulk::load(self.bulk, ids)?).ok_or_else(|| bulk::damaged(ids))?;
-        let sql = "SELECT s.account, s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size, b.members
+        let ids =
+            encode::read_strings(&bulk::load(self.bulk, ids)?).ok_or_else(|| bulk::damaged(ids))?;
+        let sql =
+            "SELECT s.account, s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size, b.members
             FROM batch b JOIN segment s USING (segment) WHERE b.batch = ?";
         let mut select = self.db.prepare_cached(sql)?;
-        let (account, [run, step, leg, attempt], users, [first, size, claimed]): (String, [i64; 4], String, [i64; 3]) = select
-            .query_row([batch], |r| {
-                Ok((r.get(0)?, [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?], r.get(5)?, [r.get(6)?, r.get(7)?, r.get(8)?]))
-            })?;
-        let sql = "INSERT INTO platform_id (id, batch, user_no) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+        let (account, [run, step, leg, attempt], users, [first, size, claimed]): (
+            String,
+            [i64; 4],
+            String,
+            [i64; 3],
+        ) = select.query_row([batch], |r| {
+            Ok((
+                r.get(0)?,
+                [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?],
+                r.get(5)?,
+                [r.get(6)?, r.get(7)?, r.get(8)?],
+            ))
+        })?;
+        let sql =
+            "INSERT INTO platform_id (id, batch, user_no) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
         let mut insert = self.db.prepare_cached(sql)?;
         if let [one, rest @ ..] = &ids[..]
             && !rest.is_empty()
@@ -449,11 +559,14 @@ impl Tables<'_> {
         self.strengthen(l.run, l.step, l.leg, l.user, l.attempt, l.kind.proves())
     }
 
-    /// Puts other columns in place of those that name a user, and removes the old ones unless they are used elsewhere.
+    /// Puts other columns in place of those that name a user, and removes the old ones unless they
+    /// are used elsewhere.
     fn erased(&self, segment: i64, addresses: &str, contents: &str) -> Done {
-        let old: [String; 2] = self
-            .db
-            .query_row("SELECT addresses, contents FROM segment WHERE segment = ?", [segment], |row| Ok([row.get(0)?, row.get(1)?]))?;
+        let old: [String; 2] = self.db.query_row(
+            "SELECT addresses, contents FROM segment WHERE segment = ?",
+            [segment],
+            |row| Ok([row.get(0)?, row.get(1)?]),
+        )?;
         self.guarded(
             "UPDATE segment SET addresses = ?, contents = ? WHERE segment = ?",
             params![addresses, contents, segment],
@@ -468,7 +581,15 @@ impl Tables<'_> {
     }
 
     /// A message's own state becomes at least this one.
-    fn strengthen(&self, run: i64, step: i64, leg: i64, user: u32, attempt: i64, state: State) -> Done {
+    fn strengthen(
+        &self,
+        run: i64,
+        step: i64,
+        leg: i64,
+        user: u32,
+        attempt: i64,
+        state: State,
+    ) -> Done {
         self.guarded(
             "UPDATE msg SET state = max(coalesce(state, 0), ?) WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?",
             params![state.code(), run, step, leg, user, attempt],
@@ -478,8 +599,20 @@ impl Tables<'_> {
 }
 
 /// A part of a segment's users.
-fn members(db: &Connection, users: &str, first: i64, size: i64) -> Result<Vec<UserNo>, LedgerError> {
-    let range = usize::try_from(first).ok().zip(usize::try_from(size).ok()).and_then(|(f, n)| Some(f..f.checked_add(n)?));
-    let mut all = encode::read_users(&bulk::load(db, users)?).ok_or_else(|| bulk::damaged(users))?;
-    range.filter(|r| r.end <= all.len()).map(|r| all.drain(r).collect()).ok_or_else(|| bulk::damaged(users))
+fn members(
+    db: &Connection,
+    users: &str,
+    first: i64,
+    size: i64,
+) -> Result<Vec<UserNo>, LedgerError> {
+    let range = usize::try_from(first)
+        .ok()
+        .zip(usize::try_from(size).ok())
+        .and_then(|(f, n)| Some(f..f.checked_add(n)?));
+    let mut all =
+        encode::read_users(&bulk::load(db, users)?).ok_or_else(|| bulk::damaged(users))?;
+    range
+        .filter(|r| r.end <= all.len())
+        .map(|r| all.drain(r).collect())
+        .ok_or_else(|| bulk::damaged(users))
 }

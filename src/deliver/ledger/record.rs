@@ -1,7 +1,8 @@
-//! What a transaction did, as data. The records of a transaction are its payload in the audit chain, and the tables are made from
-//! nothing else: [`super::project`] carries each one out.
+//! What a transaction did, as data. The records of a transaction are its payload in the audit
+//! chain, and the tables are made from nothing else: [`super::project`] carries each one out.
 //!
-//! Records hold user numbers and digests, never ids, addresses or texts: those lie in `bulk`, where a user can be erased.
+//! Records hold user numbers and digests, never ids, addresses or texts: those lie in `bulk`, where
+//! a user can be erased.
 
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +160,8 @@ pub(super) enum Record {
         n: i64,
         readable: bool,
     },
-    /// Messages wait, for an account, a channel of it, or a campaign on that (empty: all of them); why, in both languages.
+    /// Messages wait, for an account, a channel of it, or a campaign on that (empty: all of them);
+    /// why, in both languages.
     Trouble {
         account: String,
         endpoint: String,
@@ -291,13 +293,32 @@ pub(super) struct Segment {
 
 impl Segment {
     pub fn channel(&self) -> Channel {
-        Channel { account: self.account.clone(), platform: self.platform.clone(), endpoint: self.endpoint.clone() }
+        Channel {
+            account: self.account.clone(),
+            platform: self.platform.clone(),
+            endpoint: self.endpoint.clone(),
+        }
     }
 
     /// Something was learned of the message of one of its members.
     pub fn learned(&self, user: UserNo, kind: ReceiptKind, when: Instant, source: &str) -> Record {
-        let Segment { run, step, leg, attempt, .. } = *self;
-        Record::Learned(Box::new(Learned { run, step, leg, user: user.0, attempt, kind, when: when.0, source: source.into() }))
+        let Segment {
+            run,
+            step,
+            leg,
+            attempt,
+            ..
+        } = *self;
+        Record::Learned(Box::new(Learned {
+            run,
+            step,
+            leg,
+            user: user.0,
+            attempt,
+            kind,
+            when: when.0,
+            source: source.into(),
+        }))
     }
 }
 
@@ -318,7 +339,8 @@ pub(super) struct Claimed {
     /// Places of those for whom the channel has closed since the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<i64>,
-    /// Unclaimed places that had lost their slots when this was made ready; those of them that it passes over.
+    /// Unclaimed places that had lost their slots when this was made ready; those of them that it
+    /// passes over.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub taken: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -334,7 +356,8 @@ pub(super) struct Taken {
     pub segment: i64,
     /// In the segment, in their order.
     pub places: Vec<i64>,
-    /// The campaign that has the slots now; `None` where the cap has become smaller, or consent ended.
+    /// The campaign that has the slots now; `None` where the cap has become smaller, or consent
+    /// ended.
     pub by: Option<String>,
     /// Their users have no consent any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -402,7 +425,8 @@ pub(super) struct Answered {
     pub ids: Option<Digest>,
     /// Places in the segment whose messages were taken although the batch as a whole was not.
     pub accepted: Vec<i64>,
-    /// Places whose messages were proved not to be sent although others of the batch may have been; they are planned again.
+    /// Places whose messages were proved not to be sent although others of the batch may have been;
+    /// they are planned again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_sent: Vec<i64>,
 }

@@ -73,13 +73,21 @@ impl RunReport {
     /// Users that matched, before any gate.
     pub fn matched(&self) -> i64 {
         let before = ["unknown", "below_top", "not_sampled"];
-        let out: i64 = self.stopped.iter().filter(|s| before.contains(&s.reason.as_str())).map(|s| s.users).sum();
+        let out: i64 = self
+            .stopped
+            .iter()
+            .filter(|s| before.contains(&s.reason.as_str()))
+            .map(|s| s.users)
+            .sum();
         self.users - self.not_matched - out
     }
 
     /// Messages in a state, over all arms and channels.
     pub fn in_state(&self, state: State) -> i64 {
-        self.messages.iter().filter_map(|m| m.states.get(&state)).sum()
+        self.messages
+            .iter()
+            .filter_map(|m| m.states.get(&state))
+            .sum()
     }
 }
 
@@ -89,7 +97,10 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn reports(&self, campaign: Option<&str>) -> Result<Vec<RunReport>, LedgerError> {
-        self.reports_where("CAST(?1 AS TEXT) IS NULL OR r.campaign = ?1", params![campaign])
+        self.reports_where(
+            "CAST(?1 AS TEXT) IS NULL OR r.campaign = ?1",
+            params![campaign],
+        )
     }
 
     /// One run with its follow-ups.
@@ -100,7 +111,11 @@ impl Ledger {
         self.reports_where("t.run = ?1", params![run.0])
     }
 
-    fn reports_where(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<RunReport>, LedgerError> {
+    fn reports_where(
+        &self,
+        which: &str,
+        params: &[&dyn ToValue],
+    ) -> Result<Vec<RunReport>, LedgerError> {
         let _snapshot = self.db.unchecked_transaction()?;
         let sql = format!(
             "SELECT t.run, r.campaign, t.step, t.name, t.due, t.planned_at, t.finished_at, t.zone, t.program, t.snapshot, t.seed, t.purpose,
@@ -109,22 +124,35 @@ impl Ledger {
         let mut select = self.db.prepare_cached(&sql)?;
         let rows = select.query_map(params, head)?;
         let mut reports = rows.collect::<Result<Vec<_>, _>>()?;
-        reports.iter_mut().try_for_each(|report| self.fill(report))?;
+        reports
+            .iter_mut()
+            .try_for_each(|report| self.fill(report))?;
         Ok(reports)
     }
 
     fn fill(&self, report: &mut RunReport) -> Result<(), LedgerError> {
         let of = params![report.run.0, report.step];
-        let mut select = self.db.prepare_cached("SELECT reason, detail, users FROM stopped WHERE run = ? AND step = ? ORDER BY place")?;
-        let rows = select.query_map(of, |row| Ok(StoppedReport { reason: row.get(0)?, detail: row.get(1)?, users: row.get(2)? }))?;
+        let mut select = self.db.prepare_cached(
+            "SELECT reason, detail, users FROM stopped WHERE run = ? AND step = ? ORDER BY place",
+        )?;
+        let rows = select.query_map(of, |row| {
+            Ok(StoppedReport {
+                reason: row.get(0)?,
+                detail: row.get(1)?,
+                users: row.get(2)?,
+            })
+        })?;
         report.stopped = rows.collect::<Result<_, _>>()?;
         let pairs = |sql: &str| -> Result<Vec<(String, i64)>, LedgerError> {
             let mut select = self.db.prepare_cached(sql)?;
             let rows = select.query_map(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        report.unknown_because = pairs("SELECT tag, users FROM unknown_because WHERE run = ? AND step = ? ORDER BY users DESC, tag")?;
-        report.arms = pairs("SELECT arm, users FROM arm WHERE run = ? AND step = ? ORDER BY place")?;
+        report.unknown_because = pairs(
+            "SELECT tag, users FROM unknown_because WHERE run = ? AND step = ? ORDER BY users DESC, tag",
+        )?;
+        report.arms =
+            pairs("SELECT arm, users FROM arm WHERE run = ? AND step = ? ORDER BY place")?;
         // Batches as a whole, then those messages of which more is known than of their batch.
         let group = "s.arm, s.template, s.account || '.' || s.endpoint";
         let queries = [
@@ -142,13 +170,17 @@ impl Ledger {
                  WHERE k.run = ? AND k.step = ? GROUP BY 1, 2, 3, 4, 5"
             ),
         ];
-        let mut messages: BTreeMap<(Option<String>, String, String), BTreeMap<i64, i64>> = BTreeMap::new();
+        let mut messages: BTreeMap<(Option<String>, String, String), BTreeMap<i64, i64>> =
+            BTreeMap::new();
         for (i, sql) in queries.iter().enumerate() {
             let mut select = self.db.prepare_cached(sql)?;
             let mut rows = select.query(of)?;
             while let Some(row) = rows.next()? {
-                let states = messages.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_default();
-                let (state, instead_of, n): (i64, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
+                let states = messages
+                    .entry((row.get(0)?, row.get(1)?, row.get(2)?))
+                    .or_default();
+                let (state, instead_of, n): (i64, i64, i64) =
+                    (row.get(3)?, row.get(4)?, row.get(5)?);
                 *states.entry(state).or_default() += n;
                 if i >= 2 && instead_of >= 0 {
                     *states.entry(instead_of).or_default() -= n;
@@ -156,18 +188,27 @@ impl Ledger {
             }
         }
         for ((arm, template, channel), codes) in messages {
-            let mut states: BTreeMap<State, i64> =
-                codes.into_iter().filter(|(_, n)| *n != 0).filter_map(|(code, n)| Some((State::of_code(code)?, n))).collect();
+            let mut states: BTreeMap<State, i64> = codes
+                .into_iter()
+                .filter(|(_, n)| *n != 0)
+                .filter_map(|(code, n)| Some((State::of_code(code)?, n)))
+                .collect();
             // They are among those whom a gate stopped, with who has their slots.
             states.remove(&State::Capped);
             report.planned_again += states.remove(&State::NotSent).unwrap_or(0);
             report.planned += states.values().sum::<i64>();
-            report.messages.push(MessagesReport { arm, template, channel, states });
+            report.messages.push(MessagesReport {
+                arm,
+                template,
+                channel,
+                states,
+            });
         }
         Ok(())
     }
 
-    /// The program's own messages, for conditions that ask about them. What nobody knows stays unknown.
+    /// The program's own messages, for conditions that ask about them. What nobody knows stays
+    /// unknown.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -182,15 +223,27 @@ impl Ledger {
         let mut evidence = self.db.prepare_cached(
             "SELECT run, step, leg, user_no, attempt, kind, at FROM evidence ORDER BY run, step, leg, user_no, attempt, kind",
         )?;
-        let mut evidence = Evidence { rows: evidence.query(())?, next: None };
+        let mut evidence = Evidence {
+            rows: evidence.query(())?,
+            next: None,
+        };
         evidence.advance()?;
         let mut messages = Vec::new();
         while let Some(row) = rows.next()? {
             let user: u32 = row.get(0)?;
-            let key: Key = [row.get(2)?, row.get(3)?, row.get(4)?, i64::from(user), row.get(5)?];
+            let key: Key = [
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                i64::from(user),
+                row.get(5)?,
+            ];
             let receipts = evidence.of(key)?;
-            let Some(labels) = segments.get(&row.get::<i64>(1)?) else { continue };
-            let (state, claimed, answered) = (row.get(6)?, Instant(row.get(7)?), Instant(row.get(8)?));
+            let Some(labels) = segments.get(&row.get::<i64>(1)?) else {
+                continue;
+            };
+            let (state, claimed, answered) =
+                (row.get(6)?, Instant(row.get(7)?), Instant(row.get(8)?));
             let state = State::of_code(state).unwrap_or(State::Unknown);
             if matches!(state, State::NotSent | State::SaidNotSent) {
                 continue;
@@ -232,12 +285,20 @@ impl Ledger {
     }
 
     /// What is known of one message that was claimed; `None` where none was.
-    pub(super) fn receipts(&self, key: &MessageKey, channel: &Channel) -> Result<Option<(State, [Receipt; 7])>, LedgerError> {
+    pub(super) fn receipts(
+        &self,
+        key: &MessageKey,
+        channel: &Channel,
+    ) -> Result<Option<(State, [Receipt; 7])>, LedgerError> {
         let of = params![key.run.0, key.step, key.leg, key.user.0, key.attempt];
         let sql = "SELECT max(b.state, coalesce(m.state, 0)), b.claimed_at, b.state_at FROM msg m JOIN batch b USING (batch)
             WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
-        let found = self.db.prepare_cached(sql)?.query_row(of, |row| Ok((row.get(0)?, Instant(row.get(1)?), Instant(row.get(2)?))));
-        let Some((state, claimed, answered)) = found.optional()? else { return Ok(None) };
+        let found = self.db.prepare_cached(sql)?.query_row(of, |row| {
+            Ok((row.get(0)?, Instant(row.get(1)?), Instant(row.get(2)?)))
+        });
+        let Some((state, claimed, answered)) = found.optional()? else {
+            return Ok(None);
+        };
         let state = State::of_code(state).unwrap_or(State::Unknown);
         let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
         let mut select = self.db.prepare_cached(sql)?;
@@ -247,7 +308,10 @@ impl Ledger {
             receipts.extend(ReceiptKind::named(&kind).map(|kind| (kind, at)));
         }
         let observed = observed(&channel.platform, &channel.endpoint);
-        Ok(Some((state, own_receipts(state, claimed, answered, &receipts, &observed))))
+        Ok(Some((
+            state,
+            own_receipts(state, claimed, answered, &receipts, &observed),
+        )))
     }
 
     /// An opt-out is laid at the door of the user's latest message before it.
@@ -257,7 +321,11 @@ impl Ledger {
         for row in select.query_map((), |row| Ok((UserNo(row.get(0)?), Instant(row.get(1)?))))? {
             let (user, at) = row?;
             let after = messages.partition_point(|m| (m.user, m.at) <= (user, at));
-            if let Some(message) = after.checked_sub(1).and_then(|i| messages.get_mut(i)).filter(|m| m.user == user) {
+            if let Some(message) = after
+                .checked_sub(1)
+                .and_then(|i| messages.get_mut(i))
+                .filter(|m| m.user == user)
+            {
                 message.receipts[OwnEvent::OptedOut as usize] = Receipt::Yes(at);
             }
         }
@@ -265,7 +333,8 @@ impl Ledger {
     }
 }
 
-/// Whether an endpoint says of each user whether something happened, in the order of [`OwnEvent::ALL`].
+/// Whether an endpoint says of each user whether something happened, in the order of
+/// [`OwnEvent::ALL`].
 fn observed(platform: &str, endpoint: &str) -> [bool; 7] {
     let endpoint = pack::endpoint(platform, endpoint);
     OwnEvent::ALL.map(|(event, _)| endpoint.is_some_and(|e| e.evidence.of(event) == Observed::User))
@@ -308,7 +377,8 @@ struct Labels {
     arm: Option<Arc<str>>,
     template: Arc<str>,
     channel: Arc<str>,
-    /// Whether the channel says of each user whether this happened, in the order of [`OwnEvent::ALL`].
+    /// Whether the channel says of each user whether this happened, in the order of
+    /// [`OwnEvent::ALL`].
     observed: [bool; 7],
 }
 
@@ -326,8 +396,18 @@ impl Evidence<'_> {
         self.next = match self.rows.next()? {
             None => None,
             Some(row) => {
-                let key = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-                Some((key, ReceiptKind::named(&row.get::<String>(5)?), Instant(row.get(6)?)))
+                let key = [
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ];
+                Some((
+                    key,
+                    ReceiptKind::named(&row.get::<String>(5)?),
+                    Instant(row.get(6)?),
+                ))
             }
         };
         Ok(())
@@ -345,8 +425,8 @@ impl Evidence<'_> {
     }
 }
 
-/// What is known of each outcome. That something did not happen is known only of a message that did not arrive, or that did, on a channel
-/// that says so of each user.
+/// What is known of each outcome. That something did not happen is known only of a message that did
+/// not arrive, or that did, on a channel that says so of each user.
 fn own_receipts(
     state: State,
     claimed: Instant,
@@ -375,14 +455,23 @@ fn own_receipts(
             },
             OwnEvent::Delivered => match arrived {
                 Some(true) => Receipt::Yes(
-                    receipts.iter().filter(|(k, _)| k.proves() == State::Delivered).map(|(_, at)| *at).min().unwrap_or(answered),
+                    receipts
+                        .iter()
+                        .filter(|(k, _)| k.proves() == State::Delivered)
+                        .map(|(_, at)| *at)
+                        .min()
+                        .unwrap_or(answered),
                 ),
                 Some(false) => Receipt::No,
                 None => Receipt::Unknown,
             },
             OwnEvent::Failed => match arrived {
                 Some(true) => Receipt::No,
-                Some(false) => Receipt::Yes(when(ReceiptKind::Failed).or(when(ReceiptKind::Rejected)).unwrap_or(answered)),
+                Some(false) => Receipt::Yes(
+                    when(ReceiptKind::Failed)
+                        .or(when(ReceiptKind::Rejected))
+                        .unwrap_or(answered),
+                ),
                 None => Receipt::Unknown,
             },
             OwnEvent::Opened => said(ReceiptKind::Opened),

@@ -1,4 +1,5 @@
-//! The rules that open segments stand under, and newer ones: quiet hours and deadlines that were changed after the plan.
+//! The rules that open segments stand under, and newer ones: quiet hours and deadlines that were
+//! changed after the plan.
 
 use super::error::LedgerError;
 use super::record::{Record, Ruled};
@@ -35,9 +36,16 @@ impl Ledger {
             let quiet = row.get::<Option<u32>>(5)?.zip(row.get(6)?);
             Ok(Rules {
                 campaign: row.get(0)?,
-                channel: Channel { account: row.get(1)?, platform: row.get(2)?, endpoint: row.get(3)? },
+                channel: Channel {
+                    account: row.get(1)?,
+                    platform: row.get(2)?,
+                    endpoint: row.get(3)?,
+                },
                 due: Instant(row.get(4)?),
-                quiet: quiet.map(|(from, to)| Quiet { from: TimeOfDay(from), to: TimeOfDay(to) }),
+                quiet: quiet.map(|(from, to)| Quiet {
+                    from: TimeOfDay(from),
+                    to: TimeOfDay(to),
+                }),
                 expires: Instant(row.get(7)?),
                 run: row.get(8)?,
                 step: row.get(9)?,
@@ -55,11 +63,28 @@ impl Writer {
     /// When the ledger cannot be written.
     pub fn rule(&mut self, newest: &[Rules], now: Instant) -> Result<(), LedgerError> {
         let record = |rules: &Rules| {
-            let Rules { run, step, segment, quiet, expires, .. } = rules;
+            let Rules {
+                run,
+                step,
+                segment,
+                quiet,
+                expires,
+                ..
+            } = rules;
             let quiet = quiet.map(|quiet| (quiet.from.0, quiet.to.0));
-            Record::Ruled(Box::new(Ruled { run: *run, step: *step, quiet, segment: *segment, expires: expires.0 }))
+            Record::Ruled(Box::new(Ruled {
+                run: *run,
+                step: *step,
+                quiet,
+                segment: *segment,
+                expires: expires.0,
+            }))
         };
         let records: Vec<Record> = newest.iter().map(record).collect();
-        if records.is_empty() { Ok(()) } else { self.commit("rules", now, &[], &records) }
+        if records.is_empty() {
+            Ok(())
+        } else {
+            self.commit("rules", now, &[], &records)
+        }
     }
 }

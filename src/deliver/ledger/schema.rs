@@ -1,6 +1,7 @@
 //! The tables, their versions, and the settings without which a commit would not be one.
 //!
-//! `audit` and `bulk` are what is kept; all the other tables are made from them and can be made again ([`super::audit`]).
+//! `audit` and `bulk` are what is kept; all the other tables are made from them and can be made
+//! again ([`super::audit`]).
 
 use std::path::Path;
 
@@ -99,7 +100,8 @@ CREATE TABLE hold (scope TEXT NOT NULL, name TEXT NOT NULL, cancelled INTEGER NO
     PRIMARY KEY (scope, name)) WITHOUT ROWID;
 ";
 
-/// What platforms tell, and by which ids they know messages. (`user_no` is missing where an id is that of a whole list.)
+/// What platforms tell, and by which ids they know messages. (`user_no` is missing where an id is
+/// that of a whole list.)
 const V4: &str = "
 CREATE TABLE inbox (inbox INTEGER PRIMARY KEY, account TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL, applied_at INTEGER,
     readable INTEGER);
@@ -118,7 +120,8 @@ CREATE TABLE trial (trial INTEGER PRIMARY KEY, campaign TEXT NOT NULL, template 
     key TEXT NOT NULL, who TEXT NOT NULL, at INTEGER NOT NULL, state INTEGER NOT NULL, reason TEXT, platform_id TEXT);
 ";
 
-/// Slots that were taken from messages before they were claimed: how many of the unclaimed members of a segment have lost theirs.
+/// Slots that were taken from messages before they were claimed: how many of the unclaimed members
+/// of a segment have lost theirs.
 const V6: &str = "
 ALTER TABLE segment ADD COLUMN taken INTEGER NOT NULL DEFAULT 0;
 DROP INDEX msg_back;
@@ -132,15 +135,16 @@ CREATE TABLE kept (run INTEGER NOT NULL, step INTEGER NOT NULL, segment INTEGER 
     n INTEGER NOT NULL, PRIMARY KEY (run, step, segment, state, instead_of));
 ";
 
-/// Batches of which a platform is to be asked what became of them, and how often people were reminded of them; messages that nobody
-/// confirmed give their slots back.
+/// Batches of which a platform is to be asked what became of them, and how often people were
+/// reminded of them; messages that nobody confirmed give their slots back.
 const V8: &str = "
 CREATE TABLE ask (batch INTEGER PRIMARY KEY, due INTEGER NOT NULL, reminded INTEGER NOT NULL);
 DROP INDEX msg_back;
 CREATE INDEX msg_back ON msg (segment) WHERE state IN (10, 11, 12, 13, 30, 35, 40, 60, 61, 62, 80);
 ";
 
-/// Whom an account does not reach any more; what users did on it last: `since` when, and how often since then where each time counts.
+/// Whom an account does not reach any more; what users did on it last: `since` when, and how often
+/// since then where each time counts.
 const V9: &str = "
 CREATE TABLE barred (account TEXT NOT NULL, user_no INTEGER NOT NULL, address INTEGER NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (account, user_no)) WITHOUT ROWID;
@@ -152,7 +156,8 @@ CREATE INDEX contact_user ON contact (user_no, account);
 /// The first version that has them.
 pub(super) const WITH_CONTACTS: i64 = 9;
 
-/// What platforms keep until it is fetched: the mark up to which it has been, and when nothing was left the last time.
+/// What platforms keep until it is fetched: the mark up to which it has been, and when nothing was
+/// left the last time.
 const V10: &str = "
 CREATE TABLE mailbox (account TEXT NOT NULL, name TEXT NOT NULL, mark TEXT NOT NULL, read_at INTEGER, PRIMARY KEY (account, name)) WITHOUT ROWID;
 ";
@@ -160,7 +165,8 @@ CREATE TABLE mailbox (account TEXT NOT NULL, name TEXT NOT NULL, mark TEXT NOT N
 /// The first version that has them.
 pub(super) const WITH_MAILBOXES: i64 = 10;
 
-/// Why messages wait: for an account, a channel of it, or a campaign on that; nothing stands for all of them.
+/// Why messages wait: for an account, a channel of it, or a campaign on that; nothing stands for
+/// all of them.
 const V11: &str = "
 CREATE TABLE trouble (account TEXT NOT NULL, endpoint TEXT NOT NULL, campaign TEXT NOT NULL, since INTEGER NOT NULL, person INTEGER NOT NULL,
     until INTEGER, en TEXT NOT NULL, zh TEXT NOT NULL, PRIMARY KEY (account, endpoint, campaign)) WITHOUT ROWID;
@@ -212,20 +218,27 @@ pub(super) const PROJECTIONS: [(&str, &str); 35] = [
 pub(super) fn version(db: &Connection) -> db::Result<i64> {
     match db {
         Connection::Sqlite(_) => db.query_row("PRAGMA user_version", (), |row| row.get(0)),
-        Connection::Postgres(_) if has_tables(db)? => db.query_row("SELECT n FROM version", (), |row| row.get(0)),
+        Connection::Postgres(_) if has_tables(db)? => {
+            db.query_row("SELECT n FROM version", (), |row| row.get(0))
+        }
         Connection::Postgres(_) => Ok(0),
     }
 }
 
 /// Whether a server has the tables of a ledger.
 fn has_tables(db: &Connection) -> db::Result<bool> {
-    db.prepare("SELECT 1 FROM pg_tables WHERE schemaname = 'tagcast' AND tablename = 'version'")?.exists(())
+    db.prepare("SELECT 1 FROM pg_tables WHERE schemaname = 'tagcast' AND tablename = 'version'")?
+        .exists(())
 }
 
 /// Whether a database without a version has tables all the same: then it is another program's.
 pub(super) fn is_foreign(db: &Connection) -> db::Result<bool> {
     match db {
-        Connection::Sqlite(_) => db.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", (), |row| row.get(0)),
+        Connection::Sqlite(_) => {
+            db.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", (), |row| {
+                row.get(0)
+            })
+        }
         // The ledger has a schema of its own.
         Connection::Postgres(_) => Ok(false),
     }
@@ -236,7 +249,11 @@ pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), LedgerErro
     let tx = db.transaction()?;
     if let Connection::Postgres(_) = &*tx {
         // One process at a time, and nothing of it twice.
-        tx.query_row("SELECT CAST(pg_advisory_xact_lock(29793, 1000) AS TEXT)", (), |_| Ok(()))?;
+        tx.query_row(
+            "SELECT CAST(pg_advisory_xact_lock(29793, 1000) AS TEXT)",
+            (),
+            |_| Ok(()),
+        )?;
         if !has_tables(&tx)? {
             tx.execute_batch(SERVER)?;
         }
@@ -246,8 +263,14 @@ pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), LedgerErro
     for (from, sql) in (0..).zip(MIGRATIONS) {
         if from >= found {
             match &*tx {
-                Connection::Sqlite(_) => tx.execute_batch(&format!("{sql} PRAGMA user_version = {};", from + 1))?,
-                Connection::Postgres(_) => tx.execute_batch(&format!("{} UPDATE version SET n = {};", of_server(sql), from + 1))?,
+                Connection::Sqlite(_) => {
+                    tx.execute_batch(&format!("{sql} PRAGMA user_version = {};", from + 1))?
+                }
+                Connection::Postgres(_) => tx.execute_batch(&format!(
+                    "{} UPDATE version SET n = {};",
+                    of_server(sql),
+                    from + 1
+                ))?,
             }
         }
     }
@@ -255,7 +278,8 @@ pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), LedgerErro
     Ok(())
 }
 
-/// What a server needs besides the tables: what SQLite has built in, and numbers that no two workers get.
+/// What a server needs besides the tables: what SQLite has built in, and numbers that no two
+/// workers get.
 const SERVER: &str = r#"
 CREATE SCHEMA IF NOT EXISTS tagcast;
 CREATE TABLE version (n BIGINT NOT NULL);
@@ -270,18 +294,24 @@ CREATE FUNCTION json_each(TEXT) RETURNS TABLE (value TEXT) IMMUTABLE LANGUAGE SQ
 
 /// The tables as PostgreSQL writes them; texts are in the order of their bytes, as in SQLite.
 fn of_server(sql: &str) -> String {
-    sql.replace("INTEGER", "BIGINT").replace(" TEXT", " TEXT COLLATE \"C\"").replace(" BLOB", " BYTEA").replace(" WITHOUT ROWID", "")
+    sql.replace("INTEGER", "BIGINT")
+        .replace(" TEXT", " TEXT COLLATE \"C\"")
+        .replace(" BLOB", " BYTEA")
+        .replace(" WITHOUT ROWID", "")
 }
 
 /// The next free number of a table. Of what several workers make it is given once and never again.
 pub(super) fn next_id(db: &Connection, table: &str) -> db::Result<i64> {
     let next = next_in_turn(db, table)?;
-    // What platforms know a message by is made of these numbers. Those that the lost part of a ledger has used must not come again: a
-    // platform would take another message for one that it has.
+    // What platforms know a message by is made of these numbers. Those that the lost part of a
+    // ledger has used must not come again: a platform would take another message for one that it
+    // has.
     if !["run", "batch", "trial"].contains(&table) {
         return Ok(next);
     }
-    let first = meta(db, FIRST_NUMBER)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let first = meta(db, FIRST_NUMBER)?
+        .and_then(|text| text.parse::<i64>().ok())
+        .unwrap_or(0);
     Ok(match (db, table) {
         // A sequence goes on from where it was.
         (Connection::Postgres(_), "batch") => next.saturating_add(first),
@@ -289,29 +319,54 @@ pub(super) fn next_id(db: &Connection, table: &str) -> db::Result<i64> {
     })
 }
 
-/// In `meta`: the least number of runs, batches and test messages since an old copy was gone on with, the time of it in milliseconds.
+/// In `meta`: the least number of runs, batches and test messages since an old copy was gone on
+/// with, the time of it in milliseconds.
 pub(super) const FIRST_NUMBER: &str = "first number";
 
 fn next_in_turn(db: &Connection, table: &str) -> db::Result<i64> {
     match (db, table) {
-        (Connection::Postgres(_), "segment") => db.query_row("SELECT nextval('ids_segment')", (), |row| row.get(0)),
-        (Connection::Postgres(_), "batch") => db.query_row("SELECT nextval('ids_batch')", (), |row| row.get(0)),
-        (Connection::Postgres(_), "audit") => db.query_row("SELECT nextval('ids_audit')", (), |row| row.get(0)),
-        (Connection::Sqlite(_), "audit") => db.query_row("SELECT coalesce(max(seq), 0) + 1 FROM audit", (), |row| row.get(0)),
-        _ => db.query_row(&format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}"), (), |row| row.get(0)),
+        (Connection::Postgres(_), "segment") => {
+            db.query_row("SELECT nextval('ids_segment')", (), |row| row.get(0))
+        }
+        (Connection::Postgres(_), "batch") => {
+            db.query_row("SELECT nextval('ids_batch')", (), |row| row.get(0))
+        }
+        (Connection::Postgres(_), "audit") => {
+            db.query_row("SELECT nextval('ids_audit')", (), |row| row.get(0))
+        }
+        (Connection::Sqlite(_), "audit") => {
+            db.query_row("SELECT coalesce(max(seq), 0) + 1 FROM audit", (), |row| {
+                row.get(0)
+            })
+        }
+        _ => db.query_row(
+            &format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}"),
+            (),
+            |row| row.get(0),
+        ),
     }
 }
 
 /// # Errors
 /// When the ledger was written by a later tagcast.
 pub(super) fn check_version(found: i64, file: &Path) -> Result<(), LedgerError> {
-    if (0..=VERSION).contains(&found) { Ok(()) } else { Err(LedgerError::OtherVersion { file: file.into(), found, known: VERSION }) }
+    if (0..=VERSION).contains(&found) {
+        Ok(())
+    } else {
+        Err(LedgerError::OtherVersion {
+            file: file.into(),
+            found,
+            known: VERSION,
+        })
+    }
 }
 
 /// The tables in an empty database in memory, for comparing.
 pub(super) fn tables_in_memory() -> db::Result<Connection> {
     let db = Connection::Sqlite(rusqlite::Connection::open_in_memory()?);
-    MIGRATIONS.iter().try_for_each(|sql| db.execute_batch(sql))?;
+    MIGRATIONS
+        .iter()
+        .try_for_each(|sql| db.execute_batch(sql))?;
     Ok(db)
 }
 
@@ -332,7 +387,12 @@ pub(super) fn make_durable(db: &Connection) -> db::Result<()> {
 /// # Errors
 /// When a commit would be confirmed before it is on the disk, whatever was asked for.
 pub(super) fn require_durable(db: &Connection, file: &Path) -> Result<(), LedgerError> {
-    let refuse = |setting: String| Err(LedgerError::NotDurable { file: file.into(), setting });
+    let refuse = |setting: String| {
+        Err(LedgerError::NotDurable {
+            file: file.into(),
+            setting,
+        })
+    };
     let text = |sql: &str| db.query_row(sql, (), |row| row.get::<String>(0));
     match db {
         Connection::Sqlite(_) => {
@@ -346,9 +406,11 @@ pub(super) fn require_durable(db: &Connection, file: &Path) -> Result<(), Ledger
             }
         }
         Connection::Postgres(_) => {
-            for (setting, wanted) in
-                [("synchronous_commit", &["on", "remote_apply"][..]), ("fsync", &["on"]), ("full_page_writes", &["on"])]
-            {
+            for (setting, wanted) in [
+                ("synchronous_commit", &["on", "remote_apply"][..]),
+                ("fsync", &["on"]),
+                ("full_page_writes", &["on"]),
+            ] {
                 let found = text(&format!("SHOW {setting}"))?;
                 if !wanted.contains(&found.as_str()) {
                     return refuse(format!("{setting} = {found}"));
@@ -369,7 +431,10 @@ pub(super) fn forget_log(db: &Connection) -> db::Result<()> {
 
 /// A value of `meta`.
 pub(super) fn meta(db: &Connection, name: &str) -> db::Result<Option<String>> {
-    db.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()
+    db.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| {
+        row.get(0)
+    })
+    .optional()
 }
 
 #[cfg(test)]
@@ -382,19 +447,33 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("ledger.db");
         let db = Connection::Sqlite(rusqlite::Connection::open(&file).unwrap());
-        let pragma = |name: &str, value: &str| db.query_row(&format!("PRAGMA {name} = {value}"), (), |_| Ok(())).optional().unwrap();
+        let pragma = |name: &str, value: &str| {
+            db.query_row(&format!("PRAGMA {name} = {value}"), (), |_| Ok(()))
+                .optional()
+                .unwrap()
+        };
         make_durable(&db).unwrap();
         require_durable(&db, &file).unwrap();
         for weaker in ["NORMAL", "OFF"] {
             pragma("synchronous", weaker);
-            assert!(matches!(require_durable(&db, &file), Err(LedgerError::NotDurable { .. })), "{weaker}");
+            assert!(
+                matches!(
+                    require_durable(&db, &file),
+                    Err(LedgerError::NotDurable { .. })
+                ),
+                "{weaker}"
+            );
         }
         make_durable(&db).unwrap();
         pragma("journal_mode", "DELETE");
-        assert!(matches!(require_durable(&db, &file), Err(LedgerError::NotDurable { .. })));
+        assert!(matches!(
+            require_durable(&db, &file),
+            Err(LedgerError::NotDurable { .. })
+        ));
     }
 
-    /// A ledger of any version before is read as it is, and brought to the present one when it is opened for writing.
+    /// A ledger of any version before is read as it is, and brought to the present one when it is
+    /// opened for writing.
     #[test]
     fn a_ledger_of_every_version_opens() {
         use crate::base::world::{SimulatedWorld, World};
@@ -402,15 +481,26 @@ mod tests {
         use crate::decide::history::History;
         use crate::deliver::ledger::Ledger;
         let shape = |db: &rusqlite::Connection| {
-            let mut select = db.prepare("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name").unwrap();
-            select.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+            let mut select = db
+                .prepare("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name")
+                .unwrap();
+            select
+                .query_map([], |row| row.get::<_, String>(0))
+                .unwrap()
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap()
         };
-        let Connection::Sqlite(present) = tables_in_memory().unwrap() else { panic!("a file") };
+        let Connection::Sqlite(present) = tables_in_memory().unwrap() else {
+            panic!("a file")
+        };
         for version in 1..MIGRATIONS.len() {
             let dir = tempfile::tempdir().unwrap();
             let file = dir.path().join("ledger.db");
             let db = rusqlite::Connection::open(&file).unwrap();
-            MIGRATIONS.iter().take(version).for_each(|sql| db.execute_batch(sql).unwrap());
+            MIGRATIONS
+                .iter()
+                .take(version)
+                .for_each(|sql| db.execute_batch(sql).unwrap());
             db.execute_batch("INSERT INTO opt_out VALUES (3, 0, 'before'); INSERT INTO meta VALUES ('ledger', 'abc')").unwrap();
             db.pragma_update(None, "user_version", version).unwrap();
             drop(db);
@@ -420,11 +510,19 @@ mod tests {
             assert_eq!(found.refused(UserNo(3)).unwrap(), []);
             assert_eq!(found.troubles().unwrap(), []);
             drop(found);
-            let world: std::sync::Arc<dyn World> = std::sync::Arc::new(SimulatedWorld::at(Instant(0)));
+            let world: std::sync::Arc<dyn World> =
+                std::sync::Arc::new(SimulatedWorld::at(Instant(0)));
             let opened = Ledger::open(&file, world).unwrap();
-            assert!(opened.opted_out(4).unwrap().contains(UserNo(3)), "{version}");
+            assert!(
+                opened.opted_out(4).unwrap().contains(UserNo(3)),
+                "{version}"
+            );
             drop(opened);
-            assert_eq!(shape(&rusqlite::Connection::open(&file).unwrap()), shape(&present), "{version}");
+            assert_eq!(
+                shape(&rusqlite::Connection::open(&file).unwrap()),
+                shape(&present),
+                "{version}"
+            );
         }
     }
 }

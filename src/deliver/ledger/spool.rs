@@ -1,8 +1,9 @@
-//! Answers that the ledger could not be told: kept beside it, each in a file of its own that is on the disk before anything else is done,
-//! and taken in as soon as the ledger can be written again.
+//! Answers that the ledger could not be told: kept beside it, each in a file of its own that is on
+//! the disk before anything else is done, and taken in as soon as the ledger can be written again.
 //!
-//! Such an answer settles its batch like any evidence, once, in whatever state others have left it. Only that nothing was sent is worth
-//! less when it comes late: as soon as others have taken the batch for unknown, one of them may have repeated it.
+//! Such an answer settles its batch like any evidence, once, in whatever state others have left it.
+//! Only that nothing was sent is worth less when it comes late: as soon as others have taken the
+//! batch for unknown, one of them may have repeated it.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -25,7 +26,8 @@ use crate::deliver::channel::Answer;
 pub(super) struct Late {
     ledger: String,
     batch: i64,
-    /// Digest of what was handed over: a claim that was never committed leaves its number to another.
+    /// Digest of what was handed over: a claim that was never committed leaves its number to
+    /// another.
     request: String,
     /// It answers the first hand-over, not a repeat.
     first: bool,
@@ -62,7 +64,10 @@ pub(super) struct Spool {
 
 impl Spool {
     pub fn at(folder: PathBuf) -> Self {
-        Spool { folder, late: Vec::new() }
+        Spool {
+            folder,
+            late: Vec::new(),
+        }
     }
 
     /// Goes on with what another has not taken in yet.
@@ -70,14 +75,17 @@ impl Spool {
         self.late.extend(before.late.iter().cloned());
     }
 
-    /// Reads what processes that are gone have left. What is no answer of this ledger stays where it is.
+    /// Reads what processes that are gone have left. What is no answer of this ledger stays where
+    /// it is.
     fn read(&mut self, ledger: &str) -> Result<(), LedgerError> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(LedgerError::io(&self.folder, e)),
         };
-        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
         files.retain(|file| file.extension().is_some_and(|e| e == "json"));
         files.sort();
         for file in files {
@@ -88,7 +96,9 @@ impl Spool {
                 Err(e) => return Err(LedgerError::io(&file, e)),
             };
             let late: Option<Late> = serde_json::from_slice(&text).ok();
-            let is_new = |late: &Late| late.ledger == ledger && self.late.iter().all(|l| l.request != late.request);
+            let is_new = |late: &Late| {
+                late.ledger == ledger && self.late.iter().all(|l| l.request != late.request)
+            };
             self.late.extend(late.filter(is_new));
         }
         Ok(())
@@ -96,8 +106,11 @@ impl Spool {
 
     /// Keeps an answer: in memory, and on the disk if that is possible.
     pub fn keep(&mut self, late: Late, world: &dyn World) {
-        // Without the file it is kept as long as the process lives; then its batch is unknown, as after any crash.
-        let _ = world.about_to_write("spool").and_then(|()| self.write(&late));
+        // Without the file it is kept as long as the process lives; then its batch is unknown, as
+        // after any crash.
+        let _ = world
+            .about_to_write("spool")
+            .and_then(|()| self.write(&late));
         self.late.push(late);
     }
 
@@ -169,7 +182,12 @@ impl Writer {
 
     fn settle_late(&mut self, late: &Late) -> Result<(), LedgerError> {
         // Settled by others, or never claimed at all.
-        let Some(open) = self.without_answer(late.batch)?.filter(|open| open.held.request == late.request) else { return Ok(()) };
+        let Some(open) = self
+            .without_answer(late.batch)?
+            .filter(|open| open.held.request == late.request)
+        else {
+            return Ok(());
+        };
         let first = late.first && open.state == State::Claimed;
         let held = open.only(&late.members);
         match self.record_answer(&held, &late.answer, first, Instant(late.at)) {

@@ -1,4 +1,5 @@
-//! How things stand: what is left to do by channel, who is at work, whether the ledger may be written to at all.
+//! How things stand: what is left to do by channel, who is at work, whether the ledger may be
+//! written to at all.
 
 use super::db::params;
 
@@ -33,11 +34,18 @@ impl Ledger {
         let mut rows = select.query(())?;
         let mut found: Vec<Backlog> = Vec::new();
         while let Some(row) = rows.next()? {
-            let channel = Channel { account: row.get(0)?, platform: row.get(1)?, endpoint: row.get(2)? };
+            let channel = Channel {
+                account: row.get(0)?,
+                platform: row.get(1)?,
+                endpoint: row.get(2)?,
+            };
             let messages = usize::try_from(row.get::<i64>(3)?).unwrap_or(0);
             match found.last_mut().filter(|last| last.channel == channel) {
                 Some(last) => last.segments.push(messages),
-                None => found.push(Backlog { channel, segments: vec![messages] }),
+                None => found.push(Backlog {
+                    channel,
+                    segments: vec![messages],
+                }),
             }
         }
         Ok(found)

@@ -1,13 +1,15 @@
 //! What became of a planned message, and what may be learned of it.
 //!
-//! States are ordered by how much they are worth as evidence, and the stronger of two wins. So answers, receipts and the word of a
-//! person may arrive in any order and any number of times: the end is the same.
+//! States are ordered by how much they are worth as evidence, and the stronger of two wins. So
+//! answers, receipts and the word of a person may arrive in any order and any number of times: the
+//! end is the same.
 
 use serde::{Deserialize, Serialize};
 
 use crate::diag::Msg;
 
-/// What became of a planned message, from the weakest knowledge to the strongest. The numbers are what the ledger stores.
+/// What became of a planned message, from the weakest knowledge to the strongest. The numbers are
+/// what the ledger stores.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -71,7 +73,10 @@ impl State {
             State::Delivered => "已送达",
             State::Recalled => "已撤回",
         };
-        Msg { en: self.name().into(), zh: zh.into() }
+        Msg {
+            en: self.name().into(),
+            zh: zh.into(),
+        }
     }
 
     pub const ALL: [State; 18] = [
@@ -130,9 +135,13 @@ impl State {
     /// Whether a cap counts it: everything that reached the user or may have.
     pub fn counts(self) -> bool {
         match self {
-            State::Planned | State::Claimed | State::Unknown | State::SaidSent | State::Accepted | State::Waiting | State::Delivered => {
-                true
-            }
+            State::Planned
+            | State::Claimed
+            | State::Unknown
+            | State::SaidSent
+            | State::Accepted
+            | State::Waiting
+            | State::Delivered => true,
             State::Struck
             | State::Expired
             | State::Withdrawn
@@ -151,7 +160,11 @@ impl State {
     pub fn sent(self) -> Option<bool> {
         match self {
             State::Claimed | State::Unknown => None,
-            State::SaidSent | State::Accepted | State::Failed | State::Delivered | State::Recalled => Some(true),
+            State::SaidSent
+            | State::Accepted
+            | State::Failed
+            | State::Delivered
+            | State::Recalled => Some(true),
             State::Planned
             | State::Struck
             | State::Expired
@@ -237,7 +250,8 @@ impl ReceiptKind {
         ReceiptKind::ALL.into_iter().find(|r| r.name() == name)
     }
 
-    /// The state that it proves. What a user does with a message says nothing of how it is handed over, but that it arrived.
+    /// The state that it proves. What a user does with a message says nothing of how it is handed
+    /// over, but that it arrived.
     pub fn proves(self) -> State {
         match self {
             ReceiptKind::Accepted => State::Accepted,
@@ -249,7 +263,10 @@ impl ReceiptKind {
             ReceiptKind::Recalled => State::Recalled,
             ReceiptKind::SaidSent => State::SaidSent,
             ReceiptKind::SaidNotSent => State::SaidNotSent,
-            ReceiptKind::Delivered | ReceiptKind::Opened | ReceiptKind::Clicked | ReceiptKind::Complained => State::Delivered,
+            ReceiptKind::Delivered
+            | ReceiptKind::Opened
+            | ReceiptKind::Clicked
+            | ReceiptKind::Complained => State::Delivered,
         }
     }
 }
@@ -260,9 +277,21 @@ mod tests {
 
     #[test]
     fn numbers_are_unique_and_in_order() {
-        assert!(State::ALL.windows(2).all(|w| w[0] < w[1] && w[0].code() < w[1].code()));
-        assert!(State::ALL.iter().all(|s| State::of_code(s.code()) == Some(*s)));
-        assert!(ReceiptKind::ALL.iter().all(|r| ReceiptKind::named(r.name()) == Some(*r)));
+        assert!(
+            State::ALL
+                .windows(2)
+                .all(|w| w[0] < w[1] && w[0].code() < w[1].code())
+        );
+        assert!(
+            State::ALL
+                .iter()
+                .all(|s| State::of_code(s.code()) == Some(*s))
+        );
+        assert!(
+            ReceiptKind::ALL
+                .iter()
+                .all(|r| ReceiptKind::named(r.name()) == Some(*r))
+        );
         assert_eq!(State::of_code(77), None);
     }
 }

@@ -1,7 +1,9 @@
-//! Taking slots back from what is planned, because its users have no consent any more, or because it says what is forbidden by now.
+//! Taking slots back from what is planned, because its users have no consent any more, or because
+//! it says what is forbidden by now.
 //!
-//! It happens when the consent ends or the words become known, not when the message's turn comes: the user is stopped at the gate at which he would have
-//! been, had it been so before the plan. What is claimed by then leaves; what is not never does, also where he gives the consent anew.
+//! It happens when the consent ends or the words become known, not when the message's turn comes:
+//! the user is stopped at the gate at which he would have been, had it been so before the plan.
+//! What is claimed by then leaves; what is not never does, also where he gives the consent anew.
 
 use std::sync::Arc;
 
@@ -53,14 +55,26 @@ impl Ledger {
         drop(select);
         let mut all = Vec::new();
         for ([segment, claimed, taken], [campaign, step, template, column]) in rows {
-            let members = encode::read_users(&bulk::load(&self.db, &column)?).ok_or_else(|| bulk::damaged(&column))?;
+            let members = encode::read_users(&bulk::load(&self.db, &column)?)
+                .ok_or_else(|| bulk::damaged(&column))?;
             let lost = self.lost(segment, taken, claimed, i64::MAX)?;
-            let open = (0i64..).zip(members).skip(usize::try_from(claimed).unwrap_or(usize::MAX));
-            let mut open: Vec<(UserNo, i64)> =
-                open.filter(|(place, _)| lost.binary_search(place).is_err()).map(|(place, user)| (user, place)).collect();
+            let open = (0i64..)
+                .zip(members)
+                .skip(usize::try_from(claimed).unwrap_or(usize::MAX));
+            let mut open: Vec<(UserNo, i64)> = open
+                .filter(|(place, _)| lost.binary_search(place).is_err())
+                .map(|(place, user)| (user, place))
+                .collect();
             open.sort_unstable();
             let (users, places) = open.into_iter().unzip();
-            all.push(StillPlanned { campaign, step, template, users, segment, places });
+            all.push(StillPlanned {
+                campaign,
+                step,
+                template,
+                users,
+                segment,
+                places,
+            });
         }
         Ok(all)
     }
@@ -69,10 +83,17 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Self::still_planned`].
-    pub fn planned_where(&self, says: impl Fn(&Rendered) -> bool) -> Result<Vec<StillPlanned>, LedgerError> {
-        let sql = format!("{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.claimed + s.taken < s.size ORDER BY s.segment");
+    pub fn planned_where(
+        &self,
+        says: impl Fn(&Rendered) -> bool,
+    ) -> Result<Vec<StillPlanned>, LedgerError> {
+        let sql = format!(
+            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.claimed + s.taken < s.size ORDER BY s.segment"
+        );
         let mut select = self.db.prepare_cached(&sql)?;
-        let open = select.query_map((), Open::of_row)?.collect::<Result<Vec<_>, _>>()?;
+        let open = select
+            .query_map((), Open::of_row)?
+            .collect::<Result<Vec<_>, _>>()?;
         drop(select);
         let mut all = Vec::new();
         for open in open {
@@ -92,8 +113,17 @@ impl Ledger {
             }
             found.sort_unstable();
             let (users, places) = found.into_iter().unzip();
-            let Open { of, campaign, step, .. } = open;
-            all.push(StillPlanned { campaign, step, template: of.template, users, segment: of.segment, places });
+            let Open {
+                of, campaign, step, ..
+            } = open;
+            all.push(StillPlanned {
+                campaign,
+                step,
+                template: of.template,
+                users,
+                segment: of.segment,
+                places,
+            });
         }
         Ok(all)
     }
@@ -103,19 +133,39 @@ impl Writer {
     /// Strikes users, in rising order, from what is planned; gives how many messages.
     ///
     /// # Errors
-    /// When some of it was claimed in the meantime, or the ledger cannot be written: then nothing is struck.
-    pub fn strike(&mut self, all: &[(&StillPlanned, Vec<UserNo>)], why: Struck, now: Instant) -> Result<usize, LedgerError> {
+    /// When some of it was claimed in the meantime, or the ledger cannot be written: then nothing
+    /// is struck.
+    pub fn strike(
+        &mut self,
+        all: &[(&StillPlanned, Vec<UserNo>)],
+        why: Struck,
+        now: Instant,
+    ) -> Result<usize, LedgerError> {
         let (mut columns, mut records, mut struck) = (Vec::new(), Vec::new(), 0);
         for (waiting, without) in all {
             let of = waiting.users.iter().zip(&waiting.places);
-            let mut places: Vec<i64> = of.filter(|(user, _)| without.binary_search(user).is_ok()).map(|(_, place)| *place).collect();
+            let mut places: Vec<i64> = of
+                .filter(|(user, _)| without.binary_search(user).is_ok())
+                .map(|(_, place)| *place)
+                .collect();
             places.sort_unstable();
             struck += places.len();
             let most = without.last().map_or(0, |user| user.index() + 1);
-            let column = Bulk::new(encode::bitmap(&Bitmap::from_users(most, without.iter().copied())));
+            let column = Bulk::new(encode::bitmap(&Bitmap::from_users(
+                most,
+                without.iter().copied(),
+            )));
             let (segment, members) = (waiting.segment, column.digest.clone());
-            let (no_consent, blocked_words) = (why == Struck::NoConsent, why == Struck::BlockedWords);
-            records.push(Record::Taken(Box::new(Taken { segment, places, by: None, no_consent, blocked_words, members })));
+            let (no_consent, blocked_words) =
+                (why == Struck::NoConsent, why == Struck::BlockedWords);
+            records.push(Record::Taken(Box::new(Taken {
+                segment,
+                places,
+                by: None,
+                no_consent,
+                blocked_words,
+                members,
+            })));
             columns.push(column);
         }
         if !records.is_empty() {

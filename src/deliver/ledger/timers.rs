@@ -1,7 +1,9 @@
-//! What is to happen later: waits of trigger events, follow-ups of what was handed over, and how far the arrival of events has come.
+//! What is to happen later: waits of trigger events, follow-ups of what was handed over, and how
+//! far the arrival of events has come.
 //!
-//! All of it is rows, so that a process that dies forgets nothing. A wait keeps who, which event, since when and until when; a follow-up
-//! has one timer a segment. Both end in the same transaction as the plan that they lead to: whatever is killed when, each is decided once.
+//! All of it is rows, so that a process that dies forgets nothing. A wait keeps who, which event,
+//! since when and until when; a follow-up has one timer a segment. Both end in the same transaction
+//! as the plan that they lead to: whatever is killed when, each is decided once.
 
 use super::db::{OptionalExtension, Row, params};
 
@@ -103,7 +105,8 @@ impl Over {
 pub struct Later {
     pub waits: Vec<NewWait>,
     pub waits_over: Vec<(i64, Over)>,
-    /// Segments, the last hand-over of each, and the name and due instant of each of its follow-ups.
+    /// Segments, the last hand-over of each, and the name and due instant of each of its
+    /// follow-ups.
     pub timed: Vec<(HandedOver, Vec<(String, Instant)>)>,
     pub timers_over: Vec<(Timer, Over)>,
     /// How far arrivals are dealt with, by the name of where they come from.
@@ -112,8 +115,18 @@ pub struct Later {
 
 impl Later {
     pub fn is_empty(&self) -> bool {
-        let Later { waits, waits_over, timed, timers_over, fed } = self;
-        waits.is_empty() && waits_over.is_empty() && timed.is_empty() && timers_over.is_empty() && fed.is_empty()
+        let Later {
+            waits,
+            waits_over,
+            timed,
+            timers_over,
+            fed,
+        } = self;
+        waits.is_empty()
+            && waits_over.is_empty()
+            && timed.is_empty()
+            && timers_over.is_empty()
+            && fed.is_empty()
     }
 }
 
@@ -135,7 +148,8 @@ const WAIT: &str = "SELECT wait, campaign, user_no, event, armed, due, vals FROM
 impl Ledger {
     fn wait_of(&self, row: &Row) -> Result<Wait, LedgerError> {
         let digest: String = row.get(6)?;
-        let values = encode::read_strings(&bulk::load(&self.db, &digest)?).and_then(|all| all.get(1).map(ToString::to_string));
+        let values = encode::read_strings(&bulk::load(&self.db, &digest)?)
+            .and_then(|all| all.get(1).map(ToString::to_string));
         let wait = NewWait {
             campaign: row.get(1)?,
             user: UserNo(row.get(2)?),
@@ -144,17 +158,29 @@ impl Ledger {
             due: Instant(row.get(5)?),
             values: values.ok_or_else(|| bulk::damaged(&digest))?,
         };
-        Ok(Wait { number: row.get(0)?, wait })
+        Ok(Wait {
+            number: row.get(0)?,
+            wait,
+        })
     }
 
     /// The waits of some campaigns that end up to an instant, the earliest first, at most so many.
     ///
     /// # Errors
     /// When the ledger cannot be read or is damaged; so for all of these.
-    pub fn waits_due(&self, of: &Names, until: Instant, most: usize) -> Result<Vec<Wait>, LedgerError> {
+    pub fn waits_due(
+        &self,
+        of: &Names,
+        until: Instant,
+        most: usize,
+    ) -> Result<Vec<Wait>, LedgerError> {
         let sql = format!("{WAIT} WHERE due <= ? AND {OF_NAMES} ORDER BY due, armed, wait LIMIT ?");
         let mut select = self.db.prepare_cached(&sql)?;
-        let mut rows = select.query(params![until.0, of.0, i64::try_from(most).unwrap_or(i64::MAX)])?;
+        let mut rows = select.query(params![
+            until.0,
+            of.0,
+            i64::try_from(most).unwrap_or(i64::MAX)
+        ])?;
         let mut waits = Vec::new();
         while let Some(row) = rows.next()? {
             waits.push(self.wait_of(&row)?);
@@ -162,13 +188,23 @@ impl Ledger {
         Ok(waits)
     }
 
-    /// The number and the end of the wait of a user in a campaign that ends last, if one is going on.
+    /// The number and the end of the wait of a user in a campaign that ends last, if one is going
+    /// on.
     ///
     /// # Errors
     /// As [`Self::waits_due`].
-    pub fn waiting(&self, campaign: &str, user: UserNo) -> Result<Option<(i64, Instant)>, LedgerError> {
+    pub fn waiting(
+        &self,
+        campaign: &str,
+        user: UserNo,
+    ) -> Result<Option<(i64, Instant)>, LedgerError> {
         let sql = "SELECT wait, due FROM wait WHERE campaign = ? AND user_no = ? ORDER BY due DESC, wait DESC LIMIT 1";
-        let found = self.db.prepare_cached(sql)?.query_row(params![campaign, user.0], |row| Ok((row.get(0)?, Instant(row.get(1)?))));
+        let found = self
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![campaign, user.0], |row| {
+                Ok((row.get(0)?, Instant(row.get(1)?)))
+            });
         Ok(found.optional()?)
     }
 
@@ -177,9 +213,16 @@ impl Ledger {
     /// # Errors
     /// As [`Self::waits_due`].
     pub fn knows_event(&self, campaign: &str, event: &str) -> Result<bool, LedgerError> {
-        let waits = self.db.prepare_cached("SELECT 1 FROM wait WHERE campaign = ? AND event = ?")?.exists(params![campaign, event])?;
+        let waits = self
+            .db
+            .prepare_cached("SELECT 1 FROM wait WHERE campaign = ? AND event = ?")?
+            .exists(params![campaign, event])?;
         let sql = "SELECT 1 FROM run WHERE campaign = ? AND occasion = ?";
-        Ok(waits || self.db.prepare_cached(sql)?.exists(params![campaign, super::plan::event_occasion(event)])?)
+        Ok(waits
+            || self
+                .db
+                .prepare_cached(sql)?
+                .exists(params![campaign, super::plan::event_occasion(event)])?)
     }
 
     /// How many waits of a campaign there are, and the end of the next.
@@ -187,8 +230,12 @@ impl Ledger {
     /// # Errors
     /// As [`Self::waits_due`].
     pub fn waits(&self, campaign: &str) -> Result<(i64, Option<Instant>), LedgerError> {
-        let mut select = self.db.prepare_cached("SELECT count(*), min(due) FROM wait WHERE campaign = ?")?;
-        Ok(select.query_row([campaign], |row| Ok((row.get(0)?, row.get::<Option<i64>>(1)?.map(Instant))))?)
+        let mut select = self
+            .db
+            .prepare_cached("SELECT count(*), min(due) FROM wait WHERE campaign = ?")?;
+        Ok(select.query_row([campaign], |row| {
+            Ok((row.get(0)?, row.get::<Option<i64>>(1)?.map(Instant)))
+        })?)
     }
 
     /// When the next wait or follow-up of some campaigns is due.
@@ -198,9 +245,17 @@ impl Ledger {
     pub fn next_later(&self, of: &Names) -> Result<Option<Instant>, LedgerError> {
         // In the order of the index, the first row is the answer.
         let wait = format!("SELECT due FROM wait WHERE {OF_NAMES} ORDER BY due LIMIT 1");
-        let wait: Option<i64> = self.db.prepare_cached(&wait)?.query_row([&of.0], |row| row.get(0)).optional()?;
+        let wait: Option<i64> = self
+            .db
+            .prepare_cached(&wait)?
+            .query_row([&of.0], |row| row.get(0))
+            .optional()?;
         let timer = format!("SELECT t.due FROM {TIMERS} WHERE {OF_NAMES} ORDER BY t.due LIMIT 1");
-        let timer: Option<i64> = self.db.prepare_cached(&timer)?.query_row([&of.0], |row| row.get(0)).optional()?;
+        let timer: Option<i64> = self
+            .db
+            .prepare_cached(&timer)?
+            .query_row([&of.0], |row| row.get(0))
+            .optional()?;
         Ok(wait.into_iter().chain(timer).min().map(Instant))
     }
 
@@ -227,7 +282,8 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Segments that follow-ups may come after and that have come to their end: their timers can be set now.
+    /// Segments that follow-ups may come after and that have come to their end: their timers can be
+    /// set now.
     ///
     /// # Errors
     /// As [`Self::waits_due`].
@@ -240,7 +296,12 @@ impl Ledger {
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             let last = row.get::<Option<i64>>(3)?.map(Instant);
-            Ok(HandedOver { segment: row.get(0)?, campaign: row.get(1)?, step: row.get(2)?, last })
+            Ok(HandedOver {
+                segment: row.get(0)?,
+                campaign: row.get(1)?,
+                step: row.get(2)?,
+                last,
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -252,11 +313,22 @@ impl Ledger {
     pub fn reached(&self, segment: i64) -> Result<Vec<Reached>, LedgerError> {
         let sql = "SELECT users, run, step, leg, attempt, account, platform, endpoint FROM segment WHERE segment = ?";
         let (users, key, channel) = self.db.prepare_cached(sql)?.query_row([segment], |row| {
-            let key = MessageKey { run: RunId(row.get(1)?), step: row.get(2)?, leg: row.get(3)?, user: UserNo(0), attempt: row.get(4)? };
-            let channel = Channel { account: row.get(5)?, platform: row.get(6)?, endpoint: row.get(7)? };
+            let key = MessageKey {
+                run: RunId(row.get(1)?),
+                step: row.get(2)?,
+                leg: row.get(3)?,
+                user: UserNo(0),
+                attempt: row.get(4)?,
+            };
+            let channel = Channel {
+                account: row.get(5)?,
+                platform: row.get(6)?,
+                endpoint: row.get(7)?,
+            };
             Ok((row.get::<String>(0)?, key, channel))
         })?;
-        let users = encode::read_users(&bulk::load(&self.db, &users)?).ok_or_else(|| bulk::damaged(&users))?;
+        let users = encode::read_users(&bulk::load(&self.db, &users)?)
+            .ok_or_else(|| bulk::damaged(&users))?;
         let mut reached = Vec::with_capacity(users.len());
         for user in users {
             let key = MessageKey { user, ..key };
@@ -267,7 +339,11 @@ impl Ledger {
                     known = both(known, self.receipts(&other, &channel)?);
                 }
             }
-            reached.extend(known.map(|(state, receipts)| Reached { user, state, receipts }));
+            reached.extend(known.map(|(state, receipts)| Reached {
+                user,
+                state,
+                receipts,
+            }));
         }
         Ok(reached)
     }
@@ -278,8 +354,19 @@ impl Ledger {
             WHERE m.run = ? AND m.step = ? AND m.user_no = ? AND m.leg <> ? AND m.batch IS NOT NULL ORDER BY m.leg, m.attempt";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map(params![key.run.0, key.step, key.user.0, key.leg], |row| {
-            let channel = Channel { account: row.get(2)?, platform: row.get(3)?, endpoint: row.get(4)? };
-            Ok((MessageKey { leg: row.get(0)?, attempt: row.get(1)?, ..*key }, channel))
+            let channel = Channel {
+                account: row.get(2)?,
+                platform: row.get(3)?,
+                endpoint: row.get(4)?,
+            };
+            Ok((
+                MessageKey {
+                    leg: row.get(0)?,
+                    attempt: row.get(1)?,
+                    ..*key
+                },
+                channel,
+            ))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -290,16 +377,23 @@ impl Ledger {
     /// As [`Self::waits_due`].
     pub fn fed(&self, source: &str) -> Result<Option<i64>, LedgerError> {
         let sql = "SELECT position FROM feed WHERE source = ?";
-        Ok(self.db.prepare_cached(sql)?.query_row([source], |row| row.get(0)).optional()?)
+        Ok(self
+            .db
+            .prepare_cached(sql)?
+            .query_row([source], |row| row.get(0))
+            .optional()?)
     }
 }
 
 /// What is known of a message: its state and receipts.
 type Known = Option<(State, [Receipt; 7])>;
 
-/// What is known of two messages to one user together: sent if either was, and what either one's receipts say.
+/// What is known of two messages to one user together: sent if either was, and what either one's
+/// receipts say.
 fn both(a: Known, b: Known) -> Known {
-    let (Some((a, mine)), Some((b, theirs))) = (a, b) else { return a.or(b) };
+    let (Some((a, mine)), Some((b, theirs))) = (a, b) else {
+        return a.or(b);
+    };
     let rank = |state: State| match state.sent() {
         Some(true) => 2,
         None => 1,
@@ -323,30 +417,54 @@ impl Writer {
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn withdraw_later(&mut self, campaigns: &[String], now: Instant) -> Result<(), LedgerError> {
+    pub fn withdraw_later(
+        &mut self,
+        campaigns: &[String],
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         let of = Names::of(campaigns.iter().map(String::as_str));
         let mut later = Later::default();
-        let mut select = self.db.prepare_cached(&format!("SELECT wait FROM wait WHERE {OF_NAMES} ORDER BY wait"))?;
+        let mut select = self.db.prepare_cached(&format!(
+            "SELECT wait FROM wait WHERE {OF_NAMES} ORDER BY wait"
+        ))?;
         for wait in select.query_map([&of.0], |row| row.get(0))? {
             later.waits_over.push((wait?, Over::Withdrawn));
         }
         drop(select);
         let timers = self.timers_due(&of, Instant(i64::MAX))?;
-        later.timers_over.extend(timers.into_iter().map(|timer| (timer, Over::Withdrawn)));
-        if later.is_empty() { Ok(()) } else { self.plan_later(&[], &later, now).map(drop) }
+        later
+            .timers_over
+            .extend(timers.into_iter().map(|timer| (timer, Over::Withdrawn)));
+        if later.is_empty() {
+            Ok(())
+        } else {
+            self.plan_later(&[], &later, now).map(drop)
+        }
     }
 
-    /// Plans runs that are due together, and ends and begins waits and timers: all of it or nothing.
+    /// Plans runs that are due together, and ends and begins waits and timers: all of it or
+    /// nothing.
     ///
     /// # Errors
     /// Those of [`Self::plan_runs`]; when a wait or timer is over already.
-    pub fn plan_later(&mut self, decisions: &[(&Decision, RunInfo)], later: &Later, now: Instant) -> Result<Vec<PlannedRun>, LedgerError> {
+    pub fn plan_later(
+        &mut self,
+        decisions: &[(&Decision, RunInfo)],
+        later: &Later,
+        now: Instant,
+    ) -> Result<Vec<PlannedRun>, LedgerError> {
         let mut bulk = Vec::new();
         let mut records = Vec::new();
-        records.extend(later.waits_over.iter().map(|(wait, why)| Record::WaitOver { wait: *wait, why: why.name().into() }));
+        records.extend(later.waits_over.iter().map(|(wait, why)| Record::WaitOver {
+            wait: *wait,
+            why: why.name().into(),
+        }));
         for (number, wait) in (self.next_id("wait")?..).zip(&later.waits) {
             // With its number, so that no two waits share what is removed when one of them ends.
-            let values = Bulk::new(encode::strings(&[&number.to_string(), &wait.values], salt(self.world.as_ref())));
+            let values = Bulk::new(encode::strings(
+                &[&number.to_string(), &wait.values],
+                salt(self.world.as_ref()),
+            ));
             records.push(Record::Armed(Box::new(Armed {
                 wait: number,
                 campaign: wait.campaign.clone(),
@@ -359,15 +477,30 @@ impl Writer {
             bulk.push(values);
         }
         records.extend(later.timed.iter().map(|(segment, timers)| {
-            let timers = timers.iter().map(|(step, due)| (step.clone(), due.0)).collect();
-            Record::Timed(Timed { segment: segment.segment, handed_over: segment.last.map(|at| at.0), timers })
+            let timers = timers
+                .iter()
+                .map(|(step, due)| (step.clone(), due.0))
+                .collect();
+            Record::Timed(Timed {
+                segment: segment.segment,
+                handed_over: segment.last.map(|at| at.0),
+                timers,
+            })
         }));
-        records.extend(later.timers_over.iter().map(|(timer, why)| Record::TimerOver {
-            segment: timer.segment,
-            step: timer.step.clone(),
-            why: why.name().into(),
+        records.extend(
+            later
+                .timers_over
+                .iter()
+                .map(|(timer, why)| Record::TimerOver {
+                    segment: timer.segment,
+                    step: timer.step.clone(),
+                    why: why.name().into(),
+                }),
+        );
+        records.extend(later.fed.iter().map(|(source, position)| Record::Fed {
+            source: source.clone(),
+            position: *position,
         }));
-        records.extend(later.fed.iter().map(|(source, position)| Record::Fed { source: source.clone(), position: *position }));
         self.plan_with(decisions, bulk, records, now)
     }
 }

@@ -1,5 +1,5 @@
-//! Test messages: one real message to a named person, outside runs and caps. It is claimed before it is handed over like any other, so that
-//! nothing leaves without a trace.
+//! Test messages: one real message to a named person, outside runs and caps. It is claimed before
+//! it is handed over like any other, so that nothing leaves without a trace.
 
 use super::db::params;
 use serde::Serialize;
@@ -93,7 +93,12 @@ impl Console {
     ///
     /// # Errors
     /// When the ledger cannot be written: it stays claimed, which is as good as unknown.
-    pub fn answer_trial(&mut self, trial: Trial, verdict: &Verdict, now: Instant) -> Result<State, LedgerError> {
+    pub fn answer_trial(
+        &mut self,
+        trial: Trial,
+        verdict: &Verdict,
+        now: Instant,
+    ) -> Result<State, LedgerError> {
         let state = match verdict {
             Verdict::Accepted { .. } => State::Accepted,
             Verdict::Waiting { .. } => State::Waiting,
@@ -102,12 +107,25 @@ impl Console {
             Verdict::NotSent { .. } => State::NotSent,
         };
         let reason = verdict.reason().map(str::to_string);
-        self.commit("trial answer", now, &[], &[Record::TrialAnswered { trial: trial.number, state, reason, id: verdict.id().into() }])?;
+        self.commit(
+            "trial answer",
+            now,
+            &[],
+            &[Record::TrialAnswered {
+                trial: trial.number,
+                state,
+                reason,
+                id: verdict.id().into(),
+            }],
+        )?;
         Ok(state)
     }
 
     fn next_id(&self, table: &'static str) -> Result<i64, LedgerError> {
         let sql = format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}");
-        Ok(self.db.prepare_cached(&sql)?.query_row(params![], |row| row.get(0))?)
+        Ok(self
+            .db
+            .prepare_cached(&sql)?
+            .query_row(params![], |row| row.get(0))?)
     }
 }

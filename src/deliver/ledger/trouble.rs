@@ -1,7 +1,9 @@
-//! What keeps messages from being handed over, as the process that found it out says it: an account that needs a person, a channel that takes
-//! nothing for a while, a campaign whose batch went wrong. It is kept so that others can say it (`status`), and goes as soon as it is over.
+//! What keeps messages from being handed over, as the process that found it out says it: an account
+//! that needs a person, a channel that takes nothing for a while, a campaign whose batch went
+//! wrong. It is kept so that others can say it (`status`), and goes as soon as it is over.
 //!
-//! Nothing is decided by it: whoever carries out tries by itself. Of several that say something of the same, the last one counts.
+//! Nothing is decided by it: whoever carries out tries by itself. Of several that say something of
+//! the same, the last one counts.
 
 use super::db::{self, params};
 
@@ -32,7 +34,10 @@ impl Trouble {
     /// Whether it keeps a campaign's messages from a channel.
     pub fn concerns(&self, campaign: &str, channel: &Channel) -> bool {
         self.account == channel.account
-            && self.endpoint.as_ref().is_none_or(|endpoint| *endpoint == channel.endpoint)
+            && self
+                .endpoint
+                .as_ref()
+                .is_none_or(|endpoint| *endpoint == channel.endpoint)
             && self.campaign.as_ref().is_none_or(|of| of == campaign)
     }
 
@@ -43,7 +48,11 @@ impl Trouble {
 
     /// As the tables have it, with nothing for `None`.
     fn key(&self) -> [&str; 3] {
-        [&self.account, self.endpoint.as_deref().unwrap_or(""), self.campaign.as_deref().unwrap_or("")]
+        [
+            &self.account,
+            self.endpoint.as_deref().unwrap_or(""),
+            self.campaign.as_deref().unwrap_or(""),
+        ]
     }
 }
 
@@ -66,7 +75,10 @@ impl Ledger {
                 campaign: one(row.get(2)?),
                 needs_a_person: row.get(3)?,
                 until: row.get::<Option<i64>>(4)?.map(Instant),
-                why: Msg { en: row.get(5)?, zh: row.get(6)? },
+                why: Msg {
+                    en: row.get(5)?,
+                    zh: row.get(6)?,
+                },
             };
             Ok((trouble, Instant(row.get(7)?)))
         })?;
@@ -84,7 +96,15 @@ impl Ledger {
             ORDER BY r.campaign, s.account, s.platform, s.endpoint";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
-            Ok((row.get(0)?, Channel { account: row.get(1)?, platform: row.get(2)?, endpoint: row.get(3)? }, row.get(4)?))
+            Ok((
+                row.get(0)?,
+                Channel {
+                    account: row.get(1)?,
+                    platform: row.get(2)?,
+                    endpoint: row.get(3)?,
+                },
+                row.get(4)?,
+            ))
         })?;
         Ok(rows.collect::<Result<_, db::Error>>()?)
     }
@@ -107,9 +127,27 @@ impl Writer {
     /// When the ledger cannot be written; so for all of these.
     pub fn trouble(&mut self, trouble: &Trouble, now: Instant) -> Result<(), LedgerError> {
         let [account, endpoint, campaign] = trouble.key().map(str::to_owned);
-        let Trouble { needs_a_person, until, why, .. } = trouble;
+        let Trouble {
+            needs_a_person,
+            until,
+            why,
+            ..
+        } = trouble;
         let (until, en, zh) = (until.map(|until| until.0), why.en.clone(), why.zh.clone());
-        self.commit("trouble", now, &[], &[Record::Trouble { account, endpoint, campaign, needs_a_person: *needs_a_person, until, en, zh }])
+        self.commit(
+            "trouble",
+            now,
+            &[],
+            &[Record::Trouble {
+                account,
+                endpoint,
+                campaign,
+                needs_a_person: *needs_a_person,
+                until,
+                en,
+                zh,
+            }],
+        )
     }
 
     /// A trouble is over.
@@ -118,7 +156,16 @@ impl Writer {
     /// As [`Self::trouble`].
     pub fn trouble_over(&mut self, trouble: &Trouble, now: Instant) -> Result<(), LedgerError> {
         let [account, endpoint, campaign] = trouble.key().map(str::to_owned);
-        match self.commit("trouble over", now, &[], &[Record::TroubleOver { account, endpoint, campaign }]) {
+        match self.commit(
+            "trouble over",
+            now,
+            &[],
+            &[Record::TroubleOver {
+                account,
+                endpoint,
+                campaign,
+            }],
+        ) {
             // Another process said so before.
             Err(LedgerError::Overtaken(_)) => Ok(()),
             other => other,

@@ -86,10 +86,23 @@ const HICCUP: Elapsed = Elapsed::minutes(10);
 impl Account {
     /// # Errors
     /// A platform that is not known, or settings that lack what it needs.
-    pub fn new(settings: Settings, address: &str, http: Arc<Http>, world: Arc<dyn World>) -> Result<Arc<Self>, Msg> {
+    pub fn new(
+        settings: Settings,
+        address: &str,
+        http: Arc<Http>,
+        world: Arc<dyn World>,
+    ) -> Result<Arc<Self>, Msg> {
         let platform = &settings.platform;
-        let pack = pack::platform(platform).ok_or_else(|| msg!("no platform is named `{platform}`", "没有名为 `{platform}` 的平台"))?;
-        let base_url = settings.base_url.clone().unwrap_or_else(|| address.to_string());
+        let pack = pack::platform(platform).ok_or_else(|| {
+            msg!(
+                "no platform is named `{platform}`",
+                "没有名为 `{platform}` 的平台"
+            )
+        })?;
+        let base_url = settings
+            .base_url
+            .clone()
+            .unwrap_or_else(|| address.to_string());
         if !(base_url.starts_with("https://") || base_url.starts_with("http://")) {
             return Err(msg!(
                 "`base_url` must begin with `https://` (or `http://` for a test server)",
@@ -119,46 +132,87 @@ impl Account {
     /// A text of the platform without what must not be shown.
     pub fn hide(&self, text: &str) -> String {
         let mut text = self.tokens.hide_in(&self.secret.hide_in(text));
-        for secret in [&self.settings.refresh_token, &self.settings.callback_token, &self.settings.callback_key].into_iter().flatten() {
+        for secret in [
+            &self.settings.refresh_token,
+            &self.settings.callback_token,
+            &self.settings.callback_key,
+        ]
+        .into_iter()
+        .flatten()
+        {
             text = secret.hide_in(&text);
         }
         text.chars().filter(|c| !c.is_control()).take(300).collect()
     }
 
     /// A JSON request. The body is raw UTF-8; some platforms refuse escapes.
-    pub async fn post_json(&self, url: String, headers: Vec<(&'static str, String)>, body: &Value, how: How) -> Result<Response, Lost> {
+    pub async fn post_json(
+        &self,
+        url: String,
+        headers: Vec<(&'static str, String)>,
+        body: &Value,
+        how: How,
+    ) -> Result<Response, Lost> {
         let mut headers = headers;
         headers.push(("content-type", "application/json; charset=utf-8".into()));
         let body = serde_json::to_vec(body).map_err(|e| Lost::NotSent(e.to_string()))?;
-        self.exchange(Request { method: Method::Post, url, headers, body, within: how.within, begin_by: how.begin_by }).await
+        self.exchange(Request {
+            method: Method::Post,
+            url,
+            headers,
+            body,
+            within: how.within,
+            begin_by: how.begin_by,
+        })
+        .await
     }
 
     pub async fn get(&self, url: String, how: How) -> Result<Response, Lost> {
-        let request =
-            Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new(), within: how.within, begin_by: how.begin_by };
+        let request = Request {
+            method: Method::Get,
+            url,
+            headers: Vec::new(),
+            body: Vec::new(),
+            within: how.within,
+            begin_by: how.begin_by,
+        };
         self.exchange(request).await
     }
 
     pub async fn exchange(&self, request: Request) -> Result<Response, Lost> {
-        self.http.exchange(request).await.map_err(|lost| match lost {
-            Lost::NotSent(reason) => Lost::NotSent(self.hide(&reason)),
-            Lost::Unknown(reason) => Lost::Unknown(self.hide(&reason)),
-        })
+        self.http
+            .exchange(request)
+            .await
+            .map_err(|lost| match lost {
+                Lost::NotSent(reason) => Lost::NotSent(self.hide(&reason)),
+                Lost::Unknown(reason) => Lost::Unknown(self.hide(&reason)),
+            })
     }
 
-    /// Asks with the account's token, and once more with a new one if the platform refuses it. What it refuses so it does not look at.
-    pub async fn with_token<A, F>(&self, endpoint: &str, fetch: impl Fn(bool) -> F, ask: impl Fn(String) -> A) -> Meaning
+    /// Asks with the account's token, and once more with a new one if the platform refuses it. What
+    /// it refuses so it does not look at.
+    pub async fn with_token<A, F>(
+        &self,
+        endpoint: &str,
+        fetch: impl Fn(bool) -> F,
+        ask: impl Fn(String) -> A,
+    ) -> Meaning
     where
         A: Future<Output = Heard>,
         F: Future<Output = Result<Fresh, NoToken>>,
     {
-        let no_token = |failed: NoToken| Meaning::NotSent { reason: failed.reason, then: failed.then };
+        let no_token = |failed: NoToken| Meaning::NotSent {
+            reason: failed.reason,
+            then: failed.then,
+        };
         let token: Token = match self.tokens.get(self.world.now(), &fetch).await {
             Ok(token) => token,
             Err(failed) => return no_token(failed),
         };
         let meaning = Meaning::of(self, endpoint, ask(token.value.clone()).await);
-        let Meaning::Token { .. } = meaning else { return meaning };
+        let Meaning::Token { .. } = meaning else {
+            return meaning;
+        };
         let token = match self.tokens.after(&token, self.world.now(), &fetch).await {
             Ok(token) => token,
             Err(failed) => return no_token(failed),
@@ -170,7 +224,10 @@ impl Account {
                     "`{name}` stops: its new token is refused too ({reason}); does another program renew the same account's token?",
                     "`{name}` 已停止：新的 access_token 也被拒绝（{reason}）；是否有其他程序在刷新同一账号的 token？"
                 );
-                Meaning::NotSent { reason, then: Then::Stop { why } }
+                Meaning::NotSent {
+                    reason,
+                    then: Then::Stop { why },
+                }
             }
             meaning => meaning,
         }
@@ -189,9 +246,14 @@ impl Account {
                     "`{name}` gets no token ({reason}): it asks again at {shown}",
                     "`{name}` 未能取得 access_token（{reason}）：将于 {shown} 重试"
                 );
-                NoToken { reason, then: Then::Wait { until, why } }
+                NoToken {
+                    reason,
+                    then: Then::Wait { until, why },
+                }
             }
-            Meaning::Dropped { reason, .. } | Meaning::Wrong { reason } | Meaning::Token { reason } => self.stuck(&reason),
+            Meaning::Dropped { reason, .. }
+            | Meaning::Wrong { reason }
+            | Meaning::Token { reason } => self.stuck(&reason),
         }
     }
 
@@ -201,7 +263,10 @@ impl Account {
             "`{name}` stops: it gets no token ({reason}); check `[accounts.{name}]` in `tagcast.toml`",
             "`{name}` 已停止：未能取得 access_token（{reason}）；请检查 tagcast.toml 的 `[accounts.{name}]`"
         );
-        NoToken { reason: reason.into(), then: Then::Stop { why } }
+        NoToken {
+            reason: reason.into(),
+            then: Then::Stop { why },
+        }
     }
 
     /// Until when to wait for a cause; longer each time that it happens again after a wait.

@@ -1,9 +1,11 @@
 //! The only door to the network.
 //!
-//! Every request leaves through [`Http::exchange`]: no redirects, no retries, explicit time-outs, HTTP/1.1. What did not come back is either
-//! proved not to have been sent (the connection was never made) or unknown; there is nothing in between.
+//! Every request leaves through [`Http::exchange`]: no redirects, no retries, explicit time-outs,
+//! HTTP/1.1. What did not come back is either proved not to have been sent (the connection was
+//! never made) or unknown; there is nothing in between.
 //!
-//! One runtime serves all channels. Callers block on it through [`run`], from any thread, also from inside another runtime.
+//! One runtime serves all channels. Callers block on it through [`run`], from any thread, also from
+//! inside another runtime.
 
 use std::future::Future;
 use std::sync::mpsc;
@@ -18,17 +20,25 @@ use crate::msg;
 
 /// How long a connection may take to be made, name and TLS included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// An idle connection is not used longer: platforms close theirs after a minute or so, and a request on a closed one is an unknown.
+/// An idle connection is not used longer: platforms close theirs after a minute or so, and a
+/// request on a closed one is an unknown.
 const IDLE: Duration = Duration::from_secs(15);
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 8 << 20;
 /// Threads of the runtime; the work is waiting.
 const THREADS: usize = 2;
 
-static RUNTIME: LazyLock<Option<Runtime>> =
-    LazyLock::new(|| Builder::new_multi_thread().worker_threads(THREADS).thread_name("channels").enable_all().build().ok());
+static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("channels")
+        .enable_all()
+        .build()
+        .ok()
+});
 
-/// Does work on the shared runtime and waits for it; `None` when the work died or the runtime could not be made.
+/// Does work on the shared runtime and waits for it; `None` when the work died or the runtime could
+/// not be made.
 pub fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let (tell, told) = mpsc::sync_channel(1);
     RUNTIME.as_ref()?.spawn(async move {
@@ -37,7 +47,8 @@ pub fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) ->
     told.recv().ok()
 }
 
-/// Does work for each item, at most `together` at a time. The results are in the order of the items; `None` where the work died.
+/// Does work for each item, at most `together` at a time. The results are in the order of the
+/// items; `None` where the work died.
 pub async fn each<I, T, F>(items: Vec<I>, together: usize, work: impl Fn(I) -> F) -> Vec<Option<T>>
 where
     I: Send,
@@ -49,7 +60,9 @@ where
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < together.max(1) {
-            let Some((place, item)) = waiting.next() else { break };
+            let Some((place, item)) = waiting.next() else {
+                break;
+            };
             let one = work(item);
             under_way.spawn(async move { (place, one.await) });
         }
@@ -94,7 +107,10 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -127,7 +143,8 @@ impl Http {
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .build();
-        let client = built.map_err(|e| msg!("HTTPS cannot be set up: {e}", "无法初始化 HTTPS：{e}"))?;
+        let client =
+            built.map_err(|e| msg!("HTTPS cannot be set up: {e}", "无法初始化 HTTPS：{e}"))?;
         Ok(Arc::new(Http { client }))
     }
 
@@ -136,8 +153,13 @@ impl Http {
     /// # Errors
     /// When there is no whole answer; says whether that proves that nothing was sent.
     pub async fn exchange(&self, request: Request) -> Result<Response, Lost> {
-        if request.begin_by.is_some_and(|latest| Instant::now() > latest) {
-            return Err(Lost::NotSent("given up: too long since it was claimed".into()));
+        if request
+            .begin_by
+            .is_some_and(|latest| Instant::now() > latest)
+        {
+            return Err(Lost::NotSent(
+                "given up: too long since it was claimed".into(),
+            ));
         }
         let mut builder = match request.method {
             Method::Get => self.client.get(&request.url),
@@ -146,8 +168,17 @@ impl Http {
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }
-        let mut response = builder.timeout(request.within).send().await.map_err(|e| lost(&e))?;
-        let headers = response.headers().iter().map(|(n, v)| (n.as_str().to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()));
+        let mut response = builder
+            .timeout(request.within)
+            .send()
+            .await
+            .map_err(|e| lost(&e))?;
+        let headers = response.headers().iter().map(|(n, v)| {
+            (
+                n.as_str().to_string(),
+                String::from_utf8_lossy(v.as_bytes()).into_owned(),
+            )
+        });
         let (status, headers) = (response.status().as_u16(), headers.collect());
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|e| Lost::Unknown(why(&e)))? {
@@ -156,25 +187,42 @@ impl Http {
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Response { status, headers, body })
+        Ok(Response {
+            status,
+            headers,
+            body,
+        })
     }
 }
 
-/// What an error proves. Only a connection that was never made, or a request that could not even be formed, proves anything.
+/// What an error proves. Only a connection that was never made, or a request that could not even be
+/// formed, proves anything.
 fn lost(error: &reqwest::Error) -> Lost {
-    if error.is_connect() || error.is_builder() { Lost::NotSent(why(error)) } else { Lost::Unknown(why(error)) }
+    if error.is_connect() || error.is_builder() {
+        Lost::NotSent(why(error))
+    } else {
+        Lost::Unknown(why(error))
+    }
 }
 
 /// The innermost reason, without the address: that may carry a token.
 fn why(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return if error.is_connect() { "no connection in time".into() } else { "no answer in time".into() };
+        return if error.is_connect() {
+            "no connection in time".into()
+        } else {
+            "no answer in time".into()
+        };
     }
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
         inner = source;
     }
-    if std::ptr::addr_eq(inner, error) { "the request failed".into() } else { inner.to_string() }
+    if std::ptr::addr_eq(inner, error) {
+        "the request failed".into()
+    } else {
+        inner.to_string()
+    }
 }
 
 /// Text in a query or a form.
@@ -182,7 +230,9 @@ pub fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -201,7 +251,8 @@ mod tests {
         let work = move |n: u64| {
             let now = now.clone();
             async move {
-                now.1.fetch_max(now.0.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                now.1
+                    .fetch_max(now.0.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(20 - n)).await;
                 now.0.fetch_sub(1, Ordering::SeqCst);
                 assert_ne!(n, 7, "one of them dies");
@@ -229,9 +280,17 @@ mod tests {
             begin_by: None,
         };
         let door = http.clone();
-        let late = Request { begin_by: Some(Instant::now() - Duration::from_secs(1)), ..request.clone() };
-        assert!(matches!(run(async move { door.exchange(request).await }).unwrap(), Err(Lost::NotSent(_))));
-        assert!(matches!(run(async move { http.exchange(late).await }).unwrap(), Err(Lost::NotSent(why)) if why.contains("too long")));
+        let late = Request {
+            begin_by: Some(Instant::now() - Duration::from_secs(1)),
+            ..request.clone()
+        };
+        assert!(matches!(
+            run(async move { door.exchange(request).await }).unwrap(),
+            Err(Lost::NotSent(_))
+        ));
+        assert!(
+            matches!(run(async move { http.exchange(late).await }).unwrap(), Err(Lost::NotSent(why)) if why.contains("too long"))
+        );
     }
 
     #[test]

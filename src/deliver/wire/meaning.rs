@@ -80,30 +80,65 @@ impl Meaning {
                     "`{name}` cannot be reached ({reason}): it is tried again at {shown}",
                     "无法连接 `{name}`（{reason}）：将于 {shown} 重试"
                 );
-                return Meaning::NotSent { reason, then: Then::Wait { until, why } };
+                return Meaning::NotSent {
+                    reason,
+                    then: Then::Wait { until, why },
+                };
             }
             Heard::NoToken { reason, then } => return Meaning::NotSent { reason, then },
             Heard::Error { code, text, body } => (code, account.hide(&text), body),
         };
-        let reason = if text.is_empty() { code.clone() } else { format!("{code} {text}") };
+        let reason = if text.is_empty() {
+            code.clone()
+        } else {
+            format!("{code} {text}")
+        };
         // What the table does not know may have been taken.
-        let Some(rule) = account.pack.error(endpoint, &code) else { return Meaning::Unknown { reason } };
+        let Some(rule) = account.pack.error(endpoint, &code) else {
+            return Meaning::Unknown { reason };
+        };
         let (name, en, zh) = (&account.name, &rule.say.en, &rule.say.zh);
-        let stop = || Then::Stop { why: msg!("`{name}` stops: {en} ({reason})", "`{name}` 已停止：{zh}（{reason}）") };
+        let stop = || Then::Stop {
+            why: msg!(
+                "`{name}` stops: {en} ({reason})",
+                "`{name}` 已停止：{zh}（{reason}）"
+            ),
+        };
         match rule.does {
             Reaction::Ok => Meaning::Done(body),
             Reaction::Token => Meaning::Token { reason },
             Reaction::Lookup => Meaning::Unknown { reason },
-            Reaction::Fix => Meaning::Wrong { reason: format!("{reason}: {en}") },
-            Reaction::DropUser => Meaning::Dropped { reason, because: if rule.for_now { Refusal::ForNow } else { Refusal::Address } },
-            Reaction::Stop => Meaning::NotSent { then: stop(), reason },
+            Reaction::Fix => Meaning::Wrong {
+                reason: format!("{reason}: {en}"),
+            },
+            Reaction::DropUser => Meaning::Dropped {
+                reason,
+                because: if rule.for_now {
+                    Refusal::ForNow
+                } else {
+                    Refusal::Address
+                },
+            },
+            Reaction::Stop => Meaning::NotSent {
+                then: stop(),
+                reason,
+            },
             // It may be a hiccup of the platform; the second time in a row it is not.
-            Reaction::Retry if account.again(&code) => Meaning::NotSent { then: stop(), reason },
+            Reaction::Retry if account.again(&code) => Meaning::NotSent {
+                then: stop(),
+                reason,
+            },
             Reaction::Retry | Reaction::Wait => {
                 let until = account.wait(&code, rule.wait.unwrap_or(UNREACHABLE));
                 let shown = account.zone.show(until);
-                let why = msg!("`{name}` waits until {shown}: {en} ({reason})", "`{name}` 等待至 {shown}：{zh}（{reason}）");
-                Meaning::NotSent { then: Then::Wait { until, why }, reason }
+                let why = msg!(
+                    "`{name}` waits until {shown}: {en} ({reason})",
+                    "`{name}` 等待至 {shown}：{zh}（{reason}）"
+                );
+                Meaning::NotSent {
+                    then: Then::Wait { until, why },
+                    reason,
+                }
             }
         }
     }
@@ -112,8 +147,16 @@ impl Meaning {
     pub fn verdict(self, id: impl Fn(&Value) -> String) -> (Verdict, Then) {
         match self {
             Meaning::Done(body) => (Verdict::Accepted { id: id(&body) }, Then::GoOn),
-            Meaning::Dropped { reason, because } => (Verdict::Refused { reason, because }, Then::GoOn),
-            Meaning::Wrong { reason } => (Verdict::Refused { reason, because: Refusal::Message }, Then::GoOn),
+            Meaning::Dropped { reason, because } => {
+                (Verdict::Refused { reason, because }, Then::GoOn)
+            }
+            Meaning::Wrong { reason } => (
+                Verdict::Refused {
+                    reason,
+                    because: Refusal::Message,
+                },
+                Then::GoOn,
+            ),
             Meaning::Unknown { reason } => (Verdict::Unknown { reason }, Then::GoOn),
             Meaning::NotSent { reason, then } => (Verdict::NotSent { reason }, then),
             // A new token was asked for before; see `Account::with_token`.
@@ -128,7 +171,9 @@ pub fn end_of(wait: Wait, times: u32, now: Instant, zone: Zone) -> Instant {
     let today = zone.date(now);
     match wait {
         Wait::For(first) => {
-            let grown = first.0.saturating_mul(1i64.checked_shl(times.min(30)).unwrap_or(1));
+            let grown = first
+                .0
+                .saturating_mul(1i64.checked_shl(times.min(30)).unwrap_or(1));
             now.plus(Elapsed(grown.min(LONGEST.0.max(first.0))))
         }
         Wait::NextDay => day(today.plus_days(1)),

@@ -1,4 +1,5 @@
-//! What every real channel stands on: the one door to the network, accounts with their secrets and tokens, and what a platform's answer means.
+//! What every real channel stands on: the one door to the network, accounts with their secrets and
+//! tokens, and what a platform's answer means.
 
 pub mod account;
 pub mod http;

@@ -32,7 +32,11 @@ impl Secret {
 
     /// The text without this secret: platforms quote what they were sent.
     pub fn hide_in(&self, text: &str) -> String {
-        if self.0.is_empty() { text.to_string() } else { text.replace(&self.0, "…") }
+        if self.0.is_empty() {
+            text.to_string()
+        } else {
+            text.replace(&self.0, "…")
+        }
     }
 
     /// Reads a variable of the environment.
@@ -42,7 +46,10 @@ impl Secret {
     pub fn from_env(name: &str) -> Result<Self, Msg> {
         match std::env::var(name) {
             Ok(value) if !value.trim().is_empty() => Ok(Secret(value.trim().to_string())),
-            _ => Err(msg!("the environment variable `{name}` is not set", "环境变量 `{name}` 未设置")),
+            _ => Err(msg!(
+                "the environment variable `{name}` is not set",
+                "环境变量 `{name}` 未设置"
+            )),
         }
     }
 
@@ -52,10 +59,18 @@ impl Secret {
     /// A file that cannot be read, is empty, or that others may read.
     pub fn from_file(path: &Path) -> Result<Self, Msg> {
         let shown = path.display();
-        let said = |e: io::Error| msg!("the secret file `{shown}` cannot be read: {e}", "无法读取密钥文件 `{shown}`：{e}");
+        let said = |e: io::Error| {
+            msg!(
+                "the secret file `{shown}` cannot be read: {e}",
+                "无法读取密钥文件 `{shown}`：{e}"
+            )
+        };
         let about = std::fs::metadata(path).map_err(said)?;
         if about.len() > MAX_FILE {
-            return Err(msg!("the secret file `{shown}` is longer than {MAX_FILE} bytes", "密钥文件 `{shown}` 超过 {MAX_FILE} 字节"));
+            return Err(msg!(
+                "the secret file `{shown}` is longer than {MAX_FILE} bytes",
+                "密钥文件 `{shown}` 超过 {MAX_FILE} 字节"
+            ));
         }
         #[cfg(unix)]
         {
@@ -70,7 +85,10 @@ impl Secret {
         }
         let text = std::fs::read_to_string(path).map_err(said)?;
         match text.trim() {
-            "" => Err(msg!("the secret file `{shown}` is empty", "密钥文件 `{shown}` 是空的")),
+            "" => Err(msg!(
+                "the secret file `{shown}` is empty",
+                "密钥文件 `{shown}` 是空的"
+            )),
             secret => Ok(Secret(secret.to_string())),
         }
     }
@@ -83,8 +101,14 @@ mod tests {
     #[test]
     fn is_never_shown() {
         let secret = Secret::new("hunter2");
-        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "Secret(…) Some(Secret(…))");
-        assert_eq!(secret.hide_in("invalid secret hunter2, hunter2"), "invalid secret …, …");
+        assert_eq!(
+            format!("{secret:?} {:?}", Some(&secret)),
+            "Secret(…) Some(Secret(…))"
+        );
+        assert_eq!(
+            secret.hide_in("invalid secret hunter2, hunter2"),
+            "invalid secret …, …"
+        );
         assert_eq!(Secret::new("").hide_in("abc"), "abc");
     }
 
@@ -101,7 +125,11 @@ mod tests {
             assert_eq!(read.is_ok(), fine, "{mode:o}");
             match read {
                 Ok(secret) => assert_eq!(secret.expose(), "hunter2"),
-                Err(why) => assert!(why.en.contains("chmod 600") && !why.en.contains("hunter2"), "{}", why.en),
+                Err(why) => assert!(
+                    why.en.contains("chmod 600") && !why.en.contains("hunter2"),
+                    "{}",
+                    why.en
+                ),
             }
         }
         assert!(Secret::from_file(&dir.path().join("none")).is_err());

@@ -1,7 +1,8 @@
 //! One owner of an account's token: many ask with it, one renews it.
 //!
-//! Each token has a generation. Who was refused says with which one; if another has come since, that one is used, so that many refusals at
-//! once make one renewal. While a token is renewed before its end, the old one goes on serving: platforms keep both valid for a while.
+//! Each token has a generation. Who was refused says with which one; if another has come since,
+//! that one is used, so that many refusals at once make one renewal. While a token is renewed
+//! before its end, the old one goes on serving: platforms keep both valid for a while.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -48,7 +49,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// The token to ask with. `fetch` gets a new one from the platform where it is needed; its argument asks to end the one before.
+    /// The token to ask with. `fetch` gets a new one from the platform where it is needed; its
+    /// argument asks to end the one before.
     ///
     /// # Errors
     /// When there is none and the platform gives none.
@@ -61,8 +63,12 @@ impl Tokens {
             Some((token, false)) => return Ok(token),
             // Near its end one renews it and the others go on with it.
             Some((token, true)) => {
-                let Ok(_renewing) = self.renewing.try_lock() else { return Ok(token) };
-                return Ok(fetch(false).await.map_or(token, |fresh| self.keep(fresh, now)));
+                let Ok(_renewing) = self.renewing.try_lock() else {
+                    return Ok(token);
+                };
+                return Ok(fetch(false)
+                    .await
+                    .map_or(token, |fresh| self.keep(fresh, now)));
             }
             None => {}
         }
@@ -77,12 +83,20 @@ impl Tokens {
     ///
     /// # Errors
     /// When the platform gives no other.
-    pub async fn after<F>(&self, refused: &Token, now: Instant, fetch: impl Fn(bool) -> F) -> Result<Token, NoToken>
+    pub async fn after<F>(
+        &self,
+        refused: &Token,
+        now: Instant,
+        fetch: impl Fn(bool) -> F,
+    ) -> Result<Token, NoToken>
     where
         F: Future<Output = Result<Fresh, NoToken>>,
     {
         let mut forced = self.renewing.lock().await;
-        if let Some((token, _)) = self.usable(now).filter(|(token, _)| token.generation != refused.generation) {
+        if let Some((token, _)) = self
+            .usable(now)
+            .filter(|(token, _)| token.generation != refused.generation)
+        {
             return Ok(token);
         }
         let mut fresh = fetch(false).await?;
@@ -97,16 +111,26 @@ impl Tokens {
     /// The token, if it is still good, and whether it is time to renew it.
     fn usable(&self, now: Instant) -> Option<(Token, bool)> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|c| now < c.ends).map(|c| (c.token.clone(), now >= c.renew_from))
+        current
+            .as_ref()
+            .filter(|c| now < c.ends)
+            .map(|c| (c.token.clone(), now >= c.renew_from))
     }
 
     fn keep(&self, fresh: Fresh, now: Instant) -> Token {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = current.as_ref().map_or(0, |c| c.token.generation + 1);
-        let token = Token { value: fresh.value, generation };
+        let token = Token {
+            value: fresh.value,
+            generation,
+        };
         // One that does not last is renewed half way.
         let early = EARLY.min(Elapsed(fresh.lasts.0 / 2));
-        *current = Some(Current { token: token.clone(), renew_from: now.plus(fresh.lasts).minus(early), ends: now.plus(fresh.lasts) });
+        *current = Some(Current {
+            token: token.clone(),
+            renew_from: now.plus(fresh.lasts).minus(early),
+            ends: now.plus(fresh.lasts),
+        });
         token
     }
 
@@ -130,14 +154,20 @@ mod tests {
     use crate::deliver::wire::http::{each, run};
 
     /// Gives `t0`, `t1`, …, each for two hours.
-    fn source(calls: &Arc<AtomicU64>) -> impl Fn(bool) -> std::pin::Pin<Box<dyn Future<Output = Result<Fresh, NoToken>> + Send>> {
+    fn source(
+        calls: &Arc<AtomicU64>,
+    ) -> impl Fn(bool) -> std::pin::Pin<Box<dyn Future<Output = Result<Fresh, NoToken>> + Send>>
+    {
         let calls = calls.clone();
         move |_| {
             let calls = calls.clone();
             Box::pin(async move {
                 let n = calls.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                Ok(Fresh { value: format!("t{n}"), lasts: Elapsed::hours(2) })
+                Ok(Fresh {
+                    value: format!("t{n}"),
+                    lasts: Elapsed::hours(2),
+                })
             })
         }
     }
@@ -156,7 +186,13 @@ mod tests {
             let first = tokens.get(START, source(&calls)).await.unwrap();
             each((0..64).collect::<Vec<u32>>(), 64, move |_| {
                 let (tokens, calls, first) = (tokens.clone(), calls.clone(), first.clone());
-                async move { tokens.after(&first, minutes(1), source(&calls)).await.unwrap().value }
+                async move {
+                    tokens
+                        .after(&first, minutes(1), source(&calls))
+                        .await
+                        .unwrap()
+                        .value
+                }
             })
             .await
         });
@@ -171,10 +207,23 @@ mod tests {
         let counted = calls.clone();
         let values = run(async move {
             tokens.get(START, source(&calls)).await.unwrap();
-            assert_eq!(tokens.get(minutes(114), source(&calls)).await.unwrap().value, "t0");
+            assert_eq!(
+                tokens
+                    .get(minutes(114), source(&calls))
+                    .await
+                    .unwrap()
+                    .value,
+                "t0"
+            );
             each((0..8).collect::<Vec<u32>>(), 8, move |_| {
                 let (tokens, calls) = (tokens.clone(), calls.clone());
-                async move { tokens.get(minutes(116), source(&calls)).await.unwrap().value }
+                async move {
+                    tokens
+                        .get(minutes(116), source(&calls))
+                        .await
+                        .unwrap()
+                        .value
+                }
             })
             .await
         });
@@ -191,7 +240,12 @@ mod tests {
         let told = calls.clone();
         let stubborn = move |force| {
             told.lock().unwrap().push(force);
-            async move { Ok(Fresh { value: "same".into(), lasts: Elapsed::hours(2) }) }
+            async move {
+                Ok(Fresh {
+                    value: "same".into(),
+                    lasts: Elapsed::hours(2),
+                })
+            }
         };
         run(async move {
             let tokens = Tokens::default();

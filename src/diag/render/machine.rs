@@ -16,17 +16,32 @@ fn level(finding: &Finding) -> &'static str {
 pub fn concise(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -> Lang) -> String {
     let line = |f: &Finding| {
         let (line, column) = sources.line_column(f.span.file, f.span.start);
-        format!("{}:{line}:{column}: {}[{}]: {}\n", shown_path(sources, f), level(f), f.code.name, f.message.get(lang(f)))
+        format!(
+            "{}:{line}:{column}: {}[{}]: {}\n",
+            shown_path(sources, f),
+            level(f),
+            f.code.name,
+            f.message.get(lang(f))
+        )
     };
     findings.iter().map(line).collect()
 }
 
-/// GitHub counts columns in UTF-16 units from 1; `%`, line ends, and in properties `,` and `:`, are escaped.
+/// GitHub counts columns in UTF-16 units from 1; `%`, line ends, and in properties `,` and `:`, are
+/// escaped.
 pub fn github(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -> Lang) -> String {
-    let text = |s: &str| s.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let text = |s: &str| {
+        s.replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A")
+    };
     let property = |s: &str| text(s).replace(':', "%3A").replace(',', "%2C");
     let line = |f: &Finding| {
-        let command = if f.level == Level::Note { "notice" } else { level(f) };
+        let command = if f.level == Level::Note {
+            "notice"
+        } else {
+            level(f)
+        };
         let (line, column) = sources.line_column(f.span.file, f.span.start);
         let (end_line, end_column) = sources.line_column(f.span.file, f.span.end);
         let lang = lang(f);
@@ -46,7 +61,10 @@ pub fn github(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -
 }
 
 pub fn json(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -> Lang) -> String {
-    let list: Vec<Value> = findings.iter().map(|f| finding(sources, f, lang(f))).collect();
+    let list: Vec<Value> = findings
+        .iter()
+        .map(|f| finding(sources, f, lang(f)))
+        .collect();
     format!("{:#}\n", Value::Array(list))
 }
 
@@ -62,12 +80,20 @@ fn place(sources: &Sources, span: Span) -> Value {
 }
 
 fn finding(sources: &Sources, f: &Finding, lang: Lang) -> Value {
-    let labels: Vec<Value> = f.labels.iter().map(|l| json!({"message": l.text.get(lang), "place": place(sources, l.span)})).collect();
+    let labels: Vec<Value> = f
+        .labels
+        .iter()
+        .map(|l| json!({"message": l.text.get(lang), "place": place(sources, l.span)}))
+        .collect();
     let fixes: Vec<Value> = f
         .fixes
         .iter()
         .map(|fix| {
-            let edits: Vec<Value> = fix.edits.iter().map(|e| json!({"place": place(sources, e.span), "text": e.text})).collect();
+            let edits: Vec<Value> = fix
+                .edits
+                .iter()
+                .map(|e| json!({"place": place(sources, e.span), "text": e.text}))
+                .collect();
             json!({"title": fix.title.get(lang), "safe": fix.safe, "edits": edits})
         })
         .collect();

@@ -21,7 +21,13 @@ pub enum RenderFormat {
 }
 
 /// Renders findings; `lang` says in which language each one is worded.
-pub fn render(format: RenderFormat, sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -> Lang, color: bool) -> String {
+pub fn render(
+    format: RenderFormat,
+    sources: &Sources,
+    findings: &[Finding],
+    lang: &dyn Fn(&Finding) -> Lang,
+    color: bool,
+) -> String {
     match format {
         RenderFormat::Human => human::render(sources, findings, lang, color),
         RenderFormat::Concise => machine::concise(sources, findings, lang),
@@ -33,5 +39,8 @@ pub fn render(format: RenderFormat, sources: &Sources, findings: &[Finding], lan
 
 /// A path with forward slashes, as every format shows it.
 fn shown_path(sources: &Sources, finding: &Finding) -> String {
-    sources.path(finding.span.file).to_string_lossy().replace('\\', "/")
+    sources
+        .path(finding.span.file)
+        .to_string_lossy()
+        .replace('\\', "/")
 }

@@ -1,4 +1,5 @@
-//! SARIF 2.1.0 (OASIS), for code scanning: one run, a rule for each name that occurs, fixes as replacements.
+//! SARIF 2.1.0 (OASIS), for code scanning: one run, a rule for each name that occurs, fixes as
+//! replacements.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,10 @@ pub fn render(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -
     let codes: BTreeMap<&str, &Code> = findings.iter().map(|f| (f.code.name, f.code)).collect();
     let names: Vec<&str> = codes.keys().copied().collect();
     let rules: Vec<Value> = codes.values().map(|code| rule(code)).collect();
-    let results: Vec<Value> = findings.iter().map(|f| result(sources, f, lang(f), &names)).collect();
+    let results: Vec<Value> = findings
+        .iter()
+        .map(|f| result(sources, f, lang(f), &names))
+        .collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -38,7 +42,13 @@ fn level(level: Level) -> &'static str {
 
 fn rule(code: &Code) -> Value {
     // The first paragraph of the page, without its mark-up, says what the finding is about.
-    let first = code.page.split("\n\n").nth(1).unwrap_or(code.name).replace("**", "").replace('\n', " ");
+    let first = code
+        .page
+        .split("\n\n")
+        .nth(1)
+        .unwrap_or(code.name)
+        .replace("**", "")
+        .replace('\n', " ");
     json!({
         "id": code.name,
         "shortDescription": {"text": first},
@@ -66,7 +76,9 @@ fn location(sources: &Sources, span: Span, message: Option<&str>) -> Value {
 fn uri(path: &str) -> String {
     path.bytes()
         .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => char::from(b).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                char::from(b).to_string()
+            }
             b => format!("%{b:02X}"),
         })
         .collect()
@@ -78,7 +90,11 @@ fn result(sources: &Sources, f: &Finding, lang: Lang, names: &[&str]) -> Value {
         text.push('\n');
         text.push_str(help.get(lang));
     }
-    let related: Vec<Value> = f.labels.iter().map(|l| location(sources, l.span, Some(l.text.get(lang)))).collect();
+    let related: Vec<Value> = f
+        .labels
+        .iter()
+        .map(|l| location(sources, l.span, Some(l.text.get(lang))))
+        .collect();
     let fixes: Vec<Value> = f
         .fixes
         .iter()
@@ -119,6 +135,15 @@ fn result(sources: &Sources, f: &Finding, lang: Lang, names: &[&str]) -> Value {
 
 /// Stable while lines move: file, name and the text under the span.
 fn fingerprint(sources: &Sources, f: &Finding) -> String {
-    let text = format!("{}\0{}\0{}", shown_path(sources, f), f.code.name, sources.slice(f.span));
-    blake3::hash(text.as_bytes()).to_hex().chars().take(32).collect()
+    let text = format!(
+        "{}\0{}\0{}",
+        shown_path(sources, f),
+        f.code.name,
+        sources.slice(f.span)
+    );
+    blake3::hash(text.as_bytes())
+        .to_hex()
+        .chars()
+        .take(32)
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! What is due at one instant, decided together: campaigns by the calendar, events whose wait is over, follow-ups.
+//! What is due at one instant, decided together: campaigns by the calendar, events whose wait is
+//! over, follow-ups.
 
 use super::{Batch, Decider, trigger};
 use crate::base::{Bitmap, CampaignId, Instant, Value};
@@ -38,12 +39,23 @@ pub(super) struct FollowUp {
 
 impl Decider {
     /// A wait whose time has come; ended in `later` when its campaign waits for no events any more.
-    pub(super) fn wait_over(&self, Wait { number, wait }: Wait, later: &mut Later) -> Option<Asked> {
-        let found = self.carried_out(&wait.campaign).and_then(|id| Some((id, trigger(self.program().campaign(id))?.1)));
+    pub(super) fn wait_over(
+        &self,
+        Wait { number, wait }: Wait,
+        later: &mut Later,
+    ) -> Option<Asked> {
+        let found = self
+            .carried_out(&wait.campaign)
+            .and_then(|id| Some((id, trigger(self.program().campaign(id))?.1)));
         match found {
             Some((campaign, event)) => {
                 let values = event_values::read(self.program().schema.event(event), &wait.values);
-                Some(Asked::Event { campaign, number: Some(number), wait, values })
+                Some(Asked::Event {
+                    campaign,
+                    number: Some(number),
+                    wait,
+                    values,
+                })
             }
             None => {
                 later.waits_over.push((number, Over::Withdrawn));
@@ -53,10 +65,19 @@ impl Decider {
     }
 
     /// A follow-up whose time has come, with what is known of the messages before it.
-    pub(super) fn follow_up(&self, timer: Timer, later: &mut Later, ledger: &Ledger) -> Result<Option<Asked>, Failure> {
+    pub(super) fn follow_up(
+        &self,
+        timer: Timer,
+        later: &mut Later,
+        ledger: &Ledger,
+    ) -> Result<Option<Asked>, Failure> {
         let program = self.program();
         let found = self.carried_out(&timer.campaign).and_then(|id| {
-            let at = program.campaign(id).steps.iter().position(|s| s.name == timer.step)?;
+            let at = program
+                .campaign(id)
+                .steps
+                .iter()
+                .position(|s| s.name == timer.step)?;
             Some((id, at))
         });
         let Some((campaign, index)) = found else {
@@ -65,19 +86,35 @@ impl Decider {
         };
         let all = ledger.reached(timer.segment)?;
         let users = self.data.snapshot.user_count();
-        let of = |which: fn(State) -> bool| Bitmap::from_users(users, all.iter().filter(|r| which(r.state)).map(|r| r.user));
+        let of = |which: fn(State) -> bool| {
+            Bitmap::from_users(users, all.iter().filter(|r| which(r.state)).map(|r| r.user))
+        };
         let reached = of(|state| state.sent() == Some(true));
         let unknown = of(|state| state.sent().is_none());
         if reached.is_empty() && unknown.is_empty() {
             later.timers_over.push((timer, Over::NotMatched));
             return Ok(None);
         }
-        let scope = Scope { now: timer.due, ..self.data.scope(program) };
-        let receipts: Vec<_> = all.iter().filter(|r| reached.contains(r.user)).map(|r| (r.user, r.receipts)).collect();
+        let scope = Scope {
+            now: timer.due,
+            ..self.data.scope(program)
+        };
+        let receipts: Vec<_> = all
+            .iter()
+            .filter(|r| reached.contains(r.user))
+            .map(|r| (r.user, r.receipts))
+            .collect();
         let typed = program.campaign(campaign);
         let from = typed.steps.get(index).map_or(0, |s| s.from);
         let outcomes = follow_ups::outcomes(&scope, typed, from, timer.handed_over, &receipts)?;
-        Ok(Some(Asked::FollowUp(Box::new(FollowUp { campaign, step: index + 1, timer, reached, outcomes, unknown }))))
+        Ok(Some(Asked::FollowUp(Box::new(FollowUp {
+            campaign,
+            step: index + 1,
+            timer,
+            reached,
+            outcomes,
+            unknown,
+        }))))
     }
 
     /// Decides what is due at one instant together.
@@ -94,24 +131,54 @@ impl Decider {
         let program = &project.program;
         let users = self.data.snapshot.user_count();
         let missed = |id: CampaignId| hand_over(program, program.campaign(id), due).missed(now);
-        let base = Scope { now: due, ..self.data.scope(program) };
-        // What is asked, with the users it is about, its scope, and how its decision comes into the ledger.
-        let mut open: Vec<(CampaignId, usize, Option<Bitmap>, Scope, Occasion, Option<Bitmap>)> = Vec::new();
+        let base = Scope {
+            now: due,
+            ..self.data.scope(program)
+        };
+        // What is asked, with the users it is about, its scope, and how its decision comes into the
+        // ledger.
+        let mut open: Vec<(
+            CampaignId,
+            usize,
+            Option<Bitmap>,
+            Scope,
+            Occasion,
+            Option<Bitmap>,
+        )> = Vec::new();
         let mut decided: Vec<(Decision, Occasion)> = Vec::new();
         let mut later = Later::default();
         for one in &asked {
             match one {
-                Asked::Scheduled(id) => {
-                    open.push((*id, 0, None, base, agenda::occasion(program.campaign(*id), program.policy.zone, due), None))
-                }
-                Asked::Event { campaign: id, number, wait, values } => {
+                Asked::Scheduled(id) => open.push((
+                    *id,
+                    0,
+                    None,
+                    base,
+                    agenda::occasion(program.campaign(*id), program.policy.zone, due),
+                    None,
+                )),
+                Asked::Event {
+                    campaign: id,
+                    number,
+                    wait,
+                    values,
+                } => {
                     let campaign = program.campaign(*id);
-                    let Some((trigger, _)) = trigger(campaign) else { continue };
-                    let scope = Scope { trigger: Some(values), ..base };
+                    let Some((trigger, _)) = trigger(campaign) else {
+                        continue;
+                    };
+                    let scope = Scope {
+                        trigger: Some(values),
+                        ..base
+                    };
                     let late = missed(*id);
-                    let over = if wait.user.index() >= users || eval::holds(&scope, &campaign.when, wait.user)? == Some(false) {
+                    let over = if wait.user.index() >= users
+                        || eval::holds(&scope, &campaign.when, wait.user)? == Some(false)
+                    {
                         Over::NotMatched
-                    } else if !late && triggers::came_meanwhile(&scope, trigger, wait.armed, wait.user)? {
+                    } else if !late
+                        && triggers::came_meanwhile(&scope, trigger, wait.armed, wait.user)?
+                    {
                         Over::Unless
                     } else {
                         Over::Decided
@@ -120,7 +187,10 @@ impl Decider {
                     if over != Over::Decided {
                         continue;
                     }
-                    let occasion = Occasion::Event { id: wait.event.clone(), value: again_value(&scope, campaign) };
+                    let occasion = Occasion::Event {
+                        id: wait.event.clone(),
+                        value: again_value(&scope, campaign),
+                    };
                     let only = Bitmap::from_users(users, [wait.user]);
                     if late {
                         decided.push((stopped(*id, 0, due, users, Gate::Missed, &only), occasion));
@@ -133,10 +203,23 @@ impl Decider {
                     let occasion = Occasion::Part(f.timer.run);
                     if missed(f.campaign) {
                         let all = f.reached.or(&f.unknown);
-                        decided.push((stopped(f.campaign, f.step, due, users, Gate::Missed, &all), occasion));
+                        decided.push((
+                            stopped(f.campaign, f.step, due, users, Gate::Missed, &all),
+                            occasion,
+                        ));
                     } else {
-                        let scope = Scope { outcomes: Some(&f.outcomes), ..base };
-                        open.push((f.campaign, f.step, Some(f.reached.clone()), scope, occasion, Some(f.unknown.clone())));
+                        let scope = Scope {
+                            outcomes: Some(&f.outcomes),
+                            ..base
+                        };
+                        open.push((
+                            f.campaign,
+                            f.step,
+                            Some(f.reached.clone()),
+                            scope,
+                            occasion,
+                            Some(f.unknown.clone()),
+                        ));
                     }
                 }
             }
@@ -145,15 +228,26 @@ impl Decider {
         let inputs: Vec<DecideInput> = open
             .iter()
             .map(|(id, step, only, scope, _, _)| {
-                let input = DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words);
-                let input = DecideInput { bound: project.is_bound(), foreign: &foreign, ..input };
-                only.as_ref().map_or(input, |only| input.for_only(*step, only))
+                let input =
+                    DecideInput::scheduled(*id, due, scope, project.config.seed, &self.words);
+                let input = DecideInput {
+                    bound: project.is_bound(),
+                    foreign: &foreign,
+                    ..input
+                };
+                only.as_ref()
+                    .map_or(input, |only| input.for_only(*step, only))
             })
             .collect();
-        let about: Option<Bitmap> = open.iter().map(|o| o.2.clone()).reduce(|a, b| Some(a?.or(&b?))).flatten();
+        let about: Option<Bitmap> = open
+            .iter()
+            .map(|o| o.2.clone())
+            .reduce(|a, b| Some(a?.or(&b?)))
+            .flatten();
         let mut decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
         if self.past.asked_too_early() {
-            // What is decided already may lose its slots to this, and has to be in the ledger first.
+            // What is decided already may lose its slots to this, and has to be in the ledger
+            // first.
             self.plan(batch, now, ledger, done)?;
             decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
         }
@@ -172,8 +266,13 @@ impl Decider {
             if occasion.is_scheduled() {
                 self.handled(decision.campaign, decision.due);
             }
-            let value = if let Occasion::Event { value, .. } = &occasion { value.as_deref() } else { None };
-            self.past.add(program, program.policy.zone, &decision, value);
+            let value = if let Occasion::Event { value, .. } = &occasion {
+                value.as_deref()
+            } else {
+                None
+            };
+            self.past
+                .add(program, program.policy.zone, &decision, value);
             batch.messages += decision.planned();
             batch.decisions.push((decision, occasion));
         }
@@ -182,7 +281,14 @@ impl Decider {
 }
 
 /// Users stopped before anything was asked; the others are not concerned.
-fn stopped(campaign: CampaignId, step: usize, due: Instant, users: usize, gate: Gate, who: &Bitmap) -> Decision {
+fn stopped(
+    campaign: CampaignId,
+    step: usize,
+    due: Instant,
+    users: usize,
+    gate: Gate,
+    who: &Bitmap,
+) -> Decision {
     let none = Bitmap::none(users);
     Decision {
         campaign,

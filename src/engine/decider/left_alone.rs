@@ -1,4 +1,5 @@
-//! Who is left alone on a list when its turn comes goes by the next channel of the `via`, if one takes the message.
+//! Who is left alone on a list when its turn comes goes by the next channel of the `via`, if one
+//! takes the message.
 
 use super::Decider;
 use crate::base::Instant;
@@ -9,11 +10,17 @@ use crate::engine::Failure;
 use crate::eval::Scope;
 
 impl Decider {
-    /// Ends what is left of these lists: each of their members goes by another channel, or stays without a message.
+    /// Ends what is left of these lists: each of their members goes by another channel, or stays
+    /// without a message.
     ///
     /// # Errors
     /// Data that does not fit, a ledger that cannot be read or written.
-    pub fn move_on(&mut self, all: &[LeftAlone], now: Instant, ledger: &mut Writer) -> Result<(), Failure> {
+    pub fn move_on(
+        &mut self,
+        all: &[LeftAlone],
+        now: Instant,
+        ledger: &mut Writer,
+    ) -> Result<(), Failure> {
         if all.is_empty() {
             return Ok(());
         }
@@ -24,8 +31,16 @@ impl Decider {
         Ok(())
     }
 
-    fn moved<'l>(&mut self, all: &'l [LeftAlone], now: Instant, ledger: &Ledger) -> Result<Vec<(&'l LeftAlone, Vec<Moved>)>, Failure> {
-        let scope = Scope { now, ..self.data.scope(&self.project.program) };
+    fn moved<'l>(
+        &mut self,
+        all: &'l [LeftAlone],
+        now: Instant,
+        ledger: &Ledger,
+    ) -> Result<Vec<(&'l LeftAlone, Vec<Moved>)>, Failure> {
+        let scope = Scope {
+            now,
+            ..self.data.scope(&self.project.program)
+        };
         let foreign = self.project.config.foreign();
         let mut known = Vec::new();
         for left in all {
@@ -38,11 +53,29 @@ impl Decider {
             let mut moved = Vec::new();
             // What was planned of a campaign that is no more has no other channels.
             for (user, message) in left.messages().filter(|_| place.is_some()) {
-                let Some((campaign, step)) = *place else { continue };
-                let alone = Alone { campaign, step, arm: left.arm(), template: left.template(), due: *due, standing };
-                let is_taken = |channel: &_, address: &str| ledger.goes_to(left, channel, address).map_err(DecideError::history);
+                let Some((campaign, step)) = *place else {
+                    continue;
+                };
+                let alone = Alone {
+                    campaign,
+                    step,
+                    arm: left.arm(),
+                    template: left.template(),
+                    due: *due,
+                    standing,
+                };
+                let is_taken = |channel: &_, address: &str| {
+                    ledger
+                        .goes_to(left, channel, address)
+                        .map_err(DecideError::history)
+                };
                 let there = elsewhere.place(&alone, user, message, is_taken)?;
-                moved.extend(there.map(|(channel, address, window)| Moved { user, channel, address, window }));
+                moved.extend(there.map(|(channel, address, window)| Moved {
+                    user,
+                    channel,
+                    address,
+                    window,
+                }));
             }
             found.push((*left, moved));
         }
@@ -53,7 +86,11 @@ impl Decider {
     fn place_of(&self, left: &LeftAlone) -> Option<(crate::base::CampaignId, usize)> {
         let id = self.carried_out(left.campaign())?;
         let campaign = self.program().campaign(id);
-        match campaign.steps.iter().position(|step| step.name == left.step()) {
+        match campaign
+            .steps
+            .iter()
+            .position(|step| step.name == left.step())
+        {
             Some(index) => Some((id, index + 1)),
             None => (left.step() == left.campaign()).then_some((id, 0)),
         }

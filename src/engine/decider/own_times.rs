@@ -1,5 +1,6 @@
-//! Campaigns whose users have times of day of their own: every minute is an occasion, and most minutes are nobody's. Those are passed over
-//! without a trace; only a run, or a time that was missed, comes into the ledger.
+//! Campaigns whose users have times of day of their own: every minute is an occasion, and most
+//! minutes are nobody's. Those are passed over without a trace; only a run, or a time that was
+//! missed, comes into the ledger.
 
 use super::{Decider, Done};
 use crate::base::{CampaignId, Instant};
@@ -17,10 +18,18 @@ const MOST_OCCASIONS: usize = 24 * 60;
 
 impl Decider {
     /// Brings these campaigns to the first occasion up to `at` that means somebody, or beyond `at`.
-    pub(super) fn pass_over_nobody(&mut self, at: Instant, now: Instant, ledger: &mut Writer, done: &mut Done) -> Result<(), Failure> {
+    pub(super) fn pass_over_nobody(
+        &mut self,
+        at: Instant,
+        now: Instant,
+        ledger: &mut Writer,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
         let project = self.project.clone();
         for id in self.campaigns.keys().copied().collect::<Vec<_>>() {
-            let Schedule::OwnTime(own) = &project.program.campaign(id).schedule else { continue };
+            let Schedule::OwnTime(own) = &project.program.campaign(id).schedule else {
+                continue;
+            };
             self.record_missed_times(id, own, now, ledger, done)?;
             loop {
                 let Some(due) = self.next_on_calendar(id, now).filter(|due| *due <= at) else {
@@ -32,7 +41,10 @@ impl Decider {
                 if !steady {
                     self.refresh_own(ledger)?;
                 }
-                let scope = Scope { now: due, ..self.data.scope(&project.program) };
+                let scope = Scope {
+                    now: due,
+                    ..self.data.scope(&project.program)
+                };
                 if !meant(&scope, project.program.campaign(id), due)?.is_empty() {
                     break;
                 }
@@ -45,7 +57,8 @@ impl Decider {
         Ok(())
     }
 
-    /// Occasions that are too late for their deadline by now, whether anybody's: the last of them is recorded for all.
+    /// Occasions that are too late for their deadline by now, whether anybody's: the last of them
+    /// is recorded for all.
     fn record_missed_times(
         &mut self,
         id: CampaignId,
@@ -57,12 +70,21 @@ impl Decider {
         let project = self.project.clone();
         let (program, campaign) = (&project.program, project.program.campaign(id));
         loop {
-            let Some(position) = self.campaigns.get(&id).copied() else { return Ok(()) };
-            let Some((times, after)) = agenda::own_times(program, campaign, position, now) else { return Ok(()) };
+            let Some(position) = self.campaigns.get(&id).copied() else {
+                return Ok(());
+            };
+            let Some((times, after)) = agenda::own_times(program, campaign, position, now) else {
+                return Ok(());
+            };
             let open = agenda::first_open(program, campaign, after, now);
             let missed = occasions(times, after, Some(open));
-            let Some(last) = missed.last().copied() else { return Ok(()) };
-            let scope = Scope { now: last, ..self.data.scope(program) };
+            let Some(last) = missed.last().copied() else {
+                return Ok(());
+            };
+            let scope = Scope {
+                now: last,
+                ..self.data.scope(program)
+            };
             if eval::counts(&scope, &own_time::condition(&own.at, times.zone, &missed))?.yes > 0 {
                 ledger.record_missed(&campaign.declared.name, last, self.world.now())?;
                 done.missed.push((id, last));
@@ -72,12 +94,26 @@ impl Decider {
         }
     }
 
-    /// The first occasion after one that means somebody as the data are now; that of a day later at most.
-    fn nobody_until(&self, id: CampaignId, own: &OwnTime, after: Instant) -> Result<Option<Instant>, Failure> {
+    /// The first occasion after one that means somebody as the data are now; that of a day later at
+    /// most.
+    fn nobody_until(
+        &self,
+        id: CampaignId,
+        own: &OwnTime,
+        after: Instant,
+    ) -> Result<Option<Instant>, Failure> {
         let program = &self.project.program;
-        let Some(position) = self.campaigns.get(&id) else { return Ok(None) };
-        let Some((times, _)) = agenda::own_times(program, program.campaign(id), *position, after) else { return Ok(None) };
-        let scope = Scope { now: after, ..self.data.scope(program) };
+        let Some(position) = self.campaigns.get(&id) else {
+            return Ok(None);
+        };
+        let Some((times, _)) = agenda::own_times(program, program.campaign(id), *position, after)
+        else {
+            return Ok(None);
+        };
+        let scope = Scope {
+            now: after,
+            ..self.data.scope(program)
+        };
         let ahead = occasions(times, after, None);
         let anyone = |some: &[Instant]| -> Result<bool, Failure> {
             Ok(eval::counts(&scope, &own_time::condition(&own.at, times.zone, some))?.yes > 0)
@@ -97,10 +133,13 @@ impl Decider {
 /// The occasions after an instant and before another, as many as are looked at together.
 fn occasions(times: own_time::OwnTimes, after: Instant, before: Option<Instant>) -> Vec<Instant> {
     let all = std::iter::successors(times.next(after), |at| times.next(*at));
-    all.take_while(|at| before.is_none_or(|before| *at < before)).take(MOST_OCCASIONS).collect()
+    all.take_while(|at| before.is_none_or(|before| *at < before))
+        .take(MOST_OCCASIONS)
+        .collect()
 }
 
-/// Whether an expression has the same value for a user as long as no data change, so that one can look ahead.
+/// Whether an expression has the same value for a user as long as no data change, so that one can
+/// look ahead.
 fn is_steady(program: &Program, expr: &Expr) -> bool {
     let mut steady = true;
     expr.each(&mut |e| {

@@ -1,4 +1,5 @@
-//! `deadline-in-quiet-hours`: a campaign that is due in quiet hours waits for their end, however short its deadline is.
+//! `deadline-in-quiet-hours`: a campaign that is due in quiet hours waits for their end, however
+//! short its deadline is.
 
 use crate::base::TimeOfDay;
 use crate::diag::{Finding, Findings, catalog};
@@ -7,11 +8,18 @@ use crate::msg;
 use crate::program::expr::Length;
 use crate::program::typed::{EveryPeriod, Once, Quiet, Schedule};
 
-pub const RULE: Rule = Rule { code: &catalog::DEADLINE_IN_QUIET_HOURS, check };
+pub const RULE: Rule = Rule {
+    code: &catalog::DEADLINE_IN_QUIET_HOURS,
+    check,
+};
 
 fn check(cx: &LintContext, out: &mut Findings) {
     for campaign in &cx.program.campaigns {
-        let (Some(quiet), Some(Length::Elapsed(deadline))) = (cx.program.rules(campaign).quiet, campaign.deadline) else { continue };
+        let (Some(quiet), Some(Length::Elapsed(deadline))) =
+            (cx.program.rules(campaign).quiet, campaign.deadline)
+        else {
+            continue;
+        };
         let time = match &campaign.schedule {
             Schedule::Once(Once::TimeOfDay(t) | Once::At(_, t)) => *t,
             Schedule::Dated(dated) => dated.at,
@@ -24,7 +32,9 @@ fn check(cx: &LintContext, out: &mut Findings) {
             },
             Schedule::Once(Once::Now) | Schedule::OwnTime(_) | Schedule::Trigger(_) => continue,
         };
-        let Some(wait) = wait(quiet, time) else { continue };
+        let Some(wait) = wait(quiet, time) else {
+            continue;
+        };
         if i64::from(wait) * 1_000_000 <= deadline.0 {
             continue;
         }

@@ -1,4 +1,5 @@
-//! `impossible-bound`: a comparison that a tag's type decides once and for all, such as `age > 200` of an `int 0..120`.
+//! `impossible-bound`: a comparison that a tag's type decides once and for all, such as `age > 200`
+//! of an `int 0..120`.
 
 use crate::base::{Type, Value};
 use crate::diag::{Finding, Findings, Msg, catalog};
@@ -6,7 +7,10 @@ use crate::lint::{LintContext, Rule, walk};
 use crate::msg;
 use crate::program::expr::{CompareOp, Expr, ExprKind, Function};
 
-pub const RULE: Rule = Rule { code: &catalog::IMPOSSIBLE_BOUND, check };
+pub const RULE: Rule = Rule {
+    code: &catalog::IMPOSSIBLE_BOUND,
+    check,
+};
 
 fn check(cx: &LintContext, out: &mut Findings) {
     for root in walk::roots(cx.program) {
@@ -17,7 +21,13 @@ fn check(cx: &LintContext, out: &mut Findings) {
 /// Between which numbers a value of the type lies.
 fn bounds(e: &Expr) -> Option<(f64, f64)> {
     match (&e.kind, &e.ty) {
-        (ExprKind::Call { function: Function::Length, args }, _) => match &args.first()?.ty {
+        (
+            ExprKind::Call {
+                function: Function::Length,
+                args,
+            },
+            _,
+        ) => match &args.first()?.ty {
             Type::Text { max: Some(n) } => Some((0.0, f64::from(*n))),
             Type::Set(of) => match of.as_ref() {
                 Type::Enum(members) => Some((0.0, members.members.len() as f64)),
@@ -25,14 +35,40 @@ fn bounds(e: &Expr) -> Option<(f64, f64)> {
             },
             _ => None,
         },
-        (ExprKind::Call { function: Function::Weekday, .. }, _) => Some((1.0, 7.0)),
-        (ExprKind::Call { function: Function::Month, .. }, _) => Some((1.0, 12.0)),
-        (ExprKind::Call { function: Function::Day, .. }, _) => Some((1.0, 31.0)),
-        (ExprKind::Event(query), Type::Int { .. }) if query.field.is_none() => Some((0.0, f64::INFINITY)),
-        (ExprKind::Tag(_) | ExprKind::RowField(_) | ExprKind::TriggerField(_), Type::Int { lo, hi }) => {
-            Some((lo.map_or(f64::NEG_INFINITY, |n| n as f64), hi.map_or(f64::INFINITY, |n| n as f64)))
+        (
+            ExprKind::Call {
+                function: Function::Weekday,
+                ..
+            },
+            _,
+        ) => Some((1.0, 7.0)),
+        (
+            ExprKind::Call {
+                function: Function::Month,
+                ..
+            },
+            _,
+        ) => Some((1.0, 12.0)),
+        (
+            ExprKind::Call {
+                function: Function::Day,
+                ..
+            },
+            _,
+        ) => Some((1.0, 31.0)),
+        (ExprKind::Event(query), Type::Int { .. }) if query.field.is_none() => {
+            Some((0.0, f64::INFINITY))
         }
-        (ExprKind::Tag(_) | ExprKind::RowField(_) | ExprKind::TriggerField(_), Type::Ratio) => Some((0.0, 1.0)),
+        (
+            ExprKind::Tag(_) | ExprKind::RowField(_) | ExprKind::TriggerField(_),
+            Type::Int { lo, hi },
+        ) => Some((
+            lo.map_or(f64::NEG_INFINITY, |n| n as f64),
+            hi.map_or(f64::INFINITY, |n| n as f64),
+        )),
+        (ExprKind::Tag(_) | ExprKind::RowField(_) | ExprKind::TriggerField(_), Type::Ratio) => {
+            Some((0.0, 1.0))
+        }
         _ => None,
     }
 }
@@ -43,7 +79,10 @@ fn number(e: &Expr) -> Option<f64> {
         ExprKind::Const(Value::Number(n)) => Some(*n),
         ExprKind::Const(Value::Ratio(r)) => Some(f64::from(*r)),
         // An int that is compared with a number is read as one.
-        ExprKind::Call { function: Function::Number, args } => number(args.first()?),
+        ExprKind::Call {
+            function: Function::Number,
+            args,
+        } => number(args.first()?),
         _ => None,
     }
 }
@@ -55,35 +94,53 @@ fn look(cx: &LintContext, e: &Expr, out: &mut Findings) {
             _ => None,
         },
         ExprKind::InRange { of, lo, hi } => match (bounds(unwrapped(of)), number(lo), number(hi)) {
-            (Some((least, most)), Some(lo), Some(hi)) if hi < least || lo > most => Some((false, unwrapped(of))),
-            (Some((least, most)), Some(lo), Some(hi)) if lo <= least && most <= hi => Some((true, unwrapped(of))),
+            (Some((least, most)), Some(lo), Some(hi)) if hi < least || lo > most => {
+                Some((false, unwrapped(of)))
+            }
+            (Some((least, most)), Some(lo), Some(hi)) if lo <= least && most <= hi => {
+                Some((true, unwrapped(of)))
+            }
             _ => None,
         },
         _ => None,
     };
     let Some((always, of)) = verdict else { return };
     let name = cx.sources.slice(of.span);
-    let range = bounds(of).map_or(String::new(), |(lo, hi)| match (lo.is_finite(), hi.is_finite(), &of.ty) {
-        (_, _, Type::Ratio) => "0%..100%".into(),
-        (true, true, _) => format!("{lo}..{hi}"),
-        (true, false, _) => format!("{lo}.."),
-        (false, true, _) => format!("..{hi}"),
-        (false, false, _) => String::new(),
+    let range = bounds(of).map_or(String::new(), |(lo, hi)| {
+        match (lo.is_finite(), hi.is_finite(), &of.ty) {
+            (_, _, Type::Ratio) => "0%..100%".into(),
+            (true, true, _) => format!("{lo}..{hi}"),
+            (true, false, _) => format!("{lo}.."),
+            (false, true, _) => format!("..{hi}"),
+            (false, false, _) => String::new(),
+        }
     });
     let message: Msg = if always {
-        msg!("this is always true of a known value: `{name}` lies in {range}", "只要有值就恒为真：`{name}` 的范围是 {range}")
+        msg!(
+            "this is always true of a known value: `{name}` lies in {range}",
+            "只要有值就恒为真：`{name}` 的范围是 {range}"
+        )
     } else {
-        msg!("this is never true: `{name}` lies in {range}", "此条件永不成立：`{name}` 的范围是 {range}")
+        msg!(
+            "this is never true: `{name}` lies in {range}",
+            "此条件永不成立：`{name}` 的范围是 {range}"
+        )
     };
     out.push(
-        Finding::new(&catalog::IMPOSSIBLE_BOUND, e.span, message).help(msg!("compare with a value inside the range", "请与范围内的值比较")),
+        Finding::new(&catalog::IMPOSSIBLE_BOUND, e.span, message).help(msg!(
+            "compare with a value inside the range",
+            "请与范围内的值比较"
+        )),
     );
 }
 
 /// A value behind the conversion that the checker put around it.
 fn unwrapped(e: &Expr) -> &Expr {
     match &e.kind {
-        ExprKind::Call { function: Function::Number, args } => args.first().unwrap_or(e),
+        ExprKind::Call {
+            function: Function::Number,
+            args,
+        } => args.first().unwrap_or(e),
         _ => e,
     }
 }

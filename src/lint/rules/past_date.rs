@@ -5,7 +5,10 @@ use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::syntax::ast::{AtExpr, ClauseKind, Expr, ExprKind, ItemKind, LiteralKind};
 
-pub const RULE: Rule = Rule { code: &catalog::PAST_DATE, check };
+pub const RULE: Rule = Rule {
+    code: &catalog::PAST_DATE,
+    check,
+};
 
 fn check(cx: &LintContext, out: &mut Findings) {
     let Some(now) = cx.now else { return };
@@ -18,7 +21,10 @@ fn check(cx: &LintContext, out: &mut Findings) {
     });
     for clause in campaigns.flat_map(|c| &c.clauses) {
         match &clause.kind {
-            ClauseKind::At { when: AtExpr::Expr(e), .. } => {
+            ClauseKind::At {
+                when: AtExpr::Expr(e),
+                ..
+            } => {
                 if let Some(LiteralKind::Instant(date, time)) = literal(e)
                     && zone.instant(*date, *time) < now
                 {
@@ -48,9 +54,12 @@ fn literal(e: &Expr) -> Option<&LiteralKind> {
 fn report(cx: &LintContext, span: Span, now: crate::base::Instant, out: &mut Findings) {
     let text = cx.sources.slice(span);
     let shown = cx.program.policy.zone.show(now);
-    let message = msg!("`{text}` is past: it is {shown}", "`{text}` 已经过去：现在是 {shown}");
-    out.push(
-        Finding::new(&catalog::PAST_DATE, span, message)
-            .help(msg!("give it a new date, or delete the campaign", "请更新日期，或删除该活动")),
+    let message = msg!(
+        "`{text}` is past: it is {shown}",
+        "`{text}` 已经过去：现在是 {shown}"
     );
+    out.push(Finding::new(&catalog::PAST_DATE, span, message).help(msg!(
+        "give it a new date, or delete the campaign",
+        "请更新日期，或删除该活动"
+    )));
 }

@@ -1,5 +1,6 @@
-//! `unknown-value`: `not`, `!=`, `not in` and the right side of `except` over a value that can be missing. Who has no value is not selected by
-//! the first three, and kept by the last; both are easily forgotten.
+//! `unknown-value`: `not`, `!=`, `not in` and the right side of `except` over a value that can be
+//! missing. Who has no value is not selected by the first three, and kept by the last; both are
+//! easily forgotten.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +10,20 @@ use crate::msg;
 use crate::program::expr::{CompareOp, Expr, ExprKind};
 use crate::program::presence::{Present, Source, can_be_missing};
 
-pub const RULE: Rule = Rule { code: &catalog::UNKNOWN_VALUE, check };
+pub const RULE: Rule = Rule {
+    code: &catalog::UNKNOWN_VALUE,
+    check,
+};
 
 fn check(cx: &LintContext, out: &mut Findings) {
     let program = cx.program;
     let nothing = Present::default();
-    for expr in program.audiences.iter().map(|a| &a.when).chain(program.campaigns.iter().map(|c| &c.when)) {
+    for expr in program
+        .audiences
+        .iter()
+        .map(|a| &a.when)
+        .chain(program.campaigns.iter().map(|c| &c.when))
+    {
         look(cx, expr, &nothing, out);
     }
 }
@@ -48,10 +57,21 @@ fn look(cx: &LintContext, expr: &Expr, present: &Present, out: &mut Findings) {
             }
         }
         K::Not(a) => {
-            let word = if matches!(a.kind, K::InList { .. } | K::InRange { .. } | K::InWindow { .. }) { "not in" } else { "not" };
+            let word = if matches!(
+                a.kind,
+                K::InList { .. } | K::InRange { .. } | K::InWindow { .. }
+            ) {
+                "not in"
+            } else {
+                "not"
+            };
             report(cx, expr, a, present, word, out);
         }
-        K::Compare { op: CompareOp::Ne, left, right } => {
+        K::Compare {
+            op: CompareOp::Ne,
+            left,
+            right,
+        } => {
             report(cx, expr, left, present, "!=", out);
             report(cx, expr, right, present, "!=", out);
         }
@@ -78,39 +98,94 @@ fn with_missing(alternative: &Expr, present: &Present) -> Present {
     more
 }
 
-fn report(cx: &LintContext, whole: &Expr, part: &Expr, present: &Present, word: &str, out: &mut Findings) {
+fn report(
+    cx: &LintContext,
+    whole: &Expr,
+    part: &Expr,
+    present: &Present,
+    word: &str,
+    out: &mut Findings,
+) {
     let sources = can_be_missing(cx.program, part, present);
     let names: BTreeSet<&str> = sources
         .iter()
         .filter_map(|s| match s {
-            Source::Tag(id) => cx.program.schema.tags.get(id.index()).map(|t| t.name.as_str()),
-            Source::Partition(id) => cx.program.partitions.get(id.index()).map(|p| p.declared.name.as_str()),
-            Source::Lookup(id, _) => cx.program.lookups.get(id.index()).map(|l| l.declared.name.as_str()),
-            Source::TriggerField(_) | Source::RowField(_) | Source::Events | Source::StepOutcome | Source::Arithmetic => None,
+            Source::Tag(id) => cx
+                .program
+                .schema
+                .tags
+                .get(id.index())
+                .map(|t| t.name.as_str()),
+            Source::Partition(id) => cx
+                .program
+                .partitions
+                .get(id.index())
+                .map(|p| p.declared.name.as_str()),
+            Source::Lookup(id, _) => cx
+                .program
+                .lookups
+                .get(id.index())
+                .map(|l| l.declared.name.as_str()),
+            Source::TriggerField(_)
+            | Source::RowField(_)
+            | Source::Events
+            | Source::StepOutcome
+            | Source::Arithmetic => None,
         })
         .collect();
     let names: Vec<&str> = names.into_iter().collect();
-    let (Some(first), shown) = (names.first(), names.join("`, `")) else { return };
+    let (Some(first), shown) = (names.first(), names.join("`, `")) else {
+        return;
+    };
     let finding = if word == "except" {
         let message = msg!(
             "who has no `{shown}` is kept: `except` leaves out only those for whom this is true",
             "没有 `{shown}` 的用户会被保留：`排除` 只排除条件为真的用户"
         );
-        Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message)
-            .help(msg!("to leave them out too, write `{first} is missing or …`", "若也要排除他们，请写 `{first} 缺失 或 …`"))
+        Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message).help(msg!(
+            "to leave them out too, write `{first} is missing or …`",
+            "若也要排除他们，请写 `{first} 缺失 或 …`"
+        ))
     } else {
-        let message = msg!("who has no `{shown}` is not selected by this `{word}`", "没有 `{shown}` 的用户不会被此 `{word}` 选中");
-        Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message)
-            .help(msg!("if that is meant, say so: `{first} is known and …`", "若确实如此，请写明：`{first} 已知 且 …`"))
+        let message = msg!(
+            "who has no `{shown}` is not selected by this `{word}`",
+            "没有 `{shown}` 的用户不会被此 `{word}` 选中"
+        );
+        Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message).help(msg!(
+            "if that is meant, say so: `{first} is known and …`",
+            "若确实如此，请写明：`{first} 已知 且 …`"
+        ))
     };
-    let wrap = |text: String| vec![Edit { span: whole.span.before(), text }, Edit { span: whole.span.after(), text: ")".into() }];
+    let wrap = |text: String| {
+        vec![
+            Edit {
+                span: whole.span.before(),
+                text,
+            },
+            Edit {
+                span: whole.span.after(),
+                text: ")".into(),
+            },
+        ]
+    };
     let missing = format!("({first} is missing or ");
-    let finding = finding.fix_all(msg!("write `{first} is missing or …`", "写成 `{first} 缺失 或 …`"), wrap(missing), false);
+    let finding = finding.fix_all(
+        msg!(
+            "write `{first} is missing or …`",
+            "写成 `{first} 缺失 或 …`"
+        ),
+        wrap(missing),
+        false,
+    );
     let finding = if word == "except" {
         finding
     } else {
         let known = format!("({first} is known and ");
-        finding.fix_all(msg!("write `{first} is known and …`", "写成 `{first} 已知 且 …`"), wrap(known), false)
+        finding.fix_all(
+            msg!("write `{first} is known and …`", "写成 `{first} 已知 且 …`"),
+            wrap(known),
+            false,
+        )
     };
     out.push(finding);
 }

@@ -8,7 +8,10 @@ use crate::lint::{LintContext, Rule, walk};
 use crate::msg;
 use crate::program::expr::ExprKind;
 
-pub const RULE: Rule = Rule { code: &catalog::UNUSED_AUDIENCE, check };
+pub const RULE: Rule = Rule {
+    code: &catalog::UNUSED_AUDIENCE,
+    check,
+};
 
 fn check(cx: &LintContext, out: &mut Findings) {
     // A folder of declarations alone, for `query` and the REPL, uses none of them.
@@ -26,10 +29,17 @@ fn check(cx: &LintContext, out: &mut Findings) {
     for (i, audience) in cx.program.audiences.iter().enumerate() {
         if !used.contains(&AudienceId(i as u32)) {
             let name = &audience.declared.name;
-            let message = msg!("nothing uses the audience `{name}`", "人群 `{name}` 没有被使用");
+            let message = msg!(
+                "nothing uses the audience `{name}`",
+                "人群 `{name}` 没有被使用"
+            );
             out.push(
-                Finding::new(&catalog::UNUSED_AUDIENCE, audience.declared.name_span, message)
-                    .help(msg!("use it, or delete it", "请使用它，或将其删除")),
+                Finding::new(
+                    &catalog::UNUSED_AUDIENCE,
+                    audience.declared.name_span,
+                    message,
+                )
+                .help(msg!("use it, or delete it", "请使用它，或将其删除")),
             );
         }
     }

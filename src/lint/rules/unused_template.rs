@@ -8,7 +8,10 @@ use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::typed::{Action, ExpectKind};
 
-pub const RULE: Rule = Rule { code: &catalog::UNUSED_TEMPLATE, check };
+pub const RULE: Rule = Rule {
+    code: &catalog::UNUSED_TEMPLATE,
+    check,
+};
 
 fn check(cx: &LintContext, out: &mut Findings) {
     let mut used = BTreeSet::new();
@@ -16,7 +19,9 @@ fn check(cx: &LintContext, out: &mut Findings) {
         sent(&campaign.action, &mut used);
         for step in &campaign.steps {
             sent(&step.action, &mut used);
-            step.otherwise.iter().for_each(|action| sent(action, &mut used));
+            step.otherwise
+                .iter()
+                .for_each(|action| sent(action, &mut used));
         }
     }
     for expect in cx.program.tests.iter().flat_map(|t| &t.expects) {
@@ -27,10 +32,17 @@ fn check(cx: &LintContext, out: &mut Findings) {
     for (i, template) in cx.program.templates.iter().enumerate() {
         if !used.contains(&TemplateId(i as u32)) {
             let name = &template.declared.name;
-            let message = msg!("no campaign sends the template `{name}`", "没有活动发送模板 `{name}`");
+            let message = msg!(
+                "no campaign sends the template `{name}`",
+                "没有活动发送模板 `{name}`"
+            );
             out.push(
-                Finding::new(&catalog::UNUSED_TEMPLATE, template.declared.name_span, message)
-                    .help(msg!("send it, or delete it", "请使用它，或将其删除")),
+                Finding::new(
+                    &catalog::UNUSED_TEMPLATE,
+                    template.declared.name_span,
+                    message,
+                )
+                .help(msg!("send it, or delete it", "请使用它，或将其删除")),
             );
         }
     }

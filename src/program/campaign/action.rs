@@ -41,7 +41,10 @@ impl Work<'_, '_> {
                         Finding::new(
                             &catalog::MISPLACED_CLAUSE,
                             *span,
-                            msg!("a campaign that sends nothing does nothing", "什么都不发送的活动没有意义"),
+                            msg!(
+                                "a campaign that sends nothing does nothing",
+                                "什么都不发送的活动没有意义"
+                            ),
                         )
                         .help(msg!("write `send template …`", "写 `send template …`")),
                     );
@@ -64,8 +67,14 @@ impl Work<'_, '_> {
             ast::Action::Choose { span, arms } => {
                 let help = match at.nested {
                     Nested::Campaign | Nested::Arm => None,
-                    Nested::ChooseArm => Some(msg!("write all cases in one `choose`", "把所有情况写在同一个 `choose` 里")),
-                    Nested::Step => Some(msg!("write several follow-ups, each with its own `if`", "写多个后续步骤，各自带 `if`")),
+                    Nested::ChooseArm => Some(msg!(
+                        "write all cases in one `choose`",
+                        "把所有情况写在同一个 `choose` 里"
+                    )),
+                    Nested::Step => Some(msg!(
+                        "write several follow-ups, each with its own `if`",
+                        "写多个后续步骤，各自带 `if`"
+                    )),
                 };
                 if let Some(help) = help {
                     self.report(
@@ -85,8 +94,14 @@ impl Work<'_, '_> {
     /// The word that a block begins with.
     fn word(&self, block: Span) -> Span {
         let text = self.checker.sources.slice(block);
-        let length = text.find(|c: char| c.is_whitespace() || c == '{').unwrap_or(text.len());
-        Span::new(block.file, block.start as usize, block.start as usize + length)
+        let length = text
+            .find(|c: char| c.is_whitespace() || c == '{')
+            .unwrap_or(text.len());
+        Span::new(
+            block.file,
+            block.start as usize,
+            block.start as usize + length,
+        )
     }
 
     /// A send with a bad channel is kept without it, in a campaign that has failed.
@@ -128,7 +143,11 @@ impl Work<'_, '_> {
                 self.jobs.extend(checked.jobs);
             }
         }
-        Some(Send { span: send.span, template, via })
+        Some(Send {
+            span: send.span,
+            template,
+            via,
+        })
     }
 
     /// The channels of a `via`, as far as they are good; `None` where none is.
@@ -149,10 +168,21 @@ impl Work<'_, '_> {
             }
             let share = some_share(self.checker, &arm.share, "split", "分组");
             total = total.zip(share).map(|(t, s)| t + u64::from(s.0));
-            let action = self.action(&arm.action, &At { nested: Nested::Arm, ..at.clone() });
+            let action = self.action(
+                &arm.action,
+                &At {
+                    nested: Nested::Arm,
+                    ..at.clone()
+                },
+            );
             self.failed |= share.is_none() || action.is_none();
             let (share, action) = (share.unwrap_or(Share(0)), action.unwrap_or(Action::Nothing));
-            typed.push(Arm { name: arm.name.name.clone(), span: arm.span, share, action });
+            typed.push(Arm {
+                name: arm.name.name.clone(),
+                span: arm.span,
+                share,
+                action,
+            });
         }
         let all = u64::from(Share::ALL.0);
         if let Some(total) = total
@@ -171,20 +201,39 @@ impl Work<'_, '_> {
                 Finding::new(
                     &catalog::MISSING_CLAUSE,
                     span,
-                    msg!("`choose` without a condition chooses nothing", "`choose` 没有条件，无从选择"),
+                    msg!(
+                        "`choose` without a condition chooses nothing",
+                        "`choose` 没有条件，无从选择"
+                    ),
                 )
-                .help(msg!("write `when CONDITION send …` before `otherwise`", "在 `otherwise` 之前写 `when 条件 send …`")),
+                .help(msg!(
+                    "write `when CONDITION send …` before `otherwise`",
+                    "在 `otherwise` 之前写 `when 条件 send …`"
+                )),
             );
         }
         for arm in arms {
             if let Some(first) = closed {
                 self.report(
-                    Finding::new(&catalog::UNREACHABLE_ARM, arm.span, msg!("no user comes this far", "没有用户会走到这里"))
-                        .label(first, msg!("this one takes everybody", "这一条已经包含所有人"))
-                        .help(msg!("put the one that takes everybody last, and only once", "把包含所有人的一条放在最后，且只写一次")),
+                    Finding::new(
+                        &catalog::UNREACHABLE_ARM,
+                        arm.span,
+                        msg!("no user comes this far", "没有用户会走到这里"),
+                    )
+                    .label(
+                        first,
+                        msg!("this one takes everybody", "这一条已经包含所有人"),
+                    )
+                    .help(msg!(
+                        "put the one that takes everybody last, and only once",
+                        "把包含所有人的一条放在最后，且只写一次"
+                    )),
                 );
             }
-            let mut here = At { nested: Nested::ChooseArm, ..at.clone() };
+            let mut here = At {
+                nested: Nested::ChooseArm,
+                ..at.clone()
+            };
             let when = match &arm.when {
                 None => {
                     closed = Some(arm.span);
@@ -208,17 +257,28 @@ impl Work<'_, '_> {
             };
             let action = self.action(&arm.action, &here);
             self.failed |= action.is_none();
-            typed.push(ChooseArm { span: arm.span, when, action: action.unwrap_or(Action::Nothing) });
+            typed.push(ChooseArm {
+                span: arm.span,
+                when,
+                action: action.unwrap_or(Action::Nothing),
+            });
         }
         typed
     }
 
     /// All follow-ups, in order. A failed one ends the list: later ones count from it.
-    pub(super) fn steps(&mut self, afters: &[(&ast::Clause, &ast::After)], first: &Action) -> Vec<Step> {
+    pub(super) fn steps(
+        &mut self,
+        afters: &[(&ast::Clause, &ast::After)],
+        first: &Action,
+    ) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         let mut names: Vec<(String, Span)> = Vec::new();
         for (i, (clause, after)) in afters.iter().enumerate() {
-            let name = after.name.as_ref().map_or_else(|| format!("after{}", i + 1), |n| n.name.clone());
+            let name = after
+                .name
+                .as_ref()
+                .map_or_else(|| format!("after{}", i + 1), |n| n.name.clone());
             let name_span = after.name.as_ref().map_or(clause.word, |n| n.span);
             if let Some((_, before)) = names.iter().find(|(n, _)| *n == name) {
                 let finding = twice(&name, name_span, *before);
@@ -266,7 +326,12 @@ impl Work<'_, '_> {
             None => Some(None),
             Some(e) => self.checker.time(e, "after").map(Some),
         };
-        let mut here = At { nested: Nested::Step, present: self.trigger_present.clone(), proof: span, late: true };
+        let mut here = At {
+            nested: Nested::Step,
+            present: self.trigger_present.clone(),
+            proof: span,
+            late: true,
+        };
         let otherwise_at = here.clone();
         let when = match (&after.cond, from) {
             (None, _) => Some(None),
@@ -284,7 +349,11 @@ impl Work<'_, '_> {
                 None => observe::routes_of(first, self.via.as_ref()),
                 Some(Some(step)) => {
                     let mut routes = observe::routes_of(&step.action, self.via.as_ref());
-                    routes.extend(step.otherwise.iter().flat_map(|a| observe::routes_of(a, self.via.as_ref())));
+                    routes.extend(
+                        step.otherwise
+                            .iter()
+                            .flat_map(|a| observe::routes_of(a, self.via.as_ref())),
+                    );
                     routes
                 }
                 Some(None) => Vec::new(),
@@ -308,17 +377,35 @@ impl Work<'_, '_> {
         if let (Some(otherwise), None) = (&after.otherwise, &after.cond) {
             let span = match otherwise {
                 ast::Action::Send(s) => s.span,
-                ast::Action::Nothing(span) | ast::Action::Split { span, .. } | ast::Action::Choose { span, .. } => *span,
+                ast::Action::Nothing(span)
+                | ast::Action::Split { span, .. }
+                | ast::Action::Choose { span, .. } => *span,
             };
             self.report(
-                Finding::new(&catalog::MISSING_CLAUSE, span, msg!("`else` without `if` is never reached", "没有 `if` 的 `else` 不会执行"))
-                    .help(msg!(
-                        "add a condition: `after … if CONDITION send … else send …`",
-                        "加上条件：`after … if 条件 send … else send …`"
-                    )),
+                Finding::new(
+                    &catalog::MISSING_CLAUSE,
+                    span,
+                    msg!(
+                        "`else` without `if` is never reached",
+                        "没有 `if` 的 `else` 不会执行"
+                    ),
+                )
+                .help(msg!(
+                    "add a condition: `after … if CONDITION send … else send …`",
+                    "加上条件：`after … if 条件 send … else send …`"
+                )),
             );
         }
-        Some(Step { name, span, delay: delay?, from: from?, at: at_time?, when: when?, action: action?, otherwise: otherwise? })
+        Some(Step {
+            name,
+            span,
+            delay: delay?,
+            from: from?,
+            at: at_time?,
+            when: when?,
+            action: action?,
+            otherwise: otherwise?,
+        })
     }
 
     /// The number of an earlier step; the campaign's own name is its first message.
@@ -332,11 +419,23 @@ impl Work<'_, '_> {
         let finding = Finding::new(
             &catalog::UNKNOWN_NAME,
             wanted.span,
-            msg!("no earlier step is named `{}`", "前面没有名为 `{}` 的步骤", wanted.name),
+            msg!(
+                "no earlier step is named `{}`",
+                "前面没有名为 `{}` 的步骤",
+                wanted.name
+            ),
         );
-        let known = names.iter().map(|(n, _)| n.as_str()).chain([self.declared.name.as_str()]);
+        let known = names
+            .iter()
+            .map(|(n, _)| n.as_str())
+            .chain([self.declared.name.as_str()]);
         let finding = match super::nearest(&wanted.name, known) {
-            Some(near) => finding.fix(msg!("write `{near}`", "改为 `{near}`"), wanted.span, near, false),
+            Some(near) => finding.fix(
+                msg!("write `{near}`", "改为 `{near}`"),
+                wanted.span,
+                near,
+                false,
+            ),
             None => finding.help(msg!(
                 "the first message is `{}`; a step is named by a label: `remind: after 3 days …`",
                 "第一条消息叫 `{}`；步骤用标签命名：`remind: after 3 days …`",
@@ -351,7 +450,11 @@ impl Work<'_, '_> {
 fn shares(arms: &[ast::Arm], span: Span, total: u64, all: u64) -> Finding {
     let percent = |millionths: u64| {
         let (whole, part) = (millionths / 10_000, millionths % 10_000);
-        if part == 0 { format!("{whole}%") } else { format!("{whole}.{}%", format!("{part:04}").trim_end_matches('0')) }
+        if part == 0 {
+            format!("{whole}%")
+        } else {
+            format!("{whole}.{}%", format!("{part:04}").trim_end_matches('0'))
+        }
     };
     let sum = percent(total);
     let (en, zh) = if total < all {
@@ -361,8 +464,14 @@ fn shares(arms: &[ast::Arm], span: Span, total: u64, all: u64) -> Finding {
         let rest = percent(total - all);
         (format!("{rest} too many"), format!("多出 {rest}"))
     };
-    let mut finding =
-        Finding::new(&catalog::SHARES_TOTAL, span, msg!("the shares total {sum}, not 100%: {en}", "比例合计 {sum}，不是 100%：{zh}"));
+    let mut finding = Finding::new(
+        &catalog::SHARES_TOTAL,
+        span,
+        msg!(
+            "the shares total {sum}, not 100%: {en}",
+            "比例合计 {sum}，不是 100%：{zh}"
+        ),
+    );
     for arm in arms {
         let share = &arm.share;
         finding = finding.label(share.span, msg!("of `{}`", "`{}` 的比例", arm.name.name));

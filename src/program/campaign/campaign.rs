@@ -16,7 +16,8 @@ use crate::program::expr::{Expr, ExprKind, Length, StepOutcome};
 use crate::program::pack;
 use crate::program::presence::Present;
 use crate::program::typed::{
-    Action, Campaign, Channel, Declared, Goal, Holdout, Once, Priority, Purpose, Route, Schedule, Share, Takes, Top, Via,
+    Action, Campaign, Channel, Declared, Goal, Holdout, Once, Priority, Purpose, Route, Schedule,
+    Share, Takes, Top, Via,
 };
 use crate::syntax::ast::{self, ClauseKind};
 
@@ -25,7 +26,8 @@ const GOAL_WITHIN: Length = Length::Elapsed(crate::base::Elapsed::hours(72));
 /// `pace` above this is no throttle.
 pub const MAX_PACE: u64 = 10_000_000;
 
-/// One campaign while it is checked. What fails is replaced by something harmless, and the campaign is marked.
+/// One campaign while it is checked. What fails is replaced by something harmless, and the campaign
+/// is marked.
 pub(super) struct Work<'w, 'c> {
     pub checker: &'w mut Checker<'c>,
     pub told: &'w mut Told,
@@ -90,7 +92,11 @@ impl Work<'_, '_> {
             self.trigger = schedule::event_of(&schedule);
             self.trigger_present = proved_by_trigger(self.checker, t.event.filter.as_ref());
         }
-        let again = if known_schedule { schedule::again(self.checker, clauses, &schedule, name) } else { Some(None) };
+        let again = if known_schedule {
+            schedule::again(self.checker, clauses, &schedule, name)
+        } else {
+            Some(None)
+        };
         let again = self.or(again, None);
 
         let when = self.when(clauses, &schedule, known_schedule);
@@ -103,11 +109,25 @@ impl Work<'_, '_> {
         if let Schedule::Dated(dated) = &schedule {
             // Who has no date has no day.
             let known = ExprKind::IsKnown(Box::new(dated.of.clone()));
-            present.assume(&self.checker.program, &Expr { ty: Type::Bool, span: dated.of.span, optional: false, kind: known });
+            present.assume(
+                &self.checker.program,
+                &Expr {
+                    ty: Type::Bool,
+                    span: dated.of.span,
+                    optional: false,
+                    kind: known,
+                },
+            );
         }
 
         self.purpose = self.purpose_clause(clauses);
-        let recall = clauses.find(|k| if let ClauseKind::Recall(e) = k { Some(e) } else { None });
+        let recall = clauses.find(|k| {
+            if let ClauseKind::Recall(e) = k {
+                Some(e)
+            } else {
+                None
+            }
+        });
         let recall = recall.map(|(c, e)| (self.checker.length(e, "recall"), c.span));
         self.recall = match recall {
             None => None,
@@ -118,12 +138,29 @@ impl Work<'_, '_> {
         };
         self.via = self.via_clause(clauses, name);
 
-        let at = At { nested: Nested::Campaign, present, proof: when.span, late: false };
+        let at = At {
+            nested: Nested::Campaign,
+            present,
+            proof: when.span,
+            late: false,
+        };
         let goal = self.goal(clauses);
-        self.has_goal = clauses.iter().any(|c| matches!(c.kind, ClauseKind::Goal { .. })) || clauses.unread;
+        self.has_goal = clauses
+            .iter()
+            .any(|c| matches!(c.kind, ClauseKind::Goal { .. }))
+            || clauses.unread;
         let action = self.action_clause(clauses, &at, name);
         self.enough_jobs();
-        let afters: Vec<_> = clauses.iter().filter_map(|c| if let ClauseKind::After(a) = &c.kind { Some((c, a)) } else { None }).collect();
+        let afters: Vec<_> = clauses
+            .iter()
+            .filter_map(|c| {
+                if let ClauseKind::After(a) = &c.kind {
+                    Some((c, a))
+                } else {
+                    None
+                }
+            })
+            .collect();
         let steps = self.steps(&afters, &action);
         self.all_have_channels(clauses);
         let leave_when = self.leave_when(clauses, steps.is_empty());
@@ -136,16 +173,50 @@ impl Work<'_, '_> {
                 caps.extend(cap);
             }
         }
-        let holdout = clauses.find(|k| if let ClauseKind::Holdout { share, key } = k { Some((share, key)) } else { None });
+        let holdout = clauses.find(|k| {
+            if let ClauseKind::Holdout { share, key } = k {
+                Some((share, key))
+            } else {
+                None
+            }
+        });
         let holdout = self.optional(holdout, |w, (share, key)| w.holdout(share, key.as_ref()));
-        let quiet = clauses.find(|k| if let ClauseKind::Quiet { from, to } = k { Some((from, to)) } else { None });
+        let quiet = clauses.find(|k| {
+            if let ClauseKind::Quiet { from, to } = k {
+                Some((from, to))
+            } else {
+                None
+            }
+        });
         let quiet = self.optional(quiet, |w, (from, to)| limits::quiet(w.checker, from, to));
-        let sample = clauses.find(|k| if let ClauseKind::Sample(e) = k { Some(e) } else { None });
+        let sample = clauses.find(|k| {
+            if let ClauseKind::Sample(e) = k {
+                Some(e)
+            } else {
+                None
+            }
+        });
         let sample = self.optional(sample, |w, e| some_share(w.checker, e, "sample", "抽样"));
-        let deadline = clauses.find(|k| if let ClauseKind::Deadline(e) = k { Some(e) } else { None });
+        let deadline = clauses.find(|k| {
+            if let ClauseKind::Deadline(e) = k {
+                Some(e)
+            } else {
+                None
+            }
+        });
         let deadline = self.optional(deadline, |w, e| w.positive(e, "deadline"));
-        let pace = clauses.find(|k| if let ClauseKind::Pace(e) = k { Some(e) } else { None });
-        let pace = self.optional(pace, |w, e| w.checker.count(e, "pace", 1..=MAX_PACE).and_then(|n| u32::try_from(n).ok()));
+        let pace = clauses.find(|k| {
+            if let ClauseKind::Pace(e) = k {
+                Some(e)
+            } else {
+                None
+            }
+        });
+        let pace = self.optional(pace, |w, e| {
+            w.checker
+                .count(e, "pace", 1..=MAX_PACE)
+                .and_then(|n| u32::try_from(n).ok())
+        });
         let top = self.top(clauses);
         let priority = self.priority(clauses);
         let target = self.target(clauses, &action);
@@ -188,7 +259,11 @@ impl Work<'_, '_> {
     }
 
     /// The value of a clause that may be absent; a failed one marks the campaign.
-    fn optional<A, B>(&mut self, clause: Option<(&ast::Clause, A)>, check: impl FnOnce(&mut Self, A) -> Option<B>) -> Option<B> {
+    fn optional<A, B>(
+        &mut self,
+        clause: Option<(&ast::Clause, A)>,
+        check: impl FnOnce(&mut Self, A) -> Option<B>,
+    ) -> Option<B> {
         let (_, inner) = clause?;
         let value = check(self, inner);
         self.failed |= value.is_none();
@@ -197,22 +272,41 @@ impl Work<'_, '_> {
 
     /// What is in scope in this campaign's expressions.
     pub(super) fn cx<'p>(&self) -> ExprContext<'p> {
-        ExprContext { trigger: self.trigger, ..ExprContext::default() }
+        ExprContext {
+            trigger: self.trigger,
+            ..ExprContext::default()
+        }
     }
 
     fn when(&mut self, clauses: &Clauses<'_>, schedule: &Schedule, known_schedule: bool) -> Expr {
         let name = self.declared.name_span;
-        let found = clauses.find(|k| if let ClauseKind::When(e) = k { Some(e) } else { None });
+        let found = clauses.find(|k| {
+            if let ClauseKind::When(e) = k {
+                Some(e)
+            } else {
+                None
+            }
+        });
         let Some((_, e)) = found else {
             if !matches!(schedule, Schedule::Trigger(_)) && known_schedule && !clauses.unread {
-                self.report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says who is meant", "没有写明发送给谁")).help(
-                    msg!(
+                self.report(
+                    Finding::new(
+                        &catalog::MISSING_CLAUSE,
+                        name,
+                        msg!("nothing says who is meant", "没有写明发送给谁"),
+                    )
+                    .help(msg!(
                         "add `when CONDITION`; to reach every user, write `when everyone`",
                         "加上 `when 条件`；要发给所有人，写 `when everyone`"
-                    ),
-                ));
+                    )),
+                );
             }
-            return Expr { ty: Type::Bool, span: name, optional: false, kind: ExprKind::Everyone };
+            return Expr {
+                ty: Type::Bool,
+                span: name,
+                optional: false,
+                kind: ExprKind::Everyone,
+            };
         };
         let cx = self.cx();
         let Some(condition) = self.checker.condition(e, &cx) else {
@@ -222,8 +316,16 @@ impl Work<'_, '_> {
         match truth(&self.checker.program, &condition) {
             Truth::Never => self.report(nobody(e.span)),
             Truth::Always => self.report(
-                Finding::new(&catalog::MATCHES_EVERYONE, e.span, msg!("this is true for every user", "这个条件对所有用户都成立")).fix(
-                    msg!("if every user is meant, write `everyone`", "如果确实要发给所有人，请写 `全部用户`"),
+                Finding::new(
+                    &catalog::MATCHES_EVERYONE,
+                    e.span,
+                    msg!("this is true for every user", "这个条件对所有用户都成立"),
+                )
+                .fix(
+                    msg!(
+                        "if every user is meant, write `everyone`",
+                        "如果确实要发给所有人，请写 `全部用户`"
+                    ),
                     e.span,
                     "everyone",
                     false,
@@ -235,30 +337,62 @@ impl Work<'_, '_> {
     }
 
     fn purpose_clause(&mut self, clauses: &Clauses<'_>) -> Purpose {
-        let found = clauses.find(|k| if let ClauseKind::Purpose(p) = k { Some(p) } else { None });
-        self.optional(found, |w, name| super::policy::purpose(w.checker, name)).unwrap_or_default()
+        let found = clauses.find(|k| {
+            if let ClauseKind::Purpose(p) = k {
+                Some(p)
+            } else {
+                None
+            }
+        });
+        self.optional(found, |w, name| super::policy::purpose(w.checker, name))
+            .unwrap_or_default()
     }
 
     fn via_clause(&mut self, clauses: &Clauses<'_>, name: Span) -> Option<Via> {
-        let found = clauses.find(|k| if let ClauseKind::Via(v) = k { Some(v) } else { None }).map(|(_, v)| v);
+        let found = clauses
+            .find(|k| {
+                if let ClauseKind::Via(v) = k {
+                    Some(v)
+                } else {
+                    None
+                }
+            })
+            .map(|(_, v)| v);
         // `send template T via …` at the top says it for the whole campaign.
-        let sent = clauses.find(|k| if let ClauseKind::Action(ast::Action::Send(s)) = k { s.via.as_ref() } else { None }).map(|(_, v)| v);
+        let sent = clauses
+            .find(|k| {
+                if let ClauseKind::Action(ast::Action::Send(s)) = k {
+                    s.via.as_ref()
+                } else {
+                    None
+                }
+            })
+            .map(|(_, v)| v);
         if let (Some(first), Some(second)) = (found, sent) {
             let finding = super::clauses::twice("via", second.span, first.span);
             self.report(finding);
         }
-        let Some(via) = found.or(sent) else { return Some(sandbox(name)) };
+        let Some(via) = found.or(sent) else {
+            return Some(sandbox(name));
+        };
         self.own_channels(via)
     }
 
     /// What holds for a channel whatever is sent: purposes, and no lists on a trigger.
     pub(super) fn channel_rules(&mut self, via: &Via) {
         for route in &via.routes {
-            let Some(endpoint) = pack::endpoint(&route.channel.platform, &route.channel.endpoint) else { continue };
+            let Some(endpoint) = pack::endpoint(&route.channel.platform, &route.channel.endpoint)
+            else {
+                continue;
+            };
             let channel = &route.channel;
             if !endpoint.allows(self.purpose) {
                 let purpose = purpose_word(self.purpose);
-                let allowed: Vec<&str> = Purpose::ALL.iter().filter(|(p, _)| endpoint.allows(*p)).map(|(_, n)| *n).collect();
+                let allowed: Vec<&str> = Purpose::ALL
+                    .iter()
+                    .filter(|(p, _)| endpoint.allows(*p))
+                    .map(|(_, n)| *n)
+                    .collect();
                 self.report(
                     Finding::new(
                         &catalog::PURPOSE_REFUSED,
@@ -308,15 +442,26 @@ impl Work<'_, '_> {
     }
 
     fn action_clause(&mut self, clauses: &Clauses<'_>, at: &At, name: Span) -> Action {
-        let found = clauses.find(|k| if let ClauseKind::Action(a) = k { Some(a) } else { None });
+        let found = clauses.find(|k| {
+            if let ClauseKind::Action(a) = k {
+                Some(a)
+            } else {
+                None
+            }
+        });
         let Some((_, action)) = found else {
             if !clauses.unread {
-                self.report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says what to send", "没有写明发送什么")).help(
-                    msg!(
+                self.report(
+                    Finding::new(
+                        &catalog::MISSING_CLAUSE,
+                        name,
+                        msg!("nothing says what to send", "没有写明发送什么"),
+                    )
+                    .help(msg!(
                         "add `send template …`, `split {{ … }}` or `choose {{ … }}`",
                         "加上 `send template …`、`split {{ … }}` 或 `choose {{ … }}`"
-                    ),
-                ));
+                    )),
+                );
             }
             return Action::Nothing;
         };
@@ -348,7 +493,8 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Without a campaign's `via`, a message beside others that name their channels would go to the sandbox unnoticed.
+    /// Without a campaign's `via`, a message beside others that name their channels would go to the
+    /// sandbox unnoticed.
     fn all_have_channels(&mut self, clauses: &Clauses<'_>) {
         let says_via = clauses.iter().any(|c| match &c.kind {
             ClauseKind::Via(_) => true,
@@ -360,15 +506,27 @@ impl Work<'_, '_> {
                 Finding::new(
                     &catalog::MISSING_CLAUSE,
                     span,
-                    msg!("this message names no channel, and others of this campaign do", "这条消息没有写渠道，而活动里的其他消息写了"),
+                    msg!(
+                        "this message names no channel, and others of this campaign do",
+                        "这条消息没有写渠道，而活动里的其他消息写了"
+                    ),
                 )
-                .help(msg!("add `via …` here, or one `via` for the whole campaign", "在这里加上 `via …`，或为整个活动写一个 `via`")),
+                .help(msg!(
+                    "add `via …` here, or one `via` for the whole campaign",
+                    "在这里加上 `via …`，或为整个活动写一个 `via`"
+                )),
             );
         }
     }
 
     fn leave_when(&mut self, clauses: &Clauses<'_>, no_steps: bool) -> Option<Expr> {
-        let (clause, e) = clauses.find(|k| if let ClauseKind::LeaveWhen(e) = k { Some(e) } else { None })?;
+        let (clause, e) = clauses.find(|k| {
+            if let ClauseKind::LeaveWhen(e) = k {
+                Some(e)
+            } else {
+                None
+            }
+        })?;
         if no_steps {
             self.report(
                 Finding::new(
@@ -379,7 +537,10 @@ impl Work<'_, '_> {
                         "`leave when` 用于结束系列，而这个活动没有 `after`"
                     ),
                 )
-                .help(msg!("leave it out, or exclude these users in `when … except …`", "去掉它，或在 `when … except …` 中排除这些用户")),
+                .help(msg!(
+                    "leave it out, or exclude these users in `when … except …`",
+                    "去掉它，或在 `when … except …` 中排除这些用户"
+                )),
             );
         }
         let cx = self.cx();
@@ -389,15 +550,28 @@ impl Work<'_, '_> {
     }
 
     fn holdout(&mut self, share: &ast::Expr, key: Option<&ast::Str>) -> Option<Holdout> {
-        if self.checker.program.policy.purposes.get(&self.purpose).is_some_and(|p| p.no_holdout) {
+        if self
+            .checker
+            .program
+            .policy
+            .purposes
+            .get(&self.purpose)
+            .is_some_and(|p| p.no_holdout)
+        {
             let purpose = purpose_word(self.purpose);
             self.report(
                 Finding::new(
                     &catalog::CONFLICTING_CLAUSES,
                     share.span,
-                    msg!("the policy says `no holdout` for `{purpose}`", "策略规定 `{purpose}` 用途不设对照组：`no holdout`"),
+                    msg!(
+                        "the policy says `no holdout` for `{purpose}`",
+                        "策略规定 `{purpose}` 用途不设对照组：`no holdout`"
+                    ),
                 )
-                .help(msg!("leave `holdout` out, or change the policy", "去掉 `holdout`，或修改策略")),
+                .help(msg!(
+                    "leave `holdout` out, or change the policy",
+                    "去掉 `holdout`，或修改策略"
+                )),
             );
             return None;
         }
@@ -411,22 +585,37 @@ impl Work<'_, '_> {
                 Finding::new(
                     &catalog::MISSING_CLAUSE,
                     span,
-                    msg!("`converted` asks for the goal, and this campaign has none", "`converted` 指达成目标，而这个活动没有目标"),
+                    msg!(
+                        "`converted` asks for the goal, and this campaign has none",
+                        "`converted` 指达成目标，而这个活动没有目标"
+                    ),
                 )
-                .help(msg!("add for instance `goal EVENT within 72h`", "例如加上 `goal 事件 within 72h`")),
+                .help(msg!(
+                    "add for instance `goal EVENT within 72h`",
+                    "例如加上 `goal 事件 within 72h`"
+                )),
             );
         }
     }
 
     fn top(&mut self, clauses: &Clauses<'_>) -> Option<Top> {
-        let found = clauses.find(|k| if let ClauseKind::Top { n, by } = k { Some((n, by)) } else { None });
+        let found = clauses.find(|k| {
+            if let ClauseKind::Top { n, by } = k {
+                Some((n, by))
+            } else {
+                None
+            }
+        });
         self.optional(found, |w, (n, by)| {
             if w.trigger.is_some() {
                 w.report(
                     Finding::new(
                         &catalog::CONFLICTING_CLAUSES,
                         n.span,
-                        msg!("`top` chooses among many users, and an event concerns one", "`top` 从许多用户中选取，而事件只涉及一个用户"),
+                        msg!(
+                            "`top` chooses among many users, and an event concerns one",
+                            "`top` 从许多用户中选取，而事件只涉及一个用户"
+                        ),
                     )
                     .help(msg!(
                         "write a condition instead, for instance `when order_total > ¥1000`",
@@ -442,47 +631,93 @@ impl Work<'_, '_> {
     }
 
     fn goal(&mut self, clauses: &Clauses<'_>) -> Option<Goal> {
-        let found = clauses.find(|k| if let ClauseKind::Goal { event, within } = k { Some((event, within)) } else { None });
+        let found = clauses.find(|k| {
+            if let ClauseKind::Goal { event, within } = k {
+                Some((event, within))
+            } else {
+                None
+            }
+        });
         self.optional(found, |w, (event, within)| {
             let pattern = w.checker.event_pattern(event, &ExprContext::default());
             let within = match within {
                 None => Some(GOAL_WITHIN),
                 Some(e) => w.positive(e, "goal within"),
             };
-            Some(Goal { event: pattern?, within: within? })
+            Some(Goal {
+                event: pattern?,
+                within: within?,
+            })
         })
     }
 
     fn priority(&mut self, clauses: &Clauses<'_>) -> Priority {
-        let found = clauses.find(|k| if let ClauseKind::Priority { value, rising } = k { Some((value, rising)) } else { None });
+        let found = clauses.find(|k| {
+            if let ClauseKind::Priority { value, rising } = k {
+                Some((value, rising))
+            } else {
+                None
+            }
+        });
         self.optional(found, |w, (value, rising)| {
             let cx = w.cx();
             let value = number(w.checker, value, "priority", &cx);
             let rising = match rising {
                 None => Some(0),
-                Some(e) => w.checker.count(e, "rising", 1..=1_000_000).and_then(|n| i64::try_from(n).ok()),
+                Some(e) => w
+                    .checker
+                    .count(e, "rising", 1..=1_000_000)
+                    .and_then(|n| i64::try_from(n).ok()),
             };
-            Some(Priority { value: Some(value?), rising_per_hour: rising? })
+            Some(Priority {
+                value: Some(value?),
+                rising_per_hour: rising?,
+            })
         })
         .unwrap_or_default()
     }
 
     fn target(&mut self, clauses: &Clauses<'_>, action: &Action) -> Vec<(StepOutcome, Share)> {
-        let found = clauses.find(|k| if let ClauseKind::Target(bands) = k { Some(bands) } else { None });
-        let Some((_, bands)) = found else { return Vec::new() };
+        let found = clauses.find(|k| {
+            if let ClauseKind::Target(bands) = k {
+                Some(bands)
+            } else {
+                None
+            }
+        });
+        let Some((_, bands)) = found else {
+            return Vec::new();
+        };
         let mut out: Vec<(StepOutcome, Share, Span)> = Vec::new();
         for band in bands {
-            let Some(outcome) = OUTCOMES.iter().find(|(_, n)| *n == band.outcome.name).map(|(o, _)| *o) else {
+            let Some(outcome) = OUTCOMES
+                .iter()
+                .find(|(_, n)| *n == band.outcome.name)
+                .map(|(o, _)| *o)
+            else {
                 let names: Vec<&str> = OUTCOMES.iter().map(|(_, n)| *n).collect();
                 let finding = Finding::new(
                     &catalog::UNKNOWN_NAME,
                     band.outcome.span,
-                    msg!("`{}` is not an outcome of a message", "`{}` 不是消息的结果", band.outcome.name),
+                    msg!(
+                        "`{}` is not an outcome of a message",
+                        "`{}` 不是消息的结果",
+                        band.outcome.name
+                    ),
                 );
-                self.report(match super::nearest(&band.outcome.name, names.iter().copied()) {
-                    Some(near) => finding.fix(msg!("write `{near}`", "改为 `{near}`"), band.outcome.span, near, false),
-                    None => finding.help(msg!("write one of {}", "可写：{}", route::quoted(&names))),
-                });
+                self.report(
+                    match super::nearest(&band.outcome.name, names.iter().copied()) {
+                        Some(near) => finding.fix(
+                            msg!("write `{near}`", "改为 `{near}`"),
+                            band.outcome.span,
+                            near,
+                            false,
+                        ),
+                        None => {
+                            finding.help(msg!("write one of {}", "可写：{}", route::quoted(&names)))
+                        }
+                    },
+                );
                 continue;
             };
             if let Some((_, _, first)) = out.iter().find(|(o, _, _)| *o == outcome) {
@@ -496,7 +731,9 @@ impl Work<'_, '_> {
                 self.needs_goal(band.outcome.span);
             }
             if let Some(share) = share {
-                if let Some(finding) = super::observe::target(outcome, band.outcome.span, action, self.via.as_ref()) {
+                if let Some(finding) =
+                    super::observe::target(outcome, band.outcome.span, action, self.via.as_ref())
+                {
                     self.report(finding);
                 }
                 out.push((outcome, share, band.outcome.span));
@@ -518,23 +755,53 @@ const OUTCOMES: [(StepOutcome, &str); 4] = [
 ];
 
 pub(super) fn purpose_word(purpose: Purpose) -> &'static str {
-    Purpose::ALL.iter().find(|(p, _)| *p == purpose).map_or("", |(_, n)| n)
+    Purpose::ALL
+        .iter()
+        .find(|(p, _)| *p == purpose)
+        .map_or("", |(_, n)| n)
 }
 
 pub(super) fn nobody(span: Span) -> Finding {
-    Finding::new(&catalog::MATCHES_NOBODY, span, msg!("this is true for no user", "没有用户满足这个条件"))
-        .help(msg!("nothing would ever be sent: change the condition, or leave it out", "什么都不会发送：修改条件，或去掉它"))
+    Finding::new(
+        &catalog::MATCHES_NOBODY,
+        span,
+        msg!("this is true for no user", "没有用户满足这个条件"),
+    )
+    .help(msg!(
+        "nothing would ever be sent: change the condition, or leave it out",
+        "什么都不会发送：修改条件，或去掉它"
+    ))
 }
 
 pub(super) fn duplicate_name(again: &ast::Ident, first: Span) -> Finding {
-    Finding::new(&catalog::DUPLICATE_NAME, again.span, msg!("`{}` is the name of an earlier one", "`{}` 与前面的重名", again.name))
-        .label(first, msg!("the first one", "第一次在这里"))
+    Finding::new(
+        &catalog::DUPLICATE_NAME,
+        again.span,
+        msg!(
+            "`{}` is the name of an earlier one",
+            "`{}` 与前面的重名",
+            again.name
+        ),
+    )
+    .label(first, msg!("the first one", "第一次在这里"))
 }
 
 /// Without `via`: nothing leaves the house.
 fn sandbox(span: Span) -> Via {
-    let channel = Channel { account: "sandbox".into(), platform: "sandbox".into(), endpoint: "file".into() };
-    Via { routes: vec![Route { span, channel, weight: None, address: None }], takes: Takes::First }
+    let channel = Channel {
+        account: "sandbox".into(),
+        platform: "sandbox".into(),
+        endpoint: "file".into(),
+    };
+    Via {
+        routes: vec![Route {
+            span,
+            channel,
+            weight: None,
+            address: None,
+        }],
+        takes: Takes::First,
+    }
 }
 
 /// The fields of the trigger event that its `where` proves to be there.

@@ -26,7 +26,11 @@ pub(super) struct Clauses<'a> {
 
 impl<'a> Clauses<'a> {
     pub fn collect(checker: &mut Checker<'_>, clauses: &'a [Clause], place: Place) -> Self {
-        let mut out = Clauses { list: Vec::new(), whole: true, unread: false };
+        let mut out = Clauses {
+            list: Vec::new(),
+            whole: true,
+            unread: false,
+        };
         let mut seen: Vec<(&'static str, Span)> = Vec::new();
         for clause in clauses {
             let Some(facts) = facts(&clause.kind) else {
@@ -44,7 +48,10 @@ impl<'a> Clauses<'a> {
                 out.whole = false;
                 continue;
             }
-            let first = seen.iter().find(|(word, _)| *word == facts.word).map(|(_, span)| *span);
+            let first = seen
+                .iter()
+                .find(|(word, _)| *word == facts.word)
+                .map(|(_, span)| *span);
             match first {
                 Some(first) if !facts.repeats => {
                     checker.report(twice(facts.word, clause.word, first));
@@ -65,15 +72,24 @@ impl<'a> Clauses<'a> {
 
     /// The first clause that `pick` knows, with what it made of it.
     pub fn find<T>(&self, pick: impl Fn(&'a ClauseKind) -> Option<T>) -> Option<(&'a Clause, T)> {
-        self.list.iter().find_map(|c| pick(&c.kind).map(|t| (*c, t)))
+        self.list
+            .iter()
+            .find_map(|c| pick(&c.kind).map(|t| (*c, t)))
     }
 }
 
 /// Something that may stand once stands a second time.
 pub(super) fn twice(word: &str, again: Span, first: Span) -> Finding {
-    Finding::new(&catalog::DUPLICATE_CLAUSE, again, msg!("`{word}` stands here a second time", "`{word}` 在这里写了两次"))
-        .label(first, msg!("the first one", "第一次在这里"))
-        .help(msg!("keep one of them", "只保留其中一个"))
+    Finding::new(
+        &catalog::DUPLICATE_CLAUSE,
+        again,
+        msg!(
+            "`{word}` stands here a second time",
+            "`{word}` 在这里写了两次"
+        ),
+    )
+    .label(first, msg!("the first one", "第一次在这里"))
+    .help(msg!("keep one of them", "只保留其中一个"))
 }
 
 struct Facts {
@@ -91,9 +107,24 @@ const ANYWHERE: &[Place] = &[Place::Campaign, Place::Policy, Place::Purpose];
 
 /// `None` for a clause that could not be read.
 fn facts(kind: &ClauseKind) -> Option<Facts> {
-    let once = |word, places| Facts { word, places, repeats: false, later: false };
-    let many = |word, places| Facts { word, places, repeats: true, later: false };
-    let later = |word, places| Facts { word, places, repeats: true, later: true };
+    let once = |word, places| Facts {
+        word,
+        places,
+        repeats: false,
+        later: false,
+    };
+    let many = |word, places| Facts {
+        word,
+        places,
+        repeats: true,
+        later: false,
+    };
+    let later = |word, places| Facts {
+        word,
+        places,
+        repeats: true,
+        later: true,
+    };
     Some(match kind {
         ClauseKind::When(_) => once("when", IN_CAMPAIGN),
         ClauseKind::Top { .. } => once("top", IN_CAMPAIGN),
@@ -132,11 +163,21 @@ fn facts(kind: &ClauseKind) -> Option<Facts> {
 }
 
 fn misplaced(clause: &Clause, facts: &Facts, place: Place) -> Finding {
-    let what = if let ClauseKind::No(of) = &clause.kind { format!(" {}", of.name) } else { String::new() };
+    let what = if let ClauseKind::No(of) = &clause.kind {
+        format!(" {}", of.name)
+    } else {
+        String::new()
+    };
     let word = format!("{}{what}", facts.word);
     let message = match place {
-        Place::Campaign => msg!("`{word}` is a clause of the policy, not of a campaign", "`{word}` 是策略的子句，不能写在活动里"),
-        Place::Policy => msg!("`{word}` cannot stand in the policy", "策略里不能写 `{word}`"),
+        Place::Campaign => msg!(
+            "`{word}` is a clause of the policy, not of a campaign",
+            "`{word}` 是策略的子句，不能写在活动里"
+        ),
+        Place::Policy => msg!(
+            "`{word}` cannot stand in the policy",
+            "策略里不能写 `{word}`"
+        ),
         Place::Purpose => msg!("`{word}` cannot stand in `for`", "`for` 里不能写 `{word}`"),
     };
     let finding = Finding::new(&catalog::MISPLACED_CLAUSE, clause.word, message);
@@ -145,12 +186,14 @@ fn misplaced(clause: &Clause, facts: &Facts, place: Place) -> Finding {
             "write it in the policy: `policy {{ for marketing {{ no cap }} }}`",
             "写在策略里：`policy {{ for marketing {{ no cap }} }}`"
         )),
-        Place::Campaign => {
-            finding.help(msg!("write it in `policy {{ … }}`; it holds for every campaign", "写在 `policy {{ … }}` 里，对所有活动生效"))
-        }
-        Place::Policy if facts.places == [Place::Purpose] => {
-            finding.help(msg!("say for which purpose: `for transaction {{ no cap }}`", "写明用途：`for transaction {{ no cap }}`"))
-        }
+        Place::Campaign => finding.help(msg!(
+            "write it in `policy {{ … }}`; it holds for every campaign",
+            "写在 `policy {{ … }}` 里，对所有活动生效"
+        )),
+        Place::Policy if facts.places == [Place::Purpose] => finding.help(msg!(
+            "say for which purpose: `for transaction {{ no cap }}`",
+            "写明用途：`for transaction {{ no cap }}`"
+        )),
         Place::Policy => finding.help(msg!("write it in a campaign", "写在活动里")),
         Place::Purpose => finding.help(msg!(
             "`for` takes `cap`, `quiet`, `holdout`, `no cap`, `no quiet`, `no holdout`",

@@ -14,7 +14,11 @@ pub const MAX_OFFSET_DAYS: i32 = 3660;
 const MAX_OFFSET_MONTHS: i32 = 120;
 
 /// `None` after a finding.
-pub(super) fn dated(checker: &mut Checker<'_>, when: &ast::AtExpr, on: &ast::OnOffsets) -> Option<Dated> {
+pub(super) fn dated(
+    checker: &mut Checker<'_>,
+    when: &ast::AtExpr,
+    on: &ast::OnOffsets,
+) -> Option<Dated> {
     let at = match when {
         ast::AtExpr::Expr(e) => checker.time(e, "at"),
         ast::AtExpr::Now(span) => {
@@ -22,9 +26,17 @@ pub(super) fn dated(checker: &mut Checker<'_>, when: &ast::AtExpr, on: &ast::OnO
                 Finding::new(
                     &catalog::BAD_SCHEDULE,
                     *span,
-                    msg!("days that are counted from a date need a time of day", "按日期推算的日子需要写明时间"),
+                    msg!(
+                        "days that are counted from a date need a time of day",
+                        "按日期推算的日子需要写明时间"
+                    ),
                 )
-                .fix(msg!("send at 10:00 on these days", "在这些日子的 10:00 发送"), *span, "10:00", false),
+                .fix(
+                    msg!("send at 10:00 on these days", "在这些日子的 10:00 发送"),
+                    *span,
+                    "10:00",
+                    false,
+                ),
             );
             None
         }
@@ -49,7 +61,11 @@ pub(super) fn dated(checker: &mut Checker<'_>, when: &ast::AtExpr, on: &ast::OnO
             None
         }
     });
-    Some(Dated { at: at?, offsets: offsets?, of: of? })
+    Some(Dated {
+        at: at?,
+        offsets: offsets?,
+        of: of?,
+    })
 }
 
 /// Signed: those before the date are negative. Each once.
@@ -58,7 +74,10 @@ fn offsets(checker: &mut Checker<'_>, on: &ast::OnOffsets) -> Option<Vec<Calenda
         checker.report(Finding::new(
             &catalog::OUT_OF_RANGE,
             on.span,
-            msg!("a campaign counts at most {MAX_OFFSETS} days from a date", "一个活动最多从日期推算 {MAX_OFFSETS} 个日子"),
+            msg!(
+                "a campaign counts at most {MAX_OFFSETS} days from a date",
+                "一个活动最多从日期推算 {MAX_OFFSETS} 个日子"
+            ),
         ));
         return None;
     }
@@ -82,5 +101,9 @@ fn offsets(checker: &mut Checker<'_>, on: &ast::OnOffsets) -> Option<Vec<Calenda
         }
         seen.push((length, span));
     }
-    Some(seen.into_iter().map(|(length, _)| if on.after { length } else { length.negated() }).collect())
+    Some(
+        seen.into_iter()
+            .map(|(length, _)| if on.after { length } else { length.negated() })
+            .collect(),
+    )
 }

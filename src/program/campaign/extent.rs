@@ -1,8 +1,9 @@
 //! How long a text can get and how many different texts there can be, from the types alone.
 //!
-//! What a type bounds is exact: `text(10)` is ten characters, an enum its longest member, `int 0..120` three digits. Numbers and money have
-//! no bound that a message could respect, so they are counted at the size that people write ([`NUMBER`], [`MONEY`]); the rare value beyond is
-//! stopped when the message is made, with the reason `too_long`.
+//! What a type bounds is exact: `text(10)` is ten characters, an enum its longest member, `int
+//! 0..120` three digits. Numbers and money have no bound that a message could respect, so they are
+//! counted at the size that people write ([`NUMBER`], [`MONEY`]); the rare value beyond is stopped
+//! when the message is made, with the reason `too_long`.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +50,10 @@ pub(super) struct Unbounded {
 
 impl Longest {
     fn of(text: &str, unit: Unit) -> Self {
-        Longest { size: unit.of(text), example: text.to_string() }
+        Longest {
+            size: unit.of(text),
+            example: text.to_string(),
+        }
     }
 
     fn chars(n: u64, unit: Unit) -> Self {
@@ -57,8 +61,13 @@ impl Longest {
             Unit::Chars => n,
             Unit::Bytes => n.saturating_mul(WIDEST),
         };
-        let shown = usize::try_from(n).unwrap_or(usize::MAX).min(SHOWN_CHARS + 1);
-        Longest { size, example: ANY_CHAR.repeat(shown) }
+        let shown = usize::try_from(n)
+            .unwrap_or(usize::MAX)
+            .min(SHOWN_CHARS + 1);
+        Longest {
+            size,
+            example: ANY_CHAR.repeat(shown),
+        }
     }
 
     fn or(self, other: Longest) -> Longest {
@@ -76,15 +85,27 @@ impl Longest {
 
     /// The example, cut to what a finding has room for, on one line.
     pub fn shown(&self) -> String {
-        let line: String = self.example.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if line.chars().count() <= SHOWN_CHARS { line } else { line.chars().take(SHOWN_CHARS).chain(['…']).collect() }
+        let line: String = self
+            .example
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        if line.chars().count() <= SHOWN_CHARS {
+            line
+        } else {
+            line.chars().take(SHOWN_CHARS).chain(['…']).collect()
+        }
     }
 }
 
 // ------------------------------------------------------------------ length
 
 /// The longest a whole text can be.
-pub(super) fn longest_text(known: Known<'_>, text: &Text, unit: Unit) -> Result<Longest, Unbounded> {
+pub(super) fn longest_text(
+    known: Known<'_>,
+    text: &Text,
+    unit: Unit,
+) -> Result<Longest, Unbounded> {
     let mut whole = Longest::of("", unit);
     for piece in &text.pieces {
         let part = match piece {
@@ -99,23 +120,50 @@ pub(super) fn longest_text(known: Known<'_>, text: &Text, unit: Unit) -> Result<
 /// The longest that `e` can be when it is shown.
 pub(super) fn longest(known: Known<'_>, e: &Expr, unit: Unit) -> Result<Longest, Unbounded> {
     match &e.kind {
-        ExprKind::Const(value) => Ok(Longest::of(&Shown { value, ty: &e.ty, zone: Zone::UTC }.to_string(), unit)),
-        ExprKind::Coalesce(a, _) if can_be_missing(known.program, a, known.present).is_empty() => longest(known, a, unit),
-        ExprKind::Coalesce(a, b) | ExprKind::If { then: a, otherwise: b, .. } => Ok(longest(known, a, unit)?.or(longest(known, b, unit)?)),
-        ExprKind::Call { function: Function::Mask | Function::Text, args } => match args.first() {
+        ExprKind::Const(value) => Ok(Longest::of(
+            &Shown {
+                value,
+                ty: &e.ty,
+                zone: Zone::UTC,
+            }
+            .to_string(),
+            unit,
+        )),
+        ExprKind::Coalesce(a, _) if can_be_missing(known.program, a, known.present).is_empty() => {
+            longest(known, a, unit)
+        }
+        ExprKind::Coalesce(a, b)
+        | ExprKind::If {
+            then: a,
+            otherwise: b,
+            ..
+        } => Ok(longest(known, a, unit)?.or(longest(known, b, unit)?)),
+        ExprKind::Call {
+            function: Function::Mask | Function::Text,
+            args,
+        } => match args.first() {
             Some(arg) => longest(known, arg, unit),
             None => by_type(e, unit),
         },
-        ExprKind::Call { function: Function::Lower, args } => match args.first() {
+        ExprKind::Call {
+            function: Function::Lower,
+            args,
+        } => match args.first() {
             // One letter, İ, becomes two.
             Some(arg) => longest(known, arg, unit).map(|l| match unit {
                 Unit::Chars if l.example.is_ascii() => l,
-                Unit::Chars => Longest { size: l.size.saturating_mul(2), ..l },
+                Unit::Chars => Longest {
+                    size: l.size.saturating_mul(2),
+                    ..l
+                },
                 Unit::Bytes => l,
             }),
             None => by_type(e, unit),
         },
-        ExprKind::Call { function: Function::Least | Function::Greatest, args } => {
+        ExprKind::Call {
+            function: Function::Least | Function::Greatest,
+            args,
+        } => {
             let mut best: Option<Longest> = None;
             for arg in args {
                 let next = longest(known, arg, unit)?;
@@ -131,7 +179,10 @@ pub(super) fn longest(known: Known<'_>, e: &Expr, unit: Unit) -> Result<Longest,
 }
 
 fn by_type(e: &Expr, unit: Unit) -> Result<Longest, Unbounded> {
-    type_longest(&e.ty, unit).ok_or_else(|| Unbounded { span: e.span, ty: e.ty.clone() })
+    type_longest(&e.ty, unit).ok_or_else(|| Unbounded {
+        span: e.span,
+        ty: e.ty.clone(),
+    })
 }
 
 fn type_longest(ty: &Type, unit: Unit) -> Option<Longest> {
@@ -139,14 +190,22 @@ fn type_longest(ty: &Type, unit: Unit) -> Option<Longest> {
     match ty {
         Type::Bool => text("false"),
         Type::Int { lo, hi } => {
-            let (lo, hi) = (lo.unwrap_or(i64::MIN).to_string(), hi.unwrap_or(i64::MAX).to_string());
+            let (lo, hi) = (
+                lo.unwrap_or(i64::MIN).to_string(),
+                hi.unwrap_or(i64::MAX).to_string(),
+            );
             text(if lo.len() > hi.len() { &lo } else { &hi })
         }
         Type::Number => text(NUMBER),
         Type::Ratio => text("99.999999%"),
         Type::Money => text(MONEY),
         Type::Text { max } => max.map(|n| Longest::chars(u64::from(n), unit)),
-        Type::Enum(of) => Some(of.members.iter().map(|m| Longest::of(m, unit)).fold(Longest::of("", unit), Longest::or)),
+        Type::Enum(of) => Some(
+            of.members
+                .iter()
+                .map(|m| Longest::of(m, unit))
+                .fold(Longest::of("", unit), Longest::or),
+        ),
         Type::Set(of) => match &**of {
             Type::Enum(of) => text(&of.members.join(", ")),
             _ => None,
@@ -164,10 +223,12 @@ fn type_longest(ty: &Type, unit: Unit) -> Option<Longest> {
 
 // ------------------------------------------------------------------ how many
 
-/// How many different texts some holes can make together; the span of the first that is unbounded otherwise.
+/// How many different texts some holes can make together; the span of the first that is unbounded
+/// otherwise.
 ///
-/// Each hole alone multiplies; so does each thing that the holes are made of. The smaller product is right: `{region}` twice is not the
-/// square, and `{if(age > 30, 'a', 'b')}` makes two texts and not one for each age.
+/// Each hole alone multiplies; so does each thing that the holes are made of. The smaller product
+/// is right: `{region}` twice is not the square, and `{if(age > 30, 'a', 'b')}` makes two texts and
+/// not one for each age.
 pub(super) fn how_many<'e>(known: Known<'_>, holes: &[&'e Expr]) -> Result<u64, &'e Expr> {
     let mut by_hole: Result<u64, &Expr> = Ok(1);
     for hole in holes {
@@ -212,13 +273,24 @@ fn is_atom(e: &Expr) -> bool {
 fn values(known: Known<'_>, e: &Expr) -> Option<u64> {
     match &e.kind {
         ExprKind::Const(_) => Some(1),
-        ExprKind::Coalesce(a, _) if can_be_missing(known.program, a, known.present).is_empty() => values(known, a),
-        ExprKind::Coalesce(a, b) | ExprKind::If { then: a, otherwise: b, .. } => Some(values(known, a)?.saturating_add(values(known, b)?)),
-        ExprKind::Call { function: Function::Mask | Function::Lower | Function::Text | Function::Number | Function::Round, args } => {
-            values(known, args.first()?)
+        ExprKind::Coalesce(a, _) if can_be_missing(known.program, a, known.present).is_empty() => {
+            values(known, a)
         }
+        ExprKind::Coalesce(a, b)
+        | ExprKind::If {
+            then: a,
+            otherwise: b,
+            ..
+        } => Some(values(known, a)?.saturating_add(values(known, b)?)),
+        ExprKind::Call {
+            function:
+                Function::Mask | Function::Lower | Function::Text | Function::Number | Function::Round,
+            args,
+        } => values(known, args.first()?),
         ExprKind::LookupField { keys, .. } => {
-            let by_key = keys.iter().try_fold(1u64, |product, k| Some(product.saturating_mul(values(known, k)?)));
+            let by_key = keys.iter().try_fold(1u64, |product, k| {
+                Some(product.saturating_mul(values(known, k)?))
+            });
             let by_type = type_values(&e.ty);
             match (by_key, by_type) {
                 (Some(a), Some(b)) => Some(a.min(b)),
@@ -233,9 +305,14 @@ fn type_values(ty: &Type) -> Option<u64> {
     match ty {
         Type::Bool => Some(2),
         Type::Enum(of) => Some(of.members.len() as u64),
-        Type::Int { lo, hi } => hi.zip(*lo).map(|(hi, lo)| hi.abs_diff(lo).saturating_add(1)),
+        Type::Int { lo, hi } => hi
+            .zip(*lo)
+            .map(|(hi, lo)| hi.abs_diff(lo).saturating_add(1)),
         Type::Set(of) => match &**of {
-            Type::Enum(of) => Some(1u64.checked_shl(u32::try_from(of.members.len()).unwrap_or(u32::MAX)).unwrap_or(u64::MAX)),
+            Type::Enum(of) => Some(
+                1u64.checked_shl(u32::try_from(of.members.len()).unwrap_or(u32::MAX))
+                    .unwrap_or(u64::MAX),
+            ),
             _ => None,
         },
         Type::Number
@@ -259,7 +336,11 @@ pub(super) fn holes<'t>(texts: impl IntoIterator<Item = &'t Text>) -> Vec<&'t Ex
         Piece::Hole(e) => Some(e),
         Piece::Text(_) => None,
     };
-    texts.into_iter().flat_map(|t| &t.pieces).filter_map(hole).collect()
+    texts
+        .into_iter()
+        .flat_map(|t| &t.pieces)
+        .filter_map(hole)
+        .collect()
 }
 
 /// The sources of a list of holes are few; this names those that make the number large, once each.
@@ -272,7 +353,11 @@ pub(super) fn named_sources(program: &Program, holes: &[&Expr]) -> String {
             }
         });
     }
-    names.into_iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+    names
+        .into_iter()
+        .map(|n| format!("`{n}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -283,45 +368,107 @@ mod tests {
     use crate::base::{EnumType, FileId, TagId, Value};
 
     fn expr(ty: Type, kind: ExprKind) -> Expr {
-        Expr { ty, span: Span::new(FileId(0), 0, 0), optional: true, kind }
+        Expr {
+            ty,
+            span: Span::new(FileId(0), 0, 0),
+            optional: true,
+            kind,
+        }
     }
     fn tag(n: u32, ty: Type) -> Expr {
         expr(ty, ExprKind::Tag(TagId(n)))
     }
     fn region() -> Type {
-        Type::Enum(Arc::new(EnumType { members: vec!["Shanghai".into(), "北京市".into()] }))
+        Type::Enum(Arc::new(EnumType {
+            members: vec!["Shanghai".into(), "北京市".into()],
+        }))
     }
     fn text(s: &str) -> Expr {
         expr(Type::TEXT, ExprKind::Const(Value::text(s)))
     }
     fn size(e: &Expr, unit: Unit) -> Option<u64> {
         let (program, present) = (Program::default(), Present::default());
-        longest(Known { program: &program, present: &present }, e, unit).ok().map(|l| l.size)
+        longest(
+            Known {
+                program: &program,
+                present: &present,
+            },
+            e,
+            unit,
+        )
+        .ok()
+        .map(|l| l.size)
     }
     fn count(holes: &[&Expr]) -> Option<u64> {
         let (program, present) = (Program::default(), Present::default());
-        how_many(Known { program: &program, present: &present }, holes).ok()
+        how_many(
+            Known {
+                program: &program,
+                present: &present,
+            },
+            holes,
+        )
+        .ok()
     }
 
     #[test]
     fn lengths_come_from_types() {
-        assert_eq!(size(&tag(0, Type::Text { max: Some(10) }), Unit::Chars), Some(10));
-        assert_eq!(size(&tag(0, Type::Text { max: Some(10) }), Unit::Bytes), Some(40));
+        assert_eq!(
+            size(&tag(0, Type::Text { max: Some(10) }), Unit::Chars),
+            Some(10)
+        );
+        assert_eq!(
+            size(&tag(0, Type::Text { max: Some(10) }), Unit::Bytes),
+            Some(40)
+        );
         assert_eq!(size(&tag(0, Type::TEXT), Unit::Chars), None);
         // The longest member depends on the unit.
         assert_eq!(size(&tag(0, region()), Unit::Chars), Some(8));
         assert_eq!(size(&tag(0, region()), Unit::Bytes), Some(9));
-        assert_eq!(size(&tag(0, Type::Int { lo: Some(-5), hi: Some(120) }), Unit::Chars), Some(3));
-        assert_eq!(size(&tag(0, Type::Int { lo: Some(-500), hi: Some(120) }), Unit::Chars), Some(4));
+        assert_eq!(
+            size(
+                &tag(
+                    0,
+                    Type::Int {
+                        lo: Some(-5),
+                        hi: Some(120)
+                    }
+                ),
+                Unit::Chars
+            ),
+            Some(3)
+        );
+        assert_eq!(
+            size(
+                &tag(
+                    0,
+                    Type::Int {
+                        lo: Some(-500),
+                        hi: Some(120)
+                    }
+                ),
+                Unit::Chars
+            ),
+            Some(4)
+        );
         assert_eq!(size(&text("上海"), Unit::Bytes), Some(6));
     }
 
     #[test]
     fn the_same_hole_twice_is_not_a_square() {
-        let known = expr(Type::TEXT, ExprKind::Coalesce(Box::new(tag(0, region())), Box::new(text("您"))));
-        let other = expr(Type::TEXT, ExprKind::Coalesce(Box::new(tag(0, region())), Box::new(text("城市"))));
+        let known = expr(
+            Type::TEXT,
+            ExprKind::Coalesce(Box::new(tag(0, region())), Box::new(text("您"))),
+        );
+        let other = expr(
+            Type::TEXT,
+            ExprKind::Coalesce(Box::new(tag(0, region())), Box::new(text("城市"))),
+        );
         assert!(count(&[&known, &other]) <= Some(3));
-        assert_eq!(count(&[&tag(0, region()), &tag(1, Type::Bool)]).map(|n| n >= 4), Some(true));
+        assert_eq!(
+            count(&[&tag(0, region()), &tag(1, Type::Bool)]).map(|n| n >= 4),
+            Some(true)
+        );
         assert_eq!(count(&[&tag(0, Type::Text { max: Some(10) })]), None);
         assert_eq!(count(&[]), Some(1));
     }

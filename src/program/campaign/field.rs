@@ -15,13 +15,21 @@ use crate::program::typed::{PartKind, Piece, Route, Template, TemplatePart};
 /// The most digits of an amount.
 const AMOUNT_DIGITS: usize = 10;
 
-pub(super) fn check(u: &Use<'_>, template: &Template, route: &Route, pack: &Pack, shape: &Shape) -> Vec<Finding> {
+pub(super) fn check(
+    u: &Use<'_>,
+    template: &Template,
+    route: &Route,
+    pack: &Pack,
+    shape: &Shape,
+) -> Vec<Finding> {
     let mut out = Vec::new();
     if shape.fields.is_empty() {
         return out;
     }
     for part in &template.parts {
-        let PartKind::Field(name) = &part.kind else { continue };
+        let PartKind::Field(name) = &part.kind else {
+            continue;
+        };
         match pack.field_type(shape, name) {
             Some(ty) => one(u, part, route, ty, &mut out),
             None => out.push(unknown_type(part, route, shape, name)),
@@ -37,7 +45,10 @@ fn unknown_type(part: &TemplatePart, route: &Route, shape: &Shape, name: &str) -
     let finding = Finding::new(
         &catalog::FIELD_CONTENT,
         part.span,
-        msg!("`{channel}` has no field type `{bare}`", "`{channel}` 没有字段类型 `{bare}`"),
+        msg!(
+            "`{channel}` has no field type `{bare}`",
+            "`{channel}` 没有字段类型 `{bare}`"
+        ),
     );
     match super::nearest(bare, types.iter().copied()) {
         Some(near) => finding.help(msg!("did you mean `{near}`?", "是否想写 `{near}`？")),
@@ -46,7 +57,10 @@ fn unknown_type(part: &TemplatePart, route: &Route, shape: &Shape, name: &str) -
 }
 
 fn one(u: &Use<'_>, part: &TemplatePart, route: &Route, ty: &FieldType, out: &mut Vec<Finding>) {
-    let known = Known { program: u.program, present: u.present };
+    let known = Known {
+        program: u.program,
+        present: u.present,
+    };
     if let Some(max) = ty.max {
         let ascii = part.text.pieces.iter().all(is_ascii);
         let max = u64::from(ty.max_ascii.filter(|_| ascii).unwrap_or(max));
@@ -54,9 +68,23 @@ fn one(u: &Use<'_>, part: &TemplatePart, route: &Route, ty: &FieldType, out: &mu
             Ok(longest) if longest.size <= max => {}
             Ok(longest) => {
                 let names = [format!("`{}`", part_name(&part.kind))];
-                out.push(over(u, route, &names, (part.span, &[]), &longest, (max, Unit::Chars), Level::Error));
+                out.push(over(
+                    u,
+                    route,
+                    &names,
+                    (part.span, &[]),
+                    &longest,
+                    (max, Unit::Chars),
+                    Level::Error,
+                ));
             }
-            Err(unbounded) => out.push(no_longest(u, route, &unbounded, (max, Unit::Chars), Level::Error)),
+            Err(unbounded) => out.push(no_longest(
+                u,
+                route,
+                &unbounded,
+                (max, Unit::Chars),
+                Level::Error,
+            )),
         }
     }
     out.extend(wrong_content(part, ty));
@@ -68,7 +96,10 @@ fn wrong_content(part: &TemplatePart, ty: &FieldType) -> Option<Finding> {
     let found = |span: Span, level: Level| {
         let (name, en, zh) = (&ty.name, &words.en, &words.zh);
         let message = match level {
-            Level::Error => msg!("a field of type `{name}` holds {en}", "`{name}` 类型的字段只能是{zh}"),
+            Level::Error => msg!(
+                "a field of type `{name}` holds {en}",
+                "`{name}` 类型的字段只能是{zh}"
+            ),
             Level::Warning | Level::Note => msg!(
                 "a field of type `{name}` holds {en}; this text can hold anything",
                 "`{name}` 类型的字段只能是{zh}，而这里可以是任意文字"
@@ -111,12 +142,30 @@ fn fits(alphabet: Alphabet, e: &Expr) -> Fit {
     if alphabet == Alphabet::Any {
         return Fit::Yes;
     }
-    let all = |text: &str| if text.chars().all(|c| allows(alphabet, c)) { Fit::Yes } else { Fit::No };
+    let all = |text: &str| {
+        if text.chars().all(|c| allows(alphabet, c)) {
+            Fit::Yes
+        } else {
+            Fit::No
+        }
+    };
     match &e.kind {
         ExprKind::Const(Value::Text(t)) => return all(t),
-        ExprKind::Coalesce(a, b) | ExprKind::If { then: a, otherwise: b, .. } => return fits(alphabet, a).max(fits(alphabet, b)),
-        ExprKind::Call { function: Function::Text | Function::Lower | Function::Number, args } => {
-            return args.iter().map(|a| fits(alphabet, a)).max().unwrap_or(Fit::Perhaps);
+        ExprKind::Coalesce(a, b)
+        | ExprKind::If {
+            then: a,
+            otherwise: b,
+            ..
+        } => return fits(alphabet, a).max(fits(alphabet, b)),
+        ExprKind::Call {
+            function: Function::Text | Function::Lower | Function::Number,
+            args,
+        } => {
+            return args
+                .iter()
+                .map(|a| fits(alphabet, a))
+                .max()
+                .unwrap_or(Fit::Perhaps);
         }
         _ => {}
     }
@@ -124,11 +173,26 @@ fn fits(alphabet: Alphabet, e: &Expr) -> Fit {
     match &e.ty {
         Type::Text { .. } => Fit::Perhaps,
         Type::Enum(of) => of.members.iter().map(|m| all(m)).max().unwrap_or(Fit::Yes),
-        Type::Int { .. } => when(matches!(alphabet, Alphabet::Number | Alphabet::Ascii | Alphabet::Phone | Alphabet::Amount)),
-        Type::Number => when(matches!(alphabet, Alphabet::Number | Alphabet::Ascii | Alphabet::Amount)),
+        Type::Int { .. } => when(matches!(
+            alphabet,
+            Alphabet::Number | Alphabet::Ascii | Alphabet::Phone | Alphabet::Amount
+        )),
+        Type::Number => when(matches!(
+            alphabet,
+            Alphabet::Number | Alphabet::Ascii | Alphabet::Amount
+        )),
         Type::Money => when(alphabet == Alphabet::Amount),
-        Type::Date | Type::Time | Type::Instant => when(matches!(alphabet, Alphabet::Time | Alphabet::Ascii)),
-        Type::Bool | Type::Ratio | Type::Set(_) | Type::Elapsed | Type::Calendar | Type::Distance | Type::Place | Type::Address(_) => {
+        Type::Date | Type::Time | Type::Instant => {
+            when(matches!(alphabet, Alphabet::Time | Alphabet::Ascii))
+        }
+        Type::Bool
+        | Type::Ratio
+        | Type::Set(_)
+        | Type::Elapsed
+        | Type::Calendar
+        | Type::Distance
+        | Type::Place
+        | Type::Address(_) => {
             when(alphabet == Alphabet::Ascii && !matches!(e.ty, Type::Set(_) | Type::Address(_)))
         }
     }
@@ -141,8 +205,16 @@ fn allows(alphabet: Alphabet, c: char) -> bool {
         Alphabet::Letters => c.is_ascii_alphabetic(),
         Alphabet::Symbols => !c.is_alphanumeric() && !c.is_whitespace(),
         Alphabet::Ascii => c.is_ascii_graphic() || c == ' ',
-        Alphabet::Time => c.is_ascii_digit() || matches!(c, ':' | '-' | '/' | '~' | ' ' | '年' | '月' | '日' | '时' | '点' | '分' | '秒'),
-        Alphabet::Amount => c.is_ascii_digit() || matches!(c, '.' | ',' | '¥' | '￥' | '$' | '€' | '£' | '元'),
+        Alphabet::Time => {
+            c.is_ascii_digit()
+                || matches!(
+                    c,
+                    ':' | '-' | '/' | '~' | ' ' | '年' | '月' | '日' | '时' | '点' | '分' | '秒'
+                )
+        }
+        Alphabet::Amount => {
+            c.is_ascii_digit() || matches!(c, '.' | ',' | '¥' | '￥' | '$' | '€' | '£' | '元')
+        }
         Alphabet::Phone => c.is_ascii_digit() || c.is_ascii_punctuation() || c == ' ',
         Alphabet::Chinese => is_chinese(c),
     }

@@ -1,4 +1,5 @@
-//! A template where a campaign uses it: what it needs of the user, and what each channel makes of it.
+//! A template where a campaign uses it: what it needs of the user, and what each channel makes of
+//! it.
 
 use super::extent::{self, Known, Longest, Unbounded};
 use super::{Told, field, template::part_name};
@@ -7,7 +8,9 @@ use crate::base::{Elapsed, EventId, TemplateId, Type};
 use crate::diag::{Finding, Level, Msg, Span, catalog};
 use crate::msg;
 use crate::program::expr::{Expr, Length};
-use crate::program::pack::{self, Amount, Counted, Endpoint, Holder, LimitOf, Part, Per, Recall, Shape, Unit};
+use crate::program::pack::{
+    self, Amount, Counted, Endpoint, Holder, LimitOf, Part, Per, Recall, Shape, Unit,
+};
 use crate::program::presence::{Present, Source, can_be_missing};
 use crate::program::typed::{Piece, Program, Route, Template, Text};
 
@@ -44,7 +47,10 @@ pub(super) struct Checked {
 
 /// Checks a template that has no errors of its own.
 pub(super) fn check(u: &Use<'_>, told: &mut Told) -> Checked {
-    let mut out = Checked { findings: Vec::new(), jobs: Vec::new() };
+    let mut out = Checked {
+        findings: Vec::new(),
+        jobs: Vec::new(),
+    };
     let template = u.program.template(u.template);
     if let Some(finding) = wrong_event(u, template) {
         out.findings.push(finding);
@@ -53,17 +59,27 @@ pub(super) fn check(u: &Use<'_>, told: &mut Told) -> Checked {
     out.findings.extend(missing_values(u, template));
     let parts: Vec<Part> = template.parts.iter().map(|p| Part::of(&p.kind)).collect();
     for route in u.routes {
-        let Some(pack) = pack::platform(&route.channel.platform) else { continue };
-        let Some(endpoint) = pack.endpoint(&route.channel.endpoint) else { continue };
+        let Some(pack) = pack::platform(&route.channel.platform) else {
+            continue;
+        };
+        let Some(endpoint) = pack.endpoint(&route.channel.endpoint) else {
+            continue;
+        };
         let Some(shape) = endpoint.shape_for(&parts) else {
-            out.findings.push(not_carried(u, template, route, endpoint, &parts));
+            out.findings
+                .push(not_carried(u, template, route, endpoint, &parts));
             continue;
         };
         out.findings.extend(not_recallable(u, route, shape));
-        // The text is the same in every campaign: one finding for a template and an endpoint is enough.
-        if told.first(&format!("{} {} {}", u.template, route.channel.platform, endpoint.name)) {
+        // The text is the same in every campaign: one finding for a template and an endpoint is
+        // enough.
+        if told.first(&format!(
+            "{} {} {}",
+            u.template, route.channel.platform, endpoint.name
+        )) {
             out.findings.extend(too_long(u, template, route, shape));
-            out.findings.extend(field::check(u, template, route, pack, shape));
+            out.findings
+                .extend(field::check(u, template, route, pack, shape));
         }
         // On a trigger a list channel is wrong anyway.
         if endpoint.is_list() && u.trigger.is_none() {
@@ -74,7 +90,10 @@ pub(super) fn check(u: &Use<'_>, told: &mut Told) -> Checked {
 }
 
 fn known<'a>(u: &'a Use<'_>) -> Known<'a> {
-    Known { program: u.program, present: u.present }
+    Known {
+        program: u.program,
+        present: u.present,
+    }
 }
 
 // ------------------------------------------------------------------ for the user
@@ -84,20 +103,39 @@ fn wrong_event(u: &Use<'_>, template: &Template) -> Option<Finding> {
     if u.trigger == Some(wanted) {
         return None;
     }
-    let (name, event) = (&template.declared.name, &u.program.schema.event(wanted).name);
+    let (name, event) = (
+        &template.declared.name,
+        &u.program.schema.event(wanted).name,
+    );
     let finding = Finding::new(
         &catalog::TEMPLATE_EVENT,
         u.send,
-        msg!("template `{name}` is for the event `{event}`", "模板 `{name}` 是为事件 `{event}` 写的"),
+        msg!(
+            "template `{name}` is for the event `{event}`",
+            "模板 `{name}` 是为事件 `{event}` 写的"
+        ),
     );
     let finding = match u.trigger.map(|t| &u.program.schema.event(t).name) {
-        Some(other) => finding.here(msg!("this campaign starts on `{other}`", "这个活动由 `{other}` 触发")),
-        None => finding.here(msg!("no event starts this campaign", "这个活动没有触发事件")),
+        Some(other) => finding.here(msg!(
+            "this campaign starts on `{other}`",
+            "这个活动由 `{other}` 触发"
+        )),
+        None => finding.here(msg!(
+            "no event starts this campaign",
+            "这个活动没有触发事件"
+        )),
     };
-    Some(finding.label(template.declared.name_span, msg!("declared here", "在这里声明")).help(msg!(
-        "start the campaign with `on {event}`, or write a template without `event`",
-        "让活动写 `on {event}`，或另写一个不用 `event` 的模板"
-    )))
+    Some(
+        finding
+            .label(
+                template.declared.name_span,
+                msg!("declared here", "在这里声明"),
+            )
+            .help(msg!(
+                "start the campaign with `on {event}`, or write a template without `event`",
+                "让活动写 `on {event}`，或另写一个不用 `event` 的模板"
+            )),
+    )
 }
 
 fn missing_values(u: &Use<'_>, template: &Template) -> Vec<Finding> {
@@ -105,7 +143,9 @@ fn missing_values(u: &Use<'_>, template: &Template) -> Vec<Finding> {
     for part in &template.parts {
         for hole in extent::holes([&part.text]) {
             let sources = can_be_missing(u.program, hole, u.present);
-            let Some(source) = sources.iter().next() else { continue };
+            let Some(source) = sources.iter().next() else {
+                continue;
+            };
             out.push(missing_value(u, hole, *source));
         }
     }
@@ -117,22 +157,49 @@ fn missing_value(u: &Use<'_>, hole: &Expr, source: Source) -> Finding {
     let finding = Finding::new(
         &catalog::MISSING_IN_MESSAGE,
         hole.span,
-        msg!("{what} can be missing, and then this place is empty", "{zh} 可能没有值，这里就会空着"),
+        msg!(
+            "{what} can be missing, and then this place is empty",
+            "{zh} 可能没有值，这里就会空着"
+        ),
     );
     let finding = if u.late {
-        finding.label(u.proof, msg!("sent later: what was known then may be gone", "后续发送：当时有的值之后可能没有了"))
+        finding.label(
+            u.proof,
+            msg!(
+                "sent later: what was known then may be gone",
+                "后续发送：当时有的值之后可能没有了"
+            ),
+        )
     } else {
-        finding.label(u.proof, msg!("nothing here proves that it is known", "这里没有保证它有值"))
+        finding.label(
+            u.proof,
+            msg!("nothing here proves that it is known", "这里没有保证它有值"),
+        )
     };
     let end = hole.span.after();
     match &hole.ty {
-        Type::Text { .. } | Type::Enum(_) => {
-            finding.fix(msg!("add `?? '…'`: what stands there instead", "加上 `?? '…'`：没有值时显示什么"), end, " ?? '…'", false)
-        }
-        Type::Int { .. } | Type::Number => {
-            finding.fix(msg!("add `?? 0`: what stands there instead", "加上 `?? 0`：没有值时显示什么"), end, " ?? 0", false)
-        }
-        _ => finding.help(msg!("say what stands there instead: `?? …`", "写明没有值时显示什么：`?? …`")),
+        Type::Text { .. } | Type::Enum(_) => finding.fix(
+            msg!(
+                "add `?? '…'`: what stands there instead",
+                "加上 `?? '…'`：没有值时显示什么"
+            ),
+            end,
+            " ?? '…'",
+            false,
+        ),
+        Type::Int { .. } | Type::Number => finding.fix(
+            msg!(
+                "add `?? 0`: what stands there instead",
+                "加上 `?? 0`：没有值时显示什么"
+            ),
+            end,
+            " ?? 0",
+            false,
+        ),
+        _ => finding.help(msg!(
+            "say what stands there instead: `?? …`",
+            "写明没有值时显示什么：`?? …`"
+        )),
     }
 }
 
@@ -143,57 +210,124 @@ fn source_name(u: &Use<'_>, source: Source) -> (String, String) {
         Source::Tag(id) => quoted(&u.program.schema.tag(id).name),
         Source::Partition(id) => quoted(&u.program.partition(id).declared.name),
         Source::TriggerField(n) => {
-            let field = u.trigger.and_then(|t| u.program.schema.event(t).fields.get(usize::from(n)));
-            field.map_or_else(|| both("the event's field", "事件字段"), |f| quoted(&format!("event.{}", f.name)))
+            let field = u
+                .trigger
+                .and_then(|t| u.program.schema.event(t).fields.get(usize::from(n)));
+            field.map_or_else(
+                || both("the event's field", "事件字段"),
+                |f| quoted(&format!("event.{}", f.name)),
+            )
         }
         Source::Lookup(id, n) => {
             let lookup = u.program.lookup(id);
-            let field = lookup.fields.get(usize::from(n)).map_or("", |f| f.name.as_str());
+            let field = lookup
+                .fields
+                .get(usize::from(n))
+                .map_or("", |f| f.name.as_str());
             quoted(&format!("{}(…).{field}", lookup.declared.name))
         }
         Source::RowField(_) | Source::Events => both("a value over events", "事件统计值"),
         Source::StepOutcome => both("the outcome of a step", "步骤的结果"),
-        Source::Arithmetic => both("a result that overflows or divides by zero", "溢出或除以零的结果"),
+        Source::Arithmetic => both(
+            "a result that overflows or divides by zero",
+            "溢出或除以零的结果",
+        ),
     }
 }
 
 // ------------------------------------------------------------------ for the channel
 
-fn not_carried(u: &Use<'_>, template: &Template, route: &Route, endpoint: &Endpoint, parts: &[Part]) -> Finding {
+fn not_carried(
+    u: &Use<'_>,
+    template: &Template,
+    route: &Route,
+    endpoint: &Endpoint,
+    parts: &[Part],
+) -> Finding {
     let channel = &route.channel;
     let extra = |s: &Shape| parts.iter().filter(|p| !s.may_have(**p)).count();
     let lacking = |s: &Shape| s.requires.iter().filter(|p| !parts.contains(p)).count();
     let Some(nearest) = endpoint.shapes.iter().min_by_key(|s| extra(s) + lacking(s)) else {
-        return Finding::new(&catalog::CHANNEL_CANNOT_CARRY, u.send, msg!("`{channel}` takes no messages", "`{channel}` 不接收消息"));
+        return Finding::new(
+            &catalog::CHANNEL_CANNOT_CARRY,
+            u.send,
+            msg!("`{channel}` takes no messages", "`{channel}` 不接收消息"),
+        );
     };
-    let names = |list: Vec<Part>| list.iter().map(|p| format!("`{}`", p.name())).collect::<Vec<_>>();
-    let extra = names(parts.iter().copied().filter(|p| !nearest.may_have(*p)).collect());
-    let lacking = names(nearest.requires.iter().copied().filter(|p| !parts.contains(p)).collect());
+    let names = |list: Vec<Part>| {
+        list.iter()
+            .map(|p| format!("`{}`", p.name()))
+            .collect::<Vec<_>>()
+    };
+    let extra = names(
+        parts
+            .iter()
+            .copied()
+            .filter(|p| !nearest.may_have(*p))
+            .collect(),
+    );
+    let lacking = names(
+        nearest
+            .requires
+            .iter()
+            .copied()
+            .filter(|p| !parts.contains(p))
+            .collect(),
+    );
     let name = &template.declared.name;
     let message = match (extra.as_slice(), lacking.as_slice()) {
         ([], lacking) => {
-            msg!("`{channel}` needs {} and template `{name}` has none", "`{channel}` 需要 {}，模板 `{name}` 没有", lacking.join(", "))
+            msg!(
+                "`{channel}` needs {} and template `{name}` has none",
+                "`{channel}` 需要 {}，模板 `{name}` 没有",
+                lacking.join(", ")
+            )
         }
-        (extra, _) => msg!("`{channel}` cannot carry {}", "`{channel}` 不支持 {}", extra.join(", ")),
+        (extra, _) => msg!(
+            "`{channel}` cannot carry {}",
+            "`{channel}` 不支持 {}",
+            extra.join(", ")
+        ),
     };
     let mut finding = Finding::new(&catalog::CHANNEL_CANNOT_CARRY, u.send, message);
     if route.span != u.send {
         finding = finding.label(route.span, msg!("this channel", "这个渠道"));
     }
-    for part in template.parts.iter().filter(|p| !nearest.may_have(Part::of(&p.kind))) {
+    for part in template
+        .parts
+        .iter()
+        .filter(|p| !nearest.may_have(Part::of(&p.kind)))
+    {
         finding = finding.label(part.span, msg!("this part", "这一部分"));
     }
     let all = |s: &Shape| names(s.requires.clone()).join(" ");
     let may = names(nearest.carries.clone());
-    let (en, zh, needs, may) = (&nearest.title.en, &nearest.title.zh, all(nearest), may.join(" "));
+    let (en, zh, needs, may) = (
+        &nearest.title.en,
+        &nearest.title.zh,
+        all(nearest),
+        may.join(" "),
+    );
     let help = match (needs.is_empty(), may.is_empty()) {
         (false, false) => {
-            msg!("a message there ({en}) has {needs}, and may have {may}", "该渠道的消息（{zh}）包含 {needs}，还可以有 {may}")
+            msg!(
+                "a message there ({en}) has {needs}, and may have {may}",
+                "该渠道的消息（{zh}）包含 {needs}，还可以有 {may}"
+            )
         }
-        (false, true) => msg!("a message there ({en}) has {needs} and nothing else", "该渠道的消息（{zh}）只包含 {needs}"),
-        (true, _) => msg!("a message there ({en}) may have {may}", "该渠道的消息（{zh}）可以有 {may}"),
+        (false, true) => msg!(
+            "a message there ({en}) has {needs} and nothing else",
+            "该渠道的消息（{zh}）只包含 {needs}"
+        ),
+        (true, _) => msg!(
+            "a message there ({en}) may have {may}",
+            "该渠道的消息（{zh}）可以有 {may}"
+        ),
     };
-    finding.help(help).help(msg!("write a template of its own for this channel", "为这个渠道单独写一个模板"))
+    finding.help(help).help(msg!(
+        "write a template of its own for this channel",
+        "为这个渠道单独写一个模板"
+    ))
 }
 
 fn not_recallable(u: &Use<'_>, route: &Route, shape: &Shape) -> Option<Finding> {
@@ -209,21 +343,30 @@ fn not_recallable(u: &Use<'_>, route: &Route, shape: &Shape) -> Option<Finding> 
             "`{channel}` 发出的消息只能在 {end} 内撤回，不能到 {length}"
         ),
         Recall::Never | Recall::Always => {
-            msg!("what was sent by `{channel}` ({en}) cannot be withdrawn", "`{channel}` 发出的消息（{zh}）无法撤回")
+            msg!(
+                "what was sent by `{channel}` ({en}) cannot be withdrawn",
+                "`{channel}` 发出的消息（{zh}）无法撤回"
+            )
         }
     };
-    let mut finding = Finding::new(&catalog::NOT_RECALLABLE, span, message).label(u.send, msg!("this message", "这条消息"));
+    let mut finding = Finding::new(&catalog::NOT_RECALLABLE, span, message)
+        .label(u.send, msg!("this message", "这条消息"));
     if route.span != u.send {
         finding = finding.label(route.span, msg!("this channel", "这个渠道"));
     }
-    Some(finding.help(msg!("leave `recall` out, or send by a channel that can", "去掉 `recall`，或换一个能撤回的渠道")))
+    Some(finding.help(msg!(
+        "leave `recall` out, or send by a channel that can",
+        "去掉 `recall`，或换一个能撤回的渠道"
+    )))
 }
 
 /// No shorter than the length on any day.
 fn at_most(length: Length) -> Elapsed {
     match length {
         Length::Elapsed(e) => e,
-        Length::Calendar(c) => Elapsed::hours((i64::from(c.months) * 31 + i64::from(c.days)).saturating_mul(24)),
+        Length::Calendar(c) => {
+            Elapsed::hours((i64::from(c.months) * 31 + i64::from(c.days)).saturating_mul(24))
+        }
     }
 }
 
@@ -233,21 +376,50 @@ fn too_long(u: &Use<'_>, template: &Template, route: &Route, shape: &Shape) -> V
     let mut out = Vec::new();
     for limit in &shape.limits {
         let covered: Vec<_> = match limit.of {
-            LimitOf::Title => template.parts.iter().filter(|p| Part::of(&p.kind) == Part::Title).collect(),
-            LimitOf::Text => shape.joined.iter().filter_map(|j| template.parts.iter().find(|p| Part::of(&p.kind) == *j)).collect(),
-            LimitOf::Fields => template.parts.iter().filter(|p| Part::of(&p.kind) == Part::Field).collect(),
+            LimitOf::Title => template
+                .parts
+                .iter()
+                .filter(|p| Part::of(&p.kind) == Part::Title)
+                .collect(),
+            LimitOf::Text => shape
+                .joined
+                .iter()
+                .filter_map(|j| template.parts.iter().find(|p| Part::of(&p.kind) == *j))
+                .collect(),
+            LimitOf::Fields => template
+                .parts
+                .iter()
+                .filter(|p| Part::of(&p.kind) == Part::Field)
+                .collect(),
         };
-        let Some(first) = covered.first() else { continue };
+        let Some(first) = covered.first() else {
+            continue;
+        };
         let separator = if limit.of == LimitOf::Text { "\n" } else { "" };
         let texts: Vec<&Text> = covered.iter().map(|p| &p.text).collect();
-        let level = if limit.unverified { Level::Warning } else { Level::Error };
+        let level = if limit.unverified {
+            Level::Warning
+        } else {
+            Level::Error
+        };
         let max = u64::from(limit.max);
         match joined(known(u), &texts, separator, limit.unit) {
             Ok(longest) if longest.size <= max => {}
             Ok(longest) => {
-                let names: Vec<String> = covered.iter().map(|p| format!("`{}`", part_name(&p.kind))).collect();
+                let names: Vec<String> = covered
+                    .iter()
+                    .map(|p| format!("`{}`", part_name(&p.kind)))
+                    .collect();
                 let spans: Vec<Span> = covered.iter().skip(1).map(|p| p.span).collect();
-                out.push(over(u, route, &names, (first.span, &spans), &longest, (max, limit.unit), level));
+                out.push(over(
+                    u,
+                    route,
+                    &names,
+                    (first.span, &spans),
+                    &longest,
+                    (max, limit.unit),
+                    level,
+                ));
             }
             Err(unbounded) => out.push(no_longest(u, route, &unbounded, (max, limit.unit), level)),
         }
@@ -255,11 +427,22 @@ fn too_long(u: &Use<'_>, template: &Template, route: &Route, shape: &Shape) -> V
     out
 }
 
-fn joined(known: Known<'_>, texts: &[&Text], separator: &str, unit: Unit) -> Result<Longest, Unbounded> {
-    let mut whole = Longest { size: 0, example: String::new() };
+fn joined(
+    known: Known<'_>,
+    texts: &[&Text],
+    separator: &str,
+    unit: Unit,
+) -> Result<Longest, Unbounded> {
+    let mut whole = Longest {
+        size: 0,
+        example: String::new(),
+    };
     for (i, text) in texts.iter().enumerate() {
         if i > 0 && !separator.is_empty() {
-            whole = whole.then(&Longest { size: unit.of(separator), example: separator.to_string() });
+            whole = whole.then(&Longest {
+                size: unit.of(separator),
+                example: separator.to_string(),
+            });
         }
         whole = whole.then(&extent::longest_text(known, text, unit)?);
     }
@@ -301,7 +484,11 @@ pub(super) fn over(
     if route.span != u.send {
         finding = finding.label(route.span, msg!("this channel", "这个渠道"));
     }
-    finding = finding.help(msg!("the longest one is `{}`", "最长的例子：`{}`", longest.shown()));
+    finding = finding.help(msg!(
+        "the longest one is `{}`",
+        "最长的例子：`{}`",
+        longest.shown()
+    ));
     if level == Level::Warning {
         finding = finding.help(msg!(
             "no source settles this limit of the platform; try it before you rely on it",
@@ -311,7 +498,13 @@ pub(super) fn over(
     finding
 }
 
-pub(super) fn no_longest(u: &Use<'_>, route: &Route, unbounded: &Unbounded, (max, unit): (u64, Unit), level: Level) -> Finding {
+pub(super) fn no_longest(
+    u: &Use<'_>,
+    route: &Route,
+    unbounded: &Unbounded,
+    (max, unit): (u64, Unit),
+    level: Level,
+) -> Finding {
     let (en, zh) = unit_words(unit);
     let (limit, channel) = (group_digits(max), &route.channel);
     let mut finding = Finding::new(
@@ -328,8 +521,14 @@ pub(super) fn no_longest(u: &Use<'_>, route: &Route, unbounded: &Unbounded, (max
         finding = finding.label(route.span, msg!("this channel", "这个渠道"));
     }
     match unbounded.ty {
-        Type::Text { .. } => finding.help(msg!("declare how long it can be, for instance `text(20)`", "声明最大长度，例如 `text(20)`")),
-        _ => finding.help(msg!("show something that has a longest form", "换成长度有限的内容")),
+        Type::Text { .. } => finding.help(msg!(
+            "declare how long it can be, for instance `text(20)`",
+            "声明最大长度，例如 `text(20)`"
+        )),
+        _ => finding.help(msg!(
+            "show something that has a longest form",
+            "换成长度有限的内容"
+        )),
     }
 }
 
@@ -337,7 +536,10 @@ pub(super) fn no_longest(u: &Use<'_>, route: &Route, unbounded: &Unbounded, (max
 
 /// The jobs that a list channel may start, if it says.
 fn job_quota(endpoint: &Endpoint) -> (u64, Option<Per>) {
-    let quota = endpoint.quotas.iter().find(|q| q.of == Holder::Account && q.counts == Counted::Jobs);
+    let quota = endpoint
+        .quotas
+        .iter()
+        .find(|q| q.of == Holder::Account && q.counts == Counted::Jobs);
     match quota.map(|q| (q.n, q.per)) {
         Some((Amount::Number(n), per)) => (n, Some(per)),
         _ => (MAX_JOBS, None),
@@ -349,7 +551,12 @@ fn jobs(u: &Use<'_>, template: &Template, route: &Route, endpoint: &Endpoint, ou
     let quota = job_quota(endpoint);
     match extent::how_many(known(u), &holes) {
         Ok(texts) if texts <= quota.0 => {
-            out.jobs.push(Jobs { route: route.span, channel: route.channel.to_string(), texts, quota });
+            out.jobs.push(Jobs {
+                route: route.span,
+                channel: route.channel.to_string(),
+                texts,
+                quota,
+            });
         }
         Ok(texts) => {
             let n = group_digits(texts);
@@ -363,13 +570,22 @@ fn jobs(u: &Use<'_>, template: &Template, route: &Route, endpoint: &Endpoint, ou
                 ),
             );
             let sources = extent::named_sources(u.program, &holes);
-            let finding =
-                finding.label(holes.first().map_or(template.declared.name_span, |h| h.span), msg!("by {sources}", "来自 {sources}"));
-            out.findings.push(finding.help(quota_words(quota)).help(way_out()));
+            let finding = finding.label(
+                holes
+                    .first()
+                    .map_or(template.declared.name_span, |h| h.span),
+                msg!("by {sources}", "来自 {sources}"),
+            );
+            out.findings
+                .push(finding.help(quota_words(quota)).help(way_out()));
         }
         Err(hole) => {
             let sources = extent::named_sources(u.program, &[hole]);
-            let what = if sources.is_empty() { part_of(template, hole) } else { sources };
+            let what = if sources.is_empty() {
+                part_of(template, hole)
+            } else {
+                sources
+            };
             let finding = Finding::new(
                 &catalog::TOO_MANY_TEXTS,
                 u.send,
@@ -380,14 +596,20 @@ fn jobs(u: &Use<'_>, template: &Template, route: &Route, endpoint: &Endpoint, ou
                 ),
             );
             let finding = finding.label(hole.span, msg!("any number of values", "取值不限"));
-            out.findings.push(finding.help(quota_words(quota)).help(way_out()));
+            out.findings
+                .push(finding.help(quota_words(quota)).help(way_out()));
         }
     }
 }
 
 /// The part that a hole is in.
 fn part_of(template: &Template, hole: &Expr) -> String {
-    let part = template.parts.iter().find(|p| p.text.pieces.iter().any(|x| matches!(x, Piece::Hole(e) if std::ptr::eq(e, hole))));
+    let part = template.parts.iter().find(|p| {
+        p.text
+            .pieces
+            .iter()
+            .any(|x| matches!(x, Piece::Hole(e) if std::ptr::eq(e, hole)))
+    });
     part.map_or_else(String::new, |p| format!("`{}`", part_name(&p.kind)))
 }
 
@@ -399,12 +621,21 @@ pub(super) fn quota_words((n, per): (u64, Option<Per>)) -> Msg {
             let article = if per == Per::Hour { "an" } else { "a" };
             let s = if n == "1" { "" } else { "s" };
             let (en, zh) = (w.en, w.zh);
-            msg!("the account may start {n} job{s} {article} {en}", "账号每{zh}最多 {n} 次任务")
+            msg!(
+                "the account may start {n} job{s} {article} {en}",
+                "账号每{zh}最多 {n} 次任务"
+            )
         }
-        None => msg!("more than {n} jobs in one run are refused", "一次发送最多 {n} 个任务"),
+        None => msg!(
+            "more than {n} jobs in one run are refused",
+            "一次发送最多 {n} 个任务"
+        ),
     }
 }
 
 fn way_out() -> Msg {
-    msg!("take the changing part out, or send by a channel that takes a text a user", "去掉变化的部分，或换一个逐人发送的渠道")
+    msg!(
+        "take the changing part out, or send by a channel that takes a text a user",
+        "去掉变化的部分，或换一个逐人发送的渠道"
+    )
 }

@@ -1,7 +1,8 @@
 //! Templates, campaigns and policy: their clauses, and what must fit together.
 //!
-//! Called by [`check`](super::check::check) in this order: settings, accounts, (tags, events and audiences), templates, policy, campaigns.
-//! Each pushes exactly one typed item for every declaration, in the order given, so that positions are ids; where an error was found the item is
+//! Called by [`check`](super::check::check) in this order: settings, accounts, (tags, events and
+//! audiences), templates, policy, campaigns. Each pushes exactly one typed item for every
+//! declaration, in the order given, so that positions are ids; where an error was found the item is
 //! a placeholder with `Declared::failed`.
 //!
 //! | file | what |
@@ -15,7 +16,10 @@
 //! | [`truth`] | conditions that say nothing |
 
 mod action;
-#[allow(clippy::module_inception, reason = "the file is named after what it checks")]
+#[allow(
+    clippy::module_inception,
+    reason = "the file is named after what it checks"
+)]
 mod campaign;
 mod clauses;
 mod dated;
@@ -44,14 +48,20 @@ use crate::syntax::ast;
 pub use message::MAX_JOBS;
 pub use policy::{check_accounts, check_policy, check_settings};
 
-pub fn check_templates(checker: &mut Checker<'_>, templates: &[Declaration<'_, TemplateId, ast::TemplateDecl>]) {
+pub fn check_templates(
+    checker: &mut Checker<'_>,
+    templates: &[Declaration<'_, TemplateId, ast::TemplateDecl>],
+) {
     for declaration in templates {
         let typed = template::template(checker, declaration);
         checker.program.templates.push(typed);
     }
 }
 
-pub fn check_campaigns(checker: &mut Checker<'_>, campaigns: &[Declaration<'_, CampaignId, ast::CampaignDecl>]) {
+pub fn check_campaigns(
+    checker: &mut Checker<'_>,
+    campaigns: &[Declaration<'_, CampaignId, ast::CampaignDecl>],
+) {
     let mut told = Told::default();
     for declaration in campaigns {
         let typed = campaign::campaign(checker, declaration, &mut told);
@@ -77,7 +87,12 @@ impl Told {
 }
 
 /// An expression that is a number: `priority`, `weight`. A ratio counts as one.
-fn number(checker: &mut Checker<'_>, e: &ast::Expr, what: &str, cx: &ExprContext<'_>) -> Option<Expr> {
+fn number(
+    checker: &mut Checker<'_>,
+    e: &ast::Expr,
+    what: &str,
+    cx: &ExprContext<'_>,
+) -> Option<Expr> {
     let value = checker.value(e, None, cx)?;
     match value.ty {
         Type::Int { .. } | Type::Number => Some(value),
@@ -85,14 +100,20 @@ fn number(checker: &mut Checker<'_>, e: &ast::Expr, what: &str, cx: &ExprContext
             ty: Type::Number,
             span: value.span,
             optional: value.optional,
-            kind: ExprKind::Call { function: Function::Number, args: vec![value] },
+            kind: ExprKind::Call {
+                function: Function::Number,
+                args: vec![value],
+            },
         }),
         _ => {
             let ty = value.ty.describe();
             checker.report(Finding::new(
                 &catalog::TYPE_MISMATCH,
                 e.span,
-                msg!("`{what}` takes a number, and this is {ty}", "`{what}` 需要数字，这里是 {ty}"),
+                msg!(
+                    "`{what}` takes a number, and this is {ty}",
+                    "`{what}` 需要数字，这里是 {ty}"
+                ),
             ));
             None
         }
@@ -106,5 +127,8 @@ fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&
 
 /// The name stands for something that could not be read: uses of it are silent.
 fn is_broken(checker: &Checker<'_>, name: &str) -> bool {
-    checker.scope.get(name).is_some_and(|e| e.symbol == Symbol::Broken)
+    checker
+        .scope
+        .get(name)
+        .is_some_and(|e| e.symbol == Symbol::Broken)
 }

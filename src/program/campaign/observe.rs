@@ -1,4 +1,5 @@
-//! Conditions over receipts: an outcome that no channel tells of each user is unknown for ever, and selects nobody.
+//! Conditions over receipts: an outcome that no channel tells of each user is unknown for ever, and
+//! selects nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,9 @@ use crate::base::Value;
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
-use crate::program::expr::{CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome};
+use crate::program::expr::{
+    CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome,
+};
 use crate::program::pack::{self, Observed};
 use crate::program::typed::{Action, Campaign, Channel, Program, Route, Via};
 
@@ -35,16 +38,27 @@ fn words(event: OwnEvent) -> (&'static str, &'static str) {
 }
 
 fn evidence(channel: &Channel, event: OwnEvent) -> Observed {
-    pack::endpoint(&channel.platform, &channel.endpoint).map_or(Observed::None, |e| e.evidence.of(event))
+    pack::endpoint(&channel.platform, &channel.endpoint)
+        .map_or(Observed::None, |e| e.evidence.of(event))
 }
 
 /// All routes that the messages of an action can take; `via` is the campaign's.
 pub(super) fn routes_of(action: &Action, via: Option<&Via>) -> Vec<Route> {
     match action {
         Action::Nothing => Vec::new(),
-        Action::Send(send) => send.via.as_ref().or(via).map_or_else(Vec::new, |v| v.routes.clone()),
-        Action::Split(arms) => arms.iter().flat_map(|a| routes_of(&a.action, via)).collect(),
-        Action::Choose(arms) => arms.iter().flat_map(|a| routes_of(&a.action, via)).collect(),
+        Action::Send(send) => send
+            .via
+            .as_ref()
+            .or(via)
+            .map_or_else(Vec::new, |v| v.routes.clone()),
+        Action::Split(arms) => arms
+            .iter()
+            .flat_map(|a| routes_of(&a.action, via))
+            .collect(),
+        Action::Choose(arms) => arms
+            .iter()
+            .flat_map(|a| routes_of(&a.action, via))
+            .collect(),
     }
 }
 
@@ -65,7 +79,13 @@ pub(super) fn step_outcomes(condition: &Expr, routes: &[Route]) -> Vec<Finding> 
 pub(super) fn converted(condition: &Expr) -> Option<Span> {
     let mut found = None;
     condition.each(&mut |e| {
-        if matches!(e.kind, ExprKind::StepOutcome { outcome: StepOutcome::Converted, .. }) {
+        if matches!(
+            e.kind,
+            ExprKind::StepOutcome {
+                outcome: StepOutcome::Converted,
+                ..
+            }
+        ) {
             found = found.or(Some(e.span));
         }
     });
@@ -73,17 +93,29 @@ pub(super) fn converted(condition: &Expr) -> Option<Span> {
 }
 
 /// A band for an outcome of which nothing is known, not even how many.
-pub(super) fn target(outcome: StepOutcome, span: Span, action: &Action, via: Option<&Via>) -> Option<Finding> {
+pub(super) fn target(
+    outcome: StepOutcome,
+    span: Span,
+    action: &Action,
+    via: Option<&Via>,
+) -> Option<Finding> {
     let event = receipt(outcome)?;
     let channels = channels(&routes_of(action, via));
-    if channels.is_empty() || channels.iter().any(|c| evidence(c, event) != Observed::None) {
+    if channels.is_empty()
+        || channels
+            .iter()
+            .any(|c| evidence(c, event) != Observed::None)
+    {
         return None;
     }
     let ((name, zh), who) = (words(event), list(&channels));
     let mut finding = Finding::new(
         &catalog::OUTCOME_NOT_OBSERVABLE,
         span,
-        msg!("{who} does not report `{name}`: this band stays empty", "{who} 不回报消息是否{zh}，这个目标无法统计"),
+        msg!(
+            "{who} does not report `{name}`: this band stays empty",
+            "{who} 不回报消息是否{zh}，这个目标无法统计"
+        ),
     );
     finding.level = Level::Warning;
     Some(finding)
@@ -106,7 +138,10 @@ fn list(channels: &[Channel]) -> String {
 
 /// No channel tells it: an error. Some do not: a warning.
 fn unobserved(event: OwnEvent, span: Span, channels: &[Channel]) -> Option<Finding> {
-    let (seen, blind): (Vec<Channel>, Vec<Channel>) = channels.iter().cloned().partition(|c| evidence(c, event) == Observed::User);
+    let (seen, blind): (Vec<Channel>, Vec<Channel>) = channels
+        .iter()
+        .cloned()
+        .partition(|c| evidence(c, event) == Observed::User);
     if blind.is_empty() {
         return None;
     }
@@ -114,32 +149,58 @@ fn unobserved(event: OwnEvent, span: Span, channels: &[Channel]) -> Option<Findi
     let counted = blind.iter().all(|c| evidence(c, event) == Observed::Count);
     let who = list(&blind);
     let message = match (counted, blind.len()) {
-        (true, _) => msg!("{who} reports how many messages were {name}, not whose", "{who} 只回报{zh}的数量，不回报是谁"),
-        (false, _) => msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息{zh}"),
+        (true, _) => msg!(
+            "{who} reports how many messages were {name}, not whose",
+            "{who} 只回报{zh}的数量，不回报是谁"
+        ),
+        (false, _) => msg!(
+            "{who} does not report whose messages were {name}",
+            "{who} 不回报谁的消息{zh}"
+        ),
     };
     let mut finding = Finding::new(&catalog::OUTCOME_NOT_OBSERVABLE, span, message);
     if seen.is_empty() {
         return Some(
             finding
-                .here(msg!("unknown for every user: this selects nobody", "对所有用户都未知，不会选中任何人"))
-                .help(msg!("ask for something that is known, for instance `not converted`", "改用能知道的结果，例如 `not converted`")),
+                .here(msg!(
+                    "unknown for every user: this selects nobody",
+                    "对所有用户都未知，不会选中任何人"
+                ))
+                .help(msg!(
+                    "ask for something that is known, for instance `not converted`",
+                    "改用能知道的结果，例如 `not converted`"
+                )),
         );
     }
     finding.level = Level::Warning;
-    Some(finding.here(msg!("known only of users that {} reached", "只有通过 {} 触达的用户才知道", list(&seen))))
+    Some(finding.here(msg!(
+        "known only of users that {} reached",
+        "只有通过 {} 触达的用户才知道",
+        list(&seen)
+    )))
 }
 
 // ------------------------------------------------------------------ own messages as events
 
-/// `did(opened where campaign == "winback", …)` anywhere in the program, against the channels of the campaigns that it speaks of.
+/// `did(opened where campaign == "winback", …)` anywhere in the program, against the channels of
+/// the campaigns that it speaks of.
 pub(super) fn receipts(checker: &mut Checker<'_>) {
     let program = &checker.program;
-    let mut all: Vec<&Expr> = program.tags.iter().filter_map(|t| t.derived.as_ref()).collect();
+    let mut all: Vec<&Expr> = program
+        .tags
+        .iter()
+        .filter_map(|t| t.derived.as_ref())
+        .collect();
     all.extend(program.audiences.iter().map(|a| &a.when));
     all.extend(program.partitions.iter().flat_map(|p| &p.arms));
     all.extend(program.policy.excludes.iter().map(|x| &x.when));
     all.extend(program.campaigns.iter().flat_map(conditions));
-    let mut patterns: Vec<&EventPattern> = program.campaigns.iter().filter_map(|c| c.goal.as_ref()).map(|g| &g.event).collect();
+    let mut patterns: Vec<&EventPattern> = program
+        .campaigns
+        .iter()
+        .filter_map(|c| c.goal.as_ref())
+        .map(|g| &g.event)
+        .collect();
     for e in all {
         e.each(&mut |e| {
             if let ExprKind::Event(query) = &e.kind {
@@ -149,12 +210,17 @@ pub(super) fn receipts(checker: &mut Checker<'_>) {
         });
     }
     let by_campaign = channels_by_campaign(program);
-    let all = by_campaign.values().try_fold(BTreeSet::new(), |mut all, channels| {
-        all.extend(channels.as_ref()?.iter().cloned());
-        Some(all)
-    });
+    let all = by_campaign
+        .values()
+        .try_fold(BTreeSet::new(), |mut all, channels| {
+            all.extend(channels.as_ref()?.iter().cloned());
+            Some(all)
+        });
     let all: Option<Vec<Channel>> = all.map(|a| a.into_iter().collect());
-    let findings: Vec<Finding> = patterns.into_iter().filter_map(|p| pattern(p, &by_campaign, all.as_deref())).collect();
+    let findings: Vec<Finding> = patterns
+        .into_iter()
+        .filter_map(|p| pattern(p, &by_campaign, all.as_deref()))
+        .collect();
     for finding in findings {
         checker.report(finding);
     }
@@ -178,7 +244,8 @@ fn collect_choose<'c>(action: &'c Action, out: &mut Vec<&'c Expr>) {
     }
 }
 
-/// The channels of each campaign, its follow-ups' included; `None` where a campaign failed, whose channels are not known.
+/// The channels of each campaign, its follow-ups' included; `None` where a campaign failed, whose
+/// channels are not known.
 type Channels<'p> = BTreeMap<&'p str, Option<Vec<Channel>>>;
 
 fn channels_by_campaign(program: &Program) -> Channels<'_> {
@@ -186,43 +253,74 @@ fn channels_by_campaign(program: &Program) -> Channels<'_> {
         let mut routes = routes_of(&c.action, Some(&c.via));
         for step in &c.steps {
             routes.extend(routes_of(&step.action, Some(&c.via)));
-            routes.extend(step.otherwise.iter().flat_map(|a| routes_of(a, Some(&c.via))));
+            routes.extend(
+                step.otherwise
+                    .iter()
+                    .flat_map(|a| routes_of(a, Some(&c.via))),
+            );
         }
         (!c.declared.failed).then(|| channels(&routes))
     };
-    program.campaigns.iter().map(|c| (c.declared.name.as_str(), of(c))).collect()
+    program
+        .campaigns
+        .iter()
+        .map(|c| (c.declared.name.as_str(), of(c)))
+        .collect()
 }
 
-fn pattern(pattern: &EventPattern, by_campaign: &Channels<'_>, all: Option<&[Channel]>) -> Option<Finding> {
+fn pattern(
+    pattern: &EventPattern,
+    by_campaign: &Channels<'_>,
+    all: Option<&[Channel]>,
+) -> Option<Finding> {
     let event = match pattern.source {
-        EventSource::Own(event @ (OwnEvent::Delivered | OwnEvent::Opened | OwnEvent::Clicked | OwnEvent::Failed)) => event,
-        EventSource::Own(OwnEvent::Sent | OwnEvent::OptedOut | OwnEvent::Complained) | EventSource::Declared(_) => return None,
+        EventSource::Own(
+            event @ (OwnEvent::Delivered | OwnEvent::Opened | OwnEvent::Clicked | OwnEvent::Failed),
+        ) => event,
+        EventSource::Own(OwnEvent::Sent | OwnEvent::OptedOut | OwnEvent::Complained)
+        | EventSource::Declared(_) => return None,
     };
     // With a `where` that names a campaign, only that one counts.
     let channels = match pattern.filter.as_ref().and_then(campaign_name) {
         Some(name) => by_campaign.get(name)?.as_deref()?,
         None => all?,
     };
-    // Not to know some is what "unknown" is for; not to know any is worth a word. No error: of a user who was sent nothing it is known.
-    if channels.is_empty() || channels.iter().any(|c| evidence(c, event) == Observed::User) {
+    // Not to know some is what "unknown" is for; not to know any is worth a word. No error: of a
+    // user who was sent nothing it is known.
+    if channels.is_empty()
+        || channels
+            .iter()
+            .any(|c| evidence(c, event) == Observed::User)
+    {
         return None;
     }
     let ((name, zh), who) = (words(event), list(channels));
     let mut finding = Finding::new(
         &catalog::OUTCOME_NOT_OBSERVABLE,
         pattern.span,
-        msg!("{who} does not report whose messages were {name}", "{who} 不回报谁的消息{zh}"),
+        msg!(
+            "{who} does not report whose messages were {name}",
+            "{who} 不回报谁的消息{zh}"
+        ),
     );
     finding.level = Level::Warning;
-    Some(finding.here(msg!("unknown for every user who was sent one", "对每个收到过消息的用户都是未知")))
+    Some(finding.here(msg!(
+        "unknown for every user who was sent one",
+        "对每个收到过消息的用户都是未知"
+    )))
 }
 
 /// `… campaign == "winback" …`, joined by `and` only.
 fn campaign_name(filter: &Expr) -> Option<&str> {
     match &filter.kind {
         ExprKind::And(a, b) => campaign_name(a).or_else(|| campaign_name(b)),
-        ExprKind::Compare { op: CompareOp::Eq, left, right } => match (&left.kind, &right.kind) {
-            (ExprKind::RowField(n), ExprKind::Const(Value::Text(t))) | (ExprKind::Const(Value::Text(t)), ExprKind::RowField(n)) => {
+        ExprKind::Compare {
+            op: CompareOp::Eq,
+            left,
+            right,
+        } => match (&left.kind, &right.kind) {
+            (ExprKind::RowField(n), ExprKind::Const(Value::Text(t)))
+            | (ExprKind::Const(Value::Text(t)), ExprKind::RowField(n)) => {
                 (OWN_FIELDS.get(usize::from(*n)) == Some(&"campaign")).then_some(&**t)
             }
             _ => None,

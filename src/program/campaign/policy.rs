@@ -15,8 +15,8 @@ use crate::syntax::keyword;
 
 /// The currencies that money can be in, ISO 4217, all with two minor digits.
 const CURRENCIES: [&str; 20] = [
-    "AUD", "BRL", "CAD", "CHF", "CNY", "EUR", "GBP", "HKD", "IDR", "INR", "MOP", "MYR", "NZD", "PHP", "RUB", "SGD", "THB", "TWD", "USD",
-    "ZAR",
+    "AUD", "BRL", "CAD", "CHF", "CNY", "EUR", "GBP", "HKD", "IDR", "INR", "MOP", "MYR", "NZD",
+    "PHP", "RUB", "SGD", "THB", "TWD", "USD", "ZAR",
 ];
 
 /// `timezone` and `currency`: what expressions need to know before anything else is read.
@@ -30,10 +30,19 @@ pub fn check_settings(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl
                     let finding = Finding::new(
                         &catalog::UNKNOWN_NAME,
                         name.span,
-                        msg!("no time zone is named `{}`", "没有名为 `{}` 的时区", name.value),
+                        msg!(
+                            "no time zone is named `{}`",
+                            "没有名为 `{}` 的时区",
+                            name.value
+                        ),
                     );
                     checker.report(match near {
-                        Some(near) => finding.fix(msg!("write `{near}`", "改为 `{near}`"), name.span, format!("\"{near}\""), false),
+                        Some(near) => finding.fix(
+                            msg!("write `{near}`", "改为 `{near}`"),
+                            name.span,
+                            format!("\"{near}\""),
+                            false,
+                        ),
                         None => finding.help(msg!(
                             "write a name of the IANA list, for instance `Asia/Shanghai`",
                             "写 IANA 时区名，例如 `Asia/Shanghai`"
@@ -48,7 +57,11 @@ pub fn check_settings(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl
                 Finding::new(
                     &catalog::UNKNOWN_NAME,
                     name.span,
-                    msg!("`{}` is not a currency that money can be in", "不支持货币 `{}`", name.value),
+                    msg!(
+                        "`{}` is not a currency that money can be in",
+                        "不支持货币 `{}`",
+                        name.value
+                    ),
                 )
                 .help(msg!("write one of {}", "可写：{}", quoted(&CURRENCIES))),
             ),
@@ -57,9 +70,14 @@ pub fn check_settings(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl
     }
 }
 
-/// Fills `program.accounts`: the default account of each platform first, in the order of [`PLATFORMS`], then the declared ones.
+/// Fills `program.accounts`: the default account of each platform first, in the order of
+/// [`PLATFORMS`], then the declared ones.
 pub fn check_accounts(checker: &mut Checker<'_>, accounts: &[&ast::AccountDecl]) {
-    let default = |p: &&str| Account { name: (*p).to_string(), platform: (*p).to_string(), title: None };
+    let default = |p: &&str| Account {
+        name: (*p).to_string(),
+        platform: (*p).to_string(),
+        title: None,
+    };
     checker.program.accounts = PLATFORMS.iter().map(default).collect();
     for account in accounts {
         let platform = &account.platform;
@@ -68,11 +86,24 @@ pub fn check_accounts(checker: &mut Checker<'_>, accounts: &[&ast::AccountDecl])
             let finding = Finding::new(
                 &catalog::UNKNOWN_NAME,
                 platform.span,
-                msg!("no platform is named `{}`", "没有名为 `{}` 的平台", platform.name),
+                msg!(
+                    "no platform is named `{}`",
+                    "没有名为 `{}` 的平台",
+                    platform.name
+                ),
             );
             checker.report(match super::nearest(&platform.name, PLATFORMS) {
-                Some(near) => finding.fix(msg!("write `{near}`", "改为 `{near}`"), platform.span, near, false),
-                None => finding.help(msg!("the platforms are {}", "平台有 {}", quoted(&PLATFORMS))),
+                Some(near) => finding.fix(
+                    msg!("write `{near}`", "改为 `{near}`"),
+                    platform.span,
+                    near,
+                    false,
+                ),
+                None => finding.help(msg!(
+                    "the platforms are {}",
+                    "平台有 {}",
+                    quoted(&PLATFORMS)
+                )),
             });
         }
         // An account on an unknown platform keeps its place: positions are what names stand for.
@@ -97,15 +128,28 @@ pub fn check_policy(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>)
             ClauseKind::Consent(name) => typed.consent = consent(checker, name),
             ClauseKind::ForbidWords(files) => {
                 files.iter().for_each(|f| checker.need_file(f));
-                typed.forbid_words.extend(files.iter().map(|f| f.value.clone()));
+                typed
+                    .forbid_words
+                    .extend(files.iter().map(|f| f.value.clone()));
             }
             ClauseKind::Require(names) => require(checker, names, &mut typed),
-            ClauseKind::Exclude { when, reason } => typed.excludes.extend(exclude(checker, when, reason.as_ref())),
-            ClauseKind::Holdout { share, key } => typed.holdout = limits::holdout(checker, share, key.as_ref()),
+            ClauseKind::Exclude { when, reason } => {
+                typed
+                    .excludes
+                    .extend(exclude(checker, when, reason.as_ref()))
+            }
+            ClauseKind::Holdout { share, key } => {
+                typed.holdout = limits::holdout(checker, share, key.as_ref())
+            }
             ClauseKind::Cap(cap) => typed.caps.extend(limits::cap(checker, cap, clause.span)),
             ClauseKind::Quiet { from, to } => typed.quiet = limits::quiet(checker, from, to),
-            ClauseKind::For { purpose: name, clauses } => {
-                let Some(of) = purpose(checker, name) else { continue };
+            ClauseKind::For {
+                purpose: name,
+                clauses,
+            } => {
+                let Some(of) = purpose(checker, name) else {
+                    continue;
+                };
                 if let Some((_, first)) = seen_purposes.iter().find(|(p, _)| *p == of) {
                     checker.report(twice(&format!("for {}", name.name), name.span, *first));
                     continue;
@@ -122,12 +166,24 @@ pub fn check_policy(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>)
 
 /// The purpose of that name; `None` after a finding.
 pub(super) fn purpose(checker: &mut Checker<'_>, name: &ast::Ident) -> Option<Purpose> {
-    let found = Purpose::ALL.iter().find(|(_, n)| *n == name.name).map(|(p, _)| *p);
+    let found = Purpose::ALL
+        .iter()
+        .find(|(_, n)| *n == name.name)
+        .map(|(p, _)| *p);
     if found.is_none() {
         let names = Purpose::ALL.map(|(_, n)| n);
-        let finding = Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("`{}` is not a purpose", "`{}` 不是用途", name.name));
+        let finding = Finding::new(
+            &catalog::UNKNOWN_NAME,
+            name.span,
+            msg!("`{}` is not a purpose", "`{}` 不是用途", name.name),
+        );
         checker.report(match super::nearest(&name.name, names) {
-            Some(near) => finding.fix(msg!("write `{near}`", "改为 `{near}`"), name.span, near, false),
+            Some(near) => finding.fix(
+                msg!("write `{near}`", "改为 `{near}`"),
+                name.span,
+                near,
+                false,
+            ),
             None => finding.help(msg!("write one of {}", "可写：{}", quoted(&names))),
         });
     }
@@ -143,17 +199,40 @@ fn consent(checker: &mut Checker<'_>, name: &ast::Ident) -> Option<crate::base::
             Finding::new(
                 &catalog::TYPE_MISMATCH,
                 name.span,
-                msg!("consent is a yes or no, and `{}` is {ty}", "同意与否是 bool，而 `{}` 是 {ty}", name.name),
+                msg!(
+                    "consent is a yes or no, and `{}` is {ty}",
+                    "同意与否是 bool，而 `{}` 是 {ty}",
+                    name.name
+                ),
             )
-            .help(msg!("name a tag declared as `bool consent`", "写一个声明为 `bool consent` 的标签")),
+            .help(msg!(
+                "name a tag declared as `bool consent`",
+                "写一个声明为 `bool consent` 的标签"
+            )),
         );
         return None;
     }
     if !tag.consent {
-        let mut finding =
-            Finding::new(&catalog::NOT_CONSENT, name.span, msg!("`{}` is not declared as a consent", "`{}` 没有声明为同意标签", name.name))
-                .help(msg!("declare it `tag {} bool consent`", "声明为 `tag {} bool consent`", name.name));
-        if let Some(declared) = checker.program.tags.get(id.index()).and_then(|t| t.declared.as_ref()) {
+        let mut finding = Finding::new(
+            &catalog::NOT_CONSENT,
+            name.span,
+            msg!(
+                "`{}` is not declared as a consent",
+                "`{}` 没有声明为同意标签",
+                name.name
+            ),
+        )
+        .help(msg!(
+            "declare it `tag {} bool consent`",
+            "声明为 `tag {} bool consent`",
+            name.name
+        ));
+        if let Some(declared) = checker
+            .program
+            .tags
+            .get(id.index())
+            .and_then(|t| t.declared.as_ref())
+        {
             finding = finding.label(declared.name_span, msg!("declared here", "在这里声明"));
         }
         finding.level = Level::Error;
@@ -179,15 +258,26 @@ const REQUIREMENTS: [(Requirement, &str); 5] = [
 fn require(checker: &mut Checker<'_>, names: &[ast::Ident], policy: &mut Policy) {
     for name in names {
         match REQUIREMENTS.iter().find(|(_, n)| *n == word(name)) {
-            Some((requirement, known)) => match policy.require.iter().find(|(r, _)| r == requirement) {
-                Some((_, first)) => checker.report(twice(known, name.span, *first)),
-                None => policy.require.push((*requirement, name.span)),
-            },
+            Some((requirement, known)) => {
+                match policy.require.iter().find(|(r, _)| r == requirement) {
+                    Some((_, first)) => checker.report(twice(known, name.span, *first)),
+                    None => policy.require.push((*requirement, name.span)),
+                }
+            }
             None => {
                 let known = REQUIREMENTS.map(|(_, n)| n);
-                let finding = Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("`{}` cannot be required", "不能要求 `{}`", name.name));
+                let finding = Finding::new(
+                    &catalog::UNKNOWN_NAME,
+                    name.span,
+                    msg!("`{}` cannot be required", "不能要求 `{}`", name.name),
+                );
                 checker.report(match super::nearest(&name.name, known) {
-                    Some(near) => finding.fix(msg!("write `{near}`", "改为 `{near}`"), name.span, near, false),
+                    Some(near) => finding.fix(
+                        msg!("write `{near}`", "改为 `{near}`"),
+                        name.span,
+                        near,
+                        false,
+                    ),
                     None => finding.help(msg!("write one of {}", "可写：{}", quoted(&known))),
                 });
             }
@@ -195,7 +285,11 @@ fn require(checker: &mut Checker<'_>, names: &[ast::Ident], policy: &mut Policy)
     }
 }
 
-fn exclude(checker: &mut Checker<'_>, when: &ast::Expr, reason: Option<&ast::Str>) -> Option<Exclude> {
+fn exclude(
+    checker: &mut Checker<'_>,
+    when: &ast::Expr,
+    reason: Option<&ast::Str>,
+) -> Option<Exclude> {
     let condition = checker.condition(when, &ExprContext::default())?;
     match truth(&checker.program, &condition) {
         Truth::Never => {
@@ -207,22 +301,35 @@ fn exclude(checker: &mut Checker<'_>, when: &ast::Expr, reason: Option<&ast::Str
                 Finding::new(
                     &catalog::MATCHES_EVERYONE,
                     when.span,
-                    msg!("this excludes every user from every campaign", "这会把所有用户排除在所有活动之外"),
+                    msg!(
+                        "this excludes every user from every campaign",
+                        "这会把所有用户排除在所有活动之外"
+                    ),
                 )
-                .help(msg!("change the condition, or leave it out", "修改条件，或去掉它")),
+                .help(msg!(
+                    "change the condition, or leave it out",
+                    "修改条件，或去掉它"
+                )),
             );
             return None;
         }
         Truth::Open => {}
     }
-    let reason = reason.map_or_else(|| checker.sources.slice(when.span).to_string(), |r| r.value.clone());
-    Some(Exclude { when: condition, reason })
+    let reason = reason.map_or_else(
+        || checker.sources.slice(when.span).to_string(),
+        |r| r.value.clone(),
+    );
+    Some(Exclude {
+        when: condition,
+        reason,
+    })
 }
 
 fn purpose_rules(checker: &mut Checker<'_>, clauses: &[ast::Clause]) -> PurposeRules {
     let clauses = Clauses::collect(checker, clauses, Place::Purpose);
     let mut rules = PurposeRules::default();
-    let (mut cap, mut quiet, mut holdout): (Option<Span>, Option<Span>, Option<Span>) = (None, None, None);
+    let (mut cap, mut quiet, mut holdout): (Option<Span>, Option<Span>, Option<Span>) =
+        (None, None, None);
     let mut nos: Vec<(&str, Span)> = Vec::new();
     for clause in clauses.iter() {
         match &clause.kind {
@@ -245,8 +352,15 @@ fn purpose_rules(checker: &mut Checker<'_>, clauses: &[ast::Clause]) -> PurposeR
                     "holdout" => (&mut rules.no_holdout, "holdout"),
                     _ => {
                         checker.report(
-                            Finding::new(&catalog::UNKNOWN_NAME, what.span, msg!("`no {}` says nothing", "`no {}` 没有意义", what.name))
-                                .help(msg!("write `no cap`, `no quiet` or `no holdout`", "写 `no cap`、`no quiet` 或 `no holdout`")),
+                            Finding::new(
+                                &catalog::UNKNOWN_NAME,
+                                what.span,
+                                msg!("`no {}` says nothing", "`no {}` 没有意义", what.name),
+                            )
+                            .help(msg!(
+                                "write `no cap`, `no quiet` or `no holdout`",
+                                "写 `no cap`、`no quiet` 或 `no holdout`"
+                            )),
                         );
                         continue;
                     }
@@ -271,7 +385,10 @@ fn purpose_rules(checker: &mut Checker<'_>, clauses: &[ast::Clause]) -> PurposeR
                 Finding::new(
                     &catalog::CONFLICTING_CLAUSES,
                     span,
-                    msg!("`no {word}` and `{word}` exclude each other", "`no {word}` 与 `{word}` 互相矛盾"),
+                    msg!(
+                        "`no {word}` and `{word}` exclude each other",
+                        "`no {word}` 与 `{word}` 互相矛盾"
+                    ),
                 )
                 .label(set, msg!("set here", "在这里设置")),
             );

@@ -15,14 +15,30 @@ use crate::syntax::ast::{self, ClauseKind};
 pub const MAX_EVERY_DAYS: u32 = 3660;
 
 /// The one schedule of a campaign; `None` after a finding.
-pub(super) fn schedule(checker: &mut Checker<'_>, clauses: &Clauses<'_>, name: Span) -> Option<Schedule> {
-    let mut found = clauses.iter().filter(|c| matches!(c.kind, ClauseKind::At { .. } | ClauseKind::Every(_) | ClauseKind::On(_)));
+pub(super) fn schedule(
+    checker: &mut Checker<'_>,
+    clauses: &Clauses<'_>,
+    name: Span,
+) -> Option<Schedule> {
+    let mut found = clauses.iter().filter(|c| {
+        matches!(
+            c.kind,
+            ClauseKind::At { .. } | ClauseKind::Every(_) | ClauseKind::On(_)
+        )
+    });
     let Some(clause) = found.next() else {
         if !clauses.unread {
-            checker
-                .report(Finding::new(&catalog::MISSING_CLAUSE, name, msg!("nothing says when to send", "没有写明什么时候发送")).help(
-                    msg!("add `at 10:00`, `every day at 10:00` or `on EVENT`", "加上 `at 10:00`、`every day at 10:00` 或 `on 事件`"),
-                ));
+            checker.report(
+                Finding::new(
+                    &catalog::MISSING_CLAUSE,
+                    name,
+                    msg!("nothing says when to send", "没有写明什么时候发送"),
+                )
+                .help(msg!(
+                    "add `at 10:00`, `every day at 10:00` or `on EVENT`",
+                    "加上 `at 10:00`、`every day at 10:00` 或 `on 事件`"
+                )),
+            );
         }
         return None;
     };
@@ -31,15 +47,23 @@ pub(super) fn schedule(checker: &mut Checker<'_>, clauses: &Clauses<'_>, name: S
             Finding::new(
                 &catalog::CONFLICTING_CLAUSES,
                 second.word,
-                msg!("a campaign has one schedule, and this is the second", "一个活动只有一个发送时间，这是第二个"),
+                msg!(
+                    "a campaign has one schedule, and this is the second",
+                    "一个活动只有一个发送时间，这是第二个"
+                ),
             )
             .label(clause.word, msg!("the first one", "第一个在这里"))
-            .help(msg!("keep one of them, or write a second campaign", "只保留一个，或另写一个活动")),
+            .help(msg!(
+                "keep one of them, or write a second campaign",
+                "只保留一个，或另写一个活动"
+            )),
         );
         return None;
     }
     match &clause.kind {
-        ClauseKind::At { when, on: Some(on) } => dated::dated(checker, when, on).map(Schedule::Dated),
+        ClauseKind::At { when, on: Some(on) } => {
+            dated::dated(checker, when, on).map(Schedule::Dated)
+        }
         ClauseKind::At { when, on: None } => at(checker, when),
         ClauseKind::Every(e) => every(checker, e, clause.span),
         ClauseKind::On(on) => trigger(checker, on).map(Schedule::Trigger),
@@ -54,23 +78,42 @@ fn at(checker: &mut Checker<'_>, when: &ast::AtExpr) -> Option<Schedule> {
     };
     match &*e.kind {
         ast::ExprKind::Literal(l) => match l.kind {
-            ast::LiteralKind::Instant(..) => checker.date_time(e, "at").map(|(d, t)| Schedule::Once(Once::At(d, t))),
+            ast::LiteralKind::Instant(..) => checker
+                .date_time(e, "at")
+                .map(|(d, t)| Schedule::Once(Once::At(d, t))),
             ast::LiteralKind::Date(d) => {
                 checker.report(
                     Finding::new(
                         &catalog::TYPE_MISMATCH,
                         e.span,
-                        msg!("`at` needs a time of day beside the date", "`at` 除了日期还要写时间"),
+                        msg!(
+                            "`at` needs a time of day beside the date",
+                            "`at` 除了日期还要写时间"
+                        ),
                     )
-                    .fix(msg!("send at 10:00 that day", "在当天 10:00 发送"), e.span, format!("{d} 10:00"), false),
+                    .fix(
+                        msg!("send at 10:00 that day", "在当天 10:00 发送"),
+                        e.span,
+                        format!("{d} 10:00"),
+                        false,
+                    ),
                 );
                 None
             }
-            _ => checker.time(e, "at").map(|t| Schedule::Once(Once::TimeOfDay(t))),
+            _ => checker
+                .time(e, "at")
+                .map(|t| Schedule::Once(Once::TimeOfDay(t))),
         },
         ast::ExprKind::Broken => None,
-        _ if is_literal(e) => checker.time(e, "at").map(|t| Schedule::Once(Once::TimeOfDay(t))),
-        _ => own_time(checker, e).map(|at| Schedule::OwnTime(OwnTime { at, days: OwnDays::Once })),
+        _ if is_literal(e) => checker
+            .time(e, "at")
+            .map(|t| Schedule::Once(Once::TimeOfDay(t))),
+        _ => own_time(checker, e).map(|at| {
+            Schedule::OwnTime(OwnTime {
+                at,
+                days: OwnDays::Once,
+            })
+        }),
     }
 }
 
@@ -89,10 +132,16 @@ pub(super) fn time_is_known(checker: &mut Checker<'_>, own: &OwnTime, present: &
         Finding::new(
             &catalog::MISSING_VALUE,
             own.at.span,
-            msg!("`{text}` can be missing, and then this user has no time to be sent to", "`{text}` 可能没有值，这个用户就没有发送时间"),
+            msg!(
+                "`{text}` can be missing, and then this user has no time to be sent to",
+                "`{text}` 可能没有值，这个用户就没有发送时间"
+            ),
         )
         .fix(
-            msg!("say which time it is then: `?? 20:00`", "写明没有值时的时间：`?? 20:00`"),
+            msg!(
+                "say which time it is then: `?? 20:00`",
+                "写明没有值时的时间：`?? 20:00`"
+            ),
             own.at.span.after(),
             " ?? 20:00",
             false,
@@ -114,7 +163,10 @@ fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Sc
                         "`every hour` 从范围的起点开始，不能再写 `at`"
                     ),
                 )
-                .help(msg!("write `every hour 7:00..21:00`", "写成 `every hour 7:00..21:00`")),
+                .help(msg!(
+                    "write `every hour 7:00..21:00`",
+                    "写成 `every hour 7:00..21:00`"
+                )),
             );
             return None;
         }
@@ -126,29 +178,48 @@ fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Sc
         (None, ast::EveryPeriod::Hour { .. }) => Some(TimeOfDay::MIDNIGHT),
         (None, _) => {
             checker.report(
-                Finding::new(&catalog::MISSING_CLAUSE, span, msg!("`every` needs a time of day", "`every` 需要写明时间"))
-                    .help(msg!("write for instance `every day at 10:00`", "例如写 `every day at 10:00`")),
+                Finding::new(
+                    &catalog::MISSING_CLAUSE,
+                    span,
+                    msg!("`every` needs a time of day", "`every` 需要写明时间"),
+                )
+                .help(msg!(
+                    "write for instance `every day at 10:00`",
+                    "例如写 `every day at 10:00`"
+                )),
             );
             None
         }
     };
     let from = optional(every.from.as_ref(), |e| checker.date(e, "from"));
     let until = optional(every.until.as_ref(), |e| checker.date(e, "until"));
-    let (Some(from), Some(until)) = (from, until) else { return None };
+    let (Some(from), Some(until)) = (from, until) else {
+        return None;
+    };
     if let (Some(from), Some(until), Some(e)) = (from, until, &every.until)
         && until < from
     {
         checker.report(Finding::new(
             &catalog::BAD_SCHEDULE,
             e.span,
-            msg!("the schedule ends on {until}, before it begins on {from}", "结束日期 {until} 早于开始日期 {from}"),
+            msg!(
+                "the schedule ends on {until}, before it begins on {from}",
+                "结束日期 {until} 早于开始日期 {from}"
+            ),
         ));
         return None;
     }
     let period = period(checker, every, at?, from, span)?;
-    let every = Every { period, from, until };
+    let every = Every {
+        period,
+        from,
+        until,
+    };
     Some(match own {
-        Some(at) => Schedule::OwnTime(OwnTime { at, days: OwnDays::Every(every) }),
+        Some(at) => Schedule::OwnTime(OwnTime {
+            at,
+            days: OwnDays::Every(every),
+        }),
         None => Schedule::Every(every),
     })
 }
@@ -161,7 +232,13 @@ fn is_literal(e: &ast::Expr) -> bool {
     }
 }
 
-fn period(checker: &mut Checker<'_>, every: &ast::Every, at: TimeOfDay, from: Option<Date>, span: Span) -> Option<EveryPeriod> {
+fn period(
+    checker: &mut Checker<'_>,
+    every: &ast::Every,
+    at: TimeOfDay,
+    from: Option<Date>,
+    span: Span,
+) -> Option<EveryPeriod> {
     match &every.period {
         ast::EveryPeriod::Day => Some(EveryPeriod::Day { at }),
         ast::EveryPeriod::Weekdays(days) => {
@@ -187,7 +264,11 @@ fn period(checker: &mut Checker<'_>, every: &ast::Every, at: TimeOfDay, from: Op
                 }
             }
             let days = distinct(checker, &numbered)?;
-            Some(EveryPeriod::Month { days, last: last.is_some(), at })
+            Some(EveryPeriod::Month {
+                days,
+                last: last.is_some(),
+                at,
+            })
         }
         ast::EveryPeriod::Days(n) => {
             let days = checker.days(n, "every")?;
@@ -195,7 +276,10 @@ fn period(checker: &mut Checker<'_>, every: &ast::Every, at: TimeOfDay, from: Op
                 let finding = Finding::new(
                     &catalog::OUT_OF_RANGE,
                     n.span,
-                    msg!("`every` counts at most {MAX_EVERY_DAYS} days", "`every` 最多 {MAX_EVERY_DAYS} 天"),
+                    msg!(
+                        "`every` counts at most {MAX_EVERY_DAYS} days",
+                        "`every` 最多 {MAX_EVERY_DAYS} 天"
+                    ),
                 );
                 checker.report(finding);
                 return None;
@@ -205,9 +289,15 @@ fn period(checker: &mut Checker<'_>, every: &ast::Every, at: TimeOfDay, from: Op
                     Finding::new(
                         &catalog::MISSING_CLAUSE,
                         span,
-                        msg!("`every {days} days` needs a day to count from", "`every {days} days` 需要起始日期"),
+                        msg!(
+                            "`every {days} days` needs a day to count from",
+                            "`every {days} days` 需要起始日期"
+                        ),
                     )
-                    .help(msg!("add for instance `from 2027-01-01`", "例如加上 `from 2027-01-01`")),
+                    .help(msg!(
+                        "add for instance `from 2027-01-01`",
+                        "例如加上 `from 2027-01-01`"
+                    )),
                 );
                 return None;
             }
@@ -216,19 +306,31 @@ fn period(checker: &mut Checker<'_>, every: &ast::Every, at: TimeOfDay, from: Op
         ast::EveryPeriod::Hour { from, to } => {
             let from = optional(from.as_ref(), |e| checker.time(e, "every hour"))?;
             let end = optional(to.as_ref(), |e| checker.time(e, "every hour"))?;
-            let (first, last) = (from.unwrap_or(TimeOfDay::MIDNIGHT), end.unwrap_or(LAST_SECOND));
+            let (first, last) = (
+                from.unwrap_or(TimeOfDay::MIDNIGHT),
+                end.unwrap_or(LAST_SECOND),
+            );
             if last < first {
                 checker.report(
                     Finding::new(
                         &catalog::BAD_SCHEDULE,
                         to.as_ref().map_or(span, |e| e.span),
-                        msg!("the hours end at {last}, before they begin at {first}", "结束时间 {last} 早于开始时间 {first}"),
+                        msg!(
+                            "the hours end at {last}, before they begin at {first}",
+                            "结束时间 {last} 早于开始时间 {first}"
+                        ),
                     )
-                    .help(msg!("hours do not cross midnight here: write two campaigns", "这里的时段不能跨午夜：请写两个活动")),
+                    .help(msg!(
+                        "hours do not cross midnight here: write two campaigns",
+                        "这里的时段不能跨午夜：请写两个活动"
+                    )),
                 );
                 return None;
             }
-            Some(EveryPeriod::Hour { from: first, to: last })
+            Some(EveryPeriod::Hour {
+                from: first,
+                to: last,
+            })
         }
     }
 }
@@ -251,8 +353,12 @@ fn distinct(checker: &mut Checker<'_>, days: &[(u32, Span)]) -> Option<Vec<u32>>
 }
 
 pub(super) fn repeated(what: &str, span: Span, first: Span) -> Finding {
-    Finding::new(&catalog::BAD_SCHEDULE, span, msg!("`{what}` is written twice", "`{what}` 写了两次"))
-        .label(first, msg!("the first one", "第一次在这里"))
+    Finding::new(
+        &catalog::BAD_SCHEDULE,
+        span,
+        msg!("`{what}` is written twice", "`{what}` 写了两次"),
+    )
+    .label(first, msg!("the first one", "第一次在这里"))
 }
 
 fn trigger(checker: &mut Checker<'_>, on: &ast::On) -> Option<Trigger> {
@@ -269,21 +375,32 @@ fn trigger(checker: &mut Checker<'_>, on: &ast::On) -> Option<Trigger> {
                         on.event.event.name
                     ),
                 )
-                .help(msg!("write a follow-up: `after 3 days if opened send …`", "改用后续步骤：`after 3 days if opened send …`")),
+                .help(msg!(
+                    "write a follow-up: `after 3 days if opened send …`",
+                    "改用后续步骤：`after 3 days if opened send …`"
+                )),
             );
             None
         }
         other => other,
     };
     let wait = optional(on.wait.as_ref(), |e| checker.length(e, "wait"));
-    let cx = ExprContext { trigger: event.as_ref().and_then(|p| trigger_event(&p.source)), ..ExprContext::default() };
+    let cx = ExprContext {
+        trigger: event.as_ref().and_then(|p| trigger_event(&p.source)),
+        ..ExprContext::default()
+    };
     let unless = match &on.unless {
         None => Some(None),
         // The fields of a trigger that failed are not known: its `unless` is not looked at.
         Some(_) if event.is_none() => None,
         Some(u) => checker.event_pattern(u, &cx).map(Some),
     };
-    Some(Trigger { event: event?, wait: wait?, from_last: on.from_last, unless: unless? })
+    Some(Trigger {
+        event: event?,
+        wait: wait?,
+        from_last: on.from_last,
+        unless: unless?,
+    })
 }
 
 fn trigger_event(source: &EventSource) -> Option<EventId> {
@@ -302,7 +419,12 @@ pub(super) fn event_of(schedule: &Schedule) -> Option<EventId> {
 }
 
 /// `again`, which campaigns that come back must have.
-pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: &Schedule, name: Span) -> Option<Option<Again>> {
+pub(super) fn again(
+    checker: &mut Checker<'_>,
+    clauses: &Clauses<'_>,
+    schedule: &Schedule,
+    name: Span,
+) -> Option<Option<Again>> {
     let found = clauses.find(|k| match k {
         ClauseKind::Again(a) => Some(a),
         _ => None,
@@ -310,8 +432,18 @@ pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: 
     let Some((_, again)) = found else {
         let comes_back = match schedule {
             // Days counted from a date bring each user a message of its own, once.
-            Schedule::Once(_) | Schedule::Dated(_) | Schedule::OwnTime(OwnTime { days: OwnDays::Once, .. }) => false,
-            Schedule::Every(_) | Schedule::Trigger(_) | Schedule::OwnTime(OwnTime { days: OwnDays::Every(_), .. }) => true,
+            Schedule::Once(_)
+            | Schedule::Dated(_)
+            | Schedule::OwnTime(OwnTime {
+                days: OwnDays::Once,
+                ..
+            }) => false,
+            Schedule::Every(_)
+            | Schedule::Trigger(_)
+            | Schedule::OwnTime(OwnTime {
+                days: OwnDays::Every(_),
+                ..
+            }) => true,
         };
         if !comes_back || clauses.unread {
             return Some(None);
@@ -335,8 +467,12 @@ pub(super) fn again(checker: &mut Checker<'_>, clauses: &Clauses<'_>, schedule: 
     match again {
         ast::Again::Never(_) => Some(Some(Again::Never)),
         ast::Again::Always(_) => Some(Some(Again::Always)),
-        ast::Again::After(e) => super::limits::positive(checker, e, "again after").map(|l| Some(Again::After(l))),
-        ast::Again::Per(e) => per_field(checker, e, schedule).map(|field| Some(Again::Per { field })),
+        ast::Again::After(e) => {
+            super::limits::positive(checker, e, "again after").map(|l| Some(Again::After(l)))
+        }
+        ast::Again::Per(e) => {
+            per_field(checker, e, schedule).map(|field| Some(Again::Per { field }))
+        }
     }
 }
 
@@ -361,7 +497,10 @@ fn per_field(checker: &mut Checker<'_>, e: &ast::Expr, schedule: &Schedule) -> O
     if matches!(&*e.kind, ast::ExprKind::Broken) {
         return None;
     }
-    let cx = ExprContext { trigger: Some(event), ..ExprContext::default() };
+    let cx = ExprContext {
+        trigger: Some(event),
+        ..ExprContext::default()
+    };
     let value = checker.value(e, None, &cx)?;
     match value.kind {
         ExprKind::TriggerField(field) if !matches!(value.ty, Type::Set(_)) => Some(field),
@@ -370,9 +509,15 @@ fn per_field(checker: &mut Checker<'_>, e: &ast::Expr, schedule: &Schedule) -> O
                 Finding::new(
                     &catalog::TYPE_MISMATCH,
                     e.span,
-                    msg!("`again per` takes a field of the event", "`again per` 后面是事件的字段"),
+                    msg!(
+                        "`again per` takes a field of the event",
+                        "`again per` 后面是事件的字段"
+                    ),
                 )
-                .help(msg!("write for instance `again per event.order_id`", "例如写 `again per event.order_id`")),
+                .help(msg!(
+                    "write for instance `again per event.order_id`",
+                    "例如写 `again per event.order_id`"
+                )),
             );
             None
         }

@@ -1,4 +1,5 @@
-//! Templates: texts with typed holes. How a channel takes them is checked where a campaign uses them ([`message`](super::message)).
+//! Templates: texts with typed holes. How a channel takes them is checked where a campaign uses
+//! them ([`message`](super::message)).
 
 use super::clauses::twice;
 use crate::base::{EventId, TemplateId, Type};
@@ -9,7 +10,10 @@ use crate::program::expr::{Expr, ExprKind, Function};
 use crate::program::typed::{PartKind, Piece, Program, Template, TemplatePart, Text};
 use crate::syntax::ast;
 
-pub(super) fn template(checker: &mut Checker<'_>, declaration: &Declaration<'_, TemplateId, ast::TemplateDecl>) -> Template {
+pub(super) fn template(
+    checker: &mut Checker<'_>,
+    declaration: &Declaration<'_, TemplateId, ast::TemplateDecl>,
+) -> Template {
     let ast = declaration.ast;
     let mut declared = declaration.declared.clone();
     let for_event = match &ast.for_event {
@@ -26,10 +30,15 @@ pub(super) fn template(checker: &mut Checker<'_>, declaration: &Declaration<'_, 
             whole = false;
             continue;
         }
-        // Holes of a template for an unknown event are not looked at: each would be a finding that says nothing new.
+        // Holes of a template for an unknown event are not looked at: each would be a finding that
+        // says nothing new.
         let text = for_event.and_then(|event| text(checker, &part.text, event));
         whole &= text.is_some();
-        if kind == PartKind::Platform && text.as_ref().is_some_and(|t| t.pieces.iter().any(|p| matches!(p, Piece::Hole(_)))) {
+        if kind == PartKind::Platform
+            && text
+                .as_ref()
+                .is_some_and(|t| t.pieces.iter().any(|p| matches!(p, Piece::Hole(_))))
+        {
             checker.report(Finding::new(
                 &catalog::FIELD_CONTENT,
                 part.text.span,
@@ -40,25 +49,51 @@ pub(super) fn template(checker: &mut Checker<'_>, declaration: &Declaration<'_, 
             ));
             whole = false;
         }
-        parts.push(TemplatePart { kind, span: part.span, text: text.unwrap_or_default() });
+        parts.push(TemplatePart {
+            kind,
+            span: part.span,
+            text: text.unwrap_or_default(),
+        });
     }
-    if ast.parts.iter().all(|p| matches!(p.kind, ast::PartKind::Platform)) {
+    if ast
+        .parts
+        .iter()
+        .all(|p| matches!(p.kind, ast::PartKind::Platform))
+    {
         checker.report(
             Finding::new(
                 &catalog::EMPTY_TEMPLATE,
                 declared.name_span,
-                msg!("template `{}` says nothing", "模板 `{}` 没有内容", declared.name),
+                msg!(
+                    "template `{}` says nothing",
+                    "模板 `{}` 没有内容",
+                    declared.name
+                ),
             )
-            .help(msg!("give it a `body`, for instance `body \"…\"`", "至少写一个 `body`，例如 `body \"…\"`")),
+            .help(msg!(
+                "give it a `body`, for instance `body \"…\"`",
+                "至少写一个 `body`，例如 `body \"…\"`"
+            )),
         );
         whole = false;
     }
     declared.failed |= !whole;
-    Template { declared, for_event: for_event.flatten(), parts }
+    Template {
+        declared,
+        for_event: for_event.flatten(),
+        parts,
+    }
 }
 
-fn text(checker: &mut Checker<'_>, text: &ast::TemplateText, event: Option<EventId>) -> Option<Text> {
-    let cx = ExprContext { trigger: event, ..ExprContext::default() };
+fn text(
+    checker: &mut Checker<'_>,
+    text: &ast::TemplateText,
+    event: Option<EventId>,
+) -> Option<Text> {
+    let cx = ExprContext {
+        trigger: event,
+        ..ExprContext::default()
+    };
     let mut pieces = Some(Vec::new());
     for piece in &text.pieces {
         let typed = match piece {
@@ -79,18 +114,34 @@ fn text(checker: &mut Checker<'_>, text: &ast::TemplateText, event: Option<Event
 
 fn hole(checker: &mut Checker<'_>, e: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
     let value = checker.value(e, None, cx)?;
-    let Some((span, name)) = leak(&checker.program, &value) else { return Some(value) };
+    let Some((span, name)) = leak(&checker.program, &value) else {
+        return Some(value);
+    };
     let text = checker.sources.slice(span).to_string();
     let finding = Finding::new(
         &catalog::PRIVATE_VALUE,
         span,
-        msg!("`{name}` is private and would leave in a message", "`{name}` 是隐私标签，不能原样写进消息"),
+        msg!(
+            "`{name}` is private and would leave in a message",
+            "`{name}` 是隐私标签，不能原样写进消息"
+        ),
     );
     checker.report(match value.ty {
         Type::Text { .. } | Type::Address(_) => finding
-            .help(msg!("`mask` keeps the first and the last character: `{{mask({text})}}`", "`mask` 只保留首尾字符：`{{mask({text})}}`"))
-            .fix(msg!("mask it", "打码显示"), span, format!("mask({text})"), false),
-        _ => finding.help(msg!("leave it out, or show something that is not private", "去掉它，或换成不涉及隐私的内容")),
+            .help(msg!(
+                "`mask` keeps the first and the last character: `{{mask({text})}}`",
+                "`mask` 只保留首尾字符：`{{mask({text})}}`"
+            ))
+            .fix(
+                msg!("mask it", "打码显示"),
+                span,
+                format!("mask({text})"),
+                false,
+            ),
+        _ => finding.help(msg!(
+            "leave it out, or show something that is not private",
+            "去掉它，或换成不涉及隐私的内容"
+        )),
     });
     None
 }
@@ -105,8 +156,15 @@ fn leak(program: &Program, e: &Expr) -> Option<(Span, String)> {
             let tag = program.schema.tag(*id);
             (tag.private || matches!(tag.ty, Type::Address(_))).then(|| (e.span, tag.name.clone()))
         }
-        ExprKind::Call { function: Function::Mask, .. } | ExprKind::LookupField { .. } => None,
-        _ => e.children().into_iter().find_map(|child| leak(program, child)),
+        ExprKind::Call {
+            function: Function::Mask,
+            ..
+        }
+        | ExprKind::LookupField { .. } => None,
+        _ => e
+            .children()
+            .into_iter()
+            .find_map(|child| leak(program, child)),
     }
 }
 

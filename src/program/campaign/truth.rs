@@ -56,7 +56,9 @@ pub(super) fn truth(program: &Program, e: &Expr) -> Truth {
             (ExprKind::Const(a), ExprKind::Const(b)) => compare(*op, a, b).map_or(Open, known),
             _ => Open,
         },
-        ExprKind::IsKnown(x) | ExprKind::IsMissing(x) if can_be_missing(program, x, &Present::default()).is_empty() => {
+        ExprKind::IsKnown(x) | ExprKind::IsMissing(x)
+            if can_be_missing(program, x, &Present::default()).is_empty() =>
+        {
             known(matches!(e.kind, ExprKind::IsKnown(_)))
         }
         _ => Open,
@@ -92,7 +94,12 @@ mod tests {
     use crate::diag::Span;
 
     fn e(kind: ExprKind) -> Expr {
-        Expr { ty: Type::Bool, span: Span::new(FileId(0), 0, 0), optional: true, kind }
+        Expr {
+            ty: Type::Bool,
+            span: Span::new(FileId(0), 0, 0),
+            optional: true,
+            kind,
+        }
     }
     fn b(kind: ExprKind) -> Box<Expr> {
         Box::new(e(kind))
@@ -111,11 +118,23 @@ mod tests {
         assert_eq!(is(ExprKind::And(tag(), b(constant(false)))), Truth::Never);
         assert_eq!(is(ExprKind::And(tag(), b(constant(true)))), Truth::Open);
         assert_eq!(is(ExprKind::Not(b(constant(false)))), Truth::Always);
-        assert_eq!(is(ExprKind::Except(tag(), b(ExprKind::Everyone))), Truth::Never);
-        assert_eq!(is(ExprKind::Except(b(ExprKind::Everyone), tag())), Truth::Open);
-        assert_eq!(is(ExprKind::And(b(ExprKind::Everyone), b(constant(true)))), Truth::Everyone);
-        let compare =
-            ExprKind::Compare { op: CompareOp::Lt, left: b(ExprKind::Const(Value::Int(2))), right: b(ExprKind::Const(Value::Int(1))) };
+        assert_eq!(
+            is(ExprKind::Except(tag(), b(ExprKind::Everyone))),
+            Truth::Never
+        );
+        assert_eq!(
+            is(ExprKind::Except(b(ExprKind::Everyone), tag())),
+            Truth::Open
+        );
+        assert_eq!(
+            is(ExprKind::And(b(ExprKind::Everyone), b(constant(true)))),
+            Truth::Everyone
+        );
+        let compare = ExprKind::Compare {
+            op: CompareOp::Lt,
+            left: b(ExprKind::Const(Value::Int(2))),
+            right: b(ExprKind::Const(Value::Int(1))),
+        };
         assert_eq!(is(compare), Truth::Never);
     }
 }

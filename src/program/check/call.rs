@@ -34,7 +34,14 @@ const SYNONYMS: [(&str, &str); 15] = [
 ];
 
 impl Exprs<'_> {
-    pub fn call(&mut self, span: Span, name: &ast::Ident, args: &[ast::Arg], want: Option<Want<'_>>, cx: &ExprContext<'_>) -> Option<Expr> {
+    pub fn call(
+        &mut self,
+        span: Span,
+        name: &ast::Ident,
+        args: &[ast::Arg],
+        want: Option<Want<'_>>,
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         let n = &name.name;
         match builtin(n).map(|b| b.kind) {
             Some(BuiltinKind::Function(function)) => self.function(span, function, name, args, cx),
@@ -42,8 +49,18 @@ impl Exprs<'_> {
             Some(BuiltinKind::If) => self.choice(span, name, args, want, cx),
             Some(BuiltinKind::Yearly) => {
                 self.report(
-                    Finding::new(&catalog::WRONG_ARGUMENTS, span, msg!("`yearly` stands only before `in`", "`yearly` 只能写在 `in` 之前"))
-                        .help(msg!("write `yearly(birthday) in next 7 days`", "写法：`yearly(birthday) in next 7 days`")),
+                    Finding::new(
+                        &catalog::WRONG_ARGUMENTS,
+                        span,
+                        msg!(
+                            "`yearly` stands only before `in`",
+                            "`yearly` 只能写在 `in` 之前"
+                        ),
+                    )
+                    .help(msg!(
+                        "write `yearly(birthday) in next 7 days`",
+                        "写法：`yearly(birthday) in next 7 days`"
+                    )),
                 );
                 None
             }
@@ -62,18 +79,33 @@ impl Exprs<'_> {
         let finding = match self.scope.get(n).map(|e| e.symbol) {
             Some(Symbol::Broken) => return,
             Some(Symbol::Lookup(id)) => {
-                let Some(lookup) = self.program.lookups.get(id.index()).filter(|l| !l.declared.failed) else { return };
+                let Some(lookup) = self
+                    .program
+                    .lookups
+                    .get(id.index())
+                    .filter(|l| !l.declared.failed)
+                else {
+                    return;
+                };
                 let field = lookup.fields.first().map_or("", |f| f.name.as_str());
                 let text = self.text(span);
                 Finding::new(
                     &catalog::UNKNOWN_FIELD,
                     span,
-                    msg!("say which field of the lookup is meant: `{text}.{field}`", "请写明要查表的哪个字段：`{text}.{field}`"),
+                    msg!(
+                        "say which field of the lookup is meant: `{text}.{field}`",
+                        "请写明要查表的哪个字段：`{text}.{field}`"
+                    ),
                 )
             }
             Some(symbol) if symbol.is_value() => {
                 let Msg { en, zh } = symbol.words();
-                Finding::new(&catalog::UNKNOWN_FUNCTION, span, msg!("`{n}` is {en}, not a function", "`{n}` 是{zh}，不是函数")).fix(
+                Finding::new(
+                    &catalog::UNKNOWN_FUNCTION,
+                    span,
+                    msg!("`{n}` is {en}, not a function", "`{n}` 是{zh}，不是函数"),
+                )
+                .fix(
                     msg!("write `{n}`", "写作 `{n}`"),
                     span,
                     self.sources.slice(name.span),
@@ -81,8 +113,11 @@ impl Exprs<'_> {
                 )
             }
             _ => {
-                let finding =
-                    Finding::new(&catalog::UNKNOWN_FUNCTION, name.span, msg!("no function is named `{n}`", "没有名为 `{n}` 的函数"));
+                let finding = Finding::new(
+                    &catalog::UNKNOWN_FUNCTION,
+                    name.span,
+                    msg!("no function is named `{n}`", "没有名为 `{n}` 的函数"),
+                );
                 let lower = n.to_lowercase();
                 let near = SYNONYMS
                     .iter()
@@ -91,7 +126,12 @@ impl Exprs<'_> {
                     .or_else(|| nearest(n, BUILTINS.iter().map(|b| b.name)))
                     .or_else(|| self.scope.nearest(n, |s| matches!(s, Symbol::Lookup(_))));
                 match near {
-                    Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), name.span, near, false),
+                    Some(near) => finding.fix(
+                        msg!("did you mean `{near}`", "是否想写 `{near}`"),
+                        name.span,
+                        near,
+                        false,
+                    ),
                     None if lower == "coalesce" || lower == "ifnull" || lower == "nvl" => {
                         finding.help(msg!("write `a ?? b`", "请写 `a ?? b`"))
                     }
@@ -109,7 +149,10 @@ impl Exprs<'_> {
         self.report(Finding::new(
             &catalog::WRONG_ARGUMENTS,
             span,
-            msg!("`{n}` is called as `{signature}`", "`{n}` 的用法是 `{signature}`"),
+            msg!(
+                "`{n}` is called as `{signature}`",
+                "`{n}` 的用法是 `{signature}`"
+            ),
         ));
     }
 
@@ -137,7 +180,14 @@ impl Exprs<'_> {
         }
     }
 
-    fn function(&mut self, span: Span, function: Function, name: &ast::Ident, args: &[ast::Arg], cx: &ExprContext<'_>) -> Option<Expr> {
+    fn function(
+        &mut self,
+        span: Span,
+        function: Function,
+        name: &ast::Ident,
+        args: &[ast::Arg],
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         let count = match function {
             Function::Distance | Function::Days => 2..=2,
             Function::Least | Function::Greatest => 2..=16,
@@ -150,7 +200,10 @@ impl Exprs<'_> {
         let typed: Vec<Option<Expr>> = args.iter().map(|a| self.expr(a, None, cx)).collect();
         let mut typed: Vec<Expr> = typed.into_iter().collect::<Option<_>>()?;
         let is_day = |ty: &Type| matches!(ty, Type::Date | Type::Instant);
-        let int = |lo, hi| Type::Int { lo: Some(lo), hi: Some(hi) };
+        let int = |lo, hi| Type::Int {
+            lo: Some(lo),
+            hi: Some(hi),
+        };
         let u32_max = i64::from(u32::MAX);
         let one = typed.first().map(|e| e.ty.clone())?;
         let (fits, wanted, ty): (fn(&Type) -> bool, Type, Type) = match function {
@@ -161,10 +214,28 @@ impl Exprs<'_> {
             Function::Day => (is_day, Type::Date, int(1, 31)),
             Function::Weekday => (is_day, Type::Date, int(1, 7)),
             Function::Lower => (|t| matches!(t, Type::Text { .. }), Type::TEXT, Type::TEXT),
-            Function::Length => (|t| matches!(t, Type::Text { .. } | Type::Set(_)), Type::TEXT, int(0, u32_max)),
-            Function::Abs => (|t| matches!(t, Type::Int { .. } | Type::Number | Type::Money | Type::Elapsed), Type::Number, absolute(&one)),
+            Function::Length => (
+                |t| matches!(t, Type::Text { .. } | Type::Set(_)),
+                Type::TEXT,
+                int(0, u32_max),
+            ),
+            Function::Abs => (
+                |t| {
+                    matches!(
+                        t,
+                        Type::Int { .. } | Type::Number | Type::Money | Type::Elapsed
+                    )
+                },
+                Type::Number,
+                absolute(&one),
+            ),
             Function::Round => (
-                |t| matches!(t, Type::Int { .. } | Type::Number | Type::Ratio | Type::Money),
+                |t| {
+                    matches!(
+                        t,
+                        Type::Int { .. } | Type::Number | Type::Ratio | Type::Money
+                    )
+                },
                 Type::Number,
                 match one {
                     Type::Ratio => Type::Number,
@@ -180,7 +251,9 @@ impl Exprs<'_> {
                 },
             ),
             // Not written by anyone, or handled above.
-            Function::Least | Function::Greatest | Function::Number | Function::Text => return None,
+            Function::Least | Function::Greatest | Function::Number | Function::Text => {
+                return None;
+            }
         };
         for e in &typed {
             if !fits(&e.ty) {
@@ -191,34 +264,73 @@ impl Exprs<'_> {
         match function {
             // Already whole.
             Function::Round if matches!(ty, Type::Int { .. }) => return typed.pop(),
-            Function::Round if ty == Type::Number => typed = typed.into_iter().map(|e| self.as_number(e)).collect(),
+            Function::Round if ty == Type::Number => {
+                typed = typed.into_iter().map(|e| self.as_number(e)).collect()
+            }
             Function::Mask => typed = typed.into_iter().map(|e| self.as_text(e)).collect(),
             _ => {}
         }
-        Some(self.node(span, ty, ExprKind::Call { function, args: typed }))
+        Some(self.node(
+            span,
+            ty,
+            ExprKind::Call {
+                function,
+                args: typed,
+            },
+        ))
     }
 
     /// An enum member as the text of its name; a text as it is.
     pub fn as_text(&self, e: Expr) -> Expr {
         match &e.ty {
             Type::Enum(of) => {
-                let max = of.members.iter().map(|m| m.chars().count()).max().and_then(|n| u32::try_from(n).ok());
-                self.node(e.span, Type::Text { max }, ExprKind::Call { function: Function::Text, args: vec![e] })
+                let max = of
+                    .members
+                    .iter()
+                    .map(|m| m.chars().count())
+                    .max()
+                    .and_then(|n| u32::try_from(n).ok());
+                self.node(
+                    e.span,
+                    Type::Text { max },
+                    ExprKind::Call {
+                        function: Function::Text,
+                        args: vec![e],
+                    },
+                )
             }
             _ => e,
         }
     }
 
-    /// `least(a, b, …)`: values of one ordered type; literals take the type of the first that is none.
-    fn extreme(&mut self, span: Span, function: Function, args: &[&ast::Expr], cx: &ExprContext<'_>) -> Option<Expr> {
+    /// `least(a, b, …)`: values of one ordered type; literals take the type of the first that is
+    /// none.
+    fn extreme(
+        &mut self,
+        span: Span,
+        function: Function,
+        args: &[&ast::Expr],
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         let first = args.iter().position(|a| !is_literal(a)).unwrap_or(0);
         let lead = self.expr(args.get(first)?, None, cx);
         let mut typed = Vec::with_capacity(args.len());
         for (i, arg) in args.iter().enumerate() {
             let e = match &lead {
                 Some(lead) if i == first => Some(lead.clone()),
-                Some(lead) if matches!(lead.ty, Type::Text { .. }) && text_literal(arg).is_some() => self.expr(arg, None, cx),
-                Some(lead) => self.expr(arg, Some(Want { ty: &lead.ty, from: Some(lead.span) }), cx),
+                Some(lead)
+                    if matches!(lead.ty, Type::Text { .. }) && text_literal(arg).is_some() =>
+                {
+                    self.expr(arg, None, cx)
+                }
+                Some(lead) => self.expr(
+                    arg,
+                    Some(Want {
+                        ty: &lead.ty,
+                        from: Some(lead.span),
+                    }),
+                    cx,
+                ),
                 None if i == first || is_literal(arg) => None,
                 None => self.expr(arg, None, cx),
             };
@@ -227,38 +339,80 @@ impl Exprs<'_> {
         let typed: Vec<Expr> = typed.into_iter().collect::<Option<_>>()?;
         let mut ty = lead?.ty;
         let numbers = typed.iter().any(|e| e.ty == Type::Number);
-        let typed: Vec<Expr> = typed.into_iter().map(|e| if numbers && types::is_number(&e.ty) { self.as_number(e) } else { e }).collect();
+        let typed: Vec<Expr> = typed
+            .into_iter()
+            .map(|e| {
+                if numbers && types::is_number(&e.ty) {
+                    self.as_number(e)
+                } else {
+                    e
+                }
+            })
+            .collect();
         if numbers && types::is_number(&ty) {
             ty = Type::Number;
         }
         for e in &typed {
             if !types::same_kind(&e.ty, &ty) || !types::is_ordered(&e.ty) {
-                self.mismatch(e.span, &e.ty, if types::is_ordered(&ty) { &ty } else { &Type::Number }, None);
+                self.mismatch(
+                    e.span,
+                    &e.ty,
+                    if types::is_ordered(&ty) {
+                        &ty
+                    } else {
+                        &Type::Number
+                    },
+                    None,
+                );
                 return None;
             }
             ty = types::join(&ty, &e.ty);
         }
-        Some(self.node(span, ty, ExprKind::Call { function, args: typed }))
+        Some(self.node(
+            span,
+            ty,
+            ExprKind::Call {
+                function,
+                args: typed,
+            },
+        ))
     }
 
     /// `if(c, a, b)`: `a` may rely on what `c` proves.
-    fn choice(&mut self, span: Span, name: &ast::Ident, args: &[ast::Arg], want: Option<Want<'_>>, cx: &ExprContext<'_>) -> Option<Expr> {
+    fn choice(
+        &mut self,
+        span: Span,
+        name: &ast::Ident,
+        args: &[ast::Arg],
+        want: Option<Want<'_>>,
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         let args = self.plain_args(name, args, span, 3..=3)?;
-        let [when, then, otherwise] = args[..] else { return None };
+        let [when, then, otherwise] = args[..] else {
+            return None;
+        };
         let when = self.condition(when, cx);
         let mut present: Present = cx.present.cloned().unwrap_or_default();
         if let Some(when) = &when {
             present.assume(self.program, when);
         }
-        let inside = ExprContext { present: Some(&present), ..*cx };
+        let inside = ExprContext {
+            present: Some(&present),
+            ..*cx
+        };
         let pair = self.alternatives(then, otherwise, want, &inside, cx);
         let (when, (then, otherwise)) = (when?, pair?);
         let ty = types::join(&then.ty, &otherwise.ty);
-        let kind = ExprKind::If { when: Box::new(when), then: Box::new(then), otherwise: Box::new(otherwise) };
+        let kind = ExprKind::If {
+            when: Box::new(when),
+            then: Box::new(then),
+            otherwise: Box::new(otherwise),
+        };
         Some(self.node(span, ty, kind))
     }
 
-    /// Two expressions that one result can be. A literal takes the type of the other; beside an enum, a text that is no member turns both into text.
+    /// Two expressions that one result can be. A literal takes the type of the other; beside an
+    /// enum, a text that is no member turns both into text.
     pub fn alternatives(
         &mut self,
         a: &ast::Expr,
@@ -298,7 +452,10 @@ impl Exprs<'_> {
         let want = match &lead.ty {
             // A text is as long as it is: "会员" beside "普通用户".
             Type::Text { .. } if text_literal(other).is_some() => want,
-            ty => Some(Want { ty, from: Some(lead.span) }),
+            ty => Some(Want {
+                ty,
+                from: Some(lead.span),
+            }),
         };
         let other = self.expr(other, want, cx_other)?;
         self.unify(lead, other)
@@ -320,40 +477,97 @@ impl Exprs<'_> {
             return None;
         }
         let program = self.program;
-        let lookup = program.lookups.get(id.index()).filter(|l| !l.declared.failed)?;
+        let lookup = program
+            .lookups
+            .get(id.index())
+            .filter(|l| !l.declared.failed)?;
         let n = &name.name;
-        let plain: Option<Vec<&ast::Expr>> = args.iter().map(|a| if let ast::Arg::Expr(e) = a { Some(e) } else { None }).collect();
+        let plain: Option<Vec<&ast::Expr>> = args
+            .iter()
+            .map(|a| {
+                if let ast::Arg::Expr(e) = a {
+                    Some(e)
+                } else {
+                    None
+                }
+            })
+            .collect();
         let Some(plain) = plain.filter(|p| p.len() == lookup.keys.len()) else {
-            let keys = lookup.keys.iter().map(|k| k.name.as_str()).collect::<Vec<_>>().join(", ");
+            let keys = lookup
+                .keys
+                .iter()
+                .map(|k| k.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
             self.report(
-                Finding::new(&catalog::WRONG_ARGUMENTS, span, msg!("`{n}` is looked up by `{n}({keys})`", "`{n}` 的查法是 `{n}({keys})`"))
-                    .label(lookup.declared.name_span, msg!("declared here", "在这里声明")),
+                Finding::new(
+                    &catalog::WRONG_ARGUMENTS,
+                    span,
+                    msg!(
+                        "`{n}` is looked up by `{n}({keys})`",
+                        "`{n}` 的查法是 `{n}({keys})`"
+                    ),
+                )
+                .label(
+                    lookup.declared.name_span,
+                    msg!("declared here", "在这里声明"),
+                ),
             );
             return None;
         };
-        let keys: Vec<Option<Expr>> =
-            plain.into_iter().zip(&lookup.keys).map(|(e, key)| self.key(e, &key.ty, lookup.declared.name_span, cx)).collect();
+        let keys: Vec<Option<Expr>> = plain
+            .into_iter()
+            .zip(&lookup.keys)
+            .map(|(e, key)| self.key(e, &key.ty, lookup.declared.name_span, cx))
+            .collect();
         let of = msg!("lookup `{n}`", "查表 `{n}`");
         let found = self.find_field(&lookup.fields, field, &of);
         let (keys, (field, schema)) = (keys.into_iter().collect::<Option<Vec<_>>>()?, found?);
-        Some(self.node(span, schema.ty.clone(), ExprKind::LookupField { lookup: id, keys, field }))
+        Some(self.node(
+            span,
+            schema.ty.clone(),
+            ExprKind::LookupField {
+                lookup: id,
+                keys,
+                field,
+            },
+        ))
     }
 
-    fn key(&mut self, e: &ast::Expr, ty: &Type, declared: Span, cx: &ExprContext<'_>) -> Option<Expr> {
+    fn key(
+        &mut self,
+        e: &ast::Expr,
+        ty: &Type,
+        declared: Span,
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         let typed = self.expr(e, Some(Want { ty, from: None }), cx)?;
-        let typed = if matches!(ty, Type::Text { .. }) { self.as_text(typed) } else { typed };
+        let typed = if matches!(ty, Type::Text { .. }) {
+            self.as_text(typed)
+        } else {
+            typed
+        };
         self.expect_type(typed, ty, Some(declared))
     }
 }
 
 fn absolute(ty: &Type) -> Type {
     match ty {
-        Type::Int { lo: Some(lo), hi: Some(hi) } => {
+        Type::Int {
+            lo: Some(lo),
+            hi: Some(hi),
+        } => {
             let (a, b) = (lo.unsigned_abs(), hi.unsigned_abs());
             let least = if *lo <= 0 && *hi >= 0 { 0 } else { a.min(b) };
-            Type::Int { lo: i64::try_from(least).ok(), hi: i64::try_from(a.max(b)).ok() }
+            Type::Int {
+                lo: i64::try_from(least).ok(),
+                hi: i64::try_from(a.max(b)).ok(),
+            }
         }
-        Type::Int { .. } => Type::Int { lo: Some(0), hi: None },
+        Type::Int { .. } => Type::Int {
+            lo: Some(0),
+            hi: None,
+        },
         ty => ty.clone(),
     }
 }

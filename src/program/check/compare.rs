@@ -51,14 +51,24 @@ impl Exprs<'_> {
             self.refuse_pair(&l, &r, op_span);
             return None;
         }
-        Some(self.node(span, Type::Bool, ExprKind::Compare { op, left: Box::new(l), right: Box::new(r) }))
+        Some(self.node(
+            span,
+            Type::Bool,
+            ExprKind::Compare {
+                op,
+                left: Box::new(l),
+                right: Box::new(r),
+            },
+        ))
     }
 
     /// A word in the place of a sign that may stand without blanks: `age==1..3`.
     fn spaced(&self, word: &str, sign: Span) -> String {
         let text = self.sources.text(sign.file);
         let touches = |before: Option<char>| before.is_some_and(|c| !c.is_whitespace());
-        let before = text.get(..sign.start as usize).and_then(|t| t.chars().next_back());
+        let before = text
+            .get(..sign.start as usize)
+            .and_then(|t| t.chars().next_back());
         let after = text.get(sign.end as usize..).and_then(|t| t.chars().next());
         let blank = |is: bool| if is { " " } else { "" };
         format!("{}{word}{}", blank(touches(before)), blank(touches(after)))
@@ -77,14 +87,23 @@ impl Exprs<'_> {
             Finding::new(
                 &catalog::TYPE_MISMATCH,
                 op_span,
-                msg!("`{sign}` compares with one value, not with `{right_text}`", "`{sign}` 只与一个值比较，不能与 `{right_text}` 比较"),
+                msg!(
+                    "`{sign}` compares with one value, not with `{right_text}`",
+                    "`{sign}` 只与一个值比较，不能与 `{right_text}` 比较"
+                ),
             )
-            .fix(msg!("write `{word}`", "写作 `{word}`"), op_span, self.spaced(word, op_span), false),
+            .fix(
+                msg!("write `{word}`", "写作 `{word}`"),
+                op_span,
+                self.spaced(word, op_span),
+                false,
+            ),
         );
         true
     }
 
-    /// The other side of a comparison with `known`; a literal takes its type. First of all `known` must be something that this operator compares.
+    /// The other side of a comparison with `known`; a literal takes its type. First of all `known`
+    /// must be something that this operator compares.
     fn other_side(
         &mut self,
         e: &ast::Expr,
@@ -111,7 +130,14 @@ impl Exprs<'_> {
             return None;
         }
         let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
-        self.expr(e, Some(Want { ty: &beside(known, equality), from: Some(known.span) }), cx)
+        self.expr(
+            e,
+            Some(Want {
+                ty: &beside(known, equality),
+                from: Some(known.span),
+            }),
+            cx,
+        )
     }
 
     /// `interests == "beauty"`.
@@ -121,14 +147,26 @@ impl Exprs<'_> {
         }
         let (name, item_text) = (self.text(set.span), self.text(item.span));
         let whole = set_ast.span.to(item.span);
-        let text = format!("{} contains {}", self.sources.slice(set.span), self.sources.slice(item.span));
+        let text = format!(
+            "{} contains {}",
+            self.sources.slice(set.span),
+            self.sources.slice(item.span)
+        );
         self.report(
             Finding::new(
                 &catalog::TYPE_MISMATCH,
                 whole,
-                msg!("`{name}` is a set, `{item_text}` a single value", "`{name}` 是集合，`{item_text}` 是单个值"),
+                msg!(
+                    "`{name}` is a set, `{item_text}` a single value",
+                    "`{name}` 是集合，`{item_text}` 是单个值"
+                ),
             )
-            .fix(msg!("ask whether it contains the value", "改为判断是否包含该值"), whole, text, false),
+            .fix(
+                msg!("ask whether it contains the value", "改为判断是否包含该值"),
+                whole,
+                text,
+                false,
+            ),
         );
         true
     }
@@ -145,23 +183,58 @@ impl Exprs<'_> {
             Type::Enum(_) => Finding::new(
                 &catalog::TYPE_MISMATCH,
                 op_span,
-                msg!("the members of `{text}` have no order, so no `{sign}`", "`{text}` 的成员没有大小之分，不能用 `{sign}`"),
+                msg!(
+                    "the members of `{text}` have no order, so no `{sign}`",
+                    "`{text}` 的成员没有大小之分，不能用 `{sign}`"
+                ),
             )
-            .help(msg!("list the members that are meant: `{text} in [\"…\", \"…\"]`", "请列出所指的成员：`{text} in [\"…\", \"…\"]`")),
+            .help(msg!(
+                "list the members that are meant: `{text} in [\"…\", \"…\"]`",
+                "请列出所指的成员：`{text} in [\"…\", \"…\"]`"
+            )),
             Type::Bool => Finding::new(
                 &catalog::TYPE_MISMATCH,
                 op_span,
-                msg!("`{text}` is true or false and has no order", "`{text}` 只有真假，没有大小之分"),
+                msg!(
+                    "`{text}` is true or false and has no order",
+                    "`{text}` 只有真假，没有大小之分"
+                ),
             ),
-            Type::Place => Finding::new(&catalog::TYPE_MISMATCH, op_span, msg!("places are not compared", "地点不能比较"))
-                .help(msg!("compare a distance: `distance({text}, …) < 3km`", "请比较距离：`distance({text}, …) < 3km`")),
-            Type::Set(_) => Finding::new(&catalog::TYPE_MISMATCH, op_span, msg!("sets are not compared", "集合不能比较"))
-                .help(msg!("ask for members: `{text} contains all […]`", "请判断元素：`{text} contains all […]`")),
-            Type::Address(_) => Finding::new(&catalog::TYPE_MISMATCH, op_span, msg!("addresses are not compared", "地址不能比较"))
-                .help(msg!("ask whether there is one: `{text} is known`", "请判断是否存在：`{text} is known`")),
-            _ => {
-                Finding::new(&catalog::TYPE_MISMATCH, op_span, msg!("`{text}` is {en}, which is not compared", "`{text}` 是{zh}，不能比较"))
-            }
+            Type::Place => Finding::new(
+                &catalog::TYPE_MISMATCH,
+                op_span,
+                msg!("places are not compared", "地点不能比较"),
+            )
+            .help(msg!(
+                "compare a distance: `distance({text}, …) < 3km`",
+                "请比较距离：`distance({text}, …) < 3km`"
+            )),
+            Type::Set(_) => Finding::new(
+                &catalog::TYPE_MISMATCH,
+                op_span,
+                msg!("sets are not compared", "集合不能比较"),
+            )
+            .help(msg!(
+                "ask for members: `{text} contains all […]`",
+                "请判断元素：`{text} contains all […]`"
+            )),
+            Type::Address(_) => Finding::new(
+                &catalog::TYPE_MISMATCH,
+                op_span,
+                msg!("addresses are not compared", "地址不能比较"),
+            )
+            .help(msg!(
+                "ask whether there is one: `{text} is known`",
+                "请判断是否存在：`{text} is known`"
+            )),
+            _ => Finding::new(
+                &catalog::TYPE_MISMATCH,
+                op_span,
+                msg!(
+                    "`{text}` is {en}, which is not compared",
+                    "`{text}` 是{zh}，不能比较"
+                ),
+            ),
         };
         self.report(finding);
         None
@@ -174,7 +247,10 @@ impl Exprs<'_> {
         let Msg { en: r_en, zh: r_zh } = types::words(&r.ty);
         let message = match (&l.ty, &r.ty) {
             (Type::Enum(_), Type::Enum(_)) => {
-                msg!("`{left}` and `{right}` are enums with different members", "`{left}` 与 `{right}` 是成员不同的枚举")
+                msg!(
+                    "`{left}` and `{right}` are enums with different members",
+                    "`{left}` 与 `{right}` 是成员不同的枚举"
+                )
             }
             _ => msg!(
                 "`{left}` is {l_en} and `{right}` is {r_en}: they are not compared",
@@ -200,9 +276,11 @@ impl Exprs<'_> {
         self.report(finding);
     }
 
-    /// A name that the messages of this program never carry, compared with `campaign` or `template` of an own event.
+    /// A name that the messages of this program never carry, compared with `campaign` or `template`
+    /// of an own event.
     fn own_field_value(&mut self, field: &Expr, value: &Expr, cx: &ExprContext<'_>) {
-        let (Some(EventSource::Own(_)), ExprKind::RowField(i), ExprKind::Const(Value::Text(name))) = (cx.row, &field.kind, &value.kind)
+        let (Some(EventSource::Own(_)), ExprKind::RowField(i), ExprKind::Const(Value::Text(name))) =
+            (cx.row, &field.kind, &value.kind)
         else {
             return;
         };
@@ -211,7 +289,11 @@ impl Exprs<'_> {
             Some(&"template") => |s| matches!(s, Symbol::Template(_)),
             _ => return,
         };
-        if self.scope.get(name).is_some_and(|e| is_wanted(e.symbol) || e.symbol == Symbol::Broken) {
+        if self
+            .scope
+            .get(name)
+            .is_some_and(|e| is_wanted(e.symbol) || e.symbol == Symbol::Broken)
+        {
             return;
         }
         let field = OWN_FIELDS.get(usize::from(*i)).copied().unwrap_or_default();
@@ -224,7 +306,12 @@ impl Exprs<'_> {
             ),
         );
         if let Some(near) = self.scope.nearest(name, is_wanted) {
-            finding = finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), value.span, quoted(near), false);
+            finding = finding.fix(
+                msg!("did you mean `{near}`", "是否想写 `{near}`"),
+                value.span,
+                quoted(near),
+                false,
+            );
         }
         self.report(finding);
     }
@@ -234,10 +321,21 @@ impl Exprs<'_> {
         let finding = Finding::new(
             &catalog::UNKNOWN_MEMBER,
             span,
-            msg!("`{text}` is neither a member nor the fallback, so it never matches", "`{text}` 既不是成员也不是默认值，永远不会匹配"),
+            msg!(
+                "`{text}` is neither a member nor the fallback, so it never matches",
+                "`{text}` 既不是成员也不是默认值，永远不会匹配"
+            ),
         );
-        let finding = match self.scope.nearest_of(text, texts.iter().map(String::as_str)) {
-            Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), span, quoted(near), false),
+        let finding = match self
+            .scope
+            .nearest_of(text, texts.iter().map(String::as_str))
+        {
+            Some(near) => finding.fix(
+                msg!("did you mean `{near}`", "是否想写 `{near}`"),
+                span,
+                quoted(near),
+                false,
+            ),
             None => finding,
         };
         self.report(finding);
@@ -246,7 +344,9 @@ impl Exprs<'_> {
     /// An int constant beside a number is a number.
     fn pair_numbers(&self, l: Expr, r: Expr) -> (Expr, Expr) {
         match (&l.ty, &r.ty) {
-            (Type::Int { .. }, Type::Number) if matches!(l.kind, ExprKind::Const(_)) => (self.as_number(l), r),
+            (Type::Int { .. }, Type::Number) if matches!(l.kind, ExprKind::Const(_)) => {
+                (self.as_number(l), r)
+            }
             (Type::Number, Type::Int { .. }) if matches!(r.kind, ExprKind::Const(_)) => {
                 let r = self.as_number(r);
                 (l, r)
@@ -282,10 +382,27 @@ fn compare_op(op: ast::BinaryOp) -> Option<CompareOp> {
 
 /// Of `enum ?? "other"`: the texts that it can be.
 fn member_texts(e: &Expr) -> Option<Vec<String>> {
-    let ExprKind::Coalesce(left, right) = &e.kind else { return None };
-    let (ExprKind::Call { function: Function::Text, args }, ExprKind::Const(Value::Text(fallback))) = (&left.kind, &right.kind) else {
+    let ExprKind::Coalesce(left, right) = &e.kind else {
         return None;
     };
-    let Type::Enum(of) = &args.first()?.ty else { return None };
-    Some(of.members.iter().cloned().chain([fallback.to_string()]).collect())
+    let (
+        ExprKind::Call {
+            function: Function::Text,
+            args,
+        },
+        ExprKind::Const(Value::Text(fallback)),
+    ) = (&left.kind, &right.kind)
+    else {
+        return None;
+    };
+    let Type::Enum(of) = &args.first()?.ty else {
+        return None;
+    };
+    Some(
+        of.members
+            .iter()
+            .cloned()
+            .chain([fallback.to_string()])
+            .collect(),
+    )
 }

@@ -1,4 +1,5 @@
-//! Clauses that take a constant: lengths of time, shares, counts, dates. `what` is the clause word that a finding names.
+//! Clauses that take a constant: lengths of time, shares, counts, dates. `what` is the clause word
+//! that a finding names.
 
 use std::ops::RangeInclusive;
 
@@ -15,11 +16,19 @@ use crate::syntax::ast::{self, LiteralKind};
 
 impl Exprs<'_> {
     /// The literal that a clause's constant is; anything else is a finding.
-    fn constant_literal(&mut self, e: &ast::Expr, what: &str, wanted: &Type, example: &str) -> Option<ast::Literal> {
+    fn constant_literal(
+        &mut self,
+        e: &ast::Expr,
+        what: &str,
+        wanted: &Type,
+        example: &str,
+    ) -> Option<ast::Literal> {
         match &*bare(e).kind {
             ast::ExprKind::Literal(literal) => Some(literal.clone()),
             ast::ExprKind::Neg(of) => match &*bare(of).kind {
-                ast::ExprKind::Literal(literal) if let Some(kind) = negated(&literal.kind) => Some(ast::Literal { span: e.span, kind }),
+                ast::ExprKind::Literal(literal) if let Some(kind) = negated(&literal.kind) => {
+                    Some(ast::Literal { span: e.span, kind })
+                }
                 _ => {
                     self.not_constant(e, what, wanted, Some(example));
                     None
@@ -34,20 +43,33 @@ impl Exprs<'_> {
     }
 
     /// "`at` needs a constant".
-    pub fn not_constant(&mut self, e: &ast::Expr, what: &str, wanted: &Type, example: Option<&str>) {
+    pub fn not_constant(
+        &mut self,
+        e: &ast::Expr,
+        what: &str,
+        wanted: &Type,
+        example: Option<&str>,
+    ) {
         match &*bare(e).kind {
             ast::ExprKind::Broken => {}
-            ast::ExprKind::Literal(literal) => self.wrong_literal(&literal.kind, literal.span, wanted, None),
+            ast::ExprKind::Literal(literal) => {
+                self.wrong_literal(&literal.kind, literal.span, wanted, None)
+            }
             _ => {
                 let text = self.text(e.span);
                 let Msg { en, zh } = types::words(wanted);
                 let finding = Finding::new(
                     &catalog::CONSTANT_EXPECTED,
                     e.span,
-                    msg!("`{what}` takes a constant ({en}), not `{text}`", "`{what}` 需要常量（{zh}），而不是 `{text}`"),
+                    msg!(
+                        "`{what}` takes a constant ({en}), not `{text}`",
+                        "`{what}` 需要常量（{zh}），而不是 `{text}`"
+                    ),
                 );
                 self.report(match example {
-                    Some(example) => finding.help(msg!("for instance `{example}`", "例如 `{example}`")),
+                    Some(example) => {
+                        finding.help(msg!("for instance `{example}`", "例如 `{example}`"))
+                    }
                     None => finding,
                 });
             }
@@ -59,7 +81,10 @@ impl Exprs<'_> {
         self.report(Finding::new(
             &catalog::OUT_OF_RANGE,
             span,
-            msg!("`{text}` is out of range: `{what}` takes {en}", "`{text}` 超出范围：`{what}` 需要{zh}"),
+            msg!(
+                "`{text}` is out of range: `{what}` takes {en}",
+                "`{text}` 超出范围：`{what}` 需要{zh}"
+            ),
         ));
     }
 
@@ -71,14 +96,29 @@ impl Exprs<'_> {
     /// `30min` or `3 days`, not negative.
     pub fn length_literal(&mut self, literal: &ast::Literal, what: &str) -> Option<Length> {
         let (length, negative) = match &literal.kind {
-            LiteralKind::Elapsed(d, unit) => (Length::Elapsed(self.elapsed_literal(*d, *unit, literal.span)?), d.mantissa < 0),
-            LiteralKind::Calendar(d, unit) => (Length::Calendar(self.calendar_literal(*d, *unit, literal.span)?), d.mantissa < 0),
+            LiteralKind::Elapsed(d, unit) => (
+                Length::Elapsed(self.elapsed_literal(*d, *unit, literal.span)?),
+                d.mantissa < 0,
+            ),
+            LiteralKind::Calendar(d, unit) => (
+                Length::Calendar(self.calendar_literal(*d, *unit, literal.span)?),
+                d.mantissa < 0,
+            ),
             LiteralKind::Number(d) => {
                 let text = self.text(literal.span);
-                let mut finding = Finding::new(&catalog::WRONG_UNIT, literal.span, msg!("`{text}` has no unit", "`{text}` 没有单位"));
+                let mut finding = Finding::new(
+                    &catalog::WRONG_UNIT,
+                    literal.span,
+                    msg!("`{text}` has no unit", "`{text}` 没有单位"),
+                );
                 for unit in ["min", "h", " days"] {
                     let fix = format!("{d}{unit}");
-                    finding = finding.fix(msg!("write `{fix}`", "写作 `{fix}`"), literal.span, fix.clone(), false);
+                    finding = finding.fix(
+                        msg!("write `{fix}`", "写作 `{fix}`"),
+                        literal.span,
+                        fix.clone(),
+                        false,
+                    );
                 }
                 self.report(finding);
                 return None;
@@ -138,14 +178,24 @@ impl Checker<'_> {
         match u32::try_from(length.days) {
             Ok(days) if days > 0 && length.months == 0 => Some(days),
             _ => {
-                exprs.out_of_range(literal.span, what, "whole days, for instance `30 days`", "整天数，例如 `30 days`");
+                exprs.out_of_range(
+                    literal.span,
+                    what,
+                    "whole days, for instance `30 days`",
+                    "整天数，例如 `30 days`",
+                );
                 None
             }
         }
     }
 
     /// `30, 7, 1 days`: all in the unit of the last one.
-    pub fn calendar_lengths(&mut self, numbers: &[ast::Expr], last: &ast::Expr, what: &str) -> Option<Vec<(Calendar, Span)>> {
+    pub fn calendar_lengths(
+        &mut self,
+        numbers: &[ast::Expr],
+        last: &ast::Expr,
+        what: &str,
+    ) -> Option<Vec<(Calendar, Span)>> {
         let mut exprs = self.exprs();
         let literal = exprs.constant_literal(last, what, &Type::Calendar, "7 days")?;
         let LiteralKind::Calendar(n, unit) = literal.kind else {
@@ -158,7 +208,10 @@ impl Checker<'_> {
             lengths.push((exprs.calendar_literal(n, unit, span)?, span));
         }
         lengths.push((exprs.calendar_literal(n, unit, literal.span)?, literal.span));
-        if let Some((_, span)) = lengths.iter().find(|(length, _)| length.days < 0 || length.months < 0) {
+        if let Some((_, span)) = lengths
+            .iter()
+            .find(|(length, _)| length.days < 0 || length.months < 0)
+        {
             exprs.out_of_range(*span, what, "no days less than 0", "不小于 0 的天数");
             return None;
         }
@@ -178,12 +231,19 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let share = millionths.and_then(Decimal::to_int).and_then(|n| u32::try_from(n).ok()).map(Share);
+        let share = millionths
+            .and_then(Decimal::to_int)
+            .and_then(|n| u32::try_from(n).ok())
+            .map(Share);
         match share.filter(|s| *s <= Share::ALL) {
             Some(share) => Some(share),
             None => {
                 let whole = match literal.kind {
-                    LiteralKind::Number(d) if d.to_int().is_some_and(|n| (2..=100).contains(&n)) => Some(format!("{d}%")),
+                    LiteralKind::Number(d)
+                        if d.to_int().is_some_and(|n| (2..=100).contains(&n)) =>
+                    {
+                        Some(format!("{d}%"))
+                    }
                     _ => None,
                 };
                 match whole {
@@ -193,9 +253,17 @@ impl Checker<'_> {
                             Finding::new(
                                 &catalog::OUT_OF_RANGE,
                                 literal.span,
-                                msg!("`{text}` is more than all: `{what}` takes a share", "`{text}` 超过全部：`{what}` 需要占比"),
+                                msg!(
+                                    "`{text}` is more than all: `{what}` takes a share",
+                                    "`{text}` 超过全部：`{what}` 需要占比"
+                                ),
                             )
-                            .fix(msg!("write `{fix}`", "写作 `{fix}`"), literal.span, fix.clone(), false),
+                            .fix(
+                                msg!("write `{fix}`", "写作 `{fix}`"),
+                                literal.span,
+                                fix.clone(),
+                                false,
+                            ),
                         );
                     }
                     None => exprs.out_of_range(
@@ -214,14 +282,24 @@ impl Checker<'_> {
     pub fn count(&mut self, e: &ast::Expr, what: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
         let mut exprs = self.exprs();
         let (d, span) = exprs.number(e, what, &bounds.start().max(&1).to_string())?;
-        match d.to_int().and_then(|n| u64::try_from(n).ok()).filter(|n| bounds.contains(n)) {
+        match d
+            .to_int()
+            .and_then(|n| u64::try_from(n).ok())
+            .filter(|n| bounds.contains(n))
+        {
             Some(n) => Some(n),
             None => {
                 let (lo, hi) = (bounds.start(), bounds.end());
                 let (en, zh) = if *hi == u64::MAX {
-                    (format!("a whole number from {lo} on"), format!("不小于 {lo} 的整数"))
+                    (
+                        format!("a whole number from {lo} on"),
+                        format!("不小于 {lo} 的整数"),
+                    )
                 } else {
-                    (format!("a whole number from {lo} to {hi}"), format!(" {lo} 到 {hi} 的整数"))
+                    (
+                        format!("a whole number from {lo} to {hi}"),
+                        format!(" {lo} 到 {hi} 的整数"),
+                    )
                 };
                 exprs.out_of_range(span, what, &en, &zh);
                 None
@@ -274,13 +352,18 @@ impl Checker<'_> {
         let mut exprs = self.exprs();
         let value = match (ty, &*bare(e).kind) {
             (Type::Set(member), ast::ExprKind::List(items)) => {
-                let items: Vec<Option<Value>> = items.iter().map(|i| exprs.typed_constant(i, member, name)).collect();
+                let items: Vec<Option<Value>> = items
+                    .iter()
+                    .map(|i| exprs.typed_constant(i, member, name))
+                    .collect();
                 let mut items: Vec<Value> = items.into_iter().collect::<Option<_>>()?;
                 items.sort_by(order_in_set);
                 items.dedup();
                 Value::Set(items.into())
             }
-            (Type::Set(member), _) => Value::Set(vec![exprs.typed_constant(e, member, name)?].into()),
+            (Type::Set(member), _) => {
+                Value::Set(vec![exprs.typed_constant(e, member, name)?].into())
+            }
             _ => exprs.typed_constant(e, ty, name)?,
         };
         Some(value)
@@ -289,17 +372,34 @@ impl Checker<'_> {
 
 impl Exprs<'_> {
     fn typed_constant(&mut self, e: &ast::Expr, ty: &Type, name: &ast::Ident) -> Option<Value> {
-        let typed = self.expr(e, Some(Want { ty, from: Some(name.span) }), &ExprContext::default())?;
+        let typed = self.expr(
+            e,
+            Some(Want {
+                ty,
+                from: Some(name.span),
+            }),
+            &ExprContext::default(),
+        )?;
         let typed = self.expect_type(typed, ty, Some(name.span))?;
         let ExprKind::Const(value) = typed.kind else {
             self.not_constant(e, &name.name, ty, None);
             return None;
         };
         let (en, zh) = match (&value, ty) {
-            (Value::Ratio(r), _) if !(0.0..=1.0).contains(r) => ("a ratio from 0% to 100%".into(), " 0% 到 100% 的比例".into()),
-            (Value::Int(n), Type::Int { lo: Some(lo), hi: Some(hi) }) if n < lo || n > hi => {
-                (format!("an int from {lo} to {hi}"), format!(" {lo} 到 {hi} 的整数"))
-            }
+            (Value::Ratio(r), _) if !(0.0..=1.0).contains(r) => (
+                "a ratio from 0% to 100%".into(),
+                " 0% 到 100% 的比例".into(),
+            ),
+            (
+                Value::Int(n),
+                Type::Int {
+                    lo: Some(lo),
+                    hi: Some(hi),
+                },
+            ) if n < lo || n > hi => (
+                format!("an int from {lo} to {hi}"),
+                format!(" {lo} 到 {hi} 的整数"),
+            ),
             _ => return Some(value),
         };
         self.out_of_range(e.span, &name.name, &en, &zh);

@@ -12,9 +12,15 @@ impl Checker<'_> {
         for definition in self.definition_order(items) {
             match definition {
                 Definition::Tag(i) => {
-                    let Some(tag) = items.tags.get(i) else { continue };
-                    let TagKind::Derived(e) = &tag.ast.kind else { continue };
-                    let Some(typed) = self.value(e, None, &cx) else { continue };
+                    let Some(tag) = items.tags.get(i) else {
+                        continue;
+                    };
+                    let TagKind::Derived(e) = &tag.ast.kind else {
+                        continue;
+                    };
+                    let Some(typed) = self.value(e, None, &cx) else {
+                        continue;
+                    };
                     let index = tag.id.index();
                     let private = is_private(&self.program, &typed);
                     let schema = &mut self.program.schema.tags[index];
@@ -28,20 +34,32 @@ impl Checker<'_> {
                     }
                 }
                 Definition::Partition(i) => {
-                    let Some(partition) = items.partitions.get(i) else { continue };
-                    let arms: Vec<_> =
-                        partition.ast.arms.iter().filter_map(|a| a.when.as_ref()).map(|when| self.condition(when, &cx)).collect();
+                    let Some(partition) = items.partitions.get(i) else {
+                        continue;
+                    };
+                    let arms: Vec<_> = partition
+                        .ast
+                        .arms
+                        .iter()
+                        .filter_map(|a| a.when.as_ref())
+                        .map(|when| self.condition(when, &cx))
+                        .collect();
                     let slot = &mut self.program.partitions[partition.id.index()];
                     if let Some(arms) = arms.into_iter().collect::<Option<Vec<_>>>() {
                         slot.arms = arms;
                         // An `otherwise` that is not the last has been reported.
-                        let arms_fit = slot.arms.len() + usize::from(slot.otherwise) == partition.ast.arms.len();
+                        let arms_fit = slot.arms.len() + usize::from(slot.otherwise)
+                            == partition.ast.arms.len();
                         slot.declared.failed = partition.ast.arms.is_empty() || !arms_fit;
                     }
                 }
                 Definition::Audience(i) => {
-                    let Some(audience) = items.audiences.get(i) else { continue };
-                    let Some(when) = self.condition(&audience.ast.when, &cx) else { continue };
+                    let Some(audience) = items.audiences.get(i) else {
+                        continue;
+                    };
+                    let Some(when) = self.condition(&audience.ast.when, &cx) else {
+                        continue;
+                    };
                     let slot = &mut self.program.audiences[audience.id.index()];
                     slot.when = when;
                     slot.declared.failed = false;

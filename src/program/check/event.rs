@@ -6,7 +6,8 @@ use crate::base::{Date, Elapsed, Type};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::expr::{
-    Aggregate, EventPattern, EventQuery, EventSource, Expr, ExprKind, Length, OWN_FIELDS, OwnEvent, Sequence, Window,
+    Aggregate, EventPattern, EventQuery, EventSource, Expr, ExprKind, Length, OWN_FIELDS, OwnEvent,
+    Sequence, Window,
 };
 use crate::program::reserved::not_supported;
 use crate::program::scope::{Symbol, nearest};
@@ -22,12 +23,22 @@ struct Subject<'e> {
 }
 
 impl Exprs<'_> {
-    pub fn event_query(&mut self, span: Span, what: Aggregate, name: &ast::Ident, args: &[ast::Arg], cx: &ExprContext<'_>) -> Option<Expr> {
+    pub fn event_query(
+        &mut self,
+        span: Span,
+        what: Aggregate,
+        name: &ast::Ident,
+        args: &[ast::Arg],
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         if let Some(row) = cx.row {
             self.only_fields(span, row);
             return None;
         }
-        let Some((subject, rest)) = args.split_first().and_then(|(first, rest)| Some((subject(first)?, rest))) else {
+        let Some((subject, rest)) = args
+            .split_first()
+            .and_then(|(first, rest)| Some((subject(first)?, rest)))
+        else {
             self.wrong_arguments(name, span);
             return None;
         };
@@ -38,47 +49,88 @@ impl Exprs<'_> {
             Some(source) if then.is_some() => self.aggregated_field(what, name, &subject, source),
             _ => None,
         };
-        let window = if what == Aggregate::Since { self.no_window(name, rest, span) } else { self.event_window(name, rest, span) };
+        let window = if what == Aggregate::Since {
+            self.no_window(name, rest, span)
+        } else {
+            self.event_window(name, rest, span)
+        };
         let (pattern, (field, ty), then, window) = (pattern?, field?, then?, window?);
-        let query = EventQuery { what, pattern, field, then, window };
+        let query = EventQuery {
+            what,
+            pattern,
+            field,
+            then,
+            window,
+        };
         Some(self.node(span, ty, ExprKind::Event(Box::new(query))))
     }
 
     /// An event with its `where`.
-    pub fn pattern(&mut self, event: &ast::Ident, filter: Option<&ast::Expr>, cx: &ExprContext<'_>) -> Option<EventPattern> {
+    pub fn pattern(
+        &mut self,
+        event: &ast::Ident,
+        filter: Option<&ast::Expr>,
+        cx: &ExprContext<'_>,
+    ) -> Option<EventPattern> {
         let Some(source) = self.event_source(event) else {
             self.unknown_event(event);
             return None;
         };
         let span = filter.map_or(event.span, |f| event.span.to(f.span));
         if let EventSource::Declared(id) = source
-            && self.program.events.get(id.index()).is_some_and(|d| d.failed)
+            && self
+                .program
+                .events
+                .get(id.index())
+                .is_some_and(|d| d.failed)
         {
             return None;
         }
-        let inside = ExprContext { row: Some(source), step: None, ..*cx };
+        let inside = ExprContext {
+            row: Some(source),
+            step: None,
+            ..*cx
+        };
         let filter = match filter {
             Some(filter) => Some(self.condition(filter, &inside)?),
             None => None,
         };
-        Some(EventPattern { span, source, filter })
+        Some(EventPattern {
+            span,
+            source,
+            filter,
+        })
     }
 
     /// A pattern alone: of a campaign's `goal`, `on`, `unless`.
-    pub fn event_pattern(&mut self, e: &ast::EventExpr, cx: &ExprContext<'_>) -> Option<EventPattern> {
+    pub fn event_pattern(
+        &mut self,
+        e: &ast::EventExpr,
+        cx: &ExprContext<'_>,
+    ) -> Option<EventPattern> {
         if let Some(field) = &e.field {
             let f = &field.name;
             self.report(Finding::new(
                 &catalog::TYPE_MISMATCH,
                 field.span,
-                msg!("an event is expected here, not its field `{f}`", "这里需要事件，而不是它的字段 `{f}`"),
+                msg!(
+                    "an event is expected here, not its field `{f}`",
+                    "这里需要事件，而不是它的字段 `{f}`"
+                ),
             ));
             return None;
         }
         if let Some(then) = e.then.first() {
             self.report(
-                Finding::new(&catalog::WRONG_ARGUMENTS, then.span, msg!("a sequence cannot stand here", "这里不能写事件序列"))
-                    .help(msg!("sequences stand in `did(…)` and `count(…)`", "序列只能写在 `did(…)` 和 `count(…)` 里")),
+                Finding::new(
+                    &catalog::WRONG_ARGUMENTS,
+                    then.span,
+                    msg!("a sequence cannot stand here", "这里不能写事件序列"),
+                )
+                .help(msg!(
+                    "sequences stand in `did(…)` and `count(…)`",
+                    "序列只能写在 `did(…)` 和 `count(…)` 里"
+                )),
             );
             return None;
         }
@@ -94,7 +146,10 @@ impl Exprs<'_> {
                 let finding = Finding::new(
                     &catalog::TYPE_MISMATCH,
                     event.span,
-                    msg!("`{n}` is {en}, an event is expected", "`{n}` 是{zh}，这里需要事件"),
+                    msg!(
+                        "`{n}` is {en}, an event is expected",
+                        "`{n}` 是{zh}，这里需要事件"
+                    ),
                 );
                 match entry.span {
                     Some(span) => finding.label(span, msg!("declared here", "在这里声明")),
@@ -102,12 +157,19 @@ impl Exprs<'_> {
                 }
             }
             None => {
-                let finding = Finding::new(&catalog::UNKNOWN_NAME, event.span, msg!("no event is named `{n}`", "没有名为 `{n}` 的事件"));
+                let finding = Finding::new(
+                    &catalog::UNKNOWN_NAME,
+                    event.span,
+                    msg!("no event is named `{n}`", "没有名为 `{n}` 的事件"),
+                );
                 let finding = self.suggest(finding, event, |s| matches!(s, Symbol::Event(_)));
                 match nearest(n, OwnEvent::ALL.iter().map(|(_, name)| *name)) {
-                    Some(near) if finding.fixes.is_empty() => {
-                        finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), event.span, near, false)
-                    }
+                    Some(near) if finding.fixes.is_empty() => finding.fix(
+                        msg!("did you mean `{near}`", "是否想写 `{near}`"),
+                        event.span,
+                        near,
+                        false,
+                    ),
                     _ => finding,
                 }
             }
@@ -123,7 +185,10 @@ impl Exprs<'_> {
         subject: &Subject<'_>,
         source: EventSource,
     ) -> Option<(Option<u16>, Type)> {
-        let counted = Type::Int { lo: Some(0), hi: Some(u32::MAX.into()) };
+        let counted = Type::Int {
+            lo: Some(0),
+            hi: Some(u32::MAX.into()),
+        };
         let plain = match what {
             Aggregate::Did => Some(Type::Bool),
             Aggregate::Count => Some(counted.clone()),
@@ -138,9 +203,17 @@ impl Exprs<'_> {
                     Finding::new(
                         &catalog::WRONG_ARGUMENTS,
                         subject.event.span.to(field.span),
-                        msg!("`{n}` asks for the event, not for its field `{f}`", "`{n}` 问的是事件，而不是它的字段 `{f}`"),
+                        msg!(
+                            "`{n}` asks for the event, not for its field `{f}`",
+                            "`{n}` 问的是事件，而不是它的字段 `{f}`"
+                        ),
                     )
-                    .fix(msg!("write `{e}`", "写作 `{e}`"), subject.event.span.to(field.span), e.as_str(), false),
+                    .fix(
+                        msg!("write `{e}`", "写作 `{e}`"),
+                        subject.event.span.to(field.span),
+                        e.as_str(),
+                        false,
+                    ),
                 );
                 None
             }
@@ -151,9 +224,15 @@ impl Exprs<'_> {
                     Finding::new(
                         &catalog::WRONG_ARGUMENTS,
                         subject.event.span,
-                        msg!("`{n}` needs a field of `{e}`", "`{n}` 需要 `{e}` 的一个字段"),
+                        msg!(
+                            "`{n}` needs a field of `{e}`",
+                            "`{n}` 需要 `{e}` 的一个字段"
+                        ),
                     )
-                    .help(msg!("write `{n}({e}.{field}, last 30 days)`", "请写 `{n}({e}.{field}, last 30 days)`")),
+                    .help(msg!(
+                        "write `{n}({e}.{field}, last 30 days)`",
+                        "请写 `{n}({e}.{field}, last 30 days)`"
+                    )),
                 );
                 None
             }
@@ -177,7 +256,9 @@ impl Exprs<'_> {
                     },
                     _ => match &ty {
                         Type::Int { .. } | Type::Number => Some(Type::Number),
-                        Type::Ratio | Type::Money | Type::Elapsed | Type::Distance => Some(ty.clone()),
+                        Type::Ratio | Type::Money | Type::Elapsed | Type::Distance => {
+                            Some(ty.clone())
+                        }
                         _ => None,
                     },
                 };
@@ -187,7 +268,10 @@ impl Exprs<'_> {
                     self.report(Finding::new(
                         &catalog::TYPE_MISMATCH,
                         field.span,
-                        msg!("`{f}` is {en}: `{n}` needs numbers", "`{f}` 是{zh}：`{n}` 需要数值"),
+                        msg!(
+                            "`{f}` is {en}: `{n}` needs numbers",
+                            "`{f}` 是{zh}：`{n}` 需要数值"
+                        ),
                     ));
                     return None;
                 };
@@ -200,43 +284,80 @@ impl Exprs<'_> {
     fn summable_field(&self, source: EventSource) -> &str {
         match source {
             EventSource::Declared(id) => {
-                let fields = self.program.schema.events.get(id.index()).map_or(&[][..], |e| &e.fields[..]);
-                let numeric = fields.iter().find(|f| matches!(f.ty, Type::Money | Type::Number | Type::Int { .. }));
-                numeric.or(fields.first()).map_or("field", |f| f.name.as_str())
+                let fields = self
+                    .program
+                    .schema
+                    .events
+                    .get(id.index())
+                    .map_or(&[][..], |e| &e.fields[..]);
+                let numeric = fields
+                    .iter()
+                    .find(|f| matches!(f.ty, Type::Money | Type::Number | Type::Int { .. }));
+                numeric
+                    .or(fields.first())
+                    .map_or("field", |f| f.name.as_str())
             }
             EventSource::Own(_) => "template",
         }
     }
 
     fn own_field(&mut self, own: OwnEvent, field: &ast::Ident) -> Option<u16> {
-        let found = OWN_FIELDS.iter().position(|f| *f == field.name).and_then(|i| u16::try_from(i).ok());
+        let found = OWN_FIELDS
+            .iter()
+            .position(|f| *f == field.name)
+            .and_then(|i| u16::try_from(i).ok());
         if found.is_none() {
             let name = own.name();
-            let finding =
-                super::names::unknown_field(self.scope, field, &msg!("event `{name}`", "事件 `{name}`"), OWN_FIELDS.iter().copied());
+            let finding = super::names::unknown_field(
+                self.scope,
+                field,
+                &msg!("event `{name}`", "事件 `{name}`"),
+                OWN_FIELDS.iter().copied(),
+            );
             self.report(finding);
         }
         found
     }
 
     /// `then purchase within 1h`; the outer `None` is an error.
-    #[allow(clippy::option_option, reason = "a mistake is something else than nothing written")]
-    fn sequence(&mut self, what: Aggregate, subject: &Subject<'_>, cx: &ExprContext<'_>) -> Option<Option<Sequence>> {
-        let [then, more @ ..] = subject.then else { return Some(None) };
+    #[allow(
+        clippy::option_option,
+        reason = "a mistake is something else than nothing written"
+    )]
+    fn sequence(
+        &mut self,
+        what: Aggregate,
+        subject: &Subject<'_>,
+        cx: &ExprContext<'_>,
+    ) -> Option<Option<Sequence>> {
+        let [then, more @ ..] = subject.then else {
+            return Some(None);
+        };
         if let Some(more) = more.first() {
             self.report(not_supported("then … then", more.span));
             return None;
         }
         if !matches!(what, Aggregate::Did | Aggregate::Count) {
             self.report(
-                Finding::new(&catalog::WRONG_ARGUMENTS, then.span, msg!("a sequence cannot stand here", "这里不能写事件序列"))
-                    .help(msg!("sequences stand in `did(…)` and `count(…)`", "序列只能写在 `did(…)` 和 `count(…)` 里")),
+                Finding::new(
+                    &catalog::WRONG_ARGUMENTS,
+                    then.span,
+                    msg!("a sequence cannot stand here", "这里不能写事件序列"),
+                )
+                .help(msg!(
+                    "sequences stand in `did(…)` and `count(…)`",
+                    "序列只能写在 `did(…)` 和 `count(…)` 里"
+                )),
             );
             return None;
         }
         let next = self.pattern(&then.event, then.filter.as_ref(), cx);
         let within = self.length(&then.within, "within");
-        Some(Some(Sequence { no: then.no, next: next?, within: within? }))
+        Some(Some(Sequence {
+            no: then.no,
+            next: next?,
+            within: within?,
+        }))
     }
 
     // -------------------------------------------------------------- windows
@@ -246,28 +367,53 @@ impl Exprs<'_> {
             [ast::Arg::Window(window)] => self.window(window, false),
             [] => {
                 // Before the closing parenthesis.
-                let end = Span { start: span.end.saturating_sub(1), end: span.end.saturating_sub(1), ..span };
+                let end = Span {
+                    start: span.end.saturating_sub(1),
+                    end: span.end.saturating_sub(1),
+                    ..span
+                };
                 let n = &name.name;
                 self.report(
-                    Finding::new(&catalog::WRONG_WINDOW, span, msg!("`{n}` needs a window of time", "`{n}` 需要时间窗口"))
-                        .fix(msg!("the last 30 days", "最近 30 天"), end, ", last 30 days", false)
-                        .fix(msg!("whenever it was", "不限时间"), end, ", ever", false),
+                    Finding::new(
+                        &catalog::WRONG_WINDOW,
+                        span,
+                        msg!("`{n}` needs a window of time", "`{n}` 需要时间窗口"),
+                    )
+                    .fix(
+                        msg!("the last 30 days", "最近 30 天"),
+                        end,
+                        ", last 30 days",
+                        false,
+                    )
+                    .fix(
+                        msg!("whenever it was", "不限时间"),
+                        end,
+                        ", ever",
+                        false,
+                    ),
                 );
                 None
             }
             [ast::Arg::Expr(e)] if is_duration(e) => {
                 let (text, length) = match &*bare(e).kind {
-                    ast::ExprKind::Literal(ast::Literal { kind: LiteralKind::Number(d), .. }) => (self.text(e.span), format!("{d} days")),
-                    ast::ExprKind::Literal(ast::Literal { kind: LiteralKind::Distance(d, _), .. }) => {
-                        (self.text(e.span), format!("{d}min"))
-                    }
+                    ast::ExprKind::Literal(ast::Literal {
+                        kind: LiteralKind::Number(d),
+                        ..
+                    }) => (self.text(e.span), format!("{d} days")),
+                    ast::ExprKind::Literal(ast::Literal {
+                        kind: LiteralKind::Distance(d, _),
+                        ..
+                    }) => (self.text(e.span), format!("{d}min")),
                     _ => (self.text(e.span), self.sources.slice(e.span).to_owned()),
                 };
                 self.report(
                     Finding::new(
                         &catalog::WRONG_WINDOW,
                         e.span,
-                        msg!("`{text}` is a length, a window of time is expected", "`{text}` 是时长，这里需要时间窗口"),
+                        msg!(
+                            "`{text}` is a length, a window of time is expected",
+                            "`{text}` 是时长，这里需要时间窗口"
+                        ),
                     )
                     .fix(
                         msg!("write `last {length}`", "写作 `last {length}`"),
@@ -306,7 +452,10 @@ impl Exprs<'_> {
                 self.report(Finding::new(
                     &catalog::WRONG_WINDOW,
                     window.span,
-                    msg!("events of the future are not known: `next` is for dates", "未来的事件无从知晓：`next` 只用于日期"),
+                    msg!(
+                        "events of the future are not known: `next` is for dates",
+                        "未来的事件无从知晓：`next` 只用于日期"
+                    ),
                 ));
                 None
             }
@@ -346,7 +495,10 @@ impl Exprs<'_> {
         self.report(Finding::new(
             &catalog::OUT_OF_RANGE,
             literal.span,
-            msg!("a window of `{text}` holds nothing", "`{text}` 的窗口是空的"),
+            msg!(
+                "a window of `{text}` holds nothing",
+                "`{text}` 的窗口是空的"
+            ),
         ));
         None
     }
@@ -365,7 +517,10 @@ fn is_duration(e: &ast::Expr) -> bool {
     matches!(
         &*bare(e).kind,
         ast::ExprKind::Literal(ast::Literal {
-            kind: LiteralKind::Calendar(..) | LiteralKind::Elapsed(..) | LiteralKind::Number(_) | LiteralKind::Distance(..),
+            kind: LiteralKind::Calendar(..)
+                | LiteralKind::Elapsed(..)
+                | LiteralKind::Number(_)
+                | LiteralKind::Distance(..),
             ..
         })
     )
@@ -375,14 +530,29 @@ fn is_duration(e: &ast::Expr) -> bool {
 fn subject(arg: &ast::Arg) -> Option<Subject<'_>> {
     match arg {
         ast::Arg::Expr(e) => match &*bare(e).kind {
-            ast::ExprKind::Name(event) => Some(Subject { event, field: None, filter: None, then: &[] }),
+            ast::ExprKind::Name(event) => Some(Subject {
+                event,
+                field: None,
+                filter: None,
+                then: &[],
+            }),
             ast::ExprKind::Field { of, name } => match &*of.kind {
-                ast::ExprKind::Name(event) => Some(Subject { event, field: Some(name), filter: None, then: &[] }),
+                ast::ExprKind::Name(event) => Some(Subject {
+                    event,
+                    field: Some(name),
+                    filter: None,
+                    then: &[],
+                }),
                 _ => None,
             },
             _ => None,
         },
-        ast::Arg::Event(e) => Some(Subject { event: &e.event, field: e.field.as_ref(), filter: e.filter.as_ref(), then: &e.then }),
+        ast::Arg::Event(e) => Some(Subject {
+            event: &e.event,
+            field: e.field.as_ref(),
+            filter: e.filter.as_ref(),
+            then: &e.then,
+        }),
         ast::Arg::Within(..) | ast::Arg::Window(_) => None,
     }
 }

@@ -1,4 +1,5 @@
-//! Names and fields: what stands behind a word of an expression, and what was probably meant by one that nothing stands behind.
+//! Names and fields: what stands behind a word of an expression, and what was probably meant by one
+//! that nothing stands behind.
 
 use super::ExprContext;
 use super::expr::Exprs;
@@ -22,7 +23,11 @@ impl Exprs<'_> {
         if let Some(step) = cx.step
             && let Some(outcome) = step_outcome(&name.name)
         {
-            return Some(self.node(name.span, Type::Bool, ExprKind::StepOutcome { step, outcome }));
+            return Some(self.node(
+                name.span,
+                Type::Bool,
+                ExprKind::StepOutcome { step, outcome },
+            ));
         }
         let program = self.program;
         let Some(entry) = self.scope.get(&name.name) else {
@@ -33,13 +38,19 @@ impl Exprs<'_> {
         match entry.symbol {
             Symbol::Tag(id) => self.tag(id, name.span, cx.present),
             Symbol::Partition(id) => {
-                let partition = program.partitions.get(id.index()).filter(|p| !p.declared.failed)?;
+                let partition = program
+                    .partitions
+                    .get(id.index())
+                    .filter(|p| !p.declared.failed)?;
                 let mut e = self.node(name.span, partition.ty.clone(), ExprKind::Partition(id));
                 e.optional &= cx.present.is_none_or(|p| !p.partitions.contains(&id));
                 Some(e)
             }
             Symbol::Audience(id) => {
-                let audience = program.audiences.get(id.index()).filter(|a| !a.declared.failed)?;
+                let audience = program
+                    .audiences
+                    .get(id.index())
+                    .filter(|a| !a.declared.failed)?;
                 let mut e = self.node(name.span, Type::Bool, ExprKind::Audience(id));
                 if let (true, Some(present)) = (e.optional, cx.present) {
                     e.optional = !can_be_missing(program, &audience.when, present).is_empty();
@@ -61,14 +72,28 @@ impl Exprs<'_> {
                 None
             }
             Symbol::Lookup(id) => {
-                let lookup = program.lookups.get(id.index()).filter(|l| !l.declared.failed)?;
+                let lookup = program
+                    .lookups
+                    .get(id.index())
+                    .filter(|l| !l.declared.failed)?;
                 let (key, field) = (&lookup.keys, &lookup.fields);
-                let keys = key.iter().map(|k| k.name.as_str()).collect::<Vec<_>>().join(", ");
+                let keys = key
+                    .iter()
+                    .map(|k| k.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 let field = field.first().map_or("field", |f| &f.name);
                 let n = &name.name;
                 self.report(
-                    Finding::new(&catalog::TYPE_MISMATCH, name.span, msg!("`{n}` is a lookup, not a value", "`{n}` 是查表，不是值"))
-                        .help(msg!("write `{n}({keys}).{field}`", "请写 `{n}({keys}).{field}`")),
+                    Finding::new(
+                        &catalog::TYPE_MISMATCH,
+                        name.span,
+                        msg!("`{n}` is a lookup, not a value", "`{n}` 是查表，不是值"),
+                    )
+                    .help(msg!(
+                        "write `{n}({keys}).{field}`",
+                        "请写 `{n}({keys}).{field}`"
+                    )),
                 );
                 None
             }
@@ -77,7 +102,10 @@ impl Exprs<'_> {
                 let mut finding = Finding::new(
                     &catalog::TYPE_MISMATCH,
                     name.span,
-                    msg!("`{n}` is {en}, a value is expected", "`{n}` 是{zh}，这里需要值"),
+                    msg!(
+                        "`{n}` is {en}, a value is expected",
+                        "`{n}` 是{zh}，这里需要值"
+                    ),
                 );
                 if let Some(span) = entry.span {
                     finding = finding.label(span, msg!("declared here", "在这里声明"));
@@ -97,7 +125,13 @@ impl Exprs<'_> {
 
     pub fn tag(&mut self, id: TagId, span: Span, present: Option<&Present>) -> Option<Expr> {
         let schema = self.program.schema.tags.get(id.index())?;
-        if self.program.tags.get(id.index()).and_then(|t| t.declared.as_ref()).is_some_and(|d| d.failed) {
+        if self
+            .program
+            .tags
+            .get(id.index())
+            .and_then(|t| t.declared.as_ref())
+            .is_some_and(|d| d.failed)
+        {
             return None;
         }
         let mut e = self.node(span, schema.ty.clone(), ExprKind::Tag(id));
@@ -110,10 +144,16 @@ impl Exprs<'_> {
         Finding::new(
             &catalog::TYPE_MISMATCH,
             name.span,
-            msg!("`{n}` is an event, not a value: say what to ask of it", "`{n}` 是事件，不是值：请说明要问什么"),
+            msg!(
+                "`{n}` is an event, not a value: say what to ask of it",
+                "`{n}` 是事件，不是值：请说明要问什么"
+            ),
         )
         .fix(
-            msg!("ask whether it happened: `did({n}, last 30 days)`", "问是否发生过：`did({n}, last 30 days)`"),
+            msg!(
+                "ask whether it happened: `did({n}, last 30 days)`",
+                "问是否发生过：`did({n}, last 30 days)`"
+            ),
             name.span,
             format!("did({n}, last 30 days)"),
             false,
@@ -131,7 +171,10 @@ impl Exprs<'_> {
             let finding = Finding::new(
                 &catalog::UNKNOWN_NAME,
                 name.span,
-                msg!("`event` needs a field: `event.name`", "`event` 后要写字段：`event.字段`"),
+                msg!(
+                    "`event` needs a field: `event.name`",
+                    "`event` 后要写字段：`event.字段`"
+                ),
             );
             return self.report(finding);
         }
@@ -141,7 +184,10 @@ impl Exprs<'_> {
                 Finding::new(
                     &catalog::TYPE_MISMATCH,
                     name.span,
-                    msg!("`{n}` is a function: it needs its arguments", "`{n}` 是函数，需要参数"),
+                    msg!(
+                        "`{n}` is a function: it needs its arguments",
+                        "`{n}` 是函数，需要参数"
+                    ),
                 )
                 .help(msg!("write `{signature}`", "写法：`{signature}`")),
             );
@@ -155,13 +201,18 @@ impl Exprs<'_> {
         let finding = Finding::new(
             &catalog::UNKNOWN_NAME,
             name.span,
-            msg!("no tag, audience, partition or list is named `{n}`", "没有名为 `{n}` 的标签、人群、分层或名单"),
+            msg!(
+                "no tag, audience, partition or list is named `{n}`",
+                "没有名为 `{n}` 的标签、人群、分层或名单"
+            ),
         );
         let mut finding = self.suggest(finding, name, Symbol::is_value);
         if finding.fixes.is_empty() {
             if cx.step.is_none() && step_outcome(n).is_some() {
-                finding =
-                    finding.help(msg!("`{n}` can be asked only in the `if` of a follow-up step", "`{n}` 只能在后续步骤的 `if` 中使用"));
+                finding = finding.help(msg!(
+                    "`{n}` can be asked only in the `if` of a follow-up step",
+                    "`{n}` 只能在后续步骤的 `if` 中使用"
+                ));
             } else if self.program.schema.tags.is_empty() {
                 finding = finding.help(msg!(
                     "declare it: `tag {n} text(20)`, or give a store that knows it (`--store`)",
@@ -173,27 +224,42 @@ impl Exprs<'_> {
     }
 
     /// Adds the name that was probably meant, or the space that is missing after a keyword.
-    pub fn suggest(&self, finding: Finding, name: &ast::Ident, wanted: impl Fn(Symbol) -> bool) -> Finding {
+    pub fn suggest(
+        &self,
+        finding: Finding,
+        name: &ast::Ident,
+        wanted: impl Fn(Symbol) -> bool,
+    ) -> Finding {
         suggest(self.scope, finding, name, wanted)
     }
 
     // -------------------------------------------------------------- fields
 
-    pub fn field(&mut self, span: Span, of: &ast::Expr, field: &ast::Ident, cx: &ExprContext<'_>) -> Option<Expr> {
+    pub fn field(
+        &mut self,
+        span: Span,
+        of: &ast::Expr,
+        field: &ast::Ident,
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         match &*of.kind {
-            ast::ExprKind::Name(name) if name.name == "event" && !name.quoted => self.trigger_field(span, name, field, cx),
-            ast::ExprKind::Call { name, args } => match self.scope.get(&name.name).map(|e| e.symbol) {
-                Some(Symbol::Lookup(id)) => self.lookup_field(span, id, name, args, field, cx),
-                _ if name.name == "nearest" => {
-                    self.report(not_supported("nearest", span));
-                    None
+            ast::ExprKind::Name(name) if name.name == "event" && !name.quoted => {
+                self.trigger_field(span, name, field, cx)
+            }
+            ast::ExprKind::Call { name, args } => {
+                match self.scope.get(&name.name).map(|e| e.symbol) {
+                    Some(Symbol::Lookup(id)) => self.lookup_field(span, id, name, args, field, cx),
+                    _ if name.name == "nearest" => {
+                        self.report(not_supported("nearest", span));
+                        None
+                    }
+                    _ => {
+                        self.call(of.span, name, args, None, cx)?;
+                        self.no_fields(of.span, field);
+                        None
+                    }
                 }
-                _ => {
-                    self.call(of.span, name, args, None, cx)?;
-                    self.no_fields(of.span, field);
-                    None
-                }
-            },
+            }
             ast::ExprKind::Name(name) if self.event_source(name).is_some() => {
                 let (event, f) = (&name.name, &field.name);
                 self.report(
@@ -230,11 +296,20 @@ impl Exprs<'_> {
         self.report(Finding::new(
             &catalog::UNKNOWN_FIELD,
             field.span,
-            msg!("`{text}` has no fields, so no `{f}`", "`{text}` 没有字段，也就没有 `{f}`"),
+            msg!(
+                "`{text}` has no fields, so no `{f}`",
+                "`{text}` 没有字段，也就没有 `{f}`"
+            ),
         ));
     }
 
-    pub fn trigger_field(&mut self, span: Span, name: &ast::Ident, field: &ast::Ident, cx: &ExprContext<'_>) -> Option<Expr> {
+    pub fn trigger_field(
+        &mut self,
+        span: Span,
+        name: &ast::Ident,
+        field: &ast::Ident,
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         let Some(event) = cx.trigger else {
             self.report(Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("there is no `event` here", "这里没有 `event`")).help(msg!(
                 "`event.field` speaks of the event that starts a campaign with `on EVENT`, also in a `template … for EVENT`",
@@ -243,26 +318,58 @@ impl Exprs<'_> {
             return None;
         };
         let (position, schema) = self.event_field(event, field)?;
-        let optional = schema.optional && cx.present.is_none_or(|p| !p.trigger_fields.contains(&position));
-        Some(Expr { ty: schema.ty.clone(), span, optional, kind: ExprKind::TriggerField(position) })
+        let optional = schema.optional
+            && cx
+                .present
+                .is_none_or(|p| !p.trigger_fields.contains(&position));
+        Some(Expr {
+            ty: schema.ty.clone(),
+            span,
+            optional,
+            kind: ExprKind::TriggerField(position),
+        })
     }
 
     /// A field of a declared event by name.
-    pub fn event_field(&mut self, event: EventId, field: &ast::Ident) -> Option<(u16, &FieldSchema)> {
+    pub fn event_field(
+        &mut self,
+        event: EventId,
+        field: &ast::Ident,
+    ) -> Option<(u16, &FieldSchema)> {
         let program = self.program;
         if program.events.get(event.index()).is_some_and(|d| d.failed) {
             return None;
         }
         let schema = program.schema.events.get(event.index())?;
-        let (of_en, of_zh) = (format!("event `{}`", schema.name), format!("事件 `{}`", schema.name));
-        self.find_field(&schema.fields, field, &Msg { en: of_en, zh: of_zh })
+        let (of_en, of_zh) = (
+            format!("event `{}`", schema.name),
+            format!("事件 `{}`", schema.name),
+        );
+        self.find_field(
+            &schema.fields,
+            field,
+            &Msg {
+                en: of_en,
+                zh: of_zh,
+            },
+        )
     }
 
-    pub fn find_field<'f>(&mut self, fields: &'f [FieldSchema], field: &ast::Ident, of: &Msg) -> Option<(u16, &'f FieldSchema)> {
+    pub fn find_field<'f>(
+        &mut self,
+        fields: &'f [FieldSchema],
+        field: &ast::Ident,
+        of: &Msg,
+    ) -> Option<(u16, &'f FieldSchema)> {
         if let Some(i) = fields.iter().position(|f| f.name == field.name) {
             return Some((u16::try_from(i).ok()?, &fields[i]));
         }
-        let finding = unknown_field(self.scope, field, of, fields.iter().map(|f| f.name.as_str()));
+        let finding = unknown_field(
+            self.scope,
+            field,
+            of,
+            fields.iter().map(|f| f.name.as_str()),
+        );
         self.report(finding);
         None
     }
@@ -279,17 +386,33 @@ impl Exprs<'_> {
                 if let Some(i) = schema.fields.iter().position(|f| f.name == name.name) {
                     let field = &schema.fields[i];
                     let kind = ExprKind::RowField(u16::try_from(i).ok()?);
-                    return Some(Expr { ty: field.ty.clone(), span: name.span, optional: field.optional, kind });
+                    return Some(Expr {
+                        ty: field.ty.clone(),
+                        span: name.span,
+                        optional: field.optional,
+                        kind,
+                    });
                 }
-                (schema.fields.iter().map(|f| f.name.as_str()).collect(), msg!("event `{}`", "事件 `{}`", schema.name))
+                (
+                    schema.fields.iter().map(|f| f.name.as_str()).collect(),
+                    msg!("event `{}`", "事件 `{}`", schema.name),
+                )
             }
             EventSource::Own(own) => {
                 if let Some(i) = OWN_FIELDS.iter().position(|f| *f == name.name) {
                     // Only a split has arms.
                     let optional = name.name == "arm";
-                    return Some(Expr { ty: Type::TEXT, span: name.span, optional, kind: ExprKind::RowField(u16::try_from(i).ok()?) });
+                    return Some(Expr {
+                        ty: Type::TEXT,
+                        span: name.span,
+                        optional,
+                        kind: ExprKind::RowField(u16::try_from(i).ok()?),
+                    });
                 }
-                (OWN_FIELDS.to_vec(), msg!("event `{}`", "事件 `{}`", own.name()))
+                (
+                    OWN_FIELDS.to_vec(),
+                    msg!("event `{}`", "事件 `{}`", own.name()),
+                )
             }
         };
         let mut finding = unknown_field(self.scope, name, &of, fields.iter().copied());
@@ -308,7 +431,12 @@ impl Exprs<'_> {
     pub fn only_fields(&mut self, span: Span, row: EventSource) {
         let text = self.text(span);
         let event = match row {
-            EventSource::Declared(id) => self.program.schema.events.get(id.index()).map_or("", |e| e.name.as_str()),
+            EventSource::Declared(id) => self
+                .program
+                .schema
+                .events
+                .get(id.index())
+                .map_or("", |e| e.name.as_str()),
             EventSource::Own(own) => own.name(),
         };
         self.report(
@@ -325,34 +453,80 @@ impl Exprs<'_> {
         match self.scope.get(&name.name).map(|e| e.symbol) {
             Some(Symbol::Event(id)) => Some(EventSource::Declared(id)),
             Some(_) => None,
-            None => OwnEvent::ALL.iter().find(|(_, n)| *n == name.name).map(|(own, _)| EventSource::Own(*own)),
+            None => OwnEvent::ALL
+                .iter()
+                .find(|(_, n)| *n == name.name)
+                .map(|(own, _)| EventSource::Own(*own)),
         }
     }
 }
 
-/// Adds the name that was probably meant, or the space that is missing after a keyword (`非会员` for `非 会员`).
-pub(super) fn suggest(scope: &Scope, finding: Finding, name: &ast::Ident, wanted: impl Fn(Symbol) -> bool) -> Finding {
+/// Adds the name that was probably meant, or the space that is missing after a keyword (`非会员`
+/// for `非 会员`).
+pub(super) fn suggest(
+    scope: &Scope,
+    finding: Finding,
+    name: &ast::Ident,
+    wanted: impl Fn(Symbol) -> bool,
+) -> Finding {
     if let Some(prefix) = glued_prefix(&name.name).filter(|_| !name.quoted)
         && let Some(rest) = name.name.get(prefix.len()..)
         && scope.get(rest).is_some_and(|e| wanted(e.symbol))
     {
-        let start = name.span.start.saturating_add(prefix.len() as u32).min(name.span.end);
-        let gap = Span { start, end: start, ..name.span };
-        return finding.fix(msg!("write `{prefix} {rest}`", "写作 `{prefix} {rest}`"), gap, " ", true);
+        let start = name
+            .span
+            .start
+            .saturating_add(prefix.len() as u32)
+            .min(name.span.end);
+        let gap = Span {
+            start,
+            end: start,
+            ..name.span
+        };
+        return finding.fix(
+            msg!("write `{prefix} {rest}`", "写作 `{prefix} {rest}`"),
+            gap,
+            " ",
+            true,
+        );
     }
-    let Some(near) = scope.nearest(&name.name, wanted) else { return finding };
+    let Some(near) = scope.nearest(&name.name, wanted) else {
+        return finding;
+    };
     let finding = match scope.get(near).and_then(|e| e.span) {
-        Some(span) => finding.label(span, msg!("`{near}` is declared here", "`{near}` 在这里声明")),
+        Some(span) => finding.label(
+            span,
+            msg!("`{near}` is declared here", "`{near}` 在这里声明"),
+        ),
         None => finding,
     };
-    finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), name.span, near, false)
+    finding.fix(
+        msg!("did you mean `{near}`", "是否想写 `{near}`"),
+        name.span,
+        near,
+        false,
+    )
 }
 
-pub(super) fn unknown_field<'n>(scope: &Scope, field: &ast::Ident, of: &Msg, known: impl Iterator<Item = &'n str> + Clone) -> Finding {
+pub(super) fn unknown_field<'n>(
+    scope: &Scope,
+    field: &ast::Ident,
+    of: &Msg,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> Finding {
     let (f, Msg { en, zh }) = (&field.name, of);
-    let finding = Finding::new(&catalog::UNKNOWN_FIELD, field.span, msg!("{en} has no field `{f}`", "{zh} 没有字段 `{f}`"));
+    let finding = Finding::new(
+        &catalog::UNKNOWN_FIELD,
+        field.span,
+        msg!("{en} has no field `{f}`", "{zh} 没有字段 `{f}`"),
+    );
     match scope.nearest_of(f, known.clone()) {
-        Some(near) => finding.fix(msg!("did you mean `{near}`", "是否想写 `{near}`"), field.span, near, false),
+        Some(near) => finding.fix(
+            msg!("did you mean `{near}`", "是否想写 `{near}`"),
+            field.span,
+            near,
+            false,
+        ),
         None => {
             let list = listed(known);
             finding.help(msg!("its fields are {list}", "它的字段有 {list}"))

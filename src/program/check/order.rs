@@ -1,4 +1,5 @@
-//! The order in which audiences, derived tags and partitions must be checked: each after those that it names. Circles and overlong chains end here.
+//! The order in which audiences, derived tags and partitions must be checked: each after those that
+//! it names. Circles and overlong chains end here.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,8 @@ enum State {
 }
 
 impl Checker<'_> {
-    /// All definitions, each after those that it names. What is part of a circle or of a chain that is too long is left out.
+    /// All definitions, each after those that it names. What is part of a circle or of a chain that
+    /// is too long is left out.
     pub(super) fn definition_order(&mut self, items: &Items<'_>) -> Vec<Definition> {
         let (nodes, definitions) = self.nodes(items);
         let mut states = vec![State::New; nodes.len()];
@@ -65,14 +67,22 @@ impl Checker<'_> {
                     continue;
                 }
                 states[node] = State::Done;
-                height[node] = 1 + nodes[node].needs.iter().map(|(n, _)| height[*n]).max().unwrap_or(0);
+                height[node] = 1 + nodes[node]
+                    .needs
+                    .iter()
+                    .map(|(n, _)| height[*n])
+                    .max()
+                    .unwrap_or(0);
                 if height[node] == MAX_CHAIN + 1 && !bad[node] {
                     bad[node] = true;
                     let name = nodes[node].name;
                     self.report(Finding::new(
                         &catalog::TOO_DEEP,
                         nodes[node].name_span,
-                        msg!("`{name}` stands on a chain of more than {MAX_CHAIN} definitions", "`{name}` 依赖的定义链超过 {MAX_CHAIN} 层"),
+                        msg!(
+                            "`{name}` stands on a chain of more than {MAX_CHAIN} definitions",
+                            "`{name}` 依赖的定义链超过 {MAX_CHAIN} 层"
+                        ),
                     ));
                 }
                 if !bad[node] {
@@ -83,8 +93,15 @@ impl Checker<'_> {
         order
     }
 
-    /// `need` is on the stack: everything from there to the top goes round in a circle. A circle that shares a member with a reported one is not told again.
-    fn report_circle(&mut self, nodes: &[Node<'_>], stack: &[(usize, usize)], need: usize, bad: &mut [bool]) {
+    /// `need` is on the stack: everything from there to the top goes round in a circle. A circle
+    /// that shares a member with a reported one is not told again.
+    fn report_circle(
+        &mut self,
+        nodes: &[Node<'_>],
+        stack: &[(usize, usize)],
+        need: usize,
+        bad: &mut [bool],
+    ) {
         let from = stack.iter().position(|(n, _)| *n == need).unwrap_or(0);
         let circle: Vec<usize> = stack[from..].iter().map(|(n, _)| *n).collect();
         let told = circle.iter().any(|n| bad[*n]);
@@ -100,9 +117,15 @@ impl Checker<'_> {
         let mut finding = Finding::new(
             &catalog::CYCLIC_DEFINITION,
             nodes[need].name_span,
-            msg!("`{name}` is defined by itself: `{path}`", "`{name}` 的定义绕回了自己：`{path}`"),
+            msg!(
+                "`{name}` is defined by itself: `{path}`",
+                "`{name}` 的定义绕回了自己：`{path}`"
+            ),
         );
-        for (&(node, looked), next) in stack[from..].iter().zip(circle.iter().skip(1).chain([&need])) {
+        for (&(node, looked), next) in stack[from..]
+            .iter()
+            .zip(circle.iter().skip(1).chain([&need]))
+        {
             if let Some((_, span)) = nodes[node].needs.get(looked.saturating_sub(1)) {
                 let (a, b) = (nodes[node].name, nodes[*next].name);
                 finding = finding.label(*span, msg!("`{a}` needs `{b}`", "`{a}` 需要 `{b}`"));
@@ -124,7 +147,15 @@ impl Checker<'_> {
         }
         for (i, partition) in items.partitions.iter().enumerate() {
             by_symbol.insert((1, partition.id.0), roots.len());
-            roots.push((&partition.ast.name, partition.ast.arms.iter().filter_map(|a| a.when.as_ref()).collect()));
+            roots.push((
+                &partition.ast.name,
+                partition
+                    .ast
+                    .arms
+                    .iter()
+                    .filter_map(|a| a.when.as_ref())
+                    .collect(),
+            ));
             definitions.push(Definition::Partition(i));
         }
         for (i, audience) in items.audiences.iter().enumerate() {
@@ -147,14 +178,19 @@ impl Checker<'_> {
                         needs.push((*node, name.span));
                     }
                 }
-                Node { name: &name.name, name_span: name.span, needs }
+                Node {
+                    name: &name.name,
+                    name_span: name.span,
+                    needs,
+                }
             })
             .collect();
         (nodes, definitions)
     }
 }
 
-/// All names that stand for values in an expression, in the order of the text; inside a `where` names are fields. An own stack: no input decides how deep ours gets.
+/// All names that stand for values in an expression, in the order of the text; inside a `where`
+/// names are fields. An own stack: no input decides how deep ours gets.
 fn names(e: &ast::Expr) -> Vec<&ast::Ident> {
     let mut found = Vec::new();
     let mut open = vec![e];
@@ -162,7 +198,11 @@ fn names(e: &ast::Expr) -> Vec<&ast::Ident> {
         match &*e.kind {
             ExprKind::Name(name) => found.push(name),
             ExprKind::Literal(_) | ExprKind::Everyone | ExprKind::Broken => {}
-            ExprKind::Field { of, .. } | ExprKind::Paren(of) | ExprKind::Not { of, .. } | ExprKind::Neg(of) | ExprKind::Is { of, .. } => {
+            ExprKind::Field { of, .. }
+            | ExprKind::Paren(of)
+            | ExprKind::Not { of, .. }
+            | ExprKind::Neg(of)
+            | ExprKind::Is { of, .. } => {
                 open.push(of);
             }
             ExprKind::Call { args, .. } => {
@@ -174,7 +214,9 @@ fn names(e: &ast::Expr) -> Vec<&ast::Ident> {
                     }
                 }
             }
-            ExprKind::Binary { left: a, right: b, .. }
+            ExprKind::Binary {
+                left: a, right: b, ..
+            }
             | ExprKind::Contains { of: a, what: b, .. }
             | ExprKind::StartsWith { of: a, what: b, .. }
             | ExprKind::Range(a, b)

@@ -1,6 +1,7 @@
 //! What a pack says, word for word as its TOML file says it.
 //!
-//! Words that a file may use are enums here, and a field that nobody declared is refused: a misspelt fact cannot be lost.
+//! Words that a file may use are enums here, and a field that nobody declared is refused: a
+//! misspelt fact cannot be lost.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -51,7 +52,8 @@ pub struct Endpoint {
     pub key: Key,
     /// Somebody has to confirm before anything is sent.
     pub person: Option<Person>,
-    /// What became of a message is asked for: nothing is told of itself, or what is told may get lost.
+    /// What became of a message is asked for: nothing is told of itself, or what is told may get
+    /// lost.
     pub asks: Option<Asks>,
     /// What users do is not told but kept by the platform until it is fetched.
     pub mailbox: Option<Mailbox>,
@@ -127,7 +129,9 @@ impl<'de> Deserialize<'de> for Wait {
             "next week" => Ok(Wait::NextWeek),
             "next month" => Ok(Wait::NextMonth),
             length => parse_elapsed(length).map(Wait::For).ok_or_else(|| {
-                de::Error::custom(format!("`{text}` is neither a length of time nor `next day`, `next week`, `next month`"))
+                de::Error::custom(format!(
+                    "`{text}` is neither a length of time nor `next day`, `next week`, `next month`"
+                ))
             }),
         }
     }
@@ -135,12 +139,14 @@ impl<'de> Deserialize<'de> for Wait {
 
 impl ErrorRule {
     fn fits(&self, code: &str) -> bool {
-        self.codes.iter().any(|c| match (c.strip_prefix('*'), c.strip_suffix('*')) {
-            (Some(end), None) => code.ends_with(end),
-            (None, Some(start)) => code.starts_with(start),
-            (Some(_), Some(_)) => code.contains(c.trim_matches('*')),
-            (None, None) => c == code,
-        })
+        self.codes
+            .iter()
+            .any(|c| match (c.strip_prefix('*'), c.strip_suffix('*')) {
+                (Some(end), None) => code.ends_with(end),
+                (None, Some(start)) => code.starts_with(start),
+                (Some(_), Some(_)) => code.contains(c.trim_matches('*')),
+                (None, None) => c == code,
+            })
     }
 }
 
@@ -262,7 +268,8 @@ pub enum ContactKind {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "class", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Key {
-    /// The platform refuses a second hand-over with the same key for `window`; it is relied on for `used` (both `None`: for ever).
+    /// The platform refuses a second hand-over with the same key for `window`; it is relied on for
+    /// `used` (both `None`: for ever).
     Key {
         field: String,
         #[serde(default, deserialize_with = "elapsed_opt")]
@@ -500,7 +507,10 @@ impl Words {
     }
 
     pub fn msg(&self) -> Msg {
-        Msg { en: self.en.clone(), zh: self.zh.clone() }
+        Msg {
+            en: self.en.clone(),
+            zh: self.zh.clone(),
+        }
     }
 }
 
@@ -522,11 +532,17 @@ impl ContactKind {
     ];
 
     pub fn name(self) -> &'static str {
-        ContactKind::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        ContactKind::ALL
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("", |(_, name)| name)
     }
 
     pub fn named(name: &str) -> Option<ContactKind> {
-        ContactKind::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+        ContactKind::ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(kind, _)| *kind)
     }
 
     /// Whether each time counts, and not the last alone.
@@ -540,17 +556,22 @@ impl Pack {
         self.endpoints.iter().find(|e| e.name == name)
     }
 
-    /// What an error means at an endpoint (or at `token`); those that name the endpoint go before those for all.
+    /// What an error means at an endpoint (or at `token`); those that name the endpoint go before
+    /// those for all.
     pub fn error(&self, endpoint: &str, code: &str) -> Option<&ErrorRule> {
         let mut fitting = self.errors.iter().filter(|e| e.fits(code));
         let general = fitting.clone().find(|e| e.on.is_empty());
-        fitting.find(|e| e.on.iter().any(|on| on == endpoint)).or(general)
+        fitting
+            .find(|e| e.on.iter().any(|on| on == endpoint))
+            .or(general)
     }
 
     /// The type of a field of a shape, by the field's name: `thing4` is a `thing`.
     pub fn field_type(&self, shape: &Shape, field: &str) -> Option<&FieldType> {
         let name = field.trim_end_matches(|c: char| c.is_ascii_digit());
-        self.field_types.iter().find(|t| t.name == name && shape.fields.contains(&t.name))
+        self.field_types
+            .iter()
+            .find(|t| t.name == name && shape.fields.contains(&t.name))
     }
 }
 
@@ -600,14 +621,20 @@ impl Shape {
         self.requires.contains(&part) || self.carries.contains(&part)
     }
 
-    /// Whether a message with exactly these parts can take this shape. One without any part is no message.
+    /// Whether a message with exactly these parts can take this shape. One without any part is no
+    /// message.
     pub fn fits(&self, parts: &[Part]) -> bool {
-        !parts.is_empty() && parts.iter().all(|p| self.may_have(*p)) && self.requires.iter().all(|p| parts.contains(p))
+        !parts.is_empty()
+            && parts.iter().all(|p| self.may_have(*p))
+            && self.requires.iter().all(|p| parts.contains(p))
     }
 
     /// What a tap on the message can open: a page, a mini program.
     pub fn jumps(&self) -> Vec<Part> {
-        [Part::Link, Part::Miniprogram].into_iter().filter(|p| self.may_have(*p)).collect()
+        [Part::Link, Part::Miniprogram]
+            .into_iter()
+            .filter(|p| self.may_have(*p))
+            .collect()
     }
 }
 
@@ -653,7 +680,10 @@ impl Part {
     }
 
     pub fn name(self) -> &'static str {
-        Part::ALL.iter().find(|(p, _)| *p == self).map_or("", |(_, name)| name)
+        Part::ALL
+            .iter()
+            .find(|(p, _)| *p == self)
+            .map_or("", |(_, name)| name)
     }
 }
 
@@ -666,7 +696,10 @@ impl Per {
             Per::Week => ("week", "周"),
             Per::Month => ("month", "月"),
         };
-        Msg { en: en.into(), zh: zh.into() }
+        Msg {
+            en: en.into(),
+            zh: zh.into(),
+        }
     }
 }
 
@@ -680,11 +713,17 @@ impl Alphabet {
             Alphabet::Symbols => ("symbols", "符号"),
             Alphabet::Ascii => ("ASCII letters, digits and symbols", "英文字母、数字和符号"),
             Alphabet::Time => ("a date or a time", "日期或时间"),
-            Alphabet::Amount => ("an amount of money of at most ten digits", "不超过十位数字的金额"),
+            Alphabet::Amount => (
+                "an amount of money of at most ten digits",
+                "不超过十位数字的金额",
+            ),
             Alphabet::Phone => ("digits and symbols", "数字和符号"),
             Alphabet::Chinese => ("Chinese characters only", "纯汉字"),
         };
-        Msg { en: en.into(), zh: zh.into() }
+        Msg {
+            en: en.into(),
+            zh: zh.into(),
+        }
     }
 }
 
@@ -702,7 +741,8 @@ impl Unit {
 
 fn date<'de, D: Deserializer<'de>>(d: D) -> Result<Date, D::Error> {
     let text = String::deserialize(d)?;
-    text.parse().map_err(|()| de::Error::custom(format!("`{text}` is not a date")))
+    text.parse()
+        .map_err(|()| de::Error::custom(format!("`{text}` is not a date")))
 }
 
 fn date_opt<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Date>, D::Error> {
@@ -711,7 +751,8 @@ fn date_opt<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Date>, D::Error> {
 
 fn elapsed<'de, D: Deserializer<'de>>(d: D) -> Result<Elapsed, D::Error> {
     let text = String::deserialize(d)?;
-    parse_elapsed(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a length of time")))
+    parse_elapsed(&text)
+        .ok_or_else(|| de::Error::custom(format!("`{text}` is not a length of time")))
 }
 
 fn elapsed_opt<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Elapsed>, D::Error> {
@@ -731,9 +772,17 @@ fn parse_elapsed(text: &str) -> Option<Elapsed> {
 }
 
 fn purposes<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<typed::Purpose>, D::Error> {
-    let find = |name: &String| typed::Purpose::ALL.iter().find(|(_, n)| n == name).map(|(p, _)| *p);
+    let find = |name: &String| {
+        typed::Purpose::ALL
+            .iter()
+            .find(|(_, n)| n == name)
+            .map(|(p, _)| *p)
+    };
     let names = Vec::<String>::deserialize(d)?;
-    names.iter().map(|n| find(n).ok_or_else(|| de::Error::custom(format!("`{n}` is not a purpose")))).collect()
+    names
+        .iter()
+        .map(|n| find(n).ok_or_else(|| de::Error::custom(format!("`{n}` is not a purpose"))))
+        .collect()
 }
 
 impl<'de> Deserialize<'de> for Recall {
@@ -742,9 +791,11 @@ impl<'de> Deserialize<'de> for Recall {
         match text.as_str() {
             "never" => Ok(Recall::Never),
             "always" => Ok(Recall::Always),
-            length => parse_elapsed(length)
-                .map(Recall::Within)
-                .ok_or_else(|| de::Error::custom(format!("`{text}` is neither `never`, `always` nor a length of time"))),
+            length => parse_elapsed(length).map(Recall::Within).ok_or_else(|| {
+                de::Error::custom(format!(
+                    "`{text}` is neither `never`, `always` nor a length of time"
+                ))
+            }),
         }
     }
 }

@@ -8,15 +8,25 @@ use crate::program::typed::{CapPeriod, Purpose};
 fn every_file_reads() {
     for (name, text) in PLATFORMS.iter().zip(FILES) {
         let pack: Result<Pack, _> = toml::from_str(text);
-        assert!(pack.is_ok(), "{name}: {}", pack.err().map(|e| e.to_string()).unwrap_or_default());
+        assert!(
+            pack.is_ok(),
+            "{name}: {}",
+            pack.err().map(|e| e.to_string()).unwrap_or_default()
+        );
         assert_eq!(pack.ok().map(|p| p.platform).as_deref(), Some(*name));
     }
 }
 
 #[test]
 fn every_channel_of_the_language_is_there() {
-    let named: Vec<String> =
-        platforms().iter().flat_map(|p| p.endpoints.iter().map(move |e| format!("{}.{}", p.platform, e.name))).collect();
+    let named: Vec<String> = platforms()
+        .iter()
+        .flat_map(|p| {
+            p.endpoints
+                .iter()
+                .map(move |e| format!("{}.{}", p.platform, e.name))
+        })
+        .collect();
     assert_eq!(
         named.join(" "),
         "service_account.mass service_account.template service_account.notice service_account.chat subscription_account.article \
@@ -34,23 +44,72 @@ fn every_endpoint_is_complete() {
             assert!(!e.source.is_empty(), "{at}: source");
             assert!(!e.shapes.is_empty(), "{at}: shapes");
             if let HandOver::List { min, max } = e.hand_over {
-                assert!(min >= 1 && max.is_none_or(|max| min <= max), "{at}: batch size");
-                assert!(e.quotas.iter().any(|q| q.counts == Counted::Jobs) || e.person.is_some(), "{at}: how many jobs");
+                assert!(
+                    min >= 1 && max.is_none_or(|max| min <= max),
+                    "{at}: batch size"
+                );
+                assert!(
+                    e.quotas.iter().any(|q| q.counts == Counted::Jobs) || e.person.is_some(),
+                    "{at}: how many jobs"
+                );
             }
-            if let Key::Key { window: Some(w), used: Some(u), .. } | Key::Content { window: w, used: u, .. } = e.key {
+            if let Key::Key {
+                window: Some(w),
+                used: Some(u),
+                ..
+            }
+            | Key::Content {
+                window: w, used: u, ..
+            } = e.key
+            {
                 assert!(u < w, "{at}: a key is used for less than its window");
             }
-            for words in e.contacts.iter().map(|c| &c.after).chain(e.former.iter().map(|f| &f.now)).chain([&e.title]) {
-                assert!(!words.en.is_empty() && !words.zh.is_empty(), "{at}: words in both languages");
+            for words in e
+                .contacts
+                .iter()
+                .map(|c| &c.after)
+                .chain(e.former.iter().map(|f| &f.now))
+                .chain([&e.title])
+            {
+                assert!(
+                    !words.en.is_empty() && !words.zh.is_empty(),
+                    "{at}: words in both languages"
+                );
             }
             for s in &e.shapes {
                 let at = format!("{at} {}", s.name);
-                assert!(s.requires.iter().all(|p| !s.carries.contains(p)), "{at}: a part is either required or carried");
-                assert!(s.joined.iter().all(|p| s.may_have(*p)), "{at}: joined parts are carried");
-                assert!(s.limits.iter().all(|l| l.of != LimitOf::Text || !s.joined.is_empty()), "{at}: a limit of a joined text");
-                assert!(s.limits.iter().all(|l| l.of != LimitOf::Title || s.may_have(Part::Title)), "{at}: a limit of a title");
-                assert!(s.limits.iter().all(|l| l.of != LimitOf::Fields || !s.fields.is_empty()), "{at}: a limit of fields");
-                assert!(s.fields.iter().all(|f| pack.field_types.iter().any(|t| t.name == *f)), "{at}: every field type is declared");
+                assert!(
+                    s.requires.iter().all(|p| !s.carries.contains(p)),
+                    "{at}: a part is either required or carried"
+                );
+                assert!(
+                    s.joined.iter().all(|p| s.may_have(*p)),
+                    "{at}: joined parts are carried"
+                );
+                assert!(
+                    s.limits
+                        .iter()
+                        .all(|l| l.of != LimitOf::Text || !s.joined.is_empty()),
+                    "{at}: a limit of a joined text"
+                );
+                assert!(
+                    s.limits
+                        .iter()
+                        .all(|l| l.of != LimitOf::Title || s.may_have(Part::Title)),
+                    "{at}: a limit of a title"
+                );
+                assert!(
+                    s.limits
+                        .iter()
+                        .all(|l| l.of != LimitOf::Fields || !s.fields.is_empty()),
+                    "{at}: a limit of fields"
+                );
+                assert!(
+                    s.fields
+                        .iter()
+                        .all(|f| pack.field_types.iter().any(|t| t.name == *f)),
+                    "{at}: every field type is declared"
+                );
             }
         }
     }
@@ -59,12 +118,31 @@ fn every_endpoint_is_complete() {
 #[test]
 fn what_delivery_relies_on() {
     let mass = endpoint("service_account", "mass").unwrap();
-    assert_eq!(mass.hand_over, HandOver::List { min: 2, max: Some(10_000) });
+    assert_eq!(
+        mass.hand_over,
+        HandOver::List {
+            min: 2,
+            max: Some(10_000)
+        }
+    );
     assert_eq!(mass.evidence.delivered, Observed::Count);
-    let Key::Key { used, .. } = &mass.key else { panic!("mass has a key") };
+    let Key::Key { used, .. } = &mass.key else {
+        panic!("mass has a key")
+    };
     assert_eq!(*used, Some(Elapsed::hours(23)));
-    assert!(!endpoint("service_account", "template").unwrap().allows(Purpose::Marketing));
-    assert_eq!(endpoint("wecom", "group").unwrap().person.as_ref().map(|p| p.deadline), Some(Elapsed::hours(24)));
+    assert!(
+        !endpoint("service_account", "template")
+            .unwrap()
+            .allows(Purpose::Marketing)
+    );
+    assert_eq!(
+        endpoint("wecom", "group")
+            .unwrap()
+            .person
+            .as_ref()
+            .map(|p| p.deadline),
+        Some(Elapsed::hours(24))
+    );
     assert!(endpoint("service_account", "masss").is_none());
 }
 
@@ -72,7 +150,10 @@ fn what_delivery_relies_on() {
 fn a_message_takes_the_first_shape_that_can_carry_it() {
     let mass = endpoint("service_account", "mass").unwrap();
     let shape = |parts: &[Part]| mass.shape_for(parts).map(|s| s.name.as_str());
-    assert_eq!(shape(&[Part::Title, Part::Body, Part::Link, Part::Entry]), Some("article"));
+    assert_eq!(
+        shape(&[Part::Title, Part::Body, Part::Link, Part::Entry]),
+        Some("article")
+    );
     assert_eq!(shape(&[Part::Body, Part::Link]), Some("text"));
     assert_eq!(shape(&[Part::Title, Part::Video]), Some("video"));
     assert_eq!(shape(&[Part::Body, Part::Image]), None);
@@ -83,9 +164,18 @@ fn a_message_takes_the_first_shape_that_can_carry_it() {
 fn fields_by_their_type() {
     let pack = platform("service_account").unwrap();
     let shape = &pack.endpoint("notice").unwrap().shapes[0];
-    assert_eq!(pack.field_type(shape, "thing12").and_then(|t| t.max), Some(20));
-    assert!(pack.field_type(shape, "keyword1").is_none(), "of old templates only");
-    assert!(pack.field_type(&pack.endpoint("template").unwrap().shapes[0], "keyword1").is_some());
+    assert_eq!(
+        pack.field_type(shape, "thing12").and_then(|t| t.max),
+        Some(20)
+    );
+    assert!(
+        pack.field_type(shape, "keyword1").is_none(),
+        "of old templates only"
+    );
+    assert!(
+        pack.field_type(&pack.endpoint("template").unwrap().shapes[0], "keyword1")
+            .is_some()
+    );
 }
 
 #[test]
@@ -93,7 +183,12 @@ fn former_limits_are_recognised() {
     let group = endpoint("wecom", "group").unwrap();
     assert!(group.former_limit(4, CapPeriod::Month).is_some());
     assert!(group.former_limit(3, CapPeriod::Month).is_none());
-    assert!(endpoint("service_account", "chat").unwrap().former_limit(20, CapPeriod::RollingDays(2)).is_some());
+    assert!(
+        endpoint("service_account", "chat")
+            .unwrap()
+            .former_limit(20, CapPeriod::RollingDays(2))
+            .is_some()
+    );
 }
 
 #[test]
@@ -101,19 +196,54 @@ fn every_error_says_what_to_do() {
     for pack in platforms() {
         for rule in &pack.errors {
             let at = format!("{} {:?}", pack.platform, rule.codes);
-            assert!(!rule.codes.is_empty() && !rule.say.en.is_empty() && !rule.say.zh.is_empty(), "{at}");
-            assert!(rule.on.iter().all(|on| on == "token" || pack.endpoint(on).is_some()), "{at}: an endpoint that is not there");
-            assert_eq!(rule.wait.is_some(), matches!(rule.does, Reaction::Wait | Reaction::Retry), "{at}: how long");
-            assert!(!rule.for_now || rule.does == Reaction::DropUser, "{at}: for now");
+            assert!(
+                !rule.codes.is_empty() && !rule.say.en.is_empty() && !rule.say.zh.is_empty(),
+                "{at}"
+            );
+            assert!(
+                rule.on
+                    .iter()
+                    .all(|on| on == "token" || pack.endpoint(on).is_some()),
+                "{at}: an endpoint that is not there"
+            );
+            assert_eq!(
+                rule.wait.is_some(),
+                matches!(rule.does, Reaction::Wait | Reaction::Retry),
+                "{at}: how long"
+            );
+            assert!(
+                !rule.for_now || rule.does == Reaction::DropUser,
+                "{at}: for now"
+            );
         }
     }
-    let does = |platform_name: &str, endpoint: &str, code: &str| platform(platform_name).unwrap().error(endpoint, code).map(|e| e.does);
+    let does = |platform_name: &str, endpoint: &str, code: &str| {
+        platform(platform_name)
+            .unwrap()
+            .error(endpoint, code)
+            .map(|e| e.does)
+    };
     assert_eq!(does("service_account", "mass", "45065"), Some(Reaction::Ok));
     assert_eq!(does("service_account", "template", "45065"), None);
-    assert_eq!(does("service_account", "token", "40001"), Some(Reaction::Stop));
-    assert_eq!(does("service_account", "chat", "40001"), Some(Reaction::Token));
-    assert_eq!(does("alipay", "single", "MSG_SINGLE_SD_OVER"), Some(Reaction::DropUser));
-    assert_eq!(does("alipay", "broadcast", "MSG_BATCH_SD_OVER"), Some(Reaction::Wait));
-    assert_eq!(does("alipay", "single", "isv.app-cert-expired"), Some(Reaction::Stop));
+    assert_eq!(
+        does("service_account", "token", "40001"),
+        Some(Reaction::Stop)
+    );
+    assert_eq!(
+        does("service_account", "chat", "40001"),
+        Some(Reaction::Token)
+    );
+    assert_eq!(
+        does("alipay", "single", "MSG_SINGLE_SD_OVER"),
+        Some(Reaction::DropUser)
+    );
+    assert_eq!(
+        does("alipay", "broadcast", "MSG_BATCH_SD_OVER"),
+        Some(Reaction::Wait)
+    );
+    assert_eq!(
+        does("alipay", "single", "isv.app-cert-expired"),
+        Some(Reaction::Stop)
+    );
     assert_eq!(does("douyin", "message", "31"), None);
 }

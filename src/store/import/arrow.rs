@@ -2,10 +2,11 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
-    Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
+    DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::{FileReader, StreamReader};
@@ -49,7 +50,10 @@ pub(super) fn batches(path: &Path) -> Result<(SchemaRef, Batches), StoreError> {
     let read = |e| StoreError::read(path, e);
     let mut file = File::open(path).map_err(read)?;
     let mut magic = Vec::new();
-    file.by_ref().take(6).read_to_end(&mut magic).map_err(read)?;
+    file.by_ref()
+        .take(6)
+        .read_to_end(&mut magic)
+        .map_err(read)?;
     let file = BufReader::new(File::open(path).map_err(read)?);
     guarded(path, || {
         Ok(if magic == b"ARROW1" {
@@ -67,9 +71,12 @@ thread_local! {
     static EXPECTED: Quiet<bool> = const { Quiet::new(false) };
 }
 
-/// Decoders of binary formats are not trusted with damaged files, on which some of them panic: however they give up, it ends in
-/// the same error.
-pub(super) fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, StoreError> {
+/// Decoders of binary formats are not trusted with damaged files, on which some of them panic:
+/// however they give up, it ends in the same error.
+pub(super) fn guarded<T>(
+    path: &Path,
+    read: impl FnOnce() -> Result<T, ArrowError>,
+) -> Result<T, StoreError> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = take_hook();
@@ -97,17 +104,37 @@ pub(super) fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowErro
 /// The names of the columns, unless there are too many.
 pub(super) fn names(path: &Path, schema: &Schema) -> Result<Vec<String>, StoreError> {
     if schema.fields().len() > MAX_COLUMNS {
-        return Err(StoreError::Import(words!("`{0}` has more than {MAX_COLUMNS} columns", "`{0}` 超过 {MAX_COLUMNS} 列", path.display())));
+        return Err(StoreError::Import(words!(
+            "`{0}` has more than {MAX_COLUMNS} columns",
+            "`{0}` 超过 {MAX_COLUMNS} 列",
+            path.display()
+        )));
     }
     Ok(schema.fields().iter().map(|f| f.name().clone()).collect())
 }
 
 impl BatchRows {
-    pub fn new(path: &Path, schema: &Schema, batches: Batches, rows: Option<u64>) -> Result<Self, StoreError> {
-        let bytes = std::fs::metadata(path).map_err(|e| StoreError::read(path, e))?.len();
+    pub fn new(
+        path: &Path,
+        schema: &Schema,
+        batches: Batches,
+        rows: Option<u64>,
+    ) -> Result<Self, StoreError> {
+        let bytes = std::fs::metadata(path)
+            .map_err(|e| StoreError::read(path, e))?
+            .len();
         let columns = names(path, schema)?;
         let bytes_a_row = rows.map_or(0, |n| bytes / n.max(1));
-        Ok(BatchRows { path: path.into(), columns, batches, batch: None, at: 0, line: 0, bytes: 0, bytes_a_row })
+        Ok(BatchRows {
+            path: path.into(),
+            columns,
+            batches,
+            batch: None,
+            at: 0,
+            line: 0,
+            bytes: 0,
+            bytes_a_row,
+        })
     }
 
     /// Makes sure that there is a row to read.
@@ -128,7 +155,10 @@ impl Rows for BatchRows {
         &self.columns
     }
 
-    fn next_row(&mut self, cell_at: &mut dyn FnMut(usize, &str, Cell<'_>)) -> Result<Option<u64>, Bad> {
+    fn next_row(
+        &mut self,
+        cell_at: &mut dyn FnMut(usize, &str, Cell<'_>),
+    ) -> Result<Option<u64>, Bad> {
         if !self.fill()? {
             return Ok(None);
         }
@@ -178,14 +208,21 @@ pub(super) fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             match cell(dictionary.keys(), row) {
-                Cell::Int(key) => cell(dictionary.values(), usize::try_from(key).unwrap_or(usize::MAX)),
+                Cell::Int(key) => cell(
+                    dictionary.values(),
+                    usize::try_from(key).unwrap_or(usize::MAX),
+                ),
                 _ => Cell::Other("a dictionary with 64-bit keys"),
             }
         }
         DataType::Date32 => Cell::Date(number!(Date32Type)),
         DataType::Date64 => Cell::Local(number!(Date64Type).saturating_mul(1000)),
-        DataType::Time32(TimeUnit::Second) => Cell::Time(i64::from(number!(Time32SecondType)).saturating_mul(1_000_000)),
-        DataType::Time32(_) => Cell::Time(i64::from(number!(Time32MillisecondType)).saturating_mul(1000)),
+        DataType::Time32(TimeUnit::Second) => {
+            Cell::Time(i64::from(number!(Time32SecondType)).saturating_mul(1_000_000))
+        }
+        DataType::Time32(_) => {
+            Cell::Time(i64::from(number!(Time32MillisecondType)).saturating_mul(1000))
+        }
         DataType::Time64(TimeUnit::Microsecond) => Cell::Time(number!(Time64MicrosecondType)),
         DataType::Time64(_) => Cell::Time(number!(Time64NanosecondType) / 1000),
         DataType::Timestamp(unit, zone) => {
@@ -195,7 +232,11 @@ pub(super) fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
                 TimeUnit::Microsecond => number!(TimestampMicrosecondType),
                 TimeUnit::Nanosecond => number!(TimestampNanosecondType).div_euclid(1000),
             };
-            if zone.is_some() { Cell::Instant(micros) } else { Cell::Local(micros) }
+            if zone.is_some() {
+                Cell::Instant(micros)
+            } else {
+                Cell::Local(micros)
+            }
         }
         DataType::Duration(unit) => Cell::Elapsed(match unit {
             TimeUnit::Second => number!(DurationSecondType).saturating_mul(1_000_000),
@@ -206,12 +247,20 @@ pub(super) fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             let offsets = list.value_offsets();
-            items(list.values(), offsets.get(row).map(|o| *o as usize), offsets.get(row + 1).map(|o| *o as usize))
+            items(
+                list.values(),
+                offsets.get(row).map(|o| *o as usize),
+                offsets.get(row + 1).map(|o| *o as usize),
+            )
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
             let offsets = list.value_offsets();
-            items(list.values(), offsets.get(row).map(|o| *o as usize), offsets.get(row + 1).map(|o| *o as usize))
+            items(
+                list.values(),
+                offsets.get(row).map(|o| *o as usize),
+                offsets.get(row + 1).map(|o| *o as usize),
+            )
         }
         DataType::FixedSizeList(_, n) => {
             let list = array.as_fixed_size_list();
@@ -230,13 +279,18 @@ fn items(values: &dyn Array, from: Option<usize>, to: Option<usize>) -> Cell<'_>
 
 fn place<'a>(array: &'a dyn Array, fields: &'a [std::sync::Arc<Field>], row: usize) -> Cell<'a> {
     let number = |names: &[&str]| {
-        let i = fields.iter().position(|f| names.contains(&f.name().as_str()))?;
+        let i = fields
+            .iter()
+            .position(|f| names.contains(&f.name().as_str()))?;
         match cell(array.as_struct().columns().get(i)?, row) {
             Cell::Float(f) => Some(f),
             _ => None,
         }
     };
-    match (number(&["lat", "latitude"]), number(&["lon", "lng", "longitude"])) {
+    match (
+        number(&["lat", "latitude"]),
+        number(&["lon", "lng", "longitude"]),
+    ) {
         (Some(lat), Some(lon)) => Cell::Place(lat, lon),
         _ => Cell::Other("a structure"),
     }

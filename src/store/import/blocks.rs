@@ -1,5 +1,5 @@
-//! Files as blocks of rows, each row's cells already in columns of the declared types. Blocks are read ahead on a thread of their
-//! own, and the columns of typed files on all cores.
+//! Files as blocks of rows, each row's cells already in columns of the declared types. Blocks are
+//! read ahead on a thread of their own, and the columns of typed files on all cores.
 
 use arrow_array::{Array, RecordBatch};
 use rayon::prelude::*;
@@ -45,7 +45,11 @@ struct Arrays {
 
 enum Parts {
     /// All columns together.
-    Arrow { batches: Batches, batch: Option<RecordBatch>, targets: Vec<Target> },
+    Arrow {
+        batches: Batches,
+        batch: Option<RecordBatch>,
+        targets: Vec<Target>,
+    },
     /// Some columns each.
     Parquet(Vec<Part>),
 }
@@ -89,8 +93,21 @@ impl Blocks {
                 let names = arrow::names(path, &schema)?;
                 let wanted = wanted(&names)?;
                 let header = Header::of(&names, &wanted);
-                let parts = Parts::Arrow { batches, batch: None, targets: targets(&header) };
-                (Source::Arrays(Arrays { path: path.into(), parts, rows: 0, bytes_a_row: 0.0 }), header, wanted)
+                let parts = Parts::Arrow {
+                    batches,
+                    batch: None,
+                    targets: targets(&header),
+                };
+                (
+                    Source::Arrays(Arrays {
+                        path: path.into(),
+                        parts,
+                        rows: 0,
+                        bytes_a_row: 0.0,
+                    }),
+                    header,
+                    wanted,
+                )
             }
             Format::Parquet => {
                 let mut columns = parquet::Columns::open(path)?;
@@ -98,21 +115,42 @@ impl Blocks {
                 let wanted = wanted(&names)?;
                 let header = Header::of(&names, &wanted);
                 columns.keep_dictionaries(|i| match header.roles().get(i) {
-                    Some(Role::Field(field)) => wanted.fields.get(*field).is_some_and(|f| match f.ty {
-                        Type::Enum(_) => true,
-                        Type::Set(of) => matches!(**of, Type::Enum(_)),
-                        _ => false,
-                    }),
+                    Some(Role::Field(field)) => {
+                        wanted.fields.get(*field).is_some_and(|f| match f.ty {
+                            Type::Enum(_) => true,
+                            Type::Set(of) => matches!(**of, Type::Enum(_)),
+                            _ => false,
+                        })
+                    }
                     _ => false,
                 })?;
                 rows_said = Some(columns.rows());
-                let bytes = std::fs::metadata(path).map_err(|e| StoreError::read(path, e))?.len();
+                let bytes = std::fs::metadata(path)
+                    .map_err(|e| StoreError::read(path, e))?
+                    .len();
                 let bytes_a_row = bytes as f64 / columns.rows().max(1) as f64;
                 let parts = Parts::Parquet(parquet_parts(&columns, &header, block_rows)?);
-                (Source::Arrays(Arrays { path: path.into(), parts, rows: 0, bytes_a_row }), header, wanted)
+                (
+                    Source::Arrays(Arrays {
+                        path: path.into(),
+                        parts,
+                        rows: 0,
+                        bytes_a_row,
+                    }),
+                    header,
+                    wanted,
+                )
             }
         };
-        Ok((Blocks { source, header, block_rows, rows: rows_said }, wanted))
+        Ok((
+            Blocks {
+                source,
+                header,
+                block_rows,
+                rows: rows_said,
+            },
+            wanted,
+        ))
     }
 
     /// The columns seen so far.
@@ -129,7 +167,11 @@ impl Blocks {
     ///
     /// # Errors
     /// When the file cannot be read; those of `take`.
-    pub fn for_each(&mut self, wanted: &Wanted<'_>, mut take: impl FnMut(Block) -> Result<(), ImportError>) -> Result<(), ImportError> {
+    pub fn for_each(
+        &mut self,
+        wanted: &Wanted<'_>,
+        mut take: impl FnMut(Block) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
         thread::scope(|scope| {
             let (sender, blocks) = sync_channel(AHEAD);
             scope.spawn(move || {
@@ -155,55 +197,96 @@ impl Blocks {
 /// What the columns of a file fill, each with all columns of its name.
 fn targets(header: &Header) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
-    for ((column, name), role) in header.names().iter().enumerate().zip(header.roles()).filter(|(_, role)| **role != Role::Ignored) {
+    for ((column, name), role) in header
+        .names()
+        .iter()
+        .enumerate()
+        .zip(header.roles())
+        .filter(|(_, role)| **role != Role::Ignored)
+    {
         match targets.iter_mut().find(|t| t.role == *role) {
             Some(target) => target.columns.push(column),
-            None => targets.push(Target { role: *role, name: name.clone(), columns: vec![column] }),
+            None => targets.push(Target {
+                role: *role,
+                name: name.clone(),
+                columns: vec![column],
+            }),
         }
     }
     targets
 }
 
-fn parquet_parts(file: &parquet::Columns, header: &Header, block_rows: usize) -> Result<Vec<Part>, StoreError> {
+fn parquet_parts(
+    file: &parquet::Columns,
+    header: &Header,
+    block_rows: usize,
+) -> Result<Vec<Part>, StoreError> {
     let mut shares: Vec<Vec<Target>> = Vec::new();
     shares.resize_with(MAX_PARTS, Vec::new);
     for (target, share) in targets(header).into_iter().zip((0..MAX_PARTS).cycle()) {
         shares[share].push(target);
     }
     let part = |mut targets: Vec<Target>| {
-        let mut columns: Vec<usize> = targets.iter().flat_map(|t| t.columns.iter().copied()).collect();
+        let mut columns: Vec<usize> = targets
+            .iter()
+            .flat_map(|t| t.columns.iter().copied())
+            .collect();
         columns.sort_unstable();
         // A batch has the columns of its part in the order of the file.
         for column in targets.iter_mut().flat_map(|t| t.columns.iter_mut()) {
             *column = columns.partition_point(|c| *c < *column);
         }
-        Ok(Part { batches: file.read(&columns, block_rows)?, targets })
+        Ok(Part {
+            batches: file.read(&columns, block_rows)?,
+            targets,
+        })
     };
-    shares.into_iter().filter(|targets| !targets.is_empty()).map(part).collect()
+    shares
+        .into_iter()
+        .filter(|targets| !targets.is_empty())
+        .map(part)
+        .collect()
 }
 
 impl Arrays {
-    fn next(&mut self, block_rows: usize, wanted: &Wanted<'_>) -> Result<Option<Block>, StoreError> {
+    fn next(
+        &mut self,
+        block_rows: usize,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Block>, StoreError> {
         let path = &self.path;
         let filled: Vec<(usize, Vec<(Filled, RowErrors)>)> = match &mut self.parts {
-            Parts::Arrow { batches, batch, targets } => {
+            Parts::Arrow {
+                batches,
+                batch,
+                targets,
+            } => {
                 while batch.as_ref().is_none_or(|b| b.num_rows() == 0) {
                     match guarded(path, || batches.next().transpose())? {
                         Some(next) => *batch = Some(next),
                         None => return Ok(None),
                     }
                 }
-                let Some(whole) = batch.take() else { return Ok(None) };
+                let Some(whole) = batch.take() else {
+                    return Ok(None);
+                };
                 let rows = whole.num_rows().min(block_rows);
                 let block = whole.slice(0, rows);
-                *batch = (rows < whole.num_rows()).then(|| whole.slice(rows, whole.num_rows() - rows));
+                *batch =
+                    (rows < whole.num_rows()).then(|| whole.slice(rows, whole.num_rows() - rows));
                 let fill = |target: &Target| (rows, vec![target.fill(&block, wanted)]);
                 targets.par_iter().map(fill).collect()
             }
             Parts::Parquet(parts) => {
                 let fill = |part: &mut Part| -> Result<_, StoreError> {
                     Ok(match guarded(path, || part.batches.next().transpose())? {
-                        Some(batch) => (batch.num_rows(), part.targets.iter().map(|t| t.fill(&batch, wanted)).collect()),
+                        Some(batch) => (
+                            batch.num_rows(),
+                            part.targets
+                                .iter()
+                                .map(|t| t.fill(&batch, wanted))
+                                .collect(),
+                        ),
                         None => (0, Vec::new()),
                     })
                 };
@@ -215,9 +298,16 @@ impl Arrays {
             return Ok(None);
         }
         if filled.iter().any(|(n, _)| *n != rows) {
-            return guarded(path, || Err(arrow_schema::ArrowError::InvalidArgumentError("its columns are of different lengths".into())));
+            return guarded(path, || {
+                Err(arrow_schema::ArrowError::InvalidArgumentError(
+                    "its columns are of different lengths".into(),
+                ))
+            });
         }
-        let mut block = Block { lines: (self.rows + 1..=self.rows + rows as u64).collect(), ..Block::default() };
+        let mut block = Block {
+            lines: (self.rows + 1..=self.rows + rows as u64).collect(),
+            ..Block::default()
+        };
         let mut columns: Vec<Option<ColumnData>> = Vec::new();
         columns.resize_with(wanted.fields.len(), || None);
         for (filled, errors) in filled.into_iter().flat_map(|(_, filled)| filled) {
@@ -229,7 +319,11 @@ impl Arrays {
             }
         }
         let fields = columns.into_iter().zip(&wanted.fields);
-        block.columns = fields.map(|(c, f)| c.unwrap_or_else(|| convert::column(f, &[], rows, wanted.how, &mut block.errors))).collect();
+        block.columns = fields
+            .map(|(c, f)| {
+                c.unwrap_or_else(|| convert::column(f, &[], rows, wanted.how, &mut block.errors))
+            })
+            .collect();
         self.rows += rows as u64;
         block.bytes = (self.rows as f64 * self.bytes_a_row) as u64;
         Ok(Some(block))
@@ -239,13 +333,27 @@ impl Arrays {
 impl Target {
     fn fill(&self, batch: &RecordBatch, wanted: &Wanted<'_>) -> (Filled, RowErrors) {
         let (rows, mut errors) = (batch.num_rows(), RowErrors::default());
-        let arrays: Vec<&dyn Array> = self.columns.iter().filter_map(|c| batch.columns().get(*c)).map(|a| &**a).collect();
+        let arrays: Vec<&dyn Array> = self
+            .columns
+            .iter()
+            .filter_map(|c| batch.columns().get(*c))
+            .map(|a| &**a)
+            .collect();
         let filled = match (self.role, arrays.first()) {
-            (Role::Field(i), _) if let Some(field) = wanted.fields.get(i) => {
-                Filled::Field(i, convert::column(field, &arrays, rows, wanted.how, &mut errors))
+            (Role::Field(i), _) if let Some(field) = wanted.fields.get(i) => Filled::Field(
+                i,
+                convert::column(field, &arrays, rows, wanted.how, &mut errors),
+            ),
+            (Role::At, Some(array)) => Filled::At(convert::instants(
+                wanted,
+                &self.name,
+                *array,
+                rows,
+                &mut errors,
+            )),
+            (Role::Id, Some(array)) => {
+                Filled::Ids(convert::ids(&self.name, *array, rows, &mut errors))
             }
-            (Role::At, Some(array)) => Filled::At(convert::instants(wanted, &self.name, *array, rows, &mut errors)),
-            (Role::Id, Some(array)) => Filled::Ids(convert::ids(&self.name, *array, rows, &mut errors)),
             _ => Filled::At(Vec::new()),
         };
         (filled, errors)

@@ -1,12 +1,14 @@
 //! Arrays of typed files as columns of declared types.
 //!
-//! The forms that files commonly have are converted as a whole ([`fast`]); where such a conversion would refuse or lose anything, and
-//! for all other forms, each cell is read by itself as those of text files are. Both give the same column.
+//! The forms that files commonly have are converted as a whole ([`fast`]); where such a conversion
+//! would refuse or lose anything, and for all other forms, each cell is read by itself as those of
+//! text files are. Both give the same column.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, PrimitiveArray};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
@@ -30,28 +32,48 @@ const DAY: i64 = 86_400;
 const SECOND: i64 = 1_000_000;
 
 /// The column of a field from the arrays of its name; the first with a value counts.
-pub(super) fn column(field: &Field<'_>, arrays: &[&dyn Array], rows: usize, how: &Reading, errors: &mut RowErrors) -> ColumnData {
+pub(super) fn column(
+    field: &Field<'_>,
+    arrays: &[&dyn Array],
+    rows: usize,
+    how: &Reading,
+    errors: &mut RowErrors,
+) -> ColumnData {
     if let [array] = arrays
         && array.len() == rows
         && let Some(column) = fast(*array, field.ty, how)
     {
         if let (Some(why), Some(nulls)) = (&field.required, column.nulls()) {
-            nulls.iter().enumerate().filter(|(_, known)| !known).for_each(|(row, _)| errors.add(row, Some(field.name), why.clone()));
+            nulls
+                .iter()
+                .enumerate()
+                .filter(|(_, known)| !known)
+                .for_each(|(row, _)| errors.add(row, Some(field.name), why.clone()));
         }
         return column;
     }
     cell_by_cell(field, arrays, rows, how, errors)
 }
 
-fn cell_by_cell(field: &Field<'_>, arrays: &[&dyn Array], rows: usize, how: &Reading, errors: &mut RowErrors) -> ColumnData {
+fn cell_by_cell(
+    field: &Field<'_>,
+    arrays: &[&dyn Array],
+    rows: usize,
+    how: &Reading,
+    errors: &mut RowErrors,
+) -> ColumnData {
     let mut builder = ColumnBuilder::new(field.ty);
     for row in 0..rows {
-        let first =
-            arrays.iter().map(|array| how.value_of(&cell(*array, row), field.ty, field.private)).find(|value| !matches!(value, Ok(None)));
-        let value = first.unwrap_or_else(|| field.required.clone().map_or(Ok(None), Err)).unwrap_or_else(|why| {
-            errors.add(row, Some(field.name), why);
-            None
-        });
+        let first = arrays
+            .iter()
+            .map(|array| how.value_of(&cell(*array, row), field.ty, field.private))
+            .find(|value| !matches!(value, Ok(None)));
+        let value = first
+            .unwrap_or_else(|| field.required.clone().map_or(Ok(None), Err))
+            .unwrap_or_else(|why| {
+                errors.add(row, Some(field.name), why);
+                None
+            });
         builder.push(value.as_ref());
     }
     builder.finish()
@@ -63,7 +85,11 @@ pub(super) fn ids(name: &str, array: &dyn Array, rows: usize, errors: &mut RowEr
     let whole = array.null_count() == 0 && array.len() == rows;
     macro_rules! ints {
         ($ty:ty) => {
-            array.as_primitive::<$ty>().values().iter().for_each(|id| ids.push_int((*id).into()))
+            array
+                .as_primitive::<$ty>()
+                .values()
+                .iter()
+                .for_each(|id| ids.push_int((*id).into()))
         };
     }
     match array.data_type() {
@@ -87,7 +113,13 @@ pub(super) fn ids(name: &str, array: &dyn Array, rows: usize, errors: &mut RowEr
 }
 
 /// The instants of events.
-pub(super) fn instants(wanted: &Wanted<'_>, name: &str, array: &dyn Array, rows: usize, errors: &mut RowErrors) -> Vec<i64> {
+pub(super) fn instants(
+    wanted: &Wanted<'_>,
+    name: &str,
+    array: &dyn Array,
+    rows: usize,
+    errors: &mut RowErrors,
+) -> Vec<i64> {
     if array.len() == rows
         && array.null_count() == 0
         && let Some(ColumnData::Instant(at)) = fast(array, &Type::Instant, wanted.how)
@@ -108,10 +140,17 @@ pub(super) fn instants(wanted: &Wanted<'_>, name: &str, array: &dyn Array, rows:
 fn fast(array: &dyn Array, ty: &Type, how: &Reading) -> Option<ColumnData> {
     match ty {
         Type::Bool => Some(ColumnData::Bool(array.as_boolean_opt()?.iter().collect())),
-        Type::Int { lo, hi } => ints(array, ColumnData::data_type_of(ty), lo.unwrap_or(i64::MIN)..=hi.unwrap_or(i64::MAX)),
+        Type::Int { lo, hi } => ints(
+            array,
+            ColumnData::data_type_of(ty),
+            lo.unwrap_or(i64::MIN)..=hi.unwrap_or(i64::MAX),
+        ),
         Type::Money if *array.data_type() == DataType::Float64 => {
             let digits = how.money_digits();
-            Some(ColumnData::Int64(map(array.as_primitive::<Float64Type>(), |f| money_of_float(f, digits))?))
+            Some(ColumnData::Int64(map(
+                array.as_primitive::<Float64Type>(),
+                |f| money_of_float(f, digits),
+            )?))
         }
         Type::Money => money(array, 10i64.pow(how.money_digits().into())),
         Type::Number => numbers(array),
@@ -119,15 +158,25 @@ fn fast(array: &dyn Array, ty: &Type, how: &Reading) -> Option<ColumnData> {
         Type::Date => {
             let years = Date::ymd(1, 1, 1)?.0..=Date::ymd(9999, 12, 31)?.0;
             let days = array.as_primitive_opt::<Date32Type>()?;
-            Some(ColumnData::Date(map(days, |day| years.contains(&day).then_some(day))?))
+            Some(ColumnData::Date(map(days, |day| {
+                years.contains(&day).then_some(day)
+            })?))
         }
         Type::Instant => instant(array, how.zone),
         Type::Enum(of) => codes(array, of, ty, how),
         Type::Set(of) => match &**of {
-            Type::Enum(members) if members.members.len() <= MAX_BIT_MEMBERS => bits(array, of, ty, how),
+            Type::Enum(members) if members.members.len() <= MAX_BIT_MEMBERS => {
+                bits(array, of, ty, how)
+            }
             _ => None,
         },
-        Type::Text { .. } | Type::Address(_) | Type::Time | Type::Elapsed | Type::Calendar | Type::Distance | Type::Place => None,
+        Type::Text { .. }
+        | Type::Address(_)
+        | Type::Time
+        | Type::Elapsed
+        | Type::Calendar
+        | Type::Distance
+        | Type::Place => None,
     }
 }
 
@@ -152,9 +201,12 @@ fn map<A: ArrowPrimitiveType, B: ArrowPrimitiveType>(
     };
     let values: Vec<B::Native> = match &nulls {
         None => array.values().iter().map(|v| one(*v)).collect(),
-        Some(nulls) => {
-            array.values().iter().zip(nulls.iter()).map(|(v, known)| if known { one(*v) } else { B::Native::default() }).collect()
-        }
+        Some(nulls) => array
+            .values()
+            .iter()
+            .zip(nulls.iter())
+            .map(|(v, known)| if known { one(*v) } else { B::Native::default() })
+            .collect(),
     };
     fits.then(|| PrimitiveArray::new(values.into(), nulls))
 }
@@ -224,10 +276,14 @@ fn money(array: &dyn Array, minor: i64) -> Option<ColumnData> {
 
 fn numbers(array: &dyn Array) -> Option<ColumnData> {
     if let Some(floats) = array.as_primitive_opt::<Float64Type>() {
-        return Some(ColumnData::Float(map(floats, |f| f.is_finite().then_some(f))?));
+        return Some(ColumnData::Float(map(floats, |f| {
+            f.is_finite().then_some(f)
+        })?));
     }
     if let Some(floats) = array.as_primitive_opt::<Float32Type>() {
-        return Some(ColumnData::Float(map(floats, |f| f.is_finite().then(|| shortest(f)))?));
+        return Some(ColumnData::Float(map(floats, |f| {
+            f.is_finite().then(|| shortest(f))
+        })?));
     }
     with_ints!(array, a => Some(ColumnData::Float(map(a, |v| Some(wide(v) as f64))?)))
 }
@@ -235,19 +291,30 @@ fn numbers(array: &dyn Array) -> Option<ColumnData> {
 fn ratios(array: &dyn Array) -> Option<ColumnData> {
     match array.data_type() {
         // The shortest text of a float is the float again, so that it can be taken as it is.
-        DataType::Float32 => Some(ColumnData::Ratio(map(array.as_primitive::<Float32Type>(), |f| (0.0..=1.0).contains(&f).then_some(f))?)),
-        DataType::Float64 => {
-            Some(ColumnData::Ratio(map(array.as_primitive::<Float64Type>(), |f| (0.0..=1.0).contains(&f).then_some(f as f32))?))
-        }
+        DataType::Float32 => Some(ColumnData::Ratio(map(
+            array.as_primitive::<Float32Type>(),
+            |f| (0.0..=1.0).contains(&f).then_some(f),
+        )?)),
+        DataType::Float64 => Some(ColumnData::Ratio(map(
+            array.as_primitive::<Float64Type>(),
+            |f| (0.0..=1.0).contains(&f).then_some(f as f32),
+        )?)),
         _ => None,
     }
 }
 
 fn instant(array: &dyn Array, zone: Zone) -> Option<ColumnData> {
-    let DataType::Timestamp(unit, named) = array.data_type() else { return None };
-    let mut clock = (named.is_none()).then(|| Clock { zone, days: HashMap::new(), last: (i64::MIN, None) });
+    let DataType::Timestamp(unit, named) = array.data_type() else {
+        return None;
+    };
+    let mut clock = (named.is_none()).then(|| Clock {
+        zone,
+        days: HashMap::new(),
+        last: (i64::MIN, None),
+    });
     // Within these years every zone is within the years that instants may have.
-    let sure = Date::ymd(2, 1, 1)?.0 as i64 * DAY * SECOND..=Date::ymd(9998, 12, 31)?.0 as i64 * DAY * SECOND;
+    let sure = Date::ymd(2, 1, 1)?.0 as i64 * DAY * SECOND
+        ..=Date::ymd(9998, 12, 31)?.0 as i64 * DAY * SECOND;
     let mut one = |micros: i64| {
         let at = match &mut clock {
             None => micros,
@@ -260,8 +327,18 @@ fn instant(array: &dyn Array, zone: Zone) -> Option<ColumnData> {
             let a = array.as_primitive::<$ty>();
             let nulls = nulls_of(a);
             let known = |row| nulls.as_ref().is_none_or(|n| n.is_valid(row));
-            let values: Option<Vec<i64>> =
-                a.values().iter().enumerate().map(|(row, v)| if known(row) { one(v.checked_mul($factor)?) } else { Some(0) }).collect();
+            let values: Option<Vec<i64>> = a
+                .values()
+                .iter()
+                .enumerate()
+                .map(|(row, v)| {
+                    if known(row) {
+                        one(v.checked_mul($factor)?)
+                    } else {
+                        Some(0)
+                    }
+                })
+                .collect();
             PrimitiveArray::<TimestampMicrosecondType>::new(values?.into(), nulls)
         }};
     }
@@ -300,15 +377,25 @@ impl Clock {
     }
 }
 
-/// The number of each text of an array, its nulls left as they are; `None` when `number` refuses one.
-fn numbered<N: ArrowNativeType>(array: &dyn Array, mut number: impl FnMut(&str) -> Option<N>) -> Option<(Vec<N>, Option<NullBuffer>)> {
+/// The number of each text of an array, its nulls left as they are; `None` when `number` refuses
+/// one.
+fn numbered<N: ArrowNativeType>(
+    array: &dyn Array,
+    mut number: impl FnMut(&str) -> Option<N>,
+) -> Option<(Vec<N>, Option<NullBuffer>)> {
     let nulls = nulls_of(array);
     let known = |row| nulls.as_ref().is_none_or(|n| n.is_valid(row));
     macro_rules! texts {
         ($texts:expr) => {{
             let texts = $texts;
             (0..texts.len())
-                .map(|row| if known(row) { number(texts.value(row)) } else { Some(N::default()) })
+                .map(|row| {
+                    if known(row) {
+                        number(texts.value(row))
+                    } else {
+                        Some(N::default())
+                    }
+                })
                 .collect::<Option<Vec<N>>>()?
         }};
     }
@@ -323,15 +410,29 @@ fn numbered<N: ArrowNativeType>(array: &dyn Array, mut number: impl FnMut(&str) 
                 return None;
             }
             // A text that stands in the dictionary but in no row may be anything.
-            let texts: Vec<Option<N>> =
-                (0..values.len()).map(|i| if let Cell::Text(text) = cell(&**values, i) { number(text) } else { None }).collect();
+            let texts: Vec<Option<N>> = (0..values.len())
+                .map(|i| {
+                    if let Cell::Text(text) = cell(&**values, i) {
+                        number(text)
+                    } else {
+                        None
+                    }
+                })
+                .collect();
             macro_rules! keys {
                 ($ty:ty) => {{
                     let keys = dictionary.keys().as_primitive::<$ty>().values();
                     let one = |(row, key): (usize, &<$ty as ArrowPrimitiveType>::Native)| {
-                        if known(row) { *texts.get(usize::try_from(*key).ok()?)? } else { Some(N::default()) }
+                        if known(row) {
+                            *texts.get(usize::try_from(*key).ok()?)?
+                        } else {
+                            Some(N::default())
+                        }
                     };
-                    keys.iter().enumerate().map(one).collect::<Option<Vec<N>>>()?
+                    keys.iter()
+                        .enumerate()
+                        .map(one)
+                        .collect::<Option<Vec<N>>>()?
                 }};
             }
             match dictionary.keys().data_type() {
@@ -351,7 +452,11 @@ fn numbered<N: ArrowNativeType>(array: &dyn Array, mut number: impl FnMut(&str) 
 }
 
 /// Codes of members by their names, each name looked up once.
-fn by_name<'a>(ty: &'a Type, of: &'a EnumType, how: &'a Reading) -> impl FnMut(&str) -> Option<u16> + 'a {
+fn by_name<'a>(
+    ty: &'a Type,
+    of: &'a EnumType,
+    how: &'a Reading,
+) -> impl FnMut(&str) -> Option<u16> + 'a {
     let mut known: HashMap<String, u16> = HashMap::with_capacity(of.members.len());
     move |name| {
         if let Some(code) = known.get(name) {
@@ -371,7 +476,10 @@ fn codes(array: &dyn Array, of: &EnumType, ty: &Type, how: &Reading) -> Option<C
     let (codes, nulls) = numbered(array, by_name(ty, of, how))?;
     Some(match ColumnData::data_type_of(ty) {
         DataType::UInt8 => {
-            let codes: Vec<u8> = codes.into_iter().map(|c| u8::try_from(c).ok()).collect::<Option<_>>()?;
+            let codes: Vec<u8> = codes
+                .into_iter()
+                .map(|c| u8::try_from(c).ok())
+                .collect::<Option<_>>()?;
             ColumnData::Code8(PrimitiveArray::new(codes.into(), nulls))
         }
         _ => ColumnData::Code16(PrimitiveArray::new(codes.into(), nulls)),
@@ -384,18 +492,31 @@ fn bits(array: &dyn Array, of: &Type, ty: &Type, how: &Reading) -> Option<Column
     let (offsets, items): (Vec<usize>, _) = match array.data_type() {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            (list.value_offsets().iter().map(|o| usize::try_from(*o).ok()).collect::<Option<_>>()?, list.values())
+            (
+                list.value_offsets()
+                    .iter()
+                    .map(|o| usize::try_from(*o).ok())
+                    .collect::<Option<_>>()?,
+                list.values(),
+            )
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            (list.value_offsets().iter().map(|o| usize::try_from(*o).ok()).collect::<Option<_>>()?, list.values())
+            (
+                list.value_offsets()
+                    .iter()
+                    .map(|o| usize::try_from(*o).ok())
+                    .collect::<Option<_>>()?,
+                list.values(),
+            )
         }
         _ => return None,
     };
     let (first, last) = (*offsets.first()?, *offsets.last()?);
     let mut code = by_name(of, members, how);
-    let (items, missing) =
-        numbered(&*items.slice(first, last.checked_sub(first)?), |name| code(name).and_then(|c| 1u64.checked_shl(c.into())))?;
+    let (items, missing) = numbered(&*items.slice(first, last.checked_sub(first)?), |name| {
+        code(name).and_then(|c| 1u64.checked_shl(c.into()))
+    })?;
     if missing.is_some() {
         return None;
     }
@@ -403,12 +524,18 @@ fn bits(array: &dyn Array, of: &Type, ty: &Type, how: &Reading) -> Option<Column
     let one = |(row, pair): (usize, &[usize])| {
         let known = nulls.as_ref().is_none_or(|n| n.is_valid(row));
         let items = items.get(pair.first()? - first..pair.get(1)? - first)?;
-        Some(if known { items.iter().fold(0, |bits, item| bits | item) } else { 0 })
+        Some(if known {
+            items.iter().fold(0, |bits, item| bits | item)
+        } else {
+            0
+        })
     };
     let values = offsets.windows(2).enumerate().map(one);
     Some(match ColumnData::data_type_of(ty) {
         DataType::UInt32 => {
-            let values: Vec<u32> = values.map(|bits| u32::try_from(bits?).ok()).collect::<Option<_>>()?;
+            let values: Vec<u32> = values
+                .map(|bits| u32::try_from(bits?).ok())
+                .collect::<Option<_>>()?;
             ColumnData::Bits32(PrimitiveArray::new(values.into(), nulls))
         }
         _ => {
@@ -423,19 +550,25 @@ mod tests {
     use super::*;
     use arrow_array::builder::{ListBuilder, StringBuilder, StringDictionaryBuilder};
     use arrow_array::{
-        BooleanArray, Date32Array, DictionaryArray, Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray, StringArray,
-        TimestampMillisecondArray, TimestampSecondArray, UInt16Array,
+        BooleanArray, Date32Array, DictionaryArray, Float32Array, Float64Array, Int32Array,
+        Int64Array, LargeStringArray, StringArray, TimestampMillisecondArray, TimestampSecondArray,
+        UInt16Array,
     };
     use std::sync::Arc;
 
     fn members(names: &[&str]) -> Type {
-        Type::Enum(Arc::new(EnumType { members: names.iter().map(|n| n.to_string()).collect() }))
+        Type::Enum(Arc::new(EnumType {
+            members: names.iter().map(|n| n.to_string()).collect(),
+        }))
     }
 
     /// Arrays, the types they are read as, and whether all of the array can be converted at once.
     fn cases() -> Vec<(Arc<dyn Array>, Type, bool)> {
         let plans = || members(&["a", "b", "c"]);
-        let int = |lo, hi| Type::Int { lo: Some(lo), hi: Some(hi) };
+        let int = |lo, hi| Type::Int {
+            lo: Some(lo),
+            hi: Some(hi),
+        };
         let texts = || [Some("a"), None, Some("c"), Some("a"), Some("b")];
         let dictionary: DictionaryArray<Int32Type> = texts().into_iter().collect();
         let mut unused = StringDictionaryBuilder::<Int32Type>::new();
@@ -443,44 +576,143 @@ mod tests {
         let unused = unused.finish().slice(1, 2);
         let mut lists = ListBuilder::new(StringBuilder::new());
         for items in [Some(&["a", "c"][..]), None, Some(&[]), Some(&["b", "b"])] {
-            items.into_iter().flatten().for_each(|t| lists.values().append_value(t));
+            items
+                .into_iter()
+                .flatten()
+                .for_each(|t| lists.values().append_value(t));
             lists.append(items.is_some());
         }
         let lists = lists.finish();
         let set = || Type::Set(Box::new(plans()));
-        let summer = [0, 1_500_000_000, 1_490_490_000, 1_490_493_600 + 1800, -86_400 * 365 * 80, 86_400 * 19_000 + 1];
+        let summer = [
+            0,
+            1_500_000_000,
+            1_490_490_000,
+            1_490_493_600 + 1800,
+            -86_400 * 365 * 80,
+            86_400 * 19_000 + 1,
+        ];
         vec![
-            (Arc::new(Int32Array::from(vec![Some(1), None, Some(120)])), int(0, 120), true),
+            (
+                Arc::new(Int32Array::from(vec![Some(1), None, Some(120)])),
+                int(0, 120),
+                true,
+            ),
             (Arc::new(Int32Array::from(vec![1, 121])), int(0, 120), false),
-            (Arc::new(Int64Array::from(vec![i64::MIN, i64::MAX])), Type::INT, true),
-            (Arc::new(UInt16Array::from(vec![0, 65_535])), Type::INT, true),
-            (Arc::new(Int64Array::from(vec![Some(7), None])), Type::Money, true),
-            (Arc::new(Int64Array::from(vec![i64::MAX])), Type::Money, false),
-            (Arc::new(Float64Array::from(vec![Some(0.1 + 0.2), None, Some(-9.5)])), Type::Money, true),
-            (Arc::new(Float64Array::from(vec![0.305])), Type::Money, false),
-            (Arc::new(Float32Array::from(vec![Some(0.3), None, Some(0.0), Some(1.0)])), Type::Ratio, true),
-            (Arc::new(Float32Array::from(vec![f32::NAN])), Type::Ratio, false),
-            (Arc::new(Float64Array::from(vec![0.1, 1.0])), Type::Ratio, true),
+            (
+                Arc::new(Int64Array::from(vec![i64::MIN, i64::MAX])),
+                Type::INT,
+                true,
+            ),
+            (
+                Arc::new(UInt16Array::from(vec![0, 65_535])),
+                Type::INT,
+                true,
+            ),
+            (
+                Arc::new(Int64Array::from(vec![Some(7), None])),
+                Type::Money,
+                true,
+            ),
+            (
+                Arc::new(Int64Array::from(vec![i64::MAX])),
+                Type::Money,
+                false,
+            ),
+            (
+                Arc::new(Float64Array::from(vec![Some(0.1 + 0.2), None, Some(-9.5)])),
+                Type::Money,
+                true,
+            ),
+            (
+                Arc::new(Float64Array::from(vec![0.305])),
+                Type::Money,
+                false,
+            ),
+            (
+                Arc::new(Float32Array::from(vec![
+                    Some(0.3),
+                    None,
+                    Some(0.0),
+                    Some(1.0),
+                ])),
+                Type::Ratio,
+                true,
+            ),
+            (
+                Arc::new(Float32Array::from(vec![f32::NAN])),
+                Type::Ratio,
+                false,
+            ),
+            (
+                Arc::new(Float64Array::from(vec![0.1, 1.0])),
+                Type::Ratio,
+                true,
+            ),
             (Arc::new(Float64Array::from(vec![1.5])), Type::Ratio, false),
-            (Arc::new(Float64Array::from(vec![Some(1e300), None])), Type::Number, true),
-            (Arc::new(Float32Array::from(vec![Some(0.3), None, Some(-1.5e30)])), Type::Number, true),
-            (Arc::new(Float32Array::from(vec![f32::INFINITY])), Type::Number, false),
-            (Arc::new(Float64Array::from(vec![f64::INFINITY])), Type::Number, false),
+            (
+                Arc::new(Float64Array::from(vec![Some(1e300), None])),
+                Type::Number,
+                true,
+            ),
+            (
+                Arc::new(Float32Array::from(vec![Some(0.3), None, Some(-1.5e30)])),
+                Type::Number,
+                true,
+            ),
+            (
+                Arc::new(Float32Array::from(vec![f32::INFINITY])),
+                Type::Number,
+                false,
+            ),
+            (
+                Arc::new(Float64Array::from(vec![f64::INFINITY])),
+                Type::Number,
+                false,
+            ),
             (Arc::new(Int32Array::from(vec![3])), Type::Number, true),
-            (Arc::new(BooleanArray::from(vec![Some(true), None])), Type::Bool, true),
-            (Arc::new(Date32Array::from(vec![Some(0), None, Some(20_000)])), Type::Date, true),
-            (Arc::new(Date32Array::from(vec![i32::MAX])), Type::Date, false),
+            (
+                Arc::new(BooleanArray::from(vec![Some(true), None])),
+                Type::Bool,
+                true,
+            ),
+            (
+                Arc::new(Date32Array::from(vec![Some(0), None, Some(20_000)])),
+                Type::Date,
+                true,
+            ),
+            (
+                Arc::new(Date32Array::from(vec![i32::MAX])),
+                Type::Date,
+                false,
+            ),
             (Arc::new(StringArray::from(texts().to_vec())), plans(), true),
-            (Arc::new(LargeStringArray::from(vec!["a", ""])), plans(), false),
+            (
+                Arc::new(LargeStringArray::from(vec!["a", ""])),
+                plans(),
+                false,
+            ),
             (Arc::new(StringArray::from(vec!["d"])), plans(), false),
             (Arc::new(dictionary.clone()), plans(), true),
             (Arc::new(dictionary.slice(1, 3)), plans(), true),
             (Arc::new(unused), plans(), true),
             (Arc::new(lists.clone()), set(), true),
             (Arc::new(lists.slice(1, 3)), set(), true),
-            (Arc::new(TimestampSecondArray::from(summer.to_vec())), Type::Instant, true),
-            (Arc::new(TimestampSecondArray::from(vec![Some(5), None]).with_timezone("UTC")), Type::Instant, true),
-            (Arc::new(TimestampMillisecondArray::from(vec![i64::MAX])), Type::Instant, false),
+            (
+                Arc::new(TimestampSecondArray::from(summer.to_vec())),
+                Type::Instant,
+                true,
+            ),
+            (
+                Arc::new(TimestampSecondArray::from(vec![Some(5), None]).with_timezone("UTC")),
+                Type::Instant,
+                true,
+            ),
+            (
+                Arc::new(TimestampMillisecondArray::from(vec![i64::MAX])),
+                Type::Instant,
+                false,
+            ),
             (Arc::new(Int32Array::from(vec![7])), Type::TEXT, false),
         ]
     }
@@ -489,15 +721,27 @@ mod tests {
     fn whole_arrays_are_what_their_cells_are() {
         for zone in [Zone::SHANGHAI, Zone::UTC] {
             for minor_units in [false, true] {
-                let how = Reading { zone, minor_units, nulls: Vec::new() };
+                let how = Reading {
+                    zone,
+                    minor_units,
+                    nulls: Vec::new(),
+                };
                 for (array, ty, whole) in cases() {
-                    let field = Field { name: "x", ty: &ty, private: false, required: None };
+                    let field = Field {
+                        name: "x",
+                        ty: &ty,
+                        private: false,
+                        required: None,
+                    };
                     let mut errors = RowErrors::default();
                     let cells = cell_by_cell(&field, &[&*array], array.len(), &how, &mut errors);
                     let at_once = fast(&*array, &ty, &how);
                     let case = format!("{array:?} as {}", ty.describe());
                     assert!(at_once.is_none() || errors.total == 0, "{case}");
-                    assert!(at_once.is_some() || !whole || (minor_units && ty == Type::Money), "{case}");
+                    assert!(
+                        at_once.is_some() || !whole || (minor_units && ty == Type::Money),
+                        "{case}"
+                    );
                     if let Some(column) = at_once {
                         assert_eq!(column, cells, "{case}");
                     }
@@ -510,10 +754,20 @@ mod tests {
     fn a_clock_that_is_changed_is_looked_at_by_the_cell() {
         let berlin = Zone::named("Europe/Berlin").unwrap();
         let day = i64::from(Date::ymd(2026, 3, 29).unwrap().0) * DAY; // Two o'clock becomes three.
-        let how = Reading { zone: berlin, ..Reading::default() };
+        let how = Reading {
+            zone: berlin,
+            ..Reading::default()
+        };
         for (from, whole) in [(day - DAY, true), (day, false), (day + DAY, true)] {
-            let array = TimestampSecondArray::from((0..24).map(|hour| from + hour * 3600).collect::<Vec<_>>());
-            let field = Field { name: "x", ty: &Type::Instant, private: false, required: None };
+            let array = TimestampSecondArray::from(
+                (0..24).map(|hour| from + hour * 3600).collect::<Vec<_>>(),
+            );
+            let field = Field {
+                name: "x",
+                ty: &Type::Instant,
+                private: false,
+                required: None,
+            };
             let cells = cell_by_cell(&field, &[&array], 24, &how, &mut RowErrors::default());
             let at_once = fast(&array, &Type::Instant, &how);
             assert_eq!(at_once.is_some(), whole);

@@ -20,7 +20,8 @@ pub(super) struct Csv {
     record: ByteRecord,
 }
 
-/// A file that refuses to give more than its budget, so that a lost quote does not pull all of it into memory.
+/// A file that refuses to give more than its budget, so that a lost quote does not pull all of it
+/// into memory.
 struct Budgeted {
     file: File,
     budget: Arc<AtomicU64>,
@@ -30,7 +31,11 @@ const OVER_BUDGET: io::ErrorKind = io::ErrorKind::FileTooLarge;
 
 impl Read for Budgeted {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.budget.load(Ordering::Relaxed).checked_sub(into.len() as u64).ok_or(OVER_BUDGET)?;
+        let left = self
+            .budget
+            .load(Ordering::Relaxed)
+            .checked_sub(into.len() as u64)
+            .ok_or(OVER_BUDGET)?;
         self.budget.store(left, Ordering::Relaxed);
         self.file.read(into)
     }
@@ -40,10 +45,23 @@ impl Csv {
     pub fn open(path: &Path, separator: u8) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(|e| StoreError::read(path, e))?;
         let budget = Arc::new(AtomicU64::new(MAX_ROW_BYTES));
-        let input = Budgeted { file, budget: budget.clone() };
-        let reader =
-            ReaderBuilder::new().delimiter(separator).flexible(true).has_headers(false).buffer_capacity(1 << 16).from_reader(input);
-        let mut csv = Csv { path: path.into(), reader, budget, columns: Vec::new(), record: ByteRecord::new() };
+        let input = Budgeted {
+            file,
+            budget: budget.clone(),
+        };
+        let reader = ReaderBuilder::new()
+            .delimiter(separator)
+            .flexible(true)
+            .has_headers(false)
+            .buffer_capacity(1 << 16)
+            .from_reader(input);
+        let mut csv = Csv {
+            path: path.into(),
+            reader,
+            budget,
+            columns: Vec::new(),
+            record: ByteRecord::new(),
+        };
         csv.read_header(separator)?;
         Ok(csv)
     }
@@ -57,10 +75,15 @@ impl Csv {
             )));
         }
         if self.record.len() > MAX_COLUMNS {
-            return Err(StoreError::Import(words!("`{path}` has more than {MAX_COLUMNS} columns", "`{path}` 超过 {MAX_COLUMNS} 列")));
+            return Err(StoreError::Import(words!(
+                "`{path}` has more than {MAX_COLUMNS} columns",
+                "`{path}` 超过 {MAX_COLUMNS} 列"
+            )));
         }
         for field in &self.record {
-            let name = std::str::from_utf8(field).map_err(|_| not_utf8(&self.path, 1))?.trim();
+            let name = std::str::from_utf8(field)
+                .map_err(|_| not_utf8(&self.path, 1))?
+                .trim();
             let name = name.strip_prefix('\u{feff}').unwrap_or(name);
             if !name.is_empty() && self.columns.iter().any(|c| c == name) {
                 return Err(StoreError::Import(words!(
@@ -102,7 +125,10 @@ impl Rows for Csv {
         &self.columns
     }
 
-    fn next_row(&mut self, cell: &mut dyn FnMut(usize, &str, Cell<'_>)) -> Result<Option<u64>, Bad> {
+    fn next_row(
+        &mut self,
+        cell: &mut dyn FnMut(usize, &str, Cell<'_>),
+    ) -> Result<Option<u64>, Bad> {
         if !self.read().map_err(|e| self.failed(e))? {
             return Ok(None);
         }

@@ -1,13 +1,17 @@
 //! `events import`: one row an event, a column a field.
 //!
-//! Events are appended. With a source's name they replace what that source gave before. Users that the store has not seen are created.
+//! Events are appended. With a source's name they replace what that source gave before. Users that
+//! the store has not seen are created.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::blocks::Blocks;
 use super::table::{Block, Field, Header, Role, Wanted};
-use super::{BLOCK_ROWS, Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, Words, no_column};
+use super::{
+    BLOCK_ROWS, Errors, Fingerprint, ImportError, Progress, Reading, Report, Steps, Words,
+    no_column,
+};
 use crate::base::{EventSchema, TagSchema};
 use crate::store::file::{self, NewFile};
 use crate::store::merge::{self, Arrivals};
@@ -33,7 +37,8 @@ pub struct EventImport<'a> {
 }
 
 impl EventImport<'_> {
-    /// Reads the file into `writer`. `always` are the tags that no user may lack. Commit to keep it.
+    /// Reads the file into `writer`. `always` are the tags that no user may lack. Commit to keep
+    /// it.
     ///
     /// # Errors
     /// [`ImportError::Rows`] when rows are bad; otherwise why the file or the store cannot be used.
@@ -58,7 +63,10 @@ impl EventImport<'_> {
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Report, ImportError> {
         let print = Fingerprint::of(self.file, &declare::event(event))?;
-        if let Some(before) = writer.imports().iter().find(|i| i.into == event.name && print.is_of(i))
+        if let Some(before) = writer
+            .imports()
+            .iter()
+            .find(|i| i.into == event.name && print.is_of(i))
             && !self.again
             && self.source.is_none()
         {
@@ -75,8 +83,20 @@ impl EventImport<'_> {
         writer.add_users(loaded.new)?;
         writer.put_events(event, self.source, &loaded.runs)?;
         let (rows, now) = (loaded.rows, writer.world().now());
-        writer.remember_import(print.entry(&event.name, self.file, self.source, loaded.filled.clone(), rows, now));
-        Ok(Report { rows, new_users, columns: loaded.filled, ignored: loaded.ignored })
+        writer.remember_import(print.entry(
+            &event.name,
+            self.file,
+            self.source,
+            loaded.filled.clone(),
+            rows,
+            now,
+        ));
+        Ok(Report {
+            rows,
+            new_users,
+            columns: loaded.filled,
+            ignored: loaded.ignored,
+        })
     }
 
     fn load(
@@ -108,13 +128,22 @@ impl EventImport<'_> {
         let (mut arrivals, mut spill) = (Arrivals::default(), Spill { file: None });
         blocks.for_each(&wanted, |block| {
             steps.block(&block)?;
-            let Block { lines, ids, at, columns, errors: mut found, .. } = block;
+            let Block {
+                lines,
+                ids,
+                at,
+                columns,
+                errors: mut found,
+                ..
+            } = block;
             let mut users = Vec::with_capacity(lines.len());
             for (row, id) in ids.known_to(snapshot.users()).enumerate() {
                 users.push(match (id, always) {
                     (None, _) => 0, // Told already.
                     (Some((_, Some(user))), _) => user.0,
-                    (Some((id, None)), None) => new.get_or_add(id).ok_or(StoreError::TooManyUsers)?.0,
+                    (Some((id, None)), None) => {
+                        new.get_or_add(id).ok_or(StoreError::TooManyUsers)?.0
+                    }
                     (Some((_, None)), Some(tag)) => {
                         found.add(row, Some(self.id), unknown_user(tag));
                         0
@@ -128,7 +157,11 @@ impl EventImport<'_> {
             }
             arrivals.add(users, at, columns);
             if arrivals.len() >= run_rows {
-                spill.add(writer, event, merge::sort(event, &std::mem::take(&mut arrivals)))?;
+                spill.add(
+                    writer,
+                    event,
+                    merge::sort(event, &std::mem::take(&mut arrivals)),
+                )?;
             }
             Ok(())
         })?;
@@ -136,19 +169,51 @@ impl EventImport<'_> {
         self.check_columns(header, event)?;
         errors.check(self.file, steps.rows)?;
         let last = merge::sort(event, &arrivals);
-        let filled = event.fields.iter().enumerate().filter(|(i, _)| header.has(Role::Field(*i))).map(|(_, f)| f.name.clone()).collect();
-        Ok(Loaded { rows: steps.rows, new, runs: spill.finish(event, last)?, filled, ignored: header.ignored() })
+        let filled = event
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| header.has(Role::Field(*i)))
+            .map(|(_, f)| f.name.clone())
+            .collect();
+        Ok(Loaded {
+            rows: steps.rows,
+            new,
+            runs: spill.finish(event, last)?,
+            filled,
+            ignored: header.ignored(),
+        })
     }
 
     fn check_columns(&self, header: &Header, event: &EventSchema) -> Result<(), ImportError> {
         if !header.has(Role::Id) {
-            return Err(no_column(self.file, self.id, ("user id", "用户编号"), header.names()));
+            return Err(no_column(
+                self.file,
+                self.id,
+                ("user id", "用户编号"),
+                header.names(),
+            ));
         }
         if !header.has(Role::At) {
-            return Err(no_column(self.file, self.at, ("instant", "时间"), header.names()));
+            return Err(no_column(
+                self.file,
+                self.at,
+                ("instant", "时间"),
+                header.names(),
+            ));
         }
-        match event.fields.iter().enumerate().find(|(i, f)| !f.optional && !header.has(Role::Field(*i))) {
-            Some((_, field)) => Err(no_column(self.file, &field.name, ("field of the event", "事件字段"), header.names())),
+        match event
+            .fields
+            .iter()
+            .enumerate()
+            .find(|(i, f)| !f.optional && !header.has(Role::Field(*i)))
+        {
+            Some((_, field)) => Err(no_column(
+                self.file,
+                &field.name,
+                ("field of the event", "事件字段"),
+                header.names(),
+            )),
             None => Ok(()),
         }
     }
@@ -156,7 +221,10 @@ impl EventImport<'_> {
 
 /// What is said of an event without a field that all have.
 fn missing(name: &str) -> Words {
-    words!("`{name}` is missing: give a value, or declare the field `optional`", "缺少 `{name}`：请给出值，或把该字段声明为 `optional`")
+    words!(
+        "`{name}` is missing: give a value, or declare the field `optional`",
+        "缺少 `{name}`：请给出值，或把该字段声明为 `optional`"
+    )
 }
 
 /// What is said of a user that the store does not know, where all users must have a tag.
@@ -183,20 +251,36 @@ struct Spill {
 }
 
 impl Spill {
-    fn add(&mut self, writer: &mut Writer, event: &EventSchema, run: EventSegment) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        writer: &mut Writer,
+        event: &EventSchema,
+        run: EventSegment,
+    ) -> Result<(), StoreError> {
         let (path, out) = match &mut self.file {
             Some(open) => open,
-            None => self.file.insert(writer.spill(&batches::segment_schema(event))?),
+            None => self
+                .file
+                .insert(writer.spill(&batches::segment_schema(event))?),
         };
-        let batch = batches::of_segment(event, &run).map_err(|e| StoreError::write(path, std::io::Error::other(e)))?;
+        let batch = batches::of_segment(event, &run)
+            .map_err(|e| StoreError::write(path, std::io::Error::other(e)))?;
         out.write(path, &batch)
     }
 
-    fn finish(self, event: &EventSchema, last: EventSegment) -> Result<Vec<Vec<Arc<EventSegment>>>, StoreError> {
+    fn finish(
+        self,
+        event: &EventSchema,
+        last: EventSegment,
+    ) -> Result<Vec<Vec<Arc<EventSegment>>>, StoreError> {
         let mut runs = Vec::new();
         if let Some((path, out)) = self.file {
             out.close(&path)?;
-            runs = file::open_own(&path)?.iter().filter_map(|b| batches::to_segment(b, event)).map(|s| vec![Arc::new(s)]).collect();
+            runs = file::open_own(&path)?
+                .iter()
+                .filter_map(|b| batches::to_segment(b, event))
+                .map(|s| vec![Arc::new(s)])
+                .collect();
         }
         runs.push(vec![Arc::new(last)]);
         Ok(runs)
@@ -215,7 +299,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whatever the blocks, the runs, the imports and the merges between them: the same events in the same order.
+        /// Whatever the blocks, the runs, the imports and the merges between them: the same events
+        /// in the same order.
         #[test]
         fn events_are_sorted_however_they_come(files in prop::collection::vec(prop::collection::vec((0u8..5, 0u8..4), 0..20), 1..6), block_rows in 1usize..9, run_rows in 1usize..20) {
             let dir = tempfile::tempdir().unwrap();
@@ -254,20 +339,42 @@ mod tests {
     #[test]
     fn a_source_replaces_what_it_gave_before() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::create_or_open(dir.path().join("s"), Arc::new(SimulatedWorld::at(Instant(5)))).unwrap();
-        let event = EventSchema { name: "e".into(), fields: Vec::new() };
+        let store = Store::create_or_open(
+            dir.path().join("s"),
+            Arc::new(SimulatedWorld::at(Instant(5))),
+        )
+        .unwrap();
+        let event = EventSchema {
+            name: "e".into(),
+            fields: Vec::new(),
+        };
         let count = |text: &str, source| {
             let file = dir.path().join("in.csv");
             std::fs::write(&file, text).unwrap();
             let mut writer = store.writer().unwrap();
-            let import = EventImport { file: &file, id: "id", at: "at", reading: Reading::default(), again: false, source };
-            import.run(&mut writer, &event, std::iter::empty(), &mut |_| {}).unwrap();
+            let import = EventImport {
+                file: &file,
+                id: "id",
+                at: "at",
+                reading: Reading::default(),
+                again: false,
+                source,
+            };
+            import
+                .run(&mut writer, &event, std::iter::empty(), &mut |_| {})
+                .unwrap();
             writer.commit().unwrap();
             store.snapshot().unwrap().event("e").unwrap().unwrap().len()
         };
         assert_eq!(count("id,at\na,2026-01-01\nb,2026-01-01\n", Some("x")), 2);
         assert_eq!(count("id,at\na,2026-01-01\n", None), 3);
-        assert_eq!(count("id,at\na,2026-01-01\nb,2026-01-01\nb,2026-01-02\n", Some("x")), 4);
+        assert_eq!(
+            count(
+                "id,at\na,2026-01-01\nb,2026-01-01\nb,2026-01-02\n",
+                Some("x")
+            ),
+            4
+        );
         assert_eq!(count("id,at\nc,2026-01-03\n", Some("y")), 5);
     }
 }

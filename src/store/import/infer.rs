@@ -1,7 +1,9 @@
-//! Declarations for a file that has none: what its values look like, written as `tag` lines for a person to correct.
+//! Declarations for a file that has none: what its values look like, written as `tag` lines for a
+//! person to correct.
 //!
-//! A guess is made only where all values of a column agree. A ratio is guessed only from percent signs, money only from currency
-//! signs: a plain `0.3` is a number until someone says what it means.
+//! A guess is made only where all values of a column agree. A ratio is guessed only from percent
+//! signs, money only from currency signs: a plain `0.3` is a number until someone says what it
+//! means.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -51,11 +53,17 @@ pub struct Inferred {
     pub text: String,
 }
 
-/// Looks at all rows of a file and says what its columns are: those that are `wanted`, and not the one with the ids.
+/// Looks at all rows of a file and says what its columns are: those that are `wanted`, and not the
+/// one with the ids.
 ///
 /// # Errors
 /// When the file cannot be read or has no such column.
-pub fn tags(file: &Path, id: &str, reading: &Reading, wanted: &dyn Fn(&str) -> bool) -> Result<Inferred, ImportError> {
+pub fn tags(
+    file: &Path,
+    id: &str,
+    reading: &Reading,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Inferred, ImportError> {
     let mut source = source::open(file)?;
     let mut columns: Vec<Seen> = Vec::new();
     loop {
@@ -75,27 +83,49 @@ pub fn tags(file: &Path, id: &str, reading: &Reading, wanted: &dyn Fn(&str) -> b
     if !names.iter().any(|n| n == id) {
         return Err(no_column(file, id, ("user id", "用户编号"), names));
     }
-    let mut inferred = Inferred { tags: Vec::new(), skipped: Vec::new(), text: String::new() };
+    let mut inferred = Inferred {
+        tags: Vec::new(),
+        skipped: Vec::new(),
+        text: String::new(),
+    };
     columns.resize_with(names.len(), Seen::default);
-    for (name, seen) in names.iter().zip(&columns).filter(|(name, _)| *name != id && !name.is_empty() && wanted(name)) {
-        let unfit =
-            name.contains(['`', '\n', '\r']).then(|| words!("its name cannot be quoted: rename the column", "列名无法引用：请改名"));
+    for (name, seen) in names
+        .iter()
+        .zip(&columns)
+        .filter(|(name, _)| *name != id && !name.is_empty() && wanted(name))
+    {
+        let unfit = name.contains(['`', '\n', '\r']).then(|| {
+            words!(
+                "its name cannot be quoted: rename the column",
+                "列名无法引用：请改名"
+            )
+        });
         let private = PRIVATE_NAMES.contains(&name.to_lowercase().as_str());
         match (unfit, seen.ty()) {
             (Some(why), _) | (None, Err(why)) => inferred.skipped.push((name.clone(), why)),
             // A phone number is no number, and four of them are no enum.
-            (None, Ok(_)) if private => inferred.tags.push(tag(name, text_up_to(seen.longest), true)),
+            (None, Ok(_)) if private => {
+                inferred
+                    .tags
+                    .push(tag(name, text_up_to(seen.longest), true))
+            }
             (None, Ok(ty)) => inferred.tags.push(tag(name, ty, false)),
         }
     }
-    let schema = Schema { tags: inferred.tags, events: Vec::new() };
+    let schema = Schema {
+        tags: inferred.tags,
+        events: Vec::new(),
+    };
     inferred.text = text(file, &schema, &inferred.skipped);
     inferred.tags = schema.tags;
     Ok(inferred)
 }
 
 fn tag(name: &str, ty: Type, private: bool) -> TagSchema {
-    TagSchema { private: private || ty == Type::Place, ..TagSchema::new(name, ty) }
+    TagSchema {
+        private: private || ty == Type::Place,
+        ..TagSchema::new(name, ty)
+    }
 }
 
 /// What the values of a column have in common.
@@ -118,8 +148,17 @@ struct Seen {
 
 impl Default for Seen {
     fn default() -> Self {
-        let candidates =
-            vec![Type::Bool, Type::INT, Type::Money, Type::Ratio, Type::Number, Type::Date, Type::Instant, Type::Time, Type::Place];
+        let candidates = vec![
+            Type::Bool,
+            Type::INT,
+            Type::Money,
+            Type::Ratio,
+            Type::Number,
+            Type::Date,
+            Type::Instant,
+            Type::Time,
+            Type::Place,
+        ];
         Seen {
             count: 0,
             candidates,
@@ -140,7 +179,8 @@ impl Seen {
             return;
         }
         self.count += 1;
-        self.candidates.retain(|ty| looks_like(cell, ty) && reading.value(cell, ty).is_ok());
+        self.candidates
+            .retain(|ty| looks_like(cell, ty) && reading.value(cell, ty).is_ok());
         if self.candidates.contains(&Type::INT)
             && let Ok(Some(Value::Int(i))) = reading.value(cell, &Type::INT)
         {
@@ -150,14 +190,17 @@ impl Seen {
         match cell {
             Cell::List(items) => {
                 self.lists = true;
-                items.iter().for_each(|item| self.add_item(plain_text(item)));
+                items
+                    .iter()
+                    .for_each(|item| self.add_item(plain_text(item)));
             }
             Cell::Place(..) => {}
             other => match plain_text(other) {
                 Some(text) => {
                     self.longest = self.longest.max(text.chars().count());
                     self.bars |= text.contains('|');
-                    text.split('|').for_each(|item| self.add_item(Some(item.trim().into())));
+                    text.split('|')
+                        .for_each(|item| self.add_item(Some(item.trim().into())));
                     if self.texts.len() <= MAX_ENUM_MEMBERS {
                         self.texts.insert(text);
                     }
@@ -180,10 +223,16 @@ impl Seen {
 
     fn ty(&self) -> Result<Type, Words> {
         if self.count == 0 {
-            return Err(words!("it has no values: no type can be told", "没有任何值：无法判断类型"));
+            return Err(words!(
+                "it has no values: no type can be told",
+                "没有任何值：无法判断类型"
+            ));
         }
         if self.other {
-            return Err(words!("it holds structures that no tag can hold", "含有标签无法表示的结构"));
+            return Err(words!(
+                "it holds structures that no tag can hold",
+                "含有标签无法表示的结构"
+            ));
         }
         match enum_of(&self.items) {
             Some(members) if self.lists || self.bars => return Ok(Type::Set(Box::new(members))),
@@ -223,8 +272,17 @@ fn looks_like(cell: &Cell<'_>, ty: &Type) -> bool {
     let code = bare.len() > 1 && bare.starts_with('0') && !bare.starts_with("0.");
     match ty {
         Type::Bool => matches!(text, "true" | "false" | "True" | "False" | "TRUE" | "FALSE"),
-        Type::Int { .. } => !code && bare.len() <= MAX_INT_DIGITS && !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_digit()),
-        Type::Number => !code && bare.len() <= 2 * MAX_INT_DIGITS && (bare.contains('.') || bare.len() <= MAX_INT_DIGITS),
+        Type::Int { .. } => {
+            !code
+                && bare.len() <= MAX_INT_DIGITS
+                && !bare.is_empty()
+                && bare.bytes().all(|b| b.is_ascii_digit())
+        }
+        Type::Number => {
+            !code
+                && bare.len() <= 2 * MAX_INT_DIGITS
+                && (bare.contains('.') || bare.len() <= MAX_INT_DIGITS)
+        }
         Type::Ratio => text.ends_with(['%', '％']),
         Type::Money => bare.starts_with(['¥', '￥']) || bare.ends_with('元'),
         Type::Date => text.len() >= 10,
@@ -236,18 +294,37 @@ fn looks_like(cell: &Cell<'_>, ty: &Type) -> bool {
 }
 
 fn enum_of(texts: &BTreeSet<String>) -> Option<Type> {
-    let fits = texts.len() <= MAX_ENUM_MEMBERS && texts.iter().all(|t| (1..=MAX_MEMBER_CHARS).contains(&t.chars().count()));
-    fits.then(|| Type::Enum(Arc::new(EnumType { members: texts.iter().cloned().collect() })))
+    let fits = texts.len() <= MAX_ENUM_MEMBERS
+        && texts
+            .iter()
+            .all(|t| (1..=MAX_MEMBER_CHARS).contains(&t.chars().count()));
+    fits.then(|| {
+        Type::Enum(Arc::new(EnumType {
+            members: texts.iter().cloned().collect(),
+        }))
+    })
 }
 
 /// Bounds with room to grow: twice what was seen, rounded up to 1, 2 or 5 times a power of ten.
 fn int_range(lo: i64, hi: i64) -> Type {
     let round_up = |n: i64| {
         let wanted = n.checked_mul(2)?;
-        (0..18u32).flat_map(|e| [1, 2, 5].map(|m: i64| m * 10i64.pow(e))).find(|bound| *bound >= wanted)
+        (0..18u32)
+            .flat_map(|e| [1, 2, 5].map(|m: i64| m * 10i64.pow(e)))
+            .find(|bound| *bound >= wanted)
     };
-    match (if lo < 0 { lo.checked_neg().and_then(round_up) } else { Some(0) }, round_up(hi.max(1))) {
-        (Some(below), Some(above)) => Type::Int { lo: Some(-below), hi: Some(above) },
+    match (
+        if lo < 0 {
+            lo.checked_neg().and_then(round_up)
+        } else {
+            Some(0)
+        },
+        round_up(hi.max(1)),
+    ) {
+        (Some(below), Some(above)) => Type::Int {
+            lo: Some(-below),
+            hi: Some(above),
+        },
         _ => Type::INT,
     }
 }
@@ -255,13 +332,20 @@ fn int_range(lo: i64, hi: i64) -> Type {
 /// Text with room to grow; without a limit where it is long already.
 fn text_up_to(longest: usize) -> Type {
     let limits = [10, 20, 40, 80, 120, 200, 500, 1000];
-    Type::Text { max: limits.into_iter().find(|l| *l as usize * 4 >= longest * 5) }
+    Type::Text {
+        max: limits.into_iter().find(|l| *l as usize * 4 >= longest * 5),
+    }
 }
 
 /// The declarations as a file.
 fn text(file: &Path, schema: &Schema, skipped: &[(String, Words)]) -> String {
-    let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().escape_debug().to_string());
-    let mut out = format!("# Inferred from {name}: correct what is wrong, then import again.\n{}", declare::tags(schema));
+    let name = file.file_name().map_or_else(String::new, |n| {
+        n.to_string_lossy().escape_debug().to_string()
+    });
+    let mut out = format!(
+        "# Inferred from {name}: correct what is wrong, then import again.\n{}",
+        declare::tags(schema)
+    );
     for (column, why) in skipped {
         let _ = writeln!(out, "# {}: {}", column.escape_debug(), why.en);
     }
@@ -272,10 +356,23 @@ fn text(file: &Path, schema: &Schema, skipped: &[(String, Words)]) -> String {
 ///
 /// # Errors
 /// When the file cannot be read or has no such columns.
-pub fn event(file: &Path, event: &str, id: &str, at: &str, reading: &Reading) -> Result<String, ImportError> {
+pub fn event(
+    file: &Path,
+    event: &str,
+    id: &str,
+    at: &str,
+    reading: &Reading,
+) -> Result<String, ImportError> {
     let inferred = tags(file, id, reading, &|column| column != at)?;
-    let fields = inferred.tags.into_iter().map(|t| FieldSchema { name: t.name, ty: t.ty, optional: false });
-    Ok(declare::event(&EventSchema { name: event.into(), fields: fields.collect() }))
+    let fields = inferred.tags.into_iter().map(|t| FieldSchema {
+        name: t.name,
+        ty: t.ty,
+        optional: false,
+    });
+    Ok(declare::event(&EventSchema {
+        name: event.into(),
+        fields: fields.collect(),
+    }))
 }
 
 #[cfg(test)]
@@ -284,7 +381,9 @@ mod tests {
 
     fn infer(values: &[&str]) -> Result<String, String> {
         let mut seen = Seen::default();
-        values.iter().for_each(|v| seen.add(&Cell::Text(v), &Reading::default()));
+        values
+            .iter()
+            .for_each(|v| seen.add(&Cell::Text(v), &Reading::default()));
         seen.ty().map(|t| declare::ty(&t)).map_err(|w| w.en)
     }
 

@@ -25,15 +25,27 @@ impl JsonLines {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(|e| StoreError::read(path, e))?;
         let file = BufReader::with_capacity(1 << 16, file);
-        Ok(JsonLines { path: path.into(), file, line: 0, bytes: 0, columns: Vec::new(), positions: HashMap::new(), buffer: Vec::new() })
+        Ok(JsonLines {
+            path: path.into(),
+            file,
+            line: 0,
+            bytes: 0,
+            columns: Vec::new(),
+            positions: HashMap::new(),
+            buffer: Vec::new(),
+        })
     }
 
     /// The next line that is not blank.
     fn read_line(&mut self) -> Result<bool, StoreError> {
         loop {
             self.buffer.clear();
-            let n =
-                self.file.by_ref().take(MAX_ROW_BYTES).read_until(b'\n', &mut self.buffer).map_err(|e| StoreError::read(&self.path, e))?;
+            let n = self
+                .file
+                .by_ref()
+                .take(MAX_ROW_BYTES)
+                .read_until(b'\n', &mut self.buffer)
+                .map_err(|e| StoreError::read(&self.path, e))?;
             if n == 0 {
                 return Ok(false);
             }
@@ -57,7 +69,10 @@ impl Rows for JsonLines {
         &self.columns
     }
 
-    fn next_row(&mut self, cell_at: &mut dyn FnMut(usize, &str, Cell<'_>)) -> Result<Option<u64>, Bad> {
+    fn next_row(
+        &mut self,
+        cell_at: &mut dyn FnMut(usize, &str, Cell<'_>),
+    ) -> Result<Option<u64>, Bad> {
         if !self.read_line()? {
             return Ok(None);
         }
@@ -72,7 +87,10 @@ impl Rows for JsonLines {
         }
         let object: serde_json::Map<String, Json> = serde_json::from_str(text).map_err(|e| {
             let why = if e.is_data() {
-                words!("the line is not a JSON object: write `{{\"id\": …}}`", "该行不是 JSON 对象：请写成 `{{\"id\": …}}`")
+                words!(
+                    "the line is not a JSON object: write `{{\"id\": …}}`",
+                    "该行不是 JSON 对象：请写成 `{{\"id\": …}}`"
+                )
             } else {
                 not_json(&e)
             };
@@ -104,7 +122,8 @@ impl Rows for JsonLines {
     }
 }
 
-/// A JSON value as a cell. An object is a place if it has `lat` and `lon` (or `lng`), and nothing otherwise.
+/// A JSON value as a cell. An object is a place if it has `lat` and `lon` (or `lng`), and nothing
+/// otherwise.
 pub(super) fn cell(value: &Json) -> Cell<'_> {
     match value {
         Json::Null => Cell::Missing,
@@ -118,8 +137,12 @@ pub(super) fn cell(value: &Json) -> Cell<'_> {
         Json::String(s) => Cell::Text(s),
         Json::Array(items) => Cell::List(items.iter().map(cell).collect()),
         Json::Object(map) => {
-            let number = |keys: &[&str]| keys.iter().find_map(|k| map.get(*k)).and_then(Json::as_f64);
-            match (number(&["lat", "latitude"]), number(&["lon", "lng", "longitude"])) {
+            let number =
+                |keys: &[&str]| keys.iter().find_map(|k| map.get(*k)).and_then(Json::as_f64);
+            match (
+                number(&["lat", "latitude"]),
+                number(&["lon", "lng", "longitude"]),
+            ) {
                 (Some(lat), Some(lon)) => Cell::Place(lat, lon),
                 _ => Cell::Other("an object"),
             }

@@ -1,9 +1,11 @@
-//! Filling a store from files: CSV, JSON Lines, Parquet, Arrow. All of a file or, when one row is bad, nothing.
+//! Filling a store from files: CSV, JSON Lines, Parquet, Arrow. All of a file or, when one row is
+//! bad, nothing.
 //!
-//! A file is read a block of rows at a time, ahead of what is done with them ([`blocks`]): text row by row ([`source`]), its cells as
-//! values of the declared types ([`reading`]); arrays of typed files as a whole ([`convert`]). What is read waits until all of
-//! it is known to be good ([`tags`], [`events`]), up to a limit in memory and then in a file of its own; beside it memory holds the user ids, a few numbers a
-//! row, and a few columns at a time.
+//! A file is read a block of rows at a time, ahead of what is done with them ([`blocks`]): text row
+//! by row ([`source`]), its cells as values of the declared types ([`reading`]); arrays of typed
+//! files as a whole ([`convert`]). What is read waits until all of it is known to be good
+//! ([`tags`], [`events`]), up to a limit in memory and then in a file of its own; beside it memory
+//! holds the user ids, a few numbers a row, and a few columns at a time.
 
 mod arrow;
 mod blocks;
@@ -95,8 +97,14 @@ impl ImportError {
     pub fn words(&self) -> Words {
         match self {
             ImportError::Store(e) => e.words(),
-            ImportError::Rows(Rejected { total, rows, file, .. }) => {
-                let (errors, of, file) = (count_of(*total, "error"), count_of(*rows, "row"), file.display());
+            ImportError::Rows(Rejected {
+                total, rows, file, ..
+            }) => {
+                let (errors, of, file) = (
+                    count_of(*total, "error"),
+                    count_of(*rows, "row"),
+                    file.display(),
+                );
                 words!(
                     "{errors} in {of} of `{file}`: correct them and import again; nothing was imported",
                     "`{file}` 的 {rows} 行中有 {total} 处错误：请更正后重新导入；未导入任何数据"
@@ -133,7 +141,10 @@ struct Errors {
 
 impl Errors {
     fn new() -> Self {
-        Errors { shown: Vec::new(), total: 0 }
+        Errors {
+            shown: Vec::new(),
+            total: 0,
+        }
     }
 
     /// Takes the errors of a block.
@@ -142,7 +153,11 @@ impl Errors {
         errors.shown.sort_by_key(|(row, ..)| *row); // Stable: what is said of one row stays in order.
         let free = MAX_SHOWN_ERRORS.saturating_sub(self.shown.len());
         let shown = errors.shown.into_iter().take(free);
-        self.shown.extend(shown.map(|(row, column, why)| RowError { line: lines.get(row).copied().unwrap_or(0), column, why }));
+        self.shown.extend(shown.map(|(row, column, why)| RowError {
+            line: lines.get(row).copied().unwrap_or(0),
+            column,
+            why,
+        }));
     }
 
     /// Ends the import if there was any.
@@ -150,7 +165,12 @@ impl Errors {
         if self.total == 0 {
             return Ok(());
         }
-        Err(ImportError::Rows(Rejected { file: file.into(), errors: self.shown, total: self.total, rows }))
+        Err(ImportError::Rows(Rejected {
+            file: file.into(),
+            errors: self.shown,
+            total: self.total,
+            rows,
+        }))
     }
 }
 
@@ -165,13 +185,26 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     fn new(world: &'a dyn World, file: &Path, tell: &'a mut dyn FnMut(Progress)) -> Self {
         let total_bytes = std::fs::metadata(file).map_or(0, |m| m.len());
-        Steps { world, total_bytes, rows: 0, tell }
+        Steps {
+            world,
+            total_bytes,
+            rows: 0,
+            tell,
+        }
     }
 
     fn block(&mut self, block: &Block) -> Result<(), StoreError> {
         self.rows += block.lines.len() as u64;
-        (self.tell)(Progress { rows: self.rows, bytes: block.bytes, total_bytes: self.total_bytes });
-        if self.world.stopping() { Err(StoreError::Stopped) } else { Ok(()) }
+        (self.tell)(Progress {
+            rows: self.rows,
+            bytes: block.bytes,
+            total_bytes: self.total_bytes,
+        });
+        if self.world.stopping() {
+            Err(StoreError::Stopped)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -179,9 +212,17 @@ impl<'a> Steps<'a> {
 fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
     let text = match cell {
         cell::Cell::Missing | cell::Cell::Text("") => {
-            return Err(words!("the user id is empty: every row needs one", "用户编号为空：每一行都要有"));
+            return Err(words!(
+                "the user id is empty: every row needs one",
+                "用户编号为空：每一行都要有"
+            ));
         }
-        other => cell::plain_text(other).ok_or_else(|| words!("the user id is not text or a number", "用户编号既不是文本也不是数字"))?,
+        other => cell::plain_text(other).ok_or_else(|| {
+            words!(
+                "the user id is not text or a number",
+                "用户编号既不是文本也不是数字"
+            )
+        })?,
     };
     check_id(&text)?;
     Ok(text)
@@ -190,7 +231,11 @@ fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
 /// Whether a text can be a user's id.
 fn check_id(text: &str) -> Result<(), Words> {
     if text.len() > MAX_ID_BYTES {
-        return Err(words!("the user id has {0} bytes, more than {MAX_ID_BYTES}", "用户编号有 {0} 字节，超过 {MAX_ID_BYTES}", text.len()));
+        return Err(words!(
+            "the user id has {0} bytes, more than {MAX_ID_BYTES}",
+            "用户编号有 {0} 字节，超过 {MAX_ID_BYTES}",
+            text.len()
+        ));
     }
     if text.trim() != text || text.chars().any(char::is_control) {
         return Err(words!(
@@ -210,10 +255,21 @@ fn no_column(file: &Path, wanted: &str, role: (&str, &str), columns: &[String]) 
             "`{file}` 是空的：未导入任何数据"
         )));
     }
-    let shown: Vec<String> = columns.iter().filter(|c| !c.is_empty()).take(20).map(|c| format!("`{c}`")).collect();
+    let shown: Vec<String> = columns
+        .iter()
+        .filter(|c| !c.is_empty())
+        .take(20)
+        .map(|c| format!("`{c}`"))
+        .collect();
     let (en, zh) = match cell::nearest(wanted, columns) {
-        Some(near) => (format!("did you mean `{near}`?"), format!("是不是 `{near}`？")),
-        None => (format!("its columns are {}", shown.join(", ")), format!("它的列是 {}", shown.join("、"))),
+        Some(near) => (
+            format!("did you mean `{near}`?"),
+            format!("是不是 `{near}`？"),
+        ),
+        None => (
+            format!("its columns are {}", shown.join(", ")),
+            format!("它的列是 {}", shown.join("、")),
+        ),
     };
     let (file, (role_en, role_zh)) = (file.display(), role);
     ImportError::Store(StoreError::Import(Words {
@@ -242,7 +298,10 @@ impl Fingerprint {
         let mut file = File::open(path).map_err(|e| StoreError::read(path, e))?;
         let (mut sum, mut bytes, mut buffer) = (Checksum::default(), 0u64, vec![0u8; 1 << 20]);
         loop {
-            match file.read(&mut buffer).map_err(|e| StoreError::read(path, e))? {
+            match file
+                .read(&mut buffer)
+                .map_err(|e| StoreError::read(path, e))?
+            {
                 0 => break,
                 n => {
                     sum.update(buffer.get(..n).unwrap_or_default());
@@ -252,7 +311,11 @@ impl Fingerprint {
         }
         let mut declaration = Checksum::default();
         declaration.update(declared.as_bytes());
-        Ok(Fingerprint { bytes, checksum: sum.finish(), declared: declaration.finish() })
+        Ok(Fingerprint {
+            bytes,
+            checksum: sum.finish(),
+            declared: declaration.finish(),
+        })
     }
 
     /// Whether that import was of the same content.
@@ -266,7 +329,15 @@ impl Fingerprint {
         last.is_some_and(|i| self.is_of(i) && self.declared == i.declared)
     }
 
-    fn entry(self, into: &str, file: &Path, source: Option<&str>, columns: Vec<String>, rows: u64, now: Instant) -> ImportEntry {
+    fn entry(
+        self,
+        into: &str,
+        file: &Path,
+        source: Option<&str>,
+        columns: Vec<String>,
+        rows: u64,
+        now: Instant,
+    ) -> ImportEntry {
         ImportEntry {
             into: into.into(),
             file: source.map_or_else(|| file.display().to_string(), String::from),

@@ -2,7 +2,9 @@
 
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +20,11 @@ pub(super) fn open(path: &Path) -> Result<BatchRows, StoreError> {
     let (schema, rows, reader) = guarded(path, || {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
         let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
-        Ok((builder.schema().clone(), rows, builder.with_batch_size(BATCH_ROWS).build()?))
+        Ok((
+            builder.schema().clone(),
+            rows,
+            builder.with_batch_size(BATCH_ROWS).build()?,
+        ))
     })?;
     BatchRows::new(path, &schema, Box::new(reader), rows)
 }
@@ -32,8 +38,13 @@ pub(super) struct Columns {
 impl Columns {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(|e| StoreError::read(path, e))?;
-        let metadata = guarded(path, || Ok(ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?))?;
-        Ok(Columns { path: path.into(), metadata })
+        let metadata = guarded(path, || {
+            Ok(ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?)
+        })?;
+        Ok(Columns {
+            path: path.into(),
+            metadata,
+        })
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -44,13 +55,18 @@ impl Columns {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// Leaves texts that repeat in the dictionaries that they are stored with, for these columns, where the file allows it.
+    /// Leaves texts that repeat in the dictionaries that they are stored with, for these columns,
+    /// where the file allows it.
     pub fn keep_dictionaries(&mut self, of: impl Fn(usize) -> bool) -> Result<(), StoreError> {
         let fields = self.schema().fields().iter().enumerate();
-        let fields: Vec<Arc<Field>> = fields.map(|(i, f)| if of(i) { in_dictionary(f) } else { f.clone() }).collect();
+        let fields: Vec<Arc<Field>> = fields
+            .map(|(i, f)| if of(i) { in_dictionary(f) } else { f.clone() })
+            .collect();
         let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
         let file = File::open(&self.path).map_err(|e| StoreError::read(&self.path, e))?;
-        let with = guarded(&self.path, || Ok(ArrowReaderMetadata::load(&file, options).ok()))?;
+        let with = guarded(&self.path, || {
+            Ok(ArrowReaderMetadata::load(&file, options).ok())
+        })?;
         if let Some(metadata) = with {
             self.metadata = metadata;
         }
@@ -61,10 +77,16 @@ impl Columns {
     pub fn read(&self, columns: &[usize], batch_rows: usize) -> Result<Batches, StoreError> {
         let file = File::open(&self.path).map_err(|e| StoreError::read(&self.path, e))?;
         guarded(&self.path, || {
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+            let builder =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
             let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-            let reader = builder.with_projection(mask).with_batch_size(batch_rows).build()?;
-            Ok(Box::new(reader.map(|batch| batch.map_err(|e| ArrowError::from_external_error(Box::new(e))))) as Batches)
+            let reader = builder
+                .with_projection(mask)
+                .with_batch_size(batch_rows)
+                .build()?;
+            Ok(Box::new(
+                reader.map(|batch| batch.map_err(|e| ArrowError::from_external_error(Box::new(e)))),
+            ) as Batches)
         })
     }
 }

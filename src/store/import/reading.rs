@@ -1,11 +1,15 @@
 //! The reading of a cell as a value of the declared type.
 //!
-//! Empty text and null are missing. What cannot be read is refused with what was found, what was expected and what to write.
+//! Empty text and null are missing. What cannot be read is refused with what was found, what was
+//! expected and what to write.
 
 use std::sync::Arc;
 
 use super::cell::{Cell, decimal, expected, nearest, plain_text, shown, unfit, whole};
-use crate::base::{Calendar, Date, Decimal, Elapsed, EnumType, Instant, Place, TagSchema, TimeOfDay, Type, Value, Zone};
+use crate::base::{
+    Calendar, Date, Decimal, Elapsed, EnumType, Instant, Place, TagSchema, TimeOfDay, Type, Value,
+    Zone,
+};
 use crate::store::adapt::set_of;
 use crate::store::export::EXACT_MINOR;
 use crate::store::{Words, words};
@@ -23,7 +27,11 @@ pub struct Reading {
 
 impl Default for Reading {
     fn default() -> Self {
-        Reading { zone: Zone::SHANGHAI, minor_units: false, nulls: Vec::new() }
+        Reading {
+            zone: Zone::SHANGHAI,
+            minor_units: false,
+            nulls: Vec::new(),
+        }
     }
 }
 
@@ -53,16 +61,27 @@ impl Reading {
     ///
     /// # Errors
     /// Why it is not one; what is private is not shown.
-    pub fn json_of_tag(&self, json: &serde_json::Value, tag: &TagSchema) -> Result<Option<Value>, Words> {
+    pub fn json_of_tag(
+        &self,
+        json: &serde_json::Value,
+        tag: &TagSchema,
+    ) -> Result<Option<Value>, Words> {
         self.value_of(&super::jsonl::cell(json), &tag.ty, tag.private)
     }
 
-    /// As [`Self::value`], without showing a value that is private: errors stay in terminals, logs and reports.
+    /// As [`Self::value`], without showing a value that is private: errors stay in terminals, logs
+    /// and reports.
     ///
     /// # Errors
     /// Why it is not one.
-    pub(super) fn value_of(&self, cell: &Cell<'_>, ty: &Type, private: bool) -> Result<Option<Value>, Words> {
-        self.value(cell, ty).map_err(|why| if private { unfit(ty) } else { why })
+    pub(super) fn value_of(
+        &self,
+        cell: &Cell<'_>,
+        ty: &Type,
+        private: bool,
+    ) -> Result<Option<Value>, Words> {
+        self.value(cell, ty)
+            .map_err(|why| if private { unfit(ty) } else { why })
     }
 
     /// The cell as a value of `ty`, `None` for missing.
@@ -94,13 +113,15 @@ impl Reading {
         value.map(Some).ok_or_else(|| expected(cell, ty))
     }
 
-    /// Whether a cell says that there is no value. Spaces alone are a value only where text is wanted.
+    /// Whether a cell says that there is no value. Spaces alone are a value only where text is
+    /// wanted.
     pub(super) fn is_missing(&self, cell: &Cell<'_>, ty: &Type) -> bool {
         match cell {
             Cell::Missing => true,
             Cell::Text("") => true,
             Cell::Text(t) => {
-                self.nulls.iter().any(|n| n == t) || (t.trim().is_empty() && !matches!(ty, Type::Text { .. } | Type::Address(_)))
+                self.nulls.iter().any(|n| n == t)
+                    || (t.trim().is_empty() && !matches!(ty, Type::Text { .. } | Type::Address(_)))
             }
             _ => false,
         }
@@ -135,7 +156,9 @@ impl Reading {
         let amount = match cell {
             Cell::Int(i) => Some(Decimal::int(*i)),
             Cell::Decimal(m, scale) => decimal(*m, *scale),
-            Cell::Float(f) => return money_of_float(*f, digits).ok_or_else(|| not_money(cell, self.minor_units)),
+            Cell::Float(f) => {
+                return money_of_float(*f, digits).ok_or_else(|| not_money(cell, self.minor_units));
+            }
             Cell::Text(t) => {
                 let t = t.trim();
                 let (sign, t) = t.strip_prefix('-').map_or(("", t), |rest| ("-", rest));
@@ -145,7 +168,9 @@ impl Reading {
             }
             _ => None,
         };
-        amount.and_then(|d| d.to_minor(digits)).ok_or_else(|| not_money(cell, self.minor_units))
+        amount
+            .and_then(|d| d.to_minor(digits))
+            .ok_or_else(|| not_money(cell, self.minor_units))
     }
 
     fn set(&self, cell: &Cell<'_>, of: &Type) -> Result<Value, Words> {
@@ -163,7 +188,8 @@ impl Reading {
                 self.items(&cells, of)?
             }
             Cell::Text(t) => {
-                let cells: Vec<Cell<'_>> = t.split('|').map(|item| Cell::Text(item.trim())).collect();
+                let cells: Vec<Cell<'_>> =
+                    t.split('|').map(|item| Cell::Text(item.trim())).collect();
                 self.items(&cells, of)?
             }
             other => self.items(std::slice::from_ref(other), of)?,
@@ -173,8 +199,12 @@ impl Reading {
 
     fn items(&self, cells: &[Cell<'_>], of: &Type) -> Result<Vec<Value>, Words> {
         let item = |cell| {
-            self.value(cell, of)?
-                .ok_or_else(|| words!("a set holds no missing value: leave the item out", "集合中不能有缺失值：请去掉该项"))
+            self.value(cell, of)?.ok_or_else(|| {
+                words!(
+                    "a set holds no missing value: leave the item out",
+                    "集合中不能有缺失值：请去掉该项"
+                )
+            })
         };
         cells.iter().map(item).collect()
     }
@@ -182,9 +212,13 @@ impl Reading {
     fn date(&self, cell: &Cell<'_>) -> Option<Date> {
         let date = match cell {
             Cell::Date(days) => Some(Date(*days)),
-            Cell::Text(t) => date_of_text(t.trim()).or_else(|| self.midnight(self.zone.parse_instant(t)?)),
+            Cell::Text(t) => {
+                date_of_text(t.trim()).or_else(|| self.midnight(self.zone.parse_instant(t)?))
+            }
             Cell::Instant(us) => self.midnight(Instant(*us)),
-            Cell::Local(us) => local(*us).filter(|(_, time, rest)| *time == TimeOfDay::MIDNIGHT && *rest == 0).map(|(date, ..)| date),
+            Cell::Local(us) => local(*us)
+                .filter(|(_, time, rest)| *time == TimeOfDay::MIDNIGHT && *rest == 0)
+                .map(|(date, ..)| date),
             _ => None,
         };
         date.filter(|d| in_years(*d))
@@ -201,12 +235,20 @@ impl Reading {
             Cell::Instant(us) => Some(Instant(*us)),
             Cell::Local(us) => {
                 let (date, time, rest) = local(*us)?;
-                self.zone.instant(date, time).0.checked_add(rest).map(Instant)
+                self.zone
+                    .instant(date, time)
+                    .0
+                    .checked_add(rest)
+                    .map(Instant)
             }
-            Cell::Date(days) => Some(Date(*days)).filter(|d| in_years(*d)).map(|d| self.zone.start_of(d)),
+            Cell::Date(days) => Some(Date(*days))
+                .filter(|d| in_years(*d))
+                .map(|d| self.zone.start_of(d)),
             Cell::Text(t) => {
                 let t = t.trim();
-                self.zone.parse_instant(t).or_else(|| date_of_text(t).map(|d| self.zone.start_of(d)))
+                self.zone
+                    .parse_instant(t)
+                    .or_else(|| date_of_text(t).map(|d| self.zone.start_of(d)))
             }
             _ => None,
         };
@@ -239,7 +281,9 @@ fn exact(text: &str) -> Option<Decimal> {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let points = digits.bytes().filter(|b| *b == b'.').count();
-    let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && digits.bytes().any(|b| b.is_ascii_digit()) && points <= 1;
+    let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && digits.bytes().any(|b| b.is_ascii_digit())
+        && points <= 1;
     let value = plain.then(|| Decimal::parse(digits).ok()).flatten()?;
     Some(if negative { value.negated() } else { value })
 }
@@ -249,20 +293,32 @@ fn ungroup(text: &str) -> Option<String> {
     if !text.contains(',') {
         return Some(text.into());
     }
-    let (whole, part) = text.split_once('.').map_or((text, None), |(w, p)| (w, Some(p)));
+    let (whole, part) = text
+        .split_once('.')
+        .map_or((text, None), |(w, p)| (w, Some(p)));
     let mut groups = whole.split(',');
     let first = groups.next()?;
     let grouped = (1..=3).contains(&first.len()) && groups.all(|g| g.len() == 3);
-    grouped.then(|| format!("{}{}", whole.replace(',', ""), part.map_or(String::new(), |p| format!(".{p}"))))
+    grouped.then(|| {
+        format!(
+            "{}{}",
+            whole.replace(',', ""),
+            part.map_or(String::new(), |p| format!(".{p}"))
+        )
+    })
 }
 
-/// Floats for money carry the noise of sums: what is within a ten-thousandth of a minor unit is meant exactly.
+/// Floats for money carry the noise of sums: what is within a ten-thousandth of a minor unit is
+/// meant exactly.
 pub(super) fn money_of_float(f: f64, digits: u8) -> Option<i64> {
     let unit = 10f64.powi(i32::from(digits));
     let near = (f * unit).round();
-    // Of large amounts the float nearest to two digits may lie further off than the noise that sums have.
+    // Of large amounts the float nearest to two digits may lie further off than the noise that sums
+    // have.
     let close = (f * unit - near).abs() < 1e-4 || near / unit == f;
-    (close && near.abs() < EXACT_MINOR as f64).then(|| whole(near)).flatten()
+    (close && near.abs() < EXACT_MINOR as f64)
+        .then(|| whole(near))
+        .flatten()
 }
 
 fn not_money(cell: &Cell<'_>, minor_units: bool) -> Words {
@@ -290,7 +346,9 @@ fn number_of(cell: &Cell<'_>) -> Option<f64> {
         },
         Cell::Text(t) => {
             let t = t.trim();
-            let numeric = t.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+            let numeric = t
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
             numeric.then(|| t.parse().ok()).flatten()?
         }
         _ => return None,
@@ -299,10 +357,22 @@ fn number_of(cell: &Cell<'_>) -> Option<f64> {
 }
 
 fn ratio(cell: &Cell<'_>) -> Result<f32, Words> {
-    let percent = if let Cell::Text(t) = cell { t.trim().strip_suffix(['%', '％']) } else { None };
+    let percent = if let Cell::Text(t) = cell {
+        t.trim().strip_suffix(['%', '％'])
+    } else {
+        None
+    };
     let number = match percent {
         // Two places to the left, exactly, so that `30%` is the same number as `0.3`.
-        Some(p) => exact(p).and_then(|d| Some(Decimal { mantissa: d.mantissa, scale: d.scale.checked_add(2)? }.to_f64())),
+        Some(p) => exact(p).and_then(|d| {
+            Some(
+                Decimal {
+                    mantissa: d.mantissa,
+                    scale: d.scale.checked_add(2)?,
+                }
+                .to_f64(),
+            )
+        }),
         None => number_of(cell),
     };
     let number = number.ok_or_else(|| expected(cell, &Type::Ratio))?;
@@ -326,7 +396,9 @@ fn ratio(cell: &Cell<'_>) -> Result<f32, Words> {
 fn text(cell: &Cell<'_>, max: Option<u32>) -> Result<Value, Words> {
     let text: Arc<str> = match cell {
         Cell::Text(t) => (*t).into(),
-        other => plain_text(other).ok_or_else(|| expected(cell, &Type::TEXT))?.into(),
+        other => plain_text(other)
+            .ok_or_else(|| expected(cell, &Type::TEXT))?
+            .into(),
     };
     let length = text.chars().count();
     match max {
@@ -351,7 +423,9 @@ fn address(cell: &Cell<'_>) -> Result<Value, Words> {
 }
 
 fn member(cell: &Cell<'_>, of: &EnumType) -> Result<u16, Words> {
-    let Some(name) = plain_text(cell) else { return Err(expected(cell, &Type::Enum(Arc::new(of.clone())))) };
+    let Some(name) = plain_text(cell) else {
+        return Err(expected(cell, &Type::Enum(Arc::new(of.clone()))));
+    };
     if let Some(code) = of.code(&name) {
         return Ok(code);
     }
@@ -375,11 +449,15 @@ fn date_of_text(text: &str) -> Option<Date> {
         return Some(date);
     }
     if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
-        return format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]).parse().ok();
+        return format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..])
+            .parse()
+            .ok();
     }
     let mut parts = text.split('/');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let digits = [year, month, day].iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
+    let digits = [year, month, day]
+        .iter()
+        .all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
     if parts.next().is_some() || !digits || year.len() != 4 {
         return None;
     }
@@ -389,7 +467,10 @@ fn date_of_text(text: &str) -> Option<Date> {
 fn time_of(cell: &Cell<'_>) -> Option<TimeOfDay> {
     match cell {
         Cell::Text(t) => t.trim().parse().ok(),
-        Cell::Time(us) => u32::try_from(us / 1_000_000).ok().filter(|s| *s < 86_400).map(TimeOfDay),
+        Cell::Time(us) => u32::try_from(us / 1_000_000)
+            .ok()
+            .filter(|s| *s < 86_400)
+            .map(TimeOfDay),
         _ => None,
     }
 }
@@ -404,7 +485,9 @@ fn local(us: i64) -> Option<(Date, TimeOfDay, i64)> {
 /// A number and the unit behind it.
 fn with_unit(text: &str) -> Option<(Decimal, &str)> {
     let text = text.trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'))).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+')))
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     Some((exact(number)?, unit.trim()))
 }
@@ -433,9 +516,12 @@ fn calendar_of(cell: &Cell<'_>) -> Option<Calendar> {
     let mut rest = t.trim();
     while !rest.is_empty() {
         let unit_at = rest.find(|c: char| !(c.is_ascii_digit() || c == '-' || c == '+'))?;
-        let end = rest[unit_at..].trim_start().find(|c: char| c.is_ascii_digit() || c.is_whitespace() || c == '-');
+        let end = rest[unit_at..]
+            .trim_start()
+            .find(|c: char| c.is_ascii_digit() || c.is_whitespace() || c == '-');
         let spaces = rest[unit_at..].len() - rest[unit_at..].trim_start().len();
-        let (part, after) = rest.split_at_checked(end.map_or(rest.len(), |e| unit_at + spaces + e))?;
+        let (part, after) =
+            rest.split_at_checked(end.map_or(rest.len(), |e| unit_at + spaces + e))?;
         let (number, unit) = with_unit(part)?;
         let n = i32::try_from(number.to_int()?).ok()?;
         match unit {
@@ -471,7 +557,10 @@ fn place_of(cell: &Cell<'_>) -> Option<Place> {
             _ => None,
         },
         Cell::Text(t) => {
-            let bare = t.trim().trim_start_matches(['(', '[', '（']).trim_end_matches([')', ']', '）']);
+            let bare = t
+                .trim()
+                .trim_start_matches(['(', '[', '（'])
+                .trim_end_matches([')', ']', '）']);
             let (lat, lon) = bare.split_once([',', '，', ' '])?;
             Place::new(number_of(&Cell::Text(lat))?, number_of(&Cell::Text(lon))?)
         }
@@ -484,21 +573,42 @@ mod tests {
     use super::*;
 
     fn read(text: &str, ty: &Type) -> Result<Option<Value>, String> {
-        Reading::default().value(&Cell::Text(text), ty).map_err(|w| w.en)
+        Reading::default()
+            .value(&Cell::Text(text), ty)
+            .map_err(|w| w.en)
     }
 
     #[test]
     fn numbers_past_the_range_of_ints_are_numbers() {
-        assert_eq!(number_of(&Cell::Decimal(16_407_945_664_939_362_000, 0)), Some(16_407_945_664_939_362_000.0));
-        assert_eq!(number_of(&Cell::Decimal(16_407_945_664_939_362_001, 2)), Some(164_079_456_649_393_620.01));
+        assert_eq!(
+            number_of(&Cell::Decimal(16_407_945_664_939_362_000, 0)),
+            Some(16_407_945_664_939_362_000.0)
+        );
+        assert_eq!(
+            number_of(&Cell::Decimal(16_407_945_664_939_362_001, 2)),
+            Some(164_079_456_649_393_620.01)
+        );
     }
 
     #[test]
     fn floats_of_money_keep_their_cents() {
-        for minor in [1, 9950, 129_918_890_490_410, -888_199_982_029_370, EXACT_MINOR as i64 - 1] {
+        for minor in [
+            1,
+            9950,
+            129_918_890_490_410,
+            -888_199_982_029_370,
+            EXACT_MINOR as i64 - 1,
+        ] {
             assert_eq!(money_of_float(minor as f64 / 100.0, 2), Some(minor));
         }
-        assert_eq!((money_of_float(0.1 + 0.2, 2), money_of_float(0.305, 2), money_of_float(1e300, 2)), (Some(30), None, None));
+        assert_eq!(
+            (
+                money_of_float(0.1 + 0.2, 2),
+                money_of_float(0.305, 2),
+                money_of_float(1e300, 2)
+            ),
+            (Some(30), None, None)
+        );
     }
 
     #[test]
@@ -521,17 +631,60 @@ mod tests {
             ("2026/1/5", Type::Date, Some(day("2026-01-05"))),
             ("20260105", Type::Date, Some(day("2026-01-05"))),
             ("2026-01-05 00:00:00", Type::Date, Some(day("2026-01-05"))),
-            ("9:30", Type::Time, Some(Value::Time(TimeOfDay(9 * 3600 + 1800)))),
-            ("2026-01-05", Type::Instant, z.parse_instant("2026-01-05 00:00").map(Value::Instant)),
-            ("30min", Type::Elapsed, Some(Value::Elapsed(Elapsed::minutes(30)))),
-            ("2 weeks", Type::Calendar, Some(Value::Calendar(Calendar::days(14)))),
-            ("1 month -3 days", Type::Calendar, Some(Value::Calendar(Calendar { months: 1, days: -3 }))),
-            ("1年2个月", Type::Calendar, Some(Value::Calendar(Calendar::months(14)))),
+            (
+                "9:30",
+                Type::Time,
+                Some(Value::Time(TimeOfDay(9 * 3600 + 1800))),
+            ),
+            (
+                "2026-01-05",
+                Type::Instant,
+                z.parse_instant("2026-01-05 00:00").map(Value::Instant),
+            ),
+            (
+                "30min",
+                Type::Elapsed,
+                Some(Value::Elapsed(Elapsed::minutes(30))),
+            ),
+            (
+                "2 weeks",
+                Type::Calendar,
+                Some(Value::Calendar(Calendar::days(14))),
+            ),
+            (
+                "1 month -3 days",
+                Type::Calendar,
+                Some(Value::Calendar(Calendar {
+                    months: 1,
+                    days: -3,
+                })),
+            ),
+            (
+                "1年2个月",
+                Type::Calendar,
+                Some(Value::Calendar(Calendar::months(14))),
+            ),
             ("1.5km", Type::Distance, Some(Value::Distance(1500.0))),
-            ("31.23, 121.47", Type::Place, Place::new(31.23, 121.47).map(Value::Place)),
-            ("3|1|3", Type::Set(Box::new(Type::INT)), Some(Value::Set([Value::Int(1), Value::Int(3)].into()))),
-            ("[\"b\", \"a\"]", Type::Set(Box::new(Type::TEXT)), Some(Value::Set([Value::text("a"), Value::text("b")].into()))),
-            ("[]", Type::Set(Box::new(Type::TEXT)), Some(Value::Set([].into()))),
+            (
+                "31.23, 121.47",
+                Type::Place,
+                Place::new(31.23, 121.47).map(Value::Place),
+            ),
+            (
+                "3|1|3",
+                Type::Set(Box::new(Type::INT)),
+                Some(Value::Set([Value::Int(1), Value::Int(3)].into())),
+            ),
+            (
+                "[\"b\", \"a\"]",
+                Type::Set(Box::new(Type::TEXT)),
+                Some(Value::Set([Value::text("a"), Value::text("b")].into())),
+            ),
+            (
+                "[]",
+                Type::Set(Box::new(Type::TEXT)),
+                Some(Value::Set([].into())),
+            ),
         ] {
             assert_eq!(read(text, &ty), Ok(value), "{text} as {}", ty.describe());
         }
@@ -539,12 +692,21 @@ mod tests {
 
     #[test]
     fn bad_cells() {
-        let plans = Type::Enum(Arc::new(EnumType { members: ["Month-to-month", "Two year"].map(String::from).to_vec() }));
+        let plans = Type::Enum(Arc::new(EnumType {
+            members: ["Month-to-month", "Two year"].map(String::from).to_vec(),
+        }));
         for (text, ty, part) in [
             ("maybe", Type::Bool, "write `true` or `false`"),
             ("12.5", Type::INT, "is not a whole number"),
             ("99999999999999999999", Type::INT, "is not a whole number"),
-            ("130", Type::Int { lo: Some(0), hi: Some(120) }, "outside the declared `int 0..120`"),
+            (
+                "130",
+                Type::Int {
+                    lo: Some(0),
+                    hi: Some(120),
+                },
+                "outside the declared `int 0..120`",
+            ),
             ("NaN", Type::Number, "is not a finite number"),
             ("inf", Type::Number, "is not a finite number"),
             ("1e999", Type::Number, "is not a finite number"),
@@ -552,7 +714,11 @@ mod tests {
             ("-0.1", Type::Ratio, "is not a ratio from 0 to 1"),
             ("99.505", Type::Money, "at most 2 digits"),
             ("1,23", Type::Money, "is not money"),
-            ("month-to-month", plans.clone(), "did you mean `Month-to-month`?"),
+            (
+                "month-to-month",
+                plans.clone(),
+                "did you mean `Month-to-month`?",
+            ),
             ("Prepaid", plans, "is not one of the 2 members"),
             ("2026-02-30", Type::Date, "write `2026-11-11`"),
             ("2026-1-1", Type::Date, "write `2026-11-11`"),
@@ -563,7 +729,11 @@ mod tests {
             ("91,0", Type::Place, "latitude and longitude"),
             ("[1", Type::Set(Box::new(Type::INT)), "is not a JSON array"),
             ("a||b", Type::Set(Box::new(Type::TEXT)), "no missing value"),
-            ("四个字了", Type::Text { max: Some(3) }, "has 4 characters where `text(3)` allows 3"),
+            (
+                "四个字了",
+                Type::Text { max: Some(3) },
+                "has 4 characters where `text(3)` allows 3",
+            ),
             (" o1", Type::Address("wecom".into()), "spaces around it"),
         ] {
             let error = read(text, &ty).unwrap_err();
@@ -575,16 +745,31 @@ mod tests {
     fn typed_cells() {
         let r = Reading::default();
         let value = |cell, ty| r.value(&cell, &ty).ok().flatten();
-        assert_eq!(value(Cell::Float(0.1 + 0.2), Type::Money), Some(Value::Money(30)));
+        assert_eq!(
+            value(Cell::Float(0.1 + 0.2), Type::Money),
+            Some(Value::Money(30))
+        );
         assert_eq!(value(Cell::Float(0.305), Type::Money), None);
         assert_eq!(value(Cell::Float(f64::NAN), Type::Money), None);
-        assert_eq!(value(Cell::Decimal(9950, 2), Type::Money), Some(Value::Money(9950)));
+        assert_eq!(
+            value(Cell::Decimal(9950, 2), Type::Money),
+            Some(Value::Money(9950))
+        );
         assert_eq!(value(Cell::Float(12.0), Type::INT), Some(Value::Int(12)));
         assert_eq!(value(Cell::Int(13), Type::TEXT), Some(Value::text("13")));
         assert_eq!(value(Cell::Date(i32::MAX), Type::Date), None);
         assert_eq!(value(Cell::Instant(i64::MIN), Type::Instant), None);
-        assert_eq!(value(Cell::Local(0), Type::Instant), Some(Value::Instant(Instant::from_seconds(-8 * 3600))));
-        let minor = Reading { minor_units: true, ..Reading::default() };
-        assert_eq!(minor.value(&Cell::Int(50), &Type::Money), Ok(Some(Value::Money(50))));
+        assert_eq!(
+            value(Cell::Local(0), Type::Instant),
+            Some(Value::Instant(Instant::from_seconds(-8 * 3600)))
+        );
+        let minor = Reading {
+            minor_units: true,
+            ..Reading::default()
+        };
+        assert_eq!(
+            minor.value(&Cell::Int(50), &Type::Money),
+            Ok(Some(Value::Money(50)))
+        );
     }
 }

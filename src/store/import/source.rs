@@ -1,4 +1,5 @@
-//! Files as rows of cells: which format a file has, and the trait that all formats are read through.
+//! Files as rows of cells: which format a file has, and the trait that all formats are read
+//! through.
 
 use std::fs::File;
 use std::io::Read;
@@ -32,9 +33,11 @@ pub(super) trait Rows {
     /// Columns seen so far. Formats that name their columns in each row add to the end as they go.
     fn columns(&self) -> &[String];
 
-    /// Reads the next row and gives its cells with their positions in [`Self::columns`], those without a value left out or missing.
-    /// Returns the row's line (or its number, for formats without lines); `None` at the end.
-    fn next_row(&mut self, cell: &mut dyn FnMut(usize, &str, Cell<'_>)) -> Result<Option<u64>, Bad>;
+    /// Reads the next row and gives its cells with their positions in [`Self::columns`], those
+    /// without a value left out or missing. Returns the row's line (or its number, for formats
+    /// without lines); `None` at the end.
+    fn next_row(&mut self, cell: &mut dyn FnMut(usize, &str, Cell<'_>))
+    -> Result<Option<u64>, Bad>;
 
     /// Bytes read so far, or an estimate.
     fn bytes_read(&self) -> u64;
@@ -78,11 +81,18 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Rows + Send>, StoreError> {
 /// The format that a file's name says, unless its first bytes say otherwise.
 pub(super) fn format_of(path: &Path) -> Result<Format, StoreError> {
     if path.is_dir() {
-        return Err(StoreError::Import(words!("`{0}` is a folder: name one file", "`{0}` 是文件夹：请指定一个文件", path.display())));
+        return Err(StoreError::Import(words!(
+            "`{0}` is a folder: name one file",
+            "`{0}` 是文件夹：请指定一个文件",
+            path.display()
+        )));
     }
     let mut file = File::open(path).map_err(|e| StoreError::read(path, e))?;
     let mut start = Vec::new();
-    file.by_ref().take(8).read_to_end(&mut start).map_err(|e| StoreError::read(path, e))?;
+    file.by_ref()
+        .take(8)
+        .read_to_end(&mut start)
+        .map_err(|e| StoreError::read(path, e))?;
     let named = Format::of_name(path).ok_or_else(|| {
         StoreError::Import(words!(
             "the name of `{0}` does not say its format: end it in .csv, .tsv, .jsonl, .parquet or .arrow",
@@ -92,22 +102,52 @@ pub(super) fn format_of(path: &Path) -> Result<Format, StoreError> {
     })?;
     let is = |magic: &[u8]| start.starts_with(magic);
     let other = match named {
-        _ if is(b"PAR1") && named != Format::Parquet => Some(("a Parquet file", "Parquet 文件", "name it .parquet", "请改名为 .parquet")),
-        _ if is(b"ARROW1") && named != Format::Arrow => Some(("an Arrow file", "Arrow 文件", "name it .arrow", "请改名为 .arrow")),
+        _ if is(b"PAR1") && named != Format::Parquet => Some((
+            "a Parquet file",
+            "Parquet 文件",
+            "name it .parquet",
+            "请改名为 .parquet",
+        )),
+        _ if is(b"ARROW1") && named != Format::Arrow => Some((
+            "an Arrow file",
+            "Arrow 文件",
+            "name it .arrow",
+            "请改名为 .arrow",
+        )),
         Format::Parquet | Format::Arrow => None,
-        _ if is(b"PK\x03\x04") => Some(("an Excel or zip file", "Excel 或 zip 文件", "save it as CSV (UTF-8)", "请另存为 CSV（UTF-8）")),
+        _ if is(b"PK\x03\x04") => Some((
+            "an Excel or zip file",
+            "Excel 或 zip 文件",
+            "save it as CSV (UTF-8)",
+            "请另存为 CSV（UTF-8）",
+        )),
         _ if is(b"\x1f\x8b") => Some(("a gzip file", "gzip 文件", "unpack it first", "请先解压")),
-        _ if is(b"\xd0\xcf\x11\xe0") => Some(("an old Excel file", "旧版 Excel 文件", "save it as CSV (UTF-8)", "请另存为 CSV（UTF-8）")),
-        _ if is(b"\xff\xfe") || is(b"\xfe\xff") => Some(("UTF-16 text", "UTF-16 文本", "save it as UTF-8", "请另存为 UTF-8")),
+        _ if is(b"\xd0\xcf\x11\xe0") => Some((
+            "an old Excel file",
+            "旧版 Excel 文件",
+            "save it as CSV (UTF-8)",
+            "请另存为 CSV（UTF-8）",
+        )),
+        _ if is(b"\xff\xfe") || is(b"\xfe\xff") => Some((
+            "UTF-16 text",
+            "UTF-16 文本",
+            "save it as UTF-8",
+            "请另存为 UTF-8",
+        )),
         _ => None,
     };
     if let Some((en, zh, do_en, do_zh)) = other {
-        return Err(StoreError::Import(words!("`{0}` is {en}: {do_en}", "`{0}` 是{zh}：{do_zh}", path.display())));
+        return Err(StoreError::Import(words!(
+            "`{0}` is {en}: {do_en}",
+            "`{0}` 是{zh}：{do_zh}",
+            path.display()
+        )));
     }
     Ok(named)
 }
 
-/// What a file whose bytes are not UTF-8 ends in: all of it, as the other lines would be wrong in silence.
+/// What a file whose bytes are not UTF-8 ends in: all of it, as the other lines would be wrong in
+/// silence.
 pub(super) fn not_utf8(path: &Path, line: u64) -> StoreError {
     StoreError::Import(words!(
         "`{0}` is not UTF-8 text (line {line}): save it as UTF-8, or convert it with `iconv -f GB18030 -t UTF-8 FILE > NEW`",

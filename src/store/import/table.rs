@@ -1,6 +1,8 @@
-//! Rows of a file as columns of declared types, a block at a time, with the user id and, for events, the instant beside them.
+//! Rows of a file as columns of declared types, a block at a time, with the user id and, for
+//! events, the instant beside them.
 //!
-//! [`Wanted`] says what the columns of a file are to fill and is the same for all blocks; a [`Block`] is what some rows gave.
+//! [`Wanted`] says what the columns of a file are to fill and is the same for all blocks; a
+//! [`Block`] is what some rows gave.
 
 use std::collections::HashMap;
 
@@ -42,8 +44,18 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub fn new(id: &'a str, at: Option<&'a str>, fields: Vec<Field<'a>>, how: &'a Reading) -> Self {
-        let by_name = fields.iter().enumerate().map(|(i, f)| (f.name, i)).collect();
-        Wanted { id, at, fields, how, by_name }
+        let by_name = fields
+            .iter()
+            .enumerate()
+            .map(|(i, f)| (f.name, i))
+            .collect();
+        Wanted {
+            id,
+            at,
+            fields,
+            how,
+            by_name,
+        }
     }
 
     fn role(&self, name: &str) -> Role {
@@ -58,13 +70,19 @@ impl<'a> Wanted<'a> {
     /// The instant in a cell.
     pub fn instant(&self, cell: &Cell<'_>) -> Result<Instant, Words> {
         if self.how.is_missing(cell, &Type::Instant) {
-            return Err(words!("the instant is missing: every event needs one", "缺少时间：每个事件都要有"));
+            return Err(words!(
+                "the instant is missing: every event needs one",
+                "缺少时间：每个事件都要有"
+            ));
         }
-        self.how.instant(cell).ok_or_else(|| super::cell::expected(cell, &Type::Instant))
+        self.how
+            .instant(cell)
+            .ok_or_else(|| super::cell::expected(cell, &Type::Instant))
     }
 }
 
-/// The columns of a file and what each is for. Formats that name their columns in each row add to the end as they go.
+/// The columns of a file and what each is for. Formats that name their columns in each row add to
+/// the end as they go.
 #[derive(Default)]
 pub(super) struct Header {
     names: Vec<String>,
@@ -97,7 +115,11 @@ impl Header {
 
     /// Columns that nothing declares.
     pub fn ignored(&self) -> Vec<String> {
-        let named = self.names.iter().zip(&self.roles).filter(|(name, role)| **role == Role::Ignored && !name.is_empty());
+        let named = self
+            .names
+            .iter()
+            .zip(&self.roles)
+            .filter(|(name, role)| **role == Role::Ignored && !name.is_empty());
         named.map(|(name, _)| name.clone()).collect()
     }
 }
@@ -138,10 +160,15 @@ impl Ids {
 
 impl Ids {
     /// All of them in order, each with its number where it is one of `users`.
-    pub fn known_to<'a>(&'a self, users: &Users) -> impl Iterator<Item = Option<(&'a str, Option<UserNo>)>> {
+    pub fn known_to<'a>(
+        &'a self,
+        users: &Users,
+    ) -> impl Iterator<Item = Option<(&'a str, Option<UserNo>)>> {
         let ids: Vec<Option<&str>> = self.iter().collect();
         let numbers = users.numbers(&ids);
-        ids.into_iter().zip(numbers).map(|(id, number)| Some((id?, number)))
+        ids.into_iter()
+            .zip(numbers)
+            .map(|(id, number)| Some((id?, number)))
     }
 }
 
@@ -190,7 +217,11 @@ pub(super) fn read_rows(
     wanted: &Wanted<'_>,
 ) -> Result<Option<Block>, StoreError> {
     let mut block = Block::default();
-    let mut builders: Vec<ColumnBuilder> = wanted.fields.iter().map(|f| ColumnBuilder::new(f.ty)).collect();
+    let mut builders: Vec<ColumnBuilder> = wanted
+        .fields
+        .iter()
+        .map(|f| ColumnBuilder::new(f.ty))
+        .collect();
     let mut given = vec![false; wanted.fields.len()];
     let mut bad: Vec<(String, Words)> = Vec::new();
     while block.lines.len() < max_rows {
@@ -205,17 +236,24 @@ pub(super) fn read_rows(
                 Some(Role::Id) => id = Some(id_of(&cell)),
                 Some(Role::At) => at = Some(wanted.instant(&cell)),
                 Some(Role::Field(i)) => {
-                    let (Some(field), Some(builder), Some(given)) = (wanted.fields.get(*i), builders.get_mut(*i), given.get_mut(*i)) else {
+                    let (Some(field), Some(builder), Some(given)) = (
+                        wanted.fields.get(*i),
+                        builders.get_mut(*i),
+                        given.get_mut(*i),
+                    ) else {
                         return;
                     };
                     if *given {
                         return; // A file may have two columns of one name: the first with a value counts.
                     }
-                    let value = wanted.how.value_of(&cell, field.ty, field.private).unwrap_or_else(|why| {
-                        *given = true;
-                        bad.push((name.into(), why));
-                        None
-                    });
+                    let value = wanted
+                        .how
+                        .value_of(&cell, field.ty, field.private)
+                        .unwrap_or_else(|why| {
+                            *given = true;
+                            bad.push((name.into(), why));
+                            None
+                        });
                     *given |= value.is_some();
                     if *given {
                         builder.push(value.as_ref());
@@ -242,7 +280,13 @@ pub(super) fn read_rows(
         for (column, why) in bad.drain(..) {
             errors.add(row, Some(&column), why);
         }
-        for ((field, builder), _) in wanted.fields.iter().zip(&mut builders).zip(&given).filter(|(_, given)| !**given) {
+        for ((field, builder), _) in wanted
+            .fields
+            .iter()
+            .zip(&mut builders)
+            .zip(&given)
+            .filter(|(_, given)| !**given)
+        {
             builder.push(None);
             if let (Some(why), true) = (&field.required, readable) {
                 errors.add(row, Some(field.name), why.clone());

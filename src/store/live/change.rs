@@ -15,9 +15,20 @@ const MAX_ID: usize = 256;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// A tag got a value, or lost it.
-    Tag { user: String, tag: String, value: Option<Value>, at: Instant },
+    Tag {
+        user: String,
+        tag: String,
+        value: Option<Value>,
+        at: Instant,
+    },
     /// A user did something. With an id, the same event twice counts once.
-    Event { user: String, event: String, at: Instant, id: Option<String>, fields: Vec<Option<Value>> },
+    Event {
+        user: String,
+        event: String,
+        at: Instant,
+        id: Option<String>,
+        fields: Vec<Option<Value>>,
+    },
 }
 
 impl Change {
@@ -31,11 +42,19 @@ impl Change {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn of_tags(json: &Json, schema: &Schema, reading: &Reading, now: Instant) -> Result<Vec<Change>, Words> {
+    pub fn of_tags(
+        json: &Json,
+        schema: &Schema,
+        reading: &Reading,
+        now: Instant,
+    ) -> Result<Vec<Change>, Words> {
         let object = object(json, &["user", "tags"])?;
         let user = user_of(object)?;
         let Some(Json::Object(tags)) = object.get("tags") else {
-            return Err(words!("`tags` is missing: an object of tags and values", "缺少 `tags`：应为标签与值的对象"));
+            return Err(words!(
+                "`tags` is missing: an object of tags and values",
+                "缺少 `tags`：应为标签与值的对象"
+            ));
         };
         if tags.is_empty() {
             return Err(words!(
@@ -43,50 +62,104 @@ impl Change {
                 "`tags` 没有内容：请写成 `{{\"city\": \"Shanghai\"}}`"
             ));
         }
-        tags.iter().map(|(name, value)| Change::of_tag(&user, name, value, schema, reading, now)).collect()
+        tags.iter()
+            .map(|(name, value)| Change::of_tag(&user, name, value, schema, reading, now))
+            .collect()
     }
 
     /// One tag of one user; null takes the value away.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn of_tag(user: &str, name: &str, json: &Json, schema: &Schema, reading: &Reading, now: Instant) -> Result<Change, Words> {
+    pub fn of_tag(
+        user: &str,
+        name: &str,
+        json: &Json,
+        schema: &Schema,
+        reading: &Reading,
+        now: Instant,
+    ) -> Result<Change, Words> {
         checked_id(user, "user", "用户编号")?;
-        let tag = schema.tag_named(name).and_then(|id| schema.tags.get(id.index()));
-        let Some(tag) = tag else { return Err(words!("no tag `{name}` is declared", "没有声明标签 `{name}`")) };
+        let tag = schema
+            .tag_named(name)
+            .and_then(|id| schema.tags.get(id.index()));
+        let Some(tag) = tag else {
+            return Err(words!(
+                "no tag `{name}` is declared",
+                "没有声明标签 `{name}`"
+            ));
+        };
         if tag.derived {
-            return Err(words!("`{name}` is a derived tag: its value comes from its expression", "`{name}` 是推导标签，值来自其表达式"));
+            return Err(words!(
+                "`{name}` is a derived tag: its value comes from its expression",
+                "`{name}` 是推导标签，值来自其表达式"
+            ));
         }
-        let value = reading.json_of_tag(json, tag).map_err(|why| within(name, &why))?;
+        let value = reading
+            .json_of_tag(json, tag)
+            .map_err(|why| within(name, &why))?;
         if value.is_none() && tag.always {
-            return Err(words!("`{name}` is declared `always`: it cannot be taken away", "`{name}` 声明为 `always`，不能去掉它的值"));
+            return Err(words!(
+                "`{name}` is declared `always`: it cannot be taken away",
+                "`{name}` 声明为 `always`，不能去掉它的值"
+            ));
         }
-        Ok(Change::Tag { user: user.into(), tag: name.into(), value, at: now })
+        Ok(Change::Tag {
+            user: user.into(),
+            tag: name.into(),
+            value,
+            at: now,
+        })
     }
 
-    /// The change of a line `{"event": "purchase", "user": "u1", "at": "…", "id": "…", "amount": 12.5}`.
+    /// The change of a line `{"event": "purchase", "user": "u1", "at": "…", "id": "…", "amount":
+    /// 12.5}`.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn of_event(json: &Json, schema: &Schema, reading: &Reading, now: Instant) -> Result<Change, Words> {
-        let Json::Object(object) = json else { return Err(words!("not a JSON object", "不是 JSON 对象")) };
+    pub fn of_event(
+        json: &Json,
+        schema: &Schema,
+        reading: &Reading,
+        now: Instant,
+    ) -> Result<Change, Words> {
+        let Json::Object(object) = json else {
+            return Err(words!("not a JSON object", "不是 JSON 对象"));
+        };
         let user = user_of(object)?;
         let name = match object.get("event") {
             Some(Json::String(name)) => name,
-            _ => return Err(words!("`event` is missing: the name of a declared event", "缺少 `event`：已声明事件的名称")),
+            _ => {
+                return Err(words!(
+                    "`event` is missing: the name of a declared event",
+                    "缺少 `event`：已声明事件的名称"
+                ));
+            }
         };
-        let Some(event) = schema.event_named(name).and_then(|id| schema.events.get(id.index())) else {
-            return Err(words!("no event `{name}` is declared", "没有声明事件 `{name}`"));
+        let Some(event) = schema
+            .event_named(name)
+            .and_then(|id| schema.events.get(id.index()))
+        else {
+            return Err(words!(
+                "no event `{name}` is declared",
+                "没有声明事件 `{name}`"
+            ));
         };
         let at = match object.get("at") {
             None | Some(Json::Null) => now,
-            Some(at) => match reading.json(at, &crate::base::Type::Instant).map_err(|why| within("at", &why))? {
+            Some(at) => match reading
+                .json(at, &crate::base::Type::Instant)
+                .map_err(|why| within("at", &why))?
+            {
                 Some(Value::Instant(at)) => at,
                 _ => now,
             },
         };
         if at > now.plus(FUTURE) {
-            return Err(words!("`at` lies more than 5 minutes ahead", "`at` 比现在晚 5 分钟以上"));
+            return Err(words!(
+                "`at` lies more than 5 minutes ahead",
+                "`at` 比现在晚 5 分钟以上"
+            ));
         }
         let id = match object.get("id") {
             None | Some(Json::Null) => None,
@@ -94,27 +167,49 @@ impl Change {
             Some(_) => return Err(words!("`id` is not a text", "`id` 不是文本")),
         };
         let known = ["event", "user", "at", "id"];
-        if let Some(other) = object.keys().find(|k| !known.contains(&k.as_str()) && !event.fields.iter().any(|f| f.name == **k)) {
-            return Err(words!("the event `{name}` has no field `{other}`", "事件 `{name}` 没有字段 `{other}`"));
+        if let Some(other) = object
+            .keys()
+            .find(|k| !known.contains(&k.as_str()) && !event.fields.iter().any(|f| f.name == **k))
+        {
+            return Err(words!(
+                "the event `{name}` has no field `{other}`",
+                "事件 `{name}` 没有字段 `{other}`"
+            ));
         }
         let mut fields = Vec::with_capacity(event.fields.len());
         for field in &event.fields {
             let given = object.get(&field.name).unwrap_or(&Json::Null);
-            let value = reading.json(given, &field.ty).map_err(|why| within(&field.name, &why))?;
+            let value = reading
+                .json(given, &field.ty)
+                .map_err(|why| within(&field.name, &why))?;
             if value.is_none() && !field.optional {
                 let name = &field.name;
-                return Err(words!("`{name}` is missing, and the field is not `optional`", "缺少 `{name}`，而该字段不是 `optional`"));
+                return Err(words!(
+                    "`{name}` is missing, and the field is not `optional`",
+                    "缺少 `{name}`，而该字段不是 `optional`"
+                ));
             }
             fields.push(value);
         }
-        Ok(Change::Event { user, event: name.clone(), at, id, fields })
+        Ok(Change::Event {
+            user,
+            event: name.clone(),
+            at,
+            id,
+            fields,
+        })
     }
 }
 
 fn object<'a>(json: &'a Json, keys: &[&str]) -> Result<&'a Map<String, Json>, Words> {
-    let Json::Object(object) = json else { return Err(words!("not a JSON object", "不是 JSON 对象")) };
+    let Json::Object(object) = json else {
+        return Err(words!("not a JSON object", "不是 JSON 对象"));
+    };
     match object.keys().find(|k| !keys.contains(&k.as_str())) {
-        Some(other) => Err(words!("`{other}` is not known here", "这里不认识 `{other}`")),
+        Some(other) => Err(words!(
+            "`{other}` is not known here",
+            "这里不认识 `{other}`"
+        )),
         None => Ok(object),
     }
 }
@@ -123,18 +218,27 @@ fn user_of(object: &Map<String, Json>) -> Result<String, Words> {
     match object.get("user") {
         Some(Json::String(user)) => checked_id(user, "user", "用户编号").map(str::to_owned),
         Some(Json::Number(n)) => Ok(n.to_string()),
-        _ => Err(words!("`user` is missing: the user's id", "缺少 `user`：用户编号")),
+        _ => Err(words!(
+            "`user` is missing: the user's id",
+            "缺少 `user`：用户编号"
+        )),
     }
 }
 
 fn checked_id<'a>(id: &'a str, en: &str, zh: &str) -> Result<&'a str, Words> {
     match id.trim() {
         "" => Err(words!("`{en}` is empty", "`{zh}` 为空")),
-        trimmed if trimmed.len() > MAX_ID => Err(words!("`{en}` is longer than {MAX_ID} bytes", "`{zh}` 超过 {MAX_ID} 字节")),
+        trimmed if trimmed.len() > MAX_ID => Err(words!(
+            "`{en}` is longer than {MAX_ID} bytes",
+            "`{zh}` 超过 {MAX_ID} 字节"
+        )),
         trimmed => Ok(trimmed),
     }
 }
 
 fn within(name: &str, why: &Words) -> Words {
-    Words { en: format!("{name}: {}", why.en), zh: format!("{name}：{}", why.zh) }
+    Words {
+        en: format!("{name}: {}", why.en),
+        zh: format!("{name}：{}", why.zh),
+    }
 }

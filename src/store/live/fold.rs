@@ -1,4 +1,5 @@
-//! Live changes become columns and segments: by every import, by `tags compact`, and when many have gathered.
+//! Live changes become columns and segments: by every import, by `tags compact`, and when many have
+//! gathered.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,8 @@ use super::overlay::{by_name, said, segment};
 use crate::store::{StoreError, Writer};
 
 impl Writer {
-    /// Puts what was said up to now into the columns of the next commit. Gives the number of changes.
+    /// Puts what was said up to now into the columns of the next commit. Gives the number of
+    /// changes.
     ///
     /// # Errors
     /// When log or columns cannot be read, or files not be written.
@@ -21,13 +23,25 @@ impl Writer {
         let snapshot = self.snapshot()?;
         let (tags, events) = by_name(&rows);
         for (name, rows) in tags {
-            let Some(tag) = snapshot.schema().tag_named(name).and_then(|id| snapshot.schema().tags.get(id.index())) else { continue };
+            let Some(tag) = snapshot
+                .schema()
+                .tag_named(name)
+                .and_then(|id| snapshot.schema().tags.get(id.index()))
+            else {
+                continue;
+            };
             if let Some(column) = snapshot.tag(name)? {
                 self.put_column(name, &column.with(&said(tag, &rows), tag.fresh.is_some()))?;
             }
         }
         for (name, rows) in events {
-            let Some(event) = snapshot.schema().event_named(name).and_then(|id| snapshot.schema().events.get(id.index())) else { continue };
+            let Some(event) = snapshot
+                .schema()
+                .event_named(name)
+                .and_then(|id| snapshot.schema().events.get(id.index()))
+            else {
+                continue;
+            };
             self.put_events(event, None, &[vec![Arc::new(segment(event, &rows))]])?;
         }
         self.set_live_position(position);
@@ -35,11 +49,14 @@ impl Writer {
     }
 }
 
-/// Removes the files whose changes are all folded, but for the last two, which know the ids of events.
+/// Removes the files whose changes are all folded, but for the last two, which know the ids of
+/// events.
 pub fn collect(dir: &Path, position: u64) -> Result<(), StoreError> {
     let files = log::files(dir)?;
     for (i, (_, path)) in files.iter().enumerate() {
-        let folded = files.get(i + 1).is_some_and(|(next, _)| *next <= position + 1);
+        let folded = files
+            .get(i + 1)
+            .is_some_and(|(next, _)| *next <= position + 1);
         if !folded || i + 2 >= files.len() {
             continue;
         }
@@ -48,7 +65,9 @@ pub fn collect(dir: &Path, position: u64) -> Result<(), StoreError> {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
             match fs::remove_file(&name) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::write(path, e)),
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::write(path, e));
+                }
                 _ => {}
             }
         }

@@ -1,4 +1,5 @@
-//! A line of JSON that says each thing once: of a key that is there twice nobody knows which one was meant.
+//! A line of JSON that says each thing once: of a key that is there twice nobody knows which one
+//! was meant.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,8 +15,14 @@ use crate::store::{Words, words};
 /// What is no JSON, and a key that an object has twice.
 pub fn json_of(line: &[u8]) -> Result<Json, Words> {
     let json = serde_json::from_slice(line).map_err(|e| not_json(&e))?;
-    match serde_json::from_slice::<Repeated>(line).map_err(|e| not_json(&e))?.0 {
-        Some(key) => Err(words!("`{key}` is there twice: write it once", "`{key}` 出现了两次：请只写一次")),
+    match serde_json::from_slice::<Repeated>(line)
+        .map_err(|e| not_json(&e))?
+        .0
+    {
+        Some(key) => Err(words!(
+            "`{key}` is there twice: write it once",
+            "`{key}` 出现了两次：请只写一次"
+        )),
         None => Ok(json),
     }
 }
@@ -24,9 +31,15 @@ pub fn json_of(line: &[u8]) -> Result<Json, Words> {
 pub(in crate::store) fn not_json(error: &serde_json::Error) -> Words {
     let column = error.column();
     if error.is_eof() {
-        words!("the line ends before its JSON does: correct it", "该行的 JSON 不完整：请更正")
+        words!(
+            "the line ends before its JSON does: correct it",
+            "该行的 JSON 不完整：请更正"
+        )
     } else {
-        words!("the line is not valid JSON at character {column}: correct it", "该行在第 {column} 个字符处不是有效的 JSON：请更正")
+        words!(
+            "the line is not valid JSON at character {column}: correct it",
+            "该行在第 {column} 个字符处不是有效的 JSON：请更正"
+        )
     }
 }
 
@@ -102,13 +115,29 @@ mod tests {
     #[test]
     fn a_key_that_is_there_twice_is_named() {
         let why = |line: &str| json_of(line.as_bytes()).map(drop).map_err(|why| why.en);
-        for sound in [r#"{"user":"u1","tags":{"a":1,"b":null,"c":[{"x":1.5},{"x":"t"}],"d":99999999999999999999.25}}"#, "[]", "true", "-3"]
-        {
+        for sound in [
+            r#"{"user":"u1","tags":{"a":1,"b":null,"c":[{"x":1.5},{"x":"t"}],"d":99999999999999999999.25}}"#,
+            "[]",
+            "true",
+            "-3",
+        ] {
             assert_eq!(why(sound), Ok(()), "{sound}");
         }
-        assert_eq!(why(r#"{"user":"u1","tags":{"age":1,"age":2}}"#), Err("`age` is there twice: write it once".into()));
-        assert_eq!(why(r#"{"a":[1,{"x":1,"\u0078":2},3]}"#), Err("`x` is there twice: write it once".into()));
-        assert_eq!(why(r#"{"a":1"#), Err("the line ends before its JSON does: correct it".into()));
-        assert_eq!(why("{]"), Err("the line is not valid JSON at character 2: correct it".into()));
+        assert_eq!(
+            why(r#"{"user":"u1","tags":{"age":1,"age":2}}"#),
+            Err("`age` is there twice: write it once".into())
+        );
+        assert_eq!(
+            why(r#"{"a":[1,{"x":1,"\u0078":2},3]}"#),
+            Err("`x` is there twice: write it once".into())
+        );
+        assert_eq!(
+            why(r#"{"a":1"#),
+            Err("the line ends before its JSON does: correct it".into())
+        );
+        assert_eq!(
+            why("{]"),
+            Err("the line is not valid JSON at character 2: correct it".into())
+        );
     }
 }

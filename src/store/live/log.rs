@@ -1,6 +1,7 @@
 //! The files of `live/`: SQLite, a row a change, positions rising over all of them.
 //!
-//! A file is named after the first position that it may hold. One process appends ([`Appender`]); any number read, without waiting.
+//! A file is named after the first position that it may hold. One process appends ([`Appender`]);
+//! any number read, without waiting.
 
 use std::fs::{self, File};
 use std::io;
@@ -66,7 +67,10 @@ pub fn files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     for entry in entries {
         let path = entry.map_err(|e| StoreError::read(&folder, e))?.path();
         if path.extension().is_some_and(|e| e == "db")
-            && let Some(first) = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse().ok())
+            && let Some(first) = path
+                .file_stem()
+                .and_then(|s| s.to_str())
+                .and_then(|s| s.parse().ok())
         {
             files.push((first, path));
         }
@@ -78,7 +82,10 @@ pub fn files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
 pub fn failed(path: &Path, e: rusqlite::Error) -> StoreError {
     match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            StoreError::Damaged { file: path.into(), what: words!("it is not a log of live changes", "不是实时变更日志") }
+            StoreError::Damaged {
+                file: path.into(),
+                what: words!("it is not a log of live changes", "不是实时变更日志"),
+            }
         }
         _ => StoreError::write(path, io::Error::other(e)),
     }
@@ -91,8 +98,12 @@ impl Log {
     /// The position of the last change; 0 when there is none.
     pub fn last(dir: &Path) -> Result<u64, StoreError> {
         for (first, path) in files(dir)?.iter().rev() {
-            let Some(db) = open_to_read(path)? else { continue };
-            let n: Option<u64> = db.query_row("SELECT max(n) FROM change", [], |row| row.get(0)).map_err(|e| failed(path, e))?;
+            let Some(db) = open_to_read(path)? else {
+                continue;
+            };
+            let n: Option<u64> = db
+                .query_row("SELECT max(n) FROM change", [], |row| row.get(0))
+                .map_err(|e| failed(path, e))?;
             return Ok(n.unwrap_or_else(|| first.saturating_sub(1)));
         }
         Ok(0)
@@ -109,29 +120,51 @@ impl Log {
     }
 }
 
-/// Calls `f` with the events after a position, in order, at most so many; gives the position up to which that is all of them.
-pub fn each_event(dir: &Path, position: u64, most: usize, f: &mut dyn FnMut(u64, Row)) -> Result<u64, StoreError> {
+/// Calls `f` with the events after a position, in order, at most so many; gives the position up to
+/// which that is all of them.
+pub fn each_event(
+    dir: &Path,
+    position: u64,
+    most: usize,
+    f: &mut dyn FnMut(u64, Row),
+) -> Result<u64, StoreError> {
     let mut left = most;
     each(dir, position, &mut |n, row| {
         if row.is_event {
             left = left.saturating_sub(1);
             f(n, row);
         }
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if left == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })
 }
 
-/// Calls `f` with the changes after a position, in order, until it has enough; gives the position of the last one.
-fn each(dir: &Path, position: u64, f: &mut dyn FnMut(u64, Row) -> ControlFlow<()>) -> Result<u64, StoreError> {
+/// Calls `f` with the changes after a position, in order, until it has enough; gives the position
+/// of the last one.
+fn each(
+    dir: &Path,
+    position: u64,
+    f: &mut dyn FnMut(u64, Row) -> ControlFlow<()>,
+) -> Result<u64, StoreError> {
     let files = files(dir)?;
     let (mut last, mut enough) = (position, ControlFlow::Continue(()));
     for (i, (_, path)) in files.iter().enumerate() {
-        if files.get(i + 1).is_some_and(|(next, _)| *next <= position + 1) {
+        if files
+            .get(i + 1)
+            .is_some_and(|(next, _)| *next <= position + 1)
+        {
             continue;
         }
-        let Some(db) = open_to_read(path)? else { continue };
+        let Some(db) = open_to_read(path)? else {
+            continue;
+        };
         let mut read = || -> rusqlite::Result<()> {
-            let mut select = db.prepare("SELECT n, user, name, is_event, at, id, body FROM change WHERE n > ? ORDER BY n")?;
+            let mut select = db.prepare(
+                "SELECT n, user, name, is_event, at, id, body FROM change WHERE n > ? ORDER BY n",
+            )?;
             let mut found = select.query([position])?;
             while let (ControlFlow::Continue(()), Some(row)) = (enough, found.next()?) {
                 last = row.get(0)?;
@@ -161,13 +194,23 @@ fn row_of(row: &rusqlite::Row) -> rusqlite::Result<Row> {
 /// `None` for a file that went away, or that nothing was written to yet.
 fn open_to_read(path: &Path) -> Result<Option<Connection>, StoreError> {
     // A log of another process can only be read by one who may touch its index beside it.
-    let db = match Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX) {
+    let db = match Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    ) {
         Ok(db) => db,
         Err(_) if !path.exists() => return Ok(None),
         Err(e) => return Err(failed(path, e)),
     };
     db.busy_timeout(PATIENCE).map_err(|e| failed(path, e))?;
-    match db.query_row("SELECT 1 FROM sqlite_master WHERE name = 'change'", [], |_| Ok(())).optional() {
+    match db
+        .query_row(
+            "SELECT 1 FROM sqlite_master WHERE name = 'change'",
+            [],
+            |_| Ok(()),
+        )
+        .optional()
+    {
         // SQLite opens a file when it first reads it.
         Err(_) if !path.exists() => Ok(None),
         there => Ok(there.map_err(|e| failed(path, e))?.map(|()| db)),
@@ -190,28 +233,59 @@ pub struct Appender {
 
 impl Appender {
     /// Goes on with the newest file, or begins one after `position`.
-    pub fn open(dir: &Path, position: u64, now: Instant, trouble: &Arc<Trouble>) -> Result<Appender, StoreError> {
+    pub fn open(
+        dir: &Path,
+        position: u64,
+        now: Instant,
+        trouble: &Arc<Trouble>,
+    ) -> Result<Appender, StoreError> {
         let files = files(dir)?;
         let next = Log::last(dir)?.max(position) + 1;
         match files.split_last() {
-            Some(((_, newest), older)) => Appender::at(newest.clone(), older.last().map(|(_, p)| p.as_path()), next, now, trouble),
+            Some(((_, newest), older)) => Appender::at(
+                newest.clone(),
+                older.last().map(|(_, p)| p.as_path()),
+                next,
+                now,
+                trouble,
+            ),
             None => Appender::begin(dir, None, next, now, trouble),
         }
     }
 
-    fn begin(dir: &Path, before: Option<&Path>, next: u64, now: Instant, trouble: &Arc<Trouble>) -> Result<Appender, StoreError> {
+    fn begin(
+        dir: &Path,
+        before: Option<&Path>,
+        next: u64,
+        now: Instant,
+        trouble: &Arc<Trouble>,
+    ) -> Result<Appender, StoreError> {
         let folder = folder(dir);
         fs::create_dir_all(&folder).map_err(|e| StoreError::write(&folder, e))?;
-        let appender = Appender::at(folder.join(format!("{next:020}.db")), before, next, now, trouble)?;
+        let appender = Appender::at(
+            folder.join(format!("{next:020}.db")),
+            before,
+            next,
+            now,
+            trouble,
+        )?;
         if cfg!(unix) {
             for folder in [folder.as_path(), dir] {
-                File::open(folder).and_then(|f| f.sync_all()).map_err(|e| StoreError::write(folder, e))?;
+                File::open(folder)
+                    .and_then(|f| f.sync_all())
+                    .map_err(|e| StoreError::write(folder, e))?;
             }
         }
         Ok(appender)
     }
 
-    fn at(path: PathBuf, before: Option<&Path>, next: u64, now: Instant, trouble: &Arc<Trouble>) -> Result<Appender, StoreError> {
+    fn at(
+        path: PathBuf,
+        before: Option<&Path>,
+        next: u64,
+        now: Instant,
+        trouble: &Arc<Trouble>,
+    ) -> Result<Appender, StoreError> {
         let open = || -> rusqlite::Result<(Connection, u64)> {
             let db = Connection::open(&path)?;
             db.busy_handler(Some(|looks| {
@@ -228,11 +302,25 @@ impl Appender {
         let (db, rows) = open().map_err(|e| failed(&path, e))?;
         let before = before.map(open_to_read).transpose()?.flatten();
         let checkpoints = Checkpoints::of(&path, trouble)?;
-        Ok(Appender { path, db, before, next, began: now, rows, checkpoints, unmoved: 0 })
+        Ok(Appender {
+            path,
+            db,
+            before,
+            next,
+            began: now,
+            rows,
+            checkpoints,
+            unmoved: 0,
+        })
     }
 
     /// Begins a new file; the ids of this one are still known.
-    pub fn rotate(&mut self, dir: &Path, now: Instant, trouble: &Arc<Trouble>) -> Result<(), StoreError> {
+    pub fn rotate(
+        &mut self,
+        dir: &Path,
+        now: Instant,
+        trouble: &Arc<Trouble>,
+    ) -> Result<(), StoreError> {
         let next = Appender::begin(dir, Some(&self.path), self.next, now, trouble)?;
         let old = std::mem::replace(self, next);
         // It may have a checkpoint to end, and changes wait.
@@ -240,17 +328,23 @@ impl Appender {
         Ok(())
     }
 
-    /// Writes rows in one durable transaction. Says of each whether it is new: an event whose id is known is not written again.
+    /// Writes rows in one durable transaction. Says of each whether it is new: an event whose id is
+    /// known is not written again.
     pub fn append(&mut self, rows: &[Row]) -> Result<Vec<bool>, StoreError> {
         let mut next = self.next;
         let mut write = || -> rusqlite::Result<Vec<bool>> {
-            let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = self
+                .db
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut new = Vec::with_capacity(rows.len());
             {
-                let mut insert =
-                    transaction.prepare_cached("INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING")?;
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                )?;
                 let mut known = match &self.before {
-                    Some(before) => Some(before.prepare_cached("SELECT 1 FROM change WHERE id = ?")?),
+                    Some(before) => {
+                        Some(before.prepare_cached("SELECT 1 FROM change WHERE id = ?")?)
+                    }
                     None => None,
                 };
                 for row in rows {
@@ -258,8 +352,16 @@ impl Appender {
                         (Some(id), Some(known)) => known.exists([id])?,
                         _ => false,
                     };
-                    let written =
-                        !repeated && insert.execute(params![next, row.user.0, row.name, row.is_event, row.at.0, row.id, row.body])? == 1;
+                    let written = !repeated
+                        && insert.execute(params![
+                            next,
+                            row.user.0,
+                            row.name,
+                            row.is_event,
+                            row.at.0,
+                            row.id,
+                            row.body
+                        ])? == 1;
                     next += u64::from(written);
                     new.push(written);
                 }

@@ -1,4 +1,5 @@
-//! Changes as they happen: durable before they are acknowledged, seen by every snapshot after that, folded into the columns later.
+//! Changes as they happen: durable before they are acknowledged, seen by every snapshot after that,
+//! folded into the columns later.
 //!
 //! ```text
 //! a change ──► LiveWriter ──► live/<n>.db ──► acknowledged
@@ -9,10 +10,11 @@
 //!                      columns and segments of the next manifest
 //! ```
 //!
-//! A change has a position that only rises. The manifest says up to which position the columns hold everything; a reader lays the rest over
-//! them ([`mod@overlay`]). Files of rows that are folded go when the manifest that holds them is durable, all but the last two, which keep the ids of
-//! events so that one that is sent again is known. Users get their numbers from the store's writer before a change of theirs is logged, so a
-//! number never moves.
+//! A change has a position that only rises. The manifest says up to which position the columns hold
+//! everything; a reader lays the rest over them ([`mod@overlay`]). Files of rows that are folded go
+//! when the manifest that holds them is durable, all but the last two, which keep the ids of events
+//! so that one that is sent again is known. Users get their numbers from the store's writer before
+//! a change of theirs is logged, so a number never moves.
 
 mod background;
 mod change;

@@ -1,4 +1,5 @@
-//! The one who appends: changes that came together are made durable together, then each sender is told.
+//! The one who appends: changes that came together are made durable together, then each sender is
+//! told.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -19,11 +20,13 @@ use crate::store::{Column, ColumnBuilder, Snapshot, Store, StoreError, Words, wo
 /// The lock of the one process that appends.
 pub const LOCK: &str = "live.lock";
 
-/// What came within this time becomes durable together: a sync of the disk costs the same for one change and for a thousand.
+/// What came within this time becomes durable together: a sync of the disk costs the same for one
+/// change and for a thousand.
 const GATHER: Duration = Duration::from_millis(2);
 /// Changes of one transaction.
 const MOST_CHANGES: usize = 10_000;
-/// A file is ended after this time and by nothing else: the ids in it and in the one before are all that are known.
+/// A file is ended after this time and by nothing else: the ids in it and in the one before are all
+/// that are known.
 const FILE_AGE: Elapsed = Elapsed::hours(1);
 /// How long changes of a new user wait for an import to end; those of others go on meanwhile.
 const WRITER_PATIENCE: Duration = Duration::from_secs(20);
@@ -41,7 +44,10 @@ impl LiveError {
     pub fn words(&self) -> Words {
         match self {
             LiveError::Store(e) => e.words(),
-            LiveError::Ended => words!("the writer of live changes has stopped", "实时变更的写入已停止"),
+            LiveError::Ended => words!(
+                "the writer of live changes has stopped",
+                "实时变更的写入已停止"
+            ),
         }
     }
 }
@@ -78,7 +84,8 @@ struct Request {
     done: Sender<Result<Acknowledged, LiveError>>,
 }
 
-/// The right to append live changes; there is at most one at a time, over all processes. Clones of it share the right.
+/// The right to append live changes; there is at most one at a time, over all processes. Clones of
+/// it share the right.
 #[derive(Clone)]
 pub struct LiveWriter {
     queue: Sender<Request>,
@@ -95,8 +102,18 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        drop(
+            self.queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        if let Some(thread) = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             let _ = thread.join(); // It told each sender how it went.
         }
     }
@@ -111,7 +128,12 @@ impl LiveWriter {
         let lock = lock(store.dir(), LOCK, LOCK_TRIES)?;
         let manifest = store.manifest_snapshot()?;
         let trouble = Arc::<Trouble>::default();
-        let appender = Appender::open(store.dir(), manifest.live_position(), store.world().now(), &trouble)?;
+        let appender = Appender::open(
+            store.dir(),
+            manifest.live_position(),
+            store.world().now(),
+            &trouble,
+        )?;
         let declared = Arc::new(Mutex::new(declared));
         let (queue, requests) = mpsc::channel();
         let folding = Folding::new(store.clone(), manifest.live_position(), trouble.clone());
@@ -124,10 +146,20 @@ impl LiveWriter {
             trouble: trouble.clone(),
             _lock: lock,
         };
-        let thread = thread::Builder::new().name("live changes".into()).spawn(move || desk.work(&requests));
+        let thread = thread::Builder::new()
+            .name("live changes".into())
+            .spawn(move || desk.work(&requests));
         let thread = thread.map_err(|e| StoreError::write(store.dir(), e))?;
-        let end = End { queue: Mutex::new(Some(queue.clone())), thread: Mutex::new(Some(thread)) };
-        Ok(LiveWriter { queue, declared, trouble, _end: Arc::new(end) })
+        let end = End {
+            queue: Mutex::new(Some(queue.clone())),
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok(LiveWriter {
+            queue,
+            declared,
+            trouble,
+            _end: Arc::new(end),
+        })
     }
 
     /// Queues changes that belong together; they are in the store all or none.
@@ -138,8 +170,8 @@ impl LiveWriter {
         Ticket(told)
     }
 
-    /// What went wrong in the background since this was asked last: changes that could not be folded or moved out of the log. Nothing is lost
-    /// by it, and it is tried again.
+    /// What went wrong in the background since this was asked last: changes that could not be
+    /// folded or moved out of the log. Nothing is lost by it, and it is tried again.
     pub fn trouble(&self) -> Option<Arc<StoreError>> {
         self.trouble.take()
     }
@@ -177,7 +209,10 @@ impl Desk {
             // Reading the manifest once for each change would cost as much as writing them.
             let snapshot = self.snapshot();
             for (since, request) in group {
-                match snapshot.clone().and_then(|snapshot| self.prepared(&snapshot, &request.changes)) {
+                match snapshot
+                    .clone()
+                    .and_then(|snapshot| self.prepared(&snapshot, &request.changes))
+                {
                     Ok(Needs::Nothing(rows)) => ready.push((request, rows)),
                     Ok(Needs::Writer) => self.parked.push((since, request)),
                     Err(e) => request.answer(Err(e)),
@@ -195,7 +230,8 @@ impl Desk {
         self.folding.end();
     }
 
-    /// What is to be looked at now: what came together, behind what was put off. `None` when nothing can come any more.
+    /// What is to be looked at now: what came together, behind what was put off. `None` when
+    /// nothing can come any more.
     fn gather(&mut self, requests: &Receiver<Request>) -> Option<Vec<(Clock, Request)>> {
         let mut group = std::mem::take(&mut self.parked);
         let first = match group.is_empty() {
@@ -238,16 +274,24 @@ impl Desk {
             };
             let user = snapshot.user_no(change.user());
             let Some(row) = row(change, user.unwrap_or(UserNo(0)), &declared) else {
-                let undeclared = words!("a change names a tag or event that is not declared any more", "变更涉及的标签或事件已不再声明");
+                let undeclared = words!(
+                    "a change names a tag or event that is not declared any more",
+                    "变更涉及的标签或事件已不再声明"
+                );
                 return Err(StoreError::Import(undeclared).into());
             };
             all &= known && user.is_some();
             rows.push(row);
         }
-        Ok(if all { Needs::Nothing(rows) } else { Needs::Writer })
+        Ok(if all {
+            Needs::Nothing(rows)
+        } else {
+            Needs::Writer
+        })
     }
 
-    /// Puts what the store does not know yet into it, when no import holds it; what waited too long is refused.
+    /// Puts what the store does not know yet into it, when no import holds it; what waited too long
+    /// is refused.
     fn admit(&mut self, ready: &mut Vec<(Request, Vec<Row>)>) {
         if self.parked.is_empty() {
             return;
@@ -255,16 +299,24 @@ impl Desk {
         let admitted = self.add_unknown();
         if let Err(StoreError::Busy(path)) = &admitted {
             let stopping = self.store.world().stopping();
-            let (late, waiting) =
-                std::mem::take(&mut self.parked).into_iter().partition(|(since, _)| stopping || since.elapsed() > WRITER_PATIENCE);
+            let (late, waiting) = std::mem::take(&mut self.parked)
+                .into_iter()
+                .partition(|(since, _)| stopping || since.elapsed() > WRITER_PATIENCE);
             self.parked = waiting;
             let late: Vec<(Clock, Request)> = late;
-            late.into_iter().for_each(|(_, request)| request.answer(Err(StoreError::Busy(path.clone()).into())));
+            late.into_iter().for_each(|(_, request)| {
+                request.answer(Err(StoreError::Busy(path.clone()).into()))
+            });
             return;
         }
-        let snapshot = admitted.map_err(LiveError::from).and_then(|()| self.snapshot());
+        let snapshot = admitted
+            .map_err(LiveError::from)
+            .and_then(|()| self.snapshot());
         for (_, request) in std::mem::take(&mut self.parked) {
-            match snapshot.clone().and_then(|snapshot| self.prepared(&snapshot, &request.changes)) {
+            match snapshot
+                .clone()
+                .and_then(|snapshot| self.prepared(&snapshot, &request.changes))
+            {
                 Ok(Needs::Nothing(rows)) => ready.push((request, rows)),
                 // It was added a moment ago.
                 Ok(Needs::Writer) => request.answer(Err(LiveError::Ended)),
@@ -277,24 +329,47 @@ impl Desk {
     fn add_unknown(&self) -> Result<(), StoreError> {
         let mut writer = self.store.writer_at_once()?;
         let current = writer.snapshot()?;
-        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut users, mut tags, mut events) = (NewUsers::after(current.user_count()), BTreeSet::new(), BTreeSet::new());
+        let declared = self
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (mut users, mut tags, mut events) = (
+            NewUsers::after(current.user_count()),
+            BTreeSet::new(),
+            BTreeSet::new(),
+        );
         for change in self.parked.iter().flat_map(|(_, request)| &request.changes) {
             if current.user_no(change.user()).is_none() {
-                users.get_or_add(change.user()).ok_or(StoreError::TooManyUsers)?;
+                users
+                    .get_or_add(change.user())
+                    .ok_or(StoreError::TooManyUsers)?;
             }
             match change {
-                Change::Tag { tag, .. } if current.schema().tag_named(tag).is_none() => _ = tags.insert(tag),
-                Change::Event { event, .. } if current.schema().event_named(event).is_none() => _ = events.insert(event),
+                Change::Tag { tag, .. } if current.schema().tag_named(tag).is_none() => {
+                    _ = tags.insert(tag)
+                }
+                Change::Event { event, .. } if current.schema().event_named(event).is_none() => {
+                    _ = events.insert(event)
+                }
                 Change::Tag { .. } | Change::Event { .. } => {}
             }
         }
         writer.add_users(users)?;
-        for event in events.into_iter().filter_map(|name| declared.events.get(declared.event_named(name)?.index())) {
+        for event in events
+            .into_iter()
+            .filter_map(|name| declared.events.get(declared.event_named(name)?.index()))
+        {
             writer.put_events(event, None, &[])?;
         }
-        for tag in tags.into_iter().filter_map(|name| declared.tags.get(declared.tag_named(name)?.index())) {
-            let consent = tag.sensitive_by.and_then(|id| declared.tags.get(id.index())).map(|t| t.name.as_str());
+        for tag in tags
+            .into_iter()
+            .filter_map(|name| declared.tags.get(declared.tag_named(name)?.index()))
+        {
+            let consent = tag
+                .sensitive_by
+                .and_then(|id| declared.tags.get(id.index()))
+                .map(|t| t.name.as_str());
             let nothing = Column::new(tag.ty.clone(), ColumnBuilder::new(&tag.ty).finish(), None);
             writer.put_tag(tag, consent, &nothing)?;
         }
@@ -308,7 +383,11 @@ impl Desk {
         }
         let (requests, rows): (Vec<Request>, Vec<Vec<Row>>) = ready.into_iter().unzip();
         let rows = rows.concat();
-        let allowed = self.store.world().about_to_write("live changes").map_err(|e| StoreError::write(self.store.dir(), e));
+        let allowed = self
+            .store
+            .world()
+            .about_to_write("live changes")
+            .map_err(|e| StoreError::write(self.store.dir(), e));
         match allowed.and_then(|()| self.appender.append(&rows)) {
             Ok(new) => {
                 let (mut new, position) = (new.into_iter(), self.appender.position());
@@ -319,7 +398,9 @@ impl Desk {
             }
             Err(e) => {
                 let e = LiveError::from(e);
-                requests.into_iter().for_each(|request| request.answer(Err(e.clone())));
+                requests
+                    .into_iter()
+                    .for_each(|request| request.answer(Err(e.clone())));
             }
         }
     }
@@ -336,16 +417,40 @@ fn row(change: &Change, user: UserNo, declared: &Schema) -> Option<Row> {
     Some(match change {
         Change::Tag { tag, value, at, .. } => {
             let ty = &declared.tags.get(declared.tag_named(tag)?.index())?.ty;
-            let body = value.as_ref().map_or_else(|| "null".into(), |v| json(v, ty, Zone::UTC));
-            Row { user, name: tag.clone(), is_event: false, at: *at, id: None, body }
+            let body = value
+                .as_ref()
+                .map_or_else(|| "null".into(), |v| json(v, ty, Zone::UTC));
+            Row {
+                user,
+                name: tag.clone(),
+                is_event: false,
+                at: *at,
+                id: None,
+                body,
+            }
         }
-        Change::Event { event, at, id, fields, .. } => {
+        Change::Event {
+            event,
+            at,
+            id,
+            fields,
+            ..
+        } => {
             let schema = declared.events.get(declared.event_named(event)?.index())?;
             let field = |(field, value): (&crate::base::FieldSchema, &Option<_>)| {
-                value.as_ref().map(|v| format!("{}:{}", quoted(&field.name), json(v, &field.ty, Zone::UTC)))
+                value
+                    .as_ref()
+                    .map(|v| format!("{}:{}", quoted(&field.name), json(v, &field.ty, Zone::UTC)))
             };
             let fields: Vec<String> = schema.fields.iter().zip(fields).filter_map(field).collect();
-            Row { user, name: event.clone(), is_event: true, at: *at, id: id.clone(), body: format!("{{{}}}", fields.join(",")) }
+            Row {
+                user,
+                name: event.clone(),
+                is_event: true,
+                at: *at,
+                id: id.clone(),
+                body: format!("{{{}}}", fields.join(",")),
+            }
         }
     })
 }

@@ -1,4 +1,5 @@
-//! Numbers from a seed: the same on every machine, and for each user independent of how many there are.
+//! Numbers from a seed: the same on every machine, and for each user independent of how many there
+//! are.
 
 /// A stream of numbers (SplitMix64).
 pub(super) struct Random(u64);
@@ -51,7 +52,8 @@ impl Random {
     /// A position in a table of rising sums of weights.
     pub fn weighted(&mut self, sums: &[f64]) -> usize {
         let x = self.unit() * sums.last().copied().unwrap_or(0.0);
-        sums.partition_point(|s| *s <= x).min(sums.len().saturating_sub(1))
+        sums.partition_point(|s| *s <= x)
+            .min(sums.len().saturating_sub(1))
     }
 
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {

@@ -137,7 +137,8 @@ impl Arg {
     }
 }
 
-/// An event with its condition, and what must follow it. A plain name as an argument is an `Arg::Expr`; a `where` or `then` makes it an `EventExpr`.
+/// An event with its condition, and what must follow it. A plain name as an argument is an
+/// `Arg::Expr`; a `where` or `then` makes it an `EventExpr`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct EventExpr {
     pub span: Span,

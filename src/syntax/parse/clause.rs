@@ -4,8 +4,9 @@ use super::{Builder, Node, Parts, Rule};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::{
-    Action, After, Again, Arm, AtExpr, CampaignDecl, Cap, CapPeriod, ChannelPath, ChooseArm, Clause, ClauseKind, Every, EveryPeriod, Expr,
-    ExprKind, Ident, Keep, Literal, MonthDay, On, OnOffsets, PolicyDecl, Route, Send, Str, TargetBand, Via,
+    Action, After, Again, Arm, AtExpr, CampaignDecl, Cap, CapPeriod, ChannelPath, ChooseArm,
+    Clause, ClauseKind, Every, EveryPeriod, Expr, ExprKind, Ident, Keep, Literal, MonthDay, On,
+    OnOffsets, PolicyDecl, Route, Send, Str, TargetBand, Via,
 };
 
 impl Builder<'_> {
@@ -13,19 +14,41 @@ impl Builder<'_> {
         let span = self.span(&node);
         let mut parts = Parts::of(node);
         parts.next();
-        let name = parts.take(Rule::name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
+        let name = parts
+            .take(Rule::name)
+            .map(|n| self.ident(n))
+            .unwrap_or(Ident {
+                name: String::new(),
+                span,
+                quoted: false,
+            });
         let title = parts.take(Rule::string).map(|n| self.string(n));
-        CampaignDecl { name: Some(name), title, bare: false, clauses: self.clauses(parts, Rule::clause_alone) }
+        CampaignDecl {
+            name: Some(name),
+            title,
+            bare: false,
+            clauses: self.clauses(parts, Rule::clause_alone),
+        }
     }
 
     pub fn bare_rule(&mut self, node: Node<'_>) -> CampaignDecl {
         let mut parts = Parts::of(node);
-        let name = parts.take(Rule::label).and_then(|n| Parts::of(n).take(Rule::name)).map(|n| self.ident(n));
-        CampaignDecl { name, title: None, bare: true, clauses: self.clauses(parts, Rule::clause_alone) }
+        let name = parts
+            .take(Rule::label)
+            .and_then(|n| Parts::of(n).take(Rule::name))
+            .map(|n| self.ident(n));
+        CampaignDecl {
+            name,
+            title: None,
+            bare: true,
+            clauses: self.clauses(parts, Rule::clause_alone),
+        }
     }
 
     pub fn policy(&mut self, node: Node<'_>) -> PolicyDecl {
-        PolicyDecl { clauses: self.clauses(Parts::of(node), Rule::policy_clause_alone) }
+        PolicyDecl {
+            clauses: self.clauses(Parts::of(node), Rule::policy_clause_alone),
+        }
     }
 
     fn clauses(&mut self, mut parts: Parts<'_>, alone: Rule) -> Vec<Clause> {
@@ -45,7 +68,11 @@ impl Builder<'_> {
                     {
                         last.kind = ClauseKind::Broken;
                     }
-                    clauses.push(Clause { span, word: span, kind: ClauseKind::Broken });
+                    clauses.push(Clause {
+                        span,
+                        word: span,
+                        kind: ClauseKind::Broken,
+                    });
                 }
                 _ => {}
             }
@@ -62,12 +89,30 @@ impl Builder<'_> {
         if rule == Rule::action {
             let mut action = self.action(node);
             // `send template T via c` as a clause of the campaign: the channels are the campaign's.
-            let via = if let Action::Send(send) = &mut action { send.via.take() } else { None };
-            let end = via.as_ref().map_or(span, |v| Span { end: v.span.start, ..span });
-            let word = Span { end: span.start.saturating_add(self.first_word(&action)), ..span };
-            out.push(Clause { span: end, word, kind: ClauseKind::Action(action) });
+            let via = if let Action::Send(send) = &mut action {
+                send.via.take()
+            } else {
+                None
+            };
+            let end = via.as_ref().map_or(span, |v| Span {
+                end: v.span.start,
+                ..span
+            });
+            let word = Span {
+                end: span.start.saturating_add(self.first_word(&action)),
+                ..span
+            };
+            out.push(Clause {
+                span: end,
+                word,
+                kind: ClauseKind::Action(action),
+            });
             if let Some(via) = via {
-                out.push(Clause { span: via.span, word: via.span, kind: ClauseKind::Via(via) });
+                out.push(Clause {
+                    span: via.span,
+                    word: via.span,
+                    kind: ClauseKind::Via(via),
+                });
             }
             return;
         }
@@ -89,17 +134,28 @@ impl Builder<'_> {
         let p = &mut parts;
         match rule {
             Rule::when_clause => ClauseKind::When(self.find_expr(p, span)),
-            Rule::top_clause => ClauseKind::Top { n: self.find_expr(p, span), by: self.find_expr(p, span) },
+            Rule::top_clause => ClauseKind::Top {
+                n: self.find_expr(p, span),
+                by: self.find_expr(p, span),
+            },
             Rule::sample_clause => ClauseKind::Sample(self.find_expr(p, span)),
             Rule::goal_clause => {
                 let event = p.find(Rule::event_expr).map(|n| self.event_expr(n));
                 let within = p.find(Rule::expr).map(|n| self.expr(n));
-                event.map_or(ClauseKind::Broken, |event| ClauseKind::Goal { event, within })
+                event.map_or(ClauseKind::Broken, |event| ClauseKind::Goal {
+                    event,
+                    within,
+                })
             }
-            Rule::purpose_clause => self.find_word(p).map_or(ClauseKind::Broken, ClauseKind::Purpose),
+            Rule::purpose_clause => self
+                .find_word(p)
+                .map_or(ClauseKind::Broken, ClauseKind::Purpose),
             Rule::holdout_clause => {
                 let share = self.find_expr(p, span);
-                ClauseKind::Holdout { share, key: p.find(Rule::string).map(|n| self.string(n)) }
+                ClauseKind::Holdout {
+                    share,
+                    key: p.find(Rule::string).map(|n| self.string(n)),
+                }
             }
             Rule::via_clause => ClauseKind::Via(self.via(span, parts)),
             Rule::at_clause => {
@@ -114,14 +170,27 @@ impl Builder<'_> {
             Rule::every_clause => self.every(span, parts),
             Rule::on_clause => {
                 let event = p.find(Rule::event_expr).map(|n| self.event_expr(n));
-                let wait = if p.eat(Rule::k_wait) { p.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+                let wait = if p.eat(Rule::k_wait) {
+                    p.take(Rule::expr).map(|n| self.expr(n))
+                } else {
+                    None
+                };
                 let from_last = p.eat(Rule::from_last);
                 let unless = p.find(Rule::event_expr).map(|n| self.event_expr(n));
-                event.map_or(ClauseKind::Broken, |event| ClauseKind::On(On { event, wait, from_last, unless }))
+                event.map_or(ClauseKind::Broken, |event| {
+                    ClauseKind::On(On {
+                        event,
+                        wait,
+                        from_last,
+                        unless,
+                    })
+                })
             }
             Rule::again_clause => {
                 p.next();
-                let Some(word) = p.next() else { return ClauseKind::Broken };
+                let Some(word) = p.next() else {
+                    return ClauseKind::Broken;
+                };
                 let at = self.span(&word);
                 ClauseKind::Again(match word.as_rule() {
                     Rule::k_never => Again::Never(at),
@@ -132,13 +201,22 @@ impl Builder<'_> {
             }
             Rule::priority_clause => {
                 let value = self.find_expr(p, span);
-                let rising = if p.eat(Rule::k_rising) { p.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+                let rising = if p.eat(Rule::k_rising) {
+                    p.take(Rule::expr).map(|n| self.expr(n))
+                } else {
+                    None
+                };
                 ClauseKind::Priority { value, rising }
             }
             Rule::cap_clause => self.cap(span, parts),
             Rule::quiet_clause => {
-                let ends = (p.find(Rule::operand).map(|n| self.operand(n)), p.find(Rule::operand).map(|n| self.operand(n)));
-                let (Some(from), Some(to)) = ends else { return ClauseKind::Broken };
+                let ends = (
+                    p.find(Rule::operand).map(|n| self.operand(n)),
+                    p.find(Rule::operand).map(|n| self.operand(n)),
+                );
+                let (Some(from), Some(to)) = ends else {
+                    return ClauseKind::Broken;
+                };
                 ClauseKind::Quiet { from, to }
             }
             Rule::deadline_clause => ClauseKind::Deadline(self.find_expr(p, span)),
@@ -153,8 +231,13 @@ impl Builder<'_> {
                 while let Some(n) = p.find(Rule::target_band) {
                     let at = self.span(&n);
                     let mut inner = Parts::of(n);
-                    let Some(outcome) = self.find_word(&mut inner) else { continue };
-                    bands.push(TargetBand { outcome, at_least: self.find_expr(&mut inner, at) });
+                    let Some(outcome) = self.find_word(&mut inner) else {
+                        continue;
+                    };
+                    bands.push(TargetBand {
+                        outcome,
+                        at_least: self.find_expr(&mut inner, at),
+                    });
                 }
                 ClauseKind::Target(bands)
             }
@@ -180,11 +263,19 @@ impl Builder<'_> {
             }
             Rule::exclude_clause => {
                 let when = self.find_expr(p, span);
-                ClauseKind::Exclude { when, reason: p.find(Rule::string).map(|n| self.string(n)) }
+                ClauseKind::Exclude {
+                    when,
+                    reason: p.find(Rule::string).map(|n| self.string(n)),
+                }
             }
             Rule::for_clause => {
-                let Some(purpose) = self.find_word(p) else { return ClauseKind::Broken };
-                ClauseKind::For { purpose, clauses: self.clauses(parts, Rule::policy_clause_alone) }
+                let Some(purpose) = self.find_word(p) else {
+                    return ClauseKind::Broken;
+                };
+                ClauseKind::For {
+                    purpose,
+                    clauses: self.clauses(parts, Rule::policy_clause_alone),
+                }
             }
             Rule::no_clause => self.find_word(p).map_or(ClauseKind::Broken, ClauseKind::No),
             Rule::review_clause => ClauseKind::Review,
@@ -203,11 +294,25 @@ impl Builder<'_> {
         while let Some(n) = parts.find(Rule::route) {
             let at = self.span(&n);
             let mut inner = Parts::of(n);
-            let Some(channel) = inner.take(Rule::channel).and_then(|n| self.channel(n)) else { continue };
-            let weight = if inner.eat(Rule::k_weight) { inner.take(Rule::expr).map(|n| self.expr(n)) } else { None };
-            routes.push(Route { span: at, channel, weight });
+            let Some(channel) = inner.take(Rule::channel).and_then(|n| self.channel(n)) else {
+                continue;
+            };
+            let weight = if inner.eat(Rule::k_weight) {
+                inner.take(Rule::expr).map(|n| self.expr(n))
+            } else {
+                None
+            };
+            routes.push(Route {
+                span: at,
+                channel,
+                weight,
+            });
         }
-        Via { span, all_of, routes }
+        Via {
+            span,
+            all_of,
+            routes,
+        }
     }
 
     pub fn channel(&mut self, node: Node<'_>) -> Option<ChannelPath> {
@@ -215,7 +320,11 @@ impl Builder<'_> {
         let mut parts = Parts::of(node);
         let account = parts.take(Rule::name).map(|n| self.ident(n))?;
         let endpoint = parts.find(Rule::name).map(|n| self.ident(n));
-        Some(ChannelPath { span, account, endpoint })
+        Some(ChannelPath {
+            span,
+            account,
+            endpoint,
+        })
     }
 
     fn offsets(&mut self, node: Node<'_>) -> OnOffsets {
@@ -229,16 +338,35 @@ impl Builder<'_> {
         }
         let last = match parts.find(Rule::calendar) {
             Some(n) => self.literal_expr(n),
-            None => Expr { span, kind: Box::new(ExprKind::Broken) },
+            None => Expr {
+                span,
+                kind: Box::new(ExprKind::Broken),
+            },
         };
         let after = parts.eat(Rule::k_after);
         parts.eat(Rule::k_before);
-        OnOffsets { span, numbers, last, after, of: self.find_expr(&mut parts, span) }
+        OnOffsets {
+            span,
+            numbers,
+            last,
+            after,
+            of: self.find_expr(&mut parts, span),
+        }
     }
 
     fn every(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
-        let Some(period) = parts.find(Rule::every_period).and_then(|n| self.every_period(n)) else { return ClauseKind::Broken };
-        let mut every = Every { period, at: None, from: None, until: None };
+        let Some(period) = parts
+            .find(Rule::every_period)
+            .and_then(|n| self.every_period(n))
+        else {
+            return ClauseKind::Broken;
+        };
+        let mut every = Every {
+            period,
+            at: None,
+            from: None,
+            until: None,
+        };
         while let Some(word) = parts.next() {
             let value = self.find_expr(&mut parts, span);
             let slot = match word.as_rule() {
@@ -249,7 +377,10 @@ impl Builder<'_> {
             match slot {
                 Some(first) => {
                     let (again, first, said) = (self.span(&word), first.span, word.as_str());
-                    let message = msg!("`{said}` stands here a second time", "`{said}` 在这里写了两次");
+                    let message = msg!(
+                        "`{said}` stands here a second time",
+                        "`{said}` 在这里写了两次"
+                    );
                     let help = msg!("keep one of them", "只保留其中一个");
                     self.findings.push(
                         Finding::new(&catalog::DUPLICATE_CLAUSE, again, message)
@@ -301,15 +432,23 @@ impl Builder<'_> {
 
     fn literal_expr(&mut self, node: Node<'_>) -> Expr {
         let span = self.span(&node);
-        let kind = self.literal_kind(node).map_or(ExprKind::Broken, |l: Literal| ExprKind::Literal(l));
-        Expr { span, kind: Box::new(kind) }
+        let kind = self
+            .literal_kind(node)
+            .map_or(ExprKind::Broken, |l: Literal| ExprKind::Literal(l));
+        Expr {
+            span,
+            kind: Box::new(kind),
+        }
     }
 
     fn cap(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
         parts.next();
         let channel = parts.take(Rule::channel).and_then(|n| self.channel(n));
         let n = self.find_expr(&mut parts, span);
-        let per = match parts.find(Rule::cap_period).and_then(|n| n.into_inner().next_back()) {
+        let per = match parts
+            .find(Rule::cap_period)
+            .and_then(|n| n.into_inner().next_back())
+        {
             Some(n) => match n.as_rule() {
                 Rule::k_day => CapPeriod::Day,
                 Rule::k_week => CapPeriod::Week,
@@ -321,34 +460,81 @@ impl Builder<'_> {
         let keep = parts.take(Rule::cap_keep).map(|n| {
             let span = self.span(&n);
             let mut inner = Parts::of(n);
-            Keep { span, n: self.find_expr(&mut inner, span), priority: self.find_expr(&mut inner, span) }
+            Keep {
+                span,
+                n: self.find_expr(&mut inner, span),
+                priority: self.find_expr(&mut inner, span),
+            }
         });
-        ClauseKind::Cap(Cap { channel, n, per, keep })
+        ClauseKind::Cap(Cap {
+            channel,
+            n,
+            per,
+            keep,
+        })
     }
 
     fn after(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
-        let name = parts.take(Rule::label).and_then(|n| Parts::of(n).take(Rule::name)).map(|n| self.ident(n));
+        let name = parts
+            .take(Rule::label)
+            .and_then(|n| Parts::of(n).take(Rule::name))
+            .map(|n| self.ident(n));
         let delay = self.find_expr(&mut parts, span);
-        let from = if parts.eat(Rule::k_from) { parts.take(Rule::name).map(|n| self.ident(n)) } else { None };
-        let at = if parts.eat(Rule::k_at) { parts.take(Rule::expr).map(|n| self.expr(n)) } else { None };
-        let cond = if parts.eat(Rule::k_if) { parts.take(Rule::expr).map(|n| self.expr(n)) } else { None };
-        let Some(action) = parts.find(Rule::action).map(|n| self.action(n)) else { return ClauseKind::Broken };
+        let from = if parts.eat(Rule::k_from) {
+            parts.take(Rule::name).map(|n| self.ident(n))
+        } else {
+            None
+        };
+        let at = if parts.eat(Rule::k_at) {
+            parts.take(Rule::expr).map(|n| self.expr(n))
+        } else {
+            None
+        };
+        let cond = if parts.eat(Rule::k_if) {
+            parts.take(Rule::expr).map(|n| self.expr(n))
+        } else {
+            None
+        };
+        let Some(action) = parts.find(Rule::action).map(|n| self.action(n)) else {
+            return ClauseKind::Broken;
+        };
         let otherwise = parts.find(Rule::action).map(|n| self.action(n));
-        ClauseKind::After(After { name, delay, from, at, cond, action, otherwise })
+        ClauseKind::After(After {
+            name,
+            delay,
+            from,
+            at,
+            cond,
+            action,
+            otherwise,
+        })
     }
 
     pub fn action(&mut self, node: Node<'_>) -> Action {
         let span = self.span(&node);
-        let Some(inner) = node.into_inner().next() else { return Action::Nothing(span) };
+        let Some(inner) = node.into_inner().next() else {
+            return Action::Nothing(span);
+        };
         match inner.as_rule() {
             Rule::send => {
                 let mut parts = Parts::of(inner);
-                let template = parts.find(Rule::name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
+                let template = parts
+                    .find(Rule::name)
+                    .map(|n| self.ident(n))
+                    .unwrap_or(Ident {
+                        name: String::new(),
+                        span,
+                        quoted: false,
+                    });
                 let via = parts.take(Rule::via_clause).map(|n| {
                     let at = self.span(&n);
                     self.via(at, Parts::of(n))
                 });
-                Action::Send(Send { span, template, via })
+                Action::Send(Send {
+                    span,
+                    template,
+                    via,
+                })
             }
             Rule::split => {
                 let mut arms = Vec::new();
@@ -359,14 +545,22 @@ impl Builder<'_> {
                     let share = parts.take(Rule::operand).map(|n| self.operand(n));
                     let action = parts.take(Rule::action).map(|n| self.action(n));
                     if let (Some(name), Some(share), Some(action)) = (name, share, action) {
-                        arms.push(Arm { span, name, share, action });
+                        arms.push(Arm {
+                            span,
+                            name,
+                            share,
+                            action,
+                        });
                     }
                 }
                 Action::Split { span, arms }
             }
             Rule::choose => {
                 let mut arms = Vec::new();
-                for n in inner.into_inner().filter(|n| n.as_rule() == Rule::choose_arm) {
+                for n in inner
+                    .into_inner()
+                    .filter(|n| n.as_rule() == Rule::choose_arm)
+                {
                     let span = self.span(&n);
                     let mut parts = Parts::of(n);
                     parts.next();
@@ -384,10 +578,22 @@ impl Builder<'_> {
 
 /// 1 = Monday.
 fn weekday(text: &str) -> u32 {
-    const EN: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    const EN: [&str; 7] = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
     const ZH: [char; 7] = ['一', '二', '三', '四', '五', '六', '日'];
     let by_english = EN.iter().position(|d| *d == text);
-    let by_chinese = || text.chars().next_back().and_then(|last| ZH.iter().position(|c| *c == last));
+    let by_chinese = || {
+        text.chars()
+            .next_back()
+            .and_then(|last| ZH.iter().position(|c| *c == last))
+    };
     // The only spelling left is 天 for Sunday.
     by_english.or_else(by_chinese).map_or(7, |i| i as u32 + 1)
 }

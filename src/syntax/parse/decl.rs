@@ -6,16 +6,21 @@ use crate::base::{FileId, Layer};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::{
-    AccountDecl, AudienceDecl, EventDecl, Expr, ExprKind, FieldDecl, Ident, Item, ItemKind, ListDecl, Literal, LiteralKind, LookupDecl,
-    PartKind, PartitionArm, PartitionDecl, Piece, PlaceDecl, Str, TagDecl, TagKind, TagQualifier, TagQualifierKind, TemplateDecl,
-    TemplatePart, TemplateText, TypeExpr, TypeExprKind,
+    AccountDecl, AudienceDecl, EventDecl, Expr, ExprKind, FieldDecl, Ident, Item, ItemKind,
+    ListDecl, Literal, LiteralKind, LookupDecl, PartKind, PartitionArm, PartitionDecl, Piece,
+    PlaceDecl, Str, TagDecl, TagKind, TagQualifier, TagQualifierKind, TemplateDecl, TemplatePart,
+    TemplateText, TypeExpr, TypeExprKind,
 };
 
 impl Builder<'_> {
     pub fn item(&mut self, node: Node<'_>) -> Item {
         let span = self.span(&node);
         let kind = node.into_inner().next().map(|inner| self.item_kind(inner));
-        Item { span, doc: Vec::new(), kind: kind.unwrap_or(ItemKind::Broken { name: None }) }
+        Item {
+            span,
+            doc: Vec::new(),
+            kind: kind.unwrap_or(ItemKind::Broken { name: None }),
+        }
     }
 
     fn item_kind(&mut self, node: Node<'_>) -> ItemKind {
@@ -27,26 +32,54 @@ impl Builder<'_> {
             Rule::policy_decl => return ItemKind::Policy(self.policy(node)),
             Rule::test_decl => return ItemKind::Test(self.test(node)),
             Rule::reserved_decl => {
-                let pool = node.into_inner().next().is_some_and(|n| n.as_rule() == Rule::k_pool);
-                return ItemKind::Reserved { word: if pool { "pool" } else { "page" } };
+                let pool = node
+                    .into_inner()
+                    .next()
+                    .is_some_and(|n| n.as_rule() == Rule::k_pool);
+                return ItemKind::Reserved {
+                    word: if pool { "pool" } else { "page" },
+                };
             }
             _ => {}
         }
         let mut parts = Parts::of(node);
         parts.next();
-        let Some(name) = parts.take(Rule::name).map(|n| self.ident(n)) else { return ItemKind::Broken { name: None } };
+        let Some(name) = parts.take(Rule::name).map(|n| self.ident(n)) else {
+            return ItemKind::Broken { name: None };
+        };
         match rule {
             Rule::tag_decl => self.tag(name, parts),
-            Rule::event_decl => ItemKind::Event(EventDecl { name, fields: self.fields(parts) }),
+            Rule::event_decl => ItemKind::Event(EventDecl {
+                name,
+                fields: self.fields(parts),
+            }),
             Rule::lookup_decl => {
-                let keys = parts.find(Rule::lookup_keys).map(|n| self.fields(Parts::of(n))).unwrap_or_default();
-                let fields = parts.find(Rule::lookup_fields).map(|n| self.fields(Parts::of(n))).unwrap_or_default();
+                let keys = parts
+                    .find(Rule::lookup_keys)
+                    .map(|n| self.fields(Parts::of(n)))
+                    .unwrap_or_default();
+                let fields = parts
+                    .find(Rule::lookup_fields)
+                    .map(|n| self.fields(Parts::of(n)))
+                    .unwrap_or_default();
                 let from = self.find_string(&mut parts, span);
                 let fresh = parts.find(Rule::expr).map(|n| self.expr(n));
-                ItemKind::Lookup(LookupDecl { name, keys, fields, from, fresh })
+                ItemKind::Lookup(LookupDecl {
+                    name,
+                    keys,
+                    fields,
+                    from,
+                    fresh,
+                })
             }
-            Rule::place_decl => ItemKind::Place(PlaceDecl { name, value: self.find_expr(&mut parts, span) }),
-            Rule::list_decl => ItemKind::List(ListDecl { name, from: self.find_string(&mut parts, span) }),
+            Rule::place_decl => ItemKind::Place(PlaceDecl {
+                name,
+                value: self.find_expr(&mut parts, span),
+            }),
+            Rule::list_decl => ItemKind::List(ListDecl {
+                name,
+                from: self.find_string(&mut parts, span),
+            }),
             Rule::partition_decl => {
                 let mut arms = Vec::new();
                 while let Some(n) = parts.find(Rule::partition_arm) {
@@ -54,12 +87,25 @@ impl Builder<'_> {
                 }
                 ItemKind::Partition(PartitionDecl { name, arms })
             }
-            Rule::audience_decl => ItemKind::Audience(AudienceDecl { name, when: self.find_expr(&mut parts, span) }),
+            Rule::audience_decl => ItemKind::Audience(AudienceDecl {
+                name,
+                when: self.find_expr(&mut parts, span),
+            }),
             Rule::account_decl => {
-                let platform =
-                    parts.take(Rule::word_name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
+                let platform = parts
+                    .take(Rule::word_name)
+                    .map(|n| self.ident(n))
+                    .unwrap_or(Ident {
+                        name: String::new(),
+                        span,
+                        quoted: false,
+                    });
                 let title = parts.take(Rule::string).map(|n| self.string(n));
-                ItemKind::Account(AccountDecl { name, platform, title })
+                ItemKind::Account(AccountDecl {
+                    name,
+                    platform,
+                    title,
+                })
             }
             Rule::template_decl => self.template(name, parts),
             _ => ItemKind::Broken { name: Some(name) },
@@ -67,11 +113,23 @@ impl Builder<'_> {
     }
 
     pub fn find_expr(&mut self, parts: &mut Parts<'_>, span: Span) -> Expr {
-        parts.find(Rule::expr).map(|n| self.expr(n)).unwrap_or(Expr { span, kind: Box::new(ExprKind::Broken) })
+        parts
+            .find(Rule::expr)
+            .map(|n| self.expr(n))
+            .unwrap_or(Expr {
+                span,
+                kind: Box::new(ExprKind::Broken),
+            })
     }
 
     pub fn find_string(&mut self, parts: &mut Parts<'_>, span: Span) -> Str {
-        parts.find(Rule::string).map(|n| self.string(n)).unwrap_or(Str { value: String::new(), span })
+        parts
+            .find(Rule::string)
+            .map(|n| self.string(n))
+            .unwrap_or(Str {
+                value: String::new(),
+                span,
+            })
     }
 
     fn tag(&mut self, name: Ident, mut parts: Parts<'_>) -> ItemKind {
@@ -87,7 +145,11 @@ impl Builder<'_> {
         while let Some(n) = parts.take(Rule::tag_qualifier) {
             qualifiers.extend(self.qualifier(n));
         }
-        ItemKind::Tag(TagDecl { name, kind, qualifiers })
+        ItemKind::Tag(TagDecl {
+            name,
+            kind,
+            qualifiers,
+        })
     }
 
     fn qualifier(&mut self, node: Node<'_>) -> Option<TagQualifier> {
@@ -112,7 +174,13 @@ impl Builder<'_> {
         let span = self.span(&node);
         let mut parts = Parts::of(node);
         let first = parts.next();
-        let named = |text: &str| TypeExprKind::Named(Ident { name: text.to_string(), span, quoted: false });
+        let named = |text: &str| {
+            TypeExprKind::Named(Ident {
+                name: text.to_string(),
+                span,
+                quoted: false,
+            })
+        };
         let kind = match first.as_ref().map(|n| n.as_rule()) {
             Some(Rule::k_set) => match parts.find(Rule::type_expr) {
                 Some(of) => TypeExprKind::Set(Box::new(self.type_expr(of))),
@@ -125,7 +193,8 @@ impl Builder<'_> {
                 }
                 TypeExprKind::Enum(members)
             }
-            Some(Rule::k_text) => match parts.find(Rule::number).and_then(|n| self.literal_kind(n)) {
+            Some(Rule::k_text) => match parts.find(Rule::number).and_then(|n| self.literal_kind(n))
+            {
                 Some(n) => TypeExprKind::Text(n),
                 None => named("text"),
             },
@@ -134,10 +203,15 @@ impl Builder<'_> {
                 None => named("address"),
             },
             Some(Rule::k_int) => match (parts.find(Rule::signed), parts.find(Rule::signed)) {
-                (Some(lo), Some(hi)) => TypeExprKind::Int { lo: Box::new(self.signed(lo)), hi: Box::new(self.signed(hi)) },
+                (Some(lo), Some(hi)) => TypeExprKind::Int {
+                    lo: Box::new(self.signed(lo)),
+                    hi: Box::new(self.signed(hi)),
+                },
                 _ => named("int"),
             },
-            Some(Rule::word_name) => first.map_or_else(|| named(""), |n| TypeExprKind::Named(self.ident(n))),
+            Some(Rule::word_name) => {
+                first.map_or_else(|| named(""), |n| TypeExprKind::Named(self.ident(n)))
+            }
             _ => named(""),
         };
         TypeExpr { span, kind }
@@ -149,11 +223,23 @@ impl Builder<'_> {
         let negative = parts.eat(Rule::minus);
         let literal = parts.find(Rule::number).and_then(|n| self.literal_kind(n));
         match literal {
-            Some(Literal { span: at, kind: LiteralKind::Number(d) }) => {
+            Some(Literal {
+                span: at,
+                kind: LiteralKind::Number(d),
+            }) => {
                 let d = if negative { d.negated() } else { d };
-                Expr { span, kind: Box::new(ExprKind::Literal(Literal { span: at, kind: LiteralKind::Number(d) })) }
+                Expr {
+                    span,
+                    kind: Box::new(ExprKind::Literal(Literal {
+                        span: at,
+                        kind: LiteralKind::Number(d),
+                    })),
+                }
             }
-            _ => Expr { span, kind: Box::new(ExprKind::Broken) },
+            _ => Expr {
+                span,
+                kind: Box::new(ExprKind::Broken),
+            },
         }
     }
 
@@ -162,8 +248,16 @@ impl Builder<'_> {
         while let Some(node) = parts.find(Rule::field_decl) {
             let span = self.span(&node);
             let mut inner = Parts::of(node);
-            let (Some(name), Some(ty)) = (inner.take(Rule::name), inner.take(Rule::type_expr)) else { continue };
-            fields.push(FieldDecl { span, name: self.ident(name), ty: self.type_expr(ty), optional: inner.eat(Rule::k_optional) });
+            let (Some(name), Some(ty)) = (inner.take(Rule::name), inner.take(Rule::type_expr))
+            else {
+                continue;
+            };
+            fields.push(FieldDecl {
+                span,
+                name: self.ident(name),
+                ty: self.type_expr(ty),
+                optional: inner.eat(Rule::k_optional),
+            });
         }
         fields
     }
@@ -178,20 +272,40 @@ impl Builder<'_> {
     }
 
     fn template(&mut self, name: Ident, mut parts: Parts<'_>) -> ItemKind {
-        let for_event = if parts.eat(Rule::k_for) { parts.take(Rule::name).map(|n| self.ident(n)) } else { None };
+        let for_event = if parts.eat(Rule::k_for) {
+            parts.take(Rule::name).map(|n| self.ident(n))
+        } else {
+            None
+        };
         let mut list = Vec::new();
         if let Some(n) = parts.take(Rule::string) {
             let text = self.template_text(n);
-            list.push(TemplatePart { span: text.span, kind: PartKind::Body, text });
+            list.push(TemplatePart {
+                span: text.span,
+                kind: PartKind::Body,
+                text,
+            });
         }
         while let Some(node) = parts.find(Rule::template_part) {
             let span = self.span(&node);
             let mut inner = Parts::of(node);
-            let Some(kind) = inner.take(Rule::part_kind).and_then(|n| self.part_kind(n)) else { continue };
-            let Some(text) = inner.take(Rule::string) else { continue };
-            list.push(TemplatePart { span, kind, text: self.template_text(text) });
+            let Some(kind) = inner.take(Rule::part_kind).and_then(|n| self.part_kind(n)) else {
+                continue;
+            };
+            let Some(text) = inner.take(Rule::string) else {
+                continue;
+            };
+            list.push(TemplatePart {
+                span,
+                kind,
+                text: self.template_text(text),
+            });
         }
-        ItemKind::Template(TemplateDecl { name, for_event, parts: list })
+        ItemKind::Template(TemplateDecl {
+            name,
+            for_event,
+            parts: list,
+        })
     }
 
     fn part_kind(&mut self, node: Node<'_>) -> Option<PartKind> {
@@ -232,8 +346,15 @@ impl Builder<'_> {
                 '{' => {
                     let len = hole_length(rest);
                     let Some(len) = len else {
-                        let finding = Finding::new(&catalog::UNCLOSED, at(i, i + 1), msg!("`{{` is never closed", "`{{` 没有关闭"))
-                            .help(msg!("a brace in the text is written `{{{{`", "文本中的花括号请写成 `{{{{`"));
+                        let finding = Finding::new(
+                            &catalog::UNCLOSED,
+                            at(i, i + 1),
+                            msg!("`{{` is never closed", "`{{` 没有关闭"),
+                        )
+                        .help(msg!(
+                            "a brace in the text is written `{{{{`",
+                            "文本中的花括号请写成 `{{{{`"
+                        ));
                         findings.push(finding);
                         pieces.push(Piece::Broken(at(i, inner.len())));
                         break;
@@ -243,7 +364,15 @@ impl Builder<'_> {
                     }
                     let source = &rest[1..len - 1];
                     let hole = at(i, i + len);
-                    let piece = self.whole_expr(source, base + i + 1, Span { start: hole.start + 1, end: hole.end - 1, ..hole });
+                    let piece = self.whole_expr(
+                        source,
+                        base + i + 1,
+                        Span {
+                            start: hole.start + 1,
+                            end: hole.end - 1,
+                            ..hole
+                        },
+                    );
                     pieces.push(piece.map_or(Piece::Broken(hole), Piece::Hole));
                     i += len;
                 }
@@ -251,9 +380,17 @@ impl Builder<'_> {
                     let finding = Finding::new(
                         &catalog::UNCLOSED,
                         at(i, i + 1),
-                        msg!("nothing is open that `}}` could close", "没有可由 `}}` 关闭的括号"),
+                        msg!(
+                            "nothing is open that `}}` could close",
+                            "没有可由 `}}` 关闭的括号"
+                        ),
                     )
-                    .fix(msg!("write `}}}}` for a brace", "花括号请写成 `}}}}`"), at(i, i + 1), "}}", true);
+                    .fix(
+                        msg!("write `}}}}` for a brace", "花括号请写成 `}}}}`"),
+                        at(i, i + 1),
+                        "}}",
+                        true,
+                    );
                     findings.push(finding);
                     i += 1;
                 }
@@ -292,12 +429,16 @@ fn hole_length(rest: &str) -> Option<usize> {
     None
 }
 
-/// Whether an item ends in an expression or a word that more text may belong to, rather than in its closing brace.
+/// Whether an item ends in an expression or a word that more text may belong to, rather than in its
+/// closing brace.
 pub fn is_open_ended(kind: &ItemKind) -> bool {
     match kind {
-        ItemKind::Tag(_) | ItemKind::Audience(_) | ItemKind::Place(_) | ItemKind::List(_) | ItemKind::Lookup(_) | ItemKind::Account(_) => {
-            true
-        }
+        ItemKind::Tag(_)
+        | ItemKind::Audience(_)
+        | ItemKind::Place(_)
+        | ItemKind::List(_)
+        | ItemKind::Lookup(_)
+        | ItemKind::Account(_) => true,
         ItemKind::Campaign(campaign) => campaign.bare,
         ItemKind::Event(_)
         | ItemKind::Partition(_)
@@ -331,13 +472,32 @@ pub fn name_of(kind: &ItemKind) -> Option<Ident> {
 pub fn name_of_broken(file: FileId, text: &str, span: Span) -> Option<Ident> {
     let mut words = text.split_whitespace();
     let keyword = words.next()?;
-    let declares = ["tag", "event", "lookup", "place", "list", "partition", "audience", "account", "template", "campaign"];
+    let declares = [
+        "tag",
+        "event",
+        "lookup",
+        "place",
+        "list",
+        "partition",
+        "audience",
+        "account",
+        "template",
+        "campaign",
+    ];
     let id = crate::syntax::keyword::spelled(keyword)?.id;
     if !declares.contains(&id) {
         return None;
     }
     let word = words.next()?;
-    let name: String = word.trim_start_matches(['`', '「']).chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let name: String = word
+        .trim_start_matches(['`', '「'])
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     let start = text.find(word)? + span.start as usize;
-    (!name.is_empty()).then(|| Ident { span: Span::new(file, start, start + name.len()), name, quoted: false })
+    (!name.is_empty()).then(|| Ident {
+        span: Span::new(file, start, start + name.len()),
+        name,
+        quoted: false,
+    })
 }

@@ -1,11 +1,15 @@
 //! Expressions: the grammar gives a flat run of operands and operators, precedence is settled here.
 //!
-//! From weakest to strongest: `or` · `except` · `and` · `not` · comparison · `??` · range `..` · `+ -` · `* / mod` · unary `-` · field.
+//! From weakest to strongest: `or` · `except` · `and` · `not` · comparison · `??` · range `..` · `+
+//! -` · `* / mod` · unary `-` · field.
 
 use super::{Builder, Node, Parts, Rule};
 use crate::diag::{Edit, Finding, Msg, Span, catalog};
 use crate::msg;
-use crate::syntax::ast::{Arg, BinaryOp, ContainsMode, EventExpr, Expr, ExprKind, Ident, InSet, Presence, Then, Window, WindowKind};
+use crate::syntax::ast::{
+    Arg, BinaryOp, ContainsMode, EventExpr, Expr, ExprKind, Ident, InSet, Presence, Then, Window,
+    WindowKind,
+};
 use crate::syntax::ast::{Literal, LiteralKind, Period};
 
 /// An operator between two operands.
@@ -26,7 +30,10 @@ impl Op {
             Op::Binary(B::Or) => 1,
             Op::Binary(B::Except) => 2,
             Op::Binary(B::And) => 3,
-            Op::Binary(B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge) | Op::In { .. } | Op::Contains(_) | Op::StartsWith => COMPARISON,
+            Op::Binary(B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge)
+            | Op::In { .. }
+            | Op::Contains(_)
+            | Op::StartsWith => COMPARISON,
             Op::Range => 6,
             Op::Binary(B::Coalesce) => 7,
             Op::Binary(B::Add | B::Sub) => 8,
@@ -63,8 +70,12 @@ enum Token {
 impl Builder<'_> {
     pub fn expr(&mut self, node: Node<'_>) -> Expr {
         let span = self.span(&node);
-        let broken = Expr { span, kind: Box::new(ExprKind::Broken) };
-        // A tree is at most as deep as the operators of all expressions around it: later stages may recurse.
+        let broken = Expr {
+            span,
+            kind: Box::new(ExprKind::Broken),
+        };
+        // A tree is at most as deep as the operators of all expressions around it: later stages may
+        // recurse.
         let operators = node.clone().into_inner().take(MAX_OPERATORS + 1).count();
         if self.operators + operators > MAX_OPERATORS {
             let message = msg!(
@@ -75,7 +86,17 @@ impl Builder<'_> {
                 "use `in [..]`, or name parts of it with `audience NAME = …`",
                 "请使用 `属于 [..]`，或用 `人群 名称 = …` 为其中的部分命名"
             );
-            self.findings.push(Finding::new(&catalog::TOO_DEEP, Span { end: span.start, ..span }, message).help(help));
+            self.findings.push(
+                Finding::new(
+                    &catalog::TOO_DEEP,
+                    Span {
+                        end: span.start,
+                        ..span
+                    },
+                    message,
+                )
+                .help(help),
+            );
             return broken;
         }
         self.operators += operators;
@@ -88,7 +109,8 @@ impl Builder<'_> {
         let mut run = Run { tokens };
         match self.climb(&mut run, 0) {
             Some(expr) if run.tokens.is_empty() => expr,
-            // The grammar gives operands and operators in turn, so nothing can be left but after a broken operand.
+            // The grammar gives operands and operators in turn, so nothing can be left but after a
+            // broken operand.
             _ => broken,
         }
     }
@@ -122,7 +144,11 @@ impl Builder<'_> {
                 let negated = op.is_some_and(|n| n.as_rule() == Rule::k_not_in);
                 if let Some(w) = parts.take(Rule::window) {
                     let window = self.window(w);
-                    out.push(Token::InWindow { negated, op_span, window });
+                    out.push(Token::InWindow {
+                        negated,
+                        op_span,
+                        window,
+                    });
                 }
             }
             _ => {}
@@ -131,14 +157,24 @@ impl Builder<'_> {
 
     fn postfix(&mut self, node: Node<'_>, out: &mut Vec<Token>) {
         let span = self.span(&node);
-        let Some(inner) = node.into_inner().next() else { return };
+        let Some(inner) = node.into_inner().next() else {
+            return;
+        };
         match inner.as_rule() {
             Rule::field => {
-                let Some(name) = Parts::of(inner).find(Rule::name).map(|n| self.ident(n)) else { return };
+                let Some(name) = Parts::of(inner).find(Rule::name).map(|n| self.ident(n)) else {
+                    return;
+                };
                 if let Some(Token::Operand(of)) = out.last_mut() {
-                    let placeholder = Expr { span: of.span, kind: Box::new(ExprKind::Broken) };
+                    let placeholder = Expr {
+                        span: of.span,
+                        kind: Box::new(ExprKind::Broken),
+                    };
                     let of_expr = std::mem::replace(of, placeholder);
-                    *of = Expr { span: of_expr.span.to(span), kind: Box::new(ExprKind::Field { of: of_expr, name }) };
+                    *of = Expr {
+                        span: of_expr.span.to(span),
+                        kind: Box::new(ExprKind::Field { of: of_expr, name }),
+                    };
                 }
             }
             Rule::is_tail => {
@@ -149,12 +185,23 @@ impl Builder<'_> {
                 } else if has(Rule::wrong_null) {
                     self.wrong(span, "is missing", "is missing");
                 }
-                let known = has(Rule::k_known) || has(Rule::bare_known) || has(Rule::wrong_not_null);
-                out.push(Token::Is(if known { Presence::Known } else { Presence::Missing }, span));
+                let known =
+                    has(Rule::k_known) || has(Rule::bare_known) || has(Rule::wrong_not_null);
+                out.push(Token::Is(
+                    if known {
+                        Presence::Known
+                    } else {
+                        Presence::Missing
+                    },
+                    span,
+                ));
             }
             Rule::between_tail => {
                 let mut parts = Parts::of(inner);
-                let (Some(lo), Some(hi)) = (parts.find(Rule::operand), parts.find(Rule::operand)) else { return };
+                let (Some(lo), Some(hi)) = (parts.find(Rule::operand), parts.find(Rule::operand))
+                else {
+                    return;
+                };
                 let fixed = format!("in {}..{}", lo.as_str().trim(), hi.as_str().trim());
                 self.wrong(span, &fixed, &fixed);
                 let (lo, hi) = (self.operand(lo), self.operand(hi));
@@ -226,7 +273,12 @@ impl Builder<'_> {
     }
 
     fn wrong(&mut self, span: Span, right: &str, replacement: &str) {
-        let finding = Finding::new(&catalog::WRONG_SPELLING, span, msg!("this is written `{right}` here", "此处应写成 `{right}`")).fix(
+        let finding = Finding::new(
+            &catalog::WRONG_SPELLING,
+            span,
+            msg!("this is written `{right}` here", "此处应写成 `{right}`"),
+        )
+        .fix(
             msg!("write `{right}`", "写成 `{right}`"),
             span,
             replacement,
@@ -263,12 +315,18 @@ impl Builder<'_> {
                                 expr = self.continue_from(expr, run, NOT + 1)?;
                                 first = false;
                             }
-                            expr = Expr { span: word.to(expr.span), kind: Box::new(ExprKind::Not { word, of: expr }) };
+                            expr = Expr {
+                                span: word.to(expr.span),
+                                kind: Box::new(ExprKind::Not { word, of: expr }),
+                            };
                         } else {
                             if first {
                                 expr = self.continue_from(expr, run, NEGATION)?;
                             }
-                            expr = Expr { span: word.to(expr.span), kind: Box::new(ExprKind::Neg(expr)) };
+                            expr = Expr {
+                                span: word.to(expr.span),
+                                kind: Box::new(ExprKind::Neg(expr)),
+                            };
                         }
                     }
                     return Some(expr);
@@ -292,13 +350,38 @@ impl Builder<'_> {
         }
         let start = left.span;
         let (span, kind) = match token {
-            Token::Is(state, span) => (start.to(span), ExprKind::Is { of: left, state, span }),
-            Token::InWindow { negated, op_span, window } => {
-                (start.to(window.span), ExprKind::In { of: left, negated, op_span, set: InSet::Window(window) })
-            }
+            Token::Is(state, span) => (
+                start.to(span),
+                ExprKind::Is {
+                    of: left,
+                    state,
+                    span,
+                },
+            ),
+            Token::InWindow {
+                negated,
+                op_span,
+                window,
+            } => (
+                start.to(window.span),
+                ExprKind::In {
+                    of: left,
+                    negated,
+                    op_span,
+                    set: InSet::Window(window),
+                },
+            ),
             Token::Between(lo, hi) => {
                 let op_span = start.after();
-                (start.to(hi.span), ExprKind::In { of: left, negated: false, op_span, set: InSet::Range(lo, hi) })
+                (
+                    start.to(hi.span),
+                    ExprKind::In {
+                        of: left,
+                        negated: false,
+                        op_span,
+                        set: InSet::Range(lo, hi),
+                    },
+                )
             }
             Token::Op(op, op_span) => {
                 let right = self.climb(run, power + 1)?;
@@ -306,29 +389,63 @@ impl Builder<'_> {
                 let kind = match op {
                     Op::Binary(op) => {
                         self.mixed_except(op, op_span, &left, &right);
-                        ExprKind::Binary { op, op_span, left, right }
+                        ExprKind::Binary {
+                            op,
+                            op_span,
+                            left,
+                            right,
+                        }
                     }
-                    Op::In { negated } => ExprKind::In { of: left, negated, op_span, set: in_set(right) },
-                    Op::Contains(mode) => ExprKind::Contains { of: left, mode, op_span, what: right },
-                    Op::StartsWith => ExprKind::StartsWith { of: left, op_span, what: right },
+                    Op::In { negated } => ExprKind::In {
+                        of: left,
+                        negated,
+                        op_span,
+                        set: in_set(right),
+                    },
+                    Op::Contains(mode) => ExprKind::Contains {
+                        of: left,
+                        mode,
+                        op_span,
+                        what: right,
+                    },
+                    Op::StartsWith => ExprKind::StartsWith {
+                        of: left,
+                        op_span,
+                        what: right,
+                    },
                     Op::Range => ExprKind::Range(left, right),
                 };
                 (span, kind)
             }
             Token::Operand(_) | Token::Not(_) | Token::Minus(_) => return None,
         };
-        Some(Expr { span, kind: Box::new(kind) })
+        Some(Expr {
+            span,
+            kind: Box::new(kind),
+        })
     }
 
     /// `1 < x < 5`: both readings are offered.
     fn chained(&mut self, left: &Expr, token: &Token) {
         let op = match token {
-            Token::Op(_, span) | Token::Is(_, span) | Token::InWindow { op_span: span, .. } => *span,
+            Token::Op(_, span) | Token::Is(_, span) | Token::InWindow { op_span: span, .. } => {
+                *span
+            }
             _ => left.span.after(),
         };
-        let finding = Finding::new(&catalog::CHAINED_COMPARISON, op, msg!("comparisons are not chained", "比较不能连写"))
-            .label(left.span, msg!("this is already a comparison", "这已经是一个比较"))
-            .help(msg!("write `x in lo..hi`, or two comparisons joined by `and`", "请写成 `x in lo..hi`，或用 `且` 连接两个比较"));
+        let finding = Finding::new(
+            &catalog::CHAINED_COMPARISON,
+            op,
+            msg!("comparisons are not chained", "比较不能连写"),
+        )
+        .label(
+            left.span,
+            msg!("this is already a comparison", "这已经是一个比较"),
+        )
+        .help(msg!(
+            "write `x in lo..hi`, or two comparisons joined by `and`",
+            "请写成 `x in lo..hi`，或用 `且` 连接两个比较"
+        ));
         self.findings.push(finding);
     }
 
@@ -342,31 +459,73 @@ impl Builder<'_> {
             BinaryOp::Or if is(right, &[BinaryOp::Except]) => right,
             _ => return,
         };
-        let ExprKind::Binary { op: inner, op_span: inner_span, left: a, right: b } = partner.kind.as_ref() else { return };
+        let ExprKind::Binary {
+            op: inner,
+            op_span: inner_span,
+            left: a,
+            right: b,
+        } = partner.kind.as_ref()
+        else {
+            return;
+        };
         let names = |o: BinaryOp| match o {
             BinaryOp::Or => "or",
             BinaryOp::And => "and",
             _ => "except",
         };
         let (outer_name, inner_name) = (names(op), names(*inner));
-        let wrap = |from: Span, to: Span| vec![Edit { span: from.before(), text: "(".into() }, Edit { span: to.after(), text: ")".into() }];
+        let wrap = |from: Span, to: Span| {
+            vec![
+                Edit {
+                    span: from.before(),
+                    text: "(".into(),
+                },
+                Edit {
+                    span: to.after(),
+                    text: ")".into(),
+                },
+            ]
+        };
         let first = wrap(a.span, b.span);
         // The other reading binds the outer operator to the nearer operand of the partner.
-        let other = if partner.span == left.span { wrap(b.span, right.span) } else { wrap(left.span, a.span) };
+        let other = if partner.span == left.span {
+            wrap(b.span, right.span)
+        } else {
+            wrap(left.span, a.span)
+        };
         let finding = Finding::new(
             &catalog::MIXED_EXCEPT,
             op_span,
-            msg!("`{outer_name}` beside `{inner_name}` needs parentheses", "`{outer_name}` 与 `{inner_name}` 并用时需要括号"),
+            msg!(
+                "`{outer_name}` beside `{inner_name}` needs parentheses",
+                "`{outer_name}` 与 `{inner_name}` 并用时需要括号"
+            ),
         )
-        .label(*inner_span, msg!("which of the two comes first?", "两者谁先？"))
-        .fix_all(msg!("`{inner_name}` first", "先 `{inner_name}`"), first, false)
-        .fix_all(msg!("`{outer_name}` first", "先 `{outer_name}`"), other, false);
+        .label(
+            *inner_span,
+            msg!("which of the two comes first?", "两者谁先？"),
+        )
+        .fix_all(
+            msg!("`{inner_name}` first", "先 `{inner_name}`"),
+            first,
+            false,
+        )
+        .fix_all(
+            msg!("`{outer_name}` first", "先 `{outer_name}`"),
+            other,
+            false,
+        );
         self.findings.push(finding);
     }
 
     pub fn operand(&mut self, node: Node<'_>) -> Expr {
         let span = self.span(&node);
-        let Some(inner) = node.into_inner().next() else { return Expr { span, kind: Box::new(ExprKind::Broken) } };
+        let Some(inner) = node.into_inner().next() else {
+            return Expr {
+                span,
+                kind: Box::new(ExprKind::Broken),
+            };
+        };
         let kind = match inner.as_rule() {
             Rule::literal => match self.literal(inner) {
                 Some(literal) => ExprKind::Literal(literal),
@@ -374,24 +533,41 @@ impl Builder<'_> {
             },
             Rule::string => {
                 let text = self.string(inner);
-                ExprKind::Literal(Literal { span: text.span, kind: LiteralKind::Text(text.value) })
+                ExprKind::Literal(Literal {
+                    span: text.span,
+                    kind: LiteralKind::Text(text.value),
+                })
             }
             Rule::place_or_paren => {
-                let mut exprs: Vec<Expr> = inner.into_inner().filter(|n| n.as_rule() == Rule::expr).map(|n| self.expr(n)).collect();
+                let mut exprs: Vec<Expr> = inner
+                    .into_inner()
+                    .filter(|n| n.as_rule() == Rule::expr)
+                    .map(|n| self.expr(n))
+                    .collect();
                 match (exprs.pop(), exprs.pop()) {
                     (Some(b), Some(a)) => ExprKind::Place(a, b),
                     (Some(a), None) => ExprKind::Paren(a),
                     _ => ExprKind::Broken,
                 }
             }
-            Rule::list => ExprKind::List(inner.into_inner().filter(|n| n.as_rule() == Rule::expr).map(|n| self.expr(n)).collect()),
+            Rule::list => ExprKind::List(
+                inner
+                    .into_inner()
+                    .filter(|n| n.as_rule() == Rule::expr)
+                    .map(|n| self.expr(n))
+                    .collect(),
+            ),
             Rule::k_everyone => ExprKind::Everyone,
             Rule::call_or_name => {
                 let mut parts = Parts::of(inner);
                 match parts.find(Rule::op_name).map(|n| self.ident(n)) {
                     Some(name) => match parts.take(Rule::call_args) {
                         Some(args) => {
-                            let args = args.into_inner().filter(|n| n.as_rule() == Rule::arg).map(|n| self.arg(n)).collect();
+                            let args = args
+                                .into_inner()
+                                .filter(|n| n.as_rule() == Rule::arg)
+                                .map(|n| self.arg(n))
+                                .collect();
                             ExprKind::Call { name, args }
                         }
                         None => ExprKind::Name(name),
@@ -401,7 +577,10 @@ impl Builder<'_> {
             }
             _ => ExprKind::Broken,
         };
-        Expr { span, kind: Box::new(kind) }
+        Expr {
+            span,
+            kind: Box::new(kind),
+        }
     }
 
     fn arg(&mut self, node: Node<'_>) -> Arg {
@@ -411,23 +590,38 @@ impl Builder<'_> {
             return Arg::Window(self.window(w));
         }
         let Some(first) = parts.take(Rule::expr).map(|n| self.expr(n)) else {
-            return Arg::Expr(Expr { span, kind: Box::new(ExprKind::Broken) });
+            return Arg::Expr(Expr {
+                span,
+                kind: Box::new(ExprKind::Broken),
+            });
         };
         let Some(tail) = parts.take(Rule::arg_tail) else {
             return match *first.kind {
                 ExprKind::Range(a, b) => match (date_of(&a), date_of(&b)) {
-                    (true, true) => Arg::Window(Window { span, kind: WindowKind::Dates(a, b) }),
-                    _ => Arg::Expr(Expr { span, kind: Box::new(ExprKind::Range(a, b)) }),
+                    (true, true) => Arg::Window(Window {
+                        span,
+                        kind: WindowKind::Dates(a, b),
+                    }),
+                    _ => Arg::Expr(Expr {
+                        span,
+                        kind: Box::new(ExprKind::Range(a, b)),
+                    }),
                 },
                 _ => Arg::Expr(first),
             };
         };
         let mut tail = Parts::of(tail);
         if tail.eat(Rule::k_within) {
-            let Some(by) = tail.take(Rule::expr).map(|n| self.expr(n)) else { return Arg::Expr(first) };
+            let Some(by) = tail.take(Rule::expr).map(|n| self.expr(n)) else {
+                return Arg::Expr(first);
+            };
             return Arg::Within(first, by);
         }
-        let filter = if tail.eat(Rule::k_where) { tail.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+        let filter = if tail.eat(Rule::k_where) {
+            tail.take(Rule::expr).map(|n| self.expr(n))
+        } else {
+            None
+        };
         let mut then = Vec::new();
         while let Some(n) = tail.take(Rule::then) {
             then.extend(self.then(n));
@@ -440,13 +634,26 @@ impl Builder<'_> {
             },
             _ => return self.not_an_event(first.span),
         };
-        Arg::Event(EventExpr { span, event, field, filter, then })
+        Arg::Event(EventExpr {
+            span,
+            event,
+            field,
+            filter,
+            then,
+        })
     }
 
     fn not_an_event(&mut self, span: Span) -> Arg {
-        let message: Msg = msg!("`where` and `then` follow the name of an event", "`其中` 与 `然后` 须跟在事件名称之后");
-        self.findings.push(Finding::new(&catalog::SYNTAX, span, message));
-        Arg::Expr(Expr { span, kind: Box::new(ExprKind::Broken) })
+        let message: Msg = msg!(
+            "`where` and `then` follow the name of an event",
+            "`其中` 与 `然后` 须跟在事件名称之后"
+        );
+        self.findings
+            .push(Finding::new(&catalog::SYNTAX, span, message));
+        Arg::Expr(Expr {
+            span,
+            kind: Box::new(ExprKind::Broken),
+        })
     }
 
     fn then(&mut self, node: Node<'_>) -> Option<Then> {
@@ -455,23 +662,54 @@ impl Builder<'_> {
         parts.eat(Rule::k_then);
         let no = parts.eat(Rule::k_no);
         let event = parts.take(Rule::name).map(|n| self.ident(n))?;
-        let filter = if parts.eat(Rule::k_where) { parts.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+        let filter = if parts.eat(Rule::k_where) {
+            parts.take(Rule::expr).map(|n| self.expr(n))
+        } else {
+            None
+        };
         let within = parts.find(Rule::expr).map(|n| self.expr(n))?;
-        Some(Then { span, no, event, filter, within })
+        Some(Then {
+            span,
+            no,
+            event,
+            filter,
+            within,
+        })
     }
 
     /// An event in a clause: `goal purchase where …`.
     pub fn event_expr(&mut self, node: Node<'_>) -> EventExpr {
         let span = self.span(&node);
         let mut parts = Parts::of(node);
-        let event = parts.take(Rule::name).map(|n| self.ident(n)).unwrap_or(Ident { name: String::new(), span, quoted: false });
-        let field = if parts.eat(Rule::dot) { parts.take(Rule::name).map(|n| self.ident(n)) } else { None };
-        let filter = if parts.eat(Rule::k_where) { parts.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+        let event = parts
+            .take(Rule::name)
+            .map(|n| self.ident(n))
+            .unwrap_or(Ident {
+                name: String::new(),
+                span,
+                quoted: false,
+            });
+        let field = if parts.eat(Rule::dot) {
+            parts.take(Rule::name).map(|n| self.ident(n))
+        } else {
+            None
+        };
+        let filter = if parts.eat(Rule::k_where) {
+            parts.take(Rule::expr).map(|n| self.expr(n))
+        } else {
+            None
+        };
         let mut then = Vec::new();
         while let Some(n) = parts.take(Rule::then) {
             then.extend(self.then(n));
         }
-        EventExpr { span, event, field, filter, then }
+        EventExpr {
+            span,
+            event,
+            field,
+            filter,
+            then,
+        }
     }
 
     fn window(&mut self, node: Node<'_>) -> Window {
@@ -480,7 +718,10 @@ impl Builder<'_> {
         let word = parts.next().map(|n| n.as_rule());
         let literal = parts.next();
         let length = |b: &mut Self, n: Option<Node<'_>>| {
-            n.and_then(|n| b.literal_kind(n)).unwrap_or(Literal { span, kind: LiteralKind::Bool(false) })
+            n.and_then(|n| b.literal_kind(n)).unwrap_or(Literal {
+                span,
+                kind: LiteralKind::Bool(false),
+            })
         };
         let kind = match word {
             Some(Rule::k_last) => WindowKind::Last(length(self, literal)),
@@ -495,7 +736,10 @@ impl Builder<'_> {
             Some(Rule::k_yesterday) => WindowKind::Yesterday,
             Some(Rule::k_since) => {
                 let date = length(self, literal);
-                WindowKind::Since(Expr { span: date.span, kind: Box::new(ExprKind::Literal(date)) })
+                WindowKind::Since(Expr {
+                    span: date.span,
+                    kind: Box::new(ExprKind::Literal(date)),
+                })
             }
             _ => WindowKind::Ever,
         };
@@ -523,18 +767,30 @@ fn is_comparison(e: &Expr) -> bool {
     use BinaryOp as B;
     match e.kind.as_ref() {
         ExprKind::Binary { op, .. } => matches!(op, B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge),
-        ExprKind::In { .. } | ExprKind::Contains { .. } | ExprKind::StartsWith { .. } | ExprKind::Is { .. } => true,
+        ExprKind::In { .. }
+        | ExprKind::Contains { .. }
+        | ExprKind::StartsWith { .. }
+        | ExprKind::Is { .. } => true,
         _ => false,
     }
 }
 
 fn date_of(e: &Expr) -> bool {
-    matches!(e.kind.as_ref(), ExprKind::Literal(Literal { kind: LiteralKind::Date(_), .. }))
+    matches!(
+        e.kind.as_ref(),
+        ExprKind::Literal(Literal {
+            kind: LiteralKind::Date(_),
+            ..
+        })
+    )
 }
 
 fn in_set(right: Expr) -> InSet {
     match *right.kind {
         ExprKind::Range(lo, hi) => InSet::Range(lo, hi),
-        kind => InSet::Expr(Expr { span: right.span, kind: Box::new(kind) }),
+        kind => InSet::Expr(Expr {
+            span: right.span,
+            kind: Box::new(kind),
+        }),
     }
 }

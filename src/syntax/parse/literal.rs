@@ -72,19 +72,29 @@ impl Builder<'_> {
         for part in node.into_inner() {
             match part.as_rule() {
                 Rule::decimal => value = Decimal::parse(&ascii(part.as_str())).ok(),
-                Rule::multiplier => factor = if part.as_str() == "万" { 10_000 } else { 100_000_000 },
+                Rule::multiplier => {
+                    factor = if part.as_str() == "万" {
+                        10_000
+                    } else {
+                        100_000_000
+                    }
+                }
                 _ => {}
             }
         }
         let value = value.and_then(|v| v.times(factor));
         if value.is_none() {
-            self.bad(span, msg!("this number has more than 18 digits", "数字超过 18 位"));
+            self.bad(
+                span,
+                msg!("this number has more than 18 digits", "数字超过 18 位"),
+            );
         }
         value
     }
 
     fn bad(&mut self, span: Span, message: crate::diag::Msg) {
-        self.findings.push(Finding::new(&catalog::BAD_LITERAL, span, message));
+        self.findings
+            .push(Finding::new(&catalog::BAD_LITERAL, span, message));
     }
 
     fn date(&mut self, node: &Node<'_>) -> Option<Date> {
@@ -95,7 +105,13 @@ impl Builder<'_> {
         };
         if date.is_none() {
             let text = node.as_str();
-            self.bad(self.span(node), msg!("`{text}` is not a day of the calendar", "日历上没有 `{text}` 这一天"));
+            self.bad(
+                self.span(node),
+                msg!(
+                    "`{text}` is not a day of the calendar",
+                    "日历上没有 `{text}` 这一天"
+                ),
+            );
         }
         date
     }
@@ -106,11 +122,19 @@ impl Builder<'_> {
         let mut finding = Finding::new(
             &catalog::BAD_LITERAL,
             span,
-            msg!("a date is written with two digits for month and day", "日期的月和日须各写两位数字"),
+            msg!(
+                "a date is written with two digits for month and day",
+                "日期的月和日须各写两位数字"
+            ),
         );
         if let [y, m, d] = numbers(text)[..] {
             let right = format!("{y:04}-{m:02}-{d:02}");
-            finding = finding.fix(msg!("write `{right}`", "写成 `{right}`"), span, right.clone(), true);
+            finding = finding.fix(
+                msg!("write `{right}`", "写成 `{right}`"),
+                span,
+                right.clone(),
+                true,
+            );
         }
         self.findings.push(finding);
     }
@@ -125,7 +149,10 @@ impl Builder<'_> {
             let text = node.as_str();
             self.bad(
                 self.span(node),
-                msg!("`{text}` is not a time of day; they run from 00:00 to 23:59", "`{text}` 不是一天中的时间；范围为 00:00 到 23:59"),
+                msg!(
+                    "`{text}` is not a time of day; they run from 00:00 to 23:59",
+                    "`{text}` 不是一天中的时间；范围为 00:00 到 23:59"
+                ),
             );
         }
         time
@@ -136,12 +163,25 @@ impl Builder<'_> {
         let span = self.span(&node);
         let (inner, escapes) = inside(node.as_str());
         self.check_length(span, inner);
-        Str { value: if escapes { self.unescape(inner, span) } else { inner.to_string() }, span }
+        Str {
+            value: if escapes {
+                self.unescape(inner, span)
+            } else {
+                inner.to_string()
+            },
+            span,
+        }
     }
 
     pub fn check_length(&mut self, span: Span, inner: &str) {
         if inner.len() > MAX_STRING_CHARS && inner.chars().count() > MAX_STRING_CHARS {
-            self.bad(span, msg!("this text is longer than {MAX_STRING_CHARS} characters", "文本超过 {MAX_STRING_CHARS} 个字符"));
+            self.bad(
+                span,
+                msg!(
+                    "this text is longer than {MAX_STRING_CHARS} characters",
+                    "文本超过 {MAX_STRING_CHARS} 个字符"
+                ),
+            );
         }
     }
 
@@ -157,11 +197,15 @@ impl Builder<'_> {
                 Some(c) => out.push(c),
                 None => {
                     let shown: String = after.chars().take(1).collect();
-                    let finding = Finding::new(&catalog::BAD_LITERAL, span, msg!("`\\{shown}` is not an escape", "`\\{shown}` 不是转义"))
-                        .help(msg!(
-                            "there are `\\\"`, `\\'`, `\\\\`, `\\n` and `\\u{{4F60}}`",
-                            "可用的转义有 `\\\"`、`\\'`、`\\\\`、`\\n` 和 `\\u{{4F60}}`"
-                        ));
+                    let finding = Finding::new(
+                        &catalog::BAD_LITERAL,
+                        span,
+                        msg!("`\\{shown}` is not an escape", "`\\{shown}` 不是转义"),
+                    )
+                    .help(msg!(
+                        "there are `\\\"`, `\\'`, `\\\\`, `\\n` and `\\u{{4F60}}`",
+                        "可用的转义有 `\\\"`、`\\'`、`\\\\`、`\\n` 和 `\\u{{4F60}}`"
+                    ));
                     self.findings.push(finding);
                 }
             }
@@ -178,8 +222,17 @@ pub fn escape(after: &str) -> (Option<char>, usize) {
         Some('n') => (Some('\n'), 1),
         Some(c @ ('"' | '\'' | '\\')) => (Some(c), 1),
         Some('u') => {
-            let Some(hex) = after.strip_prefix("u{").and_then(|a| a.split_once('}')).map(|(h, _)| h) else { return (None, 1) };
-            let c = u32::from_str_radix(hex, 16).ok().and_then(char::from_u32).filter(|_| hex.len() <= 6);
+            let Some(hex) = after
+                .strip_prefix("u{")
+                .and_then(|a| a.split_once('}'))
+                .map(|(h, _)| h)
+            else {
+                return (None, 1);
+            };
+            let c = u32::from_str_radix(hex, 16)
+                .ok()
+                .and_then(char::from_u32)
+                .filter(|_| hex.len() <= 6);
             (c, hex.len() + 3)
         }
         Some(c) => (None, c.len_utf8()),
@@ -189,13 +242,19 @@ pub fn escape(after: &str) -> (Option<char>, usize) {
 
 /// The inside of a string token, and whether it knows escapes.
 pub fn inside(token: &str) -> (&str, bool) {
-    let strip = |open: &str, close: &str| token.strip_prefix(open).and_then(|t| t.strip_suffix(close));
+    let strip =
+        |open: &str, close: &str| token.strip_prefix(open).and_then(|t| t.strip_suffix(close));
     if token.len() >= 6
         && let Some(inner) = strip("\"\"\"", "\"\"\"")
     {
         return (inner, true);
     }
-    for (open, close, escapes) in [("\"", "\"", true), ("'", "'", true), ("“", "”", false), ("‘", "’", false)] {
+    for (open, close, escapes) in [
+        ("\"", "\"", true),
+        ("'", "'", true),
+        ("“", "”", false),
+        ("‘", "’", false),
+    ] {
         if let Some(inner) = strip(open, close) {
             return (inner, escapes);
         }
@@ -216,9 +275,16 @@ fn ascii(text: &str) -> String {
 
 /// The runs of digits in a text, as numbers; each has at most four digits by the grammar.
 fn numbers(text: &str) -> Vec<u32> {
-    ascii(text).split(|c: char| !c.is_ascii_digit()).filter(|p| !p.is_empty()).filter_map(|p| p.parse().ok()).collect()
+    ascii(text)
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|p| !p.is_empty())
+        .filter_map(|p| p.parse().ok())
+        .collect()
 }
 
 fn unit_of<'i>(node: &Node<'i>, rule: Rule) -> &'i str {
-    node.clone().into_inner().find(|n| n.as_rule() == rule).map_or("", |n| n.as_str())
+    node.clone()
+        .into_inner()
+        .find(|n| n.as_rule() == rule)
+        .map_or("", |n| n.as_str())
 }

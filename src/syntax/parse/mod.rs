@@ -1,8 +1,10 @@
 //! Text to tree. This folder is the only place that names pest.
 //!
-//! Before pest sees a text, [`scan`] has looked at it once: size, bracket depth, unclosed brackets and strings, comments. Then the grammar
-//! reads the whole file; what it cannot read it skips as a broken item or clause, and the piece alone is read again to find out where it
-//! went wrong. The rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`mod@test`], [`expr`], [`literal`].
+//! Before pest sees a text, [`scan`] has looked at it once: size, bracket depth, unclosed brackets
+//! and strings, comments. Then the grammar reads the whole file; what it cannot read it skips as a
+//! broken item or clause, and the piece alone is read again to find out where it went wrong. The
+//! rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`mod@test`], [`expr`],
+//! [`literal`].
 
 mod clause;
 mod decl;
@@ -33,18 +35,21 @@ pub const MAX_DEPTH: usize = 64;
 
 type Node<'i> = Pair<'i, Rule>;
 
-/// Bytes of a file as text. A byte order mark is skipped; anything but UTF-8 is a finding, and the text is empty.
+/// Bytes of a file as text. A byte order mark is skipped; anything but UTF-8 is a finding, and the
+/// text is empty.
 pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
     let start = Span::new(file, 0, 0);
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.len() > MAX_FILE_BYTES {
         let (size, limit) = (bytes.len() >> 20, MAX_FILE_BYTES >> 20);
-        let message =
-            msg!("this file has {size} MiB; a program file has at most {limit} MiB", "文件有 {size} MiB；程序文件最多 {limit} MiB");
-        findings.push(
-            Finding::new(&catalog::TOO_LARGE, start, message)
-                .help(msg!("data belongs into the store: `tagcast tags import`", "数据请导入存储：`tagcast tags import`")),
+        let message = msg!(
+            "this file has {size} MiB; a program file has at most {limit} MiB",
+            "文件有 {size} MiB；程序文件最多 {limit} MiB"
         );
+        findings.push(Finding::new(&catalog::TOO_LARGE, start, message).help(msg!(
+            "data belongs into the store: `tagcast tags import`",
+            "数据请导入存储：`tagcast tags import`"
+        )));
         return String::new();
     }
     match std::str::from_utf8(bytes) {
@@ -53,20 +58,30 @@ pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
             findings.push(Finding::new(
                 &catalog::NOT_UTF8,
                 start,
-                msg!("this is a binary file, not a program", "这是二进制文件，不是程序"),
+                msg!(
+                    "this is a binary file, not a program",
+                    "这是二进制文件，不是程序"
+                ),
             ));
             String::new()
         }
         Err(error) => {
             let at = error.valid_up_to();
             let message = if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-                msg!("this file is UTF-16; programs are UTF-8", "此文件是 UTF-16；程序须为 UTF-8")
+                msg!(
+                    "this file is UTF-16; programs are UTF-8",
+                    "此文件是 UTF-16；程序须为 UTF-8"
+                )
             } else {
-                msg!("this file is not UTF-8 (byte {at} is not)", "此文件不是 UTF-8(第 {at} 字节起)")
+                msg!(
+                    "this file is not UTF-8 (byte {at} is not)",
+                    "此文件不是 UTF-8(第 {at} 字节起)"
+                )
             };
-            findings.push(
-                Finding::new(&catalog::NOT_UTF8, start, message).help(msg!("save it as UTF-8 in your editor", "请在编辑器中另存为 UTF-8")),
-            );
+            findings.push(Finding::new(&catalog::NOT_UTF8, start, message).help(msg!(
+                "save it as UTF-8 in your editor",
+                "请在编辑器中另存为 UTF-8"
+            )));
             String::new()
         }
     }
@@ -75,19 +90,39 @@ pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
 /// Reads one file. Never fails: what cannot be read is `Broken`, with one finding each.
 pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
     let scanned = scan::scan(file, text);
-    let mut out = ast::File { id: file, items: Vec::new(), comments: scanned.comments };
+    let mut out = ast::File {
+        id: file,
+        items: Vec::new(),
+        comments: scanned.comments,
+    };
     if let Some(finding) = scanned.fatal {
         findings.push(finding);
         return out;
     }
-    let comments = out.comments.iter().map(|c| (c.span.end as usize, c.span.start as usize)).collect();
-    let mut builder = Builder { file, offset: 0, findings, unclosed: scanned.unclosed, comments, operators: 0 };
+    let comments = out
+        .comments
+        .iter()
+        .map(|c| (c.span.end as usize, c.span.start as usize))
+        .collect();
+    let mut builder = Builder {
+        file,
+        offset: 0,
+        findings,
+        unclosed: scanned.unclosed,
+        comments,
+        operators: 0,
+    };
     for finding in &builder.unclosed {
         builder.findings.push(finding.clone());
     }
-    // The rule has an alternative for any text, so it always matches; a failure would be a mistake in the grammar.
+    // The rule has an alternative for any text, so it always matches; a failure would be a mistake
+    // in the grammar.
     let Ok(mut pairs) = Grammar::parse(Rule::file, text) else {
-        builder.syntax_at(text, Span::new(file, 0, text.len().min(1)), Rule::item_alone);
+        builder.syntax_at(
+            text,
+            Span::new(file, 0, text.len().min(1)),
+            Rule::item_alone,
+        );
         return out;
     };
     let Some(root) = pairs.next() else { return out };
@@ -102,14 +137,25 @@ pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
             Rule::broken_item => {
                 let glued = builder.broken(&node, before, Rule::item_alone);
                 if glued {
-                    // What was read of it ends in the middle: it means something else than what was meant.
-                    if let Some(last) = out.items.last_mut().filter(|i| decl::is_open_ended(&i.kind)) {
-                        last.kind = ast::ItemKind::Broken { name: decl::name_of(&last.kind) };
+                    // What was read of it ends in the middle: it means something else than what was
+                    // meant.
+                    if let Some(last) = out
+                        .items
+                        .last_mut()
+                        .filter(|i| decl::is_open_ended(&i.kind))
+                    {
+                        last.kind = ast::ItemKind::Broken {
+                            name: decl::name_of(&last.kind),
+                        };
                         last.span = last.span.to(span);
                     }
                 } else {
                     let name = decl::name_of_broken(file, node.as_str(), span);
-                    out.items.push(ast::Item { span, doc: Vec::new(), kind: ast::ItemKind::Broken { name } });
+                    out.items.push(ast::Item {
+                        span,
+                        doc: Vec::new(),
+                        kind: ast::ItemKind::Broken { name },
+                    });
                 }
             }
             _ => {}
@@ -123,12 +169,26 @@ pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
 /// Reads one expression, which must be the whole text.
 pub fn parse_condition(file: FileId, text: &str, findings: &mut Findings) -> Option<ast::Expr> {
     let scanned = scan::scan(file, text);
-    if let Some(finding) = scanned.fatal.or_else(|| scanned.unclosed.into_iter().next()) {
+    if let Some(finding) = scanned
+        .fatal
+        .or_else(|| scanned.unclosed.into_iter().next())
+    {
         findings.push(finding);
         return None;
     }
-    let comments = scanned.comments.iter().map(|c| (c.span.end as usize, c.span.start as usize)).collect();
-    let mut builder = Builder { file, offset: 0, findings, unclosed: Vec::new(), comments, operators: 0 };
+    let comments = scanned
+        .comments
+        .iter()
+        .map(|c| (c.span.end as usize, c.span.start as usize))
+        .collect();
+    let mut builder = Builder {
+        file,
+        offset: 0,
+        findings,
+        unclosed: Vec::new(),
+        comments,
+        operators: 0,
+    };
     builder.whole_expr(text, 0, Span::new(file, 0, text.len()))
 }
 
@@ -150,10 +210,17 @@ fn attach_docs(file: &mut ast::File, text: &str) {
             }
         }
         while comments.next_if(|c| c.span.end <= item.span.end).is_some() {}
-        let Some((_, last)) = lines.last() else { continue };
-        let between = text.get(last.end as usize..item.span.start as usize).unwrap_or("");
+        let Some((_, last)) = lines.last() else {
+            continue;
+        };
+        let between = text
+            .get(last.end as usize..item.span.start as usize)
+            .unwrap_or("");
         if between.trim().is_empty() && between.matches('\n').count() <= 1 {
-            item.doc = lines.into_iter().map(|(line, _)| line.trim_end().to_string()).collect();
+            item.doc = lines
+                .into_iter()
+                .map(|(line, _)| line.trim_end().to_string())
+                .collect();
         }
     }
 }
@@ -161,10 +228,12 @@ fn attach_docs(file: &mut ast::File, text: &str) {
 /// Builds the tree of one file from pest's pairs.
 struct Builder<'f> {
     file: FileId,
-    /// Where the text that pest read begins in the file: template holes and broken pieces are read alone.
+    /// Where the text that pest read begins in the file: template holes and broken pieces are read
+    /// alone.
     offset: usize,
     findings: &'f mut Findings,
-    /// Unclosed brackets and strings, already reported: a broken piece that contains one needs no second finding.
+    /// Unclosed brackets and strings, already reported: a broken piece that contains one needs no
+    /// second finding.
     unclosed: Vec<Finding>,
     /// Comments of the file, end to start.
     comments: BTreeMap<usize, usize>,
@@ -173,13 +242,18 @@ struct Builder<'f> {
 }
 
 impl Builder<'_> {
-    /// Where a node stands, without the blanks and comments after it: a grammar rule that ends in an optional part takes them in.
+    /// Where a node stands, without the blanks and comments after it: a grammar rule that ends in
+    /// an optional part takes them in.
     fn span(&self, node: &Node<'_>) -> Span {
         let s = node.as_span();
         let (start, mut text) = (self.offset + s.start(), s.as_str());
         loop {
             text = text.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
-            let comment = self.comments.get(&(start + text.len())).and_then(|from| from.checked_sub(start)).and_then(|len| text.get(..len));
+            let comment = self
+                .comments
+                .get(&(start + text.len()))
+                .and_then(|from| from.checked_sub(start))
+                .and_then(|len| text.get(..len));
             match comment {
                 Some(before) if before.len() < text.len() => text = before,
                 _ => return Span::new(self.file, start, start + text.len()),
@@ -193,20 +267,34 @@ impl Builder<'_> {
         let bare = text.trim_matches(|c| matches!(c, '`' | '「' | '」'));
         let quoted = bare.len() != text.len();
         use unicode_normalization::UnicodeNormalization;
-        let name = if bare.is_ascii() { bare.to_string() } else { bare.nfc().collect() };
+        let name = if bare.is_ascii() {
+            bare.to_string()
+        } else {
+            bare.nfc().collect()
+        };
         ast::Ident { name, span, quoted }
     }
 
-    /// Reports one finding for a piece that the grammar could not read as `rule`, which is the piece alone. A piece that goes on in the
-    /// line of the one before it is the rest of that one (`when a >`): both are read again together. Says whether that was so.
+    /// Reports one finding for a piece that the grammar could not read as `rule`, which is the
+    /// piece alone. A piece that goes on in the line of the one before it is the rest of that one
+    /// (`when a >`): both are read again together. Says whether that was so.
     fn broken(&mut self, node: &Node<'_>, before: Option<Span>, rule: Rule) -> bool {
         let span = self.span(node);
-        let covered = self.unclosed.iter().any(|f| span.start <= f.span.start && f.span.start <= span.end);
+        let covered = self
+            .unclosed
+            .iter()
+            .any(|f| span.start <= f.span.start && f.span.start <= span.end);
         let input = node.as_span().get_input();
-        let gap = |b: Span| input.get(b.end as usize - self.offset..span.start as usize - self.offset).is_some_and(|g| !g.contains('\n'));
+        let gap = |b: Span| {
+            input
+                .get(b.end as usize - self.offset..span.start as usize - self.offset)
+                .is_some_and(|g| !g.contains('\n'))
+        };
         let whole = before.filter(|b| gap(*b)).map_or(span, |b| b.to(span));
         if !covered {
-            let text = input.get(whole.start as usize - self.offset..whole.end as usize - self.offset).unwrap_or("");
+            let text = input
+                .get(whole.start as usize - self.offset..whole.end as usize - self.offset)
+                .unwrap_or("");
             self.syntax_at(text, whole, rule);
         }
         whole != span
@@ -255,7 +343,9 @@ struct Parts<'i> {
 
 impl<'i> Parts<'i> {
     fn of(node: Node<'i>) -> Self {
-        Parts { inner: node.into_inner().peekable() }
+        Parts {
+            inner: node.into_inner().peekable(),
+        }
     }
 
     fn next(&mut self) -> Option<Node<'i>> {
@@ -272,7 +362,8 @@ impl<'i> Parts<'i> {
         self.take(rule).is_some()
     }
 
-    /// The next child of this rule, children of other rules before it being passed over (keywords, punctuation).
+    /// The next child of this rule, children of other rules before it being passed over (keywords,
+    /// punctuation).
     fn find(&mut self, rule: Rule) -> Option<Node<'i>> {
         self.inner.find(|n| n.as_rule() == rule)
     }

@@ -15,7 +15,11 @@ impl Builder<'_> {
             let span = self.span(&node);
             match node.as_rule() {
                 Rule::test_step => {
-                    let kind = node.into_inner().next().and_then(|n| self.step(n, span)).unwrap_or(TestStepKind::Broken);
+                    let kind = node
+                        .into_inner()
+                        .next()
+                        .and_then(|n| self.step(n, span))
+                        .unwrap_or(TestStepKind::Broken);
                     steps.push(TestStep { span, kind });
                 }
                 Rule::broken_step => {
@@ -24,7 +28,10 @@ impl Builder<'_> {
                     {
                         last.kind = TestStepKind::Broken;
                     }
-                    steps.push(TestStep { span, kind: TestStepKind::Broken });
+                    steps.push(TestStep {
+                        span,
+                        kind: TestStepKind::Broken,
+                    });
                 }
                 _ => {}
             }
@@ -48,8 +55,16 @@ impl Builder<'_> {
             Rule::step_users => TestStepKind::Users(self.users(parts)),
             Rule::step_event => {
                 let (user, event) = (self.name(&mut parts)?, self.name(&mut parts)?);
-                let fields = parts.take(Rule::record).map(|n| self.record(n)).unwrap_or_default();
-                TestStepKind::Event { user, event, fields, at: self.find_expr(&mut parts, span) }
+                let fields = parts
+                    .take(Rule::record)
+                    .map(|n| self.record(n))
+                    .unwrap_or_default();
+                TestStepKind::Event {
+                    user,
+                    event,
+                    fields,
+                    at: self.find_expr(&mut parts, span),
+                }
             }
             _ => {
                 let _ = word;
@@ -69,20 +84,43 @@ impl Builder<'_> {
         Some(match rule {
             Rule::expect_matches => {
                 let campaign = self.ident(parts.find(Rule::name)?);
-                TestStepKind::Matches { user, campaign, because: parts.find(Rule::name).map(|n| self.ident(n)) }
+                TestStepKind::Matches {
+                    user,
+                    campaign,
+                    because: parts.find(Rule::name).map(|n| self.ident(n)),
+                }
             }
             Rule::expect_unknown => {
                 let campaign = self.ident(parts.find(Rule::name)?);
-                TestStepKind::Unknown { user, campaign, because: parts.find(Rule::name).map(|n| self.ident(n)) }
+                TestStepKind::Unknown {
+                    user,
+                    campaign,
+                    because: parts.find(Rule::name).map(|n| self.ident(n)),
+                }
             }
-            Rule::expect_nothing => TestStepKind::ReceivesNothing { user, because: parts.find(Rule::word_name).map(|n| self.ident(n)) },
+            Rule::expect_nothing => TestStepKind::ReceivesNothing {
+                user,
+                because: parts.find(Rule::word_name).map(|n| self.ident(n)),
+            },
             Rule::expect_receives => {
                 let template = self.ident(parts.find(Rule::name)?);
-                let at = if parts.eat(Rule::k_at) { parts.take(Rule::expr).map(|n| self.expr(n)) } else { None };
+                let at = if parts.eat(Rule::k_at) {
+                    parts.take(Rule::expr).map(|n| self.expr(n))
+                } else {
+                    None
+                };
                 let via = parts.find(Rule::channel).and_then(|n| self.channel(n));
-                TestStepKind::Receives { user, template, at, via }
+                TestStepKind::Receives {
+                    user,
+                    template,
+                    at,
+                    via,
+                }
             }
-            _ => TestStepKind::Reaches { campaign: user, n: self.find_expr(&mut parts, span) },
+            _ => TestStepKind::Reaches {
+                campaign: user,
+                n: self.find_expr(&mut parts, span),
+            },
         })
     }
 
@@ -91,7 +129,10 @@ impl Builder<'_> {
         let mut values = Vec::new();
         for pair in node.into_inner().filter(|n| n.as_rule() == Rule::pair) {
             let mut parts = Parts::of(pair);
-            let (Some(key), Some(value)) = (self.name(&mut parts), parts.find(Rule::row_value)) else { continue };
+            let (Some(key), Some(value)) = (self.name(&mut parts), parts.find(Rule::row_value))
+            else {
+                continue;
+            };
             if let Some(value) = self.row_value(value) {
                 values.push((key, value));
             }
@@ -115,7 +156,9 @@ impl Builder<'_> {
         while let Some(row) = parts.find(Rule::user_row) {
             let span = self.span(&row);
             let mut inner = Parts::of(row);
-            let Some(name) = self.name(&mut inner) else { continue };
+            let Some(name) = self.name(&mut inner) else {
+                continue;
+            };
             let mut values = Vec::new();
             let mut columns = columns.iter();
             while let Some(node) = inner.find(Rule::row_value) {
@@ -135,8 +178,15 @@ impl Builder<'_> {
     }
 
     fn too_many_values(&mut self, span: Span) {
-        let message = crate::msg!("this row has more values than the table has columns", "此行的值多于表的列");
-        self.findings.push(crate::diag::Finding::new(&crate::diag::catalog::SYNTAX, span, message));
+        let message = crate::msg!(
+            "this row has more values than the table has columns",
+            "此行的值多于表的列"
+        );
+        self.findings.push(crate::diag::Finding::new(
+            &crate::diag::catalog::SYNTAX,
+            span,
+            message,
+        ));
     }
 
     fn too_few_values(&mut self, span: Span) {
@@ -144,6 +194,10 @@ impl Builder<'_> {
             "this row has fewer values than the table has columns; write `missing` for none",
             "此行的值少于表的列；没有值请写 `缺失`"
         );
-        self.findings.push(crate::diag::Finding::new(&crate::diag::catalog::SYNTAX, span, message));
+        self.findings.push(crate::diag::Finding::new(
+            &crate::diag::catalog::SYNTAX,
+            span,
+            message,
+        ));
     }
 }

@@ -4,7 +4,10 @@ use super::lex::{Token, tokens};
 use super::{Node, Op, binary};
 
 pub fn parse(text: &str) -> Option<Node> {
-    let mut p = Parser { tokens: tokens(text)?, at: 0 };
+    let mut p = Parser {
+        tokens: tokens(text)?,
+        at: 0,
+    };
     let node = p.choice()?;
     (p.at == p.tokens.len()).then_some(node)
 }
@@ -36,7 +39,11 @@ impl Parser {
         if !self.take(":") {
             return None;
         }
-        Some(Node::If(Box::new(when), Box::new(then), Box::new(self.choice()?)))
+        Some(Node::If(
+            Box::new(when),
+            Box::new(then),
+            Box::new(self.choice()?),
+        ))
     }
 
     fn or(&mut self) -> Option<Node> {

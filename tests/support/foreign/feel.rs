@@ -4,10 +4,17 @@ use super::lex::{Token, tokens};
 use super::{Node, Op, binary};
 
 /// Names of several words; the rest are single words.
-const LONG_NAMES: [&[&str]; 3] = [&["date", "and", "time"], &["string", "length"], &["years", "and", "months", "duration"]];
+const LONG_NAMES: [&[&str]; 3] = [
+    &["date", "and", "time"],
+    &["string", "length"],
+    &["years", "and", "months", "duration"],
+];
 
 pub fn parse(text: &str) -> Option<Node> {
-    let mut p = Parser { tokens: tokens(text)?, at: 0 };
+    let mut p = Parser {
+        tokens: tokens(text)?,
+        at: 0,
+    };
     let node = p.or()?;
     (p.at == p.tokens.len()).then_some(node)
 }
@@ -67,10 +74,16 @@ impl Parser {
             if !self.word("and") {
                 return None;
             }
-            return Some(Node::Between(Box::new(left), Box::new(lo), Box::new(self.sum()?)));
+            return Some(Node::Between(
+                Box::new(left),
+                Box::new(lo),
+                Box::new(self.sum()?),
+            ));
         }
         if self.word("in") {
-            let tests = self.attempt(Self::tests).or_else(|| Some(vec![self.test()?]))?;
+            let tests = self
+                .attempt(Self::tests)
+                .or_else(|| Some(vec![self.test()?]))?;
             return Some(Node::In(Box::new(left), tests));
         }
         match self.comparison_sign() {
@@ -80,7 +93,9 @@ impl Parser {
     }
 
     fn comparison_sign(&mut self) -> Option<Op> {
-        let Some(Token::Sign(sign)) = self.tokens.get(self.at) else { return None };
+        let Some(Token::Sign(sign)) = self.tokens.get(self.at) else {
+            return None;
+        };
         let op = Op::comparison(sign).filter(|_| *sign != "==")?;
         self.at += 1;
         Some(op)
@@ -208,13 +223,25 @@ impl Parser {
         if !hi_in && !self.take(")") && !self.take("[") {
             return None;
         }
-        Some(Node::Range { lo, hi, lo_in, hi_in })
+        Some(Node::Range {
+            lo,
+            hi,
+            lo_in,
+            hi_in,
+        })
     }
 
     fn name(&mut self) -> Option<Node> {
         let long = LONG_NAMES.into_iter().find(|words| {
-            let seen = self.tokens.get(self.at..self.at + words.len()).unwrap_or_default();
-            !seen.is_empty() && seen.iter().zip(*words).all(|(token, word)| matches!(token, Token::Word(w) if w == word))
+            let seen = self
+                .tokens
+                .get(self.at..self.at + words.len())
+                .unwrap_or_default();
+            !seen.is_empty()
+                && seen
+                    .iter()
+                    .zip(*words)
+                    .all(|(token, word)| matches!(token, Token::Word(w) if w == word))
         });
         let name = match (long, self.tokens.get(self.at)) {
             (Some(words), _) => {
@@ -239,7 +266,9 @@ impl Parser {
         let mut args = Vec::new();
         while !self.take(")") {
             let named = self.attempt(|p| {
-                let Some(Token::Word(word)) = p.tokens.get(p.at).cloned() else { return None };
+                let Some(Token::Word(word)) = p.tokens.get(p.at).cloned() else {
+                    return None;
+                };
                 p.at += 1;
                 p.take(":").then_some(word)
             });

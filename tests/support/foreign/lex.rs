@@ -10,8 +10,8 @@ pub enum Token {
 
 /// The longer before the shorter.
 const SIGNS: [&str; 26] = [
-    "..", "**", "==", "!=", "<=", ">=", "&&", "||", "<", ">", "=", "+", "-", "*", "/", "(", ")", "[", "]", "{", "}", ",", ".", "?", ":",
-    "!",
+    "..", "**", "==", "!=", "<=", ">=", "&&", "||", "<", ">", "=", "+", "-", "*", "/", "(", ")",
+    "[", "]", "{", "}", ",", ".", "?", ":", "!",
 ];
 
 /// `None` where neither language has such a text.
@@ -27,11 +27,15 @@ pub fn tokens(text: &str) -> Option<Vec<Token>> {
             let quote = second?;
             let end = rest.get(2..)?.find(quote)?;
             (Token::Text(rest.get(2..2 + end)?.into()), end + 3)
-        } else if first.is_ascii_digit() || first == '.' && second.is_some_and(|c| c.is_ascii_digit()) {
+        } else if first.is_ascii_digit()
+            || first == '.' && second.is_some_and(|c| c.is_ascii_digit())
+        {
             let length = number(rest);
             (Token::Number(rest.get(..length)?.into()), length)
         } else if first.is_alphabetic() || first == '_' {
-            let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let length = rest
+                .find(|c: char| !c.is_alphanumeric() && c != '_')
+                .unwrap_or(rest.len());
             (Token::Word(rest.get(..length)?.into()), length)
         } else {
             let sign = SIGNS.into_iter().find(|s| rest.starts_with(s))?;
@@ -45,7 +49,11 @@ pub fn tokens(text: &str) -> Option<Vec<Token>> {
 
 /// The length of a number: `12`, `.99`, `1.0e+0`; in `1..10` the first is `1`.
 fn number(text: &str) -> usize {
-    let digits = |from: usize| from + text[from..].find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len() - from);
+    let digits = |from: usize| {
+        from + text[from..]
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len() - from)
+    };
     let mut end = digits(0);
     if text[end..].starts_with('.') && digits(end + 1) > end + 1 {
         end = digits(end + 1);

@@ -1,6 +1,8 @@
-//! Two other expression languages, read just far enough to put their published cases to our evaluator: CEL and FEEL.
+//! Two other expression languages, read just far enough to put their published cases to our
+//! evaluator: CEL and FEEL.
 //!
-//! Text → [`lex`] → [`cel`] or [`feel`] → [`Node`], one tree for both → [`translate`] → our language, or the reason why not.
+//! Text → [`lex`] → [`cel`] or [`feel`] → [`Node`], one tree for both → [`translate`] → our
+//! language, or the reason why not.
 
 pub mod cel;
 pub mod feel;

@@ -1,6 +1,8 @@
-//! What has the same meaning in our language, in our spelling; everything else is refused with the reason.
+//! What has the same meaning in our language, in our spelling; everything else is refused with the
+//! reason.
 //!
-//! Types are left to our checker: `10 + true` is written down as it stands, and it is the checker that refuses it.
+//! Types are left to our checker: `10 + true` is written down as it stands, and it is the checker
+//! that refuses it.
 
 use tagcast::base::{Elapsed, Value, Zone};
 
@@ -15,10 +17,11 @@ pub const INDEX: Reason = "taking an element of a list";
 pub const POWERS: Reason = "powers";
 pub const JOINING: Reason = "joining texts: a template does that";
 pub const NOT_A_NUMBER: Reason = "infinity and NaN: a division by zero is missing here";
-pub const CONVERSION: Reason =
-    "dates, times and durations made from each other or from parts that can be missing: here they are written as literals";
-pub const NOT_ONE: Reason = "texts that are no date, time or duration at all: here literals, not conversions of texts";
-pub const LENIENT: Reason = "a time of day written without its seconds or a leading zero: an error there, read here";
+pub const CONVERSION: Reason = "dates, times and durations made from each other or from parts that can be missing: here they are written as literals";
+pub const NOT_ONE: Reason =
+    "texts that are no date, time or duration at all: here literals, not conversions of texts";
+pub const LENIENT: Reason =
+    "a time of day written without its seconds or a leading zero: an error there, read here";
 pub const OFFSET_TIME: Reason = "times of day with an offset or a zone of their own";
 pub const OFFSET_MINUTES: Reason = "instants with an offset that is no zone of whole hours";
 pub const FRACTIONS: Reason = "fractions of a second in dates and times";
@@ -40,7 +43,8 @@ pub enum Kind {
     Calendar,
 }
 
-/// A tag that the translation stands on: its name, its type as written, and the value that the one user has.
+/// A tag that the translation stands on: its name, its type as written, and the value that the one
+/// user has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     pub name: String,
@@ -55,9 +59,19 @@ pub struct Translation {
     pub zone: Zone,
 }
 
-/// With `lifted`, each literal outside lists becomes a tag of the user, so that columns are read instead of constants folded.
-pub fn translate(node: &Node, bound: &[(String, Fact)], lifted: bool) -> Result<Translation, Reason> {
-    let mut cx = Cx { bound, lifted, facts: Vec::new(), offset: None };
+/// With `lifted`, each literal outside lists becomes a tag of the user, so that columns are read
+/// instead of constants folded.
+pub fn translate(
+    node: &Node,
+    bound: &[(String, Fact)],
+    lifted: bool,
+) -> Result<Translation, Reason> {
+    let mut cx = Cx {
+        bound,
+        lifted,
+        facts: Vec::new(),
+        offset: None,
+    };
     let piece = cx.write(node, None)?;
     let zone = match cx.offset.flatten() {
         None => Zone::UTC,
@@ -70,7 +84,11 @@ pub fn translate(node: &Node, bound: &[(String, Fact)], lifted: bool) -> Result<
             fact.value = zone.parse_instant(local).map(Value::Instant);
         }
     }
-    Ok(Translation { text: piece.text, facts, zone })
+    Ok(Translation {
+        text: piece.text,
+        facts,
+        zone,
+    })
 }
 
 /// The zone that is always so many hours from UTC.
@@ -108,16 +126,28 @@ const ATOM: u8 = 10;
 
 impl Piece {
     fn atom(text: impl Into<String>, kind: Kind) -> Self {
-        Piece { text: text.into(), level: ATOM, kind }
+        Piece {
+            text: text.into(),
+            level: ATOM,
+            kind,
+        }
     }
 
     fn condition(text: String, level: u8) -> Self {
-        Piece { text, level, kind: Kind::Bool }
+        Piece {
+            text,
+            level,
+            kind: Kind::Bool,
+        }
     }
 
     /// In parentheses where it would come apart.
     fn at(&self, level: u8) -> String {
-        if self.level >= level { self.text.clone() } else { format!("({})", self.text) }
+        if self.level >= level {
+            self.text.clone()
+        } else {
+            format!("({})", self.text)
+        }
     }
 }
 
@@ -135,7 +165,14 @@ impl Cx<'_> {
             return Piece::atom(text, kind);
         }
         let name = format!("v{}", self.facts.len() + 1);
-        Piece::atom(self.fact(Fact { name, ty, value: Some(value) }), kind)
+        Piece::atom(
+            self.fact(Fact {
+                name,
+                ty,
+                value: Some(value),
+            }),
+            kind,
+        )
     }
 
     /// A tag without a value.
@@ -149,7 +186,14 @@ impl Cx<'_> {
             Kind::Instant => ("no_instant", "instant"),
             Kind::Elapsed | Kind::Calendar => ("no_elapsed", "elapsed"),
         };
-        Piece::atom(self.fact(Fact { name: name.into(), ty, value: None }), kind)
+        Piece::atom(
+            self.fact(Fact {
+                name: name.into(),
+                ty,
+                value: None,
+            }),
+            kind,
+        )
     }
 
     /// `want` is what a `null` stands for here.
@@ -158,9 +202,16 @@ impl Cx<'_> {
             Node::Null => Ok(self.nothing(want.unwrap_or(Kind::Number))),
             Node::Bool(b) => Ok(self.literal(b.to_string(), Kind::Bool, "bool", Value::Bool(*b))),
             Node::Number(text) => self.number(text),
-            Node::Text(text) => Ok(self.literal(quoted(text), Kind::Text, "text(50)", Value::text(text))),
+            Node::Text(text) => {
+                Ok(self.literal(quoted(text), Kind::Text, "text(50)", Value::text(text)))
+            }
             Node::Name(name) => {
-                let fact = self.bound.iter().find(|(n, _)| n == name).map(|(_, f)| f.clone()).ok_or(CONVERSION)?;
+                let fact = self
+                    .bound
+                    .iter()
+                    .find(|(n, _)| n == name)
+                    .map(|(_, f)| f.clone())
+                    .ok_or(CONVERSION)?;
                 let kind = match fact.ty {
                     "bool" => Kind::Bool,
                     "text(50)" => Kind::Text,
@@ -178,7 +229,11 @@ impl Cx<'_> {
             }
             Node::Neg(of) => {
                 let of = self.write(of, Some(Kind::Number))?;
-                Ok(Piece { text: format!("-{}", of.at(NEGATION)), level: NEGATION, kind: of.kind })
+                Ok(Piece {
+                    text: format!("-{}", of.at(NEGATION)),
+                    level: NEGATION,
+                    kind: of.kind,
+                })
             }
             Node::Binary(op, left, right) => self.binary(*op, left, right),
             Node::In(of, tests) => self.membership(of, tests),
@@ -187,9 +242,14 @@ impl Cx<'_> {
                 let when = self.write(when, Some(Kind::Bool))?;
                 let then = self.write(then, want)?;
                 let otherwise = self.write(otherwise, Some(then.kind))?;
-                Ok(Piece::atom(format!("if({}, {}, {})", when.text, then.text, otherwise.text), then.kind))
+                Ok(Piece::atom(
+                    format!("if({}, {}, {})", when.text, then.text, otherwise.text),
+                    then.kind,
+                ))
             }
-            Node::Call(name, args) => self.call(name, &args.iter().map(|(_, arg)| arg).collect::<Vec<_>>()),
+            Node::Call(name, args) => {
+                self.call(name, &args.iter().map(|(_, arg)| arg).collect::<Vec<_>>())
+            }
         }
     }
 
@@ -197,7 +257,9 @@ impl Cx<'_> {
         let plain = without_exponent(text).ok_or(EXPONENT)?;
         let number: f64 = plain.parse().map_err(|_| EXPONENT)?;
         Ok(match plain.parse::<i64>() {
-            Ok(n) if !text.contains(['.', 'e']) => self.literal(plain, Kind::Number, "int", Value::Int(n)),
+            Ok(n) if !text.contains(['.', 'e']) => {
+                self.literal(plain, Kind::Number, "int", Value::Int(n))
+            }
             _ => self.literal(plain, Kind::Number, "number", Value::Number(number)),
         })
     }
@@ -205,7 +267,10 @@ impl Cx<'_> {
     fn is_null(&self, node: &Node) -> bool {
         match node {
             Node::Null => true,
-            Node::Name(name) => self.bound.iter().any(|(n, fact)| n == name && fact.value.is_none()),
+            Node::Name(name) => self
+                .bound
+                .iter()
+                .any(|(n, fact)| n == name && fact.value.is_none()),
             _ => false,
         }
     }
@@ -230,10 +295,15 @@ impl Cx<'_> {
         if matches!(op, Op::Eq | Op::Ne) && (self.is_null(left) || self.is_null(right)) {
             let of = self.write(if self.is_null(right) { left } else { right }, None)?;
             let what = if op == Op::Eq { "missing" } else { "known" };
-            return Ok(Piece::condition(format!("{} is {what}", of.at(COMPARISON + 1)), COMPARISON));
+            return Ok(Piece::condition(
+                format!("{} is {what}", of.at(COMPARISON + 1)),
+                COMPARISON,
+            ));
         }
         if let (Op::Div, Node::Number(a), Node::Number(b)) = (op, left, right)
-            && [a, b].iter().all(|n| n.contains('.') && n.parse() == Ok(0.0))
+            && [a, b]
+                .iter()
+                .all(|n| n.contains('.') && n.parse() == Ok(0.0))
         {
             return Err(NOT_A_NUMBER);
         }
@@ -247,33 +317,69 @@ impl Cx<'_> {
             let r = self.write(right, want.or(Some(l.kind)))?;
             (l, r)
         };
-        if op == Op::Add && l.kind == Kind::Text && r.kind == Kind::Text && !self.is_null(left) && !self.is_null(right) {
+        if op == Op::Add
+            && l.kind == Kind::Text
+            && r.kind == Kind::Text
+            && !self.is_null(left)
+            && !self.is_null(right)
+        {
             return Err(JOINING);
         }
-        // Both sides of a comparison are sums; the right side of `-` and `/` holds tighter than the left.
-        let (l_level, r_level) = if level == COMPARISON { (level + 1, level + 1) } else { (level, level + 1) };
-        let kind = if level <= COMPARISON { Kind::Bool } else { l.kind };
-        Ok(Piece { text: format!("{} {sign} {}", l.at(l_level), r.at(r_level)), level, kind })
+        // Both sides of a comparison are sums; the right side of `-` and `/` holds tighter than the
+        // left.
+        let (l_level, r_level) = if level == COMPARISON {
+            (level + 1, level + 1)
+        } else {
+            (level, level + 1)
+        };
+        let kind = if level <= COMPARISON {
+            Kind::Bool
+        } else {
+            l.kind
+        };
+        Ok(Piece {
+            text: format!("{} {sign} {}", l.at(l_level), r.at(r_level)),
+            level,
+            kind,
+        })
     }
 
-    /// `of` between two ends; where both belong to it and both are written out, our own range says it.
+    /// `of` between two ends; where both belong to it and both are written out, our own range says
+    /// it.
     fn range(&mut self, of: &Node, lo: (&Node, bool), hi: (&Node, bool)) -> Result<Piece, Reason> {
         let written = |n: &Node| !matches!(n, Node::Null | Node::Name(_));
         if lo.1 && hi.1 && written(lo.0) && written(hi.0) {
-            let (of, lo, hi) = (self.write(of, self.kind_of(lo.0)?)?, self.write(lo.0, None)?, self.write(hi.0, None)?);
+            let (of, lo, hi) = (
+                self.write(of, self.kind_of(lo.0)?)?,
+                self.write(lo.0, None)?,
+                self.write(hi.0, None)?,
+            );
             return Ok(Piece::condition(
-                format!("{} in {}..{}", of.at(COMPARISON + 1), lo.at(COMPARISON + 1), hi.at(COMPARISON + 1)),
+                format!(
+                    "{} in {}..{}",
+                    of.at(COMPARISON + 1),
+                    lo.at(COMPARISON + 1),
+                    hi.at(COMPARISON + 1)
+                ),
                 COMPARISON,
             ));
         }
         let low = self.binary(if lo.1 { Op::Ge } else { Op::Gt }, of, lo.0)?;
         let high = self.binary(if hi.1 { Op::Le } else { Op::Lt }, of, hi.0)?;
-        Ok(Piece::condition(format!("{} and {}", low.at(AND), high.at(AND + 1)), AND))
+        Ok(Piece::condition(
+            format!("{} and {}", low.at(AND), high.at(AND + 1)),
+            AND,
+        ))
     }
 
     /// What a node is, without leaving facts behind.
     fn kind_of(&self, node: &Node) -> Result<Option<Kind>, Reason> {
-        let mut aside = Cx { bound: self.bound, lifted: false, facts: Vec::new(), offset: None };
+        let mut aside = Cx {
+            bound: self.bound,
+            lifted: false,
+            facts: Vec::new(),
+            offset: None,
+        };
         aside.write(node, None).map(|p| Some(p.kind))
     }
 
@@ -281,7 +387,12 @@ impl Cx<'_> {
         if let Node::List(_) = of {
             return Err(LISTS);
         }
-        let single = |n: &Node| matches!(n, Node::Number(_) | Node::Text(_) | Node::Bool(_) | Node::Call(..));
+        let single = |n: &Node| {
+            matches!(
+                n,
+                Node::Number(_) | Node::Text(_) | Node::Bool(_) | Node::Call(..)
+            )
+        };
         // `x in (1, 5, 9)` is `x in [1, 5, 9]`.
         if tests.len() > 1 && tests.iter().all(single) {
             return self.list(of, tests);
@@ -289,28 +400,41 @@ impl Cx<'_> {
         let mut conditions = Vec::new();
         for test in tests {
             conditions.push(match test {
-                Node::List(items) if items.iter().any(|i| matches!(i, Node::List(_))) => return Err(LISTS),
+                Node::List(items) if items.iter().any(|i| matches!(i, Node::List(_))) => {
+                    return Err(LISTS);
+                }
                 Node::List(items) if items.contains(&Node::Null) => return Err(MIXED_LIST),
                 Node::List(items) if items.iter().all(single) => self.list(of, items)?,
                 Node::List(items) => self.membership(of, items)?,
-                Node::Range { lo, hi, lo_in, hi_in } => self.range(of, (lo, *lo_in), (hi, *hi_in))?,
+                Node::Range {
+                    lo,
+                    hi,
+                    lo_in,
+                    hi_in,
+                } => self.range(of, (lo, *lo_in), (hi, *hi_in))?,
                 Node::Test(op, with) => self.binary(*op, of, with)?,
                 other => self.binary(Op::Eq, of, other)?,
             });
         }
         let mut conditions = conditions.into_iter();
         let first = conditions.next().ok_or(LISTS)?;
-        Ok(conditions.fold(first, |all, next| Piece::condition(format!("{} or {}", all.at(OR), next.at(OR + 1)), OR)))
+        Ok(conditions.fold(first, |all, next| {
+            Piece::condition(format!("{} or {}", all.at(OR), next.at(OR + 1)), OR)
+        }))
     }
 
     fn list(&mut self, of: &Node, items: &[Node]) -> Result<Piece, Reason> {
         let of = self.write(of, None)?;
         // A list of ours holds constants.
         let lifted = std::mem::replace(&mut self.lifted, false);
-        let items: Result<Vec<Piece>, Reason> = items.iter().map(|item| self.write(item, None)).collect();
+        let items: Result<Vec<Piece>, Reason> =
+            items.iter().map(|item| self.write(item, None)).collect();
         self.lifted = lifted;
         let items: Vec<String> = items?.into_iter().map(|i| i.text).collect();
-        Ok(Piece::condition(format!("{} in [{}]", of.at(COMPARISON + 1), items.join(", ")), COMPARISON))
+        Ok(Piece::condition(
+            format!("{} in [{}]", of.at(COMPARISON + 1), items.join(", ")),
+            COMPARISON,
+        ))
     }
 
     fn call(&mut self, name: &str, args: &[&Node]) -> Result<Piece, Reason> {
@@ -333,16 +457,30 @@ impl Cx<'_> {
                 _ => Err(CONVERSION),
             },
             ("time", [Node::Text(text)]) => self.time(text),
-            ("time", [hour, minute, second, Node::Null]) => match (whole(hour), whole(minute), whole(second)) {
-                (Some(h), Some(m), Some(s)) if h >= 0 && m >= 0 && s >= 0 => self.time(&format!("{h:02}:{m:02}:{s:02}")),
-                _ => Err(CONVERSION),
-            },
-            ("time", [hour, minute, second, _]) if [hour, minute, second].into_iter().all(|n| whole(n).is_some()) => Err(OFFSET_TIME),
+            ("time", [hour, minute, second, Node::Null]) => {
+                match (whole(hour), whole(minute), whole(second)) {
+                    (Some(h), Some(m), Some(s)) if h >= 0 && m >= 0 && s >= 0 => {
+                        self.time(&format!("{h:02}:{m:02}:{s:02}"))
+                    }
+                    _ => Err(CONVERSION),
+                }
+            }
+            ("time", [hour, minute, second, _])
+                if [hour, minute, second]
+                    .into_iter()
+                    .all(|n| whole(n).is_some()) =>
+            {
+                Err(OFFSET_TIME)
+            }
             ("date and time", [Node::Text(text)]) => self.instant(text),
-            ("date and time", [Node::Call(date, d), Node::Call(time, t)]) => match (date.as_str(), &d[..], time.as_str(), &t[..]) {
-                ("date", [(None, Node::Text(d))], "time", [(None, Node::Text(t))]) => self.instant(&format!("{d}T{t}")),
-                _ => Err(CONVERSION),
-            },
+            ("date and time", [Node::Call(date, d), Node::Call(time, t)]) => {
+                match (date.as_str(), &d[..], time.as_str(), &t[..]) {
+                    ("date", [(None, Node::Text(d))], "time", [(None, Node::Text(t))]) => {
+                        self.instant(&format!("{d}T{t}"))
+                    }
+                    _ => Err(CONVERSION),
+                }
+            }
             ("duration", [Node::Text(text)]) => self.duration(text),
             ("years and months duration", _) => Err(MONTHS_BETWEEN),
             _ => Err(CONVERSION),
@@ -372,10 +510,23 @@ impl Cx<'_> {
         if !shaped(local, "99:99:99") {
             let (whole, part) = local.split_once('.').unwrap_or((local, ""));
             return Err(match () {
-                () if shaped(whole, "99:99:99") && !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()) => FRACTIONS,
-                () if ["9:99:99", "9:99", "99:99"].iter().any(|pattern| shaped(local, pattern)) => LENIENT,
+                () if shaped(whole, "99:99:99")
+                    && !part.is_empty()
+                    && part.chars().all(|c| c.is_ascii_digit()) =>
+                {
+                    FRACTIONS
+                }
+                () if ["9:99:99", "9:99", "99:99"]
+                    .iter()
+                    .any(|pattern| shaped(local, pattern)) =>
+                {
+                    LENIENT
+                }
                 // Not a time of day of any spelling: our parser is to say so.
-                () if !local.is_empty() && offset.is_none() && local.chars().all(|c| c.is_ascii_digit() || c == ':') => {
+                () if !local.is_empty()
+                    && offset.is_none()
+                    && local.chars().all(|c| c.is_ascii_digit() || c == ':') =>
+                {
                     return Ok(Piece::atom(local, Kind::Time));
                 }
                 () => NOT_ONE,
@@ -393,8 +544,20 @@ impl Cx<'_> {
     fn instant(&mut self, text: &str) -> Result<Piece, Reason> {
         let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00"));
         let (local, offset) = without_offset(time);
-        let as_date = Cx { bound: &[], lifted: false, facts: Vec::new(), offset: None }.date(date)?;
-        (Cx { bound: &[], lifted: false, facts: Vec::new(), offset: None }).time(local)?;
+        let as_date = Cx {
+            bound: &[],
+            lifted: false,
+            facts: Vec::new(),
+            offset: None,
+        }
+        .date(date)?;
+        (Cx {
+            bound: &[],
+            lifted: false,
+            facts: Vec::new(),
+            offset: None,
+        })
+        .time(local)?;
         let offset = match offset {
             None => None,
             Some(text) => Some(seconds_of(text).ok_or(NOT_ONE)?),
@@ -409,23 +572,48 @@ impl Cx<'_> {
 
     /// `P1DT2H` is elapsed time, `P1Y2M` calendar time; there is no mixture.
     fn duration(&mut self, text: &str) -> Result<Piece, Reason> {
-        let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
-        let rest = rest.strip_prefix('P').filter(|r| !r.is_empty()).ok_or(NOT_ONE)?;
+        let (sign, rest) = text
+            .strip_prefix('-')
+            .map_or(("", text), |rest| ("-", rest));
+        let rest = rest
+            .strip_prefix('P')
+            .filter(|r| !r.is_empty())
+            .ok_or(NOT_ONE)?;
         let (days, clock) = rest.split_once('T').unwrap_or((rest, ""));
         let parts = |text: &str| -> Option<Vec<(f64, char)>> {
             let pieces = text.split_inclusive(|c: char| c.is_ascii_alphabetic());
-            pieces.map(|p| Some((p.get(..p.len() - 1)?.parse().ok()?, p.chars().last()?))).collect()
+            pieces
+                .map(|p| Some((p.get(..p.len() - 1)?.parse().ok()?, p.chars().last()?)))
+                .collect()
         };
         let (days, clock) = (parts(days).ok_or(NOT_ONE)?, parts(clock).ok_or(NOT_ONE)?);
-        if days.iter().any(|(_, unit)| !"YMD".contains(*unit)) || clock.iter().any(|(_, unit)| !"HMS".contains(*unit)) {
+        if days.iter().any(|(_, unit)| !"YMD".contains(*unit))
+            || clock.iter().any(|(_, unit)| !"HMS".contains(*unit))
+        {
             return Err(NOT_ONE);
         }
-        let months: f64 = days.iter().map(|(n, unit)| n * if *unit == 'Y' { 12.0 } else { f64::from(u8::from(*unit == 'M')) }).sum();
+        let months: f64 = days
+            .iter()
+            .map(|(n, unit)| {
+                n * if *unit == 'Y' {
+                    12.0
+                } else {
+                    f64::from(u8::from(*unit == 'M'))
+                }
+            })
+            .sum();
         if days.iter().any(|(_, unit)| *unit != 'D') {
-            return Ok(Piece { text: format!("{sign}{months} months"), level: NEGATION, kind: Kind::Calendar });
+            return Ok(Piece {
+                text: format!("{sign}{months} months"),
+                level: NEGATION,
+                kind: Kind::Calendar,
+            });
         }
         let seconds: f64 = days.iter().map(|(n, _)| n * 86_400.0).sum::<f64>()
-            + clock.iter().map(|(n, unit)| n * [1.0, 60.0, 3600.0]["SMH".find(*unit).unwrap_or(0)]).sum::<f64>();
+            + clock
+                .iter()
+                .map(|(n, unit)| n * [1.0, 60.0, 3600.0]["SMH".find(*unit).unwrap_or(0)])
+                .sum::<f64>();
         let written = match seconds {
             s if s % 3600.0 == 0.0 => format!("{}h", s / 3600.0),
             s if s % 60.0 == 0.0 => format!("{}min", s / 60.0),
@@ -434,7 +622,11 @@ impl Cx<'_> {
         let value = Value::Elapsed(Elapsed((seconds * 1e6).round() as i64));
         Ok(match sign {
             "" => self.literal(written, Kind::Elapsed, "elapsed", value),
-            _ => Piece { text: format!("-{written}"), level: NEGATION, kind: Kind::Elapsed },
+            _ => Piece {
+                text: format!("-{written}"),
+                level: NEGATION,
+                kind: Kind::Elapsed,
+            },
         })
     }
 }
@@ -472,7 +664,11 @@ fn without_exponent(text: &str) -> Option<String> {
         Ok(p) => format!("{}.{}", &all[..p], &all[p..]),
         Err(_) => format!("0.{}{all}", "0".repeat(usize::try_from(-point).ok()?)),
     };
-    Some(if part.is_empty() || plain.contains('.') { plain } else { format!("{plain}.0") })
+    Some(if part.is_empty() || plain.contains('.') {
+        plain
+    } else {
+        format!("{plain}.0")
+    })
 }
 
 /// A time and the offset after it: `Z`, `+01:00`, `@Europe/Paris`.
@@ -489,11 +685,21 @@ fn seconds_of(offset: &str) -> Option<i32> {
     }
     let sign = if offset.starts_with('-') { -1 } else { 1 };
     let rest = offset.get(1..).filter(|r| shaped(r, "99:99"))?;
-    let (h, m) = (rest.get(..2)?.parse::<i32>().ok()?, rest.get(3..)?.parse::<i32>().ok()?);
+    let (h, m) = (
+        rest.get(..2)?.parse::<i32>().ok()?,
+        rest.get(3..)?.parse::<i32>().ok()?,
+    );
     Some(sign * (h * 3600 + m * 60))
 }
 
 /// Whether a text has digits where the pattern has nines, and the pattern's signs elsewhere.
 fn shaped(text: &str, pattern: &str) -> bool {
-    text.len() == pattern.len() && text.bytes().zip(pattern.bytes()).all(|(t, p)| if p == b'9' { t.is_ascii_digit() } else { t == p })
+    text.len() == pattern.len()
+        && text.bytes().zip(pattern.bytes()).all(|(t, p)| {
+            if p == b'9' {
+                t.is_ascii_digit()
+            } else {
+                t == p
+            }
+        })
 }

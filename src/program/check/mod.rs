@@ -1,8 +1,9 @@
 //! The checker: from the trees of all files to a typed program and every finding there is to make.
 //!
-//! Names are collected first, so that order does not matter. Then types, then expressions (audiences, derived tags and partitions in the order
-//! in which they need each other), then templates, policy, campaigns and tests. An expression that failed is silent afterwards: its checker has
-//! returned `None`, and whoever needs it returns `None` as well.
+//! Names are collected first, so that order does not matter. Then types, then expressions
+//! (audiences, derived tags and partitions in the order in which they need each other), then
+//! templates, policy, campaigns and tests. An expression that failed is silent afterwards: its
+//! checker has returned `None`, and whoever needs it returns `None` as well.
 
 mod arith;
 mod call;
@@ -28,7 +29,9 @@ use super::expr::{EventPattern, EventSource, Expr, ExprKind};
 use super::presence::Present;
 use super::scope::{Scope, Symbol};
 use super::typed::{Declared, Program};
-use crate::base::{AudienceId, CampaignId, EventId, Instant, Schema, TagId, TemplateId, Type, Value};
+use crate::base::{
+    AudienceId, CampaignId, EventId, Instant, Schema, TagId, TemplateId, Type, Value,
+};
 use crate::diag::{Finding, Findings, Msg, Sources, Span, catalog};
 use crate::msg;
 use crate::syntax::ast;
@@ -42,9 +45,21 @@ pub struct CheckOptions {
     pub store_schema: Option<Schema>,
 }
 
-/// Checks all files of a program. With errors among the findings, the program must not be carried out: failed declarations are placeholders.
-pub fn check(sources: &Sources, files: &[ast::File], options: &CheckOptions, findings: &mut Findings) -> Program {
-    let mut checker = Checker { sources, options, findings, scope: Scope::default(), program: Program::default() };
+/// Checks all files of a program. With errors among the findings, the program must not be carried
+/// out: failed declarations are placeholders.
+pub fn check(
+    sources: &Sources,
+    files: &[ast::File],
+    options: &CheckOptions,
+    findings: &mut Findings,
+) -> Program {
+    let mut checker = Checker {
+        sources,
+        options,
+        findings,
+        scope: Scope::default(),
+        program: Program::default(),
+    };
     let items = checker.collect(files);
     let policy = items.policy;
     campaign::check_settings(&mut checker, policy);
@@ -58,14 +73,25 @@ pub fn check(sources: &Sources, files: &[ast::File], options: &CheckOptions, fin
     checker.program
 }
 
-/// Checks one condition against a checked program (`query`, the REPL). Its file must be among the sources.
-pub fn check_condition(program: &Program, sources: &Sources, expr: &ast::Expr, findings: &mut Findings) -> Option<Expr> {
+/// Checks one condition against a checked program (`query`, the REPL). Its file must be among the
+/// sources.
+pub fn check_condition(
+    program: &Program,
+    sources: &Sources,
+    expr: &ast::Expr,
+    findings: &mut Findings,
+) -> Option<Expr> {
     let scope = Scope::of(program);
     Exprs::new(sources, program, &scope, findings).condition(expr, &ExprContext::default())
 }
 
 /// The same for an expression of any type (`:type` of the REPL).
-pub fn check_value(program: &Program, sources: &Sources, expr: &ast::Expr, findings: &mut Findings) -> Option<Expr> {
+pub fn check_value(
+    program: &Program,
+    sources: &Sources,
+    expr: &ast::Expr,
+    findings: &mut Findings,
+) -> Option<Expr> {
     let scope = Scope::of(program);
     Exprs::new(sources, program, &scope, findings).expr(expr, None, &ExprContext::default())
 }
@@ -115,8 +141,14 @@ impl Checker<'_> {
         self.exprs().condition(e, cx)
     }
 
-    /// An expression of any type; a literal takes the wanted one, and another type than the wanted is a finding.
-    pub fn value(&mut self, e: &ast::Expr, want: Option<&Type>, cx: &ExprContext<'_>) -> Option<Expr> {
+    /// An expression of any type; a literal takes the wanted one, and another type than the wanted
+    /// is a finding.
+    pub fn value(
+        &mut self,
+        e: &ast::Expr,
+        want: Option<&Type>,
+        cx: &ExprContext<'_>,
+    ) -> Option<Expr> {
         let mut exprs = self.exprs();
         let typed = exprs.expr(e, want.map(|ty| Want { ty, from: None }), cx)?;
         match want {
@@ -125,7 +157,8 @@ impl Checker<'_> {
         }
     }
 
-    /// An expression whose value can be ordered as a number: int, number, ratio or money, and also dates and lengths (`priority`, `top by`, `weight`).
+    /// An expression whose value can be ordered as a number: int, number, ratio or money, and also
+    /// dates and lengths (`priority`, `top by`, `weight`).
     pub fn ordered_value(&mut self, e: &ast::Expr, cx: &ExprContext<'_>) -> Option<Expr> {
         let mut exprs = self.exprs();
         let typed = exprs.expr(e, None, cx)?;
@@ -138,26 +171,51 @@ impl Checker<'_> {
     }
 
     /// `purchase where amount > ¥100` without a sequence: for `goal`, `on`, `unless`.
-    pub fn event_pattern(&mut self, e: &ast::EventExpr, cx: &ExprContext<'_>) -> Option<EventPattern> {
+    pub fn event_pattern(
+        &mut self,
+        e: &ast::EventExpr,
+        cx: &ExprContext<'_>,
+    ) -> Option<EventPattern> {
         self.exprs().event_pattern(e, cx)
     }
 
     /// A field of a declared event: `again per event.field`.
     pub fn event_field(&mut self, event: EventId, field: &ast::Ident) -> Option<u16> {
-        self.exprs().event_field(event, field).map(|(position, _)| position)
+        self.exprs()
+            .event_field(event, field)
+            .map(|(position, _)| position)
     }
 
-    // ---- names; `None` after a finding with the nearest name, silently where the declaration itself failed
+    // ---- names; `None` after a finding with the nearest name, silently where the declaration
+    // itself failed
 
     pub fn tag_named(&mut self, name: &ast::Ident) -> Option<TagId> {
         match self.symbol(name, &Symbol::Tag(TagId(0)))? {
-            Symbol::Tag(id) if !self.program.tags.get(id.index())?.declared.as_ref().is_some_and(|d| d.failed) => Some(id),
+            Symbol::Tag(id)
+                if !self
+                    .program
+                    .tags
+                    .get(id.index())?
+                    .declared
+                    .as_ref()
+                    .is_some_and(|d| d.failed) =>
+            {
+                Some(id)
+            }
             _ => None,
         }
     }
     pub fn event_named(&mut self, name: &ast::Ident) -> Option<EventId> {
         match self.symbol(name, &Symbol::Event(EventId(0)))? {
-            Symbol::Event(id) if !self.program.events.get(id.index()).is_some_and(|d| d.failed) => Some(id),
+            Symbol::Event(id)
+                if !self
+                    .program
+                    .events
+                    .get(id.index())
+                    .is_some_and(|d| d.failed) =>
+            {
+                Some(id)
+            }
             _ => None,
         }
     }
@@ -188,11 +246,17 @@ impl Checker<'_> {
             Some(entry) if same(entry.symbol) => return Some(entry.symbol),
             Some(entry) if entry.symbol == Symbol::Broken => return None,
             Some(entry) => {
-                let Msg { en: is_en, zh: is_zh } = entry.symbol.words();
+                let Msg {
+                    en: is_en,
+                    zh: is_zh,
+                } = entry.symbol.words();
                 let finding = Finding::new(
                     &catalog::TYPE_MISMATCH,
                     name.span,
-                    msg!("`{n}` is {is_en}, {en} is expected", "`{n}` 是{is_zh}，这里需要{zh}"),
+                    msg!(
+                        "`{n}` is {is_en}, {en} is expected",
+                        "`{n}` 是{is_zh}，这里需要{zh}"
+                    ),
                 );
                 match entry.span {
                     Some(span) => finding.label(span, msg!("declared here", "在这里声明")),
@@ -201,7 +265,11 @@ impl Checker<'_> {
             }
             None => {
                 let en = en.trim_start_matches("an ").trim_start_matches("a ");
-                let finding = Finding::new(&catalog::UNKNOWN_NAME, name.span, msg!("no {en} is named `{n}`", "没有名为 `{n}` 的{zh}"));
+                let finding = Finding::new(
+                    &catalog::UNKNOWN_NAME,
+                    name.span,
+                    msg!("no {en} is named `{n}`", "没有名为 `{n}` 的{zh}"),
+                );
                 names::suggest(&self.scope, finding, name, same)
             }
         };
@@ -211,6 +279,11 @@ impl Checker<'_> {
 
     /// Stands where a condition failed, in an item with `Declared::failed`.
     pub fn placeholder(span: Span) -> Expr {
-        Expr { ty: Type::Bool, span, optional: false, kind: ExprKind::Const(Value::Bool(false)) }
+        Expr {
+            ty: Type::Bool,
+            span,
+            optional: false,
+            kind: ExprKind::Const(Value::Bool(false)),
+        }
     }
 }

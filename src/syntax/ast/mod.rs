@@ -1,4 +1,5 @@
-//! The syntax tree: nodes with spans and without meaning. A `Broken` item or clause is a node too, so that one mistake hides nothing else.
+//! The syntax tree: nodes with spans and without meaning. A `Broken` item or clause is a node too,
+//! so that one mistake hides nothing else.
 
 mod expr;
 
@@ -64,7 +65,8 @@ pub enum ItemKind {
     Reserved {
         word: &'static str,
     },
-    /// Could not be read; its error has been reported. The name, if one could be made out, still counts as declared.
+    /// Could not be read; its error has been reported. The name, if one could be made out, still
+    /// counts as declared.
     Broken {
         name: Option<Ident>,
     },
@@ -72,7 +74,8 @@ pub enum ItemKind {
 
 // ------------------------------------------------------------------ declarations
 
-/// `tag region enum("a", "b") base refresh monthly from "registration"`, or `tag orders_30d = count(…)`.
+/// `tag region enum("a", "b") base refresh monthly from "registration"`, or `tag orders_30d =
+/// count(…)`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TagDecl {
     pub name: Ident,
@@ -261,7 +264,8 @@ pub struct Clause {
     pub kind: ClauseKind,
 }
 
-/// Campaign clauses and policy clauses share one type: `cap`, `quiet`, `holdout` mean the same in both.
+/// Campaign clauses and policy clauses share one type: `cap`, `quiet`, `holdout` mean the same in
+/// both.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClauseKind {
     When(Expr),
@@ -284,7 +288,8 @@ pub enum ClauseKind {
         key: Option<Str>,
     },
     Via(Via),
-    /// `at now`, `at 10:00`, `at 2026-11-11 10:00`, `at TAG ?? 20:00` ², `at 10:00 on 30, 7, 1 days before TAG`
+    /// `at now`, `at 10:00`, `at 2026-11-11 10:00`, `at TAG ?? 20:00` ², `at 10:00 on 30, 7, 1 days
+    /// before TAG`
     At {
         when: AtExpr,
         on: Option<OnOffsets>,
@@ -424,7 +429,8 @@ pub struct OnOffsets {
     pub of: Expr,
 }
 
-/// `every day at 10:00`, `every monday, thursday at 20:00`, `every month on 1, last at 9:00`, `every 3 days at 9:00 from D`, `every hour 7:00..21:00`
+/// `every day at 10:00`, `every monday, thursday at 20:00`, `every month on 1, last at 9:00`,
+/// `every 3 days at 9:00 from D`, `every hour 7:00..21:00`
 #[derive(Clone, PartialEq, Debug)]
 pub struct Every {
     pub period: EveryPeriod,

@@ -1,7 +1,9 @@
-//! What is due is decided and planned: campaigns by the calendar, waits that are over, follow-ups, and events as they arrive. The clock may
-//! be the wall's or a simulated one; nothing is remembered but what the ledger can tell again.
+//! What is due is decided and planned: campaigns by the calendar, waits that are over, follow-ups,
+//! and events as they arrive. The clock may be the wall's or a simulated one; nothing is remembered
+//! but what the ledger can tell again.
 //!
-//! Whatever a decision is for ends in the same transaction that plans it, so that a process killed at any instant decides each thing once.
+//! Whatever a decision is for ends in the same transaction that plans it, so that a process killed
+//! at any instant decides each thing once.
 
 mod deciding;
 mod left_alone;
@@ -23,7 +25,10 @@ use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::Decision;
 use crate::decide::{Again, ForbiddenWords};
-use crate::deliver::ledger::{Hold, Later, Ledger, LedgerError, Names, NewWait, Occasion, Over, RunId, RunInfo, Scope as Held, Writer};
+use crate::deliver::ledger::{
+    Hold, Later, Ledger, LedgerError, Names, NewWait, Occasion, Over, RunId, RunInfo,
+    Scope as Held, Writer,
+};
 use crate::eval::{self, Scope};
 use crate::program::expr::EventSource;
 use crate::program::typed::{Campaign, Program, Schedule, Trigger};
@@ -104,7 +109,8 @@ pub struct Decider {
     consent: consent::Asked,
     /// The last plan came too late: what it would have taken was claimed in the meantime.
     overtaken: Cell<bool>,
-    /// Whether any condition asks about the program's own messages: then they are read before each turn.
+    /// Whether any condition asks about the program's own messages: then they are read before each
+    /// turn.
     asks_own: bool,
     world: Arc<dyn World>,
 }
@@ -134,9 +140,16 @@ impl Decider {
         let words = ForbiddenWords::load(program, &project.folder, world.as_ref())?;
         let mut positions = BTreeMap::new();
         for id in campaigns {
-            positions.insert(*id, super::planning::position(ledger, &program.campaign(*id).declared.name)?);
+            positions.insert(
+                *id,
+                super::planning::position(ledger, &program.campaign(*id).declared.name)?,
+            );
         }
-        let names = Names::of(campaigns.iter().map(|id| program.campaign(*id).declared.name.as_str()));
+        let names = Names::of(
+            campaigns
+                .iter()
+                .map(|id| program.campaign(*id).declared.name.as_str()),
+        );
         let asks_own = asks_own(program);
         let digest = project.digest();
         Ok(Decider {
@@ -172,12 +185,15 @@ impl Decider {
         self.nobody_until.clear();
     }
 
-    /// Strikes what is planned for users who have ended a consent that it needs; gives how many messages.
+    /// Strikes what is planned for users who have ended a consent that it needs; gives how many
+    /// messages.
     ///
     /// # Errors
     /// Data or a ledger that cannot be read or written.
     pub fn ask_consent(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
-        let struck = self.consent.strike(&self.project.program, &self.data, now, ledger)?;
+        let struck = self
+            .consent
+            .strike(&self.project.program, &self.data, now, ledger)?;
         if struck > 0 {
             self.past.forget();
         }
@@ -186,15 +202,22 @@ impl Decider {
 
     /// Whether a program forbids the same words; not where they cannot be read.
     pub fn forbids_as(&self, project: &Project) -> bool {
-        ForbiddenWords::load(&project.program, &project.folder, self.world.as_ref()).is_ok_and(|words| words.same_as(&self.words))
+        ForbiddenWords::load(&project.program, &project.folder, self.world.as_ref())
+            .is_ok_and(|words| words.same_as(&self.words))
     }
 
     /// The files of its forbidden words; none where some are not there.
     pub fn word_files(&self) -> Vec<PathBuf> {
-        ForbiddenWords::files(&self.project.program, &self.project.folder, self.world.as_ref()).unwrap_or_default()
+        ForbiddenWords::files(
+            &self.project.program,
+            &self.project.folder,
+            self.world.as_ref(),
+        )
+        .unwrap_or_default()
     }
 
-    /// Puts what is planned already under the rules of this program: its quiet hours, deadlines and forbidden words.
+    /// Puts what is planned already under the rules of this program: its quiet hours, deadlines and
+    /// forbidden words.
     ///
     /// # Errors
     /// A ledger that cannot be read or written.
@@ -224,8 +247,16 @@ impl Decider {
     /// # Errors
     /// Those of the ledger.
     pub fn next(&self, ledger: &Ledger, now: Instant) -> Result<Option<Instant>, Failure> {
-        let calendar = self.campaigns.keys().filter_map(|id| self.next_on_calendar(*id, now)).min();
-        Ok(ledger.next_later(&self.names)?.into_iter().chain(calendar).min())
+        let calendar = self
+            .campaigns
+            .keys()
+            .filter_map(|id| self.next_on_calendar(*id, now))
+            .min();
+        Ok(ledger
+            .next_later(&self.names)?
+            .into_iter()
+            .chain(calendar)
+            .min())
     }
 
     /// When a campaign is due next on the calendar.
@@ -235,18 +266,26 @@ impl Decider {
             return None;
         }
         match agenda::standing(self.program(), campaign, *self.campaigns.get(&id)?, now) {
-            Standing::Next(at) => Some(self.nobody_until.get(&id).map_or(at, |until| at.max(*until))),
+            Standing::Next(at) => Some(
+                self.nobody_until
+                    .get(&id)
+                    .map_or(at, |until| at.max(*until)),
+            ),
             Standing::Over | Standing::Triggered => None,
         }
     }
 
     /// The campaigns that wait for events, and on which kind.
     pub fn triggers(&self) -> Vec<(CampaignId, EventId)> {
-        self.campaigns.keys().filter_map(|id| Some((*id, awaited(self.program().campaign(*id))?))).collect()
+        self.campaigns
+            .keys()
+            .filter_map(|id| Some((*id, awaited(self.program().campaign(*id))?)))
+            .collect()
     }
 
-    /// Looks at events that arrived: those that a campaign waits after get a wait, those without `wait` are decided at once. `fed` says how
-    /// far the arrivals have been dealt with after this. Campaigns for which `skip` is true leave an event alone.
+    /// Looks at events that arrived: those that a campaign waits after get a wait, those without
+    /// `wait` are decided at once. `fed` says how far the arrivals have been dealt with after this.
+    /// Campaigns for which `skip` is true leave an event alone.
     ///
     /// # Errors
     /// Data that does not fit, a ledger that cannot be written.
@@ -260,10 +299,13 @@ impl Decider {
     ) -> Result<Done, Failure> {
         self.cancelled = cancelled(ledger)?;
         // What a part of it has planned the ledger knows.
-        self.unless_overtaken(ledger, |decider, ledger| decider.let_arrive(arrived, fed.clone(), skip, now, ledger))
+        self.unless_overtaken(ledger, |decider, ledger| {
+            decider.let_arrive(arrived, fed.clone(), skip, now, ledger)
+        })
     }
 
-    /// Does a part of the work anew from what the ledger says by then, whenever a claim came before a plan that wanted its slots.
+    /// Does a part of the work anew from what the ledger says by then, whenever a claim came before
+    /// a plan that wanted its slots.
     fn unless_overtaken(
         &mut self,
         ledger: &mut Writer,
@@ -276,7 +318,10 @@ impl Decider {
                     self.past.forget();
                     let program = &self.project.program;
                     for (id, standing) in &mut self.campaigns {
-                        *standing = super::planning::position(ledger, &program.campaign(*id).declared.name)?;
+                        *standing = super::planning::position(
+                            ledger,
+                            &program.campaign(*id).declared.name,
+                        )?;
                     }
                 }
                 other => return other,
@@ -294,13 +339,21 @@ impl Decider {
     ) -> Result<Done, Failure> {
         self.refresh_own(ledger)?;
         let mut batch = Batch::default();
-        let mut done = Done { events: arrived.len(), ..Done::default() };
+        let mut done = Done {
+            events: arrived.len(),
+            ..Done::default()
+        };
         let triggers = self.triggers();
         let mut ready: BTreeMap<Instant, Vec<Asked>> = BTreeMap::new();
         for one in arrived {
             for (id, _) in triggers.iter().filter(|(_, event)| *event == one.event) {
                 if !skip(*id, one) {
-                    ready.entry(one.at).or_default().extend(self.arm(*id, one, &mut batch.later, ledger)?);
+                    ready.entry(one.at).or_default().extend(self.arm(
+                        *id,
+                        one,
+                        &mut batch.later,
+                        ledger,
+                    )?);
                 }
             }
         }
@@ -315,25 +368,53 @@ impl Decider {
         Ok(done)
     }
 
-    /// What an event means for one campaign: a wait in `later`, something to be decided at once, or nothing.
-    fn arm(&self, id: CampaignId, one: &Arrived, later: &mut Later, ledger: &Ledger) -> Result<Option<Asked>, Failure> {
+    /// What an event means for one campaign: a wait in `later`, something to be decided at once, or
+    /// nothing.
+    fn arm(
+        &self,
+        id: CampaignId,
+        one: &Arrived,
+        later: &mut Later,
+        ledger: &Ledger,
+    ) -> Result<Option<Asked>, Failure> {
         let campaign = self.program().campaign(id);
-        let Some((trigger, event)) = trigger(campaign) else { return Ok(None) };
+        let Some((trigger, event)) = trigger(campaign) else {
+            return Ok(None);
+        };
         let name = &campaign.declared.name;
         if self.cancelled.contains(name) {
             return Ok(None);
         }
-        let scope = Scope { now: one.at, ..self.data.scope(self.program()) };
-        if !eval::row_fits(&scope, &trigger.event, &one.values)? || ledger.knows_event(name, &one.id)? {
+        let scope = Scope {
+            now: one.at,
+            ..self.data.scope(self.program())
+        };
+        if !eval::row_fits(&scope, &trigger.event, &one.values)?
+            || ledger.knows_event(name, &one.id)?
+        {
             return Ok(None);
         }
         let of_user = |w: &NewWait| w.user == one.user && w.campaign == *name;
-        if later.waits.iter().any(|w| w.event == one.id && w.campaign == *name) {
+        if later
+            .waits
+            .iter()
+            .any(|w| w.event == one.id && w.campaign == *name)
+        {
             return Ok(None);
         }
-        let here = later.waits.iter().filter(|w| of_user(w)).map(|w| w.due).max();
-        let stored = if trigger.wait.is_some() { ledger.waiting(name, one.user)? } else { None };
-        let stored = stored.filter(|(number, _)| !later.waits_over.iter().any(|(over, _)| over == number));
+        let here = later
+            .waits
+            .iter()
+            .filter(|w| of_user(w))
+            .map(|w| w.due)
+            .max();
+        let stored = if trigger.wait.is_some() {
+            ledger.waiting(name, one.user)?
+        } else {
+            None
+        };
+        let stored =
+            stored.filter(|(number, _)| !later.waits_over.iter().any(|(over, _)| over == number));
         let pending = here.into_iter().chain(stored.map(|(_, due)| due)).max();
         let wait = |due| NewWait {
             campaign: name.clone(),
@@ -345,12 +426,19 @@ impl Decider {
         };
         match triggers::arming(campaign, trigger, self.zone(), one.at, pending) {
             Arming::Starts(due) if trigger.wait.is_none() => {
-                return Ok(Some(Asked::Event { campaign: id, number: None, wait: wait(due), values: one.values.clone() }));
+                return Ok(Some(Asked::Event {
+                    campaign: id,
+                    number: None,
+                    wait: wait(due),
+                    values: one.values.clone(),
+                }));
             }
             Arming::Starts(due) => later.waits.push(wait(due)),
             Arming::Restarts(due) => {
                 later.waits.retain(|w| !of_user(w));
-                later.waits_over.extend(stored.map(|(number, _)| (number, Over::Restarted)));
+                later
+                    .waits_over
+                    .extend(stored.map(|(number, _)| (number, Over::Restarted)));
                 later.waits.push(wait(due));
             }
             Arming::Ignored => {}
@@ -365,14 +453,25 @@ impl Decider {
     pub fn set_timers(&mut self, now: Instant, ledger: &mut Writer) -> Result<(), Failure> {
         let mut later = Later::default();
         for segment in ledger.handed_over()? {
-            let Some(campaign) = self.carried_out(&segment.campaign).map(|id| self.program().campaign(id)) else { continue };
+            let Some(campaign) = self
+                .carried_out(&segment.campaign)
+                .map(|id| self.program().campaign(id))
+            else {
+                continue;
+            };
             let from = match &segment.step {
                 None => Some(0),
-                Some(name) => campaign.steps.iter().position(|s| s.name == *name).map(|i| i + 1),
+                Some(name) => campaign
+                    .steps
+                    .iter()
+                    .position(|s| s.name == *name)
+                    .map(|i| i + 1),
             };
             let after = campaign.steps.iter().filter(|s| Some(s.from) == from);
             let timers = match segment.last {
-                Some(last) => after.map(|s| (s.name.clone(), follow_ups::due(s, self.zone(), last))).collect(),
+                Some(last) => after
+                    .map(|s| (s.name.clone(), follow_ups::due(s, self.zone(), last)))
+                    .collect(),
                 None => Vec::new(),
             };
             later.timed.push((segment, timers));
@@ -383,15 +482,22 @@ impl Decider {
         Ok(())
     }
 
-    /// Decides and plans all that is due up to `at`, in the order of the clock. What is beyond its deadline at `now` is missed.
+    /// Decides and plans all that is due up to `at`, in the order of the clock. What is beyond its
+    /// deadline at `now` is missed.
     ///
     /// # Errors
     /// Data that does not fit, a ledger that cannot be written.
-    pub fn up_to(&mut self, at: Instant, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
+    pub fn up_to(
+        &mut self,
+        at: Instant,
+        now: Instant,
+        ledger: &mut Writer,
+    ) -> Result<Done, Failure> {
         let mut done = Done::default();
         self.cancelled = cancelled(ledger)?;
         while !self.world.stopping() {
-            let turn = self.unless_overtaken(ledger, |decider, ledger| decider.turn(at, now, ledger))?;
+            let turn =
+                self.unless_overtaken(ledger, |decider, ledger| decider.turn(at, now, ledger))?;
             if turn.is_nothing() {
                 break;
             }
@@ -403,14 +509,20 @@ impl Decider {
     /// Finds slots for what comes to its turn on another day than it was planned for.
     fn plan_again(&mut self, at: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
         let displaced = ledger.displaced(at)?;
-        let Some(day) = displaced.first().map(|d| d.day) else { return Ok(0) };
+        let Some(day) = displaced.first().map(|d| d.day) else {
+            return Ok(0);
+        };
         let users = self.data.snapshot.user_count();
         let view = self.past.view(ledger, None);
         let foreign = self.project.config.foreign();
         let mut again = Again::new(self.program(), &foreign, day, users, &view);
         let mut all = Vec::new();
         for one in displaced.into_iter().filter(|d| d.day == day) {
-            let lost = again.without_slot(&one.standing, (&one.standing.channel, one.not_before), &one.users)?;
+            let lost = again.without_slot(
+                &one.standing,
+                (&one.standing.channel, one.not_before),
+                &one.users,
+            )?;
             all.push((one, lost));
         }
         drop(again);
@@ -425,14 +537,26 @@ impl Decider {
     fn turn(&mut self, at: Instant, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
         let again = self.plan_again(at, ledger)?;
         if again > 0 {
-            return Ok(Done { dealt: again, ..Done::default() });
+            return Ok(Done {
+                dealt: again,
+                ..Done::default()
+            });
         }
         let mut done = Done::default();
         self.pass_over_nobody(at, now, ledger, &mut done)?;
-        let due: BTreeMap<CampaignId, Instant> =
-            self.campaigns.keys().filter_map(|id| Some((*id, self.next_on_calendar(*id, now)?))).filter(|(_, due)| *due <= at).collect();
+        let due: BTreeMap<CampaignId, Instant> = self
+            .campaigns
+            .keys()
+            .filter_map(|id| Some((*id, self.next_on_calendar(*id, now)?)))
+            .filter(|(_, due)| *due <= at)
+            .collect();
         let timers = ledger.timers_due(&self.names, at)?;
-        let bound = due.values().copied().chain(timers.iter().map(|t| t.due)).min().unwrap_or(at);
+        let bound = due
+            .values()
+            .copied()
+            .chain(timers.iter().map(|t| t.due))
+            .min()
+            .unwrap_or(at);
         let waits = ledger.waits_due(&self.names, bound, MOST_WAITS)?;
         let all_waits = waits.len() < MOST_WAITS;
         if due.is_empty() && timers.is_empty() && waits.is_empty() {
@@ -444,7 +568,10 @@ impl Decider {
         for wait in waits {
             done.dealt += 1;
             let due = wait.wait.due;
-            asked.entry(due).or_default().extend(self.wait_over(wait, &mut batch.later));
+            asked
+                .entry(due)
+                .or_default()
+                .extend(self.wait_over(wait, &mut batch.later));
         }
         // More waits may come before the calendar's turn.
         if all_waits {
@@ -461,7 +588,11 @@ impl Decider {
             }
             for timer in timers.into_iter().filter(|t| t.due == bound) {
                 done.dealt += 1;
-                asked.entry(bound).or_default().extend(self.follow_up(timer, &mut batch.later, ledger)?);
+                asked.entry(bound).or_default().extend(self.follow_up(
+                    timer,
+                    &mut batch.later,
+                    ledger,
+                )?);
             }
         }
         for (at, asked) in asked {
@@ -476,7 +607,9 @@ impl Decider {
 
     /// The number of a campaign that is carried out here.
     fn carried_out(&self, name: &str) -> Option<CampaignId> {
-        self.program().campaign_named(name).filter(|id| self.campaigns.contains_key(id))
+        self.program()
+            .campaign_named(name)
+            .filter(|id| self.campaigns.contains_key(id))
     }
 
     fn handled(&mut self, id: CampaignId, due: Instant) {
@@ -486,8 +619,16 @@ impl Decider {
     }
 
     /// Makes a batch durable.
-    fn plan(&self, batch: &mut Batch, now: Instant, ledger: &mut Writer, done: &mut Done) -> Result<(), Failure> {
-        let Batch { decisions, later, .. } = std::mem::take(batch);
+    fn plan(
+        &self,
+        batch: &mut Batch,
+        now: Instant,
+        ledger: &mut Writer,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let Batch {
+            decisions, later, ..
+        } = std::mem::take(batch);
         if decisions.is_empty() && later.is_empty() {
             return Ok(());
         }
@@ -500,8 +641,13 @@ impl Decider {
             occasion: occasion.clone(),
             now,
         };
-        let together: Vec<_> = decisions.iter().map(|(decision, occasion)| (decision, info(occasion))).collect();
-        let runs = ledger.plan_later(&together, &later, now).inspect_err(|e| self.overtaken.set(matches!(e, LedgerError::Overtaken(_))))?;
+        let together: Vec<_> = decisions
+            .iter()
+            .map(|(decision, occasion)| (decision, info(occasion)))
+            .collect();
+        let runs = ledger
+            .plan_later(&together, &later, now)
+            .inspect_err(|e| self.overtaken.set(matches!(e, LedgerError::Overtaken(_))))?;
         self.past.committed();
         for ((decision, _), run) in decisions.iter().zip(runs) {
             if !run.before {

@@ -1,7 +1,8 @@
 //! Carrying out what the ledger holds: claim, hand over, record, batch by batch.
 //!
-//! The clock may be simulated: [`CarryOut::up_to`] works through the time up to an instant, waiting for nothing. When it returns, all that
-//! may be handed over by then has been, or its campaign is stopped with a reason. A campaign whose channel fails stops alone.
+//! The clock may be simulated: [`CarryOut::up_to`] works through the time up to an instant, waiting
+//! for nothing. When it returns, all that may be handed over by then has been, or its campaign is
+//! stopped with a reason. A campaign whose channel fails stops alone.
 
 mod asking;
 mod troubles;
@@ -29,11 +30,14 @@ use crate::store::Users;
 const REPEAT_AFTER: Elapsed = Elapsed::minutes(1);
 /// A lost hand-over is looked for so long after its claim; then a person decides.
 const LOOKED_FOR: Elapsed = Elapsed::hours(24);
-/// An account that needs a person is tried again so much later: what was put right need not be told, and a quota outlives the questions.
+/// An account that needs a person is tried again so much later: what was put right need not be
+/// told, and a quota outlives the questions.
 const HALTED_FOR: Elapsed = Elapsed::hours(1);
-/// Whoever is left alone on a list is left to the decider for so long; then it is looked again whether that is still so.
+/// Whoever is left alone on a list is left to the decider for so long; then it is looked again
+/// whether that is still so.
 const LEFT_ALONE_FOR: Elapsed = Elapsed::minutes(1);
-/// A request begins so soon after its claim or not at all: whoever settles the claims of a process that is gone relies on it.
+/// A request begins so soon after its claim or not at all: whoever settles the claims of a process
+/// that is gone relies on it.
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Told of every batch.
@@ -73,7 +77,8 @@ impl Carried {
     }
 }
 
-/// Where the writing side of the ledger is had from: one's own, or one that is shared and held for one transaction at a time.
+/// Where the writing side of the ledger is had from: one's own, or one that is shared and held for
+/// one transaction at a time.
 pub trait Desk {
     type Held<'h>: DerefMut<Target = Writer>
     where
@@ -128,7 +133,8 @@ pub struct CarryOut<D: Desk> {
     tried: BTreeMap<i64, Tried>,
     /// Channels that would refuse everything until then, and why.
     paused: BTreeMap<(String, String), (Instant, Msg)>,
-    /// Accounts that would refuse everything until a person does something, when to see whether it is done, and what it is.
+    /// Accounts that would refuse everything until a person does something, when to see whether it
+    /// is done, and what it is.
     halted: BTreeMap<String, (Instant, Msg)>,
     /// Campaigns that wait for a channel that is held back, and why.
     held: BTreeMap<String, Msg>,
@@ -182,13 +188,18 @@ impl<D: Desk> CarryOut<D> {
         }
     }
 
-    /// Leaves those who are left alone on a list to somebody who takes them by [`Self::left_alone`].
+    /// Leaves those who are left alone on a list to somebody who takes them by
+    /// [`Self::left_alone`].
     #[must_use]
     pub fn with_decider(self) -> Self {
-        CarryOut { has_decider: true, ..self }
+        CarryOut {
+            has_decider: true,
+            ..self
+        }
     }
 
-    /// The lists that have become too short since it was asked last. Until they are ended they are left alone for a while.
+    /// The lists that have become too short since it was asked last. Until they are ended they are
+    /// left alone for a while.
     pub fn left_alone(&mut self) -> Vec<LeftAlone> {
         std::mem::take(&mut self.left_alone)
     }
@@ -198,13 +209,17 @@ impl<D: Desk> CarryOut<D> {
         self.users = users;
     }
 
-    /// Hands over by these from now on. Of accounts that changed it is not known any more what keeps them from sending.
+    /// Hands over by these from now on. Of accounts that changed it is not known any more what
+    /// keeps them from sending.
     pub fn set_channels(&mut self, channels: Channels, changed: &BTreeSet<String>) {
         self.channels = channels;
-        self.paused.retain(|(account, _), _| !changed.contains(account));
+        self.paused
+            .retain(|(account, _), _| !changed.contains(account));
         self.halted.retain(|account, _| !changed.contains(account));
         self.stopped.clear();
-        changed.iter().for_each(|account| self.troubles.rebound(account));
+        changed
+            .iter()
+            .for_each(|account| self.troubles.rebound(account));
     }
 
     /// Tries again what stopped because of its channel.
@@ -217,19 +232,26 @@ impl<D: Desk> CarryOut<D> {
         &self.paused
     }
 
-    /// Why a campaign has messages that are due and not handed over: its channel is held back for a while.
+    /// Why a campaign has messages that are due and not handed over: its channel is held back for a
+    /// while.
     pub fn held(&self, campaign: &str) -> Option<&Msg> {
         self.held.get(campaign)
     }
 
     /// Until when a channel is held back, and why.
     fn held_back(&self, name: &Name, now: Instant) -> Option<(Instant, Msg)> {
-        self.paused.get(&(name.account.clone(), name.endpoint.clone())).filter(|(until, _)| *until > now).cloned()
+        self.paused
+            .get(&(name.account.clone(), name.endpoint.clone()))
+            .filter(|(until, _)| *until > now)
+            .cloned()
     }
 
     /// What a person has to do before an account takes anything.
     fn needs_a_person(&self, account: &str) -> Option<&Msg> {
-        self.halted.get(account).filter(|(until, _)| *until > self.now()).map(|(_, why)| why)
+        self.halted
+            .get(account)
+            .filter(|(until, _)| *until > self.now())
+            .map(|(_, why)| why)
     }
 
     /// Campaigns that stopped because of their channel, and why. What they have left stays planned.
@@ -241,11 +263,16 @@ impl<D: Desk> CarryOut<D> {
         self.time.max(self.world.now())
     }
 
-    /// Does all that may be done up to `until`. On a real clock `until` is now; on a simulated one the time in between passes at once.
+    /// Does all that may be done up to `until`. On a real clock `until` is now; on a simulated one
+    /// the time in between passes at once.
     ///
     /// # Errors
     /// Those of the ledger. A channel's failure is no error: it stops its campaign.
-    pub fn up_to(&mut self, until: Instant, progress: &mut dyn Progress) -> Result<Carried, LedgerError> {
+    pub fn up_to(
+        &mut self,
+        until: Instant,
+        progress: &mut dyn Progress,
+    ) -> Result<Carried, LedgerError> {
         let mut carried = Carried::default();
         // Campaigns that wait for their pace or for the end of quiet hours.
         let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
@@ -262,13 +289,23 @@ impl<D: Desk> CarryOut<D> {
             self.desk.writer().take_over(now)?;
             let again = self.settle(&mut carried, progress)?;
             self.tell_troubles()?;
-            carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
+            carried.expired += self
+                .desk
+                .writer()
+                .expire(now)?
+                .iter()
+                .map(|(_, n)| n)
+                .sum::<i64>();
             waiting.retain(|_, end| *end > now);
             full.retain(|_, end| *end > now);
             let campaigns = waiting.keys().chain(self.stopped.keys()).cloned().collect();
             self.waiting_alone.retain(|_, until| *until > now);
             let segments = self.waiting_alone.keys().copied().collect();
-            let except = Except { campaigns, channels: full.keys().cloned().collect(), segments };
+            let except = Except {
+                campaigns,
+                channels: full.keys().cloned().collect(),
+                segments,
+            };
             let due = self.desk.writer().due(now, &except)?;
             let asks = match self.ask(due.is_some(), &mut carried)? {
                 Asked::One => continue,
@@ -294,7 +331,9 @@ impl<D: Desk> CarryOut<D> {
                     }
                     self.held.remove(&campaign);
                     let in_windows = self.desk.writer().in_windows(now)?;
-                    let pace = due.pace().map(|most| Limit::a_minute(format!("campaign {campaign}"), most, in_windows));
+                    let pace = due.pace().map(|most| {
+                        Limit::a_minute(format!("campaign {campaign}"), most, in_windows)
+                    });
                     let channel = self.channels.of(&name);
                     let together = least(channel)..=channel.most();
                     let mut limits = quota::limits(channel.endpoint(), &name, in_windows);
@@ -312,26 +351,45 @@ impl<D: Desk> CarryOut<D> {
                         }
                         Taken::AllStruck | Taken::Joined | Taken::Overtaken => {}
                         Taken::LeftAlone(left) if self.has_decider => {
-                            self.waiting_alone.insert(left.number(), now.plus(LEFT_ALONE_FOR));
+                            self.waiting_alone
+                                .insert(left.number(), now.plus(LEFT_ALONE_FOR));
                             self.left_alone.push(*left);
                         }
-                        Taken::LeftAlone(left) => drop(self.desk.writer().end_left_alone(&left, &[], now)?),
+                        Taken::LeftAlone(left) => {
+                            drop(self.desk.writer().end_left_alone(&left, &[], now)?)
+                        }
                         Taken::Claim(claim) => {
                             carried.opened_anew |= claim.opened_anew;
-                            let batch = Batch { begin_by: Some(begin_by), ..claim.batch(&self.users) };
+                            let batch = Batch {
+                                begin_by: Some(begin_by),
+                                ..claim.batch(&self.users)
+                            };
                             let number = claim.number();
                             let reply = self.channels.of(&batch.channel).send(&batch);
                             let now = self.now();
                             let answered = self.desk.writer().answer(claim, &reply.answer, now);
                             progress.handed_over(&campaign, batch.messages.len());
-                            self.take_note(&mut carried, number, &campaign, &batch.channel, &reply, batch.messages.len());
+                            self.take_note(
+                                &mut carried,
+                                number,
+                                &campaign,
+                                &batch.channel,
+                                &reply,
+                                batch.messages.len(),
+                            );
                             answered?;
                         }
                     }
                 }
                 None => {
                     let due = self.desk.writer().next_due(now)?;
-                    let next = waiting.values().chain(full.values()).copied().chain(due).chain(again).min();
+                    let next = waiting
+                        .values()
+                        .chain(full.values())
+                        .copied()
+                        .chain(due)
+                        .chain(again)
+                        .min();
                     // Nobody waits for the answer to a question; it is asked when its time passes.
                     carried.next = next;
                     match next.into_iter().chain(asks).min() {
@@ -344,7 +402,13 @@ impl<D: Desk> CarryOut<D> {
         if !carried.interrupted {
             self.time = self.time.max(until);
             let now = self.now();
-            carried.expired += self.desk.writer().expire(now)?.iter().map(|(_, n)| n).sum::<i64>();
+            carried.expired += self
+                .desk
+                .writer()
+                .expire(now)?
+                .iter()
+                .map(|(_, n)| n)
+                .sum::<i64>();
         }
         self.tell_troubles()?;
         self.end_idle_troubles()?;
@@ -353,8 +417,13 @@ impl<D: Desk> CarryOut<D> {
         Ok(carried)
     }
 
-    /// Settles unknown hand-overs where the channel recognises a repeat: the same bytes under the same key. Gives when the next one is due.
-    fn settle(&mut self, carried: &mut Carried, progress: &mut dyn Progress) -> Result<Option<Instant>, LedgerError> {
+    /// Settles unknown hand-overs where the channel recognises a repeat: the same bytes under the
+    /// same key. Gives when the next one is due.
+    fn settle(
+        &mut self,
+        carried: &mut Carried,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Instant>, LedgerError> {
         let mut next = None;
         let stuck = self.desk.writer().stuck()?;
         for stuck in stuck {
@@ -366,11 +435,14 @@ impl<D: Desk> CarryOut<D> {
             let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
             let now = self.now();
             let channel = self.channels.of(&stuck.channel);
-            // The claim of a process that is gone may still be on its way to a platform; where that cannot be, its time does not matter.
+            // The claim of a process that is gone may still be on its way to a platform; where that
+            // cannot be, its time does not matter.
             if self.needs_a_person(&stuck.channel.account).is_some() {
                 continue;
             }
-            let held = self.held_back(&stuck.channel, now).map_or(now, |(until, _)| until);
+            let held = self
+                .held_back(&stuck.channel, now)
+                .map_or(now, |(until, _)| until);
             let from = match self.tried.get(&stuck.batch) {
                 Some(tried) => tried.next,
                 None if channel.settles_after() == Elapsed(0) => now,
@@ -392,23 +464,49 @@ impl<D: Desk> CarryOut<D> {
             let unsettled = self.desk.writer().unsettled(stuck.batch)?;
             let Some(unsettled) = unsettled else {
                 self.desk.writer().leave(stuck.batch)?;
-                self.tried.insert(stuck.batch, Tried { next: Instant(i64::MAX), wait: REPEAT_AFTER });
+                self.tried.insert(
+                    stuck.batch,
+                    Tried {
+                        next: Instant(i64::MAX),
+                        wait: REPEAT_AFTER,
+                    },
+                );
                 continue;
             };
-            let batch = Batch { begin_by: Some(begin_by), ..unsettled.batch(&self.users) };
-            let reply = if repeat { Some(channel.send(&batch)) } else { found(channel, &batch) };
+            let batch = Batch {
+                begin_by: Some(begin_by),
+                ..unsettled.batch(&self.users)
+            };
+            let reply = if repeat {
+                Some(channel.send(&batch))
+            } else {
+                found(channel, &batch)
+            };
             let Some(reply) = reply else {
                 // That it is not found proves nothing: it may come up later, or a person knows.
                 self.try_later(stuck.batch);
-                next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();
+                next = [next, self.tried.get(&stuck.batch).map(|t| t.next)]
+                    .into_iter()
+                    .flatten()
+                    .min();
                 continue;
             };
             let now = self.now();
             let settled = self.desk.writer().settle(unsettled, &reply.answer, now);
             let left = self.desk.writer().leave(stuck.batch);
             progress.handed_over(&batch.campaign, batch.messages.len());
-            self.take_note(carried, stuck.batch, &batch.campaign, &batch.channel, &reply, batch.messages.len());
-            next = [next, self.tried.get(&stuck.batch).map(|t| t.next)].into_iter().flatten().min();
+            self.take_note(
+                carried,
+                stuck.batch,
+                &batch.campaign,
+                &batch.channel,
+                &reply,
+                batch.messages.len(),
+            );
+            next = [next, self.tried.get(&stuck.batch).map(|t| t.next)]
+                .into_iter()
+                .flatten()
+                .min();
             settled?;
             left?;
         }
@@ -416,7 +514,15 @@ impl<D: Desk> CarryOut<D> {
     }
 
     /// Counts an answer, and stops or holds what would fare no better.
-    fn take_note(&mut self, carried: &mut Carried, number: i64, campaign: &str, channel: &Name, reply: &Reply, messages: usize) {
+    fn take_note(
+        &mut self,
+        carried: &mut Carried,
+        number: i64,
+        campaign: &str,
+        channel: &Name,
+        reply: &Reply,
+        messages: usize,
+    ) {
         let held = self.hold(channel, &reply.then);
         let why = match &reply.answer {
             Answer::Taken(verdicts) if verdicts.len() == messages => {
@@ -446,17 +552,25 @@ impl<D: Desk> CarryOut<D> {
             }
             Answer::Refused { reason } => {
                 carried.refused += messages;
-                Some(msg!("`{channel}` refused a batch ({reason})", "`{channel}` 拒绝了一批消息（{reason}）"))
+                Some(msg!(
+                    "`{channel}` refused a batch ({reason})",
+                    "`{channel}` 拒绝了一批消息（{reason}）"
+                ))
             }
             Answer::NotSent { reason } => {
                 // Of a repeat it says nothing: the batch is as unknown as before.
                 self.try_later(number);
                 (!held).then(|| unreachable_now(channel, reason))
             }
-            Answer::Taken(_) => Some(self.lost(carried, number, channel, "too few answers", messages)),
-            Answer::Unknown { reason } => Some(self.lost(carried, number, channel, reason, messages)),
+            Answer::Taken(_) => {
+                Some(self.lost(carried, number, channel, "too few answers", messages))
+            }
+            Answer::Unknown { reason } => {
+                Some(self.lost(carried, number, channel, reason, messages))
+            }
         };
-        self.troubles.note(campaign, channel, reply, why.as_ref(), self.now());
+        self.troubles
+            .note(campaign, channel, reply, why.as_ref(), self.now());
         if let Some(why) = why.or_else(|| self.needs_a_person(&channel.account).cloned()) {
             self.stopped.insert(campaign.into(), why);
         }
@@ -467,22 +581,44 @@ impl<D: Desk> CarryOut<D> {
         match then {
             Then::GoOn => false,
             Then::Wait { until, why } => {
-                self.paused.insert((channel.account.clone(), channel.endpoint.clone()), (*until, why.clone()));
+                self.paused.insert(
+                    (channel.account.clone(), channel.endpoint.clone()),
+                    (*until, why.clone()),
+                );
                 true
             }
             Then::Stop { why } => {
-                self.halted.insert(channel.account.clone(), (self.now().plus(HALTED_FOR), why.clone()));
+                self.halted.insert(
+                    channel.account.clone(),
+                    (self.now().plus(HALTED_FOR), why.clone()),
+                );
                 true
             }
         }
     }
 
     fn try_later(&mut self, number: i64) {
-        let wait = self.tried.get(&number).map_or(REPEAT_AFTER, |tried| tried.wait);
-        self.tried.insert(number, Tried { next: self.now().plus(wait), wait: Elapsed(wait.0.saturating_mul(2)) });
+        let wait = self
+            .tried
+            .get(&number)
+            .map_or(REPEAT_AFTER, |tried| tried.wait);
+        self.tried.insert(
+            number,
+            Tried {
+                next: self.now().plus(wait),
+                wait: Elapsed(wait.0.saturating_mul(2)),
+            },
+        );
     }
 
-    fn lost(&mut self, carried: &mut Carried, number: i64, channel: &Name, reason: &str, messages: usize) -> Msg {
+    fn lost(
+        &mut self,
+        carried: &mut Carried,
+        number: i64,
+        channel: &Name,
+        reason: &str,
+        messages: usize,
+    ) -> Msg {
         carried.unknown += messages;
         self.try_later(number);
         let them = count_of(messages, "message");
