@@ -22,15 +22,15 @@ use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 use tagcast::base::world::World;
 use tagcast::base::{Instant, TagSchema, Value};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels;
-use tagcast::deliver::ledger::{Ledger, Occasion, Place, RunInfo, State};
-use tagcast::deliver::wire::account::Settings;
-use tagcast::deliver::wire::http::Http;
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::deliver::wire::account::AccountSettings;
+use tagcast::deliver::wire::client::Http;
 use tagcast::deliver::wire::secret::Secret;
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{MessageLog, Scope, Tables};
+use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::ledger::{Ledger, LedgerLocation, Occasion, RunInfo, State};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::Program;
 use tagcast::store::{Snapshot, SnapshotBuilder};
@@ -157,8 +157,8 @@ fn main() {
             }
             let dir = tempfile::tempdir().expect("a folder");
             let place = match server.then(postgres::database) {
-                None => Place::File(dir.path().join("ledger.db")),
-                Some(Some(url)) => Place::Server {
+                None => LedgerLocation::File(dir.path().join("ledger.db")),
+                Some(Some(url)) => LedgerLocation::Server {
                     url,
                     beside: dir.path().into(),
                 },
@@ -225,19 +225,19 @@ fn measure(
     program: &Program,
     campaign: &str,
     snapshot: &Snapshot,
-    place: Place,
+    place: LedgerLocation,
     ledger_name: &str,
 ) {
     let seen = Arc::new(Seen::default());
     let url = serve(seen.clone());
     let world: Arc<dyn World> = Arc::new(Wall(AtomicU64::new(1)));
-    let settings = Settings {
+    let settings = AccountSettings {
         name: "service_account".into(),
         platform: "service_account".into(),
         app_id: Some("app".into()),
         secret: Some(Secret::new("secret")),
         base_url: Some(url),
-        ..Settings::default()
+        ..AccountSettings::default()
     };
     let mut channels = Channels::sandbox(&std::env::temp_dir().join("unused.jsonl"), world.clone())
         .expect("channels");
@@ -255,7 +255,7 @@ fn measure(
 
     let due = world.now();
     let began = Clock::now();
-    let scope = Scope {
+    let scope = EvalScope {
         snapshot,
         program,
         tables: &tables,
@@ -284,7 +284,7 @@ fn measure(
     let planned = began.elapsed() - decided;
 
     let sending = Clock::now();
-    CarryOut::new(
+    DispatchLoop::new(
         &mut ledger,
         channels,
         snapshot.users().clone(),

@@ -11,8 +11,8 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use questions::{Bench, QUESTIONS};
 use tagcast::base::{Elapsed, UserNo};
-use tagcast::eval::{Change, RuleSet};
-use tagcast::program::expr::Expr;
+use tagcast::eval::{ChangeKind, RuleSet};
+use tagcast::program::typed_expr::Expr;
 
 const RULES: [usize; 3] = [100, 1_000, 10_000];
 
@@ -88,7 +88,7 @@ fn one_user(c: &mut Criterion) {
             .schema
             .event_named("purchase")
             .expect("declared");
-        let affected = set.affected_by(Change::Event(purchase));
+        let affected = set.affected_by(ChangeKind::Event(purchase));
         group.throughput(Throughput::Elements(affected.len() as u64));
         group.bench_function(format!("purchase_of_{count}_rules"), |b| {
             b.iter(|| ask(&mut affected.iter().copied()))

@@ -13,14 +13,14 @@ use std::time::Instant as Clock;
 use tagcast::base::world::SimulatedWorld;
 use tagcast::base::{Instant, UserNo, Value, Zone};
 use tagcast::decide::decision::Decision;
-use tagcast::decide::platform::Foreign;
+use tagcast::decide::platform_caps::ForeignUse;
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::Channels;
-use tagcast::deliver::channels::{Does, Fault, SandboxFile};
-use tagcast::deliver::ledger::{Ledger, NewCall, Occasion, RunInfo, Told, What, Writer};
+use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{MessageLog, Scope, Tables};
+use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::ledger::{Ledger, NewCall, Occasion, Receipt, ReceiptContent, RunInfo, Writer};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::pack::ContactKind;
 use tagcast::program::typed::Program;
@@ -48,14 +48,14 @@ fn at(text: &str) -> Instant {
 }
 
 impl Bench {
-    fn decide(&self, campaign: &str, due: &str, foreign: &Foreign) -> Decision {
+    fn decide(&self, campaign: &str, due: &str, foreign: &ForeignUse) -> Decision {
         let (tables, own, words, due) = (
             Tables::default(),
             MessageLog::default(),
             ForbiddenWords::default(),
             at(due),
         );
-        let scope = Scope {
+        let scope = EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
             tables: &tables,
@@ -88,7 +88,7 @@ impl Bench {
         self.ledger.plan_run(decision, &info).expect("planned");
     }
 
-    fn say(&self, what: &str, campaign: &str, due: &str, foreign: &Foreign) {
+    fn say(&self, what: &str, campaign: &str, due: &str, foreign: &ForeignUse) {
         let mut best = (std::time::Duration::MAX, 0);
         for _ in 0..3 {
             let began = Clock::now();
@@ -133,8 +133,8 @@ fn main() {
         world,
     };
     let (nothing, bound) = (
-        Foreign::new(),
-        Foreign::from([("service_account".to_owned(), 0)]),
+        ForeignUse::new(),
+        ForeignUse::from([("service_account".to_owned(), 0)]),
     );
 
     bench.say("nothing has happened", "mass", "2026-11-12 10:00", &nothing);
@@ -148,7 +148,7 @@ fn main() {
     let few = bench.decide("few", "2026-11-11 10:00", &nothing);
     bench.plan(&few);
     let faults = vec![Fault {
-        does: Does::Bar,
+        does: FaultEffect::Bar,
         campaign: None,
         after: 0,
         times: None,
@@ -158,7 +158,7 @@ fn main() {
         bench.world.clone(),
         faults,
     )));
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut bench.ledger,
         channels,
         bench.snapshot.users().clone(),
@@ -200,7 +200,7 @@ fn main() {
                 .filter(|n| n % 2 == 0)
                 .map(UserNo)
                 .collect();
-            let what = What::Contact {
+            let what = ReceiptContent::Contact {
                 users,
                 kind: ContactKind::Message,
                 topic: String::new(),
@@ -209,7 +209,7 @@ fn main() {
                 .ledger
                 .apply(
                     &call,
-                    Some(&[Told {
+                    Some(&[Receipt {
                         key: format!("{first}"),
                         when,
                         what,

@@ -31,6 +31,7 @@ pub mod diag;
 pub mod engine;
 pub mod eval;
 pub mod format;
+pub mod ledger;
 pub mod lint;
 pub mod plan;
 pub mod program;

@@ -4,11 +4,11 @@
 use tagcast::base::{Calendar, Date, Elapsed, TimeOfDay, Zone};
 use tagcast::diag::{Findings, Sources};
 use tagcast::program::check::{CheckOptions, check};
-use tagcast::program::expr::{ExprKind, Length, StepOutcome};
 use tagcast::program::typed::{
     Action, Again, Campaign, CapPeriod, EveryPeriod, Once, PartKind, Piece, Program, Purpose,
     Requirement, Schedule, Share, Takes,
 };
+use tagcast::program::typed_expr::{ExprKind, Length, StepOutcome};
 use tagcast::syntax::parse::parse;
 
 const DECLARATIONS: &str = r#"

@@ -17,9 +17,11 @@ use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::Decision;
 use tagcast::decide::history::{CapScope, History};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-use tagcast::deliver::channel::{Answer, Verdict};
-use tagcast::deliver::ledger::{Claim, Due, Happened, Ledger, LedgerError, State, Taken, Writer};
-use tagcast::eval::{MessageLog, Scope, Tables};
+use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::ledger::{BatchOutcome, Verdict};
+use tagcast::ledger::{
+    Claim, ClaimAttempt, DueSegment, Ledger, LedgerError, MessageProgress, State, Writer,
+};
 use tagcast::program::typed::Program;
 
 fn bench(program: &str, users: usize) -> Bench {
@@ -43,7 +45,7 @@ fn got(bench: &Bench, campaign: &str) -> BTreeSet<usize> {
 fn winner(ledger: &Ledger, user: usize, campaign: &str) -> Option<String> {
     let outcomes = ledger.outcomes(UserNo(user as u32), campaign).unwrap();
     match &outcomes.last()?.happened {
-        Happened::Stopped { reason, detail } if reason == "capped" => detail.clone(),
+        MessageProgress::Stopped { reason, detail } if reason == "capped" => detail.clone(),
         _ => None,
     }
 }
@@ -264,7 +266,7 @@ impl Round<'_> {
             ForbiddenWords::default(),
         );
         let now = self.high.due;
-        let scope = Scope {
+        let scope = EvalScope {
             snapshot,
             program: self.program,
             tables: &tables,
@@ -286,8 +288,8 @@ impl Round<'_> {
         self.high.due
     }
 
-    fn claim(&mut self, ledger: &mut Writer, due: Due, most: usize) {
-        if let Taken::Claim(claim) = ledger.claim(due, 1..=most, &[], self.now()).unwrap() {
+    fn claim(&mut self, ledger: &mut Writer, due: DueSegment, most: usize) {
+        if let ClaimAttempt::Claim(claim) = ledger.claim(due, 1..=most, &[], self.now()).unwrap() {
             self.hand_over(ledger, claim);
         }
     }
@@ -306,7 +308,7 @@ impl Round<'_> {
                 .iter()
                 .map(|m| Verdict::Accepted { id: m.key.clone() });
             ledger
-                .answer(claim, &Answer::Taken(taken.collect()), self.now())
+                .answer(claim, &BatchOutcome::Taken(taken.collect()), self.now())
                 .unwrap();
         }
     }
@@ -458,7 +460,7 @@ fn case_39_many_priorities_make_no_more_lists() {
         .due(at(delivery::DUE), &Default::default())
         .unwrap()
         .unwrap();
-    let Taken::Claim(claim) = ledger
+    let ClaimAttempt::Claim(claim) = ledger
         .claim(first, 1..=10_000, &[], at(delivery::DUE))
         .unwrap()
     else {
@@ -544,7 +546,7 @@ fn recount(ledger: &Ledger, names: &[&str], users: u32) {
         let mut by_day = std::collections::BTreeMap::<_, u32>::new();
         for name in names {
             for outcome in ledger.outcomes(user, name).unwrap() {
-                if let Happened::Message(message) = outcome.happened
+                if let MessageProgress::Message(message) = outcome.happened
                     && message.state.counts()
                 {
                     // It counts on the day of its hand-over; what waits, on the one that it is

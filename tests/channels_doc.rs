@@ -6,8 +6,8 @@ use std::path::Path;
 
 use tagcast::base::value::group_digits;
 use tagcast::program::pack::{
-    self, Amount, AmountWord, Contact, Counted, Endpoint, Fact, HandOver, Holder, Key, LimitOf,
-    Observed, Part, Per, Quota, Reaction, Recall, Shape, Unit, Wait,
+    self, Amount, AmountWord, Contact, CountingRule, Endpoint, Fact, HandOver, Holder, Key,
+    LimitOf, MessagePart, Observed, Per, Quota, Reaction, Recall, Shape, Unit, WaitUntil,
 };
 use tagcast::program::typed::Purpose;
 
@@ -159,9 +159,9 @@ fn quota(q: &Quota) -> String {
     };
     let plural = if q.n == Amount::Number(1) { "" } else { "s" };
     let what = match q.counts {
-        Counted::Messages => "message",
-        Counted::Calls => "call",
-        Counted::Jobs => "job",
+        CountingRule::Messages => "message",
+        CountingRule::Calls => "call",
+        CountingRule::Jobs => "job",
     };
     let whose = match q.of {
         Holder::User => "for a user",
@@ -247,7 +247,7 @@ fn shapes(out: &mut String) {
     });
 }
 
-fn parts(parts: &[Part]) -> String {
+fn parts(parts: &[MessagePart]) -> String {
     parts
         .iter()
         .map(|p| format!("`{}`", p.name()))
@@ -256,7 +256,7 @@ fn parts(parts: &[Part]) -> String {
 }
 
 fn limits(s: &Shape) -> String {
-    let one = |l: &pack::Limit| {
+    let one = |l: &pack::PlatformLimit| {
         let of = match l.of {
             LimitOf::Title => "title".to_string(),
             LimitOf::Text => format!(
@@ -388,10 +388,10 @@ fn errors(out: &mut String) {
             let codes: Vec<String> = e.codes.iter().map(|c| format!("`{c}`")).collect();
             let wait = match e.wait {
                 None => String::new(),
-                Some(Wait::For(d)) => format!(" {d}"),
-                Some(Wait::NextDay) => " until the next day".into(),
-                Some(Wait::NextWeek) => " until the next week".into(),
-                Some(Wait::NextMonth) => " until the next month".into(),
+                Some(WaitUntil::For(d)) => format!(" {d}"),
+                Some(WaitUntil::NextDay) => " until the next day".into(),
+                Some(WaitUntil::NextWeek) => " until the next week".into(),
+                Some(WaitUntil::NextMonth) => " until the next month".into(),
             };
             let does = match e.does {
                 Reaction::Ok => "accepted".to_string(),

@@ -4,7 +4,7 @@
 use tagcast::base::Zone;
 use tagcast::diag::{Findings, Sources};
 use tagcast::program::check::{CheckOptions, MAX_CHAIN, MAX_EXPR_DEPTH, check, check_value};
-use tagcast::program::presence::{Present, can_be_missing};
+use tagcast::program::definedness::{Definedness, can_be_missing};
 use tagcast::program::typed::Program;
 use tagcast::syntax::parse::{parse, parse_condition};
 
@@ -341,7 +341,7 @@ fn proved(condition: &str) -> String {
     let world = format!("{WORLD}\naudience asked = {condition}");
     let (program, _, findings) = check_files(&[("world.campaign", &world)]);
     assert_eq!(findings, Vec::<String>::new(), "{condition}");
-    let mut present = Present::default();
+    let mut present = Definedness::default();
     let asked = program
         .audiences
         .iter()
@@ -412,11 +412,16 @@ fn proofs_do_not_explode() {
     }
     let (program, _, findings) = check_files(&[("deep.campaign", &world)]);
     assert_eq!(findings, Vec::<String>::new());
-    let mut present = Present::default();
+    let mut present = Definedness::default();
     present.assume(&program, &program.audiences[29].when);
     assert_eq!(present.tags.len(), 1);
     assert_eq!(
-        can_be_missing(&program, &program.audiences[29].when, &Present::default()).len(),
+        can_be_missing(
+            &program,
+            &program.audiences[29].when,
+            &Definedness::default()
+        )
+        .len(),
         1
     );
     assert!(can_be_missing(&program, &program.audiences[29].when, &present).is_empty());

@@ -20,7 +20,7 @@ use foreign::{Node, cel, feel};
 use serde_json::Value as Json;
 use tagcast::base::{Bitmap, Instant, Type, UserNo, Value};
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{self, MessageLog, Scope, Tables};
+use tagcast::eval::{self, EvalScope, MessageLog, Tables};
 use tagcast::program::check::{CheckOptions, check, check_value};
 use tagcast::store::SnapshotBuilder;
 use tagcast::syntax::parse::{parse, parse_condition};
@@ -69,7 +69,7 @@ fn answer(t: &Translation) -> Result<(Type, Option<Value>), String> {
     }
     let snapshot = builder.build();
     let (tables, own) = (Tables::default(), MessageLog::default());
-    let scope = Scope {
+    let scope = EvalScope {
         snapshot: &snapshot,
         program: &program,
         tables: &tables,
@@ -78,7 +78,7 @@ fn answer(t: &Translation) -> Result<(Type, Option<Value>), String> {
         trigger: None,
         outcomes: None,
     };
-    let value = eval::value(&scope, &expr, UserNo(0)).unwrap();
+    let value = eval::physical(&scope, &expr, UserNo(0)).unwrap();
     let everyone = Bitmap::all(1);
     assert_eq!(
         eval::values(&scope, &expr, &everyone).unwrap().first(),

@@ -22,9 +22,9 @@ use tagcast::base::world::World;
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::{Decision, Gate};
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::Channels;
-use tagcast::deliver::ledger::{Happened, Ledger, LedgerError, LiveCampaign, LiveProgram, State};
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::ledger::{Ledger, LedgerError, LiveCampaign, LiveProgram, MessageProgress, State};
 
 /// Users in the store.
 const OF: u32 = 260;
@@ -63,7 +63,7 @@ fn go(dir: &Path, world: Arc<dyn World>) -> Result<(), LedgerError> {
     )?;
     let channels =
         Channels::sandbox(&dir.join("outbox.jsonl"), world.clone()).expect("no control file");
-    let mut carry = CarryOut::new(&mut ledger, channels, ids(&snapshot), world.clone());
+    let mut carry = DispatchLoop::new(&mut ledger, channels, ids(&snapshot), world.clone());
     let (ten, eleven) = (at("2026-11-11 10:00"), at("2026-11-11 11:00"));
     let wanted = |campaign, due| Wanted {
         program: &program,
@@ -163,7 +163,7 @@ fn compare(dir: &Path, expected: &BTreeMap<String, Vec<(String, String)>>, what:
     };
     assert_eq!(
         outcome.happened,
-        Happened::Stopped {
+        MessageProgress::Stopped {
             reason: "capped".into(),
             detail: Some("first".into())
         },
@@ -303,10 +303,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
         fn settles_after(&self) -> tagcast::base::Elapsed {
             self.inner.settles_after()
         }
-        fn send(
-            &self,
-            batch: &tagcast::deliver::channel::Batch,
-        ) -> tagcast::deliver::channel::Reply {
+        fn send(&self, batch: &tagcast::ledger::Batch) -> tagcast::deliver::channel::Reply {
             let ledger = Ledger::open_existing(&self.ledger)
                 .unwrap()
                 .expect("a ledger");
@@ -350,7 +347,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
         ledger: path,
         inner,
     }));
-    let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world);
+    let mut carry = DispatchLoop::new(&mut ledger, channels, ids(&users(OF)), world);
     assert_eq!(
         carry
             .up_to(at("2026-11-11 10:05"), &mut ())

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Bitmap, Instant, UserNo, Zone};
-use tagcast::engine::data::{self, Data};
+use tagcast::engine::eval_data::{self, EvalData};
 use tagcast::engine::{Project, ProjectOptions};
 use tagcast::eval::{MessageLog, Tables};
 use tagcast::store::import::{EventImport, Reading, TagImport};
@@ -464,7 +464,7 @@ fn duckdb_chooses_the_same_people() {
         &**store.world(),
     )
     .unwrap();
-    let data = Data {
+    let data = EvalData {
         snapshot,
         tables: Tables::default(),
         own: MessageLog::default(),
@@ -495,7 +495,7 @@ fn duckdb_chooses_the_same_people() {
     }
     let theirs = duck.ask(&statements);
     for (number, (ours, sql)) in questions.iter().enumerate() {
-        let Ok((condition, _)) = data::condition(&project, ours) else {
+        let Ok((condition, _)) = eval_data::condition(&project, ours) else {
             panic!("{ours} checks")
         };
         let audience = data.audience(program, &condition).unwrap();

@@ -25,16 +25,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "deliver",
+        "ledger",
         &[
             "base", "diag", "store", "program", "eval", "schedule", "decide",
+        ],
+    ),
+    (
+        "deliver",
+        &[
+            "base", "diag", "store", "program", "eval", "schedule", "decide", "ledger",
         ],
     ),
     (
         "engine",
         &[
             "base", "diag", "store", "syntax", "program", "lint", "plan", "eval", "schedule",
-            "decide", "deliver",
+            "decide", "ledger", "deliver",
         ],
     ),
     (
@@ -46,14 +52,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "serve",
         &[
-            "base", "diag", "store", "program", "eval", "deliver", "engine",
+            "base", "diag", "store", "program", "eval", "ledger", "deliver", "engine",
         ],
     ),
     (
         "cli",
         &[
             "base", "diag", "store", "syntax", "program", "format", "lint", "plan", "eval",
-            "schedule", "decide", "deliver", "engine", "repl", "serve",
+            "schedule", "decide", "ledger", "deliver", "engine", "repl", "serve",
         ],
     ),
 ];

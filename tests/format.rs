@@ -5,14 +5,14 @@ mod support;
 
 use tagcast::base::FileId;
 use tagcast::diag::{Findings, Lang};
-use tagcast::format::{Options, format};
+use tagcast::format::{FormatOptions, format};
 use tagcast::syntax::parse;
 
 fn formatted(text: &str, keywords: Option<Lang>) -> String {
     let mut findings = Findings::default();
     let file = parse::parse(FileId(0), text, &mut findings);
     assert!(!findings.has_errors(), "{text}\n{findings:?}");
-    format(&file, text, &Options { keywords }).unwrap_or_else(|e| panic!("{e:?}\n{text}"))
+    format(&file, text, &FormatOptions { keywords }).unwrap_or_else(|e| panic!("{e:?}\n{text}"))
 }
 
 /// Every sound program of the repository.

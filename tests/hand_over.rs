@@ -13,17 +13,16 @@ use delivery::{
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{
-    Answer, Batch, Channel, Channels, Counts, Refusal, Reply, Then, Verdict,
+use tagcast::deliver::channel::{Channel, Channels, NextAction, Reply};
+use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::eval::ReceiptStatus;
+use tagcast::ledger::{Batch, BatchOutcome, DeliveryCounts, Refusal, Verdict};
+use tagcast::ledger::{
+    ClaimAttempt, Ledger, LedgerError, MessageKey, MessageNews, MessageProgress, NewCall, Receipt,
+    ReceiptContent, ReceiptKind, State, WithdrawReason, Withdrawable, Writer,
 };
-use tagcast::deliver::channels::{Does, Fault, SandboxFile};
-use tagcast::deliver::ledger::{
-    Happened, Ledger, LedgerError, MessageKey, NewCall, News, ReceiptKind, State, StillPlanned,
-    Struck, Taken, Told, What, Writer,
-};
-use tagcast::eval::Receipt;
-use tagcast::program::expr::OwnEvent;
+use tagcast::program::typed_expr::OwnEvent;
 
 #[test]
 fn pace_quiet_hours_deadline_and_priority() {
@@ -45,7 +44,7 @@ fn pace_quiet_hours_deadline_and_priority() {
     drop(ledger);
     let late: Arc<dyn World> = Arc::new(SimulatedWorld::at(at("2026-11-11 11:00:01")));
     let mut ledger = Ledger::open(place.at(), late.clone()).unwrap();
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut ledger,
         Channels::sandbox(&place.outbox(), late.clone()).unwrap(),
         ids(&users(OF)),
@@ -132,7 +131,7 @@ fn a_wish_to_stop_is_heard_between_batches() {
     ledger.plan_run(&a.to(0..10_000), &a.info()).unwrap();
     let world: Arc<dyn World> = Arc::new(Stopping(SimulatedWorld::at(at(DUE)), 0.into()));
     let channels = Channels::sandbox(&place.outbox(), world.clone()).unwrap();
-    let carried = CarryOut::new(&mut ledger, channels, ids(&users(1)), world)
+    let carried = DispatchLoop::new(&mut ledger, channels, ids(&users(1)), world)
         .up_to(at(DUE), &mut ())
         .unwrap();
     assert!(carried.interrupted);
@@ -151,14 +150,14 @@ fn a_wish_to_stop_is_heard_between_batches() {
 #[test]
 fn a_channel_that_misbehaves_stops_its_campaign_alone() {
     for (does, after_trouble, in_file) in [
-        (Does::Fail, State::Planned, 0),
-        (Does::Refuse, State::Refused, 0),
-        (Does::Hang, State::Unknown, 0),
-        (Does::HangAfter, State::Unknown, 10),
-        (Does::LieError, State::Refused, 10),
-        (Does::LieOk, State::Accepted, 0),
-        (Does::Bar, State::Refused, 0),
-        (Does::Close, State::Refused, 0),
+        (FaultEffect::Fail, State::Planned, 0),
+        (FaultEffect::Refuse, State::Refused, 0),
+        (FaultEffect::Hang, State::Unknown, 0),
+        (FaultEffect::HangAfter, State::Unknown, 10),
+        (FaultEffect::LieError, State::Refused, 10),
+        (FaultEffect::LieOk, State::Accepted, 0),
+        (FaultEffect::Bar, State::Refused, 0),
+        (FaultEffect::Close, State::Refused, 0),
     ] {
         let place = Place::new();
         let mut ledger = place.open();
@@ -175,7 +174,10 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         let (_, stopped) = place.carry(&mut ledger, DUE, &faults);
         assert_eq!(
             stopped,
-            if matches!(does, Does::LieOk | Does::Bar | Does::Close) {
+            if matches!(
+                does,
+                FaultEffect::LieOk | FaultEffect::Bar | FaultEffect::Close
+            ) {
                 vec![]
             } else {
                 vec!["a"]
@@ -224,11 +226,11 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         let mut ledger = place.open();
         place.carry(&mut ledger, DUE, &[]);
         let (at_last, in_file) = match does {
-            Does::Refuse | Does::Bar | Does::Close => (State::Refused, 0),
-            Does::LieError => (State::Refused, 10),
+            FaultEffect::Refuse | FaultEffect::Bar | FaultEffect::Close => (State::Refused, 0),
+            FaultEffect::LieError => (State::Refused, 10),
             // What the platform says is all that anybody knows.
-            Does::LieOk => (State::Accepted, 0),
-            Does::Fail | Does::Hang | Does::HangAfter => (State::Accepted, 10),
+            FaultEffect::LieOk => (State::Accepted, 0),
+            FaultEffect::Fail | FaultEffect::Hang | FaultEffect::HangAfter => (State::Accepted, 10),
         };
         assert_eq!(
             (state(&ledger, 3, "a"), place.sent("a")),
@@ -239,7 +241,7 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         let report = ledger.reports(Some("a")).unwrap().remove(0);
         assert_eq!(
             (report.planned, report.planned_again),
-            (10, if does == Does::Fail { 10 } else { 0 })
+            (10, if does == FaultEffect::Fail { 10 } else { 0 })
         );
         assert!(report.finished_at.is_some());
         verified(&ledger);
@@ -256,14 +258,14 @@ fn an_unknown_is_looked_up_later() {
     ledger.plan_run(&slow.to(0..60), &slow.info()).unwrap();
     let faults = vec![Fault {
         times: Some(1),
-        ..always(Does::HangAfter)
+        ..always(FaultEffect::HangAfter)
     }];
     let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(
         &place.outbox(),
         world(),
         faults,
     )));
-    let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world());
+    let mut carry = DispatchLoop::new(&mut ledger, channels, ids(&users(OF)), world());
     assert_eq!(carry.up_to(at(DUE), &mut ()).unwrap().unknown, 30);
     assert_eq!(carry.stopped().len(), 1);
     assert_eq!(
@@ -296,7 +298,7 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     ledger
         .opt_out(&[UserNo(3), UserNo(4)], "console", at("2026-11-11 09:59"))
         .unwrap();
-    place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
+    place.carry(&mut ledger, DUE, &[always(FaultEffect::HangAfter)]);
     assert_eq!(place.sent("a"), 8);
     let before = std::fs::read(place.outbox()).unwrap();
     ledger
@@ -352,10 +354,10 @@ fn case_20_lists_are_joined_once() {
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
     assert!(matches!(
         ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap(),
-        Taken::Joined
+        ClaimAttempt::Joined
     ));
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap() else {
+    let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap() else {
         panic!("a claim")
     };
     let mut taken: Vec<u32> = claim
@@ -389,17 +391,17 @@ fn consent_that_ends_counts_until_the_claim() {
         ),
         (1, "a", 10)
     );
-    let strike = |ledger: &mut Writer, of: &[StillPlanned], users: &[u32]| {
+    let strike = |ledger: &mut Writer, of: &[Withdrawable], users: &[u32]| {
         ledger.strike(
             &[(&of[0], users.iter().map(|user| UserNo(*user)).collect())],
-            Struck::NoConsent,
+            WithdrawReason::NoConsent,
             at("2026-11-11 09:59"),
         )
     };
     assert_eq!(strike(&mut ledger, &before, &[7, 8]).unwrap(), 2);
     // The first three are claimed; who has looked before that strikes nobody.
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 2..=3, &[], at(DUE)).unwrap() else {
+    let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=3, &[], at(DUE)).unwrap() else {
         panic!("a claim")
     };
     let claimed: Vec<u32> = claim
@@ -412,7 +414,7 @@ fn consent_that_ends_counts_until_the_claim() {
         strike(&mut ledger, &before, &[claimed[0], 9]),
         Err(LedgerError::Overtaken(_))
     ));
-    let all = Answer::Taken(
+    let all = BatchOutcome::Taken(
         claimed
             .iter()
             .map(|user| Verdict::Accepted {
@@ -466,10 +468,10 @@ fn case_09_evidence_merges_in_any_order() {
         let a = place.wanted("a");
         let run = ledger.plan_run(&a.to(0..2), &a.info()).unwrap().run;
         let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-        let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
+        let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
             panic!("a claim")
         };
-        let news = |user: u32, i: usize| News {
+        let news = |user: u32, i: usize| MessageNews {
             message: MessageKey {
                 run,
                 step: 0,
@@ -485,7 +487,7 @@ fn case_09_evidence_merges_in_any_order() {
         for what in order {
             match kinds.get(what) {
                 None => {
-                    let taken = Answer::Taken(
+                    let taken = BatchOutcome::Taken(
                         ["x", "y"]
                             .map(|id| Verdict::Accepted { id: id.into() })
                             .to_vec(),
@@ -505,7 +507,7 @@ fn case_09_evidence_merges_in_any_order() {
             }
         }
         verified(&ledger);
-        let Happened::Message(message) =
+        let MessageProgress::Message(message) =
             ledger.outcomes(UserNo(1), "a").unwrap().remove(0).happened
         else {
             panic!("a message")
@@ -556,7 +558,8 @@ fn some_of_a_batch_may_be_refused() {
         (state(&ledger, 4, "a"), state(&ledger, 5, "a")),
         (State::Refused, State::Accepted)
     );
-    let Happened::Message(fifth) = ledger.outcomes(UserNo(5), "a").unwrap().remove(0).happened
+    let MessageProgress::Message(fifth) =
+        ledger.outcomes(UserNo(5), "a").unwrap().remove(0).happened
     else {
         panic!("a message")
     };
@@ -575,11 +578,11 @@ fn some_of_a_batch_may_be_refused() {
     let sent = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
     assert_eq!(
         (sent(4, OwnEvent::Sent), sent(4, OwnEvent::Failed)),
-        (Receipt::No, Receipt::Yes(at(DUE)))
+        (ReceiptStatus::No, ReceiptStatus::Yes(at(DUE)))
     );
     assert_eq!(
         (sent(5, OwnEvent::Sent), sent(5, OwnEvent::Failed)),
-        (Receipt::Yes(at(DUE)), Receipt::Unknown)
+        (ReceiptStatus::Yes(at(DUE)), ReceiptStatus::Unknown)
     );
     verified(&ledger);
 }
@@ -591,7 +594,7 @@ fn a_person_settles_what_nobody_knows() {
     let mut ledger = place.open();
     let a = place.wanted("a");
     let run = ledger.plan_run(&a.to(0..4), &a.info()).unwrap().run;
-    place.carry(&mut ledger, DUE, &[always(Does::HangAfter)]);
+    place.carry(&mut ledger, DUE, &[always(FaultEffect::HangAfter)]);
     let batch = ledger.stuck().unwrap()[0].batch;
     ledger
         .settle_by_hand(batch, false, "li", at("2026-11-11 10:10"))
@@ -605,7 +608,7 @@ fn a_person_settles_what_nobody_knows() {
     let counted = |ledger: &Ledger| ledger.last_planned("a").unwrap().len();
     assert_eq!(counted(&ledger), 0);
     let message = ledger.message_key(run, 0, UserNo(2)).unwrap().unwrap();
-    let news = News {
+    let news = MessageNews {
         message,
         kind: ReceiptKind::Delivered,
         when: at("2026-11-11 10:12"),
@@ -670,8 +673,8 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         zh: "配额用尽".into(),
     };
     let reply = Reply {
-        answer: Answer::Taken(verdicts),
-        then: Then::Wait {
+        answer: BatchOutcome::Taken(verdicts),
+        then: NextAction::Wait {
             until: at("2026-11-11 10:05"),
             why: why(),
         },
@@ -680,7 +683,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         SandboxFile::with_faults(&place.outbox(), world(), vec![]),
         vec![reply].into(),
     );
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut ledger,
         Channels::all_by(Arc::new(says)),
         ids(&users(OF)),
@@ -749,7 +752,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         .remove(0)
         .happened
     {
-        Happened::Message(message) => message.platform_id.map(|id| id.to_string()),
+        MessageProgress::Message(message) => message.platform_id.map(|id| id.to_string()),
         other => panic!("{other:?}"),
     };
     assert_eq!(
@@ -775,16 +778,16 @@ fn an_account_that_needs_a_person_is_asked_once() {
         zh: "密钥错误".into(),
     };
     let reply = Reply {
-        answer: Answer::NotSent {
+        answer: BatchOutcome::NotSent {
             reason: "40125".into(),
         },
-        then: Then::Stop { why },
+        then: NextAction::Stop { why },
     };
     let says = Says(
         SandboxFile::with_faults(&place.outbox(), world(), vec![]),
         vec![reply].into(),
     );
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut ledger,
         Channels::all_by(Arc::new(says)),
         ids(&users(OF)),
@@ -843,7 +846,7 @@ fn why_messages_wait_is_kept_until_it_is_over() {
     };
     // What goes wrong for one campaign is not said of another one on the same channel, and not
     // ended by it.
-    place.carry(&mut ledger, DUE, &[of_a(Does::Fail)]);
+    place.carry(&mut ledger, DUE, &[of_a(FaultEffect::Fail)]);
     assert_eq!(place.sent("b"), 10);
     let [(of, why)] = &whys(&ledger)[..] else {
         panic!("one")
@@ -852,7 +855,7 @@ fn why_messages_wait_is_kept_until_it_is_over() {
         of.as_deref() == Some("a") && why.contains("could not be reached"),
         "{why}"
     );
-    place.carry(&mut ledger, DUE, &[of_a(Does::Fail)]);
+    place.carry(&mut ledger, DUE, &[of_a(FaultEffect::Fail)]);
     let [(_, again)] = &whys(&ledger)[..] else {
         panic!("one")
     };
@@ -866,9 +869,9 @@ fn why_messages_wait_is_kept_until_it_is_over() {
         ..place.wanted("a")
     };
     ledger.plan_run(&next.to(10..20), &next.info()).unwrap();
-    place.carry(&mut ledger, "2026-11-12 10:00", &[of_a(Does::Fail)]);
+    place.carry(&mut ledger, "2026-11-12 10:00", &[of_a(FaultEffect::Fail)]);
     assert_eq!(whys(&ledger).len(), 1);
-    place.carry(&mut ledger, "2026-11-20 10:00", &[of_a(Does::Fail)]);
+    place.carry(&mut ledger, "2026-11-20 10:00", &[of_a(FaultEffect::Fail)]);
     assert_eq!(whys(&ledger), []);
     verified(&ledger);
 }
@@ -885,10 +888,10 @@ fn a_new_binding_ends_what_was_said_of_the_account() {
         zh: "密钥错误".into(),
     };
     let reply = Reply {
-        answer: Answer::NotSent {
+        answer: BatchOutcome::NotSent {
             reason: "40125".into(),
         },
-        then: Then::Stop { why },
+        then: NextAction::Stop { why },
     };
     let says = |replies: Vec<Reply>| {
         Channels::all_by(Arc::new(Says(
@@ -896,7 +899,7 @@ fn a_new_binding_ends_what_was_said_of_the_account() {
             replies.into(),
         )))
     };
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut ledger,
         says(vec![reply.clone()]),
         ids(&users(OF)),
@@ -930,16 +933,16 @@ fn calls_are_kept_and_count_once() {
     let run = ledger.plan_run(&a.to(0..10), &a.info()).unwrap().run;
     let id = |n: u32| format!("id {n}");
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
+    let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
         panic!("a claim")
     };
-    let counts = Counts {
+    let counts = DeliveryCounts {
         total: 10,
         filtered: 1,
         delivered: 8,
         failed: 1,
     };
-    let told = |key: &str, what: What| Told {
+    let told = |key: &str, what: ReceiptContent| Receipt {
         key: key.into(),
         when: at(DUE),
         what,
@@ -947,37 +950,37 @@ fn calls_are_kept_and_count_once() {
     let all = [
         told(
             "delivered 3",
-            What::Message {
+            ReceiptContent::Message {
                 id: id(3),
                 kind: ReceiptKind::Delivered,
             },
         ),
         told(
             "delivered 3",
-            What::Message {
+            ReceiptContent::Message {
                 id: id(3),
                 kind: ReceiptKind::Delivered,
             },
         ),
         told(
             "opened 4",
-            What::Message {
+            ReceiptContent::Message {
                 id: id(4),
                 kind: ReceiptKind::Opened,
             },
         ),
         told(
             "counts",
-            What::List {
+            ReceiptContent::List {
                 id: id(5),
                 all: None,
                 counts: Some(counts),
             },
         ),
-        told("unsubscribe", What::OptedOut(vec![UserNo(9)])),
+        told("unsubscribe", ReceiptContent::OptedOut(vec![UserNo(9)])),
         told(
             "another's",
-            What::Message {
+            ReceiptContent::Message {
                 id: "of nobody".into(),
                 kind: ReceiptKind::Failed,
             },
@@ -1009,7 +1012,7 @@ fn calls_are_kept_and_count_once() {
     };
     // Before the answer nobody knows the ids.
     assert_eq!(tell(&mut ledger), (0, 1, 1, 4));
-    let taken = Answer::Taken((0..10).map(|n| Verdict::Accepted { id: id(n) }).collect());
+    let taken = BatchOutcome::Taken((0..10).map(|n| Verdict::Accepted { id: id(n) }).collect());
     ledger.answer(claim, &taken, at(DUE)).unwrap();
     assert_eq!(ledger.apply_strays(at(DUE)).unwrap(), 2);
     assert_eq!(tell(&mut ledger), (0, 0, 6, 0));

@@ -7,7 +7,7 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{
     EnumType, EventSchema, FieldSchema, Instant, Schema, TagSchema, Type, UserNo, Value, Zone,
 };
-use tagcast::store::import::{EventImport, ImportError, Reading, Report, TagImport, infer};
+use tagcast::store::import::{EventImport, ImportError, ImportReport, Reading, TagImport, infer};
 use tagcast::store::{Snapshot, Store};
 
 /// A store and files in a folder of their own.
@@ -33,14 +33,14 @@ impl Desk {
         path
     }
 
-    fn tags(&self, schema: &Schema, file: &Path) -> Result<Report, ImportError> {
+    fn tags(&self, schema: &Schema, file: &Path) -> Result<ImportReport, ImportError> {
         let mut writer = self.store.writer().unwrap();
         let report = TagImport::of(file, "id").run(&mut writer, schema, &mut |_| {})?;
         writer.commit()?;
         Ok(report)
     }
 
-    fn events(&self, schema: &Schema, file: &Path) -> Result<Report, ImportError> {
+    fn events(&self, schema: &Schema, file: &Path) -> Result<ImportReport, ImportError> {
         let mut writer = self.store.writer().unwrap();
         let import = EventImport {
             file,
@@ -110,7 +110,7 @@ fn schema() -> Schema {
 }
 
 /// All errors of an import as `line column: reason`.
-fn errors(result: Result<Report, ImportError>) -> Vec<String> {
+fn errors(result: Result<ImportReport, ImportError>) -> Vec<String> {
     match result {
         Err(ImportError::Rows(r)) => {
             assert_eq!(r.total as usize, r.errors.len());
@@ -348,7 +348,7 @@ fn a_file_replaces_whole_columns_and_no_others() {
         ),
     )
     .unwrap();
-    let replace = |schema: &Schema, text: &str| -> Result<Report, ImportError> {
+    let replace = |schema: &Schema, text: &str| -> Result<ImportReport, ImportError> {
         let (file, only) = (desk.file("b.csv", text), ["age".to_string()]);
         let mut writer = desk.store.writer().unwrap();
         let import = TagImport {

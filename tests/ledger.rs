@@ -16,15 +16,15 @@ use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::Gate;
 use tagcast::decide::history::{CapScope, History};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::Channels;
-use tagcast::deliver::channels::{Does, Fault, SandboxFile};
-use tagcast::deliver::ledger::{
-    Applied, Happened, Ledger, LedgerError, LiveCampaign, LiveProgram, News, Occasion, ReceiptKind,
-    RunId, State, Writer,
+use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::eval::{EvalScope, MessageLog, ReceiptStatus, Tables};
+use tagcast::ledger::{
+    Applied, Ledger, LedgerError, LiveCampaign, LiveProgram, MessageNews, MessageProgress,
+    Occasion, ReceiptKind, RunId, State, Writer,
 };
-use tagcast::eval::{MessageLog, Receipt, Scope, Tables};
-use tagcast::program::expr::OwnEvent;
+use tagcast::program::typed_expr::OwnEvent;
 use tagcast::store::Store;
 use tagcast::store::import::TagImport;
 
@@ -77,7 +77,7 @@ fn case_04_an_import_moves_nobody() {
     let go = |ledger: &mut Writer, until: &str| {
         let channels = Channels::sandbox(&place.outbox(), world()).unwrap();
         let snapshot = store.snapshot().unwrap();
-        CarryOut::new(ledger, channels, snapshot.users().clone(), world())
+        DispatchLoop::new(ledger, channels, snapshot.users().clone(), world())
             .up_to(at(until), &mut ())
             .unwrap()
     };
@@ -95,7 +95,7 @@ fn case_04_an_import_moves_nobody() {
     assert_eq!(ledger.last_planned("slow").unwrap().len(), 100);
 }
 
-fn import_tags(writer: &mut tagcast::store::Writer, file: &Path) {
+fn import_tags(writer: &mut tagcast::store::StoreWriter, file: &Path) {
     let import = TagImport::of(file, "id");
     import
         .run(writer, &program("tag age int base").schema, &mut |_| ())
@@ -205,10 +205,7 @@ fn case_19_lists_of_every_size() {
             fn settles_after(&self) -> tagcast::base::Elapsed {
                 tagcast::base::Elapsed::minutes(1)
             }
-            fn send(
-                &self,
-                batch: &tagcast::deliver::channel::Batch,
-            ) -> tagcast::deliver::channel::Reply {
+            fn send(&self, batch: &tagcast::ledger::Batch) -> tagcast::deliver::channel::Reply {
                 self.0.lock().unwrap().push(batch.messages.len());
                 self.1.send(batch)
             }
@@ -218,7 +215,7 @@ fn case_19_lists_of_every_size() {
             SandboxFile::with_faults(&place.outbox(), world(), Vec::new()),
         ));
         let channels = Channels::all_by(channel.clone());
-        let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(1)), world());
+        let mut carry = DispatchLoop::new(&mut ledger, channels, ids(&users(1)), world());
         let sent: usize = shares.iter().sum();
         assert_eq!(
             carry
@@ -276,7 +273,7 @@ fn case_33_the_last_slot_goes_by_priority_then_name() {
             MessageLog::default(),
             ForbiddenWords::default(),
         );
-        let scope = Scope {
+        let scope = EvalScope {
             snapshot: &snapshot,
             program: &place.program,
             tables: &tables,
@@ -322,7 +319,7 @@ fn case_33_the_last_slot_goes_by_priority_then_name() {
         let lost = &ledger.outcomes(UserNo(3), "low").unwrap()[0].happened;
         assert_eq!(
             lost,
-            &Happened::Stopped {
+            &MessageProgress::Stopped {
                 reason: "capped".into(),
                 detail: Some("high".into())
             }
@@ -341,14 +338,14 @@ fn own_messages_know_what_is_known() {
     let a = place.wanted("a");
     let mut decision = a.to(0..6);
     // On a channel that reports each user's receipts but cannot see opening.
-    decision.messages[0].channel = tagcast::program::typed::Channel {
+    decision.messages[0].channel = tagcast::program::typed::ChannelName {
         endpoint: "template".into(),
         ..delivery::mass()
     };
     let run = ledger.plan_run(&decision, &a.info()).unwrap().run;
     place.carry(&mut ledger, DUE, &[]);
     let key = |user: u32| ledger.message_key(run, 0, UserNo(user)).unwrap().unwrap();
-    let news = |user: u32, kind, when: &str| News {
+    let news = |user: u32, kind, when: &str| MessageNews {
         message: key(user),
         kind,
         when: at(when),
@@ -365,31 +362,35 @@ fn own_messages_know_what_is_known() {
         .unwrap();
     let log = ledger.message_log().unwrap();
     let of = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
-    let yes = |when: &str| Receipt::Yes(at(when));
+    let yes = |when: &str| ReceiptStatus::Yes(at(when));
     use OwnEvent::{Clicked, Delivered, Failed, Opened, OptedOut, Sent};
     assert_eq!(
         [of(0, Sent), of(0, Delivered), of(0, Opened)],
-        [yes(DUE), Receipt::Unknown, Receipt::Unknown]
+        [yes(DUE), ReceiptStatus::Unknown, ReceiptStatus::Unknown]
     );
     assert_eq!(
         [of(1, Delivered), of(1, Opened), of(1, Failed)],
-        [yes("2026-11-11 10:01"), Receipt::Unknown, Receipt::No]
+        [
+            yes("2026-11-11 10:01"),
+            ReceiptStatus::Unknown,
+            ReceiptStatus::No
+        ]
     );
     assert_eq!(
         [of(2, Delivered), of(2, Opened), of(2, Clicked)],
         [
             yes("2026-11-11 10:05"),
             yes("2026-11-11 10:05"),
-            Receipt::Unknown
+            ReceiptStatus::Unknown
         ]
     );
     assert_eq!(
         [of(3, Sent), of(3, Failed), of(3, Opened)],
-        [yes(DUE), yes("2026-11-11 10:02"), Receipt::No]
+        [yes(DUE), yes("2026-11-11 10:02"), ReceiptStatus::No]
     );
     assert_eq!(
         [of(4, OptedOut), of(0, OptedOut)],
-        [yes("2026-11-11 10:07"), Receipt::Unknown]
+        [yes("2026-11-11 10:07"), ReceiptStatus::Unknown]
     );
     let message = &log.of(UserNo(1))[0];
     assert_eq!(
@@ -421,17 +422,17 @@ fn one_outcome_for_each_user() {
     ledger.plan_run(&decision, &a.info()).unwrap();
     place.carry(&mut ledger, DUE, &[]);
     let happened = |user: u32| ledger.outcomes(UserNo(user), "a").unwrap().remove(0);
-    let stopped = |reason: &str, detail: Option<&str>| Happened::Stopped {
+    let stopped = |reason: &str, detail: Option<&str>| MessageProgress::Stopped {
         reason: reason.into(),
         detail: detail.map(Into::into),
     };
-    assert_eq!(happened(5).happened, Happened::NotMatched);
+    assert_eq!(happened(5).happened, MessageProgress::NotMatched);
     assert_eq!(happened(30).happened, stopped("unknown", None));
     assert_eq!(happened(22).happened, stopped("holdout", None));
     assert_eq!(happened(25).happened, stopped("excluded", Some("staff")));
     let reached = happened(12);
     assert_eq!((reached.arm.as_deref(), reached.due), (Some("x"), at(DUE)));
-    let Happened::Message(message) = reached.happened else {
+    let MessageProgress::Message(message) = reached.happened else {
         panic!("a message")
     };
     assert_eq!(message.content.parts[0].1, "尊敬的12,满300减50");
@@ -533,11 +534,11 @@ fn counting_equals_a_recount() {
             let run = ledger.plan_run(&decision, &wanted.info()).unwrap().run;
             recount(&ledger, &names);
             let does = [
-                Does::Fail,
-                Does::Refuse,
-                Does::Hang,
-                Does::HangAfter,
-                Does::LieError,
+                FaultEffect::Fail,
+                FaultEffect::Refuse,
+                FaultEffect::Hang,
+                FaultEffect::HangAfter,
+                FaultEffect::LieError,
             ][next(5) as usize];
             let faults = [Fault {
                 does,
@@ -551,7 +552,7 @@ fn counting_equals_a_recount() {
                 world.clone(),
                 faults.to_vec(),
             )));
-            CarryOut::new(&mut ledger, channels, ids(&users(OF)), world)
+            DispatchLoop::new(&mut ledger, channels, ids(&users(OF)), world)
                 .up_to(due, &mut ())
                 .unwrap();
             recount(&ledger, &names);
@@ -570,7 +571,7 @@ fn counting_equals_a_recount() {
                 if !superseded {
                     ledger
                         .learn(
-                            &[News {
+                            &[MessageNews {
                                 message,
                                 kind,
                                 when: due,
@@ -758,7 +759,7 @@ fn case_13_the_audit_names_what_was_changed() {
     let message = ledger.message_key(RunId(1), 0, UserNo(2)).unwrap().unwrap();
     ledger
         .learn(
-            &[News {
+            &[MessageNews {
                 message,
                 kind: ReceiptKind::Opened,
                 when: at(DUE),
@@ -846,7 +847,8 @@ fn case_13_the_audit_names_what_was_changed() {
         place.carry(&mut ledger, "2026-11-11 10:01", &[]).0.accepted,
         9
     );
-    let Happened::Message(message) = ledger.outcomes(UserNo(3), "a").unwrap().remove(0).happened
+    let MessageProgress::Message(message) =
+        ledger.outcomes(UserNo(3), "a").unwrap().remove(0).happened
     else {
         panic!("a message")
     };
@@ -886,7 +888,7 @@ fn old_runs_are_forgotten_but_for_their_counts() {
         let message = ledger.message_key(run, 0, UserNo(user)).unwrap().unwrap();
         ledger
             .learn(
-                &[News {
+                &[MessageNews {
                     message,
                     kind: kinds[user as usize % 3],
                     when: at(DUE),
@@ -942,15 +944,15 @@ fn old_runs_are_forgotten_but_for_their_counts() {
             .remove(0)
             .happened
     };
-    let Happened::Message(message) = states(50) else {
+    let MessageProgress::Message(message) = states(50) else {
         panic!("a message")
     };
     assert!(message.state == State::Accepted && message.content.parts.is_empty());
-    let Happened::Message(message) = states(1) else {
+    let MessageProgress::Message(message) = states(1) else {
         panic!("a message")
     };
     assert_eq!(message.state, State::Failed);
-    assert_eq!(states(200), Happened::NotMatched);
+    assert_eq!(states(200), MessageProgress::NotMatched);
     // What is forgotten is erased, too; the others go on.
     ledger.erase(UserNo(3), at("2026-12-31 11:00")).unwrap();
     place.carry(&mut ledger, "2026-11-11 12:30", &[]);

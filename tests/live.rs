@@ -821,7 +821,7 @@ fn changed_blocks_are_asked_as_folded_ones_are() {
         place.world.as_ref(),
     )
     .unwrap();
-    let data = |snapshot: &Arc<Snapshot>| ::tagcast::engine::data::Data {
+    let data = |snapshot: &Arc<Snapshot>| ::tagcast::engine::eval_data::EvalData {
         snapshot: snapshot.clone(),
         tables: Default::default(),
         own: Default::default(),
@@ -834,7 +834,7 @@ fn changed_blocks_are_asked_as_folded_ones_are() {
             "age in 10..30 and not (note contains \"7\")".to_owned(),
             "age is missing".to_owned(),
         ] {
-            let (condition, _) = ::tagcast::engine::data::condition(&project, &text)
+            let (condition, _) = ::tagcast::engine::eval_data::condition(&project, &text)
                 .unwrap_or_else(|_| panic!("{text} checks"));
             let (before, after) = (data(&changed), data(&folded));
             let audience = before.audience(&project.program, &condition).unwrap();

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use ::tagcast::base::world::{SimulatedWorld, World};
 use ::tagcast::base::*;
 use ::tagcast::diag::{Findings, Lang};
-use ::tagcast::engine::data::{self, Data};
+use ::tagcast::engine::eval_data::{self, EvalData};
 use ::tagcast::engine::{Project, ProjectOptions};
-use ::tagcast::eval::{Audience, MessageLog, Tables};
-use ::tagcast::format::{self, Options};
+use ::tagcast::eval::{AudienceMask, MessageLog, Tables};
+use ::tagcast::format::{self, FormatOptions};
 use ::tagcast::store::Store;
 use ::tagcast::store::import::{EventImport, Reading, TagImport};
 use ::tagcast::store::live::{Change, LiveWriter};
@@ -149,7 +149,7 @@ struct Bench {
     _dir: tempfile::TempDir,
     project: Project,
     store: Store,
-    data: Data,
+    data: EvalData,
 }
 
 fn bench(order: &[usize], late: fn(usize) -> bool) -> Bench {
@@ -190,7 +190,7 @@ fn bench(order: &[usize], late: fn(usize) -> bool) -> Bench {
         .unwrap();
     writer.commit().unwrap();
     let now = project.now.unwrap();
-    let data = Data {
+    let data = EvalData {
         snapshot: store.snapshot().unwrap(),
         tables: Tables::default(),
         own: MessageLog::default(),
@@ -209,8 +209,8 @@ fn nobody(_: usize) -> bool {
 }
 
 impl Bench {
-    fn ask(&self, text: &str) -> Audience {
-        let Ok((condition, _)) = data::condition(&self.project, text) else {
+    fn ask(&self, text: &str) -> AudienceMask {
+        let Ok((condition, _)) = eval_data::condition(&self.project, text) else {
             panic!("{text} checks")
         };
         self.data
@@ -223,7 +223,7 @@ impl Bench {
         self.data.snapshot = self.store.snapshot().unwrap();
     }
 
-    fn ids(&self, audience: &Audience) -> BTreeSet<String> {
+    fn ids(&self, audience: &AudienceMask) -> BTreeSet<String> {
         audience
             .yes
             .iter()
@@ -300,7 +300,7 @@ fn formatted(text: &str, language: Lang) -> String {
     let out = format::format(
         &file,
         &text,
-        &Options {
+        &FormatOptions {
             keywords: Some(language),
         },
     )
@@ -347,7 +347,7 @@ fn lists_and_ranges_mean_their_comparisons() {
 fn statistics_of_blocks_change_nothing() {
     let order: Vec<usize> = (0..USERS).collect();
     let mut bench = bench(&order, nobody);
-    let with: Vec<Audience> = CONDITIONS.iter().map(|text| bench.ask(text)).collect();
+    let with: Vec<AudienceMask> = CONDITIONS.iter().map(|text| bench.ask(text)).collect();
     assert!(
         bench
             .data

@@ -16,10 +16,10 @@ use oracle::{Facts, Oracle};
 use proptest::prelude::*;
 use tagcast::base::world::World;
 use tagcast::base::*;
-use tagcast::eval::{self, Change, MessageLog, RuleSet, Scope, StepOutcomes, Tables};
+use tagcast::eval::{self, ChangeKind, EvalScope, MessageLog, RuleSet, StepOutcomes, Tables};
 use tagcast::plan;
-use tagcast::program::expr::*;
 use tagcast::program::typed::Program;
+use tagcast::program::typed_expr::*;
 use tagcast::store::{Snapshot, SnapshotBuilder};
 
 fn cases(usual: u32) -> u32 {
@@ -248,8 +248,8 @@ impl Case {
         }
     }
 
-    fn scope(&self) -> Scope<'_> {
-        Scope {
+    fn scope(&self) -> EvalScope<'_> {
+        EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
             tables: &self.tables,
@@ -275,7 +275,7 @@ impl Case {
         let all = Bitmap::all(self.facts.users);
         let want: Vec<Option<Value>> = all.iter().map(|user| oracle.ask(e, user)).collect();
         let plan = plan::lower(&self.program, e).expect("lowers");
-        let bound = eval::Bound::new(&scope, &plan).expect("binds");
+        let bound = eval::BoundPlan::new(&scope, &plan).expect("binds");
         let batch = bound.values(&all);
         for (user, want) in all.iter().zip(&want) {
             let (batch, point) = (&batch[user.index()], bound.value(user));
@@ -378,10 +378,10 @@ fn seeds_that_failed_once() {
 }
 
 /// The facts after a change, all users' at once.
-fn changed(rng: &mut Rng, program: &Program, facts: &Facts, change: Change) -> Facts {
+fn changed(rng: &mut Rng, program: &Program, facts: &Facts, change: ChangeKind) -> Facts {
     let mut facts = facts.clone();
     match change {
-        Change::Tag(tag) => {
+        ChangeKind::Tag(tag) => {
             for value in &mut facts.tags[tag.index()] {
                 *value = (!rng.one_in(3)).then(|| {
                     (
@@ -391,8 +391,10 @@ fn changed(rng: &mut Rng, program: &Program, facts: &Facts, change: Change) -> F
                 });
             }
         }
-        Change::Event(event) => facts.events[event.index()].clear(),
-        Change::Message => (facts.messages, facts.outcomes) = (Vec::new(), StepOutcomes::default()),
+        ChangeKind::Event(event) => facts.events[event.index()].clear(),
+        ChangeKind::Message => {
+            (facts.messages, facts.outcomes) = (Vec::new(), StepOutcomes::default())
+        }
     }
     facts
 }
@@ -420,9 +422,9 @@ proptest! {
                 assert_eq!(truth.map(Value::Bool), want, "seed {seed}, rule {rule}, user {user}");
             });
         }
-        let tags = (0..case.facts.tags.len() as u32).map(|i| Change::Tag(TagId(i)));
-        let events = (0..case.facts.events.len() as u32).map(|i| Change::Event(EventId(i)));
-        for change in tags.chain(events).chain([Change::Message]) {
+        let tags = (0..case.facts.tags.len() as u32).map(|i| ChangeKind::Tag(TagId(i)));
+        let events = (0..case.facts.events.len() as u32).map(|i| ChangeKind::Event(EventId(i)));
+        for change in tags.chain(events).chain([ChangeKind::Message]) {
             let after = changed(&mut rng, &case.program, &case.facts, change);
             let after = Oracle { facts: &after, ..case.oracle() };
             let affected = set.affected_by(change);

@@ -13,12 +13,12 @@ use delivery::{at, verified, world};
 use tagcast::base::{Instant, UserNo, Value};
 use tagcast::decide::decision::{Decision, Gate};
 use tagcast::decide::history::History;
-use tagcast::decide::platform::Foreign;
-use tagcast::decide::{Again, DecideInput, ForbiddenWords, decide_all};
-use tagcast::deliver::ledger::{Ledger, Occasion, RunInfo, Writer};
-use tagcast::eval::{MessageLog, Scope, Tables};
+use tagcast::decide::platform_caps::ForeignUse;
+use tagcast::decide::{DecideInput, ForbiddenWords, Reschedule, decide_all};
+use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::ledger::{Ledger, Occasion, RunInfo, Writer};
 use tagcast::program::pack::{self, Amount, AmountWord, Holder, Per};
-use tagcast::program::typed::{Channel, Program};
+use tagcast::program::typed::{ChannelName, Program};
 use tagcast::store::{Snapshot, SnapshotBuilder};
 
 const USERS: usize = 3;
@@ -29,7 +29,7 @@ struct Bench {
     program: Program,
     snapshot: Snapshot,
     ledger: Writer,
-    foreign: Foreign,
+    foreign: ForeignUse,
 }
 
 impl Bench {
@@ -56,7 +56,7 @@ impl Bench {
         );
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&dir.path().join("ledger.db"), world()).unwrap();
-        let foreign = Foreign::from([(platform.to_owned(), foreign)]);
+        let foreign = ForeignUse::from([(platform.to_owned(), foreign)]);
         Bench {
             _dir: dir,
             program,
@@ -71,7 +71,7 @@ impl Bench {
         Bench::new("", "service_account", "service_account.mass", 0)
     }
 
-    fn channel(&self) -> Channel {
+    fn channel(&self) -> ChannelName {
         self.program.campaigns[0].via.routes[0].channel.clone()
     }
 
@@ -81,7 +81,7 @@ impl Bench {
             MessageLog::default(),
             ForbiddenWords::default(),
         );
-        let scope = Scope {
+        let scope = EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
             tables: &tables,
@@ -212,7 +212,7 @@ fn case_37_in_the_last_hour_of_a_platforms_period_it_counts_in_both() {
     assert_eq!(bench.planned("2027-01-01 10:00"), USERS);
     // And what finds no slot in the new month has none in its last hour either.
     let mut bench = Bench::mass();
-    bench.foreign = Foreign::from([("service_account".into(), 3)]);
+    bench.foreign = ForeignUse::from([("service_account".into(), 3)]);
     assert_eq!(bench.planned("2026-11-30 23:30"), USERS);
     assert_eq!(bench.planned("2026-12-01 10:00"), 0);
 }
@@ -247,7 +247,7 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
     );
     let displaced = bench.ledger.displaced(late).unwrap().remove(0);
     assert_eq!(displaced.not_before, midnight);
-    let mut again = Again::new(
+    let mut again = Reschedule::new(
         &bench.program,
         &bench.foreign,
         displaced.day,

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use campaigns::{Bench, ZONE, at};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, UserNo, Value};
-use tagcast::deliver::channel::Page;
-use tagcast::deliver::ledger::{Ledger, MessageKey, NewCall, News, ReceiptKind, State, Told, What};
 use tagcast::diag::Lang;
+use tagcast::ledger::Page;
+use tagcast::ledger::{
+    Ledger, MessageKey, MessageNews, NewCall, Receipt, ReceiptContent, ReceiptKind, State,
+};
 use tagcast::program::pack::{self, Contact, ContactKind};
 
 const TWO_WAYS: &str = r#"
@@ -57,7 +59,7 @@ fn tell_of(
         account,
         when,
         &format!("{kind:?} {topic}"),
-        What::Contact {
+        ReceiptContent::Contact {
             users,
             kind,
             topic: topic.into(),
@@ -66,7 +68,7 @@ fn tell_of(
 }
 
 /// What the platform tells at an instant, kept and applied.
-fn told(bench: &Bench, account: &str, when: &str, key: &str, what: What) {
+fn told(bench: &Bench, account: &str, when: &str, key: &str, what: ReceiptContent) {
     let when = at(when);
     let mut ledger = Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(when))).unwrap();
     let call = NewCall {
@@ -81,7 +83,7 @@ fn told(bench: &Bench, account: &str, when: &str, key: &str, what: What) {
         ledger
             .apply(
                 &call,
-                Some(&[Told {
+                Some(&[Receipt {
                     key: format!("{key} {}", when.0),
                     when,
                     what: what.clone(),
@@ -213,7 +215,7 @@ fn a_receipt_may_say_that_an_address_takes_nothing() {
             "service_account",
             when,
             id,
-            What::Refused {
+            ReceiptContent::Refused {
                 id: id.into(),
                 reason: "user block".into(),
             },
@@ -777,7 +779,7 @@ fn what_was_done_with_any_of_all_counts() {
     bench.run("2026-11-11 09:00", "2026-11-11 12:00");
     let first = bench.key("c", "u0");
     assert_eq!(first.leg, 1);
-    let clicked = News {
+    let clicked = MessageNews {
         message: MessageKey { leg: 2, ..first },
         kind: ReceiptKind::Clicked,
         when: at("2026-11-11 13:00"),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tagcast::base::world::SimulatedWorld;
 use tagcast::base::{FileId, Instant, Zone};
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{self, MessageLog, Scope, Tables};
+use tagcast::eval::{self, EvalScope, MessageLog, Tables};
 use tagcast::program::check::{CheckOptions, check, check_condition};
 use tagcast::program::typed::Program;
 use tagcast::store::import::{EventImport, Reading, TagImport, infer};
@@ -51,7 +51,7 @@ fn audience(
     let expr = tree.and_then(|t| check_condition(program, &sources, &t, &mut findings));
     let expr = expr.unwrap_or_else(|| panic!("{when}: {:#?}", findings.clone().sorted()));
     let (tables, own) = (Tables::default(), MessageLog::default());
-    let scope = Scope {
+    let scope = EvalScope {
         snapshot,
         program,
         tables: &tables,

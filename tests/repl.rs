@@ -12,7 +12,7 @@ use std::time::Duration;
 use ::tagcast::base::Instant;
 use ::tagcast::base::world::SimulatedWorld;
 use ::tagcast::repl::complete::Vocabulary;
-use ::tagcast::repl::session::{Answer, COMMANDS, Options, Session};
+use ::tagcast::repl::session::{COMMANDS, ReplResponse, Session, SessionOptions};
 use support::{copy_folder, parts, root, tagcast};
 
 fn folder() -> tempfile::TempDir {
@@ -25,7 +25,7 @@ fn folder() -> tempfile::TempDir {
 
 fn session(dir: &Path, lang: Option<::tagcast::diag::Lang>) -> Session {
     let program = dir.join("first.campaign");
-    let options = Options {
+    let options = SessionOptions {
         program,
         store: dir.join(".tagcast"),
         now: Some("2026-11-11".into()),
@@ -38,8 +38,8 @@ fn session(dir: &Path, lang: Option<::tagcast::diag::Lang>) -> Session {
 
 fn ask(session: &mut Session, line: &str) -> String {
     match session.answer(line) {
-        Answer::Text(text) => text,
-        Answer::Quit => "quit".into(),
+        ReplResponse::Text(text) => text,
+        ReplResponse::Quit => "quit".into(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use tagcast::base::FileId;
 use tagcast::diag::render::{RenderFormat, render};
 use tagcast::diag::{Findings, Lang, Sources};
-use tagcast::format::{Options, format};
+use tagcast::format::{FormatOptions, format};
 use tagcast::lint;
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::syntax::parse;
@@ -155,7 +155,7 @@ proptest! {
             for keywords in [None, None, Some(Lang::Zh), Some(Lang::En)] {
                 let mut again = Findings::default();
                 let file = parse::parse(FileId(0), &once, &mut again);
-                let formatted = format(&file, &once, &Options { keywords });
+                let formatted = format(&file, &once, &FormatOptions { keywords });
                 prop_assert!(formatted.is_ok(), "{formatted:?} of\n{once}");
                 once = formatted.unwrap();
             }

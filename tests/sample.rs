@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tagcast::base::world::SimulatedWorld;
 use tagcast::base::{Instant, UserNo, Value, Zone};
-use tagcast::store::sample::{Made, Sample, schema};
+use tagcast::store::sample::{Made, SampleSpec, schema};
 use tagcast::store::{Snapshot, Store};
 
 const NOW: Instant = Instant(1_800_000_000_000_000);
@@ -13,7 +13,7 @@ const NOW: Instant = Instant(1_800_000_000_000_000);
 fn make(dir: &Path, users: u32, seed: u64) -> (Made, Arc<Snapshot>) {
     let store = Store::create_or_open(dir, Arc::new(SimulatedWorld::at(NOW))).unwrap();
     let mut writer = store.writer().unwrap();
-    let made = Sample {
+    let made = SampleSpec {
         users,
         seed,
         now: NOW,
@@ -119,9 +119,9 @@ fn real_size() {
 #[test]
 fn declarations_are_the_schema() {
     use tagcast::diag::{Findings, Sources};
-    use tagcast::store::declare;
-    let events: Vec<String> = schema().events.iter().map(declare::event).collect();
-    let text = format!("{}\n{}\n", declare::tags(&schema()), events.join("\n"));
+    use tagcast::store::declarations;
+    let events: Vec<String> = schema().events.iter().map(declarations::event).collect();
+    let text = format!("{}\n{}\n", declarations::tags(&schema()), events.join("\n"));
     let (mut sources, mut findings) = (Sources::default(), Findings::default());
     let id = sources.add("tags.campaign", &text);
     let file = tagcast::syntax::parse::parse(id, &text, &mut findings);

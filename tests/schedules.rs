@@ -17,12 +17,13 @@ use std::sync::{Arc, Mutex};
 use delivery::{Dying, OF, Place, at, ids, on_server, outbox, postgres, users};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant, UserNo};
-use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Message, Reply, Verdict};
-use tagcast::deliver::channels::{Does, Fault, SandboxFile};
-use tagcast::deliver::ledger::{Console, Happened, Ledger, LedgerError, Scope, State};
+use tagcast::deliver::channel::{Channel, Channels, Reply};
+use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::ledger::{Batch, BatchOutcome, Message, Verdict};
+use tagcast::ledger::{Console, HoldScope, Ledger, LedgerError, MessageProgress, State};
 use tagcast::program::pack::{self, Endpoint};
-use tagcast::program::typed::Channel as Name;
+use tagcast::program::typed::ChannelName as Name;
 
 /// Numbers that follow from a seed alone.
 struct Dice(u64);
@@ -38,7 +39,7 @@ impl Dice {
     fn faults(&mut self) -> Vec<Fault> {
         let n = self.roll(3);
         let fault = |dice: &mut Dice| Fault {
-            does: [Does::Fail, Does::Hang, Does::HangAfter][dice.roll(3)],
+            does: [FaultEffect::Fail, FaultEffect::Hang, FaultEffect::HangAfter][dice.roll(3)],
             campaign: [None, Some("a".into()), Some("b".into())][dice.roll(3)].clone(),
             after: dice.roll(3) as u32,
             times: Some(1 + dice.roll(2) as u32),
@@ -119,7 +120,7 @@ impl Channel for Keyless {
         if let Some(url) = database.as_ref().filter(|_| !*is_good && dice.roll(3) == 0) {
             postgres::cut(url);
         }
-        Answer::Taken(verdicts).into()
+        BatchOutcome::Taken(verdicts).into()
     }
 }
 
@@ -189,7 +190,7 @@ fn go(
         faults,
     )));
     let channels = channels.bind("rose", "chat", Arc::new(keyless.clone()));
-    let mut carry = CarryOut::new(&mut ledger, channels, ids(&users(OF)), world);
+    let mut carry = DispatchLoop::new(&mut ledger, channels, ids(&users(OF)), world);
     for _ in 1..tries {
         if carry.up_to(until, &mut ()).is_ok() {
             break;
@@ -209,7 +210,7 @@ fn meddle(
     let Some(mut console) = Console::open(place.at(), world)? else {
         return Ok(());
     };
-    let campaign = Scope::Campaign(["a", "b", "slow"][dice.roll(3)].into());
+    let campaign = HoldScope::Campaign(["a", "b", "slow"][dice.roll(3)].into());
     match dice.roll(6) {
         0 => console.opt_out(&[UserNo(dice.roll(40) as u32)], "console", now),
         1 => console.pause(&campaign, "li", now).map(drop),
@@ -245,7 +246,7 @@ fn schedule(seed: u64) {
     // In the end everything works, and nothing is held back.
     let good = || Dying::after(now, usize::MAX);
     if let Some(mut console) = Console::open(place.at(), good()).unwrap() {
-        for scope in ["a", "b", "slow"].map(|name| Scope::Campaign(name.into())) {
+        for scope in ["a", "b", "slow"].map(|name| HoldScope::Campaign(name.into())) {
             console.resume(&scope, "li", now).unwrap();
         }
     }
@@ -280,7 +281,7 @@ fn check(place: &Place, keyless: &Keyless, sizes: (u32, u32)) {
             let [outcome] = &outcomes[..] else {
                 panic!("{campaign}: {outcomes:?}")
             };
-            let Happened::Message(message) = &outcome.happened else {
+            let MessageProgress::Message(message) = &outcome.happened else {
                 panic!("{campaign} lost {user}: {outcome:?}")
             };
             match message.state {
@@ -310,7 +311,7 @@ fn check(place: &Place, keyless: &Keyless, sizes: (u32, u32)) {
         let [outcome] = &outcomes[..] else {
             panic!("{outcomes:?}")
         };
-        let Happened::Message(message) = &outcome.happened else {
+        let MessageProgress::Message(message) = &outcome.happened else {
             panic!("lost {user}: {outcome:?}")
         };
         match message.state {

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant as Moment};
 
 use tagcast::base::world::World;
 use tagcast::base::{Elapsed, Instant, Zone};
-use tagcast::deliver::ledger::{Ledger, Place, State};
 use tagcast::diag::Msg;
 use tagcast::engine::Failure;
-use tagcast::serve::{Journal, Options, serve};
+use tagcast::ledger::{Ledger, LedgerLocation, State};
+use tagcast::serve::{Journal, ServeOptions, serve};
 
 /// A world whose clock can be moved, whose disk can be full, and that ends when told to.
 struct TestWorld {
@@ -97,7 +97,7 @@ impl Journal for Told {
 struct Service {
     _dir: tempfile::TempDir,
     folder: PathBuf,
-    place: Place,
+    place: LedgerLocation,
     world: Arc<TestWorld>,
     told: Arc<Told>,
     thread: Option<JoinHandle<()>>,
@@ -127,14 +127,14 @@ impl Service {
         assert_eq!(code, 0, "{err}");
         let store = folder.join(".tagcast");
         let place = match database {
-            None => Place::File(store.join("ledger.db")),
-            Some(url) => Place::Server {
+            None => LedgerLocation::File(store.join("ledger.db")),
+            Some(url) => LedgerLocation::Server {
                 url: url.into(),
                 beside: store.clone(),
             },
         };
         let (world, told) = (TestWorld::new(), Arc::new(Told::default()));
-        let options = Options {
+        let options = ServeOptions {
             program: folder.clone(),
             store,
             ledger: place.clone(),

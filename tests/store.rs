@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{
-    Bitmap, Calendar, Date, Elapsed, EnumType, Instant, Place, Schema, TagSchema, TimeOfDay, Type,
-    Value, Zone,
+    Bitmap, Calendar, Date, Elapsed, EnumType, GeoPoint, Instant, Schema, TagSchema, TimeOfDay,
+    Type, Value, Zone,
 };
 use tagcast::store::export::Export;
 use tagcast::store::import::TagImport;
@@ -297,11 +297,11 @@ fn extremes(ty: &Type) -> Vec<Value> {
         }
         Type::Distance => vec![Value::Distance(0.0), Value::Distance(f64::MAX)],
         Type::Place => vec![
-            Value::Place(Place {
+            Value::Place(GeoPoint {
                 lat: -90.0,
                 lon: -180.0,
             }),
-            Value::Place(Place {
+            Value::Place(GeoPoint {
                 lat: 90.0,
                 lon: 180.0,
             }),
@@ -405,7 +405,7 @@ fn value(ty: &Type) -> BoxedStrategy<Value> {
             .boxed(),
         Type::Distance => (0f64..1e9).prop_map(Value::Distance).boxed(),
         Type::Place => (-90f64..=90.0, -180f64..=180.0)
-            .prop_map(|(lat, lon)| Value::Place(Place { lat, lon }))
+            .prop_map(|(lat, lon)| Value::Place(GeoPoint { lat, lon }))
             .boxed(),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tagcast::base::world::SimulatedWorld;
 use tagcast::base::{
-    Calendar, Date, Elapsed, EnumType, EventSchema, FieldSchema, Instant, Layer, Place, Schema,
+    Calendar, Date, Elapsed, EnumType, EventSchema, FieldSchema, GeoPoint, Instant, Layer, Schema,
     TagId, TagSchema, TimeOfDay, Type, UserNo, Value,
 };
 use tagcast::store::import::{EventImport, Reading, TagImport};
@@ -91,7 +91,7 @@ fn tags() -> Vec<(Type, &'static str, Value)> {
         (
             Type::Place,
             "31.23,121.47",
-            Value::Place(Place {
+            Value::Place(GeoPoint {
                 lat: 31.23,
                 lon: 121.47,
             }),

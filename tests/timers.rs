@@ -6,7 +6,7 @@ mod campaigns;
 
 use campaigns::{Bench, at};
 use tagcast::base::Value;
-use tagcast::deliver::ledger::{News, ReceiptKind, State};
+use tagcast::ledger::{MessageNews, ReceiptKind, State};
 
 const CART: &str = r#"
 event cart_add { sku text(40), price money }
@@ -229,7 +229,7 @@ fn case_44_follow_ups_of_what_is_half_known() {
         ("failed", ReceiptKind::Failed),
     ] {
         let message = bench.key("c", user);
-        bench.learn(&[News {
+        bench.learn(&[MessageNews {
             message,
             kind,
             when: at("2026-11-11 10:05"),

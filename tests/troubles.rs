@@ -19,15 +19,16 @@ use platforms::wechat::WeChat;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant};
 use tagcast::decide::decision::{Contents, Decision};
-use tagcast::deliver::carry_out::{CarryOut, Desk};
-use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Reply, Verdict};
+use tagcast::deliver::channel::{Channel, Channels, Reply};
 use tagcast::deliver::channels;
-use tagcast::deliver::ledger::{Ledger, LedgerError, State, Writer};
-use tagcast::deliver::wire::account::Settings;
-use tagcast::deliver::wire::http::Http;
+use tagcast::deliver::dispatch::{DispatchLoop, WriterAccess};
+use tagcast::deliver::wire::account::AccountSettings;
+use tagcast::deliver::wire::client::Http;
 use tagcast::deliver::wire::secret::Secret;
+use tagcast::ledger::{Batch, BatchOutcome, Verdict};
+use tagcast::ledger::{Ledger, LedgerError, State, Writer};
 use tagcast::program::pack::{self, Endpoint};
-use tagcast::program::typed::Channel as Name;
+use tagcast::program::typed::ChannelName as Name;
 
 // ------------------------------------------------------------------ a channel without keys
 
@@ -81,7 +82,7 @@ impl<F: Fn(&Batch) -> Reply + Send + Sync> Channel for Twenty<F> {
 }
 
 fn accept_all(batch: &Batch) -> Reply {
-    Answer::Taken(
+    BatchOutcome::Taken(
         batch
             .messages
             .iter()
@@ -95,13 +96,13 @@ fn carry<'l>(
     ledger: &'l mut Writer,
     channel: &Arc<Keyless>,
     world: Arc<dyn World>,
-) -> CarryOut<&'l mut Writer> {
+) -> DispatchLoop<&'l mut Writer> {
     let channel = channel.clone();
     let twenty = Twenty(
         pack::endpoint("service_account", "chat").unwrap(),
         move |batch: &Batch| channel.send(batch),
     );
-    CarryOut::new(
+    DispatchLoop::new(
         ledger,
         Channels::all_by(Arc::new(twenty)),
         ids(&users(OF)),
@@ -396,7 +397,7 @@ fn server_place() -> Option<Place> {
 }
 
 /// Tries as the service does, again and again; some tries meet the dying connection.
-fn until_it_goes_well<D: Desk>(carry: &mut CarryOut<D>, until: Instant) {
+fn until_it_goes_well<D: WriterAccess>(carry: &mut DispatchLoop<D>, until: Instant) {
     for _ in 0..100 {
         if carry.up_to(until, &mut ()).is_ok() {
             return;
@@ -437,7 +438,7 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
     // Another worker takes the claim for unknown in the meantime; the answer settles it all the
     // same.
     let elsewhere = tempfile::tempdir().unwrap();
-    let there = tagcast::deliver::ledger::Place::Server {
+    let there = tagcast::ledger::LedgerLocation::Server {
         url,
         beside: elsewhere.path().into(),
     };
@@ -473,7 +474,7 @@ fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
     drop(ledger);
     postgres::lock_out(&url, false);
     let elsewhere = tempfile::tempdir().unwrap();
-    let there = tagcast::deliver::ledger::Place::Server {
+    let there = tagcast::ledger::LedgerLocation::Server {
         url,
         beside: elsewhere.path().into(),
     };
@@ -514,7 +515,7 @@ impl Line {
     fn send(&self, batch: &Batch) -> Reply {
         if let Fate::GivesUp(url) = &self.1 {
             postgres::lock_out(url, true);
-            return Answer::NotSent {
+            return BatchOutcome::NotSent {
                 reason: "given up".into(),
             }
             .into();
@@ -560,26 +561,26 @@ fn a_late_word_that_nothing_was_sent_is_not_believed() {
     ledger.plan_run(&a.to(0..20), &a.info()).unwrap();
     let first = channels(Fate::GivesUp(url.clone()));
     assert!(
-        CarryOut::new(&mut ledger, first, ids(&users(OF)), world(DUE))
+        DispatchLoop::new(&mut ledger, first, ids(&users(OF)), world(DUE))
             .up_to(at(DUE), &mut ())
             .is_err()
     );
     postgres::lock_out(&url, false);
     let elsewhere = tempfile::tempdir().unwrap();
-    let there = tagcast::deliver::ledger::Place::Server {
+    let there = tagcast::ledger::LedgerLocation::Server {
         url,
         beside: elsewhere.path().into(),
     };
     let (dies, then) = (channels(Fate::Dies), world("2026-11-11 10:02"));
     let killed = std::thread::spawn(move || {
         let mut worker = Ledger::join(&there, then.clone()).unwrap();
-        let _ = CarryOut::new(&mut worker, dies, ids(&users(OF)), then.clone())
+        let _ = DispatchLoop::new(&mut worker, dies, ids(&users(OF)), then.clone())
             .up_to(then.now(), &mut ());
     });
     assert!(killed.join().is_err(), "it dies");
     assert_eq!(platform.got.lock().unwrap().len(), 20);
     // The first comes back with its word.
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut ledger,
         channels(Fate::Works),
         ids(&users(OF)),
@@ -600,13 +601,13 @@ const APP: &str = "wx1";
 const SECRET: &str = "s3cret-of-the-account";
 
 fn wechat(url: &str, world: &Arc<dyn World>, endpoint: &str) -> Arc<dyn Channel> {
-    let settings = Settings {
+    let settings = AccountSettings {
         name: "service_account".into(),
         platform: "service_account".into(),
         app_id: Some(APP.into()),
         secret: Some(Secret::new(SECRET)),
         base_url: Some(url.into()),
-        ..Settings::default()
+        ..AccountSettings::default()
     };
     let all = channels::of_account(settings, &Http::new().unwrap(), world).unwrap();
     all.into_iter()
@@ -706,7 +707,7 @@ fn the_child() {
         "small disk" => on_a_small_disk(&dir),
         "stands still" => {
             let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
-            let place = tagcast::deliver::ledger::Place::Server {
+            let place = tagcast::ledger::LedgerLocation::Server {
                 url: var("TAGCAST_JOB_DB"),
                 beside: dir,
             };
@@ -717,7 +718,7 @@ fn the_child() {
                 &var("TAGCAST_JOB_ENDPOINT"),
             );
             let channels = Channels::all_by(Arc::new(StandsStill(inner, AtomicBool::new(false))));
-            let mut carry = CarryOut::new(&mut worker, channels, ids(&users(OF)), world);
+            let mut carry = DispatchLoop::new(&mut worker, channels, ids(&users(OF)), world);
             // Its connection is gone when it wakes up; it tries again, as `tagcast work` does.
             assert!(carry.up_to(at(DUE), &mut ()).is_err());
             until_it_goes_well(&mut carry, at(DUE));
@@ -764,7 +765,7 @@ fn case_05_a_worker_that_stands_still_sends_nothing_when_it_wakes() {
         let later: Arc<dyn World> = Arc::new(SimulatedWorld::at(at("2026-11-11 10:02")));
         let mut other = Ledger::join(place.at(), later.clone()).unwrap();
         let channels = Channels::all_by(wechat(&server.url, &later, endpoint));
-        CarryOut::new(&mut other, channels, ids(&users(OF)), later.clone())
+        DispatchLoop::new(&mut other, channels, ids(&users(OF)), later.clone())
             .up_to(later.now(), &mut ())
             .unwrap();
         assert_eq!(state(&other, 7, "a"), settled, "{endpoint}");

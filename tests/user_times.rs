@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use tagcast::base::world::SimulatedWorld;
 use tagcast::base::{Calendar, Date, Instant, UserNo, Value, Zone};
 use tagcast::engine::{Project, ProjectOptions};
-use tagcast::eval::{self, MessageLog, Scope, Tables};
-use tagcast::program::expr::ExprKind;
+use tagcast::eval::{self, EvalScope, MessageLog, Tables};
 use tagcast::program::typed::{Program, Schedule};
-use tagcast::schedule::dated;
+use tagcast::program::typed_expr::ExprKind;
+use tagcast::schedule::date_offset;
 use tagcast::store::SnapshotBuilder;
 
 const RENEW: &str = "tag plan_end date base
@@ -290,7 +290,7 @@ proptest! {
         let zone = Zone::named(zone).unwrap();
         let day = date("2027-01-01").plus_days(occasion);
         let due = zone.instant(day, schedule.at);
-        let (first, last) = dated::days_of(schedule.at, zone, due);
+        let (first, last) = date_offset::days_of(schedule.at, zone, due);
         prop_assert!(first <= day && day <= last);
 
         let mut builder = SnapshotBuilder::new();
@@ -305,15 +305,15 @@ proptest! {
         }
         builder.tag(program.schema.tags[0].clone(), column.clone());
         let (snapshot, tables, own) = (builder.build(), Tables::default(), MessageLog::default());
-        let scope = Scope { snapshot: &snapshot, program: &program, tables: &tables, own: &own, now: due, trigger: None, outcomes: None };
-        let condition = dated::condition(schedule, zone, due);
+        let scope = EvalScope { snapshot: &snapshot, program: &program, tables: &tables, own: &own, now: due, trigger: None, outcomes: None };
+        let condition = date_offset::condition(schedule, zone, due);
         let audience = eval::audience(&scope, &condition).unwrap();
         for (n, value) in column.iter().enumerate() {
             let user = UserNo(n as u32);
             let days: Vec<Date> = counts.iter().filter_map(|n| {
                 let n = if side == "before" { -(*n as i32) } else { *n as i32 };
                 let offset = match unit { "days" => Calendar::days(n), "weeks" => Calendar::days(7 * n), _ => Calendar::months(n) };
-                dated::date_of(value.as_ref()?, zone)?.checked_add(offset)
+                date_offset::date_of(value.as_ref()?, zone)?.checked_add(offset)
             }).collect();
             let is_due = days.iter().any(|d| first <= *d && *d <= last);
             prop_assert_eq!(audience.yes.contains(user), is_due, "user {} with {:?} on {}", n, value, day);

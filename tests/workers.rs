@@ -11,11 +11,12 @@ use std::thread;
 use delivery::{DUE, OF, Place, Wanted, at, ids, postgres, recount, users, verified, world};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant};
-use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::channel::{Answer, Batch, Channel, Channels, Reply, Verdict};
-use tagcast::deliver::ledger::{Console, Ledger, LedgerError, Scope, State, Taken};
+use tagcast::deliver::channel::{Channel, Channels, Reply};
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::ledger::{Batch, BatchOutcome, Verdict};
+use tagcast::ledger::{ClaimAttempt, Console, HoldScope, Ledger, LedgerError, State};
 use tagcast::program::pack::{self, Endpoint};
-use tagcast::program::typed::Channel as Name;
+use tagcast::program::typed::ChannelName as Name;
 
 /// A platform that keeps keys, and counts what it sees. Some workers die in the middle of a call.
 #[derive(Default)]
@@ -88,7 +89,7 @@ impl Channel for Line {
             .messages
             .iter()
             .map(|m| Verdict::Accepted { id: m.key.clone() });
-        Answer::Taken(taken.collect()).into()
+        BatchOutcome::Taken(taken.collect()).into()
     }
 }
 
@@ -106,7 +107,7 @@ fn work(place: &Place, line: Arc<Line>, until: &'static str) -> thread::JoinHand
     thread::spawn(move || {
         let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
         let mut worker = Ledger::join(place, world.clone()).unwrap();
-        CarryOut::new(&mut worker, Channels::all_by(line), ids(&users(OF)), world)
+        DispatchLoop::new(&mut worker, Channels::all_by(line), ids(&users(OF)), world)
             .up_to(at(until), &mut ())
             .unwrap();
     })
@@ -305,7 +306,7 @@ fn case_16_a_quota_is_shared_by_clocks_that_are_apart() {
         let mut worker = Ledger::join(place.at(), world.clone()).unwrap();
         let channels = Channels::all_by(Line::to(&platform, None, 7));
         let now = world.now();
-        let carried = CarryOut::new(&mut worker, channels, ids(&users(OF)), world)
+        let carried = DispatchLoop::new(&mut worker, channels, ids(&users(OF)), world)
             .up_to(now, &mut ())
             .unwrap();
         let seconds = carried.next.map(|next| next.since(now).0 / 1_000_000);
@@ -372,7 +373,7 @@ fn case_15_a_decider_without_its_lock_writes_nothing() {
             .plan_run(&wanted.to(round * 5..round * 5 + 60), &wanted.info())
             .unwrap();
         let line = Line::to(&platform, (round % 2 == 1).then_some((2, round == 1)), 10);
-        let mut carry = CarryOut::new(
+        let mut carry = DispatchLoop::new(
             &mut decider,
             Channels::all_by(line),
             ids(&users(OF)),
@@ -400,7 +401,7 @@ fn a_lost_connection_is_made_anew() {
     decider.plan_run(&a.to(0..100), &a.info()).unwrap();
     postgres::cut(place.url.as_ref().unwrap());
     let platform = Arc::new(Platform::default());
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut decider,
         Channels::all_by(Line::to(&platform, None, 10)),
         ids(&users(OF)),
@@ -428,7 +429,7 @@ fn a_pause_holds_for_all_workers() {
     let mut console = Console::open(place.at(), world()).unwrap().unwrap();
     assert_eq!(
         console
-            .pause(&Scope::Campaign("a".into()), "li", at(DUE))
+            .pause(&HoldScope::Campaign("a".into()), "li", at(DUE))
             .unwrap(),
         100
     );
@@ -444,7 +445,7 @@ fn a_pause_holds_for_all_workers() {
     assert_eq!(platform.seen.lock().unwrap().calls, 0);
     assert!(
         console
-            .resume(&Scope::Campaign("a".into()), "li", at(DUE))
+            .resume(&HoldScope::Campaign("a".into()), "li", at(DUE))
             .unwrap()
     );
     run();
@@ -465,7 +466,7 @@ fn case_11_an_old_database_is_fenced() {
     let a = place.wanted("a");
     decider.plan_run(&a.to(0..10), &a.info()).unwrap();
     let platform = Arc::new(Platform::default());
-    CarryOut::new(
+    DispatchLoop::new(
         &mut decider,
         Channels::all_by(Line::to(&platform, None, 5)),
         ids(&users(OF)),
@@ -495,7 +496,7 @@ fn claims_of_others_are_left_alone() {
     let a = place.wanted("a");
     decider.plan_run(&a.to(0..10), &a.info()).unwrap();
     let due = decider.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let Taken::Claim(claim) = decider.claim(due, 1..=5, &[], at(DUE)).unwrap() else {
+    let ClaimAttempt::Claim(claim) = decider.claim(due, 1..=5, &[], at(DUE)).unwrap() else {
         panic!("a claim")
     };
     // While the decider lives, its claim is its own, and the rest of its segment, too.
@@ -517,7 +518,7 @@ fn claims_of_others_are_left_alone() {
 #[test]
 fn case_33_the_last_slot_with_one_two_and_four_workers() {
     use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-    use tagcast::eval::{MessageLog, Scope as Asking, Tables};
+    use tagcast::eval::{EvalScope as Asking, MessageLog, Tables};
     let program = "template T \"满300减50\"
         policy { cap 1 per month }
         campaign low { when everyone send template T at 2026-11-11 10:00 }
@@ -595,7 +596,7 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
 #[test]
 fn case_35_slots_are_taken_while_workers_claim() {
     use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-    use tagcast::eval::{MessageLog, Scope as Asking, Tables};
+    use tagcast::eval::{EvalScope as Asking, MessageLog, Tables};
     let program = "template T \"满300减50\"
         policy { cap 1 per month }
         campaign low { when everyone send template T at 2026-11-11 10:00 }
@@ -727,16 +728,16 @@ impl Channel for ChaosLine {
             postgres::cut(url);
         }
         match fate {
-            0 => Answer::NotSent {
+            0 => BatchOutcome::NotSent {
                 reason: "connection refused".into(),
             }
             .into(),
             1 | 2 => dies(),
-            3 => Answer::Unknown {
+            3 => BatchOutcome::Unknown {
                 reason: "reset".into(),
             }
             .into(),
-            _ => Answer::Taken(
+            _ => BatchOutcome::Taken(
                 batch
                     .messages
                     .iter()
@@ -779,7 +780,7 @@ fn chaos(seed: u64) {
     });
     let folders: Vec<tempfile::TempDir> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let work = |folder: &tempfile::TempDir, minutes: i64| {
-        let there = tagcast::deliver::ledger::Place::Server {
+        let there = tagcast::ledger::LedgerLocation::Server {
             url: url.clone(),
             beside: folder.path().into(),
         };
@@ -792,7 +793,7 @@ fn chaos(seed: u64) {
             let Ok(mut worker) = Ledger::join(&there, world.clone()) else {
                 return;
             };
-            let mut carry = CarryOut::new(&mut worker, channels, ids(&users(OF)), world);
+            let mut carry = DispatchLoop::new(&mut worker, channels, ids(&users(OF)), world);
             (0..4).any(|_| carry.up_to(now, &mut ()).is_ok());
         })
     };
@@ -857,10 +858,10 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
                 zh: "密钥错误".into(),
             };
             Reply {
-                answer: Answer::NotSent {
+                answer: BatchOutcome::NotSent {
                     reason: "40125".into(),
                 },
-                then: tagcast::deliver::channel::Then::Stop { why },
+                then: tagcast::deliver::channel::NextAction::Stop { why },
             }
         }
     }
@@ -871,14 +872,14 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
         Ledger::join(place.at(), world()).unwrap(),
         Ledger::join(place.at(), world()).unwrap(),
     );
-    let mut wrong = CarryOut::new(
+    let mut wrong = DispatchLoop::new(
         &mut a,
         Channels::all_by(Arc::new(Stops)),
         ids(&users(OF)),
         world(),
     );
     let line = Line::to(&Arc::new(Platform::default()), None, 10);
-    let mut right = CarryOut::new(&mut b, Channels::all_by(line), ids(&users(OF)), world());
+    let mut right = DispatchLoop::new(&mut b, Channels::all_by(line), ids(&users(OF)), world());
     // Both have looked, and found nothing.
     assert_eq!(
         wrong.up_to(at(DUE), &mut ()).unwrap().accepted

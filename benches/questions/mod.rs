@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Date, Elapsed, Instant, UserNo, Value, Zone};
-use tagcast::engine::data::{self, Data};
+use tagcast::engine::eval_data::{self, EvalData};
 use tagcast::engine::{Project, ProjectOptions};
 use tagcast::eval::{MessageLog, Tables};
-use tagcast::program::expr::Expr;
+use tagcast::program::typed_expr::Expr;
 use tagcast::store::{Snapshot, SnapshotBuilder};
 
 const USERS: usize = 1_000_000;
@@ -45,7 +45,7 @@ pub const QUESTIONS: [(&str, &str, usize); 4] = [
 
 pub struct Bench {
     pub project: Project,
-    pub data: Data,
+    pub data: EvalData,
 }
 
 fn world() -> Arc<dyn World> {
@@ -59,7 +59,7 @@ impl Bench {
         match std::env::var_os("TAGCAST_BENCH_PROGRAM") {
             Some(folder) => {
                 let folder = PathBuf::from(folder);
-                let (project, snapshot) = data::load(
+                let (project, snapshot) = eval_data::load(
                     std::slice::from_ref(&folder),
                     &folder.join(".tagcast"),
                     Some(NOW),
@@ -98,7 +98,7 @@ impl Bench {
         let now = project.now.unwrap_or(Instant(0));
         Bench {
             project,
-            data: Data {
+            data: EvalData {
                 snapshot,
                 tables: Tables::default(),
                 own: MessageLog::default(),
@@ -108,7 +108,7 @@ impl Bench {
     }
 
     pub fn condition(&self, text: &str) -> Expr {
-        data::condition(&self.project, text)
+        eval_data::condition(&self.project, text)
             .unwrap_or_else(|_| panic!("{text} checks"))
             .0
     }

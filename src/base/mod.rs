@@ -5,8 +5,8 @@
 
 pub mod bitmap;
 pub mod decimal;
+pub mod geo_point;
 pub mod id;
-pub mod place;
 pub mod schema;
 pub mod time;
 pub mod value;
@@ -14,8 +14,8 @@ pub mod world;
 
 pub use bitmap::Bitmap;
 pub use decimal::Decimal;
+pub use geo_point::GeoPoint;
 pub use id::*;
-pub use place::Place;
 pub use schema::{EventSchema, FieldSchema, Layer, Schema, TagSchema};
 pub use time::{Calendar, Date, Elapsed, Instant, TimeOfDay, Zone};
 pub use value::{EnumType, Type, Value};

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Calendar, Date, Elapsed, Instant, Place, TimeOfDay};
+use super::{Calendar, Date, Elapsed, GeoPoint, Instant, TimeOfDay};
 
 /// The members of an `enum(…)`, in the order of the declaration: a member's code is its position.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
@@ -119,7 +119,7 @@ pub enum Value {
     Calendar(Calendar),
     /// Metres.
     Distance(f64),
-    Place(Place),
+    Place(GeoPoint),
 }
 
 impl Value {

@@ -46,7 +46,7 @@ pub struct Global {
     pub lang: Option<LangArg>,
     /// Output format; which ones a command knows stands in its help
     #[arg(long, global = true, value_name = "FORMAT", value_enum)]
-    pub format: Option<Format>,
+    pub format: Option<OutputFormat>,
     /// When to use colours
     #[arg(
         long,
@@ -80,7 +80,7 @@ impl From<LangArg> for crate::diag::Lang {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     Human,
     Concise,
     Json,
@@ -354,7 +354,7 @@ pub struct EventsImportArgs {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+pub enum InstantArg {
     Live,
     Manifest,
 }
@@ -380,7 +380,7 @@ pub struct QueryArgs {
     pub explain: bool,
     /// What to look at: everything, or the columns without the live changes after them
     #[arg(long, value_enum, default_value = "live", value_name = "WHAT")]
-    pub at: At,
+    pub at: InstantArg,
 }
 
 #[derive(Args, Debug)]

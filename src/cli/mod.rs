@@ -6,7 +6,7 @@
 mod args;
 mod commands;
 mod output;
-mod world;
+mod system_world;
 
 use std::process::ExitCode;
 

@@ -5,18 +5,18 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::{ColorWhen, Format, Global};
-use super::world::RealWorld;
+use super::args::{ColorWhen, Global, OutputFormat};
+use super::system_world::RealWorld;
 use crate::base::Instant;
 use crate::base::world::World;
-use crate::deliver::ledger::Place;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Level, Msg};
-use crate::engine::data::{self, Rejected};
+use crate::engine::eval_data::{self, RejectedCondition};
 use crate::engine::{Config, Failure, Project, ProjectOptions, project};
+use crate::ledger::LedgerLocation;
 use crate::msg;
 use crate::store::Snapshot;
-use crate::store::mapped::{self, Access};
+use crate::store::mapped::{self, ReadMode};
 use crate::syntax::keyword;
 
 /// What every command needs: the global options, settled.
@@ -29,13 +29,13 @@ pub struct Context {
 
 /// How the store's files are read: as `--no-mmap` says, or `TAGCAST_NO_MMAP` with anything but
 /// nothing or `0` in it.
-fn access(global: &Global) -> Access {
+fn access(global: &Global) -> ReadMode {
     let told = global.no_mmap
         || std::env::var_os("TAGCAST_NO_MMAP").is_some_and(|v| !v.is_empty() && v != "0");
     if told {
-        Access::ReadIntoMemory
+        ReadMode::ReadIntoMemory
     } else {
-        Access::Map
+        ReadMode::Map
     }
 }
 
@@ -113,7 +113,7 @@ impl Context {
     ///
     /// # Errors
     /// A `[ledger]` that makes no sense.
-    pub fn ledger(&self) -> Result<Place, Failure> {
+    pub fn ledger(&self) -> Result<LedgerLocation, Failure> {
         self.config.ledger(&self.store_dir())
     }
 
@@ -151,7 +151,7 @@ impl Context {
         } else {
             paths
         };
-        let loaded = data::load(
+        let loaded = eval_data::load(
             paths,
             &self.store_dir(),
             self.global.now.as_deref(),
@@ -172,7 +172,11 @@ impl Context {
     ///
     /// # Errors
     /// A standard output that cannot be written.
-    pub fn print_rejected(&self, rejected: &Rejected, format: Format) -> Result<(), Failure> {
+    pub fn print_rejected(
+        &self,
+        rejected: &RejectedCondition,
+        format: OutputFormat,
+    ) -> Result<(), Failure> {
         let first = rejected
             .sources
             .iter()
@@ -183,7 +187,7 @@ impl Context {
             .lang
             .map_or_else(|| keyword::language_of(first), Lang::from);
         match format {
-            Format::Json => print_out(&render::render(
+            OutputFormat::Json => print_out(&render::render(
                 RenderFormat::Json,
                 &rejected.sources,
                 &rejected.findings,
@@ -222,12 +226,12 @@ impl Context {
     ///
     /// # Errors
     /// One that it does not know.
-    pub fn format(&self, known: &[Format]) -> Result<Format, Failure> {
-        let asked = self.global.format.unwrap_or(Format::Human);
+    pub fn format(&self, known: &[OutputFormat]) -> Result<OutputFormat, Failure> {
+        let asked = self.global.format.unwrap_or(OutputFormat::Human);
         if known.contains(&asked) {
             return Ok(asked);
         }
-        let name = |f: &Format| format!("{f:?}").to_lowercase();
+        let name = |f: &OutputFormat| format!("{f:?}").to_lowercase();
         let list = known.iter().map(name).collect::<Vec<_>>().join(", ");
         let asked = name(&asked);
         Err(Failure::new(msg!(
@@ -251,7 +255,7 @@ impl Context {
         &self,
         project: &Project,
         findings: &[Finding],
-        format: Format,
+        format: OutputFormat,
     ) -> Result<Option<Level>, Failure> {
         let lang_of = |f: &Finding| {
             self.global
@@ -259,11 +263,13 @@ impl Context {
                 .map_or_else(|| project.lang_of(f.span.file), Lang::from)
         };
         let (format, to_stdout) = match format {
-            Format::Concise => (RenderFormat::Concise, true),
-            Format::Json => (RenderFormat::Json, true),
-            Format::Sarif => (RenderFormat::Sarif, true),
-            Format::Github => (RenderFormat::Github, true),
-            Format::Human | Format::Csv | Format::Jsonl => (RenderFormat::Human, false),
+            OutputFormat::Concise => (RenderFormat::Concise, true),
+            OutputFormat::Json => (RenderFormat::Json, true),
+            OutputFormat::Sarif => (RenderFormat::Sarif, true),
+            OutputFormat::Github => (RenderFormat::Github, true),
+            OutputFormat::Human | OutputFormat::Csv | OutputFormat::Jsonl => {
+                (RenderFormat::Human, false)
+            }
         };
         let color = if to_stdout {
             self.color_out()
@@ -293,7 +299,7 @@ impl Context {
             .filter(|f| f.level == Level::Error)
             .cloned()
             .collect();
-        self.print_findings(project, &errors, Format::Human)?;
+        self.print_findings(project, &errors, OutputFormat::Human)?;
         Err(Failure::refused(msg!(
             "the program has errors, so nothing was done",
             "程序有错误，没有执行任何操作"

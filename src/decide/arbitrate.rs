@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::DecideError;
-use super::caps::{Contest, Kind, Limit, Name, Slots};
-use super::draft::{Draft, Window};
-use super::history::{CapScope, History, Standing};
-use super::move_on::Left;
-use super::platform;
+use super::caps::{CapLimit, Contest, MessageKind, Name, Slots};
+use super::history::{CapScope, History, PendingMessages};
+use super::next_route::TriedChannels;
+use super::platform_caps;
+use super::run_state::{RunState, WindowKey};
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::typed::{Campaign, Cap, Program};
 
 /// What the messages of a run on one channel must find free, and where they count.
 struct Demand {
-    limits: Vec<Limit>,
+    limits: Vec<CapLimit>,
     counting: Vec<usize>,
 }
 
@@ -32,9 +32,9 @@ struct Passed {
 }
 
 /// Says of each candidate whether it gets its slots.
-pub fn arbitrate<H: History>(drafts: &mut [Draft], history: &H) -> Result<(), DecideError> {
+pub fn arbitrate<H: History>(drafts: &mut [RunState], history: &H) -> Result<(), DecideError> {
     let users = drafts.iter().map(|d| d.decision.users).max().unwrap_or(0);
-    let mut left: Vec<Left> = vec![Left::new(); drafts.len()];
+    let mut left: Vec<TriedChannels> = vec![TriedChannels::new(); drafts.len()];
     loop {
         // Who moves on to another channel gives the slots of the one before back: then all is
         // looked at again. Each time more candidates have come to the end of their channels, so
@@ -63,7 +63,7 @@ pub fn arbitrate<H: History>(drafts: &mut [Draft], history: &H) -> Result<(), De
 }
 
 /// Who may want what others have.
-fn contest(drafts: &[Draft], users: usize) -> Contest {
+fn contest(drafts: &[RunState], users: usize) -> Contest {
     let candidates = || drafts.iter().flat_map(|d| &d.candidates);
     Contest {
         users: Bitmap::from_users(users, candidates().map(|c| c.user)),
@@ -81,21 +81,21 @@ fn contest(drafts: &[Draft], users: usize) -> Contest {
 
 /// Gives the slots away; by draft those candidates who find the window of their channel used up.
 fn hand_out<H: History>(
-    drafts: &mut [Draft],
+    drafts: &mut [RunState],
     slots: &mut Slots<H>,
 ) -> Result<Vec<Vec<usize>>, DecideError> {
     let demands = demands(drafts, slots)?;
     let mut lost: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
     // Of one run each message of a user goes through a window of its own.
     let has_windows = if drafts.len() > 1 {
-        drafts.iter().any(Draft::has_windows)
+        drafts.iter().any(RunState::has_windows)
     } else {
-        drafts.iter().any(Draft::wants_room)
+        drafts.iter().any(RunState::wants_room)
     };
     if !has_windows && demands.iter().flatten().all(|d| d.limits.is_empty()) {
         return Ok(lost);
     }
-    let mut windows: BTreeMap<Window, Passed> = BTreeMap::new();
+    let mut windows: BTreeMap<WindowKey, Passed> = BTreeMap::new();
     drafts.iter_mut().for_each(|d| d.decision.takes.clear());
     let names: Vec<Name> = drafts
         .iter()
@@ -127,7 +127,7 @@ fn hand_out<H: History>(
         let is_full = window
             .is_some_and(|(_, left)| passed.messages >= left.messages.saturating_add(passed.freed));
         let planned = of.planned_of(candidate);
-        let shares = |standing: &Standing| {
+        let shares = |standing: &PendingMessages| {
             planned
                 .as_ref()
                 .zip(window)
@@ -205,11 +205,11 @@ pub fn caps_of(program: &Program, campaign: &Campaign) -> Vec<(Cap, CapScope)> {
 
 /// By run and channel.
 fn demands<H: History>(
-    drafts: &[Draft],
+    drafts: &[RunState],
     slots: &mut Slots<H>,
 ) -> Result<Vec<Vec<Demand>>, DecideError> {
     // All limits first, so that every message counts in every column that any cap looks at.
-    let mut limits: Vec<Vec<Vec<Limit>>> = Vec::new();
+    let mut limits: Vec<Vec<Vec<CapLimit>>> = Vec::new();
     for draft in drafts {
         let caps = caps_of(draft.input.scope.program, draft.campaign);
         let mut of_draft = Vec::new();
@@ -218,11 +218,11 @@ fn demands<H: History>(
             let looked_at = caps
                 .iter()
                 .filter(|(cap, _)| cap.channel.as_ref().is_none_or(|c| c == outlet.channel));
-            let of_outlet: Result<Vec<Limit>, H::Error> = looked_at
+            let of_outlet: Result<Vec<CapLimit>, H::Error> = looked_at
                 .map(|(cap, scope)| slots.limit(cap, scope, day, last))
                 .collect();
             let mut of_outlet = of_outlet.map_err(DecideError::history)?;
-            for cap in platform::caps(
+            for cap in platform_caps::caps(
                 outlet.channel,
                 outlet.window.not_before,
                 draft.input.foreign,
@@ -247,7 +247,7 @@ fn demands<H: History>(
                 .zip(limits)
                 .enumerate()
                 .map(|(number, (outlet, limits))| {
-                    let kind = Kind {
+                    let kind = MessageKind {
                         campaign: &campaign.declared.name,
                         purpose: campaign.purpose,
                         channel: outlet.channel,
@@ -266,7 +266,7 @@ fn demands<H: History>(
 
 /// The day of the planned hand-over on a channel, and the last day on which anything can be planned
 /// so far: quiet hours end within a day.
-fn days(draft: &Draft, outlet: usize) -> (Date, Date) {
+fn days(draft: &RunState, outlet: usize) -> (Date, Date) {
     let zone = draft.input.scope.program.policy.zone;
     let planned = draft
         .outlets
@@ -277,7 +277,7 @@ fn days(draft: &Draft, outlet: usize) -> (Date, Date) {
 
 /// Every candidate as (run, position), those first who win a slot. Only the order within a user
 /// matters.
-fn turns(drafts: &[Draft]) -> Vec<(usize, usize)> {
+fn turns(drafts: &[RunState]) -> Vec<(usize, usize)> {
     if let [only] = drafts {
         // Of a user with several messages the first channel's comes first.
         return (0..only.candidates.len()).map(|place| (0, place)).collect();

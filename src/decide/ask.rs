@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use crate::base::{Bitmap, TagId, Type, UserNo, Value};
 use crate::diag::Span;
-use crate::eval::{self, Audience, EvalError, Scope};
-use crate::program::expr::{Expr, ExprKind};
+use crate::eval::{self, AudienceMask, EvalError, EvalScope};
+use crate::program::typed_expr::{Expr, ExprKind};
 
 /// For fewer of the users than one in so many, asking them one by one is cheaper than looking
 /// through everyone's columns.
 const FEW: usize = 256;
 
 /// For whom of `among` the condition is true, and for whom it is known.
-pub fn audience(scope: &Scope, condition: &Expr, among: &Bitmap) -> Result<Audience, EvalError> {
+pub fn audience(
+    scope: &EvalScope,
+    condition: &Expr,
+    among: &Bitmap,
+) -> Result<AudienceMask, EvalError> {
     if matches!(condition.kind, ExprKind::Everyone) {
-        return Ok(Audience {
+        return Ok(AudienceMask {
             yes: among.clone(),
             known: among.clone(),
         });
@@ -24,12 +28,12 @@ pub fn audience(scope: &Scope, condition: &Expr, among: &Bitmap) -> Result<Audie
     let count = among.count();
     if count >= among.len() / FEW && count > 1 {
         let all = eval::audience(scope, condition)?;
-        return Ok(Audience {
+        return Ok(AudienceMask {
             yes: all.yes.and(among),
             known: all.known.and(among),
         });
     }
-    let mut some = Audience {
+    let mut some = AudienceMask {
         yes: Bitmap::none(among.len()),
         known: Bitmap::none(among.len()),
     };
@@ -45,12 +49,12 @@ pub fn audience(scope: &Scope, condition: &Expr, among: &Bitmap) -> Result<Audie
 }
 
 /// Those of `among` who have given a consent.
-pub fn consenting(scope: &Scope, consent: TagId, among: &Bitmap) -> Result<Bitmap, EvalError> {
+pub fn consenting(scope: &EvalScope, consent: TagId, among: &Bitmap) -> Result<Bitmap, EvalError> {
     Ok(audience(scope, &tag(scope, consent), among)?.yes)
 }
 
 /// Those of `among` for whom the expression has no value.
-pub fn missing(scope: &Scope, expr: &Expr, among: &Bitmap) -> Result<Bitmap, EvalError> {
+pub fn missing(scope: &EvalScope, expr: &Expr, among: &Bitmap) -> Result<Bitmap, EvalError> {
     let asked = Expr {
         ty: Type::Bool,
         span: expr.span,
@@ -61,7 +65,7 @@ pub fn missing(scope: &Scope, expr: &Expr, among: &Bitmap) -> Result<Bitmap, Eva
 }
 
 /// A number for each user, in the order of the users; missing is 0.
-pub fn numbers(scope: &Scope, expr: &Expr, users: &Bitmap) -> Result<Vec<f64>, EvalError> {
+pub fn numbers(scope: &EvalScope, expr: &Expr, users: &Bitmap) -> Result<Vec<f64>, EvalError> {
     if let ExprKind::Const(value) = &expr.kind {
         return Ok(vec![number(value); users.count()]);
     }
@@ -83,7 +87,7 @@ fn number(value: &Value) -> f64 {
 /// Where an account reaches each of the users, in the order of the users; an empty text is no
 /// address.
 pub fn addresses(
-    scope: &Scope,
+    scope: &EvalScope,
     address: Option<TagId>,
     users: &Bitmap,
 ) -> Result<Vec<Option<Arc<str>>>, EvalError> {
@@ -101,7 +105,7 @@ pub fn addresses(
     Ok(values.into_iter().map(text).collect())
 }
 
-fn tag(scope: &Scope, id: TagId) -> Expr {
+fn tag(scope: &EvalScope, id: TagId) -> Expr {
     let span = Span::new(crate::base::FileId(0), 0, 0);
     Expr {
         ty: scope.program.schema.tag(id).ty.clone(),
@@ -112,7 +116,10 @@ fn tag(scope: &Scope, id: TagId) -> Expr {
 }
 
 /// The consents that reading the tags of some expressions needs.
-pub fn sensitive<'e>(scope: &Scope, read: impl IntoIterator<Item = &'e Expr>) -> BTreeSet<TagId> {
+pub fn sensitive<'e>(
+    scope: &EvalScope,
+    read: impl IntoIterator<Item = &'e Expr>,
+) -> BTreeSet<TagId> {
     let program = scope.program;
     let tags = read
         .into_iter()

@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::decision::Take;
-use super::history::{CapScope, History, Standing, Unclaimed};
-use super::platform::PlatformCap;
+use super::decision::SlotTransfer;
+use super::history::{CapScope, History, PendingMessages, Unclaimed};
+use super::platform_caps::PlatformCap;
 use crate::base::{Bitmap, Date, Instant, UserNo};
-use crate::program::typed::{Cap, CapPeriod, Channel, Purpose};
+use crate::program::typed::{Cap, CapPeriod, ChannelName, Purpose};
 
 /// A campaign by its position among the names that [`Slots`] has met.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +68,7 @@ impl Period {
 }
 
 /// One cap, as far as a message looks at it.
-pub struct Limit {
+pub struct CapLimit {
     /// The periods that the message falls into; more than one only for rolling ones.
     columns: Vec<usize>,
     n: u32,
@@ -79,10 +79,10 @@ pub struct Limit {
 
 /// A message without its user: what decides which caps count it.
 #[derive(Clone, Copy)]
-pub struct Kind<'a> {
+pub struct MessageKind<'a> {
     pub campaign: &'a str,
     pub purpose: Purpose,
-    pub channel: &'a Channel,
+    pub channel: &'a ChannelName,
     /// The day of the planned hand-over, in the policy's zone.
     pub day: Date,
     pub at: Instant,
@@ -144,14 +144,14 @@ impl<'h, H: History> Slots<'h, H> {
         scope: &CapScope,
         day: Date,
         last: Date,
-    ) -> Result<Limit, H::Error> {
+    ) -> Result<CapLimit, H::Error> {
         let periods = periods(cap.per, day, last)
             .into_iter()
             .map(|(from, to)| Period::Days(from, to));
         let columns = periods
             .map(|period| self.column(scope, period))
             .collect::<Result<_, _>>()?;
-        Ok(Limit {
+        Ok(CapLimit {
             columns,
             n: cap.n,
             keep: cap.keep,
@@ -166,15 +166,15 @@ impl<'h, H: History> Slots<'h, H> {
     pub fn platform_limit(
         &mut self,
         cap: &PlatformCap,
-        channel: &Channel,
-    ) -> Result<Limit, H::Error> {
+        channel: &ChannelName,
+    ) -> Result<CapLimit, H::Error> {
         let scope = CapScope {
             campaign: None,
             purpose: None,
             channel: Some(channel.clone()),
         };
         let column = self.column(&scope, Period::Span(cap.from, cap.until))?;
-        Ok(Limit {
+        Ok(CapLimit {
             columns: vec![column],
             n: cap.n,
             keep: None,
@@ -223,7 +223,7 @@ impl<'h, H: History> Slots<'h, H> {
 
     /// The columns that count a message: all that some cap of some campaign looks at, whether or
     /// not the message is capped itself.
-    pub fn counting(&self, kind: Kind) -> Vec<usize> {
+    pub fn counting(&self, kind: MessageKind) -> Vec<usize> {
         let counts = |c: &Column| {
             c.period.holds(kind.day, kind.at)
                 && c.scope.covers(kind.campaign, kind.purpose, kind.channel)
@@ -238,7 +238,12 @@ impl<'h, H: History> Slots<'h, H> {
 
     /// Whether the user has a slot left under every limit; if not, whose message took the last one
     /// (`None`: nobody's), or which platform has no more.
-    pub fn free(&self, user: UserNo, priority: i64, limits: &[Limit]) -> Result<(), Option<Name>> {
+    pub fn free(
+        &self,
+        user: UserNo,
+        priority: i64,
+        limits: &[CapLimit],
+    ) -> Result<(), Option<Name>> {
         for limit in limits {
             let most = limit.most(priority);
             for column in limit.columns.iter().filter_map(|c| self.columns.get(*c)) {
@@ -268,9 +273,9 @@ impl<'h, H: History> Slots<'h, H> {
         &mut self,
         user: UserNo,
         priority: i64,
-        limits: &[Limit],
-        among: Option<&dyn Fn(&Standing) -> bool>,
-    ) -> Result<Option<Vec<Take>>, H::Error> {
+        limits: &[CapLimit],
+        among: Option<&dyn Fn(&PendingMessages) -> bool>,
+    ) -> Result<Option<Vec<SlotTransfer>>, H::Error> {
         if self.unclaimed.is_none() {
             let Contest {
                 users,
@@ -292,7 +297,7 @@ impl<'h, H: History> Slots<'h, H> {
             return Ok(None);
         };
         let mut chosen: Vec<usize> = Vec::new();
-        let weakest = |chosen: &[usize], is_one: &dyn Fn(&Standing) -> bool| {
+        let weakest = |chosen: &[usize], is_one: &dyn Fn(&PendingMessages) -> bool| {
             let is_free = |(i, one): (usize, &Unclaimed)| {
                 !chosen.contains(&i) && one.standing.priority < priority && is_one(&one.standing)
             };
@@ -340,7 +345,7 @@ impl<'h, H: History> Slots<'h, H> {
                 .map(|(i, _)| i)
                 .collect();
             self.give_back(user, &counting);
-            takes.push(Take { user, from });
+            takes.push(SlotTransfer { user, from });
         }
         Ok(Some(takes))
     }
@@ -366,7 +371,7 @@ impl<'h, H: History> Slots<'h, H> {
     }
 }
 
-impl Limit {
+impl CapLimit {
     /// How many messages the cap leaves to those of a priority.
     fn most(&self, priority: i64) -> u32 {
         let kept = self
@@ -379,7 +384,7 @@ impl Limit {
 
 impl Column {
     /// Whether a message that was planned before is one of those counted.
-    fn counts(&self, of: &Standing) -> bool {
+    fn counts(&self, of: &PendingMessages) -> bool {
         self.period.holds(of.day, of.not_before)
             && self.scope.covers(&of.campaign, of.purpose, &of.channel)
     }

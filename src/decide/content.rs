@@ -3,8 +3,8 @@
 
 use super::decision::Rendered;
 use super::words::ForbiddenWords;
-use crate::program::pack::{self, LimitOf, Pack, Part, Shape};
-use crate::program::typed::{Channel, PartKind, Template};
+use crate::program::pack::{self, LimitOf, MessagePart, Pack, Shape};
+use crate::program::typed::{ChannelName, PartKind, Template};
 
 /// What is wrong with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,20 +18,24 @@ pub enum Problem {
 }
 
 /// What a template's messages must keep to on one channel.
-pub struct Judge<'a> {
+pub struct ContentCheck<'a> {
     words: &'a ForbiddenWords,
     template: &'a Template,
-    parts: Vec<Part>,
+    parts: Vec<MessagePart>,
     shape: Option<(&'static Pack, &'static Shape)>,
 }
 
-impl<'a> Judge<'a> {
-    pub fn new(words: &'a ForbiddenWords, template: &'a Template, channel: &Channel) -> Self {
-        let parts: Vec<Part> = template.parts.iter().map(|p| Part::of(&p.kind)).collect();
+impl<'a> ContentCheck<'a> {
+    pub fn new(words: &'a ForbiddenWords, template: &'a Template, channel: &ChannelName) -> Self {
+        let parts: Vec<MessagePart> = template
+            .parts
+            .iter()
+            .map(|p| MessagePart::of(&p.kind))
+            .collect();
         // That the channel can carry the parts is the checker's to say.
         let shape = pack::platform(&channel.platform)
             .and_then(|pack| Some((pack, pack.endpoint(&channel.endpoint)?.shape_for(&parts)?)));
-        Judge {
+        ContentCheck {
             words,
             template,
             parts,
@@ -51,7 +55,7 @@ impl<'a> Judge<'a> {
     /// As the checker counts: the parts of the joined text each on its own line. Limits from
     /// hearsay stop nobody.
     fn over_a_limit(&self, shape: &Shape, message: &Rendered) -> bool {
-        let texts = |want: Part| {
+        let texts = |want: MessagePart| {
             message
                 .parts
                 .iter()
@@ -65,8 +69,8 @@ impl<'a> Judge<'a> {
             .filter(|limit| !limit.unverified)
             .any(|limit| {
                 let length: u64 = match limit.of {
-                    LimitOf::Title => texts(Part::Title).map(|t| limit.unit.of(t)).sum(),
-                    LimitOf::Fields => texts(Part::Field).map(|t| limit.unit.of(t)).sum(),
+                    LimitOf::Title => texts(MessagePart::Title).map(|t| limit.unit.of(t)).sum(),
+                    LimitOf::Fields => texts(MessagePart::Field).map(|t| limit.unit.of(t)).sum(),
                     LimitOf::Text => {
                         let lines: Vec<u64> = shape
                             .joined

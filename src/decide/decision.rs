@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::history::Unclaimed;
-use super::platform::is_cap;
+use super::platform_caps::is_cap;
 use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
 use crate::diag::Msg;
 use crate::msg;
@@ -209,12 +209,12 @@ pub struct Decision {
     pub messages: Vec<MessageGroup>,
     /// Messages of other runs whose slots these take: planned before, less important, and not yet
     /// claimed.
-    pub takes: Vec<Take>,
+    pub takes: Vec<SlotTransfer>,
 }
 
 /// A user's message that loses its slot.
 #[derive(Clone, Debug)]
-pub struct Take {
+pub struct SlotTransfer {
     pub user: UserNo,
     pub from: Unclaimed,
 }
@@ -245,7 +245,7 @@ pub struct MessageGroup {
     /// The first of its users' messages in the run: what comes after it comes once.
     pub leads: bool,
     pub template: TemplateId,
-    pub channel: crate::program::typed::Channel,
+    pub channel: crate::program::typed::ChannelName,
     /// Not handed over before: the due time, or the end of quiet hours.
     pub not_before: Instant,
     /// Not handed over later.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::decision::{Decision, MessageGroup, Rendered};
-use super::load::{Load, about};
+use super::load::{AccountLoad, about};
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Bitmap, Elapsed, Instant, UserNo, Zone};
 use crate::diag::Lang;
-use crate::program::typed::{Channel, Program};
+use crate::program::typed::{ChannelName, Program};
 
 /// Counts of a decision, and messages to look at.
 #[derive(Clone, Debug, Serialize)]
@@ -21,35 +21,35 @@ pub struct Funnel {
     pub not_matched: usize,
     pub unknown: usize,
     /// How many of them because which tag has no value; a user counts for each of them.
-    pub unknown_because: Vec<Because>,
+    pub unknown_because: Vec<StopReason>,
     pub below_top: usize,
     pub not_sampled: usize,
     pub matched: usize,
     /// In gate order.
-    pub stopped: Vec<Stopped>,
+    pub stopped: Vec<StoppedCounts>,
     pub messages: usize,
-    pub arms: Vec<Arm>,
+    pub arms: Vec<ArmCounts>,
     /// Passed on by `choose` because a condition was unknown.
     pub choose_unknown: usize,
     pub channels: Vec<ByChannel>,
-    pub samples: Vec<Sample>,
+    pub samples: Vec<SampleMessage>,
     /// Messages of others that lose their slots to this.
-    pub takes: Vec<Takes>,
+    pub takes: Vec<TakesCounts>,
     /// Campaigns that are due later, are more important, and want some of the same users.
-    pub rivals: Vec<Rival>,
+    pub rivals: Vec<Competitor>,
     /// Times are shown in it.
     #[serde(skip)]
     zone: Zone,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Because {
+pub struct StopReason {
     pub tag: String,
     pub users: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Stopped {
+pub struct StoppedCounts {
     /// The gate's name as scripts write it.
     pub gate: &'static str,
     /// The reason that policy gives, or the campaign that has the slot.
@@ -61,7 +61,7 @@ pub struct Stopped {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Arm {
+pub struct ArmCounts {
     pub arm: String,
     /// Whom the lottery put there; results are compared by these.
     pub assigned: usize,
@@ -90,7 +90,7 @@ pub struct ByChannel {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Sample {
+pub struct SampleMessage {
     pub kind: SampleKind,
     pub channel: String,
     #[serde(serialize_with = "parts")]
@@ -107,13 +107,13 @@ pub enum SampleKind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Takes {
+pub struct TakesCounts {
     pub from: String,
     pub messages: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rival {
+pub struct Competitor {
     pub campaign: String,
     #[serde(serialize_with = "rfc3339")]
     pub due: Instant,
@@ -145,7 +145,7 @@ impl Funnel {
                 .map(|g| g.users.len())
                 .sum()
         };
-        let mut channels: Vec<(&Channel, Vec<&MessageGroup>)> = Vec::new();
+        let mut channels: Vec<(&ChannelName, Vec<&MessageGroup>)> = Vec::new();
         for group in &decision.messages {
             match channels
                 .iter_mut()
@@ -162,7 +162,7 @@ impl Funnel {
             unknown_because: decision
                 .unknown_because
                 .iter()
-                .map(|(tag, users)| Because {
+                .map(|(tag, users)| StopReason {
                     tag: program.schema.tag(*tag).name.clone(),
                     users: *users,
                 })
@@ -173,7 +173,7 @@ impl Funnel {
             stopped: decision
                 .stopped
                 .iter()
-                .map(|(gate, users)| Stopped {
+                .map(|(gate, users)| StoppedCounts {
                     gate: gate.name(),
                     by: gate.by().map(str::to_string),
                     users: users.count(),
@@ -184,7 +184,7 @@ impl Funnel {
             arms: decision
                 .arms
                 .iter()
-                .map(|(arm, users)| Arm {
+                .map(|(arm, users)| ArmCounts {
                     arm: arm.clone(),
                     assigned: users.count(),
                     messages: messages_of(arm),
@@ -374,13 +374,13 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn by_channel(channel: &Channel, groups: &[&MessageGroup], pace: Option<u32>) -> ByChannel {
+fn by_channel(channel: &ChannelName, groups: &[&MessageGroup], pace: Option<u32>) -> ByChannel {
     // Each group has its own jobs: they differ in more than the text.
     let sizes: Vec<usize> = groups
         .iter()
         .flat_map(|group| distinct(group).into_iter().map(|(_, size)| size))
         .collect();
-    let load = Load::of(channel, &sizes, pace);
+    let load = AccountLoad::of(channel, &sizes, pace);
     let not_before = groups
         .iter()
         .map(|g| g.not_before)
@@ -418,7 +418,7 @@ fn distinct(group: &MessageGroup) -> Vec<(&Arc<Rendered>, usize)> {
 }
 
 /// The shortest, the longest, and one with a default; each once, and none that another is equal to.
-fn samples(groups: &[MessageGroup]) -> Vec<Sample> {
+fn samples(groups: &[MessageGroup]) -> Vec<SampleMessage> {
     let length = |r: &Rendered| {
         r.parts
             .iter()
@@ -443,7 +443,7 @@ fn samples(groups: &[MessageGroup]) -> Vec<Sample> {
     let default = groups
         .iter()
         .find_map(|g| Some((g.contents.of(g.defaulted?)?, g)));
-    let mut out: Vec<Sample> = Vec::new();
+    let mut out: Vec<SampleMessage> = Vec::new();
     let kinds = [
         (SampleKind::Shortest, shortest.copied()),
         (SampleKind::Longest, longest.copied()),
@@ -453,7 +453,7 @@ fn samples(groups: &[MessageGroup]) -> Vec<Sample> {
         if let Some((message, group)) = found
             && out.iter().all(|sample| sample.message != *message)
         {
-            out.push(Sample {
+            out.push(SampleMessage {
                 kind,
                 channel: group.channel.to_string(),
                 message: message.clone(),
@@ -464,13 +464,13 @@ fn samples(groups: &[MessageGroup]) -> Vec<Sample> {
 }
 
 /// Whose messages lose their slots to a decision.
-fn takes(decision: &Decision) -> Vec<Takes> {
+fn takes(decision: &Decision) -> Vec<TakesCounts> {
     let mut from: BTreeMap<&str, usize> = BTreeMap::new();
     for take in &decision.takes {
         *from.entry(&take.from.standing.campaign).or_default() += 1;
     }
     from.into_iter()
-        .map(|(from, messages)| Takes {
+        .map(|(from, messages)| TakesCounts {
             from: from.to_owned(),
             messages,
         })
@@ -479,7 +479,7 @@ fn takes(decision: &Decision) -> Vec<Takes> {
 
 /// How many of `mine` a later and higher campaign plans to reach, too, where a cap can make it
 /// lose.
-fn rival(mine: &Decision, other: &Decision, program: &Program) -> Option<Rival> {
+fn rival(mine: &Decision, other: &Decision, program: &Program) -> Option<Competitor> {
     let campaign = program.campaign(other.campaign);
     let is_capped = !program.rules(campaign).policy_caps.is_empty();
     if other.due <= mine.due || other.campaign == mine.campaign || !is_capped {
@@ -499,7 +499,7 @@ fn rival(mine: &Decision, other: &Decision, program: &Program) -> Option<Rival> 
             .is_some_and(|p| p > *priority)
     });
     let users = Bitmap::from_users(mine.users, wanted.map(|(user, _)| user)).count();
-    (users > 0).then(|| Rival {
+    (users > 0).then(|| Competitor {
         campaign: campaign.declared.name.clone(),
         due: other.due,
         users,

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::assignments::{Assignment, Leaf};
 use super::decision::Gate;
-use super::history::{Barred, History, Unclaimed};
-use super::ways::{Leaf, Way};
-use super::windows::{Open, Planned};
+use super::history::{BlockedAddresses, History, Unclaimed};
+use super::windows::{OpenWindows, PlannedMessage};
 use super::{DecideError, DecideInput, ask, render};
 use crate::base::value::Shown;
 use crate::base::{Bitmap, Instant, TagId, UserNo};
-use crate::eval::{EvalError, Scope};
-use crate::program::expr::{EventSource, Expr};
-use crate::program::typed::{Action, Again, Campaign, OwnDays, OwnTime, Schedule, Step, Template};
+use crate::eval::{EvalError, EvalScope};
+use crate::program::typed::{Action, Again, Campaign, OwnDays, Schedule, Step, Template, UserTime};
+use crate::program::typed_expr::{EventSource, Expr};
 
 /// Who is still in, and who was stopped where.
 pub struct Gates {
@@ -49,7 +49,7 @@ pub fn consent(
     input: &DecideInput,
     campaign: &Campaign,
     step: Option<&Step>,
-    ways: &[Way],
+    ways: &[Assignment],
     gates: &mut Gates,
 ) -> Result<(), EvalError> {
     let scope = input.scope;
@@ -76,7 +76,7 @@ pub fn consent(
 /// The consents that a message needs: policy's, and that of each sensitive tag that selecting its
 /// users or its text reads.
 pub fn consents(
-    scope: &Scope,
+    scope: &EvalScope,
     selects: Option<(&Campaign, Option<&Step>)>,
     text: Option<&Template>,
 ) -> BTreeSet<TagId> {
@@ -155,13 +155,13 @@ pub fn exclusions(input: &DecideInput, gates: &mut Gates) -> Result<(), EvalErro
 }
 
 /// What history was asked for, once for all that is due together.
-pub struct Past<'h, H: History> {
+pub struct HistoryAnswers<'h, H: History> {
     history: &'h H,
     opted_out: Option<Bitmap>,
     last: BTreeMap<String, BTreeMap<UserNo, Instant>>,
     values: BTreeMap<String, BTreeMap<UserNo, Vec<String>>>,
     /// By account, where all were asked for.
-    barred: BTreeMap<String, Arc<Barred>>,
+    barred: BTreeMap<String, Arc<BlockedAddresses>>,
 }
 
 /// So many users are asked about one by one.
@@ -171,9 +171,9 @@ fn few(users: &Bitmap) -> Option<Vec<UserNo>> {
     (users.count() <= FEW).then(|| users.iter().collect())
 }
 
-impl<'h, H: History> Past<'h, H> {
+impl<'h, H: History> HistoryAnswers<'h, H> {
     pub fn new(history: &'h H) -> Self {
-        Past {
+        HistoryAnswers {
             history,
             opted_out: None,
             last: BTreeMap::new(),
@@ -198,7 +198,11 @@ impl<'h, H: History> Past<'h, H> {
     }
 
     /// Those of the users whom an account does not reach any more.
-    pub fn barred(&mut self, account: &str, users: &Bitmap) -> Result<Arc<Barred>, DecideError> {
+    pub fn barred(
+        &mut self,
+        account: &str,
+        users: &Bitmap,
+    ) -> Result<Arc<BlockedAddresses>, DecideError> {
         if let Some(known) = self.barred.get(account) {
             return Ok(known.clone());
         }
@@ -215,7 +219,11 @@ impl<'h, H: History> Past<'h, H> {
     }
 
     /// Those of the users for whom a channel is open to a message; `None` where nothing is known.
-    pub fn open(&self, planned: &Planned, users: &Bitmap) -> Result<Option<Open>, DecideError> {
+    pub fn open(
+        &self,
+        planned: &PlannedMessage,
+        users: &Bitmap,
+    ) -> Result<Option<OpenWindows>, DecideError> {
         if planned.rules().is_empty() {
             return Ok(None);
         }
@@ -274,11 +282,11 @@ impl<'h, H: History> Past<'h, H> {
         // Whose own time changes is not reached a second time: of what goes out once never, else
         // not on the same day.
         let since = match &campaign.schedule {
-            Schedule::OwnTime(OwnTime {
+            Schedule::OwnTime(UserTime {
                 days: OwnDays::Once,
                 ..
             }) => Instant(i64::MIN),
-            Schedule::OwnTime(OwnTime {
+            Schedule::OwnTime(UserTime {
                 days: OwnDays::Every(_),
                 ..
             }) => zone.start_of(zone.date(input.due)),
@@ -331,7 +339,7 @@ impl<'h, H: History> Past<'h, H> {
 
 /// The value of the trigger event that `again per event.field` looks at, as the ledger keeps it;
 /// `None` when it is missing, or nothing looks.
-pub fn again_value(scope: &Scope, campaign: &Campaign) -> Option<String> {
+pub fn again_value(scope: &EvalScope, campaign: &Campaign) -> Option<String> {
     let (Some(Again::Per { field }), Schedule::Trigger(trigger)) =
         (&campaign.again, &campaign.schedule)
     else {

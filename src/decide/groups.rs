@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::content::Problem;
 use super::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
-use super::draft::{Candidate, Draft};
+use super::run_state::{Candidate, RunState};
 use crate::base::Bitmap;
 
-impl Draft<'_> {
+impl RunState<'_> {
     pub fn finish(self) -> Decision {
-        let Draft {
+        let RunState {
             ways,
             outlets,
             written,

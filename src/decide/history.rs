@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::{Bitmap, Date, Instant, UserNo};
 use crate::program::pack::ContactKind;
-use crate::program::typed::{Cap, Channel, Purpose};
+use crate::program::typed::{Cap, ChannelName, Purpose};
 
 /// Which messages a cap counts: those for which all that is said holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub struct CapScope {
     /// Only messages of this purpose (a cap inside `for PURPOSE`); `None` counts all purposes.
     pub purpose: Option<Purpose>,
     /// Only messages of this channel.
-    pub channel: Option<Channel>,
+    pub channel: Option<ChannelName>,
 }
 
 impl CapScope {
@@ -37,7 +37,7 @@ impl CapScope {
     }
 
     /// Whether a message of this campaign, its purpose and a channel counts.
-    pub fn covers(&self, campaign: &str, purpose: Purpose, channel: &Channel) -> bool {
+    pub fn covers(&self, campaign: &str, purpose: Purpose, channel: &ChannelName) -> bool {
         self.campaign.as_ref().is_none_or(|c| c == campaign)
             && self.purpose.is_none_or(|p| p == purpose)
             && self.channel.as_ref().is_none_or(|c| c == channel)
@@ -46,7 +46,7 @@ impl CapScope {
 
 /// The messages of one user that a cap counts in one period.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Counted {
+pub struct CapUsage {
     pub messages: u32,
     /// The campaign of the latest of them.
     pub latest_campaign: String,
@@ -55,13 +55,13 @@ pub struct Counted {
 /// Messages that are planned and that nobody has begun to hand over: a more important message may
 /// take their slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct PendingMessages {
     /// Where the ledger keeps them.
     pub segment: i64,
     pub campaign: String,
     pub template: String,
     pub purpose: Purpose,
-    pub channel: Channel,
+    pub channel: ChannelName,
     /// The day that they count on.
     pub day: Date,
     pub not_before: Instant,
@@ -72,7 +72,7 @@ pub struct Standing {
 /// One of them.
 #[derive(Clone, Debug)]
 pub struct Unclaimed {
-    pub standing: Arc<Standing>,
+    pub standing: Arc<PendingMessages>,
     /// In the segment.
     pub place: u32,
 }
@@ -80,16 +80,16 @@ pub struct Unclaimed {
 /// Users whom nothing reaches at the address that they had on an account: a platform refused a
 /// message for it, and they have given no sign of life since.
 #[derive(Clone, Debug, Default)]
-pub struct Barred {
+pub struct BlockedAddresses {
     salt: Arc<str>,
     /// By number, each with a digest of the address.
     users: Vec<(UserNo, i64)>,
 }
 
-impl Barred {
+impl BlockedAddresses {
     pub fn new(salt: &str, mut users: Vec<(UserNo, i64)>) -> Self {
         users.sort_unstable();
-        Barred {
+        BlockedAddresses {
             salt: salt.into(),
             users,
         }
@@ -113,13 +113,13 @@ impl Barred {
             .binary_search_by_key(&user, |(user, _)| *user)
             .ok()
             .and_then(|at| self.users.get(at));
-        found.is_some_and(|(_, digest)| *digest == Barred::digest(&self.salt, address))
+        found.is_some_and(|(_, digest)| *digest == BlockedAddresses::digest(&self.salt, address))
     }
 }
 
 /// A user who did something on an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Contacted {
+pub struct LastContact {
     pub user: UserNo,
     /// The last time; of what adds up the first time that is not used up.
     pub since: Instant,
@@ -154,13 +154,17 @@ pub trait History {
         scope: &CapScope,
         from: Date,
         to: Date,
-    ) -> Result<BTreeMap<UserNo, Counted>, Self::Error>;
+    ) -> Result<BTreeMap<UserNo, CapUsage>, Self::Error>;
 
     /// Users whom an account does not reach any more; of all, or of these few. Nobody where no
     /// platform refuses anything.
-    fn barred(&self, account: &str, few: Option<&[UserNo]>) -> Result<Barred, Self::Error> {
+    fn barred(
+        &self,
+        account: &str,
+        few: Option<&[UserNo]>,
+    ) -> Result<BlockedAddresses, Self::Error> {
         let _ = (account, few);
-        Ok(Barred::default())
+        Ok(BlockedAddresses::default())
     }
 
     /// Who did something on an account, by number; `topic` is what was subscribed to, else empty;
@@ -173,7 +177,7 @@ pub trait History {
         topic: &str,
         after: Option<Instant>,
         few: Option<&[UserNo]>,
-    ) -> Result<Option<Vec<Contacted>>, Self::Error> {
+    ) -> Result<Option<Vec<LastContact>>, Self::Error> {
         let _ = (account, kind, topic, after, few);
         Ok(None)
     }
@@ -181,7 +185,7 @@ pub trait History {
     /// Messages that count, on a channel, with their planned hand-over, from an instant on: sorted.
     fn sent_since(
         &self,
-        channel: &Channel,
+        channel: &ChannelName,
         from: Instant,
     ) -> Result<Vec<(UserNo, Instant)>, Self::Error> {
         let _ = (channel, from);
@@ -192,7 +196,7 @@ pub trait History {
     /// planned or, where that was later, begun; from an instant on, of all or of few: sorted.
     fn through_since(
         &self,
-        channel: &Channel,
+        channel: &ChannelName,
         template: Option<&str>,
         from: Instant,
         few: Option<&[UserNo]>,
@@ -237,7 +241,7 @@ impl History for NoHistory {
         _: &CapScope,
         _: Date,
         _: Date,
-    ) -> Result<BTreeMap<UserNo, Counted>, Self::Error> {
+    ) -> Result<BTreeMap<UserNo, CapUsage>, Self::Error> {
         Ok(BTreeMap::new())
     }
 }

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 
 use super::content::Problem;
-use super::draft::Draft;
-use super::move_on::Left;
+use super::next_route::TriedChannels;
+use super::run_state::RunState;
 use crate::eval::EvalError;
 
-impl Draft<'_> {
+impl RunState<'_> {
     pub fn has_lists(&self) -> bool {
         self.outlets.iter().any(|outlet| outlet.list_min > 1)
     }
 
     /// Moves on the members of lists that are too short; says whether there were any. After that
     /// others may have room, or have lost it.
-    pub fn mend_short_lists(&mut self, left: &mut Left) -> Result<bool, EvalError> {
+    pub fn mend_short_lists(&mut self, left: &mut TriedChannels) -> Result<bool, EvalError> {
         let mut lists: BTreeMap<(Option<&str>, usize, usize, Option<u32>), Vec<usize>> =
             BTreeMap::new();
         for (i, c) in self.candidates.iter().enumerate() {

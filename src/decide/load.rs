@@ -3,13 +3,15 @@
 
 use crate::base::Elapsed;
 use crate::base::value::group_digits;
-use crate::program::pack::{self, Amount, AmountWord, Counted, Endpoint, HandOver, Holder, Per};
-use crate::program::typed::Channel;
+use crate::program::pack::{
+    self, Amount, AmountWord, CountingRule, Endpoint, HandOver, Holder, Per,
+};
+use crate::program::typed::ChannelName;
 
 /// The fewest days that a month has.
 const SHORTEST_MONTH: u64 = 28;
 
-pub struct Load {
+pub struct AccountLoad {
     /// Jobs on a channel that takes lists, else requests.
     pub calls: u64,
     pub lists: bool,
@@ -17,9 +19,9 @@ pub struct Load {
     pub takes: Elapsed,
 }
 
-impl Load {
+impl AccountLoad {
     /// For lists of users that get one text each; `pace` is in messages a minute.
-    pub fn of(channel: &Channel, sizes: &[usize], pace: Option<u32>) -> Self {
+    pub fn of(channel: &ChannelName, sizes: &[usize], pace: Option<u32>) -> Self {
         let messages: u64 = sizes.iter().map(|n| *n as u64).sum();
         let endpoint = pack::endpoint(&channel.platform, &channel.endpoint);
         let (lists, together) = match endpoint.map(|e| e.hand_over) {
@@ -35,7 +37,7 @@ impl Load {
         let by_pace = pace.map_or(Elapsed(0), |n| {
             steadily(messages, u64::from(n), Per::Minute)
         });
-        Load {
+        AccountLoad {
             calls,
             lists,
             takes: by_pack.max(by_pace),
@@ -70,8 +72,8 @@ fn takes(endpoint: &Endpoint, messages: u64, calls: u64) -> Elapsed {
         .filter(|quota| quota.of == Holder::Account)
         .map(|quota| {
             let units = match quota.counts {
-                Counted::Messages => messages,
-                Counted::Calls | Counted::Jobs => calls,
+                CountingRule::Messages => messages,
+                CountingRule::Calls | CountingRule::Jobs => calls,
             };
             let n = match quota.n {
                 Amount::Number(n) => n,
@@ -115,8 +117,8 @@ fn length(per: Per) -> Elapsed {
 mod tests {
     use super::*;
 
-    fn channel(platform: &str, endpoint: &str) -> Channel {
-        Channel {
+    fn channel(platform: &str, endpoint: &str) -> ChannelName {
+        ChannelName {
             account: platform.into(),
             platform: platform.into(),
             endpoint: endpoint.into(),
@@ -125,17 +127,17 @@ mod tests {
 
     #[test]
     fn a_million_by_mass_send_is_a_hundred_jobs() {
-        let load = Load::of(&channel("service_account", "mass"), &[1_000_000], None);
+        let load = AccountLoad::of(&channel("service_account", "mass"), &[1_000_000], None);
         assert_eq!((load.calls, load.lists), (100, true));
         assert!(load.takes < Elapsed::hours(24), "{}", load.takes);
         // One text more is one job more, and the account's quota of a day is used up.
-        let load = Load::of(&channel("service_account", "mass"), &[1_000_000, 1], None);
+        let load = AccountLoad::of(&channel("service_account", "mass"), &[1_000_000, 1], None);
         assert_eq!((load.calls, load.takes), (101, Elapsed::hours(24)));
     }
 
     #[test]
     fn pace_throttles() {
-        let load = Load::of(&channel("sandbox", "file"), &[601], Some(60));
+        let load = AccountLoad::of(&channel("sandbox", "file"), &[601], Some(60));
         assert_eq!(load.takes, Elapsed::minutes(10));
     }
 }

@@ -2,22 +2,21 @@
 //! for the same inputs.
 //!
 //! Pure: what happened before comes in as [`history::History`], what is decided goes out as
-//! [`decision::Decision`]. A run is decided in this order: [`who`] matches (condition, `top`,
-//! `sample`); which [`ways`] they go (arm, `choose`); the [`gates`] that need no message; by which
+//! [`decision::Decision`]. A run is decided in this order: [`population`] matches (condition, `top`,
+//! `sample`); which [`assignments`] they go (arm, `choose`); the [`gates`] that need no message; by which
 //! channel they are [`reach`]ed, and whether it is open for them ([`windows`]); what the message
 //! says ([`render`]) and whether it may ([`content`]); who gets the last slots among all that is
-//! due at the same instant ([`arbitrate`], [`caps`], [`platform`]). [`funnel`] shows a decision to
+//! due at the same instant ([`arbitrate`], [`caps`], [`platform_caps`]). [`funnel`] shows a decision to
 //! people.
 
-mod again;
 mod arbitrate;
 mod ask;
+mod assignments;
 mod caps;
 mod content;
 pub mod decision;
-mod draft;
-pub mod elsewhere;
 mod error;
+pub mod fallback_channel;
 pub mod funnel;
 mod gates;
 mod groups;
@@ -25,29 +24,30 @@ pub mod history;
 mod lists;
 pub mod load;
 pub mod lottery;
-mod move_on;
-pub mod platform;
+mod next_route;
+pub mod platform_caps;
+mod population;
 mod reach;
 pub mod render;
-mod ways;
-mod who;
+mod reschedule;
+mod run_state;
 pub mod windows;
 pub mod words;
 
-pub use again::Again;
 pub use ask::consenting;
 pub use error::DecideError;
 pub use gates::{again_value, consents};
-pub use who::meant;
+pub use population::meant;
+pub use reschedule::Reschedule;
 pub use words::{ForbiddenWords, WordsError};
 
 use crate::base::{Bitmap, CampaignId, Instant};
-use crate::eval::Scope;
+use crate::eval::EvalScope;
 use decision::Decision;
-use draft::Draft;
-use gates::Past;
+use gates::HistoryAnswers;
 use history::History;
-use platform::Foreign;
+use platform_caps::ForeignUse;
+use run_state::RunState;
 
 /// One campaign, or one of its follow-ups, that is due.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ pub struct DecideInput<'a> {
     pub step: usize,
     pub due: Instant,
     /// `now` in it is the due time.
-    pub scope: &'a Scope<'a>,
+    pub scope: &'a EvalScope<'a>,
     pub seed: u64,
     pub words: &'a ForbiddenWords,
     /// Only these users can match, whenever the schedule says that it is their turn: those of a
@@ -67,18 +67,18 @@ pub struct DecideInput<'a> {
     /// takes any.
     pub bound: bool,
     /// Which are, and what others send from them.
-    pub foreign: &'a Foreign,
+    pub foreign: &'a ForeignUse,
 }
 
 /// No account is bound.
-static NOTHING_BOUND: Foreign = Foreign::new();
+static NOTHING_BOUND: ForeignUse = ForeignUse::new();
 
 impl<'a> DecideInput<'a> {
     /// A campaign's scheduled run on `sandbox.file`.
     pub fn scheduled(
         campaign: CampaignId,
         due: Instant,
-        scope: &'a Scope<'a>,
+        scope: &'a EvalScope<'a>,
         seed: u64,
         words: &'a ForbiddenWords,
     ) -> Self {
@@ -116,11 +116,11 @@ pub fn decide_all<H: History>(
     inputs: &[DecideInput],
     history: &H,
 ) -> Result<Vec<Decision>, DecideError> {
-    let mut past = Past::new(history);
+    let mut past = HistoryAnswers::new(history);
     let mut drafts = inputs
         .iter()
-        .map(|input| Draft::new(input, &mut past))
+        .map(|input| RunState::new(input, &mut past))
         .collect::<Result<Vec<_>, _>>()?;
     arbitrate::arbitrate(&mut drafts, history)?;
-    Ok(drafts.into_iter().map(Draft::finish).collect())
+    Ok(drafts.into_iter().map(RunState::finish).collect())
 }

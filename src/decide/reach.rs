@@ -6,22 +6,22 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ask;
 use crate::base::{Bitmap, UserNo};
-use crate::eval::{EvalError, Scope};
+use crate::eval::{EvalError, EvalScope};
 use crate::program::typed::{Takes, Via};
 
 /// A route of a `via` list by its position, and the address there.
-pub type Place = (usize, Arc<str>);
+pub type RouteAddress = (usize, Arc<str>);
 
 /// Where each of the users is reached, in the order of the users: by the first usable route that
 /// has an address which is open, or by the one of the highest weight (of equal ones the first).
 pub fn reach(
-    scope: &Scope,
+    scope: &EvalScope,
     via: &Via,
     users: &Bitmap,
     usable: impl Fn(usize) -> bool,
     open: impl Fn(usize, UserNo, &str) -> bool,
-) -> Result<Vec<Option<Place>>, EvalError> {
-    let mut best: Vec<Option<(f64, Place)>> = vec![None; users.count()];
+) -> Result<Vec<Option<RouteAddress>>, EvalError> {
+    let mut best: Vec<Option<(f64, RouteAddress)>> = vec![None; users.count()];
     // Who is still looked at, and where in `best`.
     let mut rest = users.clone();
     let mut positions: Vec<usize> = (0..best.len()).collect();

@@ -11,9 +11,9 @@ use super::ask;
 use super::decision::Rendered;
 use crate::base::value::{Shown, show_money};
 use crate::base::{Bitmap, TagId, Type, UserNo, Value, Zone};
-use crate::eval::{self, EvalError, Scope};
-use crate::program::expr::{Expr, ExprKind, Function};
+use crate::eval::{self, EvalError, EvalScope};
 use crate::program::typed::{PartKind, Piece, Program, Template};
+use crate::program::typed_expr::{Expr, ExprKind, Function};
 
 /// How many users are asked for a default that only a costly question finds.
 const LOOKED_AT: usize = 4096;
@@ -46,7 +46,7 @@ pub fn part_name(kind: &PartKind) -> String {
 ///
 /// # Errors
 /// Those of evaluation.
-pub fn render(scope: &Scope, template: &Template, users: &Bitmap) -> Result<Texts, EvalError> {
+pub fn render(scope: &EvalScope, template: &Template, users: &Bitmap) -> Result<Texts, EvalError> {
     let columns: Vec<Column> = holes(template)
         .map(|hole| Column::of(scope, hole, users))
         .collect::<Result<_, _>>()?;
@@ -82,7 +82,7 @@ pub fn render(scope: &Scope, template: &Template, users: &Bitmap) -> Result<Text
 /// # Errors
 /// Those of evaluation.
 pub fn render_one(
-    scope: &Scope,
+    scope: &EvalScope,
     template: &Template,
     user: UserNo,
 ) -> Result<Option<Arc<Rendered>>, EvalError> {
@@ -95,7 +95,7 @@ pub fn render_one(
 /// # Errors
 /// Those of evaluation.
 pub fn address_of(
-    scope: &Scope,
+    scope: &EvalScope,
     address: Option<TagId>,
     user: UserNo,
 ) -> Result<Option<Arc<str>>, EvalError> {
@@ -109,7 +109,7 @@ pub fn address_of(
 /// # Errors
 /// Those of evaluation.
 pub fn with_defaults(
-    scope: &Scope,
+    scope: &EvalScope,
     template: &Template,
     users: &Bitmap,
 ) -> Result<Bitmap, EvalError> {
@@ -172,7 +172,7 @@ struct Column {
 }
 
 impl Column {
-    fn of(scope: &Scope, hole: &Expr, users: &Bitmap) -> Result<Self, EvalError> {
+    fn of(scope: &EvalScope, hole: &Expr, users: &Bitmap) -> Result<Self, EvalError> {
         let values = eval::values(scope, hole, users)?;
         let mut known: HashMap<Arc<str>, u32> = HashMap::new();
         let mut texts: Vec<Arc<str>> = Vec::new();

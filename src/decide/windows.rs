@@ -7,16 +7,16 @@
 
 use std::cmp::Reverse;
 
-use super::history::{Contacted, History, Standing};
+use super::history::{History, LastContact, PendingMessages};
 use crate::base::{Bitmap, Instant, UserNo};
 use crate::program::pack::{self, Contact, ContactKind};
-use crate::program::typed::{Channel, PartKind, Piece, Template};
+use crate::program::typed::{ChannelName, PartKind, Piece, Template};
 
 /// How one of the things that open a channel stands for a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Door {
+pub enum WindowState {
     /// For so many messages; `None`: for as many as one likes.
-    Open(Option<Left>),
+    Open(Option<WindowQuota>),
     /// It was open until then.
     ClosedAt(Instant),
     /// All messages that it allows since then are used up.
@@ -27,28 +27,28 @@ pub enum Door {
 
 /// For whom a channel is open.
 #[derive(Clone, Debug)]
-pub struct Open {
+pub struct OpenWindows {
     pub users: Bitmap,
     /// What is left to those who have a limit, by user; of those for whom it is not open nothing.
-    left: Vec<(UserNo, Left)>,
+    left: Vec<(UserNo, WindowQuota)>,
 }
 
 /// What is left to a user who did something that opens a channel for so many messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Left {
+pub struct WindowQuota {
     pub messages: u32,
     /// Messages from then on count.
     pub since: Instant,
 }
 
-impl Open {
+impl OpenWindows {
     /// Whether anybody who is let through has a limit.
     pub fn is_limited(&self) -> bool {
         self.left.iter().any(|(user, _)| self.users.contains(*user))
     }
 
     /// What is left to a user; `None` without a limit.
-    pub fn left(&self, user: UserNo) -> Option<Left> {
+    pub fn left(&self, user: UserNo) -> Option<WindowQuota> {
         let place = self.left.binary_search_by_key(&user, |(of, _)| *of).ok()?;
         self.left.get(place).map(|(_, left)| *left)
     }
@@ -71,14 +71,14 @@ impl Open {
 }
 
 /// A message that is to go by a channel.
-pub struct Planned<'a> {
-    pub channel: &'a Channel,
+pub struct PlannedMessage<'a> {
+    pub channel: &'a ChannelName,
     pub template: &'a Template,
     /// When it is to be handed over.
     pub at: Instant,
 }
 
-impl Planned<'_> {
+impl PlannedMessage<'_> {
     /// What may open the channel; nothing where it is always open.
     pub fn rules(&self) -> &'static [Contact] {
         pack::endpoint(&self.channel.platform, &self.channel.endpoint)
@@ -91,7 +91,7 @@ impl Planned<'_> {
     }
 
     /// Whether a message that is planned already goes through the same window of its user.
-    pub fn shares(&self, left: Left, standing: &Standing) -> bool {
+    pub fn shares(&self, left: WindowQuota, standing: &PendingMessages) -> bool {
         standing.channel == *self.channel
             && standing.not_before >= left.since
             && (!self.is_by_template() || standing.template == self.template.declared.name)
@@ -106,7 +106,7 @@ impl Planned<'_> {
         history: &H,
         users: &Bitmap,
         few: Option<&[UserNo]>,
-    ) -> Result<Option<Open>, H::Error> {
+    ) -> Result<Option<OpenWindows>, H::Error> {
         let (lasting, others): (Vec<&Contact>, Vec<&Contact>) =
             self.rules().iter().partition(|rule| rule.lasts());
         let mut open = if lasting.is_empty() {
@@ -130,20 +130,24 @@ impl Planned<'_> {
             is_known = true;
             for (user, door) in doors {
                 match door {
-                    Door::Open(None) => {
+                    WindowState::Open(None) => {
                         open.insert(user);
                         free.insert(user);
                     }
-                    Door::Open(Some(limit)) => {
+                    WindowState::Open(Some(limit)) => {
                         open.insert(user);
                         left.push((user, limit));
                     }
-                    Door::ClosedAt(_) | Door::UsedUp(_) | Door::Shut(_) if rule.lasts() => {
+                    WindowState::ClosedAt(_) | WindowState::UsedUp(_) | WindowState::Shut(_)
+                        if rule.lasts() =>
+                    {
                         open.remove(user);
                         free.remove(user);
                     }
-                    Door::UsedUp(since) => left.push((user, Left { messages: 0, since })),
-                    Door::ClosedAt(_) | Door::Shut(_) => {}
+                    WindowState::UsedUp(since) => {
+                        left.push((user, WindowQuota { messages: 0, since }))
+                    }
+                    WindowState::ClosedAt(_) | WindowState::Shut(_) => {}
                 }
             }
         }
@@ -151,7 +155,7 @@ impl Planned<'_> {
         // Of several rules the most generous one counts.
         left.sort_unstable_by_key(|(user, left)| (*user, Reverse(left.messages), left.since));
         left.dedup_by_key(|(user, _)| *user);
-        Ok(is_known.then_some(Open { users: open, left }))
+        Ok(is_known.then_some(OpenWindows { users: open, left }))
     }
 
     /// How a rule stands for those who did what it asks for (after an instant, where that is
@@ -162,7 +166,7 @@ impl Planned<'_> {
         after: Option<Instant>,
         history: &H,
         few: Option<&[UserNo]>,
-    ) -> Result<Option<Vec<(UserNo, Door)>>, H::Error> {
+    ) -> Result<Option<Vec<(UserNo, WindowState)>>, H::Error> {
         let topic = if rule.by == ContactKind::Subscription {
             platform_id(self.template)
         } else {
@@ -185,7 +189,7 @@ impl Planned<'_> {
             }
             (None, _) | (_, None) => Vec::new(),
         };
-        let door = |c: Contacted| {
+        let door = |c: LastContact| {
             let closes = rule.within.map(|within| c.since.plus(within));
             let left = rule.messages.map(|messages| {
                 messages
@@ -193,10 +197,10 @@ impl Planned<'_> {
                     .saturating_sub(since_then(&used, c))
             });
             let door = match (closes, left) {
-                (Some(closes), _) if closes <= self.at => Door::ClosedAt(closes),
-                _ if c.n == 0 => Door::Shut(c.since),
-                (_, Some(0)) => Door::UsedUp(c.since),
-                (_, left) => Door::Open(left.map(|messages| Left {
+                (Some(closes), _) if closes <= self.at => WindowState::ClosedAt(closes),
+                _ if c.n == 0 => WindowState::Shut(c.since),
+                (_, Some(0)) => WindowState::UsedUp(c.since),
+                (_, left) => WindowState::Open(left.map(|messages| WindowQuota {
                     messages,
                     since: c.since,
                 })),
@@ -208,7 +212,7 @@ impl Planned<'_> {
 }
 
 /// How many of the messages, sorted, went to a user since the instant.
-fn since_then(used: &[(UserNo, Instant)], c: Contacted) -> u32 {
+fn since_then(used: &[(UserNo, Instant)], c: LastContact) -> u32 {
     let from = used.partition_point(|one| *one < (c.user, c.since));
     let to = used.partition_point(|(user, _)| *user <= c.user);
     u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX)

@@ -1,13 +1,15 @@
 //! What an account may hand over in a window of time, as its platform's pack says: reserved in the
 //! ledger with each claim, so that workers share it and a crash gives nothing back.
 
-use super::ledger::Limit;
 use crate::base::{Date, Elapsed, Instant, Zone};
-use crate::program::pack::{self, Amount, AmountWord, Counted, Endpoint, HandOver, Holder, Per};
-use crate::program::typed::Channel;
+use crate::ledger::RateLimit;
+use crate::program::pack::{
+    self, Amount, AmountWord, CountingRule, Endpoint, HandOver, Holder, Per,
+};
+use crate::program::typed::ChannelName;
 
 /// The limits of an endpoint's account in the windows that `now` is in.
-pub fn limits(endpoint: &Endpoint, channel: &Channel, now: Instant) -> Vec<Limit> {
+pub fn limits(endpoint: &Endpoint, channel: &ChannelName, now: Instant) -> Vec<RateLimit> {
     let zone = pack::platform(&channel.platform)
         .and_then(|p| Zone::named(&p.zone))
         .unwrap_or(Zone::UTC);
@@ -18,7 +20,7 @@ pub fn limits(endpoint: &Endpoint, channel: &Channel, now: Instant) -> Vec<Limit
     let limit = |what: &str, n: u64, per: Per, unit: i64| {
         let (starts, ends) = window(per, zone, now);
         let holder = format!("{channel} {what} a {}", per_name(per));
-        Limit {
+        RateLimit {
             holder,
             most: i64::try_from(n).unwrap_or(i64::MAX),
             unit,
@@ -39,9 +41,9 @@ pub fn limits(endpoint: &Endpoint, channel: &Channel, now: Instant) -> Vec<Limit
                 Amount::Word(AmountWord::DaysOfMonth) => days_of_month(zone.date(now)),
             };
             match quota.counts {
-                Counted::Messages => limit("messages", n, quota.per, 1),
-                Counted::Calls => limit("calls", n, quota.per, together),
-                Counted::Jobs => limit("jobs", n, quota.per, together),
+                CountingRule::Messages => limit("messages", n, quota.per, 1),
+                CountingRule::Calls => limit("calls", n, quota.per, together),
+                CountingRule::Jobs => limit("jobs", n, quota.per, together),
             }
         });
     rate.into_iter().chain(quotas).collect()
@@ -104,7 +106,7 @@ mod tests {
             window(Per::Month, zone, now),
             (at("2026-02-01 00:00"), at("2026-03-01 00:00"))
         );
-        let channel = Channel {
+        let channel = ChannelName {
             account: "rose".into(),
             platform: "service_account".into(),
             endpoint: "mass".into(),

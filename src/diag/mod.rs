@@ -2,11 +2,11 @@
 //! side, rendered later.
 //!
 //! [`source`] holds files and spans, [`finding`] the finding itself, [`catalog`] every name a
-//! finding can have with its page, [`render`] turns them into text and [`explain`] shows a page.
+//! finding can have with its page, [`render`] turns them into text and [`finding_pages`] shows a page.
 
 pub mod catalog;
-pub mod explain;
 pub mod finding;
+pub mod finding_pages;
 pub mod render;
 pub mod source;
 

@@ -1,14 +1,14 @@
 //! Which campaigns are due when: what `apply` fixed, what recurs, and what waits for events.
 
 use crate::base::{CampaignId, Instant, Zone};
-use crate::deliver::ledger::Occasion;
+use crate::ledger::Occasion;
 use crate::program::typed::{Campaign, Program, Schedule};
-use crate::schedule::own_time::OwnTimes;
-use crate::schedule::{calendar, dated, hand_over};
+use crate::schedule::user_time::UserTimes;
+use crate::schedule::{calendar, date_offset, hand_over};
 
 /// How a campaign stands to the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum SchedulePosition {
     /// Its next instant.
     Next(Instant),
     /// A one-off campaign whose instant has been carried out, or a recurring one past its last day.
@@ -19,7 +19,7 @@ pub enum Standing {
 
 /// What the ledger remembers of a campaign's schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
+pub struct ScheduleRecord {
     /// The instant of a one-off campaign, fixed when it was first applied.
     pub fixed: Option<Instant>,
     /// The last instant that was carried out or recorded as missed.
@@ -32,20 +32,20 @@ pub struct Position {
 pub fn standing(
     program: &Program,
     campaign: &Campaign,
-    position: Position,
+    position: ScheduleRecord,
     now: Instant,
-) -> Standing {
+) -> SchedulePosition {
     let zone = program.policy.zone;
     match &campaign.schedule {
-        Schedule::Trigger(_) => Standing::Triggered,
+        Schedule::Trigger(_) => SchedulePosition::Triggered,
         Schedule::Once(once) => {
             let due = position
                 .fixed
                 .unwrap_or_else(|| calendar::fix_once(*once, zone, now));
             if position.handled.is_some_and(|h| h >= due) {
-                Standing::Over
+                SchedulePosition::Over
             } else {
-                Standing::Next(due)
+                SchedulePosition::Next(due)
             }
         }
         Schedule::Every(every) => {
@@ -54,20 +54,21 @@ pub fn standing(
                 .handled
                 .or(position.live_since.map(just_before))
                 .unwrap_or(just_before(now));
-            calendar::next_due(every, zone, after).map_or(Standing::Over, Standing::Next)
+            calendar::next_due(every, zone, after)
+                .map_or(SchedulePosition::Over, SchedulePosition::Next)
         }
-        Schedule::Dated(d) => dated::next_due(
+        Schedule::Dated(d) => date_offset::next_due(
             d.at,
             zone,
             position.handled,
             position.live_since.unwrap_or(now),
         )
-        .map_or(Standing::Over, Standing::Next),
+        .map_or(SchedulePosition::Over, SchedulePosition::Next),
         Schedule::OwnTime(_) => {
             let next = own_times(program, campaign, position, now).and_then(|(times, after)| {
                 times.next(after.max(just_before(first_open(program, campaign, after, now))))
             });
-            next.map_or(Standing::Over, Standing::Next)
+            next.map_or(SchedulePosition::Over, SchedulePosition::Next)
         }
     }
 }
@@ -75,7 +76,7 @@ pub fn standing(
 /// What a run of the calendar is for.
 pub fn occasion(campaign: &Campaign, zone: Zone, due: Instant) -> Occasion {
     match &campaign.schedule {
-        Schedule::Dated(d) => Occasion::Day(dated::days_of(d.at, zone, due).1),
+        Schedule::Dated(d) => Occasion::Day(date_offset::days_of(d.at, zone, due).1),
         Schedule::Once(_) | Schedule::Every(_) | Schedule::OwnTime(_) | Schedule::Trigger(_) => {
             Occasion::Due(due)
         }
@@ -87,16 +88,16 @@ pub fn occasion(campaign: &Campaign, zone: Zone, due: Instant) -> Occasion {
 pub fn own_times<'a>(
     program: &Program,
     campaign: &'a Campaign,
-    position: Position,
+    position: ScheduleRecord,
     now: Instant,
-) -> Option<(OwnTimes<'a>, Instant)> {
+) -> Option<(UserTimes<'a>, Instant)> {
     let Schedule::OwnTime(schedule) = &campaign.schedule else {
         return None;
     };
     let fixed = position.fixed.or(position.live_since).unwrap_or(now);
     let begin = just_before(position.live_since.unwrap_or(fixed).max(fixed));
     Some((
-        OwnTimes {
+        UserTimes {
             schedule,
             zone: program.policy.zone,
             fixed,
@@ -131,7 +132,7 @@ fn just_before(at: Instant) -> Instant {
 
 /// A campaign and the instant at which it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Due {
+pub struct DueCampaign {
     pub at: Instant,
     pub campaign: CampaignId,
 }

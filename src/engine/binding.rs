@@ -9,12 +9,12 @@ use super::{Failure, Project};
 use crate::base::world::World;
 use crate::deliver::channel::Channels;
 use crate::deliver::channels;
-use crate::deliver::wire::account::Settings;
-use crate::deliver::wire::http::Http;
+use crate::deliver::wire::account::AccountSettings;
+use crate::deliver::wire::client::Http;
 use crate::diag::Msg;
 use crate::msg;
 use crate::program::pack::PLATFORMS;
-use crate::program::typed::{Action, Campaign, Channel, Via};
+use crate::program::typed::{Action, Campaign, ChannelName, Via};
 
 /// The channels of a program: real ones where an account is bound.
 ///
@@ -25,22 +25,22 @@ pub fn channels(
     store: &Path,
     world: &Arc<dyn World>,
 ) -> Result<Channels, Failure> {
-    Ok(Bound::new(project, store, world)?.channels)
+    Ok(AccountBindings::new(project, store, world)?.channels)
 }
 
 /// The accounts that `tagcast.toml` binds, their secrets read, and the channels of a program.
-pub struct Bound {
-    settings: BTreeMap<String, Settings>,
+pub struct AccountBindings {
+    settings: BTreeMap<String, AccountSettings>,
     channels: Channels,
     http: Option<Arc<Http>>,
 }
 
-impl Bound {
+impl AccountBindings {
     /// # Errors
     /// Settings that do not fit, secrets that are not there.
     pub fn new(project: &Project, store: &Path, world: &Arc<dyn World>) -> Result<Self, Failure> {
         let channels = Channels::sandbox(&project.outbox(store), world.clone())?;
-        let nothing = Bound {
+        let nothing = AccountBindings {
             settings: BTreeMap::new(),
             channels,
             http: None,
@@ -58,7 +58,7 @@ impl Bound {
         project: &Project,
         world: &Arc<dyn World>,
     ) -> Result<(Self, BTreeSet<String>), Failure> {
-        let mut next = Bound {
+        let mut next = AccountBindings {
             settings: BTreeMap::new(),
             channels: self.channels.unbound(),
             http: self.http.clone(),
@@ -96,7 +96,7 @@ impl Bound {
     }
 
     /// By the accounts' names.
-    pub fn settings(&self) -> &BTreeMap<String, Settings> {
+    pub fn settings(&self) -> &BTreeMap<String, AccountSettings> {
         &self.settings
     }
 }
@@ -145,7 +145,7 @@ pub fn unbound(project: &Project, campaign: &Campaign) -> Option<Msg> {
 }
 
 /// Every channel that a campaign names, its follow-ups' included.
-fn channels_of(campaign: &Campaign) -> Vec<&Channel> {
+fn channels_of(campaign: &Campaign) -> Vec<&ChannelName> {
     let mut vias: Vec<&Via> = vec![&campaign.via];
     let mut todo: Vec<&Action> = vec![&campaign.action];
     for step in &campaign.steps {

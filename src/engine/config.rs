@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use super::Failure;
 use crate::base::{Elapsed, Instant};
-use crate::decide::platform::Foreign;
-use crate::deliver::ledger::Place;
-use crate::deliver::wire::account::Settings;
+use crate::decide::platform_caps::ForeignUse;
+use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::secret::Secret;
 use crate::diag::Msg;
+use crate::ledger::LedgerLocation;
 use crate::msg;
 use crate::store::Store;
 
@@ -59,7 +59,7 @@ const LEAST_KEPT: u16 = 31;
 
 impl Config {
     /// The accounts that are bound, and what others send from them.
-    pub fn foreign(&self) -> Foreign {
+    pub fn foreign(&self) -> ForeignUse {
         self.accounts
             .iter()
             .map(|(name, account)| (name.clone(), account.foreign))
@@ -87,7 +87,7 @@ impl Config {
     ///
     /// # Errors
     /// A URL that is given twice, holds a password, or is not there.
-    pub fn ledger(&self, store: &Path) -> Result<Place, Failure> {
+    pub fn ledger(&self, store: &Path) -> Result<LedgerLocation, Failure> {
         let at = |why: Msg| {
             let Msg { en, zh } = why;
             Failure::new(msg!(
@@ -97,7 +97,7 @@ impl Config {
         };
         let beside = store.to_path_buf();
         match (&self.ledger.url, &self.ledger.url_env) {
-            (None, None) => Ok(Place::File(Store::ledger_path_in(store))),
+            (None, None) => Ok(LedgerLocation::File(Store::ledger_path_in(store))),
             (Some(_), Some(_)) => Err(at(msg!(
                 "`url` and `url_env` are both given: leave one",
                 "同时写了 `url` 和 `url_env`：请只保留一个"
@@ -106,12 +106,12 @@ impl Config {
                 "a password does not belong here: put the whole URL into a variable of the environment and name it with `url_env`",
                 "密码不应写在这里：请把完整的 URL 放入环境变量，并用 `url_env` 指明变量名"
             ))),
-            (Some(url), None) => Ok(Place::Server {
+            (Some(url), None) => Ok(LedgerLocation::Server {
                 url: url.clone(),
                 beside,
             }),
             (None, Some(name)) => match std::env::var(name) {
-                Ok(url) if !url.is_empty() => Ok(Place::Server { url, beside }),
+                Ok(url) if !url.is_empty() => Ok(LedgerLocation::Server { url, beside }),
                 _ => Err(at(msg!(
                     "the variable `{name}` is not set",
                     "环境变量 `{name}` 未设置"
@@ -181,7 +181,7 @@ impl AccountConfig {
     ///
     /// # Errors
     /// A secret that is not there, is given twice, or that others may read.
-    pub fn settings(&self, name: &str, folder: &Path) -> Result<Settings, Failure> {
+    pub fn settings(&self, name: &str, folder: &Path) -> Result<AccountSettings, Failure> {
         let at = |why: Msg| {
             let Msg { en, zh } = why;
             Failure::new(msg!(
@@ -205,7 +205,7 @@ impl AccountConfig {
                 Some(std::fs::read_to_string(&path).map_err(|e| Failure::io(&path, &e))?)
             }
         };
-        Ok(Settings {
+        Ok(AccountSettings {
             name: name.into(),
             platform: self.platform.clone().unwrap_or_else(|| name.into()),
             app_id: self.app_id.clone(),
@@ -306,11 +306,11 @@ mod tests {
                 .ledger(Path::new("s"))
                 .map_err(|f| f.message.en)
         };
-        assert_eq!(place(""), Ok(Place::File("s/ledger.db".into())));
+        assert_eq!(place(""), Ok(LedgerLocation::File("s/ledger.db".into())));
         let url = "postgres://tagcast@db/ledger";
         assert_eq!(
             place(&format!("[ledger]\nurl = \"{url}\"")),
-            Ok(Place::Server {
+            Ok(LedgerLocation::Server {
                 url: url.into(),
                 beside: "s".into()
             })

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Failure;
-use super::data::Data;
+use super::eval_data::EvalData;
 use crate::base::{Bitmap, Elapsed, Instant, TagId, UserNo};
 use crate::decide::{consenting, consents};
-use crate::deliver::ledger::{LedgerError, StillPlanned, Struck, Writer};
-use crate::eval::Scope;
+use crate::eval::EvalScope;
+use crate::ledger::{LedgerError, WithdrawReason, Withdrawable, Writer};
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
@@ -19,9 +19,9 @@ const AGAIN: Elapsed = Elapsed::minutes(1);
 
 /// How far consent was asked about: on which data, and when.
 #[derive(Default)]
-pub struct Asked(Option<(Arc<Snapshot>, Instant)>);
+pub struct ConsentCursor(Option<(Arc<Snapshot>, Instant)>);
 
-impl Asked {
+impl ConsentCursor {
     /// Strikes what is planned for users who lack a consent that it needs, as the data says now;
     /// gives how many messages. Where no consent has changed or can have run out since it was asked
     /// last, there is nothing to do.
@@ -31,7 +31,7 @@ impl Asked {
     pub fn strike(
         &mut self,
         program: &Program,
-        data: &Data,
+        data: &EvalData,
         now: Instant,
         ledger: &mut Writer,
     ) -> Result<usize, Failure> {
@@ -52,7 +52,7 @@ impl Asked {
             self.0 = Some((data.snapshot.clone(), before.1));
             return Ok(0);
         }
-        let scope = Scope {
+        let scope = EvalScope {
             now,
             ..data.scope(program)
         };
@@ -91,7 +91,7 @@ fn consent_tags(program: &Program) -> BTreeSet<&str> {
         .collect()
 }
 
-fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Failed> {
+fn strike(scope: &EvalScope, ledger: &mut Writer, now: Instant) -> Result<usize, Failed> {
     if consent_tags(scope.program).is_empty() {
         return Ok(0);
     }
@@ -114,7 +114,7 @@ fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Fai
     for (consent, planned) in planned {
         given.insert(consent, consenting(scope, consent, &planned)?);
     }
-    let mut struck: Vec<(&StillPlanned, Vec<UserNo>)> = Vec::new();
+    let mut struck: Vec<(&Withdrawable, Vec<UserNo>)> = Vec::new();
     for (one, needs) in waiting.iter().zip(&needs) {
         let has = |user: UserNo| {
             needs
@@ -131,7 +131,7 @@ fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Fai
             struck.push((one, without));
         }
     }
-    match ledger.strike(&struck, Struck::NoConsent, now) {
+    match ledger.strike(&struck, WithdrawReason::NoConsent, now) {
         Err(LedgerError::Overtaken(_)) => Err(Failed::Overtaken),
         other => Ok(other?),
     }
@@ -139,7 +139,7 @@ fn strike(scope: &Scope, ledger: &mut Writer, now: Instant) -> Result<usize, Fai
 
 /// The consents that a message needs by the newest program; of a campaign, step or template that it
 /// has no more, what the policy asks of all.
-fn needs(scope: &Scope, one: &StillPlanned) -> BTreeSet<TagId> {
+fn needs(scope: &EvalScope, one: &Withdrawable) -> BTreeSet<TagId> {
     let program = scope.program;
     let campaign = program
         .campaign_named(&one.campaign)

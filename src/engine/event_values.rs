@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::base::{Calendar, Date, Elapsed, EventSchema, Instant, Place, TimeOfDay, Type, Value};
+use crate::base::{
+    Calendar, Date, Elapsed, EventSchema, GeoPoint, Instant, TimeOfDay, Type, Value,
+};
 
 pub fn write(schema: &EventSchema, values: &[Option<Value>]) -> String {
     let fields = schema.fields.iter().zip(values);
@@ -97,7 +99,7 @@ fn of_json(written: &Json, ty: &Type) -> Option<Value> {
             })
         }
         Type::Distance => Value::Distance(float()?),
-        Type::Place => Value::Place(Place::new(pair(0)?.as_f64()?, pair(1)?.as_f64()?)?),
+        Type::Place => Value::Place(GeoPoint::new(pair(0)?.as_f64()?, pair(1)?.as_f64()?)?),
     })
 }
 
@@ -145,7 +147,10 @@ mod tests {
             (Type::Elapsed, Value::Elapsed(Elapsed::minutes(3))),
             (Type::Calendar, Value::Calendar(Calendar::months(1))),
             (Type::Distance, Value::Distance(12.5)),
-            (Type::Place, Value::Place(Place::new(31.2, 121.4).unwrap())),
+            (
+                Type::Place,
+                Value::Place(GeoPoint::new(31.2, 121.4).unwrap()),
+            ),
         ];
         let names: Vec<String> = (0..all.len()).map(|i| format!("f{i}")).collect();
         let fields: Vec<(&str, Type)> = names

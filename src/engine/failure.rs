@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::decide::{DecideError, WordsError};
 use crate::deliver::channels::ChannelError;
-use crate::deliver::ledger::LedgerError;
 use crate::diag::Msg;
 use crate::eval::{EvalError, TableError};
+use crate::ledger::LedgerError;
 use crate::msg;
 use crate::store::StoreError;
 

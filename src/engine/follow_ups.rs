@@ -3,9 +3,9 @@
 
 use super::triggers::did_after;
 use crate::base::{Bitmap, Calendar, Instant, UserNo, Zone};
-use crate::eval::{self, EvalError, Receipt, Scope, StepOutcomes};
-use crate::program::expr::{OwnEvent, StepOutcome};
+use crate::eval::{self, EvalError, EvalScope, ReceiptStatus, StepOutcomes};
 use crate::program::typed::{Campaign, Step};
+use crate::program::typed_expr::{OwnEvent, StepOutcome};
 
 /// When a follow-up of something that was handed over at `last` is due.
 pub fn due(step: &Step, zone: Zone, last: Instant) -> Instant {
@@ -26,21 +26,21 @@ pub fn due(step: &Step, zone: Zone, last: Instant) -> Instant {
 /// # Errors
 /// Those of evaluation.
 pub fn outcomes(
-    scope: &Scope,
+    scope: &EvalScope,
     campaign: &Campaign,
     from: usize,
     handed_over: Instant,
-    reached: &[(UserNo, [Receipt; 7])],
+    reached: &[(UserNo, [ReceiptStatus; 7])],
 ) -> Result<StepOutcomes, EvalError> {
     let mut outcomes = StepOutcomes::default();
-    let truth = |receipts: &[Receipt; 7], event: OwnEvent| match receipts
+    let truth = |receipts: &[ReceiptStatus; 7], event: OwnEvent| match receipts
         .get(event as usize)
         .copied()
         .unwrap_or_default()
     {
-        Receipt::Yes(at) => Some(at <= scope.now),
-        Receipt::No => Some(false),
-        Receipt::Unknown => None,
+        ReceiptStatus::Yes(at) => Some(at <= scope.now),
+        ReceiptStatus::No => Some(false),
+        ReceiptStatus::Unknown => None,
     };
     for (user, receipts) in reached {
         outcomes.set(
@@ -69,7 +69,7 @@ pub fn outcomes(
         .within
         .after(handed_over, scope.program.policy.zone)
         .min(scope.now);
-    let then = Scope { now: end, ..*scope };
+    let then = EvalScope { now: end, ..*scope };
     let users = Bitmap::from_users(
         scope.snapshot.user_count(),
         reached.iter().map(|(user, _)| *user),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::agenda::{self, Position, Standing};
-use super::data::Data;
-use super::turn::Turns;
+use super::agenda::{self, SchedulePosition, ScheduleRecord};
+use super::eval_data::EvalData;
+use super::user_schedule::UserScheduleCounts;
 use super::{Failure, Project, binding};
 use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, Instant};
@@ -17,23 +17,23 @@ use crate::decide::decision::Decision;
 use crate::decide::funnel::Funnel;
 use crate::decide::history::{History, NoHistory};
 use crate::decide::{DecideInput, ForbiddenWords, decide_all};
-use crate::deliver::ledger::Ledger;
 use crate::diag::Lang;
+use crate::ledger::Ledger;
 use crate::program::typed::Schedule;
 
 /// One campaign of a plan.
-pub struct Planned {
+pub struct PlannedCampaign {
     pub campaign: CampaignId,
-    pub standing: Standing,
+    pub standing: SchedulePosition,
     /// What it would do at its next instant; of a trigger, what it would do if its event came to
     /// everyone now.
     pub decision: Option<Decision>,
     /// Where the schedule is per user: how many users' turn it is when. Where each has a time of
     /// their own, the decision is about all of them.
-    pub turns: Turns,
+    pub turns: UserScheduleCounts,
 }
 
-impl Planned {
+impl PlannedCampaign {
     /// Whether its schedule counts from dates of users and it is due on another day than it was.
     pub fn is_another_day(&self, project: &Project, before: Option<&str>) -> bool {
         let zone = project.program.policy.zone;
@@ -43,13 +43,13 @@ impl Planned {
         );
         let day = |at| zone.date(at);
         let before = before.and_then(|text| zone.parse_instant(text)).map(day);
-        matches!(self.standing, Standing::Next(at) if counts_days && Some(day(at)) != before)
+        matches!(self.standing, SchedulePosition::Next(at) if counts_days && Some(day(at)) != before)
     }
 }
 
-pub struct Plan {
+pub struct PlanReport {
     pub now: Instant,
-    pub campaigns: Vec<Planned>,
+    pub campaigns: Vec<PlannedCampaign>,
 }
 
 /// Plans the project's campaigns (those of the files given), or the one named.
@@ -58,11 +58,11 @@ pub struct Plan {
 /// A store or ledger that cannot be read, data that does not fit the program.
 pub fn plan(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     store: &Path,
     only: Option<&str>,
     world: &Arc<dyn World>,
-) -> Result<Plan, Failure> {
+) -> Result<PlanReport, Failure> {
     let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
     let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
     let mut campaigns = Vec::new();
@@ -73,16 +73,16 @@ pub fn plan(
         }
         let position = match &ledger {
             Some(ledger) => position(ledger, &campaign.declared.name)?,
-            None => Position::default(),
+            None => ScheduleRecord::default(),
         };
         let standing = agenda::standing(&project.program, campaign, position, data.now);
         let turns = match (&campaign.schedule, standing) {
-            (Schedule::Dated(dated), Standing::Next(first)) => {
-                Turns::by_day(project, data, dated, first)?
+            (Schedule::Dated(dated), SchedulePosition::Next(first)) => {
+                UserScheduleCounts::by_day(project, data, dated, first)?
             }
-            _ => Turns::default(),
+            _ => UserScheduleCounts::default(),
         };
-        campaigns.push(Planned {
+        campaigns.push(PlannedCampaign {
             campaign: id,
             standing,
             decision: None,
@@ -93,9 +93,9 @@ pub fn plan(
     let mut groups: BTreeMap<Instant, Vec<usize>> = BTreeMap::new();
     for (i, planned) in campaigns.iter().enumerate() {
         match planned.standing {
-            Standing::Next(at) => groups.entry(at).or_default().push(i),
-            Standing::Triggered => groups.entry(data.now).or_default().push(i),
-            Standing::Over => {}
+            SchedulePosition::Next(at) => groups.entry(at).or_default().push(i),
+            SchedulePosition::Triggered => groups.entry(data.now).or_default().push(i),
+            SchedulePosition::Over => {}
         }
     }
     for (due, members) in groups {
@@ -106,12 +106,12 @@ pub fn plan(
         };
         for (i, decision) in members.into_iter().zip(decisions) {
             if let Schedule::OwnTime(own) = &project.program.campaign(decision.campaign).schedule {
-                campaigns[i].turns = Turns::by_hour(project, data, own, &decision)?;
+                campaigns[i].turns = UserScheduleCounts::by_hour(project, data, own, &decision)?;
             }
             campaigns[i].decision = Some(decision);
         }
     }
-    Ok(Plan {
+    Ok(PlanReport {
         now: data.now,
         campaigns,
     })
@@ -123,7 +123,7 @@ pub fn plan(
 /// As [`plan`].
 pub fn decide_at(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     ledger: Option<&Ledger>,
     campaign: CampaignId,
     due: Instant,
@@ -144,7 +144,7 @@ pub fn decide_at(
 /// Those of evaluation and of the history.
 pub fn decide_group<H: History>(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     campaigns: &[CampaignId],
     due: Instant,
     history: &H,
@@ -178,9 +178,9 @@ pub fn decide_group<H: History>(
 ///
 /// # Errors
 /// Those of the ledger.
-pub fn position(ledger: &Ledger, campaign: &str) -> Result<Position, Failure> {
+pub fn position(ledger: &Ledger, campaign: &str) -> Result<ScheduleRecord, Failure> {
     let live = ledger.live(campaign)?;
-    Ok(Position {
+    Ok(ScheduleRecord {
         fixed: live.fixed,
         handled: live.handled,
         live_since: live.since,
@@ -197,7 +197,7 @@ pub fn matched(decision: &Decision) -> Bitmap {
     out.complement()
 }
 
-impl Plan {
+impl PlanReport {
     /// A paragraph a campaign: when it is due, its funnel, what the program says of it.
     pub fn show(&self, project: &Project, lang: Lang) -> String {
         let mut out = String::new();
@@ -214,20 +214,24 @@ impl Plan {
             }
             let is_own = matches!(campaign.schedule, Schedule::OwnTime(_));
             let when = match (planned.standing, lang) {
-                (Standing::Next(at), Lang::En) if is_own => {
+                (SchedulePosition::Next(at), Lang::En) if is_own => {
                     format!("due from {} on, each user at their own time", zone.show(at))
                 }
-                (Standing::Next(at), Lang::Zh) if is_own => {
+                (SchedulePosition::Next(at), Lang::Zh) if is_own => {
                     format!("{} 起，按每个用户各自的时间到期", zone.show(at))
                 }
-                (Standing::Next(at), Lang::En) => format!("due {}", zone.show(at)),
-                (Standing::Next(at), Lang::Zh) => format!("{} 到期", zone.show(at)),
-                (Standing::Over, Lang::En) => "carried out before; nothing is left to do".into(),
-                (Standing::Over, Lang::Zh) => "已经执行完毕".into(),
-                (Standing::Triggered, Lang::En) => {
+                (SchedulePosition::Next(at), Lang::En) => format!("due {}", zone.show(at)),
+                (SchedulePosition::Next(at), Lang::Zh) => format!("{} 到期", zone.show(at)),
+                (SchedulePosition::Over, Lang::En) => {
+                    "carried out before; nothing is left to do".into()
+                }
+                (SchedulePosition::Over, Lang::Zh) => "已经执行完毕".into(),
+                (SchedulePosition::Triggered, Lang::En) => {
                     "waits for events; if one came to everyone now:".into()
                 }
-                (Standing::Triggered, Lang::Zh) => "等待事件；若事件现在发生在所有人身上：".into(),
+                (SchedulePosition::Triggered, Lang::Zh) => {
+                    "等待事件；若事件现在发生在所有人身上：".into()
+                }
             };
             let _ = writeln!(out, "  {when}");
             if let Some(open) = binding::unbound(project, campaign) {
@@ -267,13 +271,13 @@ impl Plan {
         let campaigns = self.campaigns.iter().zip(self.funnels(project)).map(|(planned, funnel)| {
             let campaign = project.program.campaign(planned.campaign);
             let due = match planned.standing {
-                Standing::Next(at) => json!(zone.show_rfc3339(at)),
-                Standing::Over | Standing::Triggered => Value::Null,
+                SchedulePosition::Next(at) => json!(zone.show_rfc3339(at)),
+                SchedulePosition::Over | SchedulePosition::Triggered => Value::Null,
             };
             let standing = match planned.standing {
-                Standing::Next(_) => "due",
-                Standing::Over => "over",
-                Standing::Triggered => "triggered",
+                SchedulePosition::Next(_) => "due",
+                SchedulePosition::Over => "over",
+                SchedulePosition::Triggered => "triggered",
             };
             let funnel = funnel.map(|f| f.json());
             let mut json = json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "unbound": binding::unbound(project, campaign).map(|m| m.en), "funnel": funnel});

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-use super::data::Data;
+use super::eval_data::EvalData;
 use super::{Failure, Project};
 use crate::base::{Bitmap, CampaignId, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::render::{part_name, render, with_defaults};
 use crate::diag::Lang;
-use crate::program::pack::{self, LimitOf, Part, Shape, Unit};
+use crate::program::pack::{self, LimitOf, MessagePart, Shape, Unit};
 use crate::program::typed::{Action, Campaign, Piece, Send, Template, Via};
 
 /// How wide a bubble is on a terminal, in columns.
@@ -24,11 +24,11 @@ const WIDTH: usize = 40;
 pub struct Preview {
     pub campaign: String,
     pub title: Option<String>,
-    pub ways: Vec<Way>,
+    pub ways: Vec<PreviewPath>,
 }
 
 /// One way in which the campaign sends: an arm, a branch, a follow-up.
-pub struct Way {
+pub struct PreviewPath {
     /// The follow-up's name; `None` for the first message.
     pub step: Option<String>,
     pub arm: Option<String>,
@@ -40,12 +40,12 @@ pub struct Way {
 }
 
 pub struct Bubble {
-    pub kind: Kind,
+    pub kind: BubbleKind,
     pub message: Arc<Rendered>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum BubbleKind {
     /// Of the user who was asked for.
     User,
     Longest,
@@ -61,7 +61,7 @@ pub enum Kind {
 /// Those of evaluation.
 pub fn preview(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     campaign: CampaignId,
     user: Option<UserNo>,
 ) -> Result<Preview, Failure> {
@@ -132,13 +132,13 @@ pub fn sends(campaign: &Campaign) -> Vec<(Option<String>, Option<String>, &Send)
 
 fn way(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     (step, arm): (Option<String>, Option<String>),
     send: &Send,
     via: &Via,
     users: &Bitmap,
     one: bool,
-) -> Result<Way, Failure> {
+) -> Result<PreviewPath, Failure> {
     let program = &project.program;
     let template = program.template(send.template);
     let scope = data.scope(program);
@@ -147,7 +147,7 @@ fn way(
     if one {
         if let Some(message) = texts.all.first() {
             bubbles.push(Bubble {
-                kind: Kind::User,
+                kind: BubbleKind::User,
                 message: message.clone(),
             });
         }
@@ -165,7 +165,7 @@ fn way(
                 .then_with(|| a.parts.cmp(&b.parts))
         });
         bubbles.extend(longest.map(|m| Bubble {
-            kind: Kind::Longest,
+            kind: BubbleKind::Longest,
             message: m.clone(),
         }));
         let defaults = with_defaults(&scope, template, users).map_err(Failure::from)?;
@@ -186,19 +186,19 @@ fn way(
             .filter(|m| bubbles.iter().all(|b| b.message != **m))
         {
             bubbles.push(Bubble {
-                kind: Kind::Default,
+                kind: BubbleKind::Default,
                 message: message.clone(),
             });
         }
     }
     if texts.of.iter().any(Option::is_none) || texts.of.is_empty() {
         bubbles.push(Bubble {
-            kind: Kind::Missing,
+            kind: BubbleKind::Missing,
             message: Arc::new(with_holes(project, template)),
         });
     }
     let first = via.routes.first().map(|r| &r.channel);
-    Ok(Way {
+    Ok(PreviewPath {
         step,
         arm,
         template: template.declared.name.clone(),
@@ -224,17 +224,21 @@ pub fn with_holes(project: &Project, template: &Template) -> Rendered {
 }
 
 fn shape(template: &Template, platform: &str, endpoint: &str) -> Option<&'static Shape> {
-    let parts: Vec<Part> = template.parts.iter().map(|p| Part::of(&p.kind)).collect();
+    let parts: Vec<MessagePart> = template
+        .parts
+        .iter()
+        .map(|p| MessagePart::of(&p.kind))
+        .collect();
     pack::endpoint(platform, endpoint)?.shape_for(&parts)
 }
 
-impl Kind {
+impl BubbleKind {
     fn words(self, lang: Lang) -> &'static str {
         let (en, zh) = match self {
-            Kind::User => ("this user's", "该用户的消息"),
-            Kind::Longest => ("the longest", "最长"),
-            Kind::Default => ("with a default", "含默认值"),
-            Kind::Missing => (
+            BubbleKind::User => ("this user's", "该用户的消息"),
+            BubbleKind::Longest => ("the longest", "最长"),
+            BubbleKind::Default => ("with a default", "含默认值"),
+            BubbleKind::Missing => (
                 "with a value missing: it would not be sent",
                 "有值缺失：不会发送",
             ),
@@ -244,15 +248,15 @@ impl Kind {
 
     fn name(self) -> &'static str {
         match self {
-            Kind::User => "user",
-            Kind::Longest => "longest",
-            Kind::Default => "default",
-            Kind::Missing => "missing",
+            BubbleKind::User => "user",
+            BubbleKind::Longest => "longest",
+            BubbleKind::Default => "default",
+            BubbleKind::Missing => "missing",
         }
     }
 }
 
-impl Way {
+impl PreviewPath {
     /// `after1 · arm a · template hello · service_account.mass (article)`
     fn head(&self, lang: Lang) -> String {
         let word = |en: &'static str, zh: &'static str| if lang == Lang::Zh { zh } else { en };
@@ -353,7 +357,7 @@ impl Preview {
                 .collect();
             json!({"kind": b.kind.name(), "parts": parts})
         };
-        let way = |w: &Way| {
+        let way = |w: &PreviewPath| {
             let bubbles: Vec<Value> = w.bubbles.iter().map(bubble).collect();
             let shape = w.shape.map(|s| s.name.as_str());
             json!({"step": w.step, "arm": w.arm, "template": w.template, "channels": w.channels, "shape": shape, "messages": bubbles})

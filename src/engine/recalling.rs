@@ -11,8 +11,8 @@ use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{UserNo, Zone};
 use crate::deliver::channel::{Channels, Recalled};
-use crate::deliver::ledger::{Console, News, ReceiptKind, RunId, Sent, State};
 use crate::diag::Lang;
+use crate::ledger::{Console, MessageNews, ReceiptKind, RunId, SentMessage, State};
 use crate::msg;
 use crate::store::Users;
 
@@ -50,7 +50,7 @@ impl Outcome {
 }
 
 /// What came of taking a run back.
-pub struct Report {
+pub struct RecallReport {
     pub run: RunId,
     /// Messages that had not been handed over and will not be.
     pub withdrawn: i64,
@@ -67,7 +67,7 @@ pub fn recall(
     channels: &Channels,
     who: &str,
     world: &Arc<dyn World>,
-) -> Result<Option<Report>, Failure> {
+) -> Result<Option<RecallReport>, Failure> {
     if console.is_forgotten(run.0)? {
         return Err(Failure::refused(msg!(
             "run {0} is older than `keep_days` in `tagcast.toml`: only counts of it are kept",
@@ -79,7 +79,7 @@ pub fn recall(
     let Some(sent) = console.sent(run)? else {
         return Ok(None);
     };
-    let mut report = Report {
+    let mut report = RecallReport {
         run,
         withdrawn,
         users: Vec::with_capacity(sent.len()),
@@ -105,7 +105,7 @@ pub fn recall(
                 .clone(),
         };
         if outcome == Outcome::Recalled {
-            news.push(News {
+            news.push(MessageNews {
                 message: message.key,
                 kind: ReceiptKind::Recalled,
                 when: world.now(),
@@ -122,7 +122,7 @@ pub fn recall(
 }
 
 /// Whether there is anything that a channel could take back.
-fn takeable(message: &Sent) -> Result<(), Outcome> {
+fn takeable(message: &SentMessage) -> Result<(), Outcome> {
     match message.state {
         State::Accepted | State::Waiting | State::Delivered | State::SaidSent
             if !message.id.is_empty() =>
@@ -150,7 +150,7 @@ fn takeable(message: &Sent) -> Result<(), Outcome> {
     }
 }
 
-impl Report {
+impl RecallReport {
     /// Nothing is left with a user that could not be taken back.
     pub fn is_complete(&self) -> bool {
         self.users

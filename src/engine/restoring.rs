@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::agenda::{self, Standing};
+use super::agenda::{self, SchedulePosition};
 use super::planning::position;
 use super::{Failure, Project, store_events};
 use crate::base::world::World;
-use crate::deliver::ledger::{Later, Ledger, Place, Restored};
+use crate::ledger::{DeciderChanges, Ledger, LedgerLocation, Restored};
 
 /// What was given up.
-pub struct GivenUp {
+pub struct RestoreReport {
     pub ledger: Restored,
     /// Due instants that are recorded as missed: by campaign, how many.
     pub missed: Vec<(String, usize)>,
@@ -21,11 +21,11 @@ pub struct GivenUp {
 /// # Errors
 /// A ledger that cannot be written, or is in use.
 pub fn go_on(
-    ledger: &Place,
+    ledger: &LedgerLocation,
     project: &Project,
     who: &str,
     world: &Arc<dyn World>,
-) -> Result<Option<GivenUp>, Failure> {
+) -> Result<Option<RestoreReport>, Failure> {
     let now = world.now();
     let Some((mut writer, restored)) = Ledger::restore(ledger, who, world.clone())? else {
         return Ok(None);
@@ -49,7 +49,7 @@ pub fn go_on(
                 n = 1;
             }
         } else {
-            while let Standing::Next(at) =
+            while let SchedulePosition::Next(at) =
                 agenda::standing(program, campaign, position(&writer, name)?, now)
             {
                 if at > now {
@@ -67,13 +67,13 @@ pub fn go_on(
     }
     writer.plan_later(
         &[],
-        &Later {
+        &DeciderChanges {
             fed,
-            ..Later::default()
+            ..DeciderChanges::default()
         },
         now,
     )?;
-    Ok(Some(GivenUp {
+    Ok(Some(RestoreReport {
         ledger: restored,
         missed,
     }))

@@ -8,25 +8,25 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::agenda::{self, Standing};
-use super::data::Data;
-use super::decider::{Arrived, Decider, Done};
+use super::agenda::{self, SchedulePosition};
+use super::decider::{CycleOutcome, Decider, IncomingEvent};
+use super::eval_data::EvalData;
 use super::planning::position;
 use super::{Failure, Project, binding, store_events};
 use crate::base::world::{ClockWorld, World};
 use crate::base::{CampaignId, Instant};
-use crate::deliver::carry_out::{Carried, CarryOut, Progress};
 use crate::deliver::channel::Channels;
-use crate::deliver::ledger::{Ledger, LiveCampaign, LiveProgram, RunId, RunReport, Writer};
+use crate::deliver::dispatch::{DispatchLoop, DispatchProgress, DispatchSummary};
 use crate::diag::Msg;
-use crate::program::typed::{OwnDays, OwnTime, Schedule};
+use crate::ledger::{Ledger, LiveCampaign, LiveProgram, RunId, RunReport, Writer};
+use crate::program::typed::{OwnDays, Schedule, UserTime};
 use crate::schedule::calendar;
 
 /// Events that are looked at in one transaction.
 const MOST_EVENTS: usize = 1_000;
 
 /// How one campaign came out of a run.
-pub struct Ended {
+pub struct CampaignSummary {
     pub campaign: CampaignId,
     /// What was planned in this run, an entry for each instant that was due.
     pub runs: Vec<RunReport>,
@@ -42,8 +42,8 @@ pub struct Ended {
     pub stopped: Option<Msg>,
 }
 
-pub struct Report {
-    pub campaigns: Vec<Ended>,
+pub struct RunSummary {
+    pub campaigns: Vec<CampaignSummary>,
     /// Ctrl-C came: what was not handed over stays planned.
     pub interrupted: bool,
     /// Messages handed over without an answer.
@@ -60,12 +60,12 @@ pub struct Report {
 /// its campaign and is reported there.
 pub fn run(
     project: Arc<Project>,
-    data: Data,
+    data: EvalData,
     store: &Path,
     until: Option<Instant>,
     world: &Arc<dyn World>,
-    progress: &mut dyn Progress,
-) -> Result<Report, Failure> {
+    progress: &mut dyn DispatchProgress,
+) -> Result<RunSummary, Failure> {
     let now = data.now;
     let rehearsal = until.is_some() || project.now.is_some();
     let until = until.unwrap_or(now).max(now);
@@ -86,9 +86,9 @@ pub fn run(
     let mut decider = Decider::new(project.clone(), data, &campaigns, &ledger, world.clone())?;
     // What an earlier run has left.
     decider.rule_planned(now, &mut ledger)?;
-    let mut carry = CarryOut::new(&mut ledger, channels, users, world.clone()).with_decider();
+    let mut carry = DispatchLoop::new(&mut ledger, channels, users, world.clone()).with_decider();
 
-    let mut done = Done::default();
+    let mut done = CycleOutcome::default();
     let mut unknown = 0;
     let mut at = now;
     let last = loop {
@@ -149,17 +149,17 @@ pub fn run(
             until,
         );
         let (waits, wait_ends) = carry.ledger().waits(name)?;
-        ended.push(Ended {
+        ended.push(CampaignSummary {
             campaign: id,
-            over: standing == Standing::Over && runs.is_empty() && missed.is_empty(),
+            over: standing == SchedulePosition::Over && runs.is_empty() && missed.is_empty(),
             next: match standing {
                 // The decider knows whose time comes next.
-                Standing::Next(_) if matches!(campaign.schedule, Schedule::OwnTime(_)) => {
+                SchedulePosition::Next(_) if matches!(campaign.schedule, Schedule::OwnTime(_)) => {
                     decider.next_on_calendar(id, now)
                 }
-                Standing::Next(at) => Some(at),
-                Standing::Over => None,
-                Standing::Triggered => wait_ends,
+                SchedulePosition::Next(at) => Some(at),
+                SchedulePosition::Over => None,
+                SchedulePosition::Triggered => wait_ends,
             },
             waits,
             runs,
@@ -172,7 +172,7 @@ pub fn run(
         });
     }
     let rehearsal = rehearsal && !project.config.accounts.is_empty();
-    Ok(Report {
+    Ok(RunSummary {
         campaigns: ended,
         interrupted: last.interrupted || world.stopping(),
         unknown,
@@ -182,12 +182,12 @@ pub fn run(
 
 /// Hands over what may be by then, and sets the timers of what comes after it.
 fn hand_over(
-    carry: &mut CarryOut<&mut Writer>,
+    carry: &mut DispatchLoop<&mut Writer>,
     decider: &mut Decider,
     at: Instant,
     unknown: &mut usize,
-    progress: &mut dyn Progress,
-) -> Result<Carried, Failure> {
+    progress: &mut dyn DispatchProgress,
+) -> Result<DispatchSummary, Failure> {
     let carried = loop {
         let carried = carry.up_to(at, progress)?;
         *unknown += carried.unknown;
@@ -206,7 +206,7 @@ fn hand_over(
 
 /// Events of the store that campaigns wait for, those ahead of the clock.
 struct Imported {
-    ahead: VecDeque<Arrived>,
+    ahead: VecDeque<IncomingEvent>,
     /// Of each campaign that waits for events: up to when it has seen them.
     seen: BTreeMap<CampaignId, Instant>,
 }
@@ -215,7 +215,7 @@ impl Imported {
     /// A campaign sees the events since it became live, each once.
     fn load(
         project: &Project,
-        data: &Data,
+        data: &EvalData,
         until: Instant,
         ledger: &Ledger,
     ) -> Result<Self, Failure> {
@@ -260,11 +260,11 @@ impl Imported {
         decider: &mut Decider,
         now: Instant,
         ledger: &mut Writer,
-    ) -> Result<Done, Failure> {
-        let mut done = Done::default();
+    ) -> Result<CycleOutcome, Failure> {
+        let mut done = CycleOutcome::default();
         while self.next().is_some_and(|next| next <= at) {
             // All of one instant go together, so that no place between them has to be kept.
-            let mut some: Vec<Arrived> = Vec::new();
+            let mut some: Vec<IncomingEvent> = Vec::new();
             while let Some(next) = self.ahead.front().filter(|a| a.at <= at) {
                 if some.len() >= MOST_EVENTS && some.last().is_some_and(|last| last.at < next.at) {
                     break;
@@ -285,7 +285,7 @@ impl Imported {
                     )
                 })
                 .collect();
-            let skip = |id: CampaignId, one: &Arrived| {
+            let skip = |id: CampaignId, one: &IncomingEvent| {
                 self.seen.get(&id).is_some_and(|seen| one.at <= *seen)
             };
             done.and(decider.arrive(&some, fed, &skip, now, ledger)?);
@@ -305,7 +305,7 @@ pub fn make_live(
     now: Instant,
     plan: Option<&str>,
     ledger: &mut Writer,
-) -> Result<crate::deliver::ledger::Applied, Failure> {
+) -> Result<crate::ledger::Applied, Failure> {
     let zone = project.program.policy.zone;
     let digest = project.digest();
     let sources: Vec<(String, String)> = project
@@ -320,7 +320,7 @@ pub fn make_live(
             name: &c.declared.name,
             fixed: match &c.schedule {
                 Schedule::Once(once) => Some(calendar::fix_once(*once, zone, now)),
-                Schedule::OwnTime(OwnTime {
+                Schedule::OwnTime(UserTime {
                     days: OwnDays::Once,
                     ..
                 }) => Some(now),

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::agenda::Standing;
-use super::planning::{Plan, matched};
+use super::agenda::SchedulePosition;
+use super::planning::{PlanReport, matched};
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, Elapsed, Instant};
-use crate::deliver::ledger::{Applied, Ledger};
+use crate::ledger::{Applied, Ledger};
 use crate::msg;
 use crate::store::Snapshot;
 
@@ -53,7 +53,7 @@ pub struct SavedCampaign {
 
 impl SavedPlan {
     pub fn of(
-        plan: &Plan,
+        plan: &PlanReport,
         project: &Project,
         path: &Path,
         snapshot: &Snapshot,
@@ -70,8 +70,8 @@ impl SavedPlan {
                     .name
                     .clone(),
                 due: match planned.standing {
-                    Standing::Next(at) => Some(zone.show_rfc3339(at)),
-                    Standing::Over | Standing::Triggered => None,
+                    SchedulePosition::Next(at) => Some(zone.show_rfc3339(at)),
+                    SchedulePosition::Over | SchedulePosition::Triggered => None,
                 },
                 matched: audience.as_ref().map_or(0, Bitmap::count),
                 messages: planned.decision.as_ref().map_or(0, |d| d.planned()),
@@ -123,7 +123,7 @@ impl SavedPlan {
     /// drifted by more than `max_drift` percent.
     pub fn apply(
         &self,
-        again: &Plan,
+        again: &PlanReport,
         project: &Project,
         store: &Path,
         max_drift: f64,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
-use super::data::Data;
+use super::eval_data::EvalData;
 use super::preview::sends;
 use super::{Failure, Project, binding};
 use crate::base::world::World;
@@ -12,17 +12,18 @@ use crate::base::{Bitmap, CampaignId, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::history::History;
 use crate::decide::render::{address_of, render, render_one};
-use crate::deliver::channel::{Answer, Batch, Message, Then, Verdict};
-use crate::deliver::ledger::{Console, Ledger, RunId, State};
+use crate::deliver::channel::NextAction;
 use crate::diag::Msg;
+use crate::ledger::{Batch, BatchOutcome, Message, Verdict};
+use crate::ledger::{Console, Ledger, RunId, State};
 use crate::msg;
-use crate::program::typed::{Channel, Send};
+use crate::program::typed::{ChannelName, Send};
 
 /// A request begins so soon after its claim or not at all.
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which of a campaign's messages, and to whom.
-pub struct Wanted<'a> {
+pub struct TestSendRequest<'a> {
     pub campaign: CampaignId,
     /// A user's id, or an address of the channel.
     pub to: &'a str,
@@ -33,8 +34,8 @@ pub struct Wanted<'a> {
     pub who: &'a str,
 }
 
-pub struct Sent {
-    pub channel: Channel,
+pub struct TestSendReport {
+    pub channel: ChannelName,
     /// Its account is not bound: it became a line of the sandbox's file.
     pub sandbox: bool,
     pub state: State,
@@ -50,11 +51,11 @@ pub struct Sent {
 /// written.
 pub fn send_test(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     store: &Path,
-    wanted: &Wanted,
+    wanted: &TestSendRequest,
     world: &Arc<dyn World>,
-) -> Result<Sent, Failure> {
+) -> Result<TestSendReport, Failure> {
     let program = &project.program;
     let campaign = program.campaign(wanted.campaign);
     let name = &campaign.declared.name;
@@ -144,23 +145,23 @@ pub fn send_test(
     };
     let reply = channels.of(&channel).send_test(&batch);
     let verdict = match reply.answer {
-        Answer::Taken(mut verdicts) => verdicts.pop().unwrap_or_else(|| Verdict::Unknown {
+        BatchOutcome::Taken(mut verdicts) => verdicts.pop().unwrap_or_else(|| Verdict::Unknown {
             reason: "no answer".into(),
         }),
-        Answer::Refused { reason } => Verdict::Refused {
+        BatchOutcome::Refused { reason } => Verdict::Refused {
             reason,
-            because: crate::deliver::channel::Refusal::Message,
+            because: crate::ledger::Refusal::Message,
         },
-        Answer::Unknown { reason } => Verdict::Unknown { reason },
-        Answer::NotSent { reason } => Verdict::NotSent { reason },
+        BatchOutcome::Unknown { reason } => Verdict::Unknown { reason },
+        BatchOutcome::NotSent { reason } => Verdict::NotSent { reason },
     };
     let state = console.answer_trial(trial, &verdict, world.now())?;
     let why = match reply.then {
-        Then::GoOn => None,
-        Then::Wait { why, .. } | Then::Stop { why } => Some(why),
+        NextAction::GoOn => None,
+        NextAction::Wait { why, .. } | NextAction::Stop { why } => Some(why),
     };
     let sandbox = !project.config.accounts.contains_key(&channel.account);
-    Ok(Sent {
+    Ok(TestSendReport {
         channel,
         sandbox,
         state,
@@ -171,7 +172,7 @@ pub fn send_test(
 
 /// The user's message; of an address that is no user's, the longest.
 fn content(
-    data: &Data,
+    data: &EvalData,
     project: &Project,
     send: &Send,
     user: Option<UserNo>,

@@ -6,19 +6,20 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::agenda::{self, Standing};
+use super::agenda::{self, SchedulePosition};
 use super::planning::position;
 use super::{Failure, Project};
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Elapsed, Instant, Zone};
-use crate::decide::load::{Load, about};
-use crate::deliver::ledger::{
-    Backlog, Hold, Ledger, Limit, Mailbox, Missed, Place, RunReport, Scope, State, Stuck, Trouble,
-};
+use crate::decide::load::{AccountLoad, about};
 use crate::deliver::quota;
 use crate::diag::Lang;
+use crate::ledger::{
+    Backlog, Hold, HoldScope, Ledger, LedgerLocation, MailboxState, MissedInstant, RateLimit,
+    RunReport, State, Trouble, UnknownBatch,
+};
 use crate::program::pack;
-use crate::program::typed::{Channel, Schedule};
+use crate::program::typed::{ChannelName, Schedule};
 
 /// What tagcast answers for, word for word as the README says it.
 pub const PROMISE: &str = "Nothing is handed over without a durable claim. Tagcast never repeats a hand-over unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its pack states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
@@ -34,43 +35,43 @@ pub struct Status {
     /// The ledger is older than the hand-overs made with it.
     pub fenced: bool,
     pub holds: Vec<Hold>,
-    pub campaigns: Vec<Standings>,
+    pub campaigns: Vec<CampaignStatus>,
     /// Those that are not finished, and the latest of each campaign.
     pub runs: Vec<RunReport>,
-    pub unknown: Vec<Stuck>,
+    pub unknown: Vec<UnknownBatch>,
     /// Channels whose platform is asked what became of messages: of how many lists, and when the
     /// next time.
     pub asks: BTreeMap<String, (usize, Instant)>,
     /// What platforms keep until it is fetched, and how far it has been.
-    pub mailboxes: Vec<Mailbox>,
-    pub channels: Vec<Work>,
-    pub missed: Vec<Missed>,
+    pub mailboxes: Vec<MailboxState>,
+    pub channels: Vec<PendingWork>,
+    pub missed: Vec<MissedInstant>,
 }
 
 /// A campaign that is live or was.
-pub struct Standings {
+pub struct CampaignStatus {
     pub name: String,
     pub live: bool,
     /// `None` also where the program at hand does not have it.
     pub next: Option<Instant>,
     pub waits: i64,
-    pub held_up: Vec<HeldUp>,
+    pub held_up: Vec<BlockedMessages>,
 }
 
 /// Planned messages of a campaign that cannot be handed over, as the process says that found it
 /// out.
-pub struct HeldUp {
+pub struct BlockedMessages {
     pub trouble: Trouble,
     pub since: Instant,
     pub messages: i64,
 }
 
 /// What is left to do on a channel.
-pub struct Work {
+pub struct PendingWork {
     pub backlog: Backlog,
-    pub load: Load,
+    pub load: AccountLoad,
     /// The account's windows, and how much of each is used up.
-    pub quotas: Vec<(Limit, i64)>,
+    pub quotas: Vec<(RateLimit, i64)>,
 }
 
 impl Status {
@@ -80,7 +81,7 @@ impl Status {
     /// # Errors
     /// A ledger that cannot be read.
     pub fn read(
-        ledger: &Place,
+        ledger: &LedgerLocation,
         project: Option<&Project>,
         now: Instant,
     ) -> Result<Option<Status>, Failure> {
@@ -100,18 +101,18 @@ impl Status {
             let next = known.and_then(|(p, id)| {
                 match agenda::standing(&p.program, p.program.campaign(id), place, now) {
                     // Any minute, if it is anybody's.
-                    Standing::Next(_)
+                    SchedulePosition::Next(_)
                         if matches!(p.program.campaign(id).schedule, Schedule::OwnTime(_)) =>
                     {
                         None
                     }
-                    Standing::Next(at) => Some(at),
-                    Standing::Over | Standing::Triggered => None,
+                    SchedulePosition::Next(at) => Some(at),
+                    SchedulePosition::Over | SchedulePosition::Triggered => None,
                 }
             });
             let (waits, ends) = ledger.waits(&name)?;
             let held_up = held_up(&name, &troubles, &planned);
-            campaigns.push(Standings {
+            campaigns.push(CampaignStatus {
                 live: place.live_since.is_some(),
                 next: next.or(ends),
                 waits,
@@ -134,8 +135,8 @@ impl Status {
                 let used = ledger.used(&limit)?;
                 quotas.push((limit, used));
             }
-            channels.push(Work {
-                load: Load::of(&backlog.channel, &backlog.segments, None),
+            channels.push(PendingWork {
+                load: AccountLoad::of(&backlog.channel, &backlog.segments, None),
                 quotas,
                 backlog,
             });
@@ -265,7 +266,7 @@ impl Status {
                 }
             );
         }
-        for Mailbox {
+        for MailboxState {
             account, read_at, ..
         } in &self.mailboxes
         {
@@ -389,8 +390,8 @@ impl Status {
         }
     }
 
-    fn held_up_line(&self, held_up: &HeldUp, zh: bool) -> String {
-        let HeldUp {
+    fn held_up_line(&self, held_up: &BlockedMessages, zh: bool) -> String {
+        let BlockedMessages {
             trouble,
             since,
             messages,
@@ -427,7 +428,7 @@ impl Status {
 
     fn show_channels(&self, out: &mut String, zh: bool) {
         for work in &self.channels {
-            let Work {
+            let PendingWork {
                 backlog,
                 load,
                 quotas,
@@ -472,14 +473,14 @@ impl Status {
     }
 }
 
-fn scope_text(scope: &Scope, zh: bool) -> String {
+fn scope_text(scope: &HoldScope, zh: bool) -> String {
     match (scope, zh) {
-        (Scope::All, false) => "everything".into(),
-        (Scope::All, true) => "全部".into(),
-        (Scope::Campaign(name), false) => format!("campaign `{name}`"),
-        (Scope::Campaign(name), true) => format!("活动 `{name}`"),
-        (Scope::Account(name), false) => format!("account `{name}`"),
-        (Scope::Account(name), true) => format!("账号 `{name}`"),
+        (HoldScope::All, false) => "everything".into(),
+        (HoldScope::All, true) => "全部".into(),
+        (HoldScope::Campaign(name), false) => format!("campaign `{name}`"),
+        (HoldScope::Campaign(name), true) => format!("活动 `{name}`"),
+        (HoldScope::Account(name), false) => format!("account `{name}`"),
+        (HoldScope::Account(name), true) => format!("账号 `{name}`"),
     }
 }
 
@@ -487,13 +488,13 @@ fn scope_text(scope: &Scope, zh: bool) -> String {
 fn held_up(
     campaign: &str,
     troubles: &[(Trouble, Instant)],
-    planned: &[(String, Channel, i64)],
-) -> Vec<HeldUp> {
+    planned: &[(String, ChannelName, i64)],
+) -> Vec<BlockedMessages> {
     let held_up = troubles.iter().map(|(trouble, since)| {
         let kept = planned
             .iter()
             .filter(|(of, channel, _)| of == campaign && trouble.concerns(campaign, channel));
-        HeldUp {
+        BlockedMessages {
             trouble: trouble.clone(),
             since: *since,
             messages: kept.map(|(_, _, n)| n).sum(),
@@ -514,8 +515,8 @@ fn asks(ledger: &Ledger) -> Result<BTreeMap<String, (usize, Instant)>, Failure> 
 }
 
 /// A hand-over that nobody knows about, on one line.
-pub fn unknown_line(stuck: &Stuck, zone: Zone, zh: bool) -> String {
-    let Stuck {
+pub fn unknown_line(stuck: &UnknownBatch, zone: Zone, zh: bool) -> String {
+    let UnknownBatch {
         batch,
         run,
         campaign,
@@ -539,7 +540,7 @@ pub fn unknown_line(stuck: &Stuck, zone: Zone, zh: bool) -> String {
     }
 }
 
-pub fn unknown_json(stuck: &Stuck, zone: Zone) -> Value {
+pub fn unknown_json(stuck: &UnknownBatch, zone: Zone) -> Value {
     json!({
         "number": stuck.batch, "run": stuck.run, "campaign": stuck.campaign, "channel": stuck.channel.to_string(),
         "messages": stuck.messages, "at": zone.show_rfc3339(stuck.claimed_at), "reason": stuck.reason,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Failure;
-use super::decider::Arrived;
+use super::decider::IncomingEvent;
 use crate::base::{EventId, EventSchema, Instant, Value};
 use crate::program::typed::Program;
 use crate::store::Snapshot;
@@ -24,7 +24,7 @@ pub fn between(
     kinds: &BTreeSet<EventId>,
     after: Instant,
     until: Instant,
-) -> Result<Vec<Arrived>, Failure> {
+) -> Result<Vec<IncomingEvent>, Failure> {
     let mut out = Vec::new();
     for event in kinds {
         let schema = program.schema.event(*event);
@@ -39,7 +39,7 @@ pub fn between(
                     let values: Vec<Option<Value>> = (0..schema.fields.len())
                         .map(|field| table.value(row, field))
                         .collect();
-                    out.push(Arrived {
+                    out.push(IncomingEvent {
                         id: id(schema, user.0, at, &values),
                         event: *event,
                         user,

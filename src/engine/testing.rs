@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::agenda::{self, Position};
-use super::memory::{Memory, Sent};
+use super::agenda::{self, ScheduleRecord};
+use super::simulated_history::{SimulatedHistory, SimulatedMessage};
 use super::triggers::{self, Arming};
 use super::{Failure, Project, follow_ups};
 use crate::base::world::World;
@@ -14,11 +14,11 @@ use crate::base::{Bitmap, CampaignId, Elapsed, Instant, UserNo, Value};
 use crate::decide::decision::Decision;
 use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all, meant};
 use crate::diag::{Lang, Msg, Span};
-use crate::eval::{self, MessageLog, Receipt, Scope, StepOutcomes, Tables};
+use crate::eval::{self, EvalScope, MessageLog, ReceiptStatus, StepOutcomes, Tables};
 use crate::msg;
-use crate::program::expr::{EventPattern, EventSource};
 use crate::program::typed::{Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
-use crate::schedule::{calendar, dated};
+use crate::program::typed_expr::{EventPattern, EventSource};
+use crate::schedule::{calendar, date_offset};
 use crate::store::{Snapshot, SnapshotBuilder};
 
 /// A campaign that is due more often than this within one test is a mistake in the test.
@@ -28,7 +28,7 @@ const MAX_DUES: usize = 10_000;
 const MOST_OWN_TIMES: Elapsed = Elapsed::hours(60 * 24);
 
 /// An expectation that does not hold.
-pub struct Unmet {
+pub struct FailedExpectation {
     pub span: Span,
     pub message: Msg,
     /// What happened instead.
@@ -44,7 +44,7 @@ pub fn run_test(
     test: &Test,
     default_now: Instant,
     world: &Arc<dyn World>,
-) -> Result<Vec<Unmet>, Failure> {
+) -> Result<Vec<FailedExpectation>, Failure> {
     let now = test.now.unwrap_or(default_now);
     let until = test.until.unwrap_or(now.plus(Elapsed::hours(24)));
     let snapshot = snapshot(&project.program, test, now);
@@ -65,7 +65,7 @@ pub fn run_test(
         snapshot,
         tables,
         words,
-        memory: Memory {
+        memory: SimulatedHistory {
             sent: Vec::new(),
             zone: project.program.policy.zone,
         },
@@ -142,7 +142,7 @@ struct Bench<'a> {
     snapshot: Snapshot,
     tables: Tables,
     words: ForbiddenWords,
-    memory: Memory,
+    memory: SimulatedHistory,
     decisions: Vec<Decision>,
     /// By instant, then in the order in which it was put in.
     agenda: BTreeMap<(Instant, u64), Due>,
@@ -184,7 +184,7 @@ impl Bench<'_> {
                     }
                 }
                 Schedule::Dated(of) => {
-                    let next = |handled| dated::next_due(of.at, zone, handled, now);
+                    let next = |handled| date_offset::next_due(of.at, zone, handled, now);
                     let days = std::iter::successors(next(None), |due| next(Some(*due)))
                         .take_while(|due| *due <= until);
                     for at in days.take(MAX_DUES) {
@@ -200,7 +200,7 @@ impl Bench<'_> {
     /// The next occasion of a campaign whose users have times of their own.
     fn put_next_minute(&mut self, id: CampaignId, after: Instant) {
         let program = self.program;
-        let live = Position {
+        let live = ScheduleRecord {
             fixed: Some(self.started),
             handled: Some(after),
             live_since: Some(self.started),
@@ -274,8 +274,8 @@ impl Bench<'_> {
         own: &'s MessageLog,
         trigger: Option<&'s [Option<Value>]>,
         outcomes: Option<&'s StepOutcomes>,
-    ) -> Scope<'s> {
-        Scope {
+    ) -> EvalScope<'s> {
+        EvalScope {
             snapshot: &self.snapshot,
             program: self.program,
             tables: &self.tables,
@@ -394,7 +394,7 @@ impl Bench<'_> {
         // Nobody tells a test of receipts; what it knows is whether the goal was reached.
         let reached: Vec<_> = users
             .iter()
-            .map(|user| (user, [Receipt::Unknown; 7]))
+            .map(|user| (user, [ReceiptStatus::Unknown; 7]))
             .collect();
         let outcomes = follow_ups::outcomes(
             &self.scope(at, &own, None, None),
@@ -428,7 +428,7 @@ impl Bench<'_> {
             last = last.max(group.not_before);
             for user in &group.users {
                 reached.insert(*user);
-                self.memory.sent.push(Sent {
+                self.memory.sent.push(SimulatedMessage {
                     user: *user,
                     campaign: campaign.declared.name.clone(),
                     purpose: campaign.purpose,
@@ -465,12 +465,12 @@ impl Bench<'_> {
         self.decisions.push(decision);
     }
 
-    fn judge(&self, expect: &Expect) -> Result<Option<Unmet>, Failure> {
+    fn judge(&self, expect: &Expect) -> Result<Option<FailedExpectation>, Failure> {
         let user_name = |user: usize| self.test.users.get(user).map_or("", |u| u.name.as_str());
         let campaign_name = |id: CampaignId| self.program.campaign(id).declared.name.as_str();
         let number = |user: usize| UserNo(user as u32);
         let unmet = |message: Msg, instead: Msg| {
-            Ok(Some(Unmet {
+            Ok(Some(FailedExpectation {
                 span: expect.span,
                 message,
                 instead,
@@ -529,7 +529,7 @@ impl Bench<'_> {
             } => {
                 let name = user_name(*user);
                 let template_shown = &self.program.template(*template).declared.name;
-                let fits = |s: &&Sent| {
+                let fits = |s: &&SimulatedMessage| {
                     s.template == *template_shown
                         && at.is_none_or(|at| s.at == at)
                         && via.as_ref().is_none_or(|c| *c == s.channel)
@@ -591,7 +591,7 @@ impl Bench<'_> {
         }
     }
 
-    fn sent_to(&self, user: usize) -> impl Iterator<Item = &Sent> {
+    fn sent_to(&self, user: usize) -> impl Iterator<Item = &SimulatedMessage> {
         self.memory
             .sent
             .iter()

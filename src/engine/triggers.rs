@@ -3,9 +3,11 @@
 
 use crate::base::Zone;
 use crate::base::{Instant, Type, UserNo};
-use crate::eval::{self, EvalError, Scope};
-use crate::program::expr::{Aggregate, EventPattern, EventQuery, Expr, ExprKind, Length, Window};
+use crate::eval::{self, EvalError, EvalScope};
 use crate::program::typed::{Again, Campaign, Trigger};
+use crate::program::typed_expr::{
+    Aggregate, EventPattern, EventQuery, Expr, ExprKind, Length, Window,
+};
 
 /// What an event does to the wait of its user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +52,7 @@ pub fn arming(
 /// # Errors
 /// Those of evaluation.
 pub fn came_meanwhile(
-    scope: &Scope,
+    scope: &EvalScope,
     trigger: &Trigger,
     armed: Instant,
     user: UserNo,

@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::agenda::Position;
-use super::data::Data;
+use super::agenda::ScheduleRecord;
+use super::eval_data::EvalData;
 use super::planning;
 use super::preview::sends;
-use super::turn::Turn;
+use super::user_schedule::UserSchedule;
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{CampaignId, Instant, UserNo, Zone};
 use crate::decide::decision::{Decision, reason};
 use crate::decide::render::address_of;
-use crate::decide::windows::{self, Door};
-use crate::deliver::ledger::{Happened, Ledger, RunId, UserOutcome};
+use crate::decide::windows::{self, WindowState};
 use crate::diag::{Lang, Msg};
 use crate::eval::Trace;
+use crate::ledger::{Ledger, MessageProgress, RunId, UserOutcome};
 use crate::msg;
-use crate::program::typed::Channel;
+use crate::program::typed::ChannelName;
 use crate::schedule::hand_over_by;
 
 pub struct Why {
@@ -30,19 +30,19 @@ pub struct Why {
     /// What happened in each run that has been; the latest last.
     pub happened: Vec<UserOutcome>,
     /// Channels of the campaign that do not reach the user now although there is an address.
-    pub passed_over: Vec<(Channel, Msg)>,
+    pub passed_over: Vec<(ChannelName, Msg)>,
     /// What would happen at the campaign's next instant, or where the schedule is per user, at this
     /// user's.
     pub next: Option<(Instant, Msg)>,
     /// When it is this user's turn, where the schedule is per user.
-    pub turn: Option<Turn>,
+    pub turn: Option<UserSchedule>,
 }
 
 /// # Errors
 /// A ledger that cannot be read, data that does not fit the program.
 pub fn why(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     store: &Path,
     campaign: CampaignId,
     user: UserNo,
@@ -58,9 +58,9 @@ pub fn why(
     let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
     let position = match &ledger {
         Some(ledger) => planning::position(ledger, declared)?,
-        None => Position::default(),
+        None => ScheduleRecord::default(),
     };
-    let turn = Turn::of(project, data, typed, position, user)?;
+    let turn = UserSchedule::of(project, data, typed, position, user)?;
     if let Some(turn) = &turn {
         decision = match decision.and_then(|next| turn.ahead(next.due)) {
             Some(due) => planning::decide_at(project, data, ledger.as_ref(), campaign, due, world)?,
@@ -78,7 +78,7 @@ pub fn why(
     };
     if let Some(turn) = &turn {
         // Of the runs at other users' turns nothing is told.
-        let is_nothing = |h: &UserOutcome| matches!(h.happened, Happened::NotMatched);
+        let is_nothing = |h: &UserOutcome| matches!(h.happened, MessageProgress::NotMatched);
         let concern: BTreeSet<RunId> = happened
             .iter()
             .filter(|h| !is_nothing(h) || turn.is_at(h.due, h.zone))
@@ -99,24 +99,24 @@ pub fn why(
 /// The channels of a campaign that the past closes for a user at an instant, and why.
 fn passed_over(
     project: &Project,
-    data: &Data,
+    data: &EvalData,
     ledger: &Ledger,
     campaign: CampaignId,
     user: UserNo,
     due: Instant,
-) -> Result<Vec<(Channel, Msg)>, Failure> {
+) -> Result<Vec<(ChannelName, Msg)>, Failure> {
     let program = &project.program;
     let campaign = program.campaign(campaign);
     let (scope, zone) = (data.scope(program), program.policy.zone);
     let refused = ledger.refused(user)?;
-    let mut out: Vec<(Channel, Msg)> = Vec::new();
+    let mut out: Vec<(ChannelName, Msg)> = Vec::new();
     for (_, _, send) in sends(campaign) {
         for route in &send.via.as_ref().unwrap_or(&campaign.via).routes {
             let channel = &route.channel;
             let Some(address) = address_of(&scope, route.address, user)? else {
                 continue;
             };
-            let message = windows::Planned {
+            let message = windows::PlannedMessage {
                 channel,
                 template: program.template(send.template),
                 at: hand_over_by(program, campaign, channel, due).not_before,
@@ -146,7 +146,7 @@ fn passed_over(
 /// Why a channel is not open to a message, if it is not: each of the things that would open it, and
 /// how it stands.
 fn not_open(
-    message: &windows::Planned,
+    message: &windows::PlannedMessage,
     ledger: &Ledger,
     user: UserNo,
     zone: Zone,
@@ -160,19 +160,19 @@ fn not_open(
         let Some(doors) = doors else { continue };
         let Msg { en, zh } = rule.after.msg();
         let said = match doors.first() {
-            Some((_, Door::Open(_))) => return Ok(None),
-            Some((_, Door::ClosedAt(at))) => {
+            Some((_, WindowState::Open(_))) => return Ok(None),
+            Some((_, WindowState::ClosedAt(at))) => {
                 let at = zone.show(*at);
                 msg!("{en} opened it until {at}", "{zh}（开放至 {at}）")
             }
-            Some((_, Door::UsedUp(since))) => {
+            Some((_, WindowState::UsedUp(since))) => {
                 let at = zone.show(*since);
                 msg!(
                     "{en} on {at} allows no more messages",
                     "{zh}（{at} 起的名额已用完）"
                 )
             }
-            Some((_, Door::Shut(since))) => {
+            Some((_, WindowState::Shut(since))) => {
                 let at = zone.show(*since);
                 msg!(
                     "{en} on {at} counts no more, says the platform",
@@ -242,9 +242,9 @@ pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
     }
 }
 
-fn happened_text(h: &Happened) -> Msg {
+fn happened_text(h: &MessageProgress) -> Msg {
     match h {
-        Happened::Message(m) => {
+        MessageProgress::Message(m) => {
             let state = m.state.msg();
             let reason = m
                 .reason
@@ -261,8 +261,8 @@ fn happened_text(h: &Happened) -> Msg {
                 ),
             }
         }
-        Happened::NotMatched => reason("not_matched", None),
-        Happened::Stopped {
+        MessageProgress::NotMatched => reason("not_matched", None),
+        MessageProgress::Stopped {
             reason: name,
             detail,
         } => reason(name, detail.as_deref()),

@@ -10,21 +10,21 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::bind::Bound;
-use super::cache::{self, Kept};
-use super::column::Source;
-use super::lanes::{Data, Lanes, Scalar};
+use super::aggregate::{self, Aggregates};
+use super::bind::BoundPlan;
+use super::cache::{self, CachedAnswers};
+use super::column_source::ColumnSource;
 use super::masks::{
     BLOCK, Bits, NONE, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip,
 };
 use super::messages::MessageLog;
-use super::ready::Ready;
-use super::tally::{self, Tallies};
-use super::{Audience, Counts, events, masks};
-use crate::base::{Bitmap, Place, Type, UserNo, Value, Zone};
+use super::ready::PreparedTables;
+use super::vector::{Scalar, Vector, VectorData};
+use super::{AudienceCounts, AudienceMask, event_rows, masks};
+use crate::base::{Bitmap, GeoPoint, Type, UserNo, Value, Zone};
 use crate::plan::kernel::{Binary, Unary, distance, int_to_float, mask, quotient};
 use crate::plan::node::{Cond, CondId, Node, Order, TextOp, ValId, ValKind};
-use crate::program::expr::StepOutcome;
+use crate::program::typed_expr::StepOutcome;
 use crate::store::EventSegment;
 
 /// What the rows of a block are.
@@ -37,18 +37,18 @@ pub enum Frame<'b> {
     Own(&'b MessageLog),
 }
 
-/// The evaluation of one block. Later blocks may reuse it by [`Block::reset`].
-pub struct Block<'b> {
-    pub bound: &'b Bound<'b>,
+/// The evaluation of one block. Later blocks may reuse it by [`BlockEvaluator::reset`].
+pub struct BlockEvaluator<'b> {
+    pub bound: &'b BoundPlan<'b>,
     frame: Frame<'b>,
     pub start: usize,
     pub len: usize,
     /// By [`CondId`]: what is known already, and for which rows.
     conds: Vec<Slot<Truths>>,
     /// What is kept of the plan's answers.
-    kept: &'b Kept,
-    vals: Vec<Slot<Option<Rc<Lanes<'b>>>>>,
-    pub(super) tallies: Tallies,
+    kept: &'b CachedAnswers,
+    vals: Vec<Slot<Option<Rc<Vector<'b>>>>>,
+    pub(super) tallies: Aggregates,
     /// How many blocks there were: what was written in another round is of another block.
     round: u32,
 }
@@ -65,7 +65,7 @@ struct Slot<T> {
 pub const STRETCH: usize = 16;
 
 /// A condition for every user, on all cores.
-pub fn audience(bound: &Bound, root: CondId) -> Audience {
+pub fn audience(bound: &BoundPlan, root: CondId) -> AudienceMask {
     let users = bound.scope.snapshot.user_count();
     let kept = cache::kept(bound);
     let words = users.div_ceil(64);
@@ -75,9 +75,9 @@ pub fn audience(bound: &Bound, root: CondId) -> Audience {
         .zip(known.par_chunks_mut(STRETCH * WORDS))
         .enumerate();
     stretches.for_each_init(
-        || Block {
+        || BlockEvaluator {
             kept: &kept,
-            ..Block::new(bound, Frame::Users)
+            ..BlockEvaluator::new(bound, Frame::Users)
         },
         |block, (stretch, (yes, known))| {
             let mut truths = Truths::UNKNOWN;
@@ -99,7 +99,7 @@ pub fn audience(bound: &Bound, root: CondId) -> Audience {
             }
         },
     );
-    Audience {
+    AudienceMask {
         yes: Bitmap::from_words(yes, users),
         known: Bitmap::from_words(known, users),
     }
@@ -107,10 +107,10 @@ pub fn audience(bound: &Bound, root: CondId) -> Audience {
 
 /// How many users a condition is true for, and for how many it is known: as [`audience`], without
 /// keeping who they are.
-pub fn counts(bound: &Bound, root: CondId) -> Counts {
+pub fn counts(bound: &BoundPlan, root: CondId) -> AudienceCounts {
     let users = bound.scope.snapshot.user_count();
     let kept = cache::kept(bound);
-    let stretch = |block: &mut Block, stretch: usize| {
+    let stretch = |block: &mut BlockEvaluator, stretch: usize| {
         let mut truths = Truths::UNKNOWN;
         (stretch * STRETCH..(stretch + 1) * STRETCH).fold((0, 0), |(yes, known), number| {
             block.reset(number * BLOCK, users);
@@ -126,14 +126,14 @@ pub fn counts(bound: &Bound, root: CondId) -> Counts {
     let (yes, known) = (0..users.div_ceil(STRETCH * BLOCK))
         .into_par_iter()
         .map_init(
-            || Block {
+            || BlockEvaluator {
                 kept: &kept,
-                ..Block::new(bound, Frame::Users)
+                ..BlockEvaluator::new(bound, Frame::Users)
             },
             stretch,
         )
         .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    Counts {
+    AudienceCounts {
         users,
         yes,
         no: known - yes,
@@ -142,7 +142,7 @@ pub fn counts(bound: &Bound, root: CondId) -> Counts {
 }
 
 /// A value for each of some users, in the order of their numbers.
-pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
+pub fn values(bound: &BoundPlan, users: &Bitmap) -> Vec<Option<Value>> {
     let ty = match bound.plan.root {
         Node::Cond(_) => &Type::Bool,
         Node::Val(id) => &bound.plan.val(id).ty,
@@ -152,9 +152,9 @@ pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
     let blocks: Vec<Vec<Option<Value>>> = (0..users.len().div_ceil(BLOCK))
         .into_par_iter()
         .map_init(
-            || Block {
+            || BlockEvaluator {
                 kept: &kept,
-                ..Block::new(bound, Frame::Users)
+                ..BlockEvaluator::new(bound, Frame::Users)
             },
             |block, number| {
                 block.reset(number * BLOCK, count);
@@ -164,13 +164,13 @@ pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
                     .zip(users.words().iter().skip(number * WORDS))
                     .for_each(|(w, users)| *w = *users);
                 let need = and(&wanted, &block.all());
-                let get = |row: usize, values: &Lanes| values.get(row).and_then(|v| v.value(ty));
+                let get = |row: usize, values: &Vector| values.get(row).and_then(|v| v.value(ty));
                 match bound.plan.root {
                     Node::Cond(id) => {
                         let truths = block.cond(id, &need);
-                        let lanes = Lanes {
+                        let lanes = Vector {
                             known: truths.known(),
-                            data: Data::Bool(truths.yes),
+                            data: VectorData::Bool(truths.yes),
                         };
                         rows(&wanted).map(|row| get(row, &lanes)).collect()
                     }
@@ -185,8 +185,8 @@ pub fn values(bound: &Bound, users: &Bitmap) -> Vec<Option<Value>> {
     blocks.into_iter().flatten().collect()
 }
 
-impl<'b> Block<'b> {
-    pub fn new(bound: &'b Bound<'b>, frame: Frame<'b>) -> Self {
+impl<'b> BlockEvaluator<'b> {
+    pub fn new(bound: &'b BoundPlan<'b>, frame: Frame<'b>) -> Self {
         let conds = vec![
             Slot {
                 round: 0,
@@ -203,15 +203,15 @@ impl<'b> Block<'b> {
             };
             bound.plan.vals.len()
         ];
-        Block {
+        BlockEvaluator {
             bound,
             frame,
             start: 0,
             len: 0,
             conds,
-            kept: Kept::NOTHING,
+            kept: CachedAnswers::NOTHING,
             vals,
-            tallies: Tallies::default(),
+            tallies: Aggregates::default(),
             round: 1,
         }
     }
@@ -275,7 +275,7 @@ impl<'b> Block<'b> {
         if let Some(column) = self.kept.column(Node::Cond(id), self.start) {
             let lanes = column.lanes(self.start, self.len);
             return *out = match &lanes.data {
-                Data::Bool(bits) => Truths::within(bits, &lanes.known),
+                VectorData::Bool(bits) => Truths::within(bits, &lanes.known),
                 _ => Truths::UNKNOWN,
             };
         }
@@ -328,7 +328,7 @@ impl<'b> Block<'b> {
     }
 
     /// The test of a count or sum that nothing else asks for.
-    fn tally(&mut self, mut of: ValId, test: &Ready, need: &Bits) -> Option<Truths> {
+    fn tally(&mut self, mut of: ValId, test: &PreparedTables, need: &Bits) -> Option<Truths> {
         let bound = self.bound;
         while let (ValKind::Named(_, named), false) =
             (&bound.plan.val(of).kind, bound.is_asked_again(of))
@@ -337,7 +337,7 @@ impl<'b> Block<'b> {
         }
         match self.frame {
             Frame::Users if !bound.is_asked_again(of) => {
-                tally::test(self, bound.query_of(Node::Val(of))?, test, need)
+                aggregate::test(self, bound.query_of(Node::Val(of))?, test, need)
             }
             _ => None,
         }
@@ -376,7 +376,7 @@ impl<'b> Block<'b> {
             Cond::Flag(of) => {
                 let lanes = self.val(*of, need);
                 match &lanes.data {
-                    Data::Bool(bits) => Truths::within(bits, &lanes.known),
+                    VectorData::Bool(bits) => Truths::within(bits, &lanes.known),
                     _ => Truths::UNKNOWN,
                 }
             }
@@ -455,7 +455,7 @@ impl<'b> Block<'b> {
             Cond::Text { op, of, what } => {
                 let (of, what) = (self.val(*of, need), self.val(*what, need));
                 let known = and(&and(&of.known, &what.known), need);
-                let (Data::Text(of), Data::Text(what)) = (&of.data, &what.data) else {
+                let (VectorData::Text(of), VectorData::Text(what)) = (&of.data, &what.data) else {
                     return Truths::UNKNOWN;
                 };
                 let holds = |a: &Cow<str>, b: &Cow<str>| match op {
@@ -465,7 +465,7 @@ impl<'b> Block<'b> {
                 where_both(of, what, &known, holds)
             }
             Cond::Did(_) => match (self.frame, bound.query_of(Node::Cond(id))) {
-                (Frame::Users, Some(query)) => events::did(self, query, need),
+                (Frame::Users, Some(query)) => event_rows::did(self, query, need),
                 _ => Truths::UNKNOWN,
             },
             Cond::Not(_) | Cond::All(_) | Cond::Any(_) | Cond::Test { .. } | Cond::Named(..) => {
@@ -497,12 +497,13 @@ impl<'b> Block<'b> {
     // ---------------------------------------------------------------- values
 
     /// The column that a value is, when it is one.
-    fn source(&self, id: ValId) -> Option<Source<'b>> {
+    fn source(&self, id: ValId) -> Option<ColumnSource<'b>> {
         match (&self.bound.plan.val(id).kind, self.frame) {
             (ValKind::Tag(tag), Frame::Users) => self.bound.tag(*tag),
-            (ValKind::RowField(field), Frame::Rows(segment)) => {
-                segment.columns.get(usize::from(*field)).map(Source::plain)
-            }
+            (ValKind::RowField(field), Frame::Rows(segment)) => segment
+                .columns
+                .get(usize::from(*field))
+                .map(ColumnSource::plain),
             (ValKind::Event(_), Frame::Users) => self.kept.column(Node::Val(id), self.start),
             (ValKind::Named(_, of), Frame::Users) => self.source(*of),
             _ => None,
@@ -510,7 +511,7 @@ impl<'b> Block<'b> {
     }
 
     /// The value in the rows of `need`, at least.
-    pub fn val(&mut self, id: ValId, need: &Bits) -> Rc<Lanes<'b>> {
+    pub fn val(&mut self, id: ValId, need: &Bits) -> Rc<Vector<'b>> {
         let at = id.0 as usize;
         let mut need = *need;
         if let Some(Slot {
@@ -541,15 +542,15 @@ impl<'b> Block<'b> {
         lanes
     }
 
-    fn val_new(&mut self, id: ValId, need: &Bits) -> Rc<Lanes<'b>> {
+    fn val_new(&mut self, id: ValId, need: &Bits) -> Rc<Vector<'b>> {
         let bound = self.bound;
         let val = bound.plan.val(id);
         Rc::new(match &val.kind {
             ValKind::Const(value) => {
-                Scalar::of(value).map_or(Lanes::NOTHING, |s| Lanes::same(&s, need))
+                Scalar::of(value).map_or(Vector::NOTHING, |s| Vector::same(&s, need))
             }
             // A column that is not in the store.
-            ValKind::Missing | ValKind::Tag(_) => Lanes::NOTHING,
+            ValKind::Missing | ValKind::Tag(_) => Vector::NOTHING,
             ValKind::TriggerField(field) => {
                 let value = bound
                     .scope
@@ -558,21 +559,21 @@ impl<'b> Block<'b> {
                     .and_then(Option::as_ref);
                 value
                     .and_then(Scalar::of)
-                    .map_or(Lanes::NOTHING, |s| Lanes::same(&s, need))
+                    .map_or(Vector::NOTHING, |s| Vector::same(&s, need))
             }
             ValKind::RowField(field) => match self.frame {
-                Frame::Own(log) => Lanes::collect(need, |row| log.field(self.start + row, *field)),
-                Frame::Users | Frame::Rows(_) => Lanes::NOTHING,
+                Frame::Own(log) => Vector::collect(need, |row| log.field(self.start + row, *field)),
+                Frame::Users | Frame::Rows(_) => Vector::NOTHING,
             },
             ValKind::Lookup {
                 lookup,
                 keys,
                 field,
             } => {
-                let keys: Vec<Rc<Lanes>> = keys.iter().map(|k| self.val(*k, need)).collect();
+                let keys: Vec<Rc<Vector>> = keys.iter().map(|k| self.val(*k, need)).collect();
                 let known = keys.iter().fold(*need, |known, k| and(&known, &k.known));
                 let mut key = Vec::new();
-                Lanes::collect(&known, |row| {
+                Vector::collect(&known, |row| {
                     key.clear();
                     keys.iter()
                         .filter_map(|k| k.get(row))
@@ -604,9 +605,9 @@ impl<'b> Block<'b> {
                         .count();
                     known = or(&known, &open);
                 }
-                Lanes {
+                Vector {
                     known,
-                    data: Data::Int(codes),
+                    data: VectorData::Int(codes),
                 }
             }
             ValKind::Coalesce(a, b) => {
@@ -627,13 +628,13 @@ impl<'b> Block<'b> {
                 let (yes, no) = (and(&when.yes, need), and(&when.no, need));
                 if is_none(&no) {
                     let then = self.val(*then, &yes);
-                    return Rc::new(Lanes {
+                    return Rc::new(Vector {
                         known: and(&then.known, &yes),
                         data: then.data.clone(),
                     });
                 }
                 let otherwise = self.val(*otherwise, &no);
-                let below = Lanes {
+                let below = Vector {
                     known: and(&otherwise.known, &no),
                     data: otherwise.data.clone(),
                 };
@@ -652,9 +653,9 @@ impl<'b> Block<'b> {
                 binary(*op, &a, &b, need, self.zone())
             }
             ValKind::Event(_) => match (self.frame, bound.query_of(Node::Val(id))) {
-                (Frame::Users, Some(query)) => tally::values(self, query, need)
-                    .unwrap_or_else(|| events::values(self, query, &val.ty, need)),
-                _ => Lanes::NOTHING,
+                (Frame::Users, Some(query)) => aggregate::values(self, query, need)
+                    .unwrap_or_else(|| event_rows::values(self, query, &val.ty, need)),
+                _ => Vector::NOTHING,
             },
             ValKind::Named(_, of) => return self.val(*of, need),
         })
@@ -663,15 +664,15 @@ impl<'b> Block<'b> {
 
 // ------------------------------------------------------------------ loops
 
-fn test_lanes(test: &Ready, of: &Lanes, need: &Bits) -> Truths {
+fn test_lanes(test: &PreparedTables, of: &Vector, need: &Bits) -> Truths {
     let known = and(&of.known, need);
     let mut yes = NONE;
     match &of.data {
-        Data::Int(v) => where_one(v, &known, &mut yes, |x| test.int(*x)),
-        Data::Float(v) => where_one(v, &known, &mut yes, |x| test.float(*x)),
-        Data::Text(v) => where_one(v, &known, &mut yes, |x| test.text(x)),
-        Data::Set(v) => where_one(v, &known, &mut yes, |x| test.set(x)),
-        Data::Bool(_) | Data::Place(_) | Data::Nothing => return Truths::UNKNOWN,
+        VectorData::Int(v) => where_one(v, &known, &mut yes, |x| test.int(*x)),
+        VectorData::Float(v) => where_one(v, &known, &mut yes, |x| test.float(*x)),
+        VectorData::Text(v) => where_one(v, &known, &mut yes, |x| test.text(x)),
+        VectorData::Set(v) => where_one(v, &known, &mut yes, |x| test.set(x)),
+        VectorData::Bool(_) | VectorData::Place(_) | VectorData::Nothing => return Truths::UNKNOWN,
     }
     Truths::within(&yes, &known)
 }
@@ -696,7 +697,7 @@ fn where_both<A, B>(a: &[A], b: &[B], known: &Bits, holds: impl Fn(&A, &B) -> bo
     Truths::within(&yes, known)
 }
 
-fn compare(op: Order, a: &Lanes, b: &Lanes, need: &Bits) -> Truths {
+fn compare(op: Order, a: &Vector, b: &Vector, need: &Bits) -> Truths {
     let known = and(&and(&a.known, &b.known), need);
     let mixed = |order: std::cmp::Ordering| match op {
         Order::Eq => order.is_eq(),
@@ -711,13 +712,13 @@ fn compare(op: Order, a: &Lanes, b: &Lanes, need: &Bits) -> Truths {
         }
     }
     match (&a.data, &b.data) {
-        (Data::Int(a), Data::Int(b)) => plain(op, a, b, &known),
-        (Data::Float(a), Data::Float(b)) => plain(op, a, b, &known),
-        (Data::Text(a), Data::Text(b)) => plain(op, a, b, &known),
-        (Data::Int(a), Data::Float(b)) => {
+        (VectorData::Int(a), VectorData::Int(b)) => plain(op, a, b, &known),
+        (VectorData::Float(a), VectorData::Float(b)) => plain(op, a, b, &known),
+        (VectorData::Text(a), VectorData::Text(b)) => plain(op, a, b, &known),
+        (VectorData::Int(a), VectorData::Float(b)) => {
             where_both(a, b, &known, |a, b| mixed(int_to_float(*a, *b)))
         }
-        (Data::Float(a), Data::Int(b)) => {
+        (VectorData::Float(a), VectorData::Int(b)) => {
             where_both(a, b, &known, |a, b| mixed(int_to_float(*b, *a).reverse()))
         }
         _ => Truths::UNKNOWN,
@@ -757,37 +758,39 @@ fn map_both<A: Copy, B: Copy, C: Copy>(
     (out, there)
 }
 
-fn ints((data, known): (Vec<i64>, Bits)) -> Lanes<'static> {
-    Lanes {
+fn ints((data, known): (Vec<i64>, Bits)) -> Vector<'static> {
+    Vector {
         known,
-        data: Data::Int(data),
+        data: VectorData::Int(data),
     }
 }
 
-fn floats((data, known): (Vec<f64>, Bits)) -> Lanes<'static> {
-    Lanes {
+fn floats((data, known): (Vec<f64>, Bits)) -> Vector<'static> {
+    Vector {
         known,
-        data: Data::Float(data),
+        data: VectorData::Float(data),
     }
 }
 
-fn unary<'b>(op: Unary, from: &'b Type, of: &Lanes<'b>, need: &Bits, zone: Zone) -> Lanes<'b> {
+fn unary<'b>(op: Unary, from: &'b Type, of: &Vector<'b>, need: &Bits, zone: Zone) -> Vector<'b> {
     let known = and(&of.known, need);
     match (op, &of.data) {
-        (Unary::Int(f), Data::Int(v)) => ints(map(v, &known, 0, |x| f.apply(*x, zone))),
-        (Unary::Float(f), Data::Float(v)) => floats(map(v, &known, 0.0, |x| Some(f.apply(*x)))),
-        (Unary::IntToFloat, Data::Int(v)) => floats(map(v, &known, 0.0, |x| Some(*x as f64))),
-        (Unary::TextLength, Data::Text(v)) => {
+        (Unary::Int(f), VectorData::Int(v)) => ints(map(v, &known, 0, |x| f.apply(*x, zone))),
+        (Unary::Float(f), VectorData::Float(v)) => {
+            floats(map(v, &known, 0.0, |x| Some(f.apply(*x))))
+        }
+        (Unary::IntToFloat, VectorData::Int(v)) => floats(map(v, &known, 0.0, |x| Some(*x as f64))),
+        (Unary::TextLength, VectorData::Text(v)) => {
             ints(map(v, &known, 0, |t| i64::try_from(t.chars().count()).ok()))
         }
-        (Unary::SetLength, Data::Set(v)) => {
+        (Unary::SetLength, VectorData::Set(v)) => {
             ints(map(v, &known, 0, |s| i64::try_from(s.len()).ok()))
         }
-        (Unary::MemberName, Data::Int(v)) => {
+        (Unary::MemberName, VectorData::Int(v)) => {
             let Type::Enum(members) = from else {
-                return Lanes::NOTHING;
+                return Vector::NOTHING;
             };
-            Lanes::collect(&known, |row| {
+            Vector::collect(&known, |row| {
                 let code = usize::try_from(*v.get(row)?).ok()?;
                 members
                     .members
@@ -795,44 +798,46 @@ fn unary<'b>(op: Unary, from: &'b Type, of: &Lanes<'b>, need: &Bits, zone: Zone)
                     .map(|m| Scalar::Text(Cow::Borrowed(m)))
             })
         }
-        (Unary::Lower, Data::Text(v)) => Lanes::collect(&known, |row| {
+        (Unary::Lower, VectorData::Text(v)) => Vector::collect(&known, |row| {
             Some(Scalar::Text(Cow::Owned(v.get(row)?.to_lowercase())))
         }),
-        (Unary::Mask, Data::Text(v)) => Lanes::collect(&known, |row| {
+        (Unary::Mask, VectorData::Text(v)) => Vector::collect(&known, |row| {
             Some(Scalar::Text(Cow::Owned(mask(v.get(row)?))))
         }),
-        _ => Lanes::NOTHING,
+        _ => Vector::NOTHING,
     }
 }
 
-fn binary<'b>(op: Binary, a: &Lanes<'b>, b: &Lanes<'b>, need: &Bits, zone: Zone) -> Lanes<'b> {
+fn binary<'b>(op: Binary, a: &Vector<'b>, b: &Vector<'b>, need: &Bits, zone: Zone) -> Vector<'b> {
     let known = and(&and(&a.known, &b.known), need);
     match (op, &a.data, &b.data) {
-        (Binary::Int(f), Data::Int(a), Data::Int(b)) => {
+        (Binary::Int(f), VectorData::Int(a), VectorData::Int(b)) => {
             ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b, zone)))
         }
-        (Binary::Float(f), Data::Float(a), Data::Float(b)) => {
+        (Binary::Float(f), VectorData::Float(a), VectorData::Float(b)) => {
             floats(map_both(a, b, &known, 0.0, |a, b| f.apply(a, b)))
         }
-        (Binary::Scale(f), Data::Int(a), Data::Float(b)) => {
+        (Binary::Scale(f), VectorData::Int(a), VectorData::Float(b)) => {
             ints(map_both(a, b, &known, 0, |a, b| f.apply(a, b)))
         }
-        (Binary::Quotient, Data::Int(a), Data::Int(b)) => {
+        (Binary::Quotient, VectorData::Int(a), VectorData::Int(b)) => {
             floats(map_both(a, b, &known, 0.0, quotient))
         }
-        (Binary::Distance, Data::Place(a), Data::Place(b)) => {
-            floats(map_both(a, b, &known, 0.0, |a: Place, b: Place| {
+        (Binary::Distance, VectorData::Place(a), VectorData::Place(b)) => {
+            floats(map_both(a, b, &known, 0.0, |a: GeoPoint, b: GeoPoint| {
                 distance(a, b)
             }))
         }
-        (Binary::Text(pick), Data::Text(x), Data::Text(y)) => Lanes::collect(&known, |row| {
-            let (x, y) = (x.get(row)?, y.get(row)?);
-            Some(Scalar::Text(if pick.second(y.cmp(x)) {
-                y.clone()
-            } else {
-                x.clone()
-            }))
-        }),
-        _ => Lanes::NOTHING,
+        (Binary::Text(pick), VectorData::Text(x), VectorData::Text(y)) => {
+            Vector::collect(&known, |row| {
+                let (x, y) = (x.get(row)?, y.get(row)?);
+                Some(Scalar::Text(if pick.second(y.cmp(x)) {
+                    y.clone()
+                } else {
+                    x.clone()
+                }))
+            })
+        }
+        _ => Vector::NOTHING,
     }
 }

@@ -8,25 +8,25 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::column::Source;
+use super::column_source::ColumnSource;
 use super::order::best_first;
-use super::point::{At, Point};
-use super::ready::Ready;
-use super::{Audience, Counts, EvalError, Scope, batch};
+use super::point::{Point, PointTarget};
+use super::ready::PreparedTables;
+use super::{AudienceCounts, AudienceMask, EvalError, EvalScope, batch};
 use crate::base::{Bitmap, EventSchema, TagId, Type, UserNo, Value};
 use crate::plan::Plan;
 use crate::plan::node::{Cond, CondId, Node, Pattern, Query, ValId, ValKind};
-use crate::program::expr::{EventSource, OwnEvent};
+use crate::program::typed_expr::{EventSource, OwnEvent};
 use crate::store::{ChangedBlock, Column, ColumnData, ColumnStats, EventTable};
 
 /// Everything that evaluating a plan needs.
-pub struct Bound<'a> {
-    pub scope: Scope<'a>,
+pub struct BoundPlan<'a> {
+    pub scope: EvalScope<'a>,
     pub plan: &'a Plan,
     /// By [`TagId`]; none where the plan does not read the tag or the store does not have it.
     tags: Vec<Option<Tag<'a>>>,
     /// By [`CondId`].
-    tests: Vec<Option<Ready<'a>>>,
+    tests: Vec<Option<PreparedTables<'a>>>,
     /// Whether more than one node asks it, by [`CondId`].
     shared: Vec<bool>,
     /// The same by [`ValId`].
@@ -63,12 +63,12 @@ pub enum Events<'a> {
     None,
 }
 
-impl<'a> Bound<'a> {
+impl<'a> BoundPlan<'a> {
     /// # Errors
     /// Stored values that do not fit the program's types.
-    pub fn new(scope: &Scope<'a>, plan: &'a Plan) -> Result<Self, EvalError> {
+    pub fn new(scope: &EvalScope<'a>, plan: &'a Plan) -> Result<Self, EvalError> {
         let zone = plan.zone;
-        let mut bound = Bound {
+        let mut bound = BoundPlan {
             scope: *scope,
             plan,
             tags: scope.program.schema.tags.iter().map(|_| None).collect(),
@@ -87,7 +87,7 @@ impl<'a> Bound<'a> {
         };
         for (cond, number) in plan.conds.iter().zip(0..) {
             bound.tests.push(match cond {
-                Cond::Test { test, .. } => Some(Ready::new(test, scope.now, zone)),
+                Cond::Test { test, .. } => Some(PreparedTables::new(test, scope.now, zone)),
                 _ => None,
             });
             if let Some(query) = cond.query() {
@@ -176,9 +176,9 @@ impl<'a> Bound<'a> {
     }
 
     /// The column of a stored tag; `None` when the store does not have it.
-    pub fn tag(&self, id: TagId) -> Option<Source<'_>> {
+    pub fn tag(&self, id: TagId) -> Option<ColumnSource<'_>> {
         let tag = self.tags.get(id.index())?.as_ref()?;
-        Some(Source {
+        Some(ColumnSource {
             data: &tag.data,
             fresh: tag.fresh,
             blocks: tag.stats.map(ColumnStats::blocks),
@@ -219,7 +219,7 @@ impl<'a> Bound<'a> {
         self.asked_again.get(id.0 as usize).copied().unwrap_or(true)
     }
 
-    pub fn test(&self, id: CondId) -> Option<&Ready<'a>> {
+    pub fn test(&self, id: CondId) -> Option<&PreparedTables<'a>> {
         self.tests.get(id.0 as usize)?.as_ref()
     }
 
@@ -231,7 +231,7 @@ impl<'a> Bound<'a> {
     }
 }
 
-impl Bound<'_> {
+impl BoundPlan<'_> {
     /// Makes ready what finds one user's events without a search: worth its one pass over the users
     /// where many are asked one after the other.
     pub fn index_events(&self) {
@@ -252,14 +252,14 @@ impl Bound<'_> {
 }
 
 /// What a bound plan can be asked; who asks often binds once.
-impl Bound<'_> {
+impl BoundPlan<'_> {
     /// Everyone for whom the root is true, false or unknown; a value is nobody's condition.
-    pub fn audience(&self) -> Audience {
+    pub fn audience(&self) -> AudienceMask {
         match self.plan.root {
             Node::Cond(root) => batch::audience(self, root),
             Node::Val(_) => {
                 let nobody = Bitmap::none(self.scope.snapshot.user_count());
-                Audience {
+                AudienceMask {
                     yes: nobody.clone(),
                     known: nobody,
                 }
@@ -268,12 +268,12 @@ impl Bound<'_> {
     }
 
     /// As [`audience`](Self::audience), counted.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> AudienceCounts {
         match self.plan.root {
             Node::Cond(root) => batch::counts(self, root),
             Node::Val(_) => {
                 let users = self.scope.snapshot.user_count();
-                Counts {
+                AudienceCounts {
                     users,
                     yes: 0,
                     no: 0,
@@ -285,7 +285,7 @@ impl Bound<'_> {
 
     /// The root for one user: a value, or a condition as a bool.
     pub fn value(&self, user: UserNo) -> Option<Value> {
-        Point::new(self, At::User(user)).value(self.plan.root)
+        Point::new(self, PointTarget::User(user)).value(self.plan.root)
     }
 
     /// The root for each of some users, in the order of their numbers.

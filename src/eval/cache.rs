@@ -1,5 +1,5 @@
 //! Answers that are kept: for a test of a column the users for whom it is true and those for whom
-//! it is false, for a question about events what it answers for each user ([`Derived`]).
+//! it is false, for a question about events what it answers for each user ([`DerivedColumn`]).
 //!
 //! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every
 //! question of an afternoon. An answer is kept when it is asked for a second time, under what the
@@ -11,14 +11,14 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use super::batch::{Block, Frame, STRETCH};
-use super::bind::Bound;
-use super::column::Source;
-use super::derived::Derived;
+use super::batch::{BlockEvaluator, Frame, STRETCH};
+use super::bind::BoundPlan;
+use super::column_source::ColumnSource;
+use super::derived::DerivedColumn;
 use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, and, first, minus};
 use crate::base::Type;
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
-use crate::program::expr::{Aggregate, EventSource};
+use crate::program::typed_expr::{Aggregate, EventSource};
 
 /// Bytes of answers that are kept: at ten million users 2.5 MB a test, 10 MB a count.
 const BUDGET: usize = 256 << 20;
@@ -64,15 +64,15 @@ impl Atom {
 
 /// What is kept of a plan's answers.
 #[derive(Default)]
-pub struct Kept {
+pub struct CachedAnswers {
     /// By [`CondId`].
     atoms: Vec<Option<Arc<Atom>>>,
-    conds: BTreeMap<CondId, Arc<Derived>>,
-    vals: BTreeMap<ValId, Arc<Derived>>,
+    conds: BTreeMap<CondId, Arc<DerivedColumn>>,
+    vals: BTreeMap<ValId, Arc<DerivedColumn>>,
 }
 
-impl Kept {
-    pub const NOTHING: &'static Kept = &Kept {
+impl CachedAnswers {
+    pub const NOTHING: &'static CachedAnswers = &CachedAnswers {
         atoms: Vec::new(),
         conds: BTreeMap::new(),
         vals: BTreeMap::new(),
@@ -83,7 +83,7 @@ impl Kept {
     }
 
     /// The column that a question about events is for the block of users from `start` on.
-    pub fn column(&self, node: Node, start: usize) -> Option<Source<'_>> {
+    pub fn column(&self, node: Node, start: usize) -> Option<ColumnSource<'_>> {
         match node {
             Node::Cond(id) => self.conds.get(&id),
             Node::Val(id) => self.vals.get(&id),
@@ -95,7 +95,7 @@ impl Kept {
 #[derive(Clone)]
 enum Answer {
     Atom(Arc<Atom>),
-    Derived(Arc<Derived>),
+    Derived(Arc<DerivedColumn>),
 }
 
 impl Answer {
@@ -124,9 +124,9 @@ pub fn forget() {
 
 /// What is kept of a plan's answers; those that were asked for before and are not kept yet are
 /// worked out now.
-pub fn kept(bound: &Bound) -> Kept {
+pub fn kept(bound: &BoundPlan) -> CachedAnswers {
     let users = bound.scope.snapshot.user_count();
-    let mut kept = Kept::default();
+    let mut kept = CachedAnswers::default();
     if users < FEWEST {
         return kept;
     }
@@ -151,7 +151,7 @@ pub fn kept(bound: &Bound) -> Kept {
 }
 
 /// What decides the answers to a test of a column; `None` for any other condition.
-fn key(bound: &Bound, id: CondId, cond: &Cond) -> Option<String> {
+fn key(bound: &BoundPlan, id: CondId, cond: &Cond) -> Option<String> {
     let Cond::Test { of, .. } = cond else {
         return None;
     };
@@ -169,7 +169,7 @@ fn key(bound: &Bound, id: CondId, cond: &Cond) -> Option<String> {
 }
 
 /// A plain question about declared events as a column, once it was asked before.
-fn derived(bound: &Bound, node: Node, ty: &Type) -> Option<Arc<Derived>> {
+fn derived(bound: &BoundPlan, node: Node, ty: &Type) -> Option<Arc<DerivedColumn>> {
     let query = bound.query_of(node)?;
     let what = query.query;
     let EventSource::Declared(event) = what.pattern.source else {
@@ -195,7 +195,7 @@ fn derived(bound: &Bound, node: Node, ty: &Type) -> Option<Arc<Derived>> {
         Asked::Kept(Answer::Derived(derived)) => Some(derived),
         Asked::Kept(Answer::Atom(_)) => return None,
     };
-    let now = Arc::new(Derived::of(bound, node, query, before.as_deref())?);
+    let now = Arc::new(DerivedColumn::of(bound, node, query, before.as_deref())?);
     lock().keep(key, &Answer::Derived(now.clone()));
     Some(now)
 }
@@ -204,7 +204,7 @@ fn lock() -> MutexGuard<'static, Cache> {
     CACHE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn atom(bound: &Bound, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>> {
+fn atom(bound: &BoundPlan, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>> {
     let key = format!("{users} {what}");
     match lock().ask(&key) {
         Asked::Kept(Answer::Atom(atom)) => return Some(atom),
@@ -218,7 +218,7 @@ fn atom(bound: &Bound, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>
         .zip(no.par_chunks_mut(STRETCH * WORDS))
         .enumerate();
     stretches.for_each_init(
-        || Block::new(bound, Frame::Users),
+        || BlockEvaluator::new(bound, Frame::Users),
         |block, (stretch, (yes, no))| {
             for (number, (yes, no)) in yes.chunks_mut(WORDS).zip(no.chunks_mut(WORDS)).enumerate() {
                 block.reset((stretch * STRETCH + number) * BLOCK, users);

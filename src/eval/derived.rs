@@ -15,11 +15,11 @@ use arrow_array::{ArrowPrimitiveType, BooleanArray, Float64Array, PrimitiveArray
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use rayon::prelude::*;
 
-use super::batch::{Block, Frame};
-use super::bind::{Bound, BoundQuery, Events};
-use super::column::Source;
-use super::lanes::{Data, Lanes};
+use super::batch::{BlockEvaluator, Frame};
+use super::bind::{BoundPlan, BoundQuery, Events};
+use super::column_source::ColumnSource;
 use super::masks::{BLOCK, Bits, NONE, and, first, get, minus, or, rows, set};
+use super::vector::{Vector, VectorData};
 use crate::plan::node::Node;
 use crate::store::{BlockStats, ChangedBlock, ColumnData, EventSegment, EventTable};
 
@@ -30,7 +30,7 @@ const FEW: usize = 16;
 const SHORT: usize = 1 << 16;
 
 /// What a query about events answers for every user.
-pub struct Derived {
+pub struct DerivedColumn {
     /// A block each; none where it was never worked out, or where other events came since.
     blocks: Vec<Option<Arc<ChangedBlock>>>,
     holds: Vec<Holds>,
@@ -122,16 +122,16 @@ impl Holds {
     }
 }
 
-impl Derived {
+impl DerivedColumn {
     /// The column for the block of users from `start` on; `None` where the block does not hold.
-    pub fn source(&self, start: usize) -> Option<Source<'_>> {
+    pub fn source(&self, start: usize) -> Option<ColumnSource<'_>> {
         self.blocks.get(start / BLOCK)?.as_ref()?;
         self.holds
             .get(start / BLOCK)
             .filter(|holds| holds.at(self.asked))?;
-        Some(Source {
+        Some(ColumnSource {
             changed: &self.blocks,
-            ..Source::plain(&self.nothing)
+            ..ColumnSource::plain(&self.nothing)
         })
     }
 
@@ -160,18 +160,18 @@ impl Derived {
     /// The answers of a query to everyone, from those that were kept before as far as they hold.
     /// `None`: values that are not kept (texts, sets, places), or events that are nowhere.
     pub fn of(
-        bound: &Bound,
+        bound: &BoundPlan,
         node: Node,
         query: &BoundQuery,
-        before: Option<&Derived>,
-    ) -> Option<Derived> {
+        before: Option<&DerivedColumn>,
+    ) -> Option<DerivedColumn> {
         let Events::Table(table) = &query.events else {
             return None;
         };
         let (users, window) = (bound.scope.snapshot.user_count(), query.bounds);
         let count = users.div_ceil(BLOCK);
         let (segments, changed) = changes(table, count, before);
-        let mut next = Derived {
+        let mut next = DerivedColumn {
             blocks: vec![None; count],
             holds: vec![Holds::EVERYTHING; count],
             segments,
@@ -245,7 +245,7 @@ impl Derived {
         let worked_out: Option<Vec<_>> = whole
             .chain(patches)
             .map_init(
-                || Block::new(bound, Frame::Users),
+                || BlockEvaluator::new(bound, Frame::Users),
                 |block, (number, patch)| {
                     block.reset(number * BLOCK, users);
                     let done = match patch {
@@ -296,7 +296,7 @@ impl Derived {
 fn changes(
     table: &EventTable,
     blocks: usize,
-    before: Option<&Derived>,
+    before: Option<&DerivedColumn>,
 ) -> (Vec<(u64, Touches)>, Changed) {
     let kept = before.map_or(&[][..], |b| &b.segments);
     let mut changed = Changed {
@@ -374,7 +374,7 @@ struct Work<'w> {
 
 impl Work<'_> {
     /// The values of a block, and how long they hold.
-    fn whole(&self, block: &mut Block) -> Option<(ColumnData, Holds)> {
+    fn whole(&self, block: &mut BlockEvaluator) -> Option<(ColumnData, Holds)> {
         let all = block.all();
         let data = stored(&self.lanes(block, &all), block.len)?;
         let mut holds = Holds {
@@ -391,7 +391,7 @@ impl Work<'_> {
     /// The values of a block of which some users are asked about anew; the others' hold.
     fn patch(
         &self,
-        block: &mut Block,
+        block: &mut BlockEvaluator,
         values: &ColumnData,
         holds: Holds,
         some: &Bits,
@@ -401,7 +401,7 @@ impl Work<'_> {
         let data = match patched(values, &new, &some) {
             Some(data) => data,
             None => stored(
-                &Source::plain(values)
+                &ColumnSource::plain(values)
                     .lanes(0, block.len)
                     .overlay(&new, &some),
                 block.len,
@@ -418,18 +418,18 @@ impl Work<'_> {
         Some((data, holds))
     }
 
-    fn lanes<'b>(&self, block: &mut Block<'b>, need: &Bits) -> Lanes<'b> {
+    fn lanes<'b>(&self, block: &mut BlockEvaluator<'b>, need: &Bits) -> Vector<'b> {
         match self.node {
             Node::Cond(id) => {
                 let truths = block.cond(id, need);
-                Lanes {
+                Vector {
                     known: and(&truths.known(), need),
-                    data: Data::Bool(truths.yes),
+                    data: VectorData::Bool(truths.yes),
                 }
             }
             Node::Val(id) => {
                 let lanes = block.val(id, need);
-                Lanes {
+                Vector {
                     known: and(&lanes.known, need),
                     data: lanes.data.clone(),
                 }
@@ -439,7 +439,7 @@ impl Work<'_> {
 }
 
 /// When the events of a block's users were.
-fn times<'s>(segment: &'s EventSegment, block: &Block) -> &'s [i64] {
+fn times<'s>(segment: &'s EventSegment, block: &BlockEvaluator) -> &'s [i64] {
     let users = segment.users.values();
     let position = |user: usize| users.partition_point(|u| (*u as usize) < user);
     let row = |position: usize| segment.offsets.get(position).map_or(0, |row| *row as usize);
@@ -452,7 +452,7 @@ fn times<'s>(segment: &'s EventSegment, block: &Block) -> &'s [i64] {
 
 /// The values with others for some of the rows, in the same form; `None` where one of them does not
 /// fit it.
-fn patched(values: &ColumnData, new: &Lanes, some: &Bits) -> Option<ColumnData> {
+fn patched(values: &ColumnData, new: &Vector, some: &Bits) -> Option<ColumnData> {
     let len = values.len();
     let mut known = NONE;
     match values.nulls() {
@@ -463,7 +463,7 @@ fn patched(values: &ColumnData, new: &Lanes, some: &Bits) -> Option<ColumnData> 
     let nulls = nulls(&known, len);
     macro_rules! ints {
         ($array:expr, $variant:ident) => {{
-            let Data::Int(new) = &new.data else {
+            let VectorData::Int(new) = &new.data else {
                 return None;
             };
             let mut values = $array.values().to_vec();
@@ -494,12 +494,12 @@ fn nulls(known: &Bits, len: usize) -> Option<NullBuffer> {
 }
 
 /// Values of a block in the narrowest form that holds them.
-fn stored(lanes: &Lanes, len: usize) -> Option<ColumnData> {
+fn stored(lanes: &Vector, len: usize) -> Option<ColumnData> {
     use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
     let nulls = nulls(&lanes.known, len);
     Some(match &lanes.data {
-        Data::Bool(yes) => ColumnData::Bool(BooleanArray::new(bits(yes, len), nulls)),
-        Data::Int(values) => {
+        VectorData::Bool(yes) => ColumnData::Bool(BooleanArray::new(bits(yes, len), nulls)),
+        VectorData::Int(values) => {
             let known = || {
                 values
                     .iter()
@@ -519,12 +519,12 @@ fn stored(lanes: &Lanes, len: usize) -> Option<ColumnData> {
                 ints::<Int64Type>(values, len, nulls)
             }
         }
-        Data::Float(values) => ColumnData::Float(Float64Array::new(
+        VectorData::Float(values) => ColumnData::Float(Float64Array::new(
             values.iter().take(len).copied().collect(),
             nulls,
         )),
-        Data::Nothing => ints::<Int8Type>(&vec![0; len], len, nulls),
-        Data::Text(_) | Data::Place(_) | Data::Set(_) => return None,
+        VectorData::Nothing => ints::<Int8Type>(&vec![0; len], len, nulls),
+        VectorData::Text(_) | VectorData::Place(_) | VectorData::Set(_) => return None,
     })
 }
 
@@ -595,9 +595,9 @@ mod tests {
     #[test]
     fn values_are_stored_as_narrow_as_they_are() {
         let lanes = |values: &[i64], known: &[usize]| {
-            let mut lanes = Lanes {
+            let mut lanes = Vector {
                 known: super::super::masks::NONE,
-                data: Data::Int(values.to_vec()),
+                data: VectorData::Int(values.to_vec()),
             };
             known
                 .iter()
@@ -619,7 +619,7 @@ mod tests {
                 _ => 8,
             };
             assert_eq!(found, width, "{values:?}");
-            let source = Source::plain(&data);
+            let source = ColumnSource::plain(&data);
             for (row, value) in values.iter().enumerate() {
                 let read = source
                     .get(row)

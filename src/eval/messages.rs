@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::lanes::Scalar;
+use super::vector::Scalar;
 use crate::base::{Instant, UserNo};
-use crate::program::expr::{OWN_FIELDS, OwnEvent};
+use crate::program::typed_expr::{OWN_FIELDS, OwnEvent};
 
 /// What is known of one outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Receipt {
+pub enum ReceiptStatus {
     Yes(Instant),
     No,
     /// No receipt has said; never "no".
@@ -36,11 +36,11 @@ pub struct OwnMessage {
     pub template: Arc<str>,
     pub channel: Arc<str>,
     /// In the order of [`OwnEvent::ALL`].
-    pub receipts: [Receipt; 7],
+    pub receipts: [ReceiptStatus; 7],
 }
 
 impl OwnMessage {
-    pub fn receipt(&self, event: OwnEvent) -> Receipt {
+    pub fn receipt(&self, event: OwnEvent) -> ReceiptStatus {
         self.receipts
             .get(event as usize)
             .copied()
@@ -93,9 +93,9 @@ impl MessageLog {
             }
             for (column, receipt) in log.receipts.iter_mut().zip(message.receipts) {
                 column.push(match receipt {
-                    Receipt::Yes(at) => at.0.max(UNKNOWN + 1),
-                    Receipt::No => NO,
-                    Receipt::Unknown => UNKNOWN,
+                    ReceiptStatus::Yes(at) => at.0.max(UNKNOWN + 1),
+                    ReceiptStatus::No => NO,
+                    ReceiptStatus::Unknown => UNKNOWN,
                 });
             }
         }
@@ -140,15 +140,15 @@ impl MessageLog {
         self.users.get(row).copied()
     }
 
-    pub(super) fn receipt(&self, event: OwnEvent, row: usize) -> Receipt {
+    pub(super) fn receipt(&self, event: OwnEvent, row: usize) -> ReceiptStatus {
         match self
             .receipts
             .get(event as usize)
             .and_then(|column| column.get(row))
         {
-            None | Some(&UNKNOWN) => Receipt::Unknown,
-            Some(&NO) => Receipt::No,
-            Some(at) => Receipt::Yes(Instant(*at)),
+            None | Some(&UNKNOWN) => ReceiptStatus::Unknown,
+            Some(&NO) => ReceiptStatus::No,
+            Some(at) => ReceiptStatus::Yes(Instant(*at)),
         }
     }
 
@@ -180,25 +180,29 @@ mod tests {
             template: "t".into(),
             channel: "sandbox.file".into(),
             receipts: [
-                Receipt::Yes(Instant(at)),
-                Receipt::Unknown,
+                ReceiptStatus::Yes(Instant(at)),
+                ReceiptStatus::Unknown,
                 opened,
-                Receipt::No,
-                Receipt::No,
-                Receipt::No,
-                Receipt::No,
+                ReceiptStatus::No,
+                ReceiptStatus::No,
+                ReceiptStatus::No,
+                ReceiptStatus::No,
             ],
         };
         let log = MessageLog::new(vec![
-            message(7, 5, Some("b"), Receipt::Unknown),
-            message(3, 9, None, Receipt::Yes(Instant(11))),
-            message(7, 2, Some("a"), Receipt::No),
+            message(7, 5, Some("b"), ReceiptStatus::Unknown),
+            message(3, 9, None, ReceiptStatus::Yes(Instant(11))),
+            message(7, 2, Some("a"), ReceiptStatus::No),
         ]);
         assert_eq!((log.rows_of(0, 7), log.rows_of(7, 8)), (0..1, 1..3));
         assert_eq!((log.user(0), log.handed_over(2)), (Some(3), Instant(5)));
         assert_eq!(
             [0, 1, 2].map(|r| log.receipt(OwnEvent::Opened, r)),
-            [Receipt::Yes(Instant(11)), Receipt::No, Receipt::Unknown]
+            [
+                ReceiptStatus::Yes(Instant(11)),
+                ReceiptStatus::No,
+                ReceiptStatus::Unknown
+            ]
         );
         let arm = |row| match log.field(row, 2) {
             Some(Scalar::Text(t)) => Some(t.to_string()),

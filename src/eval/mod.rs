@@ -2,56 +2,56 @@
 //!
 //! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of
 //! 64-bit words and reads columns in loops ([`mod@column`]); [`point`] works on one user. Both ask
-//! the same [`kernel`](crate::plan::kernel) what operators do and the same [`query`] what a user's
-//! events amount to; [`events`] finds those of a block. Lists and lookups are in [`tables`], the
+//! the same [`kernel`](crate::plan::kernel) what operators do and the same [`event_query`] what a user's
+//! events amount to; [`event_rows`] finds those of a block. Lists and lookups are in [`tables`], the
 //! program's own messages in [`messages`]. Many conditions for one user, and which of them a change
 //! can affect, are [`rules`], laid flat by [`steps`]. A third evaluator, which shares nothing with
 //! these two, stands in the tests.
 
+mod aggregate;
 mod batch;
 mod bind;
-mod blame;
 mod cache;
-mod column;
+mod column_source;
 mod derived;
 mod error;
-mod events;
-mod lanes;
+mod event_query;
+mod event_rows;
 mod masks;
 pub mod messages;
 mod order;
+pub mod physical;
 mod point;
-mod query;
 mod ready;
 mod rules;
 mod scan;
 mod steps;
 pub mod tables;
-mod tally;
 mod trace;
-pub mod value;
+mod unknown_causes;
+mod vector;
 
-pub use bind::Bound;
+pub use bind::BoundPlan;
 pub use cache::forget;
 pub use error::EvalError;
-pub use messages::{MessageLog, OwnMessage, Receipt};
-pub use rules::{Asker, BoundRules, Change, RuleSet};
+pub use messages::{MessageLog, OwnMessage, ReceiptStatus};
+pub use rules::{BoundRules, ChangeKind, RuleEvaluator, RuleSet};
 pub use tables::{TableError, Tables};
 pub use trace::Trace;
 
 use std::collections::BTreeMap;
 
-use self::point::{At, Point};
+use self::point::{Point, PointTarget};
 use crate::base::{Bitmap, Instant, TagId, UserNo, Value};
 use crate::plan::node::{CondId, Node};
 use crate::plan::{self, Plan};
-use crate::program::expr::{EventPattern, Expr, StepOutcome};
 use crate::program::typed::Program;
+use crate::program::typed_expr::{EventPattern, Expr, StepOutcome};
 use crate::store::Snapshot;
 
 /// What an expression is evaluated over.
 #[derive(Clone, Copy)]
-pub struct Scope<'a> {
+pub struct EvalScope<'a> {
     pub snapshot: &'a Snapshot,
     pub program: &'a Program,
     pub tables: &'a Tables,
@@ -85,7 +85,7 @@ impl StepOutcomes {
 
 /// For whom a condition is true, and for whom it is known to be true or false.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Audience {
+pub struct AudienceMask {
     /// Those for whom it is true; all of them are `known`.
     pub yes: Bitmap,
     pub known: Bitmap,
@@ -93,7 +93,7 @@ pub struct Audience {
 
 /// An audience in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
+pub struct AudienceCounts {
     pub users: usize,
     pub yes: usize,
     pub no: usize,
@@ -104,9 +104,9 @@ pub struct Counts {
 ///
 /// # Errors
 /// A store whose values do not fit the program's types; a condition that is nested too deep.
-pub fn audience(scope: &Scope, condition: &Expr) -> Result<Audience, EvalError> {
+pub fn audience(scope: &EvalScope, condition: &Expr) -> Result<AudienceMask, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
-    Ok(batch::audience(&Bound::new(scope, &plan)?, root))
+    Ok(batch::audience(&BoundPlan::new(scope, &plan)?, root))
 }
 
 /// How many users a condition is true, false and unknown for; faster than an [`audience`] that is
@@ -114,37 +114,41 @@ pub fn audience(scope: &Scope, condition: &Expr) -> Result<Audience, EvalError> 
 ///
 /// # Errors
 /// As [`audience`].
-pub fn counts(scope: &Scope, condition: &Expr) -> Result<Counts, EvalError> {
+pub fn counts(scope: &EvalScope, condition: &Expr) -> Result<AudienceCounts, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
-    Ok(batch::counts(&Bound::new(scope, &plan)?, root))
+    Ok(batch::counts(&BoundPlan::new(scope, &plan)?, root))
 }
 
 /// A condition for one user; `None` is unknown.
 ///
 /// # Errors
 /// As [`audience`].
-pub fn holds(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Option<bool>, EvalError> {
+pub fn holds(scope: &EvalScope, condition: &Expr, user: UserNo) -> Result<Option<bool>, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
-    let bound = Bound::new(scope, &plan)?;
-    Ok(Point::new(&bound, At::User(user)).cond(root))
+    let bound = BoundPlan::new(scope, &plan)?;
+    Ok(Point::new(&bound, PointTarget::User(user)).cond(root))
 }
 
 /// A value for one user; `None` is missing (of a condition: unknown).
 ///
 /// # Errors
 /// As [`audience`].
-pub fn value(scope: &Scope, expr: &Expr, user: UserNo) -> Result<Option<Value>, EvalError> {
+pub fn physical(scope: &EvalScope, expr: &Expr, user: UserNo) -> Result<Option<Value>, EvalError> {
     let plan = plan::lower(scope.program, expr)?;
-    Ok(Bound::new(scope, &plan)?.value(user))
+    Ok(BoundPlan::new(scope, &plan)?.value(user))
 }
 
 /// A value for each of some users, in the order of their numbers.
 ///
 /// # Errors
 /// As [`audience`].
-pub fn values(scope: &Scope, expr: &Expr, users: &Bitmap) -> Result<Vec<Option<Value>>, EvalError> {
+pub fn values(
+    scope: &EvalScope,
+    expr: &Expr,
+    users: &Bitmap,
+) -> Result<Vec<Option<Value>>, EvalError> {
     let plan = plan::lower(scope.program, expr)?;
-    Ok(Bound::new(scope, &plan)?.values(users))
+    Ok(BoundPlan::new(scope, &plan)?.values(users))
 }
 
 /// Whether an event row, given by its values, fits the `where` of a pattern; unknown does not.
@@ -152,7 +156,7 @@ pub fn values(scope: &Scope, expr: &Expr, users: &Bitmap) -> Result<Vec<Option<V
 /// # Errors
 /// As [`audience`].
 pub fn row_fits(
-    scope: &Scope,
+    scope: &EvalScope,
     pattern: &EventPattern,
     row: &[Option<Value>],
 ) -> Result<bool, EvalError> {
@@ -160,15 +164,15 @@ pub fn row_fits(
         return Ok(true);
     };
     let (plan, root) = lower_condition(scope, filter)?;
-    let bound = Bound::new(scope, &plan)?;
-    Ok(Point::new(&bound, At::Fields(row)).cond(root) == Some(true))
+    let bound = BoundPlan::new(scope, &plan)?;
+    Ok(Point::new(&bound, PointTarget::Fields(row)).cond(root) == Some(true))
 }
 
 /// A condition taken apart for one user: each part with its truth and values.
 ///
 /// # Errors
 /// As [`audience`].
-pub fn explain(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Trace, EvalError> {
+pub fn explain(scope: &EvalScope, condition: &Expr, user: UserNo) -> Result<Trace, EvalError> {
     trace::trace(scope, condition, user)
 }
 
@@ -178,12 +182,16 @@ pub fn explain(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Trace, E
 /// # Errors
 /// As [`audience`].
 pub fn unknown_tags(
-    scope: &Scope,
+    scope: &EvalScope,
     condition: &Expr,
     user: UserNo,
 ) -> Result<Vec<TagId>, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
-    Ok(blame::unknown_tags(&Bound::new(scope, &plan)?, root, user))
+    Ok(unknown_causes::unknown_tags(
+        &BoundPlan::new(scope, &plan)?,
+        root,
+        user,
+    ))
 }
 
 /// For how many users a condition is unknown because a tag has no value; a user counts for each
@@ -192,13 +200,13 @@ pub fn unknown_tags(
 /// # Errors
 /// As [`audience`].
 pub fn unknown_because(
-    scope: &Scope,
+    scope: &EvalScope,
     condition: &Expr,
-    audience: &Audience,
+    audience: &AudienceMask,
 ) -> Result<Vec<(TagId, usize)>, EvalError> {
     let (plan, root) = lower_condition(scope, condition)?;
     let mut list: Vec<(TagId, usize)> =
-        blame::unknown_because(&Bound::new(scope, &plan)?, root, audience)
+        unknown_causes::unknown_because(&BoundPlan::new(scope, &plan)?, root, audience)
             .into_iter()
             .collect();
     list.retain(|(_, n)| *n > 0);
@@ -206,7 +214,7 @@ pub fn unknown_because(
     Ok(list)
 }
 
-fn lower_condition(scope: &Scope, condition: &Expr) -> Result<(Plan, CondId), EvalError> {
+fn lower_condition(scope: &EvalScope, condition: &Expr) -> Result<(Plan, CondId), EvalError> {
     let plan = plan::lower(scope.program, condition)?;
     match plan.root {
         Node::Cond(root) => Ok((plan, root)),

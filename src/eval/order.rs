@@ -5,8 +5,8 @@
 //! selects can be guessed before it runs. A guess changes only the time, never the answer: Kleene's
 //! operators do not care about order.
 
-use super::bind::Bound;
-use super::ready::Ready;
+use super::bind::BoundPlan;
+use super::ready::PreparedTables;
 use crate::base::Value;
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
 use crate::store::{ColumnData, ColumnStats};
@@ -26,7 +26,7 @@ const EVENTS: f64 = 400.0;
 const LONG: f64 = 60.0;
 
 /// The parts of each `and` and `or`, best first, by [`CondId`]; empty for the others.
-pub fn best_first(bound: &Bound) -> Vec<Vec<CondId>> {
+pub fn best_first(bound: &BoundPlan) -> Vec<Vec<CondId>> {
     let plan = bound.plan;
     let mut guesses = vec![
         Guess {
@@ -119,7 +119,7 @@ fn sorted(parts: &[CondId], weight: impl Fn(&CondId) -> f64) -> Vec<CondId> {
     order
 }
 
-fn test(bound: &Bound, id: CondId, of: ValId) -> Guess {
+fn test(bound: &BoundPlan, id: CondId, of: ValId) -> Guess {
     let unknown = |_: &CondId| Guess {
         cost: LONG,
         share: SHARE,
@@ -142,15 +142,15 @@ fn test(bound: &Bound, id: CondId, of: ValId) -> Guess {
 }
 
 /// The share of a column's rows that pass a test.
-fn share(stats: &ColumnStats, test: &Ready) -> Option<f64> {
+fn share(stats: &ColumnStats, test: &PreparedTables) -> Option<f64> {
     let of_known = match test {
-        Ready::Int { lo, hi } => stats.share_between(*lo as f64, *hi as f64)?,
-        Ready::IntIn(list) => list
+        PreparedTables::Int { lo, hi } => stats.share_between(*lo as f64, *hi as f64)?,
+        PreparedTables::IntIn(list) => list
             .iter()
             .map(|n| stats.share_between(*n as f64, *n as f64))
             .sum::<Option<f64>>()?,
-        Ready::Float { lo, hi } => stats.share_between(*lo, *hi)?,
-        Ready::Set { all, items, .. } => {
+        PreparedTables::Float { lo, hi } => stats.share_between(*lo, *hi)?,
+        PreparedTables::Set { all, items, .. } => {
             let member = |item: &Value| match item {
                 Value::Enum(code) => stats.share_with(*code),
                 _ => None,
@@ -161,13 +161,15 @@ fn share(stats: &ColumnStats, test: &Ready) -> Option<f64> {
                 false => 1.0 - shares.iter().map(|s| 1.0 - s).product::<f64>(),
             }
         }
-        Ready::FloatIn(_) | Ready::Text(_) | Ready::Days(_) => return None,
+        PreparedTables::FloatIn(_) | PreparedTables::Text(_) | PreparedTables::Days(_) => {
+            return None;
+        }
     };
     Some(of_known * stats.known() as f64 / stats.rows().max(1) as f64)
 }
 
 /// What reading a value costs.
-fn value(bound: &Bound, id: ValId, cond: &impl Fn(&CondId) -> Guess) -> f64 {
+fn value(bound: &BoundPlan, id: ValId, cond: &impl Fn(&CondId) -> Guess) -> f64 {
     match &bound.plan.val(id).kind {
         ValKind::Const(_) | ValKind::Missing | ValKind::TriggerField(_) => 0.0,
         ValKind::Tag(tag) => bound.tag(*tag).map_or(0.0, |source| width(source.data)),

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::bind::{Bound, Events};
-use super::column::Source;
-use super::lanes::Scalar;
+use super::bind::{BoundPlan, Events};
+use super::column_source::ColumnSource;
+use super::event_query::{Hit, Hits, QueryResult, answer};
 use super::messages::MessageLog;
-use super::query::{Answer, Hit, Hits, answer};
 use super::tables;
+use super::vector::Scalar;
 use crate::base::{Type, UserNo, Value};
 use crate::plan::kernel::{Binary, Unary, distance, int_to_float, mask, quotient};
 use crate::plan::node::{Cond, CondId, Node, Order, TextOp, ValId, ValKind};
@@ -15,7 +15,7 @@ use crate::store::EventSegment;
 
 /// What is looked at.
 #[derive(Clone, Copy)]
-pub enum At<'b> {
+pub enum PointTarget<'b> {
     User(UserNo),
     /// An event row of a segment.
     Row(&'b EventSegment, usize),
@@ -26,8 +26,8 @@ pub enum At<'b> {
 
 /// The evaluation for one user or event row.
 pub struct Point<'b> {
-    bound: &'b Bound<'b>,
-    at: At<'b>,
+    bound: &'b BoundPlan<'b>,
+    at: PointTarget<'b>,
     conds: Vec<Memo<bool>>,
     vals: Vec<Memo<Scalar<'b>>>,
     round: u32,
@@ -38,7 +38,7 @@ pub struct Point<'b> {
 type Memo<T> = (u32, Option<T>);
 
 impl<'b> Point<'b> {
-    pub fn new(bound: &'b Bound<'b>, at: At<'b>) -> Self {
+    pub fn new(bound: &'b BoundPlan<'b>, at: PointTarget<'b>) -> Self {
         Point {
             bound,
             at,
@@ -49,7 +49,7 @@ impl<'b> Point<'b> {
     }
 
     /// Turns to somebody else.
-    pub fn reset(&mut self, at: At<'b>) {
+    pub fn reset(&mut self, at: PointTarget<'b>) {
         self.at = at;
         self.round = match self.round.checked_add(1) {
             Some(round) => round,
@@ -106,7 +106,7 @@ impl<'b> Point<'b> {
         match bound.plan.cond(id) {
             Cond::Always(truth) => *truth,
             Cond::List(list) => Some(match self.at {
-                At::User(user) => bound
+                PointTarget::User(user) => bound
                     .scope
                     .tables
                     .list(*list)
@@ -114,7 +114,7 @@ impl<'b> Point<'b> {
                 _ => false,
             }),
             Cond::StepOutcome { step, outcome } => match self.at {
-                At::User(user) => bound
+                PointTarget::User(user) => bound
                     .scope
                     .outcomes?
                     .known
@@ -161,8 +161,8 @@ impl<'b> Point<'b> {
                 _ => None,
             },
             Cond::Did(_) => match self.ask(Node::Cond(id), &Type::Bool)? {
-                Answer::Did(truth) => truth,
-                Answer::Value(_) => None,
+                QueryResult::Did(truth) => truth,
+                QueryResult::Value(_) => None,
             },
             Cond::Named(_, of) => self.cond(*of),
         }
@@ -188,7 +188,7 @@ impl<'b> Point<'b> {
             ValKind::Const(value) => Scalar::of(value),
             ValKind::Missing => None,
             ValKind::Tag(tag) => match self.at {
-                At::User(user) => bound.tag(*tag)?.get(user.index()),
+                PointTarget::User(user) => bound.tag(*tag)?.get(user.index()),
                 _ => None,
             },
             ValKind::TriggerField(field) => bound
@@ -198,15 +198,15 @@ impl<'b> Point<'b> {
                 .as_ref()
                 .and_then(Scalar::of),
             ValKind::RowField(field) => match self.at {
-                At::Row(segment, row) => {
-                    Source::plain(segment.columns.get(usize::from(*field))?).get(row)
+                PointTarget::Row(segment, row) => {
+                    ColumnSource::plain(segment.columns.get(usize::from(*field))?).get(row)
                 }
-                At::Own(log, row) => log.field(row, *field),
-                At::Fields(values) => values
+                PointTarget::Own(log, row) => log.field(row, *field),
+                PointTarget::Fields(values) => values
                     .get(usize::from(*field))?
                     .as_ref()
                     .and_then(Scalar::of),
-                At::User(_) => None,
+                PointTarget::User(_) => None,
             },
             ValKind::Lookup {
                 lookup,
@@ -250,8 +250,8 @@ impl<'b> Point<'b> {
                 self.binary(*op, a, b)
             }
             ValKind::Event(_) => match self.ask(Node::Val(id), &val.ty)? {
-                Answer::Value(value) => value,
-                Answer::Did(truth) => truth.map(Scalar::Bool),
+                QueryResult::Value(value) => value,
+                QueryResult::Did(truth) => truth.map(Scalar::Bool),
             },
             ValKind::Named(_, of) => self.val(*of),
         }
@@ -305,8 +305,10 @@ impl<'b> Point<'b> {
 
     // ---------------------------------------------------------------- events
 
-    fn ask(&self, node: Node, ty: &Type) -> Option<Answer<'b>> {
-        let At::User(user) = self.at else { return None };
+    fn ask(&self, node: Node, ty: &Type) -> Option<QueryResult<'b>> {
+        let PointTarget::User(user) = self.at else {
+            return None;
+        };
         let query = self.bound.query_of(node)?;
         let hits = self.hits(
             user,
@@ -333,7 +335,7 @@ impl<'b> Point<'b> {
         filter: Option<CondId>,
         window: (i64, i64),
     ) -> Hits {
-        let passes = |at: At<'b>| {
+        let passes = |at: PointTarget<'b>| {
             filter.is_none_or(|filter| Point::new(self.bound, at).cond(filter) == Some(true))
         };
         let mut hits = Hits::default();
@@ -352,7 +354,7 @@ impl<'b> Point<'b> {
                         .zip(rows)
                         .take(to)
                         .skip(from)
-                        .filter(|(_, row)| passes(At::Row(segment, *row)));
+                        .filter(|(_, row)| passes(PointTarget::Row(segment, *row)));
                     hits.rows.extend(inside.map(|(at, row)| Hit {
                         at: *at,
                         segment: number,
@@ -364,7 +366,7 @@ impl<'b> Point<'b> {
                 let log = self.bound.scope.own;
                 for row in log
                     .rows_of(user.0, user.0.saturating_add(1))
-                    .filter(|row| passes(At::Own(log, *row)))
+                    .filter(|row| passes(PointTarget::Own(log, *row)))
                 {
                     hits.own(log.receipt(*own, row), log.handed_over(row), row, window);
                 }

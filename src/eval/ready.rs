@@ -3,12 +3,12 @@
 
 use crate::base::{Date, Instant, Value, Zone};
 use crate::plan::kernel::comes_round;
-use crate::plan::node::{End, Test};
+use crate::plan::node::{End, ValueTest};
 
-use super::lanes::{Scalar, SetRef};
+use super::vector::{Scalar, SetRef};
 
 #[derive(Debug)]
-pub enum Ready<'p> {
+pub enum PreparedTables<'p> {
     /// Both ends included.
     Int {
         lo: i64,
@@ -22,7 +22,7 @@ pub enum Ready<'p> {
     },
     FloatIn(&'p [f64]),
     /// Any test of texts.
-    Text(&'p Test),
+    Text(&'p ValueTest),
     /// Dates whose month and day come round in the window: a flag for each, see [`month_day`].
     Days(Vec<bool>),
     Set {
@@ -35,12 +35,12 @@ pub enum Ready<'p> {
     },
 }
 
-impl<'p> Ready<'p> {
-    pub fn new(test: &'p Test, now: Instant, zone: Zone) -> Self {
+impl<'p> PreparedTables<'p> {
+    pub fn new(test: &'p ValueTest, now: Instant, zone: Zone) -> Self {
         match test {
-            Test::Int { lo, hi } => Ready::Int { lo: *lo, hi: *hi },
-            Test::IntIn(list) => Ready::IntIn(list),
-            Test::Float { lo, hi } => {
+            ValueTest::Int { lo, hi } => PreparedTables::Int { lo: *lo, hi: *hi },
+            ValueTest::IntIn(list) => PreparedTables::IntIn(list),
+            ValueTest::Float { lo, hi } => {
                 let lo = lo.map_or(
                     f64::NEG_INFINITY,
                     |End { at, included }| if included { at } else { at.next_up() },
@@ -49,33 +49,34 @@ impl<'p> Ready<'p> {
                     f64::INFINITY,
                     |End { at, included }| if included { at } else { at.next_down() },
                 );
-                Ready::Float { lo, hi }
+                PreparedTables::Float { lo, hi }
             }
-            Test::FloatIn(list) => Ready::FloatIn(list),
-            Test::Text { .. } | Test::TextIn(_) | Test::Contains(_) | Test::StartsWith(_) => {
-                Ready::Text(test)
-            }
-            Test::Window {
+            ValueTest::FloatIn(list) => PreparedTables::FloatIn(list),
+            ValueTest::Text { .. }
+            | ValueTest::TextIn(_)
+            | ValueTest::Contains(_)
+            | ValueTest::StartsWith(_) => PreparedTables::Text(test),
+            ValueTest::Window {
                 window,
                 instants: true,
             } => {
                 let (from, to) = window.instants(now, zone);
-                Ready::Int {
+                PreparedTables::Int {
                     lo: from.0,
                     hi: to.0,
                 }
             }
-            Test::Window {
+            ValueTest::Window {
                 window,
                 instants: false,
             } => {
                 let (from, to) = window.dates(zone.date(now));
-                Ready::Int {
+                PreparedTables::Int {
                     lo: i64::from(from.0),
                     hi: i64::from(to.0),
                 }
             }
-            Test::Yearly(window) => {
+            ValueTest::Yearly(window) => {
                 let (from, to) = window.dates(zone.date(now));
                 let mut days = vec![false; 13 * 32];
                 for month in 1..=12 {
@@ -89,15 +90,15 @@ impl<'p> Ready<'p> {
                         }
                     }
                 }
-                Ready::Days(days)
+                PreparedTables::Days(days)
             }
-            Test::Set { all, items } => {
+            ValueTest::Set { all, items } => {
                 let codes = items.iter().map(|item| match item {
                     Value::Enum(code) if *code < 64 => Some(1u64 << code),
                     _ => None,
                 });
                 let bits = codes.clone().flatten().fold(0, |bits, bit| bits | bit);
-                Ready::Set {
+                PreparedTables::Set {
                     all: *all,
                     items,
                     bits,
@@ -109,9 +110,9 @@ impl<'p> Ready<'p> {
 
     pub fn int(&self, x: i64) -> bool {
         match self {
-            Ready::Int { lo, hi } => (*lo <= x) & (x <= *hi),
-            Ready::IntIn(list) => in_list(list, x),
-            Ready::Days(days) => month_day(x)
+            PreparedTables::Int { lo, hi } => (*lo <= x) & (x <= *hi),
+            PreparedTables::IntIn(list) => in_list(list, x),
+            PreparedTables::Days(days) => month_day(x)
                 .and_then(|i| days.get(i))
                 .copied()
                 .unwrap_or(false),
@@ -121,28 +122,28 @@ impl<'p> Ready<'p> {
 
     pub fn float(&self, x: f64) -> bool {
         match self {
-            Ready::Float { lo, hi } => (*lo <= x) & (x <= *hi),
-            Ready::FloatIn(list) => list.contains(&x),
+            PreparedTables::Float { lo, hi } => (*lo <= x) & (x <= *hi),
+            PreparedTables::FloatIn(list) => list.contains(&x),
             _ => false,
         }
     }
 
     pub fn text(&self, x: &str) -> bool {
         match self {
-            Ready::Text(test) => test.holds_text(x),
+            PreparedTables::Text(test) => test.holds_text(x),
             _ => false,
         }
     }
 
     pub fn bit_set(&self, x: u64) -> bool {
         match self {
-            Ready::Set {
+            PreparedTables::Set {
                 all: true,
                 bits,
                 beyond,
                 ..
             } => !beyond & (x & bits == *bits),
-            Ready::Set {
+            PreparedTables::Set {
                 all: false, bits, ..
             } => x & bits != 0,
             _ => false,
@@ -153,13 +154,13 @@ impl<'p> Ready<'p> {
         match (self, x) {
             (_, SetRef::Bits(bits)) => self.bit_set(*bits),
             (
-                Ready::Set {
+                PreparedTables::Set {
                     all: true, items, ..
                 },
                 x,
             ) => items.iter().all(|item| x.contains(item)),
             (
-                Ready::Set {
+                PreparedTables::Set {
                     all: false, items, ..
                 },
                 x,

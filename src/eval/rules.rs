@@ -7,19 +7,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bind::Bound;
-use super::point::{At, Point};
-use super::steps::{Numbers, Steps};
-use super::{EvalError, Scope};
+use super::bind::BoundPlan;
+use super::point::{Point, PointTarget};
+use super::steps::{Steps, UserNumbers};
+use super::{EvalError, EvalScope};
 use crate::base::{EventId, TagId, UserNo};
 use crate::plan::node::{Cond, CondId, Node, Query, ValKind};
 use crate::plan::{Lowering, Plan};
-use crate::program::expr::{EventSource, Expr};
 use crate::program::typed::Program;
+use crate::program::typed_expr::{EventSource, Expr};
 
 /// What changed for a user.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Change {
+pub enum ChangeKind {
     Tag(TagId),
     Event(EventId),
     /// What is known of the program's own messages: handed over, delivered, opened, converted.
@@ -31,7 +31,7 @@ pub enum Change {
 pub struct RuleSet {
     plan: Plan,
     roots: Vec<CondId>,
-    by_change: BTreeMap<Change, Vec<usize>>,
+    by_change: BTreeMap<ChangeKind, Vec<usize>>,
 }
 
 impl RuleSet {
@@ -51,7 +51,7 @@ impl RuleSet {
         }
         let plan = lowering.finish(Node::Cond(roots.first().copied().unwrap_or(CondId(0))));
         let reads = reads(&plan);
-        let mut by_change: BTreeMap<Change, Vec<usize>> = BTreeMap::new();
+        let mut by_change: BTreeMap<ChangeKind, Vec<usize>> = BTreeMap::new();
         for (number, root) in roots.iter().enumerate() {
             for change in reads.get(&Node::Cond(*root)).into_iter().flatten() {
                 by_change.entry(*change).or_default().push(number);
@@ -73,14 +73,14 @@ impl RuleSet {
     }
 
     /// The rules whose answer a change can affect, in order.
-    pub fn affected_by(&self, change: Change) -> &[usize] {
+    pub fn affected_by(&self, change: ChangeKind) -> &[usize] {
         self.by_change.get(&change).map_or(&[], Vec::as_slice)
     }
 
     /// # Errors
     /// Stored values that do not fit the program's types.
-    pub fn bind<'a>(&'a self, scope: &Scope<'a>) -> Result<BoundRules<'a>, EvalError> {
-        let bound = Bound::new(scope, &self.plan)?;
+    pub fn bind<'a>(&'a self, scope: &EvalScope<'a>) -> Result<BoundRules<'a>, EvalError> {
+        let bound = BoundPlan::new(scope, &self.plan)?;
         bound.index_events();
         Ok(BoundRules {
             steps: Steps::new(&bound, &self.roots),
@@ -92,14 +92,14 @@ impl RuleSet {
 /// Rules at one moment.
 pub struct BoundRules<'a> {
     steps: Steps,
-    bound: Bound<'a>,
+    bound: BoundPlan<'a>,
 }
 
 impl BoundRules<'_> {
     /// Something to ask for one user after the other.
-    pub fn asker(&self) -> Asker<'_> {
-        Asker {
-            point: Point::new(&self.bound, At::User(UserNo(0))),
+    pub fn asker(&self) -> RuleEvaluator<'_> {
+        RuleEvaluator {
+            point: Point::new(&self.bound, PointTarget::User(UserNo(0))),
             numbers: self.steps.numbers(),
             steps: &self.steps,
         }
@@ -107,13 +107,13 @@ impl BoundRules<'_> {
 }
 
 /// Asks rules for one user at a time, with the memory that this takes.
-pub struct Asker<'b> {
+pub struct RuleEvaluator<'b> {
     point: Point<'b>,
-    numbers: Numbers,
+    numbers: UserNumbers,
     steps: &'b Steps,
 }
 
-impl Asker<'_> {
+impl RuleEvaluator<'_> {
     /// Whether each of some rules holds for a user, in the order given; `None` is unknown, as is a
     /// rule that there is not.
     pub fn ask(
@@ -122,7 +122,7 @@ impl Asker<'_> {
         rules: impl IntoIterator<Item = usize>,
         mut tell: impl FnMut(usize, Option<bool>),
     ) {
-        self.point.reset(At::User(user));
+        self.point.reset(PointTarget::User(user));
         self.numbers.reset();
         for rule in rules {
             tell(
@@ -134,15 +134,15 @@ impl Asker<'_> {
 }
 
 /// For each condition and value what its answer depends on.
-fn reads(plan: &Plan) -> BTreeMap<Node, BTreeSet<Change>> {
-    let mut reads: BTreeMap<Node, BTreeSet<Change>> = BTreeMap::new();
+fn reads(plan: &Plan) -> BTreeMap<Node, BTreeSet<ChangeKind>> {
+    let mut reads: BTreeMap<Node, BTreeSet<ChangeKind>> = BTreeMap::new();
     for node in &plan.order {
         let (query, own, parts) = match node {
             Node::Cond(id) => {
                 let cond = plan.cond(*id);
                 (
                     cond.query(),
-                    matches!(cond, Cond::StepOutcome { .. }).then_some(Change::Message),
+                    matches!(cond, Cond::StepOutcome { .. }).then_some(ChangeKind::Message),
                     cond.parts(),
                 )
             }
@@ -151,7 +151,7 @@ fn reads(plan: &Plan) -> BTreeMap<Node, BTreeSet<Change>> {
                 (
                     kind.query(),
                     if let ValKind::Tag(tag) = kind {
-                        Some(Change::Tag(*tag))
+                        Some(ChangeKind::Tag(*tag))
                     } else {
                         None
                     },
@@ -177,7 +177,7 @@ fn reads(plan: &Plan) -> BTreeMap<Node, BTreeSet<Change>> {
 }
 
 /// Filters look at rows of events alone.
-fn of_query(query: &Query) -> impl Iterator<Item = Change> {
+fn of_query(query: &Query) -> impl Iterator<Item = ChangeKind> {
     let patterns = [
         Some(&query.pattern),
         query.then.as_ref().map(|then| &then.next),
@@ -186,7 +186,7 @@ fn of_query(query: &Query) -> impl Iterator<Item = Change> {
         .into_iter()
         .flatten()
         .map(|pattern| match pattern.source {
-            EventSource::Declared(event) => Change::Event(event),
-            EventSource::Own(_) => Change::Message,
+            EventSource::Declared(event) => ChangeKind::Event(event),
+            EventSource::Own(_) => ChangeKind::Message,
         })
 }

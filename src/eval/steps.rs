@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::bind::Bound;
-use super::lanes::Scalar;
+use super::bind::BoundPlan;
 use super::point::Point;
-use super::ready::Ready;
+use super::ready::PreparedTables;
+use super::vector::Scalar;
 use crate::plan::node::{Cond, CondId, ValId};
 
 /// One node of a rule, in front of the nodes below it.
@@ -48,7 +48,7 @@ pub struct Steps {
 
 /// The numbers of one user that were asked for.
 #[derive(Default)]
-pub struct Numbers {
+pub struct UserNumbers {
     round: u32,
     by_slot: Vec<Number>,
 }
@@ -61,7 +61,7 @@ struct Number {
 }
 
 impl Steps {
-    pub fn new(bound: &Bound, roots: &[CondId]) -> Steps {
+    pub fn new(bound: &BoundPlan, roots: &[CondId]) -> Steps {
         let mut steps = Steps {
             steps: Vec::new(),
             slots: Vec::new(),
@@ -75,7 +75,7 @@ impl Steps {
         steps
     }
 
-    fn lay(&mut self, bound: &Bound, id: CondId, slots: &mut BTreeMap<ValId, u16>) {
+    fn lay(&mut self, bound: &BoundPlan, id: CondId, slots: &mut BTreeMap<ValId, u16>) {
         let at = self.steps.len();
         let mut step = Step {
             what: What::Ask,
@@ -97,9 +97,9 @@ impl Steps {
             Cond::Test { of, .. } => {
                 let free = u16::try_from(self.slots.len()).ok();
                 let range = match bound.test(id) {
-                    Some(Ready::Int { lo, hi }) => Some((What::Int, *lo, *hi)),
-                    Some(Ready::IntIn([one])) => Some((What::Int, *one, *one)),
-                    Some(Ready::Float { lo, hi }) => {
+                    Some(PreparedTables::Int { lo, hi }) => Some((What::Int, *lo, *hi)),
+                    Some(PreparedTables::IntIn([one])) => Some((What::Int, *one, *one)),
+                    Some(PreparedTables::Float { lo, hi }) => {
                         Some((What::Float, lo.to_bits() as i64, hi.to_bits() as i64))
                     }
                     _ => None,
@@ -130,8 +130,8 @@ impl Steps {
         }
     }
 
-    pub fn numbers(&self) -> Numbers {
-        Numbers {
+    pub fn numbers(&self) -> UserNumbers {
+        UserNumbers {
             round: 0,
             by_slot: vec![Number::default(); self.slots.len()],
         }
@@ -139,11 +139,11 @@ impl Steps {
 
     /// Whether a rule holds for the user whom `point` looks at; `None` is unknown, as is a rule
     /// that there is not.
-    pub fn holds(&self, rule: usize, numbers: &mut Numbers, point: &mut Point) -> Option<bool> {
+    pub fn holds(&self, rule: usize, numbers: &mut UserNumbers, point: &mut Point) -> Option<bool> {
         self.truth(*self.rules.get(rule)? as usize, numbers, point)
     }
 
-    fn truth(&self, at: usize, numbers: &mut Numbers, point: &mut Point) -> Option<bool> {
+    fn truth(&self, at: usize, numbers: &mut UserNumbers, point: &mut Point) -> Option<bool> {
         let step = self.steps.get(at)?;
         match step.what {
             What::All => self.join(at + 1, step.end, true, numbers, point),
@@ -167,7 +167,7 @@ impl Steps {
         mut at: usize,
         end: u32,
         all: bool,
-        numbers: &mut Numbers,
+        numbers: &mut UserNumbers,
         point: &mut Point,
     ) -> Option<bool> {
         let mut out = Some(all);
@@ -183,7 +183,7 @@ impl Steps {
     }
 }
 
-impl Numbers {
+impl UserNumbers {
     /// Turns to somebody else.
     pub fn reset(&mut self) {
         self.round = match self.round.checked_add(1) {

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::lanes::Scalar;
+use super::vector::Scalar;
 use crate::base::world::World;
 use crate::base::{Bitmap, FieldSchema, Instant, ListId, LookupId, Value};
 use crate::diag::Msg;

@@ -6,17 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use super::bind::Bound;
-use super::point::{At, Point};
-use super::{EvalError, Scope};
+use super::bind::BoundPlan;
+use super::point::{Point, PointTarget};
+use super::{EvalError, EvalScope};
 use crate::base::value::Shown;
 use crate::base::{AudienceId, PartitionId, TagId, Type, UserNo, Value, Zone};
 use crate::diag::{Lang, Sources, Span};
 use crate::plan::kernel::mask;
 use crate::plan::node::Node;
 use crate::plan::{Lowering, show};
-use crate::program::expr::{Expr, ExprKind};
 use crate::program::typed::Program;
+use crate::program::typed_expr::{Expr, ExprKind};
 
 /// One part of a condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub struct Trace {
     pub parts: Vec<Trace>,
 }
 
-pub fn trace(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Trace, EvalError> {
+pub fn trace(scope: &EvalScope, condition: &Expr, user: UserNo) -> Result<Trace, EvalError> {
     let mut drawing = Drawing {
         program: scope.program,
         lowering: Lowering::new(scope.program),
@@ -42,8 +42,8 @@ pub fn trace(scope: &Scope, condition: &Expr, user: UserNo) -> Result<Trace, Eva
     let root = drawing.lowering.node(condition)?;
     let sketch = drawing.part(condition, None)?;
     let plan = drawing.lowering.finish(root);
-    let bound = Bound::new(scope, &plan)?;
-    Ok(sketch.filled(&mut Point::new(&bound, At::User(user)), plan.zone))
+    let bound = BoundPlan::new(scope, &plan)?;
+    Ok(sketch.filled(&mut Point::new(&bound, PointTarget::User(user)), plan.zone))
 }
 
 /// A part before anyone is looked at.

@@ -6,7 +6,7 @@
 //! otherwise. What is printed is read again and compared; if it means something else, nothing is
 //! returned.
 
-mod expr;
+mod format_expr;
 mod item;
 mod printer;
 mod same;
@@ -17,7 +17,7 @@ use crate::msg;
 use crate::syntax::{ast, parse};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct FormatOptions {
     /// Rewrite keywords in this language.
     pub keywords: Option<Lang>,
 }
@@ -52,7 +52,11 @@ impl FormatError {
 ///
 /// # Errors
 /// A file that cannot be read, or whose layout would change its meaning.
-pub fn format(file: &ast::File, text: &str, options: &Options) -> Result<String, FormatError> {
+pub fn format(
+    file: &ast::File,
+    text: &str,
+    options: &FormatOptions,
+) -> Result<String, FormatError> {
     let broken = |i: &ast::Item| matches!(i.kind, ast::ItemKind::Broken { .. });
     if file.items.iter().any(broken) {
         return Err(FormatError::Broken);

@@ -1,7 +1,7 @@
 //! Every condition of a program.
 
-use crate::program::expr::{EventPattern, Expr};
 use crate::program::typed::{Action, Campaign, Piece, Program, Schedule};
+use crate::program::typed_expr::{EventPattern, Expr};
 
 /// Every condition and value of the program with its own place in the text.
 pub fn roots(program: &Program) -> Vec<&Expr> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::kernel::{int_to_float, pack, unpack};
-use super::node::{End, Test, TextEnd};
+use super::node::{End, TextEnd, ValueTest};
 use crate::base::{Date, Elapsed, Instant, TimeOfDay, Type, Value};
-use crate::program::expr::CompareOp;
+use crate::program::typed_expr::CompareOp;
 
 /// How values of a type lie in columns and registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,11 +100,11 @@ pub fn value_of_float(ty: &Type, n: f64) -> Option<Value> {
 // ------------------------------------------------------------------ comparisons with constants
 
 /// Inside no range.
-const NO_INT: Test = Test::Int { lo: 1, hi: 0 };
+const NO_INT: ValueTest = ValueTest::Int { lo: 1, hi: 0 };
 
 /// `x op constant` as a test of `x`, which has form `of`; `None` when the two are never compared.
 /// `Ne` gives the test for `Eq`.
-pub fn test_for(op: CompareOp, of: Form, constant: &Value) -> Option<Test> {
+pub fn test_for(op: CompareOp, of: Form, constant: &Value) -> Option<ValueTest> {
     match of {
         Form::Int => match float_of(constant) {
             Some(f) => Some(int_against_float(op, f)),
@@ -119,8 +119,8 @@ pub fn test_for(op: CompareOp, of: Form, constant: &Value) -> Option<Test> {
     }
 }
 
-fn int_test(op: CompareOp, n: i64) -> Test {
-    let range = |lo, hi| Test::Int { lo, hi };
+fn int_test(op: CompareOp, n: i64) -> ValueTest {
+    let range = |lo, hi| ValueTest::Int { lo, hi };
     match op {
         CompareOp::Eq | CompareOp::Ne => range(n, n),
         CompareOp::Lt => n.checked_sub(1).map_or(NO_INT, |hi| range(i64::MIN, hi)),
@@ -131,7 +131,7 @@ fn int_test(op: CompareOp, n: i64) -> Test {
 }
 
 /// Whole numbers against a fraction: against the next whole number on the right side.
-fn int_against_float(op: CompareOp, f: f64) -> Test {
+fn int_against_float(op: CompareOp, f: f64) -> ValueTest {
     let whole = |f: f64| {
         (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
             .contains(&f)
@@ -160,26 +160,26 @@ fn int_against_float(op: CompareOp, f: f64) -> Test {
     }
 }
 
-fn float_test(op: CompareOp, f: f64) -> Test {
+fn float_test(op: CompareOp, f: f64) -> ValueTest {
     let end = |included| Some(End { at: f, included });
     match op {
-        CompareOp::Eq | CompareOp::Ne => Test::Float {
+        CompareOp::Eq | CompareOp::Ne => ValueTest::Float {
             lo: end(true),
             hi: end(true),
         },
-        CompareOp::Lt => Test::Float {
+        CompareOp::Lt => ValueTest::Float {
             lo: None,
             hi: end(false),
         },
-        CompareOp::Le => Test::Float {
+        CompareOp::Le => ValueTest::Float {
             lo: None,
             hi: end(true),
         },
-        CompareOp::Gt => Test::Float {
+        CompareOp::Gt => ValueTest::Float {
             lo: end(false),
             hi: None,
         },
-        CompareOp::Ge => Test::Float {
+        CompareOp::Ge => ValueTest::Float {
             lo: end(true),
             hi: None,
         },
@@ -187,11 +187,11 @@ fn float_test(op: CompareOp, f: f64) -> Test {
 }
 
 /// Floats against a whole number that may lie between two of them.
-fn float_against_int(op: CompareOp, n: i64) -> Test {
+fn float_against_int(op: CompareOp, n: i64) -> ValueTest {
     let near = n as f64;
     match (int_to_float(n, near), op) {
         (std::cmp::Ordering::Equal, _) => float_test(op, near),
-        (_, CompareOp::Eq | CompareOp::Ne) => Test::Float {
+        (_, CompareOp::Eq | CompareOp::Ne) => ValueTest::Float {
             lo: Some(End {
                 at: near,
                 included: false,
@@ -216,7 +216,7 @@ fn float_against_int(op: CompareOp, n: i64) -> Test {
     }
 }
 
-fn text_test(op: CompareOp, t: &Arc<str>) -> Test {
+fn text_test(op: CompareOp, t: &Arc<str>) -> ValueTest {
     let end = |included| {
         Some(TextEnd {
             at: t.clone(),
@@ -224,20 +224,20 @@ fn text_test(op: CompareOp, t: &Arc<str>) -> Test {
         })
     };
     match op {
-        CompareOp::Eq | CompareOp::Ne => Test::TextIn(vec![t.clone()]),
-        CompareOp::Lt => Test::Text {
+        CompareOp::Eq | CompareOp::Ne => ValueTest::TextIn(vec![t.clone()]),
+        CompareOp::Lt => ValueTest::Text {
             lo: None,
             hi: end(false),
         },
-        CompareOp::Le => Test::Text {
+        CompareOp::Le => ValueTest::Text {
             lo: None,
             hi: end(true),
         },
-        CompareOp::Gt => Test::Text {
+        CompareOp::Gt => ValueTest::Text {
             lo: end(false),
             hi: None,
         },
-        CompareOp::Ge => Test::Text {
+        CompareOp::Ge => ValueTest::Text {
             lo: end(true),
             hi: None,
         },
@@ -245,13 +245,13 @@ fn text_test(op: CompareOp, t: &Arc<str>) -> Test {
 }
 
 /// `x in [list]` as a test of `x`, which has form `of`.
-pub fn test_in_list(of: Form, list: &[Value]) -> Option<Test> {
+pub fn test_in_list(of: Form, list: &[Value]) -> Option<ValueTest> {
     match of {
         Form::Int => {
             // A fraction in a list of whole numbers equals none of them.
             let ints = list.iter().map(|v| match float_of(v) {
                 Some(f) => match int_against_float(CompareOp::Eq, f) {
-                    Test::Int { lo, hi } if lo == hi => Some(Some(lo)),
+                    ValueTest::Int { lo, hi } if lo == hi => Some(Some(lo)),
                     _ => Some(None),
                 },
                 None => int_of(v).map(Some),
@@ -265,8 +265,8 @@ pub fn test_in_list(of: Form, list: &[Value]) -> Option<Test> {
             ints.dedup();
             Some(match ints[..] {
                 [] => NO_INT,
-                [n] => Test::Int { lo: n, hi: n },
-                _ => Test::IntIn(ints),
+                [n] => ValueTest::Int { lo: n, hi: n },
+                _ => ValueTest::IntIn(ints),
             })
         }
         Form::Float => {
@@ -275,7 +275,7 @@ pub fn test_in_list(of: Form, list: &[Value]) -> Option<Test> {
                 (None, Some(n)) => Some(Some(n as f64).filter(|f| int_to_float(n, *f).is_eq())),
                 (None, None) => None,
             });
-            Some(Test::FloatIn(
+            Some(ValueTest::FloatIn(
                 floats
                     .collect::<Option<Vec<_>>>()?
                     .into_iter()
@@ -290,54 +290,60 @@ pub fn test_in_list(of: Form, list: &[Value]) -> Option<Test> {
                 .collect::<Option<Vec<_>>>()?;
             texts.sort();
             texts.dedup();
-            Some(Test::TextIn(texts))
+            Some(ValueTest::TextIn(texts))
         }
         Form::Bool | Form::Place | Form::Set => None,
     }
 }
 
 /// `x in lo..hi` with constant ends as one test of `x`.
-pub fn test_in_range(of: Form, lo: &Value, hi: &Value) -> Option<Test> {
+pub fn test_in_range(of: Form, lo: &Value, hi: &Value) -> Option<ValueTest> {
     match (
         test_for(CompareOp::Ge, of, lo)?,
         test_for(CompareOp::Le, of, hi)?,
     ) {
-        (Test::Int { lo, hi: most }, Test::Int { lo: least, hi }) => Some(Test::Int {
-            lo: lo.max(least),
-            hi: hi.min(most),
-        }),
-        (Test::Float { lo, .. }, Test::Float { hi, .. }) => Some(Test::Float { lo, hi }),
-        (Test::Text { lo, .. }, Test::Text { hi, .. }) => Some(Test::Text { lo, hi }),
+        (ValueTest::Int { lo, hi: most }, ValueTest::Int { lo: least, hi }) => {
+            Some(ValueTest::Int {
+                lo: lo.max(least),
+                hi: hi.min(most),
+            })
+        }
+        (ValueTest::Float { lo, .. }, ValueTest::Float { hi, .. }) => {
+            Some(ValueTest::Float { lo, hi })
+        }
+        (ValueTest::Text { lo, .. }, ValueTest::Text { hi, .. }) => {
+            Some(ValueTest::Text { lo, hi })
+        }
         _ => None,
     }
 }
 
 // ------------------------------------------------------------------ running a test on one value
 
-impl Test {
+impl ValueTest {
     /// Of a whole number. Windows are not decided here: they depend on the clock.
     pub fn holds_int(&self, x: i64) -> bool {
         match self {
-            Test::Int { lo, hi } => (*lo..=*hi).contains(&x),
-            Test::IntIn(list) => list.binary_search(&x).is_ok(),
+            ValueTest::Int { lo, hi } => (*lo..=*hi).contains(&x),
+            ValueTest::IntIn(list) => list.binary_search(&x).is_ok(),
             _ => false,
         }
     }
 
     pub fn holds_float(&self, x: f64) -> bool {
         match self {
-            Test::Float { lo, hi } => {
+            ValueTest::Float { lo, hi } => {
                 lo.is_none_or(|lo| if lo.included { x >= lo.at } else { x > lo.at })
                     && hi.is_none_or(|hi| if hi.included { x <= hi.at } else { x < hi.at })
             }
-            Test::FloatIn(list) => list.contains(&x),
+            ValueTest::FloatIn(list) => list.contains(&x),
             _ => false,
         }
     }
 
     pub fn holds_text(&self, x: &str) -> bool {
         match self {
-            Test::Text { lo, hi } => {
+            ValueTest::Text { lo, hi } => {
                 lo.as_ref().is_none_or(|lo| {
                     if lo.included {
                         x >= &*lo.at
@@ -352,16 +358,16 @@ impl Test {
                     }
                 })
             }
-            Test::TextIn(list) => list.binary_search_by(|t| (**t).cmp(x)).is_ok(),
-            Test::Contains(part) => x.contains(&**part),
-            Test::StartsWith(start) => x.starts_with(&**start),
+            ValueTest::TextIn(list) => list.binary_search_by(|t| (**t).cmp(x)).is_ok(),
+            ValueTest::Contains(part) => x.contains(&**part),
+            ValueTest::StartsWith(start) => x.starts_with(&**start),
             _ => false,
         }
     }
 
     /// Whether it needs the clock.
     pub fn is_window(&self) -> bool {
-        matches!(self, Test::Window { .. } | Test::Yearly(_))
+        matches!(self, ValueTest::Window { .. } | ValueTest::Yearly(_))
     }
 }
 
@@ -436,7 +442,7 @@ mod tests {
         ];
         assert_eq!(
             test_in_list(Form::Int, &list),
-            Some(Test::IntIn(vec![2, 3]))
+            Some(ValueTest::IntIn(vec![2, 3]))
         );
         assert_eq!(test_in_list(Form::Text, &list), None);
     }

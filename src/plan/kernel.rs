@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering;
 
-use crate::base::{Calendar, Date, Instant, Place, Zone};
+use crate::base::{Calendar, Date, GeoPoint, Instant, Zone};
 
 /// One value to one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -215,7 +215,7 @@ pub fn quotient(a: i64, b: i64) -> Option<f64> {
     (b != 0).then(|| a as f64 / b as f64)
 }
 
-pub fn distance(a: Place, b: Place) -> Option<f64> {
+pub fn distance(a: GeoPoint, b: GeoPoint) -> Option<f64> {
     Some(a.distance_m(b)).filter(|d| d.is_finite())
 }
 

@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use super::form::{Form, form, test_for, test_in_list, test_in_range};
 use super::kernel::{Binary, FloatFn, FloatOp, IntFn, IntOp, Pick, ScaleOp, Unary};
 use super::node::{
-    Cond, CondId, Node, Order, Pattern, Plan, Query, Test, TextOp, Then, ValId, ValKind,
+    Cond, CondId, FollowedBy, Node, Order, Pattern, Plan, Query, TextOp, ValId, ValKind, ValueTest,
 };
 use super::simplify::Builder;
 use crate::base::{AudienceId, PartitionId, TagId, Type, Value};
 use crate::diag::Span;
-use crate::program::expr::{
+use crate::program::typed::Program;
+use crate::program::typed_expr::{
     Aggregate, ArithOp, CompareOp, EventPattern, EventQuery, EventSource, Expr, ExprKind, Function,
     SetMode, Window,
 };
-use crate::program::typed::Program;
 
 /// Expressions nested deeper than this, audiences and derived tags counted as if they stood in
 /// place, are refused: no input decides how deep the stack gets.
@@ -147,7 +147,7 @@ impl<'p> Lowering<'p> {
                 items.dedup();
                 Ok(self.builder.test(
                     of,
-                    &Test::Set {
+                    &ValueTest::Set {
                         all: *mode == SetMode::All,
                         items,
                     },
@@ -356,21 +356,21 @@ impl<'p> Lowering<'p> {
         match (&of.ty, yearly) {
             (Type::Date, false) => Ok(self.builder.test(
                 value,
-                &Test::Window {
+                &ValueTest::Window {
                     window,
                     instants: false,
                 },
             )),
             (Type::Instant, false) => Ok(self.builder.test(
                 value,
-                &Test::Window {
+                &ValueTest::Window {
                     window,
                     instants: true,
                 },
             )),
             (Type::Date | Type::Instant, true) => {
                 let day = self.day(value);
-                Ok(self.builder.test(day, &Test::Yearly(window)))
+                Ok(self.builder.test(day, &ValueTest::Yearly(window)))
             }
             _ => Err(Misfit::Shape(span)),
         }
@@ -383,8 +383,8 @@ impl<'p> Lowering<'p> {
         }
         if let Some(Value::Text(part)) = self.builder.constant(part) {
             let test = match op {
-                TextOp::Contains => Test::Contains(part.clone()),
-                TextOp::StartsWith => Test::StartsWith(part.clone()),
+                TextOp::Contains => ValueTest::Contains(part.clone()),
+                TextOp::StartsWith => ValueTest::StartsWith(part.clone()),
             };
             return Ok(self.builder.test(value, &test));
         }
@@ -708,7 +708,7 @@ impl<'p> Lowering<'p> {
             None => None,
         };
         let then = match &query.then {
-            Some(then) => Some(Then {
+            Some(then) => Some(FollowedBy {
                 no: then.no,
                 next: self.pattern(&then.next)?,
                 within: then.within,

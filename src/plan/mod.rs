@@ -12,11 +12,11 @@ mod lower;
 pub mod node;
 mod show;
 mod simplify;
-mod tags;
+mod tag_use;
 mod text;
 
 pub use lower::{Lowering, MAX_DEPTH, Misfit, lower};
 pub use node::Plan;
 pub use show::show;
-pub use tags::tags_of;
+pub use tag_use::tags_of;
 pub use text::describe;

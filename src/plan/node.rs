@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::kernel::{Binary, Unary};
 use crate::base::{Instant, ListId, LookupId, TagId, Type, Value, Zone};
-use crate::program::expr::{Aggregate, EventSource, Length, StepOutcome, Window};
+use crate::program::typed_expr::{Aggregate, EventSource, Length, StepOutcome, Window};
 
 /// A condition's position in its plan.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -83,7 +83,7 @@ pub enum Cond {
     /// A value against constants; unknown where it is missing.
     Test {
         of: ValId,
-        test: Test,
+        test: ValueTest,
     },
     Compare {
         op: Order,
@@ -124,7 +124,7 @@ pub enum TextOp {
 
 /// What a value is tested for. All constants are in the physical form of the value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Test {
+pub enum ValueTest {
     /// Both ends included; none inside when `lo > hi`.
     Int {
         lo: i64,
@@ -219,7 +219,7 @@ pub struct Query {
     pub pattern: Pattern,
     /// The field that is looked at, and its type.
     pub field: Option<(u16, Type)>,
-    pub then: Option<Then>,
+    pub then: Option<FollowedBy>,
     pub window: Window,
 }
 
@@ -232,7 +232,7 @@ pub struct Pattern {
 
 /// What must follow an event, or must not, within a length of time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Then {
+pub struct FollowedBy {
     pub no: bool,
     pub next: Pattern,
     pub within: Length,

@@ -2,11 +2,11 @@
 
 use crate::base::value::Shown;
 use crate::base::{Type, Value, Zone};
-use crate::program::expr::{
+use crate::program::typed::Program;
+use crate::program::typed_expr::{
     Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, Function, OWN_FIELDS,
     SetMode, Window,
 };
-use crate::program::typed::Program;
 
 /// A value as the language writes it.
 pub fn constant(value: &Value, ty: &Type, zone: Zone) -> String {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use super::form::{float_of, int_of, text_of, value_of_float, value_of_int};
 use super::kernel::{Binary, Unary, distance, mask, quotient};
-use super::node::{Cond, CondId, Node, Order, Plan, Test, Val, ValId, ValKind};
+use super::node::{Cond, CondId, Node, Order, Plan, Val, ValId, ValKind, ValueTest};
 use crate::base::{TagId, Type, Value, Zone};
-use crate::program::expr::EventSource;
+use crate::program::typed_expr::EventSource;
 
 /// A plan in the making.
 pub struct Builder {
@@ -113,17 +113,17 @@ impl Builder {
             Cond::Always(_) => 0,
             Cond::Did(query) => query_cost(query.pattern.source, query.then.is_some()),
             Cond::Test {
-                test: Test::Contains(_),
+                test: ValueTest::Contains(_),
                 ..
             } => 20,
             Cond::Text { .. } => 20,
             Cond::Test {
                 test:
-                    Test::Text { .. }
-                    | Test::TextIn(_)
-                    | Test::StartsWith(_)
-                    | Test::Set { .. }
-                    | Test::Yearly(_),
+                    ValueTest::Text { .. }
+                    | ValueTest::TextIn(_)
+                    | ValueTest::StartsWith(_)
+                    | ValueTest::Set { .. }
+                    | ValueTest::Yearly(_),
                 ..
             } => 4,
             _ => 1,
@@ -294,7 +294,7 @@ impl Builder {
     // ---------------------------------------------------------------- tests of values
 
     /// The value against constants.
-    pub fn test(&mut self, of: ValId, test: &Test) -> CondId {
+    pub fn test(&mut self, of: ValId, test: &ValueTest) -> CondId {
         let key = (of, format!("{test:?}"));
         if let Some(id) = self.tested.get(&key) {
             return *id;
@@ -304,7 +304,7 @@ impl Builder {
         id
     }
 
-    fn test_new(&mut self, of: ValId, test: &Test) -> CondId {
+    fn test_new(&mut self, of: ValId, test: &ValueTest) -> CondId {
         match self.val(of).kind.clone() {
             ValKind::Missing => self.always(None),
             ValKind::Const(value) if !test.is_window() => match holds(test, &value) {
@@ -344,7 +344,7 @@ impl Builder {
                     .filter(|(m, _)| test.holds_text(m))
                     .map(|(_, code)| code)
                     .collect();
-                self.test(code, &Test::IntIn(codes))
+                self.test(code, &ValueTest::IntIn(codes))
             }
             ValKind::Named(tag, inner) => {
                 let inner = self.test(inner, test);
@@ -511,7 +511,7 @@ fn query_cost(source: EventSource, sequence: bool) -> u32 {
 }
 
 /// A test of a constant; `None` for forms that are left to the evaluators.
-fn holds(test: &Test, value: &Value) -> Option<bool> {
+fn holds(test: &ValueTest, value: &Value) -> Option<bool> {
     match (int_of(value), float_of(value), text_of(value)) {
         (Some(n), _, _) => Some(test.holds_int(n)),
         (_, Some(f), _) => Some(test.holds_float(f)),

@@ -5,12 +5,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::form::{value_of_float, value_of_int};
-use super::node::{Cond, CondId, Node, Order, Pattern, Plan, Query, Test, TextOp, ValId, ValKind};
+use super::node::{
+    Cond, CondId, Node, Order, Pattern, Plan, Query, TextOp, ValId, ValKind, ValueTest,
+};
 use super::show::{constant, row_field, window_text};
 use super::{Misfit, lower};
 use crate::base::{Type, Value};
-use crate::program::expr::{Aggregate, EventSource, Expr};
 use crate::program::typed::Program;
+use crate::program::typed_expr::{Aggregate, EventSource, Expr};
 
 /// The plan of a condition or value, one part a line.
 pub fn describe(program: &Program, expr: &Expr) -> String {
@@ -198,7 +200,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    fn test(&self, test: &Test, ty: &Type) -> String {
+    fn test(&self, test: &ValueTest, ty: &Type) -> String {
         let zone = self.plan.zone;
         let show =
             |value: Option<Value>| value.map_or_else(|| "?".into(), |v| constant(&v, ty, zone));
@@ -206,7 +208,7 @@ impl<'a> Text<'a> {
         let float = |n: f64| show(value_of_float(ty, n));
         let list = |items: Vec<String>| format!("in [{}]", items.join(", "));
         match test {
-            Test::Int { lo, hi } => match (*lo, *hi) {
+            ValueTest::Int { lo, hi } => match (*lo, *hi) {
                 (lo, hi) if lo > hi => "never fits".into(),
                 (lo, hi) if lo == hi => format!("== {}", int(lo)),
                 (i64::MIN, i64::MAX) => "is any".into(),
@@ -214,8 +216,8 @@ impl<'a> Text<'a> {
                 (lo, i64::MAX) => format!(">= {}", int(lo)),
                 (lo, hi) => format!("in {}..{}", int(lo), int(hi)),
             },
-            Test::IntIn(ints) => list(ints.iter().map(|n| int(*n)).collect()),
-            Test::Float { lo, hi } => match (lo, hi) {
+            ValueTest::IntIn(ints) => list(ints.iter().map(|n| int(*n)).collect()),
+            ValueTest::Float { lo, hi } => match (lo, hi) {
                 (Some(lo), Some(hi)) if lo == hi && lo.included => format!("== {}", float(lo.at)),
                 _ => {
                     let lo = lo.map(|e| {
@@ -227,8 +229,8 @@ impl<'a> Text<'a> {
                     lo.into_iter().chain(hi).collect::<Vec<_>>().join(" and ")
                 }
             },
-            Test::FloatIn(floats) => list(floats.iter().map(|n| float(*n)).collect()),
-            Test::Text { lo, hi } => {
+            ValueTest::FloatIn(floats) => list(floats.iter().map(|n| float(*n)).collect()),
+            ValueTest::Text { lo, hi } => {
                 let lo = lo
                     .as_ref()
                     .map(|e| format!("{} \"{}\"", if e.included { ">=" } else { ">" }, e.at));
@@ -237,12 +239,12 @@ impl<'a> Text<'a> {
                     .map(|e| format!("{} \"{}\"", if e.included { "<=" } else { "<" }, e.at));
                 lo.into_iter().chain(hi).collect::<Vec<_>>().join(" and ")
             }
-            Test::TextIn(texts) => list(texts.iter().map(|t| format!("\"{t}\"")).collect()),
-            Test::Contains(part) => format!("contains \"{part}\""),
-            Test::StartsWith(start) => format!("starts with \"{start}\""),
-            Test::Window { window, .. } => format!("in {}", window_text(*window)),
-            Test::Yearly(window) => format!("yearly in {}", window_text(*window)),
-            Test::Set { all, items } => {
+            ValueTest::TextIn(texts) => list(texts.iter().map(|t| format!("\"{t}\"")).collect()),
+            ValueTest::Contains(part) => format!("contains \"{part}\""),
+            ValueTest::StartsWith(start) => format!("starts with \"{start}\""),
+            ValueTest::Window { window, .. } => format!("in {}", window_text(*window)),
+            ValueTest::Yearly(window) => format!("yearly in {}", window_text(*window)),
+            ValueTest::Set { all, items } => {
                 let of = if let Type::Set(of) = ty { of } else { ty };
                 let items: Vec<String> = items.iter().map(|v| constant(v, of, zone)).collect();
                 format!(

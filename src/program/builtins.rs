@@ -1,7 +1,7 @@
 //! The built-in functions as one table: what the checker accepts, what completion offers, what the
 //! reference prints.
 
-use super::expr::{Aggregate, Function};
+use super::typed_expr::{Aggregate, Function};
 
 /// What a built-in is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

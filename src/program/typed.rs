@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::expr::{EventPattern, Expr, Length, StepOutcome};
+use super::typed_expr::{EventPattern, Expr, Length, StepOutcome};
 use crate::base::{
-    AudienceId, Calendar, CampaignId, Date, Elapsed, EventId, FieldSchema, Instant, ListId,
-    LookupId, PartitionId, Place, Schema, TagId, TemplateId, TimeOfDay, Type, Value, Zone,
+    AudienceId, Calendar, CampaignId, Date, Elapsed, EventId, FieldSchema, GeoPoint, Instant,
+    ListId, LookupId, PartitionId, Schema, TagId, TemplateId, TimeOfDay, Type, Value, Zone,
 };
 use crate::diag::Span;
 
@@ -137,7 +137,7 @@ pub struct List {
 #[derive(Clone, Debug)]
 pub struct PlaceDef {
     pub declared: Declared,
-    pub place: Place,
+    pub place: GeoPoint,
 }
 
 /// The first arm that is true; missing when an arm before the first true one is unknown.
@@ -355,7 +355,7 @@ pub enum Takes {
 #[derive(Clone, Debug)]
 pub struct Route {
     pub span: Span,
-    pub channel: Channel,
+    pub channel: ChannelName,
     /// Missing counts as 0.
     pub weight: Option<Expr>,
     /// The tag that holds the address; `None` on the sandbox, where the user id is the address.
@@ -364,13 +364,13 @@ pub struct Route {
 
 /// `ACCOUNT.ENDPOINT`
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Channel {
+pub struct ChannelName {
     pub account: String,
     pub platform: String,
     pub endpoint: String,
 }
 
-impl std::fmt::Display for Channel {
+impl std::fmt::Display for ChannelName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.account, self.endpoint)
     }
@@ -381,9 +381,9 @@ pub enum Schedule {
     Once(Once),
     Every(Every),
     /// Per user: counted from a date of theirs.
-    Dated(Dated),
+    Dated(DateOffset),
     /// Per user: at a time of day of theirs.
-    OwnTime(OwnTime),
+    OwnTime(UserTime),
     Trigger(Trigger),
 }
 
@@ -433,7 +433,7 @@ pub enum EveryPeriod {
 
 /// `at 10:00 on 30, 7, 1 days before plan_end`: every day at this time, for those whose day it is.
 #[derive(Clone, Debug)]
-pub struct Dated {
+pub struct DateOffset {
     pub at: TimeOfDay,
     /// From the date to the day on which it is sent, all different; `7 days before` is minus 7
     /// days.
@@ -444,7 +444,7 @@ pub struct Dated {
 
 /// `at best_time ?? 20:00`, `every day at best_time ?? 20:00`
 #[derive(Clone, Debug)]
-pub struct OwnTime {
+pub struct UserTime {
     /// A time of day; the checker sees to it that whoever is meant has one.
     pub at: Expr,
     pub days: OwnDays,
@@ -489,7 +489,7 @@ pub struct Priority {
 pub struct Cap {
     pub span: Span,
     /// Only messages of this channel count and are stopped.
-    pub channel: Option<Channel>,
+    pub channel: Option<ChannelName>,
     pub n: u32,
     pub per: CapPeriod,
     /// So many slots are kept for messages of at least this priority.
@@ -658,7 +658,7 @@ pub enum ExpectKind {
         user: usize,
         template: TemplateId,
         at: Option<Instant>,
-        via: Option<Channel>,
+        via: Option<ChannelName>,
     },
     /// `because` is a gate's name, checked against the known ones.
     Nothing {

@@ -14,7 +14,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Config, Editor, Helper};
 
 use super::complete::Vocabulary;
-use super::session::{Answer, Session};
+use super::session::{ReplResponse, Session};
 use crate::engine::Failure;
 use crate::msg;
 use crate::syntax::keyword;
@@ -47,13 +47,13 @@ fn piped(session: &mut Session) -> Result<(), Failure> {
             continue;
         }
         match session.answer(&text) {
-            Answer::Text(answer) => print(&answer),
-            Answer::Quit => return Ok(()),
+            ReplResponse::Text(answer) => print(&answer),
+            ReplResponse::Quit => return Ok(()),
         }
         text.clear();
     }
     if !text.is_empty()
-        && let Answer::Text(answer) = session.answer(&text)
+        && let ReplResponse::Text(answer) = session.answer(&text)
     {
         print(&answer);
     }
@@ -99,8 +99,8 @@ fn interactive(
                     let _ = editor.add_history_entry(line.as_str());
                 }
                 match session.answer(&line) {
-                    Answer::Text(answer) => print(&answer),
-                    Answer::Quit => break,
+                    ReplResponse::Text(answer) => print(&answer),
+                    ReplResponse::Quit => break,
                 }
                 if line.trim().starts_with(":reload")
                     && let Some(helper) = editor.helper_mut()

@@ -8,7 +8,7 @@ use crate::base::value::{count_of, group_digits};
 use crate::base::world::World;
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Finding, Lang, Sources};
-use crate::engine::data::{self, Data};
+use crate::engine::eval_data::{self, EvalData};
 use crate::engine::{Failure, Project, planning};
 use crate::msg;
 use crate::program::typed::Program;
@@ -16,13 +16,13 @@ use crate::store::Snapshot;
 use crate::syntax::parse;
 
 /// What to do after an answer.
-pub enum Answer {
+pub enum ReplResponse {
     Text(String),
     Quit,
 }
 
 /// How a session was started.
-pub struct Options {
+pub struct SessionOptions {
     pub program: PathBuf,
     pub store: PathBuf,
     pub now: Option<String>,
@@ -32,9 +32,9 @@ pub struct Options {
 }
 
 pub struct Session {
-    options: Options,
+    options: SessionOptions,
     project: Project,
-    data: Data,
+    data: EvalData,
 }
 
 /// Every command of the REPL: word, arguments, English and Chinese help. One table for help,
@@ -84,7 +84,7 @@ impl Session {
     /// # Errors
     /// A program or store that cannot be read. A program with errors opens all the same: what it
     /// declares soundly can be explored.
-    pub fn open(options: Options) -> Result<Session, Failure> {
+    pub fn open(options: SessionOptions) -> Result<Session, Failure> {
         let (project, data) = Self::load(&options)?;
         Ok(Session {
             options,
@@ -93,16 +93,16 @@ impl Session {
         })
     }
 
-    fn load(options: &Options) -> Result<(Project, Data), Failure> {
+    fn load(options: &SessionOptions) -> Result<(Project, EvalData), Failure> {
         let paths = [options.program.clone()];
-        let (project, snapshot) = data::load(
+        let (project, snapshot) = eval_data::load(
             &paths,
             &options.store,
             options.now.as_deref(),
             &options.world,
         )?;
         let now = project.now.unwrap_or_else(|| options.world.now());
-        let data = Data::gather(&project, snapshot, &options.store, now, &options.world)?;
+        let data = EvalData::gather(&project, snapshot, &options.store, now, &options.world)?;
         Ok((project, data))
     }
 
@@ -161,13 +161,13 @@ impl Session {
         !text.trim_start().starts_with(':') && parse::is_incomplete(text)
     }
 
-    pub fn answer(&mut self, line: &str) -> Answer {
+    pub fn answer(&mut self, line: &str) -> ReplResponse {
         let line = line.trim();
         if line.is_empty() || (line.starts_with('#')) {
-            return Answer::Text(String::new());
+            return ReplResponse::Text(String::new());
         }
         if matches!(line, ":quit" | ":q" | "exit" | "quit") {
-            return Answer::Quit;
+            return ReplResponse::Quit;
         }
         let result = match line.strip_prefix(':') {
             Some(command) => {
@@ -178,7 +178,7 @@ impl Session {
             }
             None => self.counts(line),
         };
-        Answer::Text(result.unwrap_or_else(|failure| self.show_failure(&failure)))
+        ReplResponse::Text(result.unwrap_or_else(|failure| self.show_failure(&failure)))
     }
 
     fn command(&mut self, word: &str, rest: &str) -> Result<String, Failure> {
@@ -198,7 +198,7 @@ impl Session {
             "type" => self.type_of(rest),
             "why" => self.why(rest),
             "plan" => self.plan(rest),
-            "explain" => match data::condition(&self.project, rest) {
+            "explain" => match eval_data::condition(&self.project, rest) {
                 Ok((condition, _)) => Ok(crate::plan::describe(&self.project.program, &condition)),
                 Err(rejected) => Ok(self.findings(&rejected.sources, &rejected.findings)),
             },
@@ -251,18 +251,18 @@ impl Session {
     }
 
     fn counts(&self, line: &str) -> Result<String, Failure> {
-        let (condition, _) = match data::condition(&self.project, line) {
+        let (condition, _) = match eval_data::condition(&self.project, line) {
             Ok(checked) => checked,
             Err(rejected) => return Ok(self.findings(&rejected.sources, &rejected.findings)),
         };
-        Ok(data::line(
+        Ok(eval_data::line(
             self.data.counts(&self.project.program, &condition)?,
             self.lang(),
         ))
     }
 
     fn type_of(&self, text: &str) -> Result<String, Failure> {
-        match data::expression(&self.project, text) {
+        match eval_data::expression(&self.project, text) {
             Ok(expr) => {
                 let missing = match (expr.optional, self.lang()) {
                     (false, _) => "",
@@ -289,7 +289,7 @@ impl Session {
             let trace = self.data.explain(&self.project.program, &when, number)?;
             return Ok(trace.show(&self.project.sources, self.lang()));
         }
-        match data::condition(&self.project, what) {
+        match eval_data::condition(&self.project, what) {
             Ok((condition, sources)) => {
                 let trace = self
                     .data

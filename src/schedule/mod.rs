@@ -2,9 +2,9 @@
 //! hours, deadlines. Pure; the ledger remembers what was done.
 
 pub mod calendar;
-pub mod dated;
-pub mod own_time;
+pub mod date_offset;
 pub mod quiet;
+pub mod user_time;
 pub mod window;
 
 pub use calendar::{dues_between, fix_once, next_due};

@@ -2,9 +2,9 @@
 //! together.
 
 use crate::base::{Instant, Zone};
-use crate::program::expr::Length;
 use crate::program::pack;
-use crate::program::typed::{Action, Campaign, Channel, Program, Quiet, Route, Send};
+use crate::program::typed::{Action, Campaign, ChannelName, Program, Quiet, Route, Send};
+use crate::program::typed_expr::Length;
 use crate::schedule::end_of_quiet;
 
 /// The span of time in which messages of one due instant may be handed over.
@@ -38,7 +38,7 @@ impl SendWindow {
 pub fn hand_over_by(
     program: &Program,
     campaign: &Campaign,
-    channel: &Channel,
+    channel: &ChannelName,
     due: Instant,
 ) -> SendWindow {
     let person =

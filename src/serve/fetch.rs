@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Moment};
 
-use super::bell::Bell;
-use super::{Office, held};
+use super::notify::Notify;
+use super::{ServiceState, held};
 use crate::base::{Elapsed, Instant};
 use crate::deliver::channel::{Channel, Channels};
 use crate::engine::Failure;
@@ -30,12 +30,12 @@ type Name = (String, String);
 
 /// What the others tell this thread.
 #[derive(Default)]
-pub struct Mail {
+pub struct FetchQueue {
     /// Those that have a mailbox, with their accounts.
     channels: Mutex<Vec<(String, Arc<dyn Channel>)>>,
     /// Mailboxes that were called about, with the last token of each.
     told: Mutex<BTreeMap<Name, Token>>,
-    bell: Bell,
+    bell: Notify,
 }
 
 #[derive(Clone)]
@@ -45,7 +45,7 @@ struct Token {
     at: Instant,
 }
 
-impl Mail {
+impl FetchQueue {
     /// Looks into the mailboxes of these from now on, and at once.
     pub fn set_channels(&self, channels: &Channels) {
         *held(&self.channels) = channels.with_mailbox();
@@ -108,7 +108,7 @@ impl Rounds {
 }
 
 /// Works until the world asks to stop.
-pub fn run(office: &Office) {
+pub fn run(office: &ServiceState) {
     let mut rounds = Rounds::default();
     while !office.world.stopping() {
         let channels = held(&office.mail.channels).clone();
@@ -153,7 +153,7 @@ pub fn run(office: &Office) {
 
 /// Fetches page after page until nothing is left; `false` where somebody else goes on.
 fn empty(
-    office: &Office,
+    office: &ServiceState,
     account: &str,
     mailbox: &str,
     channel: &dyn Channel,

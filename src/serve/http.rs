@@ -20,16 +20,16 @@ use axum::routing::{MethodRouter, get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::Office;
-use super::inbox::Slot;
-use super::intake::{Intake, Kind};
-use super::listener::Limited;
+use super::ServiceState;
+use super::call_inbox::InboxSender;
+use super::intake::{Intake, IntakeKind};
+use super::listener::LimitedListener;
 use crate::deliver::callback::Incoming;
-use crate::deliver::ledger::NewCall;
 use crate::deliver::wire::secret::Secret;
-use crate::deliver::wire::sign::same;
+use crate::deliver::wire::signature::same;
 use crate::diag::{Lang, Msg};
 use crate::engine::Failure;
+use crate::ledger::NewCall;
 use crate::msg;
 
 /// What a call's body may have, in bytes.
@@ -47,7 +47,7 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 
 /// Who may call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Door {
+pub enum Access {
     Open,
     /// Whoever has the service's token; everybody where there is none, which only a loopback
     /// address may have.
@@ -57,23 +57,23 @@ pub enum Door {
 }
 
 /// Method, path, who may call.
-pub const ROUTES: [(&str, &str, Door); 7] = [
-    ("get", "/healthz", Door::Open),
-    ("get", "/metrics", Door::Token),
-    ("get", "/openapi.json", Door::Token),
-    ("post", "/v1/events", Door::Token),
-    ("post", "/v1/tags", Door::Token),
-    ("get", "/v1/callbacks/{account}", Door::Platform),
-    ("post", "/v1/callbacks/{account}", Door::Platform),
+pub const ROUTES: [(&str, &str, Access); 7] = [
+    ("get", "/healthz", Access::Open),
+    ("get", "/metrics", Access::Token),
+    ("get", "/openapi.json", Access::Token),
+    ("post", "/v1/events", Access::Token),
+    ("post", "/v1/tags", Access::Token),
+    ("get", "/v1/callbacks/{account}", Access::Platform),
+    ("post", "/v1/callbacks/{account}", Access::Platform),
 ];
 
 /// How the service listens.
-pub struct Listen {
+pub struct ListenOptions {
     pub at: SocketAddr,
     pub token: Option<Secret>,
 }
 
-impl Listen {
+impl ListenOptions {
     /// # Errors
     /// An address that others can reach without a token, or a token that could be guessed.
     pub fn new(at: SocketAddr, token: Option<Secret>) -> Result<Self, Failure> {
@@ -99,7 +99,7 @@ impl Listen {
                 "请设置 TAGCAST_TOKEN 或 `--token-file 文件`，或只监听 127.0.0.1"
             )));
         }
-        Ok(Listen { at, token })
+        Ok(ListenOptions { at, token })
     }
 }
 
@@ -108,26 +108,26 @@ type Body = Result<Bytes, BytesRejection>;
 
 /// What every call can use.
 struct Hall {
-    office: Arc<Office>,
+    office: Arc<ServiceState>,
     token: Option<Secret>,
-    slot: Slot,
+    slot: InboxSender,
     intake: Arc<Intake>,
 }
 
-pub struct Server {
+pub struct HttpServer {
     listener: std::net::TcpListener,
     hall: Arc<Hall>,
 }
 
-impl Server {
+impl HttpServer {
     /// Takes the address; nothing is answered before [`Self::run`].
     ///
     /// # Errors
     /// An address that is taken or not ours.
     pub fn bind(
-        listen: Listen,
-        office: Arc<Office>,
-        slot: Slot,
+        listen: ListenOptions,
+        office: Arc<ServiceState>,
+        slot: InboxSender,
         intake: Arc<Intake>,
     ) -> Result<Self, Failure> {
         let at = listen.at;
@@ -139,7 +139,7 @@ impl Server {
                 "请用 `--listen 127.0.0.1:端口` 另选地址"
             ))
         })?;
-        Ok(Server {
+        Ok(HttpServer {
             listener,
             hall: Arc::new(Hall {
                 office,
@@ -178,7 +178,8 @@ impl Server {
             }
         };
         runtime.block_on(async {
-            let listener = Limited::new(TcpListener::from_std(self.listener).map_err(failed)?);
+            let listener =
+                LimitedListener::new(TcpListener::from_std(self.listener).map_err(failed)?);
             let serving = axum::serve(listener, router(self.hall.clone()))
                 .with_graceful_shutdown(asked_to_stop);
             let office = self.hall.office.clone();
@@ -203,8 +204,8 @@ fn router(hall: Arc<Hall>) -> Router {
         router = router.route(
             path,
             match door {
-                Door::Open | Door::Platform => handler,
-                Door::Token => handler.layer(from_fn_with_state(hall.clone(), with_token)),
+                Access::Open | Access::Platform => handler,
+                Access::Token => handler.layer(from_fn_with_state(hall.clone(), with_token)),
             },
         );
     }
@@ -357,16 +358,16 @@ async fn openapi() -> Response {
 }
 
 async fn events(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Body) -> Response {
-    changes(&hall, &headers, body, Kind::Events).await
+    changes(&hall, &headers, body, IntakeKind::Events).await
 }
 
 async fn tags(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Body) -> Response {
-    changes(&hall, &headers, body, Kind::Tags).await
+    changes(&hall, &headers, body, IntakeKind::Tags).await
 }
 
 /// Lines of changes: those that can be read are durable when this answers, the others are named
 /// with their line.
-async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: Kind) -> Response {
+async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: IntakeKind) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(why) => return no_body(&why, headers),
@@ -376,8 +377,8 @@ async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: Kind) 
     let taken = tokio::task::spawn_blocking(move || intake.take(&body, kind)).await;
     let metrics = &hall.office.metrics;
     let (accepted, refused) = match kind {
-        Kind::Events => (&metrics.events, &metrics.events_refused),
-        Kind::Tags => (&metrics.tag_changes, &metrics.tag_changes_refused),
+        IntakeKind::Events => (&metrics.events, &metrics.events_refused),
+        IntakeKind::Tags => (&metrics.tag_changes, &metrics.tag_changes_refused),
     };
     match taken {
         Ok(Ok(taken)) => {
@@ -549,7 +550,7 @@ mod tests {
         there.sort();
         let mut routes: Vec<(String, String, bool)> = ROUTES
             .iter()
-            .map(|(method, path, door)| ((*method).into(), (*path).into(), *door == Door::Token))
+            .map(|(method, path, door)| ((*method).into(), (*path).into(), *door == Access::Token))
             .collect();
         routes.sort();
         assert_eq!(there, routes);
@@ -558,7 +559,8 @@ mod tests {
     #[test]
     fn nobody_listens_to_the_world_without_a_token() {
         let listen = |at: &str, token: Option<&str>| {
-            Listen::new(at.parse().unwrap(), token.map(Secret::new)).map_err(|f| f.message.en)
+            ListenOptions::new(at.parse().unwrap(), token.map(Secret::new))
+                .map_err(|f| f.message.en)
         };
         assert!(listen("127.0.0.1:7420", None).is_ok());
         assert!(listen("[::1]:7420", None).is_ok());

@@ -22,14 +22,14 @@ const MOST_ERRORS: usize = 100;
 const MOST_REMEMBERED: usize = 100_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum IntakeKind {
     Events,
     Tags,
 }
 
 /// What came of a call.
 #[derive(Default)]
-pub struct Taken {
+pub struct IntakeOutcome {
     /// Lines that are durable.
     pub accepted: usize,
     /// Changes that were not known before.
@@ -79,14 +79,14 @@ impl Intake {
     ///
     /// # Errors
     /// When nothing could be kept: the call is to be repeated.
-    pub fn take(&self, body: &[u8], kind: Kind) -> Result<Taken, Msg> {
+    pub fn take(&self, body: &[u8], kind: IntakeKind) -> Result<IntakeOutcome, Msg> {
         let (schema, zone) = held(&self.declared).clone();
         let reading = Reading {
             zone,
             ..Reading::default()
         };
         let now = self.world.now();
-        let (mut taken, mut changes) = (Taken::default(), Vec::new());
+        let (mut taken, mut changes) = (IntakeOutcome::default(), Vec::new());
         let lines = body
             .split(|byte| *byte == b'\n')
             .enumerate()
@@ -122,7 +122,7 @@ impl Intake {
         })?;
         taken.new = acknowledged.new.iter().filter(|new| **new).count();
         taken.position = acknowledged.position;
-        if kind == Kind::Events {
+        if kind == IntakeKind::Events {
             let mut remembered = held(&self.acknowledged);
             if remembered.len() < MOST_REMEMBERED {
                 remembered.push_back((acknowledged.position, Moment::now()));
@@ -143,14 +143,16 @@ impl Intake {
 
 fn changes_of(
     line: &[u8],
-    kind: Kind,
+    kind: IntakeKind,
     schema: &Schema,
     reading: &Reading,
     now: Instant,
 ) -> Result<Vec<Change>, Words> {
     let json = json_of(line)?;
     match kind {
-        Kind::Events => Change::of_event(&json, schema, reading, now).map(|change| vec![change]),
-        Kind::Tags => Change::of_tags(&json, schema, reading, now),
+        IntakeKind::Events => {
+            Change::of_event(&json, schema, reading, now).map(|change| vec![change])
+        }
+        IntakeKind::Tags => Change::of_tags(&json, schema, reading, now),
     }
 }

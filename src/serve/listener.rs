@@ -19,25 +19,25 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long it rests when the system gives no more connections.
 const NO_MORE: Duration = Duration::from_millis(100);
 
-pub struct Limited {
+pub struct LimitedListener {
     inner: TcpListener,
     free: Arc<Semaphore>,
 }
 
-impl Limited {
+impl LimitedListener {
     pub fn new(inner: TcpListener) -> Self {
-        Limited {
+        LimitedListener {
             inner,
             free: Arc::new(Semaphore::new(MOST)),
         }
     }
 }
 
-impl axum::serve::Listener for Limited {
-    type Io = Watched;
+impl axum::serve::Listener for LimitedListener {
+    type Io = IdleTimeout;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Watched, SocketAddr) {
+    async fn accept(&mut self) -> (IdleTimeout, SocketAddr) {
         loop {
             let Ok(permit) = self.free.clone().acquire_owned().await else {
                 sleep(NO_MORE).await;
@@ -47,7 +47,7 @@ impl axum::serve::Listener for Limited {
                 Ok((stream, from)) => {
                     let _ = stream.set_nodelay(true);
                     return (
-                        Watched {
+                        IdleTimeout {
                             stream,
                             until: Box::pin(sleep(IDLE)),
                             _permit: permit,
@@ -66,13 +66,13 @@ impl axum::serve::Listener for Limited {
 }
 
 /// A connection that ends when nothing comes in for too long.
-pub struct Watched {
+pub struct IdleTimeout {
     stream: TcpStream,
     until: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for IdleTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -92,7 +92,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for IdleTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -7,16 +7,16 @@
 //! do not tell of themselves. They share the ledger's writer, a transaction at a time, and nothing
 //! else that matters: whatever dies, the ledger says how to go on.
 
-pub mod bell;
-pub mod clock;
+pub mod call_inbox;
 mod fetch;
 pub mod http;
-pub mod inbox;
 pub mod intake;
 mod listener;
 pub mod metrics;
+pub mod notify;
 pub mod scheduler;
 pub mod sender;
+pub mod steady_clock;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,28 +29,28 @@ use std::time::Duration;
 use crate::base::world::World;
 use crate::deliver::callback::Callbacks;
 use crate::deliver::channel::Channels;
-use crate::deliver::ledger::{Ledger, LeftAlone, Place, Writer};
 use crate::diag::Msg;
 use crate::engine::Failure;
+use crate::ledger::{BelowListMin, Ledger, LedgerLocation, Writer};
 use crate::msg;
 use crate::store::Users;
 
-use bell::Bell;
-use clock::SteadyWorld;
-use fetch::Mail;
-use http::{Listen, Server};
+use fetch::FetchQueue;
+use http::{HttpServer, ListenOptions};
 use metrics::Metrics;
+use notify::Notify;
 use scheduler::Scheduler;
 use sender::Sender;
+use steady_clock::SteadyWorld;
 
 /// What is served, and from where.
-pub struct Options {
+pub struct ServeOptions {
     /// A folder or a file.
     pub program: PathBuf,
     pub store: PathBuf,
-    pub ledger: Place,
+    pub ledger: LedgerLocation,
     /// `None`: nothing is taken in.
-    pub listen: Option<Listen>,
+    pub listen: Option<ListenOptions>,
 }
 
 /// What the operator of the service is told as it happens.
@@ -65,12 +65,12 @@ pub trait Journal: Send + Sync {
 pub type AllCallbacks = BTreeMap<String, Arc<dyn Callbacks>>;
 
 /// What the threads of the service have in common.
-pub struct Office {
+pub struct ServiceState {
     ledger: Arc<Mutex<Writer>>,
     /// Rung when there may be something to decide.
-    pub decide: Bell,
+    pub decide: Notify,
     /// Rung when there may be something to hand over.
-    pub hand_over: Bell,
+    pub hand_over: Notify,
     pub metrics: Metrics,
     pub world: Arc<dyn World>,
     /// The same, asked whether its clock can be believed.
@@ -83,21 +83,21 @@ pub struct Office {
     /// Users that came in since the sender looked.
     new_users: Mutex<Option<Users>>,
     /// Lists that have become too short, for the scheduler to find other channels.
-    left_alone: Mutex<Vec<LeftAlone>>,
+    left_alone: Mutex<Vec<BelowListMin>>,
     /// Channels for the sender, and the accounts that changed since it looked.
     new_channels: Mutex<Option<(Channels, BTreeSet<String>)>>,
     /// How each account's callbacks are read.
     callbacks: Mutex<Arc<AllCallbacks>>,
     /// What platforms keep until it is fetched.
-    mail: Mail,
+    mail: FetchQueue,
 }
 
-impl Office {
+impl ServiceState {
     fn new(ledger: Writer, world: Arc<SteadyWorld>, journal: Arc<dyn Journal>) -> Self {
-        Office {
+        ServiceState {
             ledger: Arc::new(Mutex::new(ledger)),
-            decide: Bell::default(),
-            hand_over: Bell::default(),
+            decide: Notify::default(),
+            hand_over: Notify::default(),
             metrics: Metrics::default(),
             world: world.clone(),
             clock: world,
@@ -108,7 +108,7 @@ impl Office {
             left_alone: Mutex::default(),
             new_channels: Mutex::new(None),
             callbacks: Mutex::default(),
-            mail: Mail::default(),
+            mail: FetchQueue::default(),
         }
     }
 
@@ -141,32 +141,32 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 /// writes to. Later troubles are told to the journal, and the service goes on as soon as they are
 /// over.
 pub fn serve(
-    options: Options,
+    options: ServeOptions,
     world: Arc<dyn World>,
     journal: Arc<dyn Journal>,
 ) -> Result<(), Failure> {
     std::fs::create_dir_all(&options.store).map_err(|e| Failure::io(&options.store, &e))?;
-    let Options {
+    let ServeOptions {
         program,
         store,
         ledger,
         listen,
     } = options;
     let world = SteadyWorld::over(world);
-    let office = Arc::new(Office::new(
+    let office = Arc::new(ServiceState::new(
         Ledger::open(ledger, world.clone())?,
         world,
         journal,
     ));
     let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
     let sender = Sender::new(office.clone(), &scheduler)?;
-    let (slot, calls) = inbox::open();
+    let (slot, calls) = call_inbox::open();
     let server = listen
-        .map(|listen| Server::bind(listen, office.clone(), slot, scheduler.intake()?))
+        .map(|listen| HttpServer::bind(listen, office.clone(), slot, scheduler.intake()?))
         .transpose()?;
     let n = scheduler.project().campaigns().len();
     let of = if n == 1 { "campaign" } else { "campaigns" };
-    match server.as_ref().and_then(Server::address) {
+    match server.as_ref().and_then(HttpServer::address) {
         Some(at) => office.journal.say(msg!(
             "serving {n} {of} on http://{at}",
             "正在服务 {n} 个活动：http://{at}"
@@ -197,7 +197,7 @@ pub fn serve(
             let (keeping, serving) = (office.clone(), office.clone());
             working.push(spawn(
                 "inbox",
-                Box::new(move || inbox::run(&keeping, &calls)),
+                Box::new(move || call_inbox::run(&keeping, &calls)),
             )?);
             working.push(spawn(
                 "http",

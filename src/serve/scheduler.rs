@@ -11,22 +11,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Moment};
 
-use super::clock;
 use super::intake::Intake;
-use super::watch::Watch;
-use super::{AllCallbacks, Office, held};
+use super::steady_clock;
+use super::watch::FileWatch;
+use super::{AllCallbacks, ServiceState, held};
 use crate::base::value::count_of;
 use crate::base::{Type, UserNo};
-use crate::deliver::callback::{self, Incoming, Said, Saying, Who};
+use crate::deliver::callback::{self, CallbackEvent, CallbackKind, CallbackSubject, Incoming};
 use crate::deliver::channels;
-use crate::deliver::ledger::{NewCall, Told, What};
 use crate::diag::{Lang, Level, Msg};
-use crate::engine::binding::Bound;
-use crate::engine::data::Data;
-use crate::engine::decider::{Arrived, Decider, Done};
+use crate::engine::binding::AccountBindings;
+use crate::engine::decider::{CycleOutcome, Decider, IncomingEvent};
+use crate::engine::eval_data::EvalData;
 use crate::engine::running::make_live;
 use crate::engine::{Failure, Project, ProjectOptions, store_events};
 use crate::eval::{MessageLog, Tables};
+use crate::ledger::{NewCall, Receipt, ReceiptContent};
 use crate::msg;
 use crate::store::live::LiveWriter;
 use crate::store::{Snapshot, Store, TextIndex, Users};
@@ -53,7 +53,7 @@ const LIVE: &str = "live";
 const MOST_CALLS: usize = 200;
 
 pub struct Scheduler {
-    office: Arc<Office>,
+    office: Arc<ServiceState>,
     /// A folder or a file.
     program: PathBuf,
     store: Store,
@@ -64,14 +64,14 @@ pub struct Scheduler {
     /// How far the ledger has the log of live changes; `None` until it is asked.
     fed: Option<u64>,
     /// The accounts that messages leave by, and that call back.
-    bound: Bound,
+    bound: AccountBindings,
     /// Whom an account's platform knows by which name, by tag and platform.
     addresses: RefCell<BTreeMap<(String, String), TextIndex>>,
     /// Where events come in, if they do.
     intake: Option<Arc<Intake>>,
     /// When lists and tables were read.
     tables_read: Moment,
-    watch: Watch,
+    watch: FileWatch,
     looked: Moment,
     /// When waits and strays were counted.
     counted: Moment,
@@ -82,16 +82,16 @@ pub struct Scheduler {
 impl Scheduler {
     /// # Errors
     /// A program with errors, a store that cannot be opened.
-    pub fn new(office: Arc<Office>, program: PathBuf, store: &Path) -> Result<Self, Failure> {
+    pub fn new(office: Arc<ServiceState>, program: PathBuf, store: &Path) -> Result<Self, Failure> {
         let store = Store::create_or_open(store, office.world.clone())?;
         let snapshot = store.snapshot()?;
-        let watch = Watch::of(&crate::engine::project::folder_of(&program)?, Vec::new())?;
+        let watch = FileWatch::of(&crate::engine::project::folder_of(&program)?, Vec::new())?;
         let project = load(&program, &office, &snapshot)?;
         if project.has_errors() {
             return Err(Failure::refused(errors(&project))
                 .help(msg!("run `tagcast check`", "请运行 `tagcast check`")));
         }
-        let bound = Bound::new(&project, store.dir(), &office.world)?;
+        let bound = AccountBindings::new(&project, store.dir(), &office.world)?;
         *held(&office.callbacks) = Arc::new(callbacks(&bound)?);
         office.mail.set_channels(bound.channels());
         let started = Moment::now();
@@ -120,7 +120,7 @@ impl Scheduler {
         &self.project
     }
 
-    pub fn bound(&self) -> &Bound {
+    pub fn bound(&self) -> &AccountBindings {
         &self.bound
     }
 
@@ -215,7 +215,7 @@ impl Scheduler {
         // let go it may be the sender's.
         let (done, next) = {
             let mut ledger = office.ledger();
-            let mut done = Done::default();
+            let mut done = CycleOutcome::default();
             // Under the same lock as claims of this process: what is not struck here was claimed
             // before.
             office
@@ -261,7 +261,7 @@ impl Scheduler {
 
     /// Events that were acknowledged since it looked, how far in the log of live changes they go if
     /// there is something new, and whether there are more.
-    fn arrived(&mut self) -> Result<(Vec<Arrived>, Option<u64>, bool), Failure> {
+    fn arrived(&mut self) -> Result<(Vec<IncomingEvent>, Option<u64>, bool), Failure> {
         let after = match self.fed {
             Some(fed) => fed,
             None => self
@@ -285,7 +285,7 @@ impl Scheduler {
             decider.set_snapshot(self.snapshot.clone());
         }
         let more = events.len() >= MOST_EVENTS;
-        let arrived = events.into_iter().map(|e| Arrived {
+        let arrived = events.into_iter().map(|e| IncomingEvent {
             id: e.id.unwrap_or_else(|| format!("live {}", e.position)),
             event: e.event,
             user: e.user,
@@ -357,34 +357,38 @@ impl Scheduler {
 
     /// In the words of the ledger: users by their numbers. Whom nobody knows cannot be reached
     /// either.
-    fn told(&self, account: &str, said: Vec<Said>) -> Result<Vec<Told>, Failure> {
+    fn told(&self, account: &str, said: Vec<CallbackEvent>) -> Result<Vec<Receipt>, Failure> {
         let mut told = Vec::new();
-        for Said { key, when, what } in said {
+        for CallbackEvent { key, when, what } in said {
             let what = match what {
-                Saying::Message { id, kind } => What::Message { id, kind },
-                Saying::List { id, all, counts } => What::List { id, all, counts },
-                Saying::Refused { id, reason } => What::Refused { id, reason },
-                Saying::OptedOut { user } => {
-                    What::OptedOut(self.snapshot.user_no(&user).into_iter().collect())
+                CallbackKind::Message { id, kind } => ReceiptContent::Message { id, kind },
+                CallbackKind::List { id, all, counts } => ReceiptContent::List { id, all, counts },
+                CallbackKind::Refused { id, reason } => ReceiptContent::Refused { id, reason },
+                CallbackKind::OptedOut { user } => {
+                    ReceiptContent::OptedOut(self.snapshot.user_no(&user).into_iter().collect())
                 }
-                Saying::OptedOutAt { address } => What::OptedOut(self.users_at(account, &address)?),
-                Saying::Contact { who, kind, topic } => {
+                CallbackKind::OptedOutAt { address } => {
+                    ReceiptContent::OptedOut(self.users_at(account, &address)?)
+                }
+                CallbackKind::Contact { who, kind, topic } => {
                     let users = match who {
-                        Who::At(address) => self.users_at(account, &address)?,
-                        Who::Id(user) => self.snapshot.user_no(&user).into_iter().collect(),
+                        CallbackSubject::At(address) => self.users_at(account, &address)?,
+                        CallbackSubject::Id(user) => {
+                            self.snapshot.user_no(&user).into_iter().collect()
+                        }
                     };
-                    What::Contact { users, kind, topic }
+                    ReceiptContent::Contact { users, kind, topic }
                 }
-                Saying::Closed { address, kind } => What::Closed {
+                CallbackKind::Closed { address, kind } => ReceiptContent::Closed {
                     users: self.users_at(account, &address)?,
                     kind,
                 },
-                Saying::Mail { mailbox, token } => {
+                CallbackKind::Mail { mailbox, token } => {
                     self.office.mail.tell(account, &mailbox, &token, when);
                     continue;
                 }
             };
-            told.push(Told { key, when, what });
+            told.push(Receipt { key, when, what });
         }
         Ok(told)
     }
@@ -422,7 +426,7 @@ impl Scheduler {
         Ok(users)
     }
 
-    fn account(&self, done: &Done) {
+    fn account(&self, done: &CycleOutcome) {
         let metrics = &self.office.metrics;
         metrics.runs.add(done.runs.len());
         metrics.missed.add(done.missed.len());
@@ -439,8 +443,8 @@ impl Scheduler {
         let before = office.metrics.clock_jumped.get() == 1;
         office.metrics.clock_jumped.set(i64::from(jumped.is_some()));
         match jumped {
-            Some(by) if !before => office.journal.say(clock::jumped(by)),
-            None if before => office.journal.say(clock::right_again()),
+            Some(by) if !before => office.journal.say(steady_clock::jumped(by)),
+            None if before => office.journal.say(steady_clock::right_again()),
             Some(_) | None => {}
         }
         jumped.is_none()
@@ -458,7 +462,7 @@ impl Scheduler {
             .decider
             .as_ref()
             .map_or_else(Vec::new, Decider::word_files);
-        let watch = Watch::of(&self.project.folder, words)?;
+        let watch = FileWatch::of(&self.project.folder, words)?;
         let snapshot = self.store.snapshot()?;
         let imported = !Arc::ptr_eq(&snapshot, &self.snapshot);
         let changed = watch != self.watch;
@@ -596,7 +600,12 @@ impl Scheduler {
     }
 
     /// Messages leave by these accounts from the next claim on, and these may call back.
-    fn bind(&mut self, bound: Bound, callbacks: AllCallbacks, changed: &BTreeSet<String>) {
+    fn bind(
+        &mut self,
+        bound: AccountBindings,
+        callbacks: AllCallbacks,
+        changed: &BTreeSet<String>,
+    ) {
         let office = &self.office;
         self.bound = bound;
         if changed.is_empty() {
@@ -664,7 +673,7 @@ impl Scheduler {
         Ok(decider)
     }
 
-    fn data(&self) -> Result<Data, Failure> {
+    fn data(&self) -> Result<EvalData, Failure> {
         let (program, world, now) = (
             &self.project.program,
             self.office.world.as_ref(),
@@ -672,7 +681,7 @@ impl Scheduler {
         );
         let tables = Tables::load(program, &self.project.folder, world, &self.snapshot, now)?;
         // The decider reads the program's own messages itself, where they are asked about.
-        Ok(Data {
+        Ok(EvalData {
             snapshot: self.snapshot.clone(),
             tables,
             own: MessageLog::default(),
@@ -682,7 +691,7 @@ impl Scheduler {
 }
 
 /// How each account's callbacks are read; those of the sandbox whoever has the token may tell.
-fn callbacks(bound: &Bound) -> Result<AllCallbacks, Failure> {
+fn callbacks(bound: &AccountBindings) -> Result<AllCallbacks, Failure> {
     let mut all = AllCallbacks::from([("sandbox".to_owned(), callback::of_sandbox())]);
     for (name, settings) in bound.settings() {
         let at = |why: Msg| {
@@ -700,7 +709,7 @@ fn callbacks(bound: &Bound) -> Result<AllCallbacks, Failure> {
     Ok(all)
 }
 
-fn load(program: &Path, office: &Office, snapshot: &Snapshot) -> Result<Project, Failure> {
+fn load(program: &Path, office: &ServiceState, snapshot: &Snapshot) -> Result<Project, Failure> {
     let wanted = ProjectOptions {
         now: None,
         store_schema: Some(snapshot.schema().clone()),

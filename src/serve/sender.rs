@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Moment};
 
 use super::scheduler::Scheduler;
-use super::{Office, held};
-use crate::deliver::carry_out::{Carried, CarryOut};
-use crate::deliver::ledger::Writer;
+use super::{ServiceState, held};
+use crate::deliver::dispatch::{DispatchLoop, DispatchSummary};
 use crate::engine::Failure;
+use crate::ledger::Writer;
 use crate::msg;
 
 /// How long it waits at most, so that it notices a wish to stop.
@@ -21,16 +21,16 @@ const TROUBLE: Duration = Duration::from_secs(1);
 const MOST_TROUBLE: Duration = Duration::from_secs(30);
 
 pub struct Sender {
-    office: Arc<Office>,
-    carry: CarryOut<Arc<Mutex<Writer>>>,
+    office: Arc<ServiceState>,
+    carry: DispatchLoop<Arc<Mutex<Writer>>>,
 }
 
 impl Sender {
     /// # Errors
     /// Channels that cannot be set up.
-    pub fn new(office: Arc<Office>, scheduler: &Scheduler) -> Result<Self, Failure> {
+    pub fn new(office: Arc<ServiceState>, scheduler: &Scheduler) -> Result<Self, Failure> {
         let channels = scheduler.bound().channels().clone();
-        let carry = CarryOut::new(
+        let carry = DispatchLoop::new(
             office.ledger.clone(),
             channels,
             scheduler.users(),
@@ -92,7 +92,7 @@ impl Sender {
         }
     }
 
-    fn account(&self, carried: &Carried, told: &mut BTreeSet<String>) {
+    fn account(&self, carried: &DispatchSummary, told: &mut BTreeSet<String>) {
         let office = &self.office;
         let metrics = &office.metrics;
         metrics.accepted.add(carried.accepted);

@@ -13,9 +13,9 @@ type Looks = (u64, Option<SystemTime>, Permissions);
 
 /// Each file of a program; `None` for one that is not there.
 #[derive(PartialEq, Eq, Default)]
-pub struct Watch(Vec<(PathBuf, Option<Looks>)>);
+pub struct FileWatch(Vec<(PathBuf, Option<Looks>)>);
 
-impl Watch {
+impl FileWatch {
     /// `words`: files of forbidden words.
     ///
     /// # Errors
@@ -40,6 +40,6 @@ impl Watch {
                 meta.map(|m| (m.len(), m.modified().ok(), m.permissions())),
             )
         };
-        Ok(Watch(files.into_iter().map(of).collect()))
+        Ok(FileWatch(files.into_iter().map(of).collect()))
     }
 }

@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::column::{ColumnData, list_item, pack_calendar};
-use crate::base::{Place, Type, Value};
+use crate::base::{GeoPoint, Type, Value};
 
 /// Takes a value a row; what does not fit the type becomes missing, so check before pushing.
 pub struct ColumnBuilder(Form);
@@ -130,7 +130,7 @@ impl ColumnBuilder {
                 } else {
                     None
                 };
-                let Place { lat, lon } = place.unwrap_or(Place { lat: 0.0, lon: 0.0 });
+                let GeoPoint { lat, lon } = place.unwrap_or(GeoPoint { lat: 0.0, lon: 0.0 });
                 b.values().append_value(lat);
                 b.values().append_value(lon);
                 b.append(place.is_some());
@@ -215,7 +215,7 @@ fn items(value: Option<&Value>) -> Option<&Arc<[Value]>> {
 }
 
 /// Which row of which part a new row is copied from; `None` for a missing value.
-pub type Pick = Option<(u32, u32)>;
+pub type SourceRow = Option<(u32, u32)>;
 
 /// Which rows of which parts a column is made of, in order.
 #[derive(Default)]
@@ -236,7 +236,7 @@ struct Run {
 const MISSING: u32 = u32::MAX;
 
 impl Picks {
-    pub fn push(&mut self, pick: Pick) {
+    pub fn push(&mut self, pick: SourceRow) {
         let (part, row) = pick.unwrap_or((MISSING, 0));
         self.push_run(part, row, 1);
     }
@@ -268,15 +268,15 @@ impl Picks {
         self.runs.iter().any(|run| run.part == part)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = Pick> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = SourceRow> + '_ {
         self.runs.iter().flat_map(|run| {
             (0..run.rows).map(move |n| (run.part != MISSING).then_some((run.part, run.row + n)))
         })
     }
 }
 
-impl FromIterator<Pick> for Picks {
-    fn from_iter<I: IntoIterator<Item = Pick>>(all: I) -> Self {
+impl FromIterator<SourceRow> for Picks {
+    fn from_iter<I: IntoIterator<Item = SourceRow>>(all: I) -> Self {
         let mut picks = Picks::default();
         all.into_iter().for_each(|pick| picks.push(pick));
         picks
@@ -345,7 +345,7 @@ pub fn gather(ty: &Type, parts: &[&ColumnData], picks: &Picks) -> ColumnData {
     }
 }
 
-fn pick_of<'a>(parts: &[&'a ColumnData], pick: Pick) -> Option<(&'a ColumnData, usize)> {
+fn pick_of<'a>(parts: &[&'a ColumnData], pick: SourceRow) -> Option<(&'a ColumnData, usize)> {
     let (part, row) = pick?;
     parts
         .get(part as usize)
@@ -465,7 +465,7 @@ mod tests {
             (0, 60..62),
             (7, 0..2),
         ];
-        let mut all: Vec<Pick> = picks
+        let mut all: Vec<SourceRow> = picks
             .into_iter()
             .flat_map(|(part, rows)| rows.map(move |row| Some((part, row))))
             .collect();

@@ -24,12 +24,12 @@ pub struct ChangedBlock {
 }
 
 /// A user's new value, `None` to take it away, and when it was said.
-pub type Said = (Option<Value>, Instant);
+pub type ValueUpdate = (Option<Value>, Instant);
 
 impl Column {
     /// The column with the last word on some users, by their numbers. `fresh`: when a value was
     /// written is kept.
-    pub fn with(&self, said: &BTreeMap<u32, Said>, fresh: bool) -> Column {
+    pub fn with(&self, said: &BTreeMap<u32, ValueUpdate>, fresh: bool) -> Column {
         let mut next = self.clone();
         if fresh && next.written.is_none() && next.data.known() == 0 {
             next.written = Some(Int64Array::new_null(next.data.len()));
@@ -54,7 +54,12 @@ impl Column {
         next
     }
 
-    fn block_with(&self, block: usize, said: &[(usize, &Said)], fresh: bool) -> ChangedBlock {
+    fn block_with(
+        &self,
+        block: usize,
+        said: &[(usize, &ValueUpdate)],
+        fresh: bool,
+    ) -> ChangedBlock {
         let (old, from) = match self.changed.get(block) {
             Some(Some(changed)) => (&changed.data, 0),
             _ => (&self.data, block * BLOCK_ROWS),
@@ -134,7 +139,7 @@ mod tests {
     use super::*;
     use crate::base::Type;
 
-    fn said(users: &[(u32, Option<i64>)]) -> BTreeMap<u32, Said> {
+    fn said(users: &[(u32, Option<i64>)]) -> BTreeMap<u32, ValueUpdate> {
         users
             .iter()
             .map(|(user, value)| {

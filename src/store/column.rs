@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use super::blocks::{BLOCK_ROWS, BlockStats};
 use super::changed::ChangedBlock;
-use crate::base::{Calendar, Date, Elapsed, Instant, Place, TimeOfDay, Type, Value};
+use crate::base::{Calendar, Date, Elapsed, GeoPoint, Instant, TimeOfDay, Type, Value};
 
 /// Sets over an enum with at most this many members are bit sets.
 pub const MAX_BIT_MEMBERS: usize = 64;
@@ -251,7 +251,7 @@ impl ColumnData {
             (ColumnData::Place(a), Type::Place) => {
                 let degrees = a.values().as_any().downcast_ref::<Float64Array>()?;
                 let at = a.value_offset_at(row);
-                Value::Place(Place {
+                Value::Place(GeoPoint {
                     lat: degrees.value(at),
                     lon: degrees.value(at + 1),
                 })

@@ -21,13 +21,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::column::ColumnData;
 use super::error::{StoreError, words};
-use super::file::Part;
+use super::file::StoreFile;
 use super::lazy::Lazy;
 use super::live::{Log, overlay};
 use super::manifest::{self, EventEntry, Manifest, SegmentEntry, TagEntry, UsersEntry};
 use super::snapshot::{EventPart, SegmentPart, Snapshot, TagPart};
-use super::users::{IdSegment, Ids, Users};
-use super::writer::{LOCK_TRIES, Writer};
+use super::users::{IdSegment, IdTexts, Users};
+use super::writer::{LOCK_TRIES, StoreWriter};
 use super::{EventSegment, EventTable, batches, blocks, file};
 use crate::base::world::World;
 use crate::base::{EventSchema, TagSchema};
@@ -98,7 +98,7 @@ impl Store {
                     return Err(StoreError::NotAStore(store.dir));
                 }
                 fs::create_dir_all(&store.dir).map_err(|e| StoreError::write(&store.dir, e))?;
-                drop(Writer::create(&store.dir, store.world.clone())?);
+                drop(StoreWriter::create(&store.dir, store.world.clone())?);
                 Ok(store)
             }
             Err(e) => Err(e),
@@ -192,13 +192,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Busy`] when there is another.
-    pub fn writer(&self) -> Result<Writer, StoreError> {
-        Writer::open(&self.dir, self.world.clone(), LOCK_TRIES)
+    pub fn writer(&self) -> Result<StoreWriter, StoreError> {
+        StoreWriter::open(&self.dir, self.world.clone(), LOCK_TRIES)
     }
 
     /// As [`Store::writer`], without a moment's wait.
-    pub(super) fn writer_at_once(&self) -> Result<Writer, StoreError> {
-        Writer::open(&self.dir, self.world.clone(), 1)
+    pub(super) fn writer_at_once(&self) -> Result<StoreWriter, StoreError> {
+        StoreWriter::open(&self.dir, self.world.clone(), 1)
     }
 
     /// Reads every file in full and compares it with the manifest.
@@ -328,11 +328,11 @@ pub(super) fn open_users(
             return Ok(segment.clone());
         }
         let (ids, index) = (
-            Arc::new(Part::open(dir, &entry.ids)?),
-            Arc::new(Part::open(dir, &entry.index)?),
+            Arc::new(StoreFile::open(dir, &entry.ids)?),
+            Arc::new(StoreFile::open(dir, &entry.index)?),
         );
         let (rows, offsets, bytes) = ids.texts()?;
-        let texts = Ids::new(rows, offsets, bytes).ok_or_else(|| ids.other_form())?;
+        let texts = IdTexts::new(rows, offsets, bytes).ok_or_else(|| ids.other_form())?;
         let segment = match &index.batches()?[..] {
             [batch] => batches::to_slots(batch).and_then(|slots| {
                 IdSegment::new(
@@ -364,7 +364,7 @@ fn open_tag(
     }
     let (ty, rows) = (entry.schema.ty.to_type(), entry.rows);
     let form = ColumnData::data_type_of(&ty);
-    let file = Arc::new(Part::open(dir, &entry.data)?);
+    let file = Arc::new(StoreFile::open(dir, &entry.data)?);
     let data = file.clone();
     let column = Lazy::new(move || {
         let column = match &data.batches()?[..] {
@@ -376,7 +376,7 @@ fn open_tag(
     let side = entry
         .stats
         .as_ref()
-        .map(|entry| Part::open(dir, entry))
+        .map(|entry| StoreFile::open(dir, entry))
         .transpose()?;
     let stats = Lazy::new(move || {
         let Some(side) = &side else { return Ok(None) };
@@ -437,7 +437,7 @@ fn open_segment(
     if let Some(part) = known.find(|part| part.entry == *entry && part.schema == *schema) {
         return Ok(part.clone());
     }
-    let file = Arc::new(Part::open(dir, &entry.data)?);
+    let file = Arc::new(StoreFile::open(dir, &entry.data)?);
     let (data, rows, of) = (file.clone(), entry.rows, schema.clone());
     let batches = Lazy::new(move || {
         let segments: Option<Vec<_>> = data

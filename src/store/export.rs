@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::build::{Picks, gather};
-use super::import::Format;
+use super::import::FileFormat;
 use super::{Column, Snapshot, StoreError, words};
 use crate::base::world::World;
 use crate::base::{Bitmap, Type, UserNo, Value, Zone};
@@ -59,7 +59,7 @@ impl Export<'_> {
     /// When a tag is unknown or private, the name says no format, or the file cannot be written.
     pub fn write(&self, path: &Path, world: &dyn World) -> Result<usize, StoreError> {
         let columns = self.columns()?;
-        let format = Format::of_name(path).ok_or_else(|| {
+        let format = FileFormat::of_name(path).ok_or_else(|| {
             StoreError::Import(words!(
                 "the name of `{0}` does not say a format: end it in .csv, .tsv, .jsonl, .parquet or .arrow",
                 "`{0}` 的扩展名看不出格式：请以 .csv、.tsv、.jsonl、.parquet 或 .arrow 结尾",
@@ -74,11 +74,11 @@ impl Export<'_> {
         let ids = self.snapshot.sorted_ids(self.users);
         let out = BufWriter::new(File::create(part).map_err(failed)?);
         let written = match format {
-            Format::Csv => self.write_separated(out, b',', &columns, &ids),
-            Format::Tsv => self.write_separated(out, b'\t', &columns, &ids),
-            Format::JsonLines => self.write_json(out, &columns, &ids),
-            Format::Parquet => self.write_parquet(out, &columns, &ids),
-            Format::Arrow => self.write_arrow(out, &columns, &ids),
+            FileFormat::Csv => self.write_separated(out, b',', &columns, &ids),
+            FileFormat::Tsv => self.write_separated(out, b'\t', &columns, &ids),
+            FileFormat::JsonLines => self.write_json(out, &columns, &ids),
+            FileFormat::Parquet => self.write_parquet(out, &columns, &ids),
+            FileFormat::Arrow => self.write_arrow(out, &columns, &ids),
         };
         let finished = written.and_then(|()| fs::rename(part, path));
         if finished.is_err() {

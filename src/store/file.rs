@@ -247,7 +247,7 @@ impl<'a> Contents<'a> {
         Ok(Arc::new(schema.map_err(|e| self.invalid(&e))?))
     }
 
-    /// [`Part::texts`]; `None` when the file is of another form.
+    /// [`StoreFile::texts`]; `None` when the file is of another form.
     fn texts(&self) -> Result<Option<(usize, Buffer, Buffer)>, StoreError> {
         let schema = self.schema()?;
         let [field] = &schema.fields()[..] else {
@@ -317,14 +317,14 @@ impl<'a> Contents<'a> {
 
 /// A file that a manifest names: open and of the right length, its arrays not yet looked at.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct StoreFile {
     file: OpenFile,
     entry: FileEntry,
     /// Whether every byte was compared with the checksum.
     sound: AtomicBool,
 }
 
-impl Part {
+impl StoreFile {
     pub fn open(dir: &Path, entry: &FileEntry) -> Result<Self, StoreError> {
         let file = OpenFile::open(&dir.join(&entry.file))?;
         if file.len() != entry.bytes {
@@ -335,7 +335,7 @@ impl Part {
                 entry.bytes
             )));
         }
-        Ok(Part {
+        Ok(StoreFile {
             file,
             entry: entry.clone(),
             sound: AtomicBool::new(false),
@@ -405,7 +405,7 @@ impl Part {
 
 /// The batches of a file of the store.
 pub(super) fn open(dir: &Path, entry: &FileEntry) -> Result<Vec<RecordBatch>, StoreError> {
-    Part::open(dir, entry)?.batches()
+    StoreFile::open(dir, entry)?.batches()
 }
 
 /// The batches of a file that this process has just written and knows to be whole.

@@ -17,17 +17,17 @@ use super::column::{Column, ColumnData};
 use crate::base::{UserNo, Value};
 
 /// The part of a text by which a user is found.
-pub type Part = fn(&str) -> &str;
+pub type IdExtractor = fn(&str) -> &str;
 
 /// Of one column of texts.
 pub struct TextIndex {
-    part: Part,
+    part: IdExtractor,
     stored: Option<(LargeStringArray, Rows)>,
     changed: Vec<Option<(Arc<ChangedBlock>, Rows)>>,
 }
 
 impl TextIndex {
-    pub fn by(part: Part) -> TextIndex {
+    pub fn by(part: IdExtractor) -> TextIndex {
         TextIndex {
             part,
             stored: None,
@@ -87,7 +87,7 @@ impl TextIndex {
 struct Rows(Vec<u64>);
 
 impl Rows {
-    fn of(texts: &LargeStringArray, part: Part) -> Rows {
+    fn of(texts: &LargeStringArray, part: IdExtractor) -> Rows {
         let len = texts.len().min(u32::MAX as usize);
         let mut rows: Vec<u64> = (0..len)
             .into_par_iter()
@@ -98,7 +98,7 @@ impl Rows {
         Rows(rows)
     }
 
-    fn of_data(data: &ColumnData, part: Part) -> Rows {
+    fn of_data(data: &ColumnData, part: IdExtractor) -> Rows {
         if let ColumnData::Text(texts) = data {
             Rows::of(texts, part)
         } else {

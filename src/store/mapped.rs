@@ -11,7 +11,7 @@
 //!   counted from half a file;
 //! - *written over in place*: cannot be noticed while it is mapped. Whoever shares a folder with
 //!   such programs, or keeps it on a network, reads files into memory instead
-//!   ([`Access::ReadIntoMemory`]).
+//!   ([`ReadMode::ReadIntoMemory`]).
 
 use arrow_buffer::{Buffer, MutableBuffer};
 use memmap2::Mmap;
@@ -29,7 +29,7 @@ pub const EXIT_CUT_OFF: i32 = 2;
 
 /// How files of a store are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
+pub enum ReadMode {
     /// By mapping them: opened without reading, and read as far as they are looked at.
     Map,
     /// Into memory, each when it is first needed: for folders on a network.
@@ -40,8 +40,8 @@ static READ_INTO_MEMORY: AtomicBool = AtomicBool::new(false);
 static CHINESE: AtomicBool = AtomicBool::new(false);
 
 /// How this process reads files from now on, and in which language it says that one was cut off.
-pub fn configure(access: Access, chinese: bool) {
-    READ_INTO_MEMORY.store(access == Access::ReadIntoMemory, Ordering::Relaxed);
+pub fn configure(access: ReadMode, chinese: bool) {
+    READ_INTO_MEMORY.store(access == ReadMode::ReadIntoMemory, Ordering::Relaxed);
     CHINESE.store(chinese, Ordering::Relaxed);
 }
 

@@ -14,7 +14,7 @@ use super::build::ColumnBuilder;
 use super::column::Column;
 use super::error::StoreError;
 use super::event_table::{EventSegment, EventTable};
-use super::file::Part;
+use super::file::StoreFile;
 use super::lazy::Lazy;
 use super::manifest::{SegmentEntry, TagEntry, UsersEntry};
 use super::users::{IdSegment, NewUsers, Users};
@@ -42,7 +42,7 @@ pub struct Snapshot {
 pub(super) struct TagPart {
     /// What it was opened from; `None` in memory.
     pub entry: Option<TagEntry>,
-    pub file: Option<Arc<Part>>,
+    pub file: Option<Arc<StoreFile>>,
     pub column: Arc<Lazy<Column>>,
     /// `None` in a store of the version that kept none.
     pub stats: Arc<Lazy<Option<ColumnStats>>>,
@@ -59,7 +59,7 @@ pub(super) struct EventPart {
 #[derive(Clone, Debug)]
 pub(super) struct SegmentPart {
     pub entry: SegmentEntry,
-    pub file: Arc<Part>,
+    pub file: Arc<StoreFile>,
     /// What its batches were read by.
     pub schema: EventSchema,
     pub batches: Arc<Lazy<Vec<Arc<EventSegment>>>>,
@@ -218,7 +218,7 @@ impl Snapshot {
             .try_for_each(|file| file.sound())
     }
 
-    fn files_read(&self) -> impl Iterator<Item = &Part> {
+    fn files_read(&self) -> impl Iterator<Item = &StoreFile> {
         let columns = self
             .tags
             .iter()

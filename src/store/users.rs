@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::file::Part;
+use super::file::StoreFile;
 use crate::base::UserNo;
 
 /// More users than numbers: the last number is kept free so that a count always fits 32 bits.
@@ -33,25 +33,25 @@ pub struct Users {
 #[derive(Debug)]
 pub(super) struct IdSegment {
     pub first: u32,
-    pub ids: Ids,
+    pub ids: IdTexts,
     /// A power of two in length.
     pub slots: ScalarBuffer<u32>,
     /// What they lie in; empty in memory.
-    pub files: Vec<Arc<Part>>,
+    pub files: Vec<Arc<StoreFile>>,
 }
 
 /// Texts as they lie in a file; nothing is known of them but where they would be.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(super) struct IdTexts {
     /// One more than there are ids.
     offsets: ScalarBuffer<i64>,
     bytes: Buffer,
 }
 
-impl Ids {
+impl IdTexts {
     /// `None` when there are not that many offsets.
     pub fn new(rows: usize, offsets: Buffer, bytes: Buffer) -> Option<Self> {
-        Some(Ids {
+        Some(IdTexts {
             offsets: scalars(offsets, rows.checked_add(1)?)?,
             bytes,
         })
@@ -174,9 +174,9 @@ impl IdSegment {
     pub fn new(
         first: u32,
         rows: u32,
-        ids: Ids,
+        ids: IdTexts,
         slots: &UInt32Array,
-        files: Vec<Arc<Part>>,
+        files: Vec<Arc<StoreFile>>,
     ) -> Option<Self> {
         let slots = slots.values().clone();
         let whole =
@@ -359,7 +359,7 @@ impl NewUsers {
         if self.slots.len() > slots_for(self.len()) {
             self.resize(slots_for(self.len()));
         }
-        let ids = Ids {
+        let ids = IdTexts {
             offsets: self.offsets.into(),
             bytes: Buffer::from_vec(self.bytes),
         };

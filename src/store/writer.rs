@@ -38,7 +38,7 @@ const MAX_STEM_CHARS: usize = 40;
 const MAX_IMPORTS: usize = 1000;
 
 /// The right to change a store, and the change that is being made.
-pub struct Writer {
+pub struct StoreWriter {
     dir: PathBuf,
     world: Arc<dyn World>,
     /// Held until the writer is dropped.
@@ -53,11 +53,11 @@ pub struct Writer {
     waiting: Waiting,
 }
 
-impl Writer {
+impl StoreWriter {
     pub(super) fn open(dir: &Path, world: Arc<dyn World>, tries: u32) -> Result<Self, StoreError> {
         let lock = lock(dir, LOCK, tries)?;
         let manifest = read_manifest(dir)?;
-        let writer = Writer {
+        let writer = StoreWriter {
             dir: dir.into(),
             world,
             _lock: lock,
@@ -77,7 +77,7 @@ impl Writer {
             Err(StoreError::NoStore(_)) => Manifest::new(),
             other => other?, // Another process was faster.
         };
-        let mut writer = Writer {
+        let mut writer = StoreWriter {
             dir: dir.into(),
             world,
             _lock: lock,
@@ -494,7 +494,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for StoreWriter {
     fn drop(&mut self) {
         for path in &self.written {
             let _ = fs::remove_file(path); // What stays is removed by the next writer.

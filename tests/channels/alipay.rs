@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 use tagcast::base::Elapsed;
 use tagcast::decide::decision::Rendered;
-use tagcast::deliver::channel::{Recalled, Refusal, Verdict};
-use tagcast::deliver::ledger::ReceiptKind;
+use tagcast::deliver::channel::Recalled;
 use tagcast::deliver::wire::secret::Secret;
+use tagcast::ledger::ReceiptKind;
+use tagcast::ledger::{Refusal, Verdict};
 
 use super::bench::{APP, Account, batch, content, letters, stops, verdicts, waits};
 use super::platforms::alipay::{APP_PRIVATE, Alipay, PLATFORM_PUBLIC};

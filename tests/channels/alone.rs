@@ -7,9 +7,9 @@ use std::time::UNIX_EPOCH;
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{UserNo, Value};
-use tagcast::deliver::ledger::{Happened, Ledger, Place, State};
-use tagcast::engine::running::{self, Report};
+use tagcast::engine::running::{self, RunSummary};
 use tagcast::engine::{Project, ProjectOptions};
+use tagcast::ledger::{Ledger, LedgerLocation, MessageProgress, State};
 
 use super::bench::{APP, SECRET};
 use super::callbacks::{push, secret};
@@ -44,7 +44,7 @@ fn bind(folder: &std::path::Path, server: &Server) {
 }
 
 /// Does what is due at an instant, for real.
-fn work(bench: &Bench, server: &Server, now: &str) -> Report {
+fn work(bench: &Bench, server: &Server, now: &str) -> RunSummary {
     server.clock_at(at(now).0 / 1_000_000);
     let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(now)));
     let project = Project::load(
@@ -103,7 +103,7 @@ fn left(bench: &Bench, campaign: &str) -> (State, Option<String>) {
         .unwrap()
         .happened
     {
-        Happened::Message(message) => (message.state, message.reason),
+        MessageProgress::Message(message) => (message.state, message.reason),
         other => panic!("{other:?}"),
     }
 }
@@ -317,8 +317,8 @@ fn case_20_the_service_finds_the_next_channel() {
     let now = "campaign a { when everyone send template T via service_account.mass, sandbox.file at now }";
     std::fs::write(folder.join("a.campaign"), format!("{head}{now}\n")).unwrap();
     until(&folder, "plan", || {
-        let ledger =
-            Ledger::open_existing(Place::File(folder.join(".tagcast/ledger.db"))).unwrap()?;
+        let ledger = Ledger::open_existing(LedgerLocation::File(folder.join(".tagcast/ledger.db")))
+            .unwrap()?;
         (ledger.still_planned().unwrap().len() == 1).then_some(())
     });
     let seconds = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::decide::decision::Contents;
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::ledger::{RunId, State, Writer};
-use tagcast::program::typed::Channel as Name;
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::ledger::{RunId, State, Writer};
+use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
@@ -70,7 +70,7 @@ impl Group {
         let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(from)));
         let mut ledger = self.place.open();
         let channels = channels_at(["http://127.0.0.1:9", &self.server.url], 16, &world);
-        CarryOut::new(&mut ledger, channels, ids(&users(OF)), world)
+        DispatchLoop::new(&mut ledger, channels, ids(&users(OF)), world)
             .up_to(at(until), &mut ())
             .unwrap();
         verified(&ledger);

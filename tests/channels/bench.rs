@@ -5,31 +5,32 @@ use std::sync::Arc;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo, Zone};
 use tagcast::decide::decision::Rendered;
-use tagcast::deliver::channel::{Answer, Batch, Channel, Message, Reply, Then, Verdict};
+use tagcast::deliver::channel::{Channel, NextAction, Reply};
 use tagcast::deliver::channels;
-use tagcast::deliver::ledger::RunId;
-use tagcast::deliver::wire::account::Settings;
-use tagcast::deliver::wire::http::Http;
+use tagcast::deliver::wire::account::AccountSettings;
+use tagcast::deliver::wire::client::Http;
 use tagcast::deliver::wire::secret::Secret;
-use tagcast::program::typed::Channel as Name;
+use tagcast::ledger::RunId;
+use tagcast::ledger::{Batch, BatchOutcome, Message, Verdict};
+use tagcast::program::typed::ChannelName as Name;
 
 pub const APP: &str = "wx1";
 pub const SECRET: &str = "s3cret-of-the-account";
 
 pub struct Account {
     pub world: Arc<SimulatedWorld>,
-    settings: Settings,
+    settings: AccountSettings,
 }
 
 impl Account {
     pub fn new(platform: &str, url: &str) -> Self {
-        let settings = Settings {
+        let settings = AccountSettings {
             name: platform.into(),
             platform: platform.into(),
             app_id: Some(APP.into()),
             secret: Some(Secret::new(SECRET)),
             base_url: Some(url.into()),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
         Account {
             world: Arc::new(SimulatedWorld::at(now())),
@@ -37,7 +38,7 @@ impl Account {
         }
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    pub fn with(mut self, change: impl FnOnce(&mut AccountSettings)) -> Self {
         change(&mut self.settings);
         self
     }
@@ -113,16 +114,16 @@ pub fn letters(reply: &Reply) -> String {
         Verdict::NotSent { .. } => 'n',
     };
     match &reply.answer {
-        Answer::Taken(verdicts) => verdicts.iter().map(letter).collect(),
-        Answer::Refused { .. } => "R".into(),
-        Answer::Unknown { .. } => "U".into(),
-        Answer::NotSent { .. } => "N".into(),
+        BatchOutcome::Taken(verdicts) => verdicts.iter().map(letter).collect(),
+        BatchOutcome::Refused { .. } => "R".into(),
+        BatchOutcome::Unknown { .. } => "U".into(),
+        BatchOutcome::NotSent { .. } => "N".into(),
     }
 }
 
 pub fn verdicts(reply: &Reply) -> &[Verdict] {
     match &reply.answer {
-        Answer::Taken(verdicts) => verdicts,
+        BatchOutcome::Taken(verdicts) => verdicts,
         other => panic!("{other:?}"),
     }
 }
@@ -130,15 +131,15 @@ pub fn verdicts(reply: &Reply) -> &[Verdict] {
 /// Until when the channel waits, as its platform's clock shows it.
 pub fn waits(reply: &Reply) -> Option<String> {
     match &reply.then {
-        Then::Wait { until, .. } => Some(Zone::SHANGHAI.show(*until)),
-        Then::GoOn | Then::Stop { .. } => None,
+        NextAction::Wait { until, .. } => Some(Zone::SHANGHAI.show(*until)),
+        NextAction::GoOn | NextAction::Stop { .. } => None,
     }
 }
 
 /// What a person is asked to do.
 pub fn stops(reply: &Reply) -> Option<&str> {
     match &reply.then {
-        Then::Stop { why } => Some(&why.en),
-        Then::GoOn | Then::Wait { .. } => None,
+        NextAction::Stop { why } => Some(&why.en),
+        NextAction::GoOn | NextAction::Wait { .. } => None,
     }
 }

@@ -323,10 +323,9 @@ fn a_test_message_goes_to_one_person_and_counts_for_nobody() {
         shown(&run)
     );
     assert!(tagcast(dir.path(), &["audit", "verify"]).status.success());
-    let ledger =
-        tagcast::deliver::ledger::Ledger::open_existing(&dir.path().join(".tagcast/ledger.db"))
-            .unwrap()
-            .unwrap();
+    let ledger = tagcast::ledger::Ledger::open_existing(&dir.path().join(".tagcast/ledger.db"))
+        .unwrap()
+        .unwrap();
     let trials = ledger.trials().unwrap();
     assert_eq!(
         (trials.len(), trials[0].who.as_str(), trials[2].state.name()),

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant};
 use tagcast::decide::decision::{Contents, Decision};
-use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels;
-use tagcast::deliver::ledger::{Ledger, State};
-use tagcast::deliver::wire::account::Settings;
-use tagcast::deliver::wire::http::Http;
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::deliver::wire::account::AccountSettings;
+use tagcast::deliver::wire::client::Http;
 use tagcast::deliver::wire::secret::Secret;
-use tagcast::program::typed::Channel as Name;
+use tagcast::ledger::{Ledger, State};
+use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
 use super::delivery::{DUE, Dying, OF, Place, at, ids, state, users, verified};
@@ -53,14 +53,14 @@ pub fn channels_at(
     world: &Arc<dyn World>,
 ) -> Channels {
     let http = Http::new().unwrap();
-    let settings = |platform: &str, url: &str| Settings {
+    let settings = |platform: &str, url: &str| AccountSettings {
         name: platform.into(),
         platform: platform.into(),
         app_id: Some(APP.into()),
         secret: Some(Secret::new(SECRET)),
         base_url: Some(url.into()),
         together: Some(together),
-        ..Settings::default()
+        ..AccountSettings::default()
     };
     let mut all =
         Channels::sandbox(std::path::Path::new("/nowhere/outbox.jsonl"), world.clone()).unwrap();
@@ -109,7 +109,7 @@ fn work(place: &Place, platforms: &Platforms, writes: usize, until: &str) -> usi
     let dying = Dying::after(at("2026-11-11 09:59"), writes);
     let world: Arc<dyn World> = dying.clone();
     if let Ok(mut ledger) = Ledger::open(&place.ledger(), world.clone()) {
-        let mut carry = CarryOut::new(
+        let mut carry = DispatchLoop::new(
             &mut ledger,
             platforms.channels(&world),
             ids(&users(OF)),
@@ -256,7 +256,7 @@ fn case_21_and_23_a_repeat_is_the_same_bytes_or_none_at_all() {
             Instant(at(DUE).0).plus(Elapsed::hours(24)),
         ));
         let mut ledger = Ledger::open(&place.ledger(), late.clone()).unwrap();
-        let mut carry = CarryOut::new(
+        let mut carry = DispatchLoop::new(
             &mut ledger,
             platforms.channels(&late),
             ids(&users(OF)),

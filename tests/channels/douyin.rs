@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tagcast::decide::decision::Rendered;
-use tagcast::deliver::channel::{Refusal, Verdict};
 use tagcast::deliver::wire::secret::Secret;
+use tagcast::ledger::{Refusal, Verdict};
 
 use super::bench::{APP, Account, batch, content, letters, stops, verdicts, waits};
 use super::platforms::douyin::{Douyin, OPEN_ID, REFRESH};

@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::{Contents, Decision};
-use tagcast::deliver::carry_out::CarryOut;
-use tagcast::deliver::ledger::{Ledger, State};
-use tagcast::program::typed::Channel as Name;
+use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::ledger::{Ledger, State};
+use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::content;
 use super::cuts::{Platforms, channels_at, platforms};
@@ -149,7 +149,7 @@ fn planned() -> Place {
 /// Works until nothing is left to do.
 fn work(place: &Place, urls: [&str; 2], world: Arc<dyn World>, until: Instant) {
     let mut ledger = Ledger::open(place.at(), world.clone()).unwrap();
-    CarryOut::new(
+    DispatchLoop::new(
         &mut ledger,
         channels_at(urls, TOGETHER, &world),
         ids(&users(N)),
@@ -207,7 +207,7 @@ fn the_child() {
     let mut ledger =
         Ledger::open(&std::path::Path::new(&dir).join("ledger.db"), world.clone()).unwrap();
     let channels = channels_at([wechat, wecom], TOGETHER, &world);
-    CarryOut::new(&mut ledger, channels, ids(&users(N)), world)
+    DispatchLoop::new(&mut ledger, channels, ids(&users(N)), world)
         .up_to(now, &mut ())
         .unwrap();
 }

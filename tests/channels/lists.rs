@@ -9,15 +9,15 @@ use tagcast::base::UserNo;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::decide::decision::Contents;
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::callback::{self, Incoming, Saying};
-use tagcast::deliver::carry_out::{Carried, CarryOut};
+use tagcast::deliver::callback::{self, CallbackKind, Incoming};
 use tagcast::deliver::channel::Channels;
-use tagcast::deliver::ledger::{
-    CallApplied, Happened, Ledger, MessageOutcome, NewCall, RunId, State, Taken, Told,
-    What as Says, Writer,
-};
-use tagcast::deliver::wire::account::Settings;
+use tagcast::deliver::dispatch::{DispatchLoop, DispatchSummary};
+use tagcast::deliver::wire::account::AccountSettings;
 use tagcast::deliver::wire::secret::Secret;
+use tagcast::ledger::{
+    CallApplied, ClaimAttempt, Ledger, MessageOutcome, MessageProgress, NewCall, Receipt,
+    ReceiptContent as Says, RunId, State, Writer,
+};
 
 use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
@@ -57,7 +57,7 @@ impl Run {
         };
         let mut decision = wanted.to(0..n);
         let group = &mut decision.messages[0];
-        group.channel = tagcast::program::typed::Channel {
+        group.channel = tagcast::program::typed::ChannelName {
             endpoint: endpoint.into(),
             ..super::delivery::mass()
         };
@@ -88,16 +88,16 @@ impl Run {
     }
 
     /// Does what is due at an instant. The platform's clock is right.
-    fn work(&mut self, now: &str) -> (Carried, Vec<String>) {
+    fn work(&mut self, now: &str) -> (DispatchSummary, Vec<String>) {
         self.work_until(now, now)
     }
 
-    fn work_until(&mut self, from: &str, until: &str) -> (Carried, Vec<String>) {
+    fn work_until(&mut self, from: &str, until: &str) -> (DispatchSummary, Vec<String>) {
         self.server.clock_at(at(from).0 / 1_000_000);
         let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(from)));
         let channels: Channels = channels_at([&self.server.url, "http://127.0.0.1:9"], 16, &world);
         let n = self.users;
-        let mut carry = CarryOut::new(
+        let mut carry = DispatchLoop::new(
             self.ledger.as_mut().expect("it is open"),
             channels,
             ids(&users(n)),
@@ -126,7 +126,7 @@ impl Run {
             .unwrap()
             .happened
         {
-            Happened::Message(message) => *message,
+            MessageProgress::Message(message) => *message,
             other => panic!("{other:?}"),
         }
     }
@@ -166,11 +166,11 @@ impl Run {
             <Status><![CDATA[{status}]]></Status><TotalCount>{total}</TotalCount><FilterCount>{filter}</FilterCount>
             <SentCount>{sent}</SentCount><ErrorCount>{error}</ErrorCount></xml>"
         );
-        let settings = Settings {
+        let settings = AccountSettings {
             platform: "service_account".into(),
             app_id: Some(APP.into()),
             callback_token: Some(Secret::new("token")),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
         let reads = callback::of_account(&settings).unwrap().unwrap();
         let said = reads
@@ -183,16 +183,16 @@ impl Run {
             .unwrap();
         let told = said.into_iter().map(|said| {
             let what = match said.what {
-                Saying::List { id, all, counts } => Says::List { id, all, counts },
+                CallbackKind::List { id, all, counts } => Says::List { id, all, counts },
                 other => panic!("{other:?}"),
             };
-            Told {
+            Receipt {
                 key: said.key,
                 when: said.when,
                 what,
             }
         });
-        let told: Vec<Told> = told.collect();
+        let told: Vec<Receipt> = told.collect();
         let (query, signature) = (String::new(), String::new());
         let call = NewCall {
             account: "service_account".into(),
@@ -324,7 +324,8 @@ fn case_20_who_is_left_alone_joins_another_list() {
         .due(at(DUE), &Default::default())
         .unwrap()
         .unwrap();
-    let Taken::Claim(claim) = run.ledger().claim(due, 2..=10_000, &[], at(DUE)).unwrap() else {
+    let ClaimAttempt::Claim(claim) = run.ledger().claim(due, 2..=10_000, &[], at(DUE)).unwrap()
+    else {
         panic!("a claim")
     };
     drop(claim);
@@ -349,7 +350,7 @@ fn case_20_who_is_left_alone_goes_with_the_next_ones() {
         .due(at(DUE), &Default::default())
         .unwrap()
         .unwrap();
-    let Taken::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap() else {
+    let ClaimAttempt::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap() else {
         panic!("a claim")
     };
     let taken: Vec<u32> = claim
@@ -374,7 +375,8 @@ fn case_20_who_is_left_alone_goes_with_the_next_ones() {
             .due(at(DUE), &Default::default())
             .unwrap()
             .unwrap();
-        let Taken::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap() else {
+        let ClaimAttempt::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap()
+        else {
             panic!("a claim")
         };
         assert_eq!(

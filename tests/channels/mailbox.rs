@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use tagcast::base::Instant;
-use tagcast::deliver::ledger::{Ledger, Place};
+use tagcast::ledger::{Ledger, LedgerLocation};
 
 use super::bench::{APP, SECRET};
 use super::callbacks::{folder, purchases, push, secret, served};
@@ -39,7 +39,7 @@ fn customer_service(server: &Server) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn ledger(folder: &Path) -> Option<Ledger> {
-    Ledger::open_existing(Place::File(folder.join(".tagcast/ledger.db"))).unwrap()
+    Ledger::open_existing(LedgerLocation::File(folder.join(".tagcast/ledger.db"))).unwrap()
 }
 
 /// Waits until the platform's letters were read to their end after an instant, and all of them are

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 use tagcast::base::Elapsed;
 use tagcast::decide::decision::Rendered;
-use tagcast::deliver::channel::{Answer, Channel, Recalled, Refusal, Verdict};
-use tagcast::deliver::ledger::ReceiptKind;
+use tagcast::deliver::channel::{Channel, Recalled};
+use tagcast::ledger::ReceiptKind;
+use tagcast::ledger::{BatchOutcome, Refusal, Verdict};
 
 use super::bench::{
     APP, Account, SECRET, batch, content, letters, openids, stops, verdicts, waits,
@@ -85,7 +86,7 @@ fn a_list_becomes_one_job() {
     let bare = content(&[("title", "双十一"), ("body", "满300减50")]);
     let reply = mass.send(&batch(10, &openids(10), &bare));
     assert!(
-        matches!(&reply.answer, Answer::Refused { reason } if reason.contains("`cover`")),
+        matches!(&reply.answer, BatchOutcome::Refused { reason } if reason.contains("`cover`")),
         "{reply:?}"
     );
 }

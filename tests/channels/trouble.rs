@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::json;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::decide::decision::Contents;
-use tagcast::deliver::carry_out::CarryOut;
 use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels::SandboxFile;
-use tagcast::deliver::ledger::{State, Writer};
+use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::diag::Msg;
-use tagcast::program::typed::Channel as Name;
+use tagcast::ledger::{State, Writer};
+use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
@@ -71,7 +71,7 @@ fn work(
     }
     let channels: Channels = channels_at([&server.url, "http://127.0.0.1:9"], 4, &world)
         .bind("sandbox", "file", sandbox);
-    let mut carry = CarryOut::new(ledger, channels, ids(&users(OF)), world);
+    let mut carry = DispatchLoop::new(ledger, channels, ids(&users(OF)), world);
     carry.up_to(at(until), &mut ()).unwrap();
     carry
         .stopped()

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 use tagcast::base::Elapsed;
 use tagcast::decide::decision::Rendered;
-use tagcast::deliver::channel::{Recalled, Refusal, Verdict};
-use tagcast::deliver::ledger::ReceiptKind;
+use tagcast::deliver::channel::Recalled;
+use tagcast::ledger::ReceiptKind;
+use tagcast::ledger::{Refusal, Verdict};
 
 use super::bench::{APP, Account, SECRET, batch, content, letters, stops, verdicts, waits};
 use super::platforms::wecom::WeCom;
@@ -43,7 +44,7 @@ fn members(n: usize) -> Vec<String> {
     (0..n).map(|i| format!("m{i}")).collect()
 }
 
-fn outcomes(evidence: &tagcast::deliver::channel::Evidence) -> Vec<(usize, ReceiptKind)> {
+fn outcomes(evidence: &tagcast::ledger::BatchEvidence) -> Vec<(usize, ReceiptKind)> {
     evidence
         .each
         .iter()
@@ -112,7 +113,7 @@ fn case_31_a_task_is_found_by_its_mark_or_not_at_all() {
         .unwrap()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
-    let at = |mut b: tagcast::deliver::channel::Batch| {
+    let at = |mut b: tagcast::ledger::Batch| {
         b.at = tagcast::base::Instant::from_seconds(real.as_secs() as i64);
         b
     };

@@ -181,7 +181,7 @@ fn again_per_value_of_the_event() {
     let mut buy = |user: &str, sku: Option<&str>| {
         let values = [Some(Value::Money(100)), sku.map(Value::text)];
         let decision = bench.event("first", user, &values, "2027-03-01 10:00", &history);
-        let scope = tagcast::eval::Scope {
+        let scope = tagcast::eval::EvalScope {
             trigger: Some(&values),
             ..bench.scope(decision.due)
         };

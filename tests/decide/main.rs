@@ -14,7 +14,7 @@ use tagcast::decide::decision::{Contents, Decision, Gate};
 use tagcast::decide::history::{History, NoHistory};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{MessageLog, Scope, StepOutcomes, Tables};
+use tagcast::eval::{EvalScope, MessageLog, StepOutcomes, Tables};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::Program;
 use tagcast::store::{Snapshot, SnapshotBuilder};
@@ -81,8 +81,8 @@ impl Bench {
         }
     }
 
-    pub fn scope(&self, now: Instant) -> Scope<'_> {
-        Scope {
+    pub fn scope(&self, now: Instant) -> EvalScope<'_> {
+        EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
             tables: &self.tables,
@@ -153,7 +153,7 @@ impl Bench {
             self.snapshot.user_count(),
             users.iter().map(|u| self.user(u)),
         );
-        let scope = Scope {
+        let scope = EvalScope {
             outcomes: Some(outcomes),
             ..self.scope(due)
         };
@@ -176,7 +176,7 @@ impl Bench {
     ) -> Decision {
         let due = self.at(due);
         let only = Bitmap::from_users(self.snapshot.user_count(), [self.user(user)]);
-        let scope = Scope {
+        let scope = EvalScope {
             trigger: Some(values),
             ..self.scope(due)
         };

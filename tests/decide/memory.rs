@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use tagcast::base::{Bitmap, Date, Instant, UserNo};
 use tagcast::decide::decision::Decision;
-use tagcast::decide::history::{CapScope, Counted, History};
-use tagcast::program::typed::{Channel, Program, Purpose};
+use tagcast::decide::history::{CapScope, CapUsage, History};
+use tagcast::program::typed::{ChannelName, Program, Purpose};
 
 /// Messages that were decided, all of which count.
 #[derive(Default, Clone, Debug)]
@@ -23,7 +23,7 @@ struct Past {
     step: usize,
     due: Instant,
     day: Date,
-    channel: Channel,
+    channel: ChannelName,
     value: Option<String>,
     users: Vec<UserNo>,
 }
@@ -93,8 +93,8 @@ impl History for Memory {
         scope: &CapScope,
         from: Date,
         to: Date,
-    ) -> Result<BTreeMap<UserNo, Counted>, Infallible> {
-        let mut out: BTreeMap<UserNo, Counted> = BTreeMap::new();
+    ) -> Result<BTreeMap<UserNo, CapUsage>, Infallible> {
+        let mut out: BTreeMap<UserNo, CapUsage> = BTreeMap::new();
         for past in self.messages.iter().filter(|p| {
             from <= p.day && p.day <= to && scope.covers(&p.campaign, p.purpose, &p.channel)
         }) {

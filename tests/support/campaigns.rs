@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{EventSchema, FieldSchema, Instant, TagSchema, Type, Value, Zone};
-use tagcast::deliver::ledger::{Happened, Ledger, MessageKey, News, Place, State};
-use tagcast::engine::data::Data;
-use tagcast::engine::running::{self, Report};
+use tagcast::engine::eval_data::EvalData;
+use tagcast::engine::running::{self, RunSummary};
 use tagcast::engine::{Failure, Project, ProjectOptions};
 use tagcast::eval::{MessageLog, Tables};
+use tagcast::ledger::{Ledger, LedgerLocation, MessageKey, MessageNews, MessageProgress, State};
 use tagcast::store::{Snapshot, SnapshotBuilder, Store};
 
 pub const ZONE: Zone = Zone::SHANGHAI;
@@ -91,10 +91,10 @@ impl Bench {
     }
 
     /// Where the ledger is.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> LedgerLocation {
         match &self.url {
-            None => Place::File(Store::ledger_path_in(&self.store())),
-            Some(url) => Place::Server {
+            None => LedgerLocation::File(Store::ledger_path_in(&self.store())),
+            Some(url) => LedgerLocation::Server {
                 url: url.clone(),
                 beside: self.store(),
             },
@@ -219,12 +219,12 @@ impl Bench {
         builder.build()
     }
 
-    pub fn data(&self, project: &Project, now: Instant) -> Data {
+    pub fn data(&self, project: &Project, now: Instant) -> EvalData {
         let snapshot = Arc::new(self.snapshot(project));
         let world = SimulatedWorld::at(now);
         let tables =
             Tables::load(&project.program, &project.folder, &world, &snapshot, now).unwrap();
-        Data {
+        EvalData {
             snapshot,
             tables,
             own: MessageLog::default(),
@@ -233,13 +233,13 @@ impl Bench {
     }
 
     /// Lets time pass from one instant to another.
-    pub fn run(&self, from: &str, until: &str) -> Report {
+    pub fn run(&self, from: &str, until: &str) -> RunSummary {
         self.go(from, until, Arc::new(SimulatedWorld::at(at(from))))
             .unwrap()
     }
 
     /// The same in a world where the process dies after so many durable writes.
-    pub fn run_dying(&self, from: &str, until: &str, writes: usize) -> Result<Report, Failure> {
+    pub fn run_dying(&self, from: &str, until: &str, writes: usize) -> Result<RunSummary, Failure> {
         self.go(
             from,
             until,
@@ -250,7 +250,7 @@ impl Bench {
         )
     }
 
-    fn go(&self, from: &str, until: &str, world: Arc<dyn World>) -> Result<Report, Failure> {
+    fn go(&self, from: &str, until: &str, world: Arc<dyn World>) -> Result<RunSummary, Failure> {
         let project = self.project();
         let data = self.data(&project, at(from));
         running::run(
@@ -356,8 +356,8 @@ impl Bench {
     /// `step: reason` for each run in which a user was stopped.
     pub fn stopped(&self, campaign: &str, user: &str) -> Vec<String> {
         let outcomes = self.ledger().outcomes(self.number(user), campaign).unwrap();
-        let reason = |h: &Happened| {
-            if let Happened::Stopped { reason, .. } = h {
+        let reason = |h: &MessageProgress| {
+            if let MessageProgress::Stopped { reason, .. } = h {
                 Some(reason.clone())
             } else {
                 None
@@ -375,7 +375,7 @@ impl Bench {
         outcomes
             .iter()
             .find_map(|o| {
-                if let Happened::Message(m) = &o.happened {
+                if let MessageProgress::Message(m) = &o.happened {
                     Some(m.state)
                 } else {
                     None
@@ -397,7 +397,7 @@ impl Bench {
             .expect("a message")
     }
 
-    pub fn learn(&self, news: &[News]) {
+    pub fn learn(&self, news: &[MessageNews]) {
         let world = Arc::new(SimulatedWorld::at(news[0].when));
         let mut ledger = Ledger::open(self.place(), world).unwrap();
         assert_eq!(ledger.learn(news, news[0].when).unwrap(), news.len());

@@ -14,14 +14,14 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Bitmap, Date, Instant, UserNo, Zone};
 use tagcast::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::carry_out::{Carried, CarryOut};
 use tagcast::deliver::channel::Channels;
-use tagcast::deliver::channels::{Does, Fault, SandboxFile};
-use tagcast::deliver::ledger;
-use tagcast::deliver::ledger::{Happened, Ledger, Occasion, RunInfo, State, Writer};
+use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::dispatch::{DispatchLoop, DispatchSummary};
 use tagcast::diag::{Findings, Sources};
+use tagcast::ledger;
+use tagcast::ledger::{Ledger, MessageProgress, Occasion, RunInfo, State, Writer};
 use tagcast::program::check::{CheckOptions, check};
-use tagcast::program::typed::{Action, Channel, Program};
+use tagcast::program::typed::{Action, ChannelName, Program};
 use tagcast::store::{Snapshot, SnapshotBuilder, Users};
 use tagcast::syntax::parse::parse;
 
@@ -66,16 +66,16 @@ pub fn users(n: u32) -> Snapshot {
     builder.build()
 }
 
-pub fn sandbox() -> Channel {
-    Channel {
+pub fn sandbox() -> ChannelName {
+    ChannelName {
         account: "sandbox".into(),
         platform: "sandbox".into(),
         endpoint: "file".into(),
     }
 }
 
-pub fn mass() -> Channel {
-    Channel {
+pub fn mass() -> ChannelName {
+    ChannelName {
         account: "service_account".into(),
         platform: "service_account".into(),
         endpoint: "mass".into(),
@@ -313,10 +313,10 @@ impl Place {
     }
 
     /// Where the ledger is.
-    pub fn at(&self) -> ledger::Place {
+    pub fn at(&self) -> ledger::LedgerLocation {
         match &self.url {
             None => (&self.ledger()).into(),
-            Some(url) => ledger::Place::Server {
+            Some(url) => ledger::LedgerLocation::Server {
                 url: url.clone(),
                 beside: self.dir.path().into(),
             },
@@ -350,14 +350,14 @@ impl Place {
         ledger: &mut Writer,
         until: &str,
         faults: &[Fault],
-    ) -> (Carried, Vec<String>) {
+    ) -> (DispatchSummary, Vec<String>) {
         let world = world();
         let channels = Channels::all_by(Arc::new(SandboxFile::with_faults(
             &self.outbox(),
             world.clone(),
             faults.to_vec(),
         )));
-        let mut carry = CarryOut::new(ledger, channels, ids(&users(OF)), world);
+        let mut carry = DispatchLoop::new(ledger, channels, ids(&users(OF)), world);
         let carried = carry.up_to(at(until), &mut ()).unwrap();
         (carried, carry.stopped().keys().cloned().collect())
     }
@@ -372,7 +372,7 @@ pub fn world() -> Arc<dyn World> {
     Arc::new(SimulatedWorld::at(at("2026-11-11 09:59")))
 }
 
-pub fn always(does: Does) -> Fault {
+pub fn always(does: FaultEffect) -> Fault {
     Fault {
         does,
         campaign: None,
@@ -388,7 +388,7 @@ pub fn verified(ledger: &Ledger) {
 pub fn state(ledger: &Ledger, user: u32, campaign: &str) -> State {
     let outcomes = ledger.outcomes(UserNo(user), campaign).unwrap();
     match &outcomes.last().expect("a run").happened {
-        Happened::Message(message) => message.state,
+        MessageProgress::Message(message) => message.state,
         other => panic!("{other:?}"),
     }
 }
@@ -408,7 +408,7 @@ pub fn recount(ledger: &Ledger, names: &[&str]) {
         for user in (0..OF).map(UserNo) {
             let outcomes = ledger.outcomes(user, name).unwrap();
             let messages = outcomes.iter().filter_map(|o| {
-                if let Happened::Message(m) = &o.happened {
+                if let MessageProgress::Message(m) = &o.happened {
                     Some(m)
                 } else {
                     None

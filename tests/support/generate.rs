@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tagcast::base::*;
 use tagcast::diag::Span;
-use tagcast::eval::{OwnMessage, Receipt, StepOutcomes};
-use tagcast::program::expr::*;
+use tagcast::eval::{OwnMessage, ReceiptStatus, StepOutcomes};
 use tagcast::program::typed::*;
+use tagcast::program::typed_expr::*;
 
 use super::oracle::{EventRow, Facts};
 
@@ -343,7 +343,7 @@ pub fn value(rng: &mut Rng, ty: &Type) -> Value {
                 (31.24, 121.47),
                 (0.0, -180.0),
             ]);
-            Value::Place(Place::new(lat, lon).unwrap())
+            Value::Place(GeoPoint::new(lat, lon).unwrap())
         }
     }
 }
@@ -419,12 +419,12 @@ pub fn facts(rng: &mut Rng, program: &Program, users: usize) -> Facts {
         for _ in 0..rng.below(4) {
             let at = near(rng);
             let text = |rng: &mut Rng, of: &[&str]| -> Arc<str> { rng.pick(of).into() };
-            let mut receipts = [Receipt::Unknown; 7];
+            let mut receipts = [ReceiptStatus::Unknown; 7];
             for receipt in &mut receipts {
                 *receipt = match rng.below(5) {
-                    0 => Receipt::Unknown,
-                    1 | 2 => Receipt::No,
-                    _ => Receipt::Yes(at.plus(Elapsed::minutes(rng.pick(&[0, 5, 60, 4000])))),
+                    0 => ReceiptStatus::Unknown,
+                    1 | 2 => ReceiptStatus::No,
+                    _ => ReceiptStatus::Yes(at.plus(Elapsed::minutes(rng.pick(&[0, 5, 60, 4000])))),
                 };
             }
             facts.messages.push(OwnMessage {

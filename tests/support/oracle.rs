@@ -6,9 +6,9 @@
 use std::cmp::Ordering;
 
 use tagcast::base::{Date, Elapsed, Instant, ListId, LookupId, TagId, Type, UserNo, Value, Zone};
-use tagcast::eval::{OwnMessage, Receipt, StepOutcomes};
-use tagcast::program::expr::*;
+use tagcast::eval::{OwnMessage, ReceiptStatus, StepOutcomes};
 use tagcast::program::typed::Program;
+use tagcast::program::typed_expr::*;
 
 /// All that is known, as rows.
 #[derive(Clone, Debug, Default)]
@@ -289,10 +289,10 @@ impl Oracle<'_> {
                         continue;
                     }
                     match m.receipts[own as usize] {
-                        Receipt::Yes(at) if from <= at && at <= to => {
+                        ReceiptStatus::Yes(at) if from <= at && at <= to => {
                             sure.push((at, fields.to_vec()))
                         }
-                        Receipt::Unknown if m.at <= to => maybe.push(m.at),
+                        ReceiptStatus::Unknown if m.at <= to => maybe.push(m.at),
                         _ => {}
                     }
                 }

@@ -3,15 +3,15 @@
 use serde_json::json;
 
 use crate::base::value::{count_of, group_digits};
-use crate::cli::args::Format;
+use crate::cli::args::OutputFormat;
 use crate::cli::output::{Context, print_json, print_out};
-use crate::deliver::ledger::Ledger;
 use crate::diag::Lang;
 use crate::engine::Failure;
+use crate::ledger::Ledger;
 use crate::msg;
 
 pub fn verify(cx: &Context) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else {
         return Err(super::hold::no_ledger());
     };
@@ -19,7 +19,7 @@ pub fn verify(cx: &Context) -> Result<u8, Failure> {
     let whole = verified.problems.is_empty();
     let lang = cx.lang();
     match format {
-        Format::Json => print_json(&json!({
+        OutputFormat::Json => print_json(&json!({
             "whole": whole,
             "records": verified.records,
             "heads": verified.heads,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::base::value::count_of;
-use crate::cli::args::{CheckArgs, FailLevel, Format};
+use crate::cli::args::{CheckArgs, FailLevel, OutputFormat};
 use crate::cli::output::Context;
 use crate::diag::{Edit, Level};
 use crate::engine::{Failure, Project, ProjectOptions, project};
@@ -12,11 +12,11 @@ use crate::msg;
 
 pub fn run(cx: &Context, args: &CheckArgs) -> Result<u8, Failure> {
     let format = cx.format(&[
-        Format::Human,
-        Format::Concise,
-        Format::Json,
-        Format::Sarif,
-        Format::Github,
+        OutputFormat::Human,
+        OutputFormat::Concise,
+        OutputFormat::Json,
+        OutputFormat::Sarif,
+        OutputFormat::Github,
     ])?;
     let mut worst = None;
     for paths in by_program(cx, &args.paths)? {

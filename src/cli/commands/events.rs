@@ -8,12 +8,12 @@ use super::live;
 use super::loading::{self, Bar};
 use crate::base::EventSchema;
 use crate::base::value::{count_of, group_digits};
-use crate::cli::args::{EventsCommand, EventsImportArgs, Format};
+use crate::cli::args::{EventsCommand, EventsImportArgs, OutputFormat};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::{Failure, Project};
 use crate::msg;
 use crate::store::import::{EventImport, infer};
-use crate::store::{Store, declare};
+use crate::store::{Store, declarations};
 
 pub fn run(cx: &Context, command: &EventsCommand) -> Result<u8, Failure> {
     match command {
@@ -24,7 +24,7 @@ pub fn run(cx: &Context, command: &EventsCommand) -> Result<u8, Failure> {
 }
 
 fn import(cx: &Context, args: &EventsImportArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let (store, project) = loading::open(cx)?;
     let mut writer = store.writer()?;
     let stored = writer.schema();
@@ -98,7 +98,7 @@ fn undeclared(
 }
 
 fn list(cx: &Context) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let store = Store::open(cx.store_dir(), cx.world())?;
     let snapshot = store.snapshot()?;
     let project = loading::project(cx, &store)?;
@@ -112,7 +112,7 @@ fn list(cx: &Context) -> Result<u8, Failure> {
         let (count, users) = snapshot
             .event(&event.name)?
             .map_or((0, 0), |t| (t.len(), t.users_with_events().count()));
-        let line = declare::event(event);
+        let line = declarations::event(event);
         match cx.lang() {
             crate::diag::Lang::En => text.push_str(&format!(
                 "{line}  # {} of {}\n",
@@ -130,7 +130,7 @@ fn list(cx: &Context) -> Result<u8, Failure> {
         );
     }
     match format {
-        Format::Json => print_json(&json!(rows))?,
+        OutputFormat::Json => print_json(&json!(rows))?,
         _ => print_out(&text)?,
     }
     Ok(0)

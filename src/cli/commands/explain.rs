@@ -1,13 +1,13 @@
 //! `tagcast explain NAME`: the page of a finding; without a name, the list of all.
 
-use crate::cli::args::{ExplainArgs, Format};
+use crate::cli::args::{ExplainArgs, OutputFormat};
 use crate::cli::output::{Context, print_out};
-use crate::diag::{Level, catalog, explain};
+use crate::diag::{Level, catalog, finding_pages};
 use crate::engine::Failure;
 use crate::msg;
 
 pub fn run(cx: &Context, args: &ExplainArgs) -> Result<u8, Failure> {
-    cx.format(&[Format::Human])?;
+    cx.format(&[OutputFormat::Human])?;
     let Some(name) = &args.name else {
         let mut text = String::new();
         for code in catalog::ALL {
@@ -27,14 +27,14 @@ pub fn run(cx: &Context, args: &ExplainArgs) -> Result<u8, Failure> {
         .next()
         .unwrap_or(name)
         .trim_end_matches(']');
-    match explain::page(name, cx.lang(), cx.color_out()) {
+    match finding_pages::page(name, cx.lang(), cx.color_out()) {
         Some(page) => print_out(&page).map(|()| 0),
         None => {
             let failure = Failure::refused(msg!(
                 "no finding is named `{name}`",
                 "没有名为 `{name}` 的检查结果"
             ));
-            Err(match explain::nearest(name) {
+            Err(match finding_pages::nearest(name) {
                 Some(near) => failure.help(msg!("did you mean `{near}`?", "是否想要 `{near}`？")),
                 None => failure.help(msg!(
                     "`tagcast explain` lists all names",

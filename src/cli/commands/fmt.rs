@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::base::FileId;
-use crate::cli::args::{FmtArgs, Format};
+use crate::cli::args::{FmtArgs, OutputFormat};
 use crate::cli::output::{Context, print_err, print_out};
 use crate::diag::render::{self, RenderFormat};
 use crate::diag::{Findings, Lang, Level, Sources};
@@ -14,7 +14,7 @@ use crate::msg;
 use crate::syntax::{keyword, parse};
 
 pub fn run(cx: &Context, args: &FmtArgs) -> Result<u8, Failure> {
-    cx.format(&[Format::Human])?;
+    cx.format(&[OutputFormat::Human])?;
     let keywords = args.keywords.map(Lang::from);
     if let [only] = &args.paths[..]
         && only.as_os_str() == "-"
@@ -99,7 +99,7 @@ fn formatted(cx: &Context, path: &Path, bytes: &[u8], keywords: Option<Lang>) ->
         ));
         return None;
     }
-    match format::format(&tree, text, &format::Options { keywords }) {
+    match format::format(&tree, text, &format::FormatOptions { keywords }) {
         Ok(text) => Some(text),
         Err(error) => {
             let shown = path.display();

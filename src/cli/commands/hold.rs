@@ -3,11 +3,11 @@
 
 use serde_json::json;
 
-use crate::cli::args::{Format, HoldArgs};
+use crate::cli::args::{HoldArgs, OutputFormat};
 use crate::cli::output::{Context, print_json};
-use crate::deliver::ledger::{Console, Scope};
 use crate::diag::Msg;
 use crate::engine::Failure;
+use crate::ledger::{Console, HoldScope};
 use crate::msg;
 use crate::program::pack::PLATFORMS;
 
@@ -99,22 +99,22 @@ pub fn who(by: Option<&str>) -> String {
         .unwrap_or_else(|| "unknown".into())
 }
 
-fn open(cx: &Context, args: &HoldArgs) -> Result<(Console, Scope, Format), Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+fn open(cx: &Context, args: &HoldArgs) -> Result<(Console, HoldScope, OutputFormat), Failure> {
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let console = console(cx)?;
     let scope = match (&args.campaign, &args.account) {
         (Some(name), _) => {
             known(name, &console.campaigns()?, &msg!("campaign", "活动"))?;
-            Scope::Campaign(name.clone())
+            HoldScope::Campaign(name.clone())
         }
         (None, Some(name)) => {
             let mut accounts = console.accounts()?;
             accounts.extend(cx.config.accounts.keys().cloned());
             accounts.extend(PLATFORMS.map(str::to_owned));
             known(name, &accounts, &msg!("account", "账号"))?;
-            Scope::Account(name.clone())
+            HoldScope::Account(name.clone())
         }
-        (None, None) => Scope::All,
+        (None, None) => HoldScope::All,
     };
     Ok((console, scope, format))
 }
@@ -140,24 +140,24 @@ fn known(name: &str, names: &[String], what: &Msg) -> Result<(), Failure> {
     )
 }
 
-fn text(scope: &Scope) -> Msg {
+fn text(scope: &HoldScope) -> Msg {
     match scope {
-        Scope::All => msg!("everything", "全部"),
-        Scope::Campaign(name) => msg!("campaign `{name}`", "活动 `{name}`"),
-        Scope::Account(name) => msg!("account `{name}`", "账号 `{name}`"),
+        HoldScope::All => msg!("everything", "全部"),
+        HoldScope::Campaign(name) => msg!("campaign `{name}`", "活动 `{name}`"),
+        HoldScope::Account(name) => msg!("account `{name}`", "账号 `{name}`"),
     }
 }
 
 fn report(
     cx: &Context,
-    format: Format,
-    scope: &Scope,
+    format: OutputFormat,
+    scope: &HoldScope,
     did: &str,
     messages: i64,
     said: &Msg,
 ) -> Result<u8, Failure> {
     match format {
-        Format::Json => print_json(&json!({"did": did, "of": scope, "messages": messages}))?,
+        OutputFormat::Json => print_json(&json!({"did": did, "of": scope, "messages": messages}))?,
         _ => cx.say(said),
     }
     Ok(0)

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::loading;
 use crate::base::value::group_digits;
-use crate::cli::args::{EventsAddArgs, Format, TagsSetArgs};
+use crate::cli::args::{EventsAddArgs, OutputFormat, TagsSetArgs};
 use crate::cli::output::{Context, print_out};
 use crate::diag::Lang;
 use crate::engine::{Failure, Project};
@@ -26,7 +26,7 @@ const TOGETHER: usize = 1_000;
 const MAX_LINE: usize = 1 << 20;
 
 pub fn set(cx: &Context, args: &TagsSetArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Jsonl])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Jsonl])?;
     let (store, project) = loading::open(cx)?;
     let (reading, now) = (loading::reading(&project), cx.world().now());
     let read = |line: &Json| Change::of_tags(line, &project.program.schema, &reading, now);
@@ -61,7 +61,7 @@ pub fn set(cx: &Context, args: &TagsSetArgs) -> Result<u8, Failure> {
     let writer = LiveWriter::open(&store, project.program.schema.clone())?;
     let done = writer.submit(changes).wait().map_err(|e| failed(&e))?;
     match format {
-        Format::Jsonl => print_out(&format!(
+        OutputFormat::Jsonl => print_out(&format!(
             "{}\n",
             json!({"set": count, "position": done.position})
         ))?,
@@ -74,7 +74,7 @@ pub fn set(cx: &Context, args: &TagsSetArgs) -> Result<u8, Failure> {
 }
 
 pub fn add(cx: &Context, _: &EventsAddArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Jsonl])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Jsonl])?;
     let (store, project) = loading::open(cx)?;
     let (reading, world) = (loading::reading(&project), cx.world());
     let read = |line: &Json| {
@@ -85,13 +85,13 @@ pub fn add(cx: &Context, _: &EventsAddArgs) -> Result<u8, Failure> {
 }
 
 pub fn compact(cx: &Context) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let (store, _) = loading::open(cx)?;
     let mut writer = store.writer()?;
     let folded = writer.fold_live()?;
     writer.commit()?;
     match format {
-        Format::Json => print_out(&format!("{}\n", json!({"folded": folded})))?,
+        OutputFormat::Json => print_out(&format!("{}\n", json!({"folded": folded})))?,
         _ => {
             let folded = group_digits(folded as u64);
             cx.say(&msg!(
@@ -139,7 +139,7 @@ fn lines() -> Receiver<Line> {
 
 /// What became of the lines so far.
 struct Tally {
-    format: Format,
+    format: OutputFormat,
     lang: Lang,
     /// The number of the last line.
     number: u64,
@@ -173,13 +173,13 @@ impl Tally {
                     } else {
                         why.en
                     };
-                    if self.format != Format::Jsonl {
+                    if self.format != OutputFormat::Jsonl {
                         eprintln!("-:{number}: {why}");
                     }
                     json!({"line": number, "error": why})
                 }
             };
-            if self.format == Format::Jsonl {
+            if self.format == OutputFormat::Jsonl {
                 out.push_str(&format!("{answer}\n"));
             }
         }
@@ -191,7 +191,7 @@ fn stream(
     cx: &Context,
     project: &Project,
     store: &crate::store::Store,
-    format: Format,
+    format: OutputFormat,
     read: &dyn Fn(&Json) -> Result<Vec<Change>, Words>,
 ) -> Result<u8, Failure> {
     let writer = LiveWriter::open(store, project.program.schema.clone())?;
@@ -240,7 +240,7 @@ fn stream(
         group_digits(tally.refused),
         group_digits(tally.repeated),
     );
-    if format != Format::Jsonl {
+    if format != OutputFormat::Jsonl {
         cx.say(&msg!(
             "durable changes {taken}; known already {repeated}, lines refused {refused}",
             "{taken} 条变更已落盘；{repeated} 条重复，{refused} 行被拒绝"

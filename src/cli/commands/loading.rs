@@ -7,12 +7,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use crate::base::value::{count_of, group_digits};
-use crate::cli::args::Format;
+use crate::cli::args::OutputFormat;
 use crate::cli::output::{Context, print_err, print_json};
 use crate::diag::{Lang, Msg};
 use crate::engine::{Failure, Project, ProjectOptions};
 use crate::msg;
-use crate::store::import::{ImportError, Progress, Reading, Rejected, Report};
+use crate::store::import::{ImportError, ImportProgress, ImportReport, Reading, RejectedFile};
 use crate::store::{Store, Words};
 
 /// The store that an import fills, made if it is not there, and the program that says what the
@@ -67,7 +67,7 @@ impl Bar {
         Bar(bar.map(|b| b.with_prefix(what.to_string())))
     }
 
-    pub fn tell(&self, p: Progress) {
+    pub fn tell(&self, p: ImportProgress) {
         if let Some(bar) = &self.0 {
             bar.set_length(p.total_bytes);
             bar.set_position(p.bytes);
@@ -85,14 +85,19 @@ impl Drop for Bar {
 }
 
 /// Says what was imported.
-pub fn report(cx: &Context, file: &Path, report: &Report, format: Format) -> Result<(), Failure> {
-    let Report {
+pub fn report(
+    cx: &Context,
+    file: &Path,
+    report: &ImportReport,
+    format: OutputFormat,
+) -> Result<(), Failure> {
+    let ImportReport {
         rows,
         new_users,
         columns,
         ignored,
     } = report;
-    if format == Format::Json {
+    if format == OutputFormat::Json {
         let file = file.display().to_string();
         return print_json(
             &json!({"file": file, "imported": true, "rows": rows, "new_users": new_users, "columns": columns, "ignored": ignored}),
@@ -124,7 +129,7 @@ pub fn report(cx: &Context, file: &Path, report: &Report, format: Format) -> Res
 }
 
 /// Tells why an import was refused, row by row where rows are to blame; gives the exit code.
-pub fn refuse(cx: &Context, error: ImportError, format: Format) -> Result<u8, Failure> {
+pub fn refuse(cx: &Context, error: ImportError, format: OutputFormat) -> Result<u8, Failure> {
     let words = message(error.words());
     let rejected = match error {
         ImportError::Store(e) => return Err(e.into()),
@@ -138,13 +143,13 @@ pub fn refuse(cx: &Context, error: ImportError, format: Format) -> Result<u8, Fa
             w.en.clone()
         }
     };
-    let Rejected {
+    let RejectedFile {
         file,
         errors,
         total,
         rows,
     } = &rejected;
-    if format == Format::Json {
+    if format == OutputFormat::Json {
         let errors: Vec<_> = errors
             .iter()
             .map(|e| json!({"line": e.line, "column": e.column, "message": text(&e.why)}))

@@ -1,23 +1,23 @@
 //! `tagcast plan`: the funnel of every campaign, before anything happens.
 
-use crate::cli::args::{Format, PlanArgs};
+use crate::cli::args::{OutputFormat, PlanArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::engine::data::Data;
+use crate::engine::eval_data::EvalData;
 use crate::engine::saved_plan::SavedPlan;
 use crate::engine::{Failure, planning};
 use crate::msg;
 
 pub fn run(cx: &Context, args: &PlanArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let cx = cx.for_path(args.path.as_deref())?;
     super::sync::fill_if_empty(&cx)?;
     let store = cx.store_dir();
     let (project, snapshot) = cx.load_data(&[])?;
     cx.require_sound(&project)?;
-    let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
+    let data = EvalData::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
     let plan = planning::plan(&project, &data, &store, None, &cx.world())?;
     match format {
-        Format::Json => print_json(&plan.json(&project))?,
+        OutputFormat::Json => print_json(&plan.json(&project))?,
         _ => print_out(&plan.show(&project, cx.lang_of(&project)))?,
     }
     if let Some(file) = &args.out {

@@ -1,13 +1,13 @@
 //! `tagcast preview`: a campaign's messages as phone bubbles.
 
-use crate::cli::args::{Format, PreviewArgs};
+use crate::cli::args::{OutputFormat, PreviewArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::engine::data::Data;
+use crate::engine::eval_data::EvalData;
 use crate::engine::{Failure, preview};
 use crate::msg;
 
 pub fn run(cx: &Context, args: &PreviewArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     super::sync::fill_if_empty(cx)?;
     let store = cx.store_dir();
     let (project, snapshot) = cx.load_data(&[])?;
@@ -18,7 +18,7 @@ pub fn run(cx: &Context, args: &PreviewArgs) -> Result<u8, Failure> {
         .as_deref()
         .map(|id| super::why::user_with_id(&snapshot, id))
         .transpose()?;
-    let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
+    let data = EvalData::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
     let preview = preview::preview(&project, &data, campaign, user)?;
     let lang = cx.lang_of(&project);
     if let Some(file) = &args.html {
@@ -28,7 +28,7 @@ pub fn run(cx: &Context, args: &PreviewArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     match format {
-        Format::Json => print_json(&preview.json())?,
+        OutputFormat::Json => print_json(&preview.json())?,
         _ => print_out(&preview.show(lang))?,
     }
     Ok(0)

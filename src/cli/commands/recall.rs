@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::hold::{console, who};
 use crate::base::world::{ClockWorld, World};
-use crate::cli::args::{Format, RecallArgs};
+use crate::cli::args::{OutputFormat, RecallArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::deliver::channel::Channels;
-use crate::deliver::ledger::RunId;
 use crate::engine::{Failure, binding, recalling};
+use crate::ledger::RunId;
 use crate::msg;
 
 pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let mut console = console(cx)?;
     let (project, snapshot) = cx.load_data(&[])?;
     let world: Arc<dyn World> = Arc::new(ClockWorld::new(cx.world(), cx.now(&project)));
@@ -41,7 +41,7 @@ pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
         )));
     };
     match format {
-        Format::Json => print_json(&report.json(
+        OutputFormat::Json => print_json(&report.json(
             snapshot.users(),
             project.program.policy.zone,
             world.as_ref(),

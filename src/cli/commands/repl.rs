@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::cli::args::Format;
+use crate::cli::args::OutputFormat;
 use crate::cli::output::Context;
 use crate::diag::Lang;
 use crate::engine::Failure;
 use crate::repl::editor;
-use crate::repl::session::{Options, Session};
+use crate::repl::session::{Session, SessionOptions};
 
 pub fn run(cx: &Context) -> Result<u8, Failure> {
-    cx.format(&[Format::Human])?;
-    let mut session = Session::open(Options {
+    cx.format(&[OutputFormat::Human])?;
+    let mut session = Session::open(SessionOptions {
         program: cx.global.program.clone(),
         store: cx.store_dir(),
         now: cx.global.now.clone(),

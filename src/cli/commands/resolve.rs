@@ -9,16 +9,16 @@ use super::hold::{console, no_ledger};
 use crate::base::Zone;
 use crate::base::value::count_of;
 use crate::base::world::{ClockWorld, World};
-use crate::cli::args::{Format, ResolveArgs};
+use crate::cli::args::{OutputFormat, ResolveArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::deliver::ledger::Ledger;
 use crate::diag::Lang;
 use crate::engine::status::{unknown_json, unknown_line};
 use crate::engine::{Failure, ProjectOptions, restoring};
+use crate::ledger::Ledger;
 use crate::msg;
 
 pub fn run(cx: &Context, args: &ResolveArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     match (args.number, args.by.as_deref()) {
         (Some(number), Some(who)) => settle(cx, number, args.sent, who, format),
         (None, Some(who)) if args.after_restore => after_restore(cx, who, format),
@@ -26,7 +26,7 @@ pub fn run(cx: &Context, args: &ResolveArgs) -> Result<u8, Failure> {
     }
 }
 
-fn list(cx: &Context, format: Format) -> Result<u8, Failure> {
+fn list(cx: &Context, format: OutputFormat) -> Result<u8, Failure> {
     let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else {
         return Err(no_ledger());
     };
@@ -37,7 +37,7 @@ fn list(cx: &Context, format: Format) -> Result<u8, Failure> {
         .map_or(Zone::SHANGHAI, |p| p.program.policy.zone);
     let zh = project.as_ref().map_or(cx.lang(), |p| cx.lang_of(p)) == Lang::Zh;
     match format {
-        Format::Json => print_json(
+        OutputFormat::Json => print_json(
             &json!({"unknown": unknown.iter().map(|s| unknown_json(s, zone)).collect::<Vec<_>>()}),
         )?,
         _ => print_out(
@@ -53,7 +53,13 @@ fn list(cx: &Context, format: Format) -> Result<u8, Failure> {
     Ok(u8::from(!unknown.is_empty()))
 }
 
-fn settle(cx: &Context, number: i64, sent: bool, who: &str, format: Format) -> Result<u8, Failure> {
+fn settle(
+    cx: &Context,
+    number: i64,
+    sent: bool,
+    who: &str,
+    format: OutputFormat,
+) -> Result<u8, Failure> {
     let mut console = console(cx)?;
     let Some(stuck) = console.stuck()?.into_iter().find(|s| s.batch == number) else {
         return Err(Failure::refused(msg!(
@@ -69,7 +75,7 @@ fn settle(cx: &Context, number: i64, sent: bool, who: &str, format: Format) -> R
     let (n, messages) = (stuck.messages, count_of(stuck.messages, "message"));
     let count = if n == 1 { "counts" } else { "count" };
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             print_json(&json!({"number": number, "messages": n, "sent": sent, "by": who}))?
         }
         _ if sent => cx.say(&msg!(
@@ -84,7 +90,7 @@ fn settle(cx: &Context, number: i64, sent: bool, who: &str, format: Format) -> R
     Ok(0)
 }
 
-fn after_restore(cx: &Context, who: &str, format: Format) -> Result<u8, Failure> {
+fn after_restore(cx: &Context, who: &str, format: OutputFormat) -> Result<u8, Failure> {
     let project = cx.project(&[], ProjectOptions::default())?;
     let world: Arc<dyn World> = Arc::new(ClockWorld::new(cx.world(), cx.now(&project)));
     let Some(given_up) = restoring::go_on(&cx.ledger()?, &project, who, &world)? else {
@@ -96,7 +102,7 @@ fn after_restore(cx: &Context, who: &str, format: Format) -> Result<u8, Failure>
     let (withdrawn, ended) = (given_up.ledger.withdrawn, given_up.ledger.ended);
     let missed: usize = given_up.missed.iter().map(|(_, n)| n).sum();
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let by_campaign: serde_json::Map<_, _> = given_up.missed.iter().map(|(name, n)| (name.clone(), json!(n))).collect();
             print_json(&json!({"withdrawn": withdrawn, "ended": ended, "missed": by_campaign, "by": who}))?;
         }

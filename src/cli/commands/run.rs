@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Instant, TimeOfDay, Zone};
-use crate::cli::args::{Format, RunArgs};
+use crate::cli::args::{OutputFormat, RunArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::decide::decision::reason;
-use crate::deliver::carry_out::Progress;
-use crate::deliver::ledger::{RunReport, State};
+use crate::deliver::dispatch::DispatchProgress;
 use crate::diag::Lang;
-use crate::engine::data::Data;
-use crate::engine::running::{self, Ended, Report};
+use crate::engine::eval_data::EvalData;
+use crate::engine::running::{self, CampaignSummary, RunSummary};
 use crate::engine::{Failure, Project, project};
+use crate::ledger::{RunReport, State};
 use crate::msg;
 use crate::program::typed::Schedule;
 
 pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let cx = cx.for_path(args.path.as_deref())?;
     super::sync::fill_if_empty(&cx)?;
     let store = cx.store_dir();
@@ -35,14 +35,14 @@ pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
         .as_deref()
         .map(|text| until(text, now, project.program.policy.zone))
         .transpose()?;
-    let data = Data::gather(&project, snapshot, &store, now, &cx.world())?;
+    let data = EvalData::gather(&project, snapshot, &store, now, &cx.world())?;
     let mut bar = Bar::new(&cx);
     let project = Arc::new(project);
     let report = running::run(project.clone(), data, &store, until, &cx.world(), &mut bar)?;
     drop(bar);
     let lang = cx.lang_of(&project);
     match format {
-        Format::Json => print_json(&as_json(&report, &project))?,
+        OutputFormat::Json => print_json(&as_json(&report, &project))?,
         _ => print_out(&show(&report, &project, now, args.until.is_some(), lang))?,
     }
     if report.interrupted {
@@ -82,7 +82,7 @@ impl Bar {
     }
 }
 
-impl Progress for Bar {
+impl DispatchProgress for Bar {
     fn handed_over(&mut self, campaign: &str, messages: usize) {
         if let Some(bar) = &self.0 {
             bar.set_message(campaign.to_string());
@@ -99,7 +99,13 @@ impl Drop for Bar {
     }
 }
 
-fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang: Lang) -> String {
+fn show(
+    report: &RunSummary,
+    project: &Project,
+    now: Instant,
+    simulated: bool,
+    lang: Lang,
+) -> String {
     let zone = project.program.policy.zone;
     let zh = lang == Lang::Zh;
     let mut out = String::new();
@@ -189,7 +195,7 @@ fn show(report: &Report, project: &Project, now: Instant, simulated: bool, lang:
 }
 
 fn show_next(
-    ended: &Ended,
+    ended: &CampaignSummary,
     zone: Zone,
     now: Instant,
     simulated: bool,
@@ -313,7 +319,7 @@ fn by_channel(state: State, channel: &impl Display, lang: Lang) -> String {
 
 /// A campaign that waits for events has a run for each, one whose users have their own times a run
 /// for each of them: they are shown together, step by step.
-fn show_together(ended: &Ended, what: (&str, &str), lang: Lang, out: &mut String) {
+fn show_together(ended: &CampaignSummary, what: (&str, &str), lang: Lang, out: &mut String) {
     let zh = lang == Lang::Zh;
     let mut steps: BTreeMap<(i64, &str), Vec<&RunReport>> = BTreeMap::new();
     for run in &ended.runs {
@@ -351,7 +357,7 @@ fn show_together(ended: &Ended, what: (&str, &str), lang: Lang, out: &mut String
     }
 }
 
-fn as_json(report: &Report, project: &Project) -> Value {
+fn as_json(report: &RunSummary, project: &Project) -> Value {
     let zone = project.program.policy.zone;
     let campaigns = report.campaigns.iter().map(|c| {
         json!({

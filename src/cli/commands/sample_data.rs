@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use super::loading::Bar;
 use crate::base::Zone;
 use crate::base::value::group_digits;
-use crate::cli::args::{Format, SampleDataArgs};
+use crate::cli::args::{OutputFormat, SampleDataArgs};
 use crate::cli::output::Context;
 use crate::engine::{Failure, project};
 use crate::msg;
-use crate::store::sample::{Sample, schema};
-use crate::store::{Store, declare};
+use crate::store::sample::{SampleSpec, schema};
+use crate::store::{Store, declarations};
 
 const CAMPAIGN: &str = r#"# Regulars of Shanghai who like coupons hear of the weekend; a tenth does not, to see what the message does.
 
@@ -49,7 +49,7 @@ policy {
 "#;
 
 pub fn run(cx: &Context, args: &SampleDataArgs) -> Result<u8, Failure> {
-    cx.format(&[Format::Human])?;
+    cx.format(&[OutputFormat::Human])?;
     let dir = &args.dir;
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         let shown = dir.display();
@@ -84,10 +84,10 @@ fn make(cx: &Context, args: &SampleDataArgs, part: &Path) -> Result<u64, Failure
         None => cx.world().now(),
     };
     let schema = schema();
-    let events: Vec<String> = schema.events.iter().map(declare::event).collect();
+    let events: Vec<String> = schema.events.iter().map(declarations::event).collect();
     let declarations = format!(
         "# What is known of the sample's users. Nobody here exists.\n{}\n{}\n",
-        declare::tags(&schema),
+        declarations::tags(&schema),
         events.join("\n")
     );
     for (name, text) in [
@@ -104,7 +104,7 @@ fn make(cx: &Context, args: &SampleDataArgs, part: &Path) -> Result<u64, Failure
     let store = Store::create_or_open(part.join(".tagcast"), cx.world())?;
     let mut writer = store.writer()?;
     let bar = Bar::new(cx, "sample");
-    let sample = Sample {
+    let sample = SampleSpec {
         users: args.users,
         seed: args.seed,
         now,

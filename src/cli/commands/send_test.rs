@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::cli::args::{Format, SendTestArgs};
+use crate::cli::args::{OutputFormat, SendTestArgs};
 use crate::cli::output::{Context, print_json};
-use crate::deliver::ledger::State;
 use crate::engine::Failure;
-use crate::engine::data::Data;
-use crate::engine::send_test::{Wanted, send_test};
+use crate::engine::eval_data::EvalData;
+use crate::engine::send_test::{TestSendRequest, send_test};
+use crate::ledger::State;
 use crate::msg;
 
 pub fn run(cx: &Context, args: &SendTestArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     if cx.global.now.is_some() {
         return Err(Failure::new(msg!(
             "send-test sends at once, for real: leave out --now",
@@ -24,9 +24,9 @@ pub fn run(cx: &Context, args: &SendTestArgs) -> Result<u8, Failure> {
     let (project, snapshot) = cx.load_data(&[])?;
     cx.require_sound(&project)?;
     let campaign = super::why::campaign_named(&project, &args.campaign)?;
-    let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
+    let data = EvalData::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
     let who = super::hold::who(args.by.as_deref());
-    let wanted = Wanted {
+    let wanted = TestSendRequest {
         campaign,
         to: &args.to,
         via: args.via.as_deref(),
@@ -36,7 +36,7 @@ pub fn run(cx: &Context, args: &SendTestArgs) -> Result<u8, Failure> {
     };
     let sent = send_test(&project, &data, &store, &wanted, &cx.world())?;
     let (channel, state) = (&sent.channel, sent.state.name());
-    if format == Format::Json {
+    if format == OutputFormat::Json {
         let why = sent.why.as_ref().map(|m| m.en.clone());
         print_json(&json!({
             "channel": channel.to_string(), "sandbox": sent.sandbox, "state": state, "reason": sent.reason, "why": why,

@@ -9,17 +9,17 @@ use serde_json::json;
 
 use crate::base::Zone;
 use crate::base::world::World;
-use crate::cli::args::{Format, ServeArgs};
+use crate::cli::args::{OutputFormat, ServeArgs};
 use crate::cli::output::Context;
 use crate::deliver::wire::secret::Secret;
 use crate::diag::{Lang, Msg};
 use crate::engine::Failure;
 use crate::msg;
-use crate::serve::http::Listen;
-use crate::serve::{Journal, Options, serve};
+use crate::serve::http::ListenOptions;
+use crate::serve::{Journal, ServeOptions, serve};
 
 pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     if cx.global.now.is_some() {
         return Err(Failure::new(msg!(
             "`serve` works on the real clock: leave `--now` out",
@@ -35,7 +35,7 @@ pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
     let project = cx.load_data(&[])?.0;
     cx.require_sound(&project)?;
     let journal = Spoken {
-        json: format == Format::Json,
+        json: format == OutputFormat::Json,
         lang: cx.lang_of(&project),
         quiet: cx.global.quiet,
         zone: project.program.policy.zone,
@@ -44,9 +44,9 @@ pub fn run(cx: &Context, args: &ServeArgs) -> Result<u8, Failure> {
     let listen = if args.no_http {
         None
     } else {
-        Some(Listen::new(args.listen, token(args)?)?)
+        Some(ListenOptions::new(args.listen, token(args)?)?)
     };
-    let options = Options {
+    let options = ServeOptions {
         program: cx.global.program.clone(),
         store: cx.store_dir(),
         ledger: cx.ledger()?,

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::cli::args::Format;
+use crate::cli::args::OutputFormat;
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::status::{PROMISE, Status};
 use crate::engine::{Failure, ProjectOptions};
 use crate::msg;
 
 pub fn run(cx: &Context) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     // A program with mistakes is no reason not to say how things stand.
     let project = cx.project(&[], ProjectOptions::default()).ok();
     let now = project
@@ -18,7 +18,7 @@ pub fn run(cx: &Context) -> Result<u8, Failure> {
     let lang = project.as_ref().map_or(cx.lang(), |p| cx.lang_of(p));
     let Some(status) = Status::read(&cx.ledger()?, project.as_ref(), now)? else {
         match format {
-            Format::Json => print_json(
+            OutputFormat::Json => print_json(
                 &json!({"campaigns": [], "runs": [], "unknown": [], "promise": PROMISE}),
             )?,
             _ => cx.say(&msg!(
@@ -29,7 +29,7 @@ pub fn run(cx: &Context) -> Result<u8, Failure> {
         return Ok(0);
     };
     match format {
-        Format::Json => print_json(&status.json())?,
+        OutputFormat::Json => print_json(&status.json())?,
         _ => print_out(&status.show(lang))?,
     }
     Ok(u8::from(status.needs_a_person()))

@@ -5,15 +5,15 @@
 //! declarations are. Tags update users; events replace what the same source gave before.
 
 use super::loading::{self, Bar};
-use crate::cli::args::Format;
+use crate::cli::args::OutputFormat;
 use crate::cli::output::Context;
 use crate::engine::Failure;
 use crate::msg;
 use crate::store::import::{EventImport, Fingerprint, ImportError, TAGS, TagImport};
-use crate::store::{Store, declare};
+use crate::store::{Store, declarations};
 
 pub fn run(cx: &Context) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human])?;
+    let format = cx.format(&[OutputFormat::Human])?;
     if cx.config.tags.is_empty() && cx.config.events.is_empty() {
         let folder = cx.folder().display();
         return Err(Failure::new(msg!(
@@ -45,10 +45,10 @@ pub fn fill_if_empty(cx: &Context) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    sync(cx, Format::Human).map(drop)
+    sync(cx, OutputFormat::Human).map(drop)
 }
 
-fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
+fn sync(cx: &Context, format: OutputFormat) -> Result<u8, Failure> {
     let (store, project) = loading::open(cx)?;
     let mut writer = store.writer()?;
     let schema = &project.program.schema;
@@ -58,7 +58,7 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
             cx.folder().join(&source.file),
             source.file.display().to_string(),
         );
-        let print = Fingerprint::of(&file, &declare::tags(schema))?;
+        let print = Fingerprint::of(&file, &declarations::tags(schema))?;
         if print.is_current(TAGS, &name, writer.imports()) {
             unchanged += 1;
             continue;
@@ -93,7 +93,7 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
                 "请声明:event {event} {{ amount money }}"
             )));
         };
-        let print = Fingerprint::of(&file, &declare::event(event))?;
+        let print = Fingerprint::of(&file, &declarations::event(event))?;
         if print.is_current(&event.name, &name, writer.imports()) {
             unchanged += 1;
             continue;
@@ -129,7 +129,7 @@ fn sync(cx: &Context, format: Format) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn refuse(cx: &Context, bar: Bar, error: ImportError, format: Format) -> Result<u8, Failure> {
+fn refuse(cx: &Context, bar: Bar, error: ImportError, format: OutputFormat) -> Result<u8, Failure> {
     drop(bar);
     loading::refuse(cx, error, format)
 }

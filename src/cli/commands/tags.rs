@@ -8,14 +8,14 @@ use super::live;
 use super::loading::{self, Bar};
 use crate::base::value::{Shown, count_of, group_digits};
 use crate::base::{Elapsed, Instant, Schema, TagSchema, Type, Value, Zone};
-use crate::cli::args::{Format, TagsCommand, TagsImportArgs, TagsStatsArgs};
+use crate::cli::args::{OutputFormat, TagsCommand, TagsImportArgs, TagsStatsArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::diag::{Lang, Level};
 use crate::engine::{Failure, Project};
 use crate::msg;
 use crate::store::import::{Reading, TAGS, TagImport, infer};
 use crate::store::stats::{Spread, Stats};
-use crate::store::{ImportEntry, Snapshot, Store, declare};
+use crate::store::{ImportEntry, Snapshot, Store, declarations};
 
 /// Where `--infer` writes.
 const DECLARATIONS: &str = "tags.campaign";
@@ -33,7 +33,7 @@ pub fn run(cx: &Context, command: &TagsCommand) -> Result<u8, Failure> {
 }
 
 fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let (store, mut project) = loading::open(cx)?;
     let reading = Reading {
         minor_units: args.minor_units,
@@ -55,7 +55,7 @@ fn import(cx: &Context, args: &TagsImportArgs) -> Result<u8, Failure> {
             .cloned()
             .collect();
         if !wrong.is_empty() {
-            cx.print_findings(&project, &wrong, Format::Human)?;
+            cx.print_findings(&project, &wrong, OutputFormat::Human)?;
             let shown = inferred.display();
             return Err(Failure::refused(msg!(
                 "wrote `{shown}`, which does not check yet: correct it, then import again without --infer; nothing was imported",
@@ -161,7 +161,7 @@ fn all_tags<'a>(program: &'a Schema, stored: &'a Schema) -> Schema {
 }
 
 fn list(cx: &Context) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let snapshot = existing(cx)?;
     let stored = snapshot
         .as_ref()
@@ -173,11 +173,11 @@ fn list(cx: &Context) -> Result<u8, Failure> {
     let project = cx.project(&[], options)?;
     let schema = all_tags(&project.program.schema, &stored);
     match format {
-        Format::Json => {
-            let tag = |t: &TagSchema| json!({"tag": t.name, "type": declare::ty(&t.ty), "qualifiers": declare::qualifiers(t, &schema), "derived": t.derived, "stored": stored.tag_named(&t.name).is_some()});
+        OutputFormat::Json => {
+            let tag = |t: &TagSchema| json!({"tag": t.name, "type": declarations::ty(&t.ty), "qualifiers": declarations::qualifiers(t, &schema), "derived": t.derived, "stored": stored.tag_named(&t.name).is_some()});
             print_json(&json!(schema.tags.iter().map(tag).collect::<Vec<_>>()))?;
         }
-        _ => print_out(&declare::tags(&schema))?,
+        _ => print_out(&declarations::tags(&schema))?,
     }
     Ok(0)
 }
@@ -193,7 +193,7 @@ fn existing(cx: &Context) -> Result<Option<(Store, std::sync::Arc<Snapshot>)>, F
 }
 
 fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let store = Store::open(cx.store_dir(), cx.world())?;
     if args.verify {
         store.verify()?;
@@ -230,7 +230,7 @@ fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
             .rfind(|i| i.into == TAGS && i.columns.contains(&tag.name));
         let stale = imported.and_then(|i| overdue(tag, i, now));
         match format {
-            Format::Json => rows.push(json_of(
+            OutputFormat::Json => rows.push(json_of(
                 tag,
                 ty,
                 stats.as_ref(),
@@ -250,7 +250,7 @@ fn stats(cx: &Context, args: &TagsStatsArgs) -> Result<u8, Failure> {
         }
     }
     match format {
-        Format::Json => print_json(
+        OutputFormat::Json => print_json(
             &json!({"users": snapshot.user_count(), "snapshot": snapshot.digest(), "tags": rows}),
         )?,
         _ => {
@@ -387,7 +387,7 @@ fn json_of(
     stale: bool,
     zone: Zone,
 ) -> Json {
-    let mut out = json!({"tag": tag.name, "type": declare::ty(ty), "imported": imported.map(|i| &i.at), "stale": stale});
+    let mut out = json!({"tag": tag.name, "type": declarations::ty(ty), "imported": imported.map(|i| &i.at), "stale": stale});
     let Some(Stats {
         known,
         missing,

@@ -1,12 +1,12 @@
 //! `tagcast test`: runs the tests that the program contains.
 
-use crate::cli::args::{Format, TestArgs};
+use crate::cli::args::{OutputFormat, TestArgs};
 use crate::cli::output::{Context, print_out};
 use crate::diag::Lang;
 use crate::engine::{Failure, ProjectOptions, testing};
 
 pub fn run(cx: &Context, args: &TestArgs) -> Result<u8, Failure> {
-    cx.format(&[Format::Human])?;
+    cx.format(&[OutputFormat::Human])?;
     let project = cx.project(&args.paths, ProjectOptions::default())?;
     cx.require_sound(&project)?;
     let lang = cx.lang_of(&project);

@@ -1,24 +1,24 @@
 //! `tagcast why`: the condition with this user's values, and the gate that decided.
 
 use crate::base::{CampaignId, UserNo};
-use crate::cli::args::{Format, WhyArgs};
+use crate::cli::args::{OutputFormat, WhyArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::engine::data::Data;
+use crate::engine::eval_data::EvalData;
 use crate::engine::{Failure, Project, why};
 use crate::msg;
 use crate::store::Snapshot;
 
 pub fn run(cx: &Context, args: &WhyArgs) -> Result<u8, Failure> {
-    let format = cx.format(&[Format::Human, Format::Json])?;
+    let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
     let store = cx.store_dir();
     let (project, snapshot) = cx.load_data(&[])?;
     cx.require_sound(&project)?;
     let campaign = campaign_named(&project, &args.campaign)?;
     let user = user_with_id(&snapshot, &args.user)?;
-    let data = Data::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
+    let data = EvalData::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
     let why = why::why(&project, &data, &store, campaign, user, &cx.world())?;
     match format {
-        Format::Json => print_json(&why.json(&project))?,
+        OutputFormat::Json => print_json(&why.json(&project))?,
         _ => print_out(&why.show(&project, cx.lang_of(&project)))?,
     }
     Ok(0)

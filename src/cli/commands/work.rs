@@ -5,13 +5,13 @@ use std::time::{Duration, Instant as Moment};
 
 use crate::base::value::count_of;
 use crate::base::world::World;
-use crate::cli::args::{Format, WorkArgs};
+use crate::cli::args::{OutputFormat, WorkArgs};
 use crate::cli::output::Context;
-use crate::deliver::carry_out::CarryOut;
-use crate::deliver::ledger::{Ledger, Place};
+use crate::deliver::dispatch::DispatchLoop;
 use crate::engine::{Failure, binding};
+use crate::ledger::{Ledger, LedgerLocation};
 use crate::msg;
-use crate::serve::clock::{self, SteadyWorld};
+use crate::serve::steady_clock::{self, SteadyWorld};
 
 /// How long it rests when nothing is due: what a person holds back or a plan adds is seen within
 /// this time.
@@ -22,9 +22,9 @@ const TRY_STOPPED: Duration = Duration::from_secs(60);
 const TROUBLE: Duration = Duration::from_secs(5);
 
 pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
-    cx.format(&[Format::Human])?;
+    cx.format(&[OutputFormat::Human])?;
     let place = cx.ledger()?;
-    if matches!(place, Place::File(_)) {
+    if matches!(place, LedgerLocation::File(_)) {
         return Err(Failure::new(msg!(
             "a ledger in a file has one writer",
             "文件形式的账本只能有一个写入者"
@@ -40,7 +40,7 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
     let world: Arc<dyn World> = steady.clone();
     let channels = binding::channels(&project, &cx.store_dir(), &world)?;
     let mut worker = Ledger::join(&place, world.clone())?;
-    let mut carry = CarryOut::new(
+    let mut carry = DispatchLoop::new(
         &mut worker,
         channels,
         snapshot.users().clone(),
@@ -52,8 +52,8 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
     while !world.stopping() {
         let off = steady.jumped();
         match off {
-            Some(by) if !jumped => cx.say(&clock::jumped(by)),
-            None if jumped => cx.say(&clock::right_again()),
+            Some(by) if !jumped => cx.say(&steady_clock::jumped(by)),
+            None if jumped => cx.say(&steady_clock::right_again()),
             Some(_) | None => {}
         }
         jumped = off.is_some();

@@ -9,14 +9,16 @@
 use std::collections::BTreeMap;
 
 use super::xml::fields;
-use super::{Callbacks, Incoming, Said, Saying, Thanks, contact, decoded, instant};
-use crate::deliver::wire::account::Settings;
-use crate::deliver::wire::sign::{Signer, Verifier};
+use super::{
+    Acknowledgement, CallbackEvent, CallbackKind, Callbacks, Incoming, contact, decoded, instant,
+};
+use crate::deliver::wire::account::AccountSettings;
+use crate::deliver::wire::signature::{Signer, Verifier};
 use crate::diag::Msg;
 use crate::msg;
 use crate::program::pack::ContactKind;
 
-pub struct Alipay {
+pub struct AlipayCallbacks {
     /// The platform's key.
     verifier: Verifier,
     /// The application's key: answers are signed.
@@ -24,16 +26,16 @@ pub struct Alipay {
     app_id: Option<String>,
 }
 
-impl Alipay {
+impl AlipayCallbacks {
     /// `None` without the platform's key: then nobody can prove to be the platform.
     ///
     /// # Errors
     /// Keys that are none.
-    pub fn of(settings: &Settings) -> Result<Option<Self>, Msg> {
+    pub fn of(settings: &AccountSettings) -> Result<Option<Self>, Msg> {
         let (Some(platform), Some(own)) = (&settings.platform_key, &settings.secret) else {
             return Ok(None);
         };
-        Ok(Some(Alipay {
+        Ok(Some(AlipayCallbacks {
             verifier: Verifier::new(platform)?,
             signer: Signer::new(own)?,
             app_id: settings.app_id.clone(),
@@ -41,20 +43,20 @@ impl Alipay {
     }
 
     /// An answer of the gateway.
-    fn signed(&self, content: &str) -> Thanks {
+    fn signed(&self, content: &str) -> Acknowledgement {
         let signature = self.signer.sign(content.as_bytes()).unwrap_or_default();
         let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
         let body = format!(
             "{head}<alipay><response>{content}</response><sign>{signature}</sign><sign_type>RSA2</sign_type></alipay>"
         );
-        Thanks {
+        Acknowledgement {
             kind: "text/xml; charset=utf-8",
             body,
         }
     }
 }
 
-impl Callbacks for Alipay {
+impl Callbacks for AlipayCallbacks {
     fn check(&self, call: &Incoming) -> Result<(), Msg> {
         let form = form(call.body);
         let signature =
@@ -84,13 +86,13 @@ impl Callbacks for Alipay {
 
     /// The call that tries the address wants the application's public key back, all others who sent
     /// what is acknowledged.
-    fn thanks(&self, call: &Incoming) -> Thanks {
+    fn thanks(&self, call: &Incoming) -> Acknowledgement {
         let form = form(call.body);
         let Ok(fields) = content(&form) else {
-            return Thanks::text("success");
+            return Acknowledgement::text("success");
         };
         if fields.is_empty() {
-            return Thanks::text("success");
+            return Acknowledgement::text("success");
         }
         let text = |name: &str| {
             fields
@@ -113,7 +115,7 @@ impl Callbacks for Alipay {
         ))
     }
 
-    fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
+    fn read(&self, call: &Incoming) -> Result<Vec<CallbackEvent>, Msg> {
         let fields = content(&form(call.body))?;
         let text = |name: &str| {
             fields
@@ -128,13 +130,13 @@ impl Callbacks for Alipay {
             ("text" | "image", _) => Some(contact(address, ContactKind::Message, "")),
             (_, "follow") => Some(contact(address, ContactKind::Follow, "")),
             (_, "click") => Some(contact(address, ContactKind::Menu, "")),
-            (_, "unfollow") => Some(Saying::OptedOutAt {
+            (_, "unfollow") => Some(CallbackKind::OptedOutAt {
                 address: address.into(),
             }),
             _ => None,
         };
         let said = |user: &String| {
-            Some(Said {
+            Some(CallbackEvent {
                 key: format!("{kind} {event} {user} {} {}", when.0, text("MsgId")),
                 when,
                 what: says(user)?,
@@ -210,7 +212,7 @@ fn shown(id: &str) -> String {
 mod tests {
     use super::*;
     use crate::base::Instant;
-    use crate::deliver::wire::http::encode;
+    use crate::deliver::wire::client::encode;
     use crate::deliver::wire::secret::Secret;
 
     /// Made for these tests; they guard nothing.
@@ -219,14 +221,14 @@ mod tests {
     const PLATFORM: &str = include_str!("../../../tests/platforms/keys/alipay_private.pem");
     const PLATFORM_PUBLIC: &str = include_str!("../../../tests/platforms/keys/alipay_public.pem");
 
-    fn alipay() -> Alipay {
-        let settings = Settings {
+    fn alipay() -> AlipayCallbacks {
+        let settings = AccountSettings {
             secret: Some(Secret::new(OWN)),
             platform_key: Some(PLATFORM_PUBLIC.into()),
             app_id: Some("app1".into()),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
-        Alipay::of(&settings).unwrap().unwrap()
+        AlipayCallbacks::of(&settings).unwrap().unwrap()
     }
 
     fn call(body: &str) -> Incoming<'_> {
@@ -308,16 +310,16 @@ mod tests {
             .unwrap_err();
         assert!(why.en.contains("another account"), "{}", why.en);
         assert!(a.check(&call(&body(b"<XML>", true))).is_err());
-        let without = Settings {
+        let without = AccountSettings {
             secret: Some(Secret::new(OWN)),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
-        assert!(Alipay::of(&without).unwrap().is_none());
+        assert!(AlipayCallbacks::of(&without).unwrap().is_none());
     }
 
     #[test]
     fn what_users_do() {
-        let read = |inner: &str| -> Vec<Said> {
+        let read = |inner: &str| -> Vec<CallbackEvent> {
             alipay()
                 .read(&call(&body(xml(inner).as_bytes(), true)))
                 .unwrap()
@@ -338,7 +340,7 @@ mod tests {
             ),
             (
                 "<MsgType>event</MsgType><EventType>unfollow</EventType>",
-                Saying::OptedOutAt {
+                CallbackKind::OptedOutAt {
                     address: user.into(),
                 },
             ),
@@ -364,7 +366,7 @@ mod tests {
     #[test]
     fn answers_are_signed() {
         let a = alipay();
-        let signed = |thanks: &Thanks| -> String {
+        let signed = |thanks: &Acknowledgement| -> String {
             let (_, rest) = thanks.body.split_once("<response>").unwrap();
             let (content, rest) = rest.split_once("</response><sign>").unwrap();
             let (signature, _) = rest.split_once("</sign>").unwrap();
@@ -399,7 +401,7 @@ mod tests {
                 a.thanks(&call(&other)),
                 a.read(&call(&other))
             ),
-            (Ok(()), Thanks::text("success"), Ok(Vec::new()))
+            (Ok(()), Acknowledgement::text("success"), Ok(Vec::new()))
         );
     }
 }

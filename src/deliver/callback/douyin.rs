@@ -6,37 +6,37 @@
 
 use serde_json::{Value, json};
 
-use super::{Callbacks, Incoming, Said, Saying, Thanks, contact, instant};
-use crate::deliver::ledger::ReceiptKind;
-use crate::deliver::wire::account::Settings;
+use super::{Acknowledgement, CallbackEvent, CallbackKind, Callbacks, Incoming, contact, instant};
+use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::secret::Secret;
-use crate::deliver::wire::sign::{same, sha1};
+use crate::deliver::wire::signature::{same, sha1};
 use crate::diag::Msg;
+use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::pack::ContactKind;
 
-pub struct Douyin {
+pub struct DouyinCallbacks {
     /// The client secret of the application.
     secret: Secret,
     /// Its client key, which a call must name if it names one.
     client_key: Option<String>,
 }
 
-impl Douyin {
+impl DouyinCallbacks {
     /// `None` without the client secret: then nobody can prove to be the platform.
-    pub fn of(settings: &Settings) -> Option<Self> {
+    pub fn of(settings: &AccountSettings) -> Option<Self> {
         let secret = settings
             .callback_token
             .clone()
             .or(settings.secret.clone())?;
-        Some(Douyin {
+        Some(DouyinCallbacks {
             secret,
             client_key: settings.app_id.clone(),
         })
     }
 }
 
-impl Callbacks for Douyin {
+impl Callbacks for DouyinCallbacks {
     fn check(&self, call: &Incoming) -> Result<(), Msg> {
         let expected = sha1(format!("{}{}", self.secret.expose(), call.body).as_bytes());
         if !same(&expected, call.signature) {
@@ -59,19 +59,19 @@ impl Callbacks for Douyin {
     }
 
     /// The call that tries the address wants its challenge back.
-    fn thanks(&self, call: &Incoming) -> Thanks {
+    fn thanks(&self, call: &Incoming) -> Acknowledgement {
         let body = parsed(call.body).unwrap_or_default();
         let answer = match text(&body, "event").as_str() {
             "verify_webhook" => json!({"challenge": content(&body)["challenge"]}),
             _ => json!({"err_no": 0}),
         };
-        Thanks {
+        Acknowledgement {
             kind: "application/json",
             body: answer.to_string(),
         }
     }
 
-    fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
+    fn read(&self, call: &Incoming) -> Result<Vec<CallbackEvent>, Msg> {
         let body = parsed(call.body)?;
         let content = content(&body);
         let (event, user) = (text(&body, "event"), text(&body, "from_user_id"));
@@ -82,7 +82,7 @@ impl Callbacks for Douyin {
             .map_or(call.at, instant);
         let message = text(&content, "server_message_id");
         let one = |what| {
-            Ok(vec![Said {
+            Ok(vec![CallbackEvent {
                 key: format!("{event} {user} {} {message}", when.0),
                 when,
                 what,
@@ -92,16 +92,16 @@ impl Callbacks for Douyin {
             "im_receive_msg" if !user.is_empty() => one(contact(&user, ContactKind::Message, "")),
             "im_authorize" if !user.is_empty() => match content["auth_status"].as_i64() {
                 Some(1) => one(contact(&user, ContactKind::Authorisation, "")),
-                Some(2) => one(Saying::OptedOutAt {
+                Some(2) => one(CallbackKind::OptedOutAt {
                     address: user.clone(),
                 }),
                 Some(_) | None => Ok(Vec::new()),
             },
-            "im_send_msg" if !message.is_empty() => one(Saying::Message {
+            "im_send_msg" if !message.is_empty() => one(CallbackKind::Message {
                 id: message.clone(),
                 kind: ReceiptKind::Accepted,
             }),
-            "im_recall_msg" if !message.is_empty() => one(Saying::Message {
+            "im_recall_msg" if !message.is_empty() => one(CallbackKind::Message {
                 id: message.clone(),
                 kind: ReceiptKind::Recalled,
             }),
@@ -139,13 +139,13 @@ mod tests {
     use super::*;
     use crate::base::Instant;
 
-    fn douyin() -> Douyin {
-        let settings = Settings {
+    fn douyin() -> DouyinCallbacks {
+        let settings = AccountSettings {
             secret: Some(Secret::new("client-secret")),
             app_id: Some("ck".into()),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
-        Douyin::of(&settings).unwrap()
+        DouyinCallbacks::of(&settings).unwrap()
     }
 
     fn call<'a>(body: &'a str, signature: &'a str) -> Incoming<'a> {
@@ -178,7 +178,7 @@ mod tests {
             let signature = sha1(format!("client-secret{body}").as_bytes());
             assert_eq!(d.check(&call(body, &signature)).is_ok(), good, "{body}");
         }
-        assert!(Douyin::of(&Settings::default()).is_none());
+        assert!(DouyinCallbacks::of(&AccountSettings::default()).is_none());
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(allowed(1)[0].when, Instant(1_670_229_453_000_000));
         assert_eq!(
             allowed(2)[0].what,
-            Saying::OptedOutAt {
+            CallbackKind::OptedOutAt {
                 address: "dy1".into()
             }
         );
@@ -226,7 +226,7 @@ mod tests {
         let sent = read("im_send_msg", json!({"server_message_id": "@m2"}));
         assert_eq!(
             sent[0].what,
-            Saying::Message {
+            CallbackKind::Message {
                 id: "@m2".into(),
                 kind: ReceiptKind::Accepted
             }
@@ -234,7 +234,7 @@ mod tests {
         let recalled = read("im_recall_msg", json!({"server_message_id": "@m2"}));
         assert_eq!(
             recalled[0].what,
-            Saying::Message {
+            CallbackKind::Message {
                 id: "@m2".into(),
                 kind: ReceiptKind::Recalled
             }

@@ -9,12 +9,12 @@
 
 use serde::Deserialize;
 
-use super::{Callbacks, Incoming, Said, Saying, Thanks, Who};
+use super::{Acknowledgement, CallbackEvent, CallbackKind, CallbackSubject, Callbacks, Incoming};
 use crate::base::{Elapsed, Instant, Zone};
-use crate::deliver::ledger::ReceiptKind;
 use crate::deliver::wire::secret::Secret;
-use crate::deliver::wire::sign::{hmac_sha256, same};
+use crate::deliver::wire::signature::{hmac_sha256, same};
 use crate::diag::Msg;
+use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::pack::ContactKind;
 
@@ -96,11 +96,11 @@ impl Callbacks for Lines {
         Ok("ok".into())
     }
 
-    fn thanks(&self, _: &Incoming) -> Thanks {
-        Thanks::text("ok")
+    fn thanks(&self, _: &Incoming) -> Acknowledgement {
+        Acknowledgement::text("ok")
     }
 
-    fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
+    fn read(&self, call: &Incoming) -> Result<Vec<CallbackEvent>, Msg> {
         let mut said = Vec::new();
         for (number, text) in (1..)
             .zip(call.body.lines())
@@ -115,7 +115,7 @@ impl Callbacks for Lines {
     }
 }
 
-fn line(text: &str, now: Instant) -> Result<Said, Msg> {
+fn line(text: &str, now: Instant) -> Result<CallbackEvent, Msg> {
     let line: Line = serde_json::from_str(text).map_err(|e| msg!("{e}", "{e}"))?;
     let when = match &line.at {
         Some(at) => Zone::UTC
@@ -130,12 +130,12 @@ fn line(text: &str, now: Instant) -> Result<Said, Msg> {
         topic,
         ..
     } = line;
-    let said = |what, key| Ok(Said { key, when, what });
+    let said = |what, key| Ok(CallbackEvent { key, when, what });
     match (id, user) {
         (Some(id), None) => match ReceiptKind::named(&kind).filter(|k| KINDS.contains(k)) {
             Some(kind) => {
                 let key = format!("{id} {}", kind.name());
-                said(Saying::Message { id, kind }, key)
+                said(CallbackKind::Message { id, kind }, key)
             }
             None => {
                 let known: Vec<&str> = KINDS.iter().map(|k| k.name()).collect();
@@ -150,14 +150,14 @@ fn line(text: &str, now: Instant) -> Result<Said, Msg> {
             let key = format!("{user} {kind} {}", when.0);
             match ContactKind::named(&kind) {
                 Some(kind) => said(
-                    Saying::Contact {
-                        who: Who::Id(user),
+                    CallbackKind::Contact {
+                        who: CallbackSubject::Id(user),
                         kind,
                         topic: topic.unwrap_or_default(),
                     },
                     key,
                 ),
-                None if kind == "opted_out" => said(Saying::OptedOut { user }, key),
+                None if kind == "opted_out" => said(CallbackKind::OptedOut { user }, key),
                 None => {
                     let known: Vec<&str> = ContactKind::ALL.iter().map(|(_, name)| *name).collect();
                     let known = known.join(", ");
@@ -239,7 +239,7 @@ mod tests {
                 .unwrap();
         assert_eq!(
             said[0].what,
-            Saying::Message {
+            CallbackKind::Message {
                 id: "a".into(),
                 kind: ReceiptKind::Opened
             }
@@ -250,7 +250,7 @@ mod tests {
         );
         assert_eq!(
             (said[1].what.clone(), said[1].when),
-            (Saying::OptedOut { user: "u1".into() }, NOW)
+            (CallbackKind::OptedOut { user: "u1".into() }, NOW)
         );
         for (body, why) in [
             ("{}", "line 1: missing field `kind`"),

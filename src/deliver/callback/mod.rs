@@ -13,11 +13,11 @@ mod xml;
 
 use std::sync::Arc;
 
-use super::channel::Counts;
-use super::ledger::ReceiptKind;
-use super::wire::account::Settings;
+use super::wire::account::AccountSettings;
 use crate::base::Instant;
 use crate::diag::Msg;
+use crate::ledger::DeliveryCounts;
+use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::pack::ContactKind;
 
@@ -35,22 +35,22 @@ pub struct Incoming<'a> {
 
 /// Something that a platform says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Said {
+pub struct CallbackEvent {
     /// The same for the same thing, however often it is said.
     pub key: String,
     pub when: Instant,
-    pub what: Saying,
+    pub what: CallbackKind,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Saying {
+pub enum CallbackKind {
     /// Of one message, by the platform's id.
     Message { id: String, kind: ReceiptKind },
     /// Of a list, by the platform's id.
     List {
         id: String,
         all: Option<ReceiptKind>,
-        counts: Option<Counts>,
+        counts: Option<DeliveryCounts>,
     },
     /// The message with this id did not arrive, and none ever will at its address.
     Refused { id: String, reason: String },
@@ -60,7 +60,7 @@ pub enum Saying {
     OptedOut { user: String },
     /// Somebody did something on the account; `topic` is what was subscribed to, else empty.
     Contact {
-        who: Who,
+        who: CallbackSubject,
         kind: ContactKind,
         topic: String,
     },
@@ -71,7 +71,7 @@ pub enum Saying {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Who {
+pub enum CallbackSubject {
     /// The user with this address at the account.
     At(String),
     /// The user with this id in the store.
@@ -80,15 +80,15 @@ pub enum Who {
 
 /// What a platform reads as "taken".
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Thanks {
+pub struct Acknowledgement {
     /// The type of the content.
     pub kind: &'static str,
     pub body: String,
 }
 
-impl Thanks {
+impl Acknowledgement {
     pub fn text(body: &str) -> Self {
-        Thanks {
+        Acknowledgement {
             kind: "text/plain; charset=utf-8",
             body: body.into(),
         }
@@ -124,29 +124,29 @@ pub trait Callbacks: Send + Sync {
     }
 
     /// What tells the platform that a call was taken, which [`Self::check`] has found good.
-    fn thanks(&self, call: &Incoming) -> Thanks;
+    fn thanks(&self, call: &Incoming) -> Acknowledgement;
 
     /// What a call says; what means nothing to us is left out.
     ///
     /// # Errors
     /// Why nobody can read it.
-    fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg>;
+    fn read(&self, call: &Incoming) -> Result<Vec<CallbackEvent>, Msg>;
 }
 
 /// How an account's callbacks are understood; `None` where its platform calls nobody back.
 ///
 /// # Errors
 /// Settings that are wrong.
-pub fn of_account(settings: &Settings) -> Result<Option<Arc<dyn Callbacks>>, Msg> {
+pub fn of_account(settings: &AccountSettings) -> Result<Option<Arc<dyn Callbacks>>, Msg> {
     Ok(match settings.platform.as_str() {
-        "service_account" | "subscription_account" | "wecom" => tencent::Tencent::of(settings)?
+        "service_account" | "subscription_account" | "wecom" => {
+            tencent::TencentCallbacks::of(settings)?
+                .map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
+        }
+        "alipay" => alipay::AlipayCallbacks::of(settings)?
             .map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
-        "alipay" => {
-            alipay::Alipay::of(settings)?.map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
-        }
-        "douyin" => {
-            douyin::Douyin::of(settings).map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
-        }
+        "douyin" => douyin::DouyinCallbacks::of(settings)
+            .map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
         "webhook" => Some(Arc::new(lines::Lines::signed(
             settings.callback_token.clone().or(settings.secret.clone()),
         ))),
@@ -160,9 +160,9 @@ pub fn of_sandbox() -> Arc<dyn Callbacks> {
 }
 
 /// That the user with this address at the account did something.
-fn contact(address: &str, kind: ContactKind, topic: &str) -> Saying {
-    Saying::Contact {
-        who: Who::At(address.into()),
+fn contact(address: &str, kind: ContactKind, topic: &str) -> CallbackKind {
+    CallbackKind::Contact {
+        who: CallbackSubject::At(address.into()),
         kind,
         topic: topic.into(),
     }
@@ -224,7 +224,7 @@ mod tests {
     fn all_families() -> Vec<Arc<dyn Callbacks>> {
         let secret = |text: &str| Some(Secret::new(text));
         let of = |platform: &str| {
-            of_account(&Settings {
+            of_account(&AccountSettings {
                 platform: platform.into(),
                 app_id: Some("wx1".into()),
                 secret: secret(include_str!(
@@ -236,7 +236,7 @@ mod tests {
                 callback_token: secret("token"),
                 callback_key: secret("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
                 open_kfid: Some("kf1".into()),
-                ..Settings::default()
+                ..AccountSettings::default()
             })
         };
         ["wecom", "alipay", "douyin", "webhook"]

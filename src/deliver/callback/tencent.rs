@@ -13,18 +13,20 @@ use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 
 use super::wecom_kf;
 use super::xml::fields;
-use super::{Callbacks, Incoming, Said, Saying, Thanks, contact, query_value};
+use super::{
+    Acknowledgement, CallbackEvent, CallbackKind, Callbacks, Incoming, contact, query_value,
+};
 use crate::base::Instant;
-use crate::deliver::channel::Counts;
-use crate::deliver::ledger::ReceiptKind;
-use crate::deliver::wire::account::Settings;
+use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::secret::Secret;
-use crate::deliver::wire::sign::{same, sha1};
+use crate::deliver::wire::signature::{same, sha1};
 use crate::diag::Msg;
+use crate::ledger::DeliveryCounts;
+use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::pack::ContactKind;
 
-pub struct Tencent {
+pub struct TencentCallbacks {
     /// `None`: nobody can prove to be the platform, and what it says is fetched from it.
     token: Option<Secret>,
     /// Of the encrypted mode.
@@ -36,13 +38,13 @@ pub struct Tencent {
     is_wecom: bool,
 }
 
-impl Tencent {
+impl TencentCallbacks {
     /// `None` where the platform has no way to say anything: it cannot prove to be itself without a
     /// `callback_token`, and has no mailbox.
     ///
     /// # Errors
     /// A key that is none.
-    pub fn of(settings: &Settings) -> Result<Option<Self>, Msg> {
+    pub fn of(settings: &AccountSettings) -> Result<Option<Self>, Msg> {
         let (token, is_wecom) = (
             settings.callback_token.clone(),
             settings.platform == "wecom",
@@ -65,7 +67,7 @@ impl Tencent {
                     )
                 })
         });
-        Ok(Some(Tencent {
+        Ok(Some(TencentCallbacks {
             token,
             key: key.transpose()?,
             receiver: settings.app_id.clone(),
@@ -163,7 +165,7 @@ impl Tencent {
     }
 }
 
-impl Callbacks for Tencent {
+impl Callbacks for TencentCallbacks {
     fn check(&self, call: &Incoming) -> Result<(), Msg> {
         let fields = fields(call.body)?;
         match fields.get("Encrypt").and_then(|all| all.last()) {
@@ -187,11 +189,11 @@ impl Callbacks for Tencent {
         Ok(echo)
     }
 
-    fn thanks(&self, _: &Incoming) -> Thanks {
-        Thanks::text("success")
+    fn thanks(&self, _: &Incoming) -> Acknowledgement {
+        Acknowledgement::text("success")
     }
 
-    fn read(&self, call: &Incoming) -> Result<Vec<Said>, Msg> {
+    fn read(&self, call: &Incoming) -> Result<Vec<CallbackEvent>, Msg> {
         // What was fetched; a call is XML.
         if self.is_wecom && call.body.starts_with('[') {
             return wecom_kf::read(call.body);
@@ -221,11 +223,11 @@ impl Callbacks for Tencent {
                 .filter(|id| !id.is_empty())
                 .map_or_else(|| text("MsgId").to_owned(), str::to_owned)
         };
-        let said = |key: String, what| Ok(vec![Said { key, when, what }]);
+        let said = |key: String, what| Ok(vec![CallbackEvent { key, when, what }]);
         match text("Event") {
             "MASSSENDJOBFINISH" => {
                 let id = id();
-                let counts = Counts {
+                let counts = DeliveryCounts {
                     total: number("TotalCount"),
                     filtered: number("TotalCount").saturating_sub(number("FilterCount")),
                     delivered: number("SentCount"),
@@ -240,7 +242,7 @@ impl Callbacks for Tencent {
                 let counts = all.is_none().then_some(counts);
                 said(
                     format!("MASSSENDJOBFINISH {id}"),
-                    Saying::List { id, all, counts },
+                    CallbackKind::List { id, all, counts },
                 )
             }
             "TEMPLATESENDJOBFINISH" => {
@@ -252,18 +254,20 @@ impl Callbacks for Tencent {
                 };
                 let key = format!("TEMPLATESENDJOBFINISH {id}");
                 // The user has switched off messages of this account.
-                let blocked = text("Status").contains("user block").then(|| Said {
-                    key: format!("{key} block"),
-                    when,
-                    what: Saying::Refused {
-                        id: id.clone(),
-                        reason: text("Status").to_owned(),
-                    },
-                });
-                let of_message = Said {
+                let blocked = text("Status")
+                    .contains("user block")
+                    .then(|| CallbackEvent {
+                        key: format!("{key} block"),
+                        when,
+                        what: CallbackKind::Refused {
+                            id: id.clone(),
+                            reason: text("Status").to_owned(),
+                        },
+                    });
+                let of_message = CallbackEvent {
                     key,
                     when,
-                    what: Saying::Message { id, kind },
+                    what: CallbackKind::Message { id, kind },
                 };
                 Ok([of_message].into_iter().chain(blocked).collect())
             }
@@ -271,7 +275,7 @@ impl Callbacks for Tencent {
                 let address = text("FromUserName").to_owned();
                 said(
                     format!("unsubscribe {address} {}", when.0),
-                    Saying::OptedOutAt { address },
+                    CallbackKind::OptedOutAt { address },
                 )
             }
             "subscribe_msg_sent_event" => {
@@ -285,7 +289,7 @@ impl Callbacks for Tencent {
                 };
                 said(
                     format!("subscribe_msg_sent_event {id}"),
-                    Saying::Message { id, kind },
+                    CallbackKind::Message { id, kind },
                 )
             }
             "subscribe_msg_popup_event" => {
@@ -296,7 +300,7 @@ impl Callbacks for Tencent {
                     .zip(answers)
                     .enumerate()
                     .filter(|(_, (_, answer))| *answer == "accept");
-                let said = accepted.map(|(n, (topic, _))| Said {
+                let said = accepted.map(|(n, (topic, _))| CallbackEvent {
                     key: format!(
                         "subscribe_msg_popup_event {} {} {n}",
                         text("FromUserName"),
@@ -318,7 +322,7 @@ impl Callbacks for Tencent {
                 let (mailbox, token) = (text("OpenKfId").to_owned(), text("Token").to_owned());
                 said(
                     format!("kf_msg_or_event {mailbox} {token}"),
-                    Saying::Mail { mailbox, token },
+                    CallbackKind::Mail { mailbox, token },
                 )
             }
             // What a member writes says nothing of customers.
@@ -363,14 +367,14 @@ mod tests {
     /// Made for these tests; it guards nothing.
     const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
-    fn tencent(key: Option<&str>) -> Tencent {
-        let settings = Settings {
+    fn tencent(key: Option<&str>) -> TencentCallbacks {
+        let settings = AccountSettings {
             callback_token: Some(Secret::new("token")),
             callback_key: key.map(Secret::new),
             app_id: Some("wx1".into()),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
-        Tencent::of(&settings).unwrap().unwrap()
+        TencentCallbacks::of(&settings).unwrap().unwrap()
     }
 
     fn call<'a>(query: &'a str, body: &'a str) -> Incoming<'a> {
@@ -382,7 +386,7 @@ mod tests {
         }
     }
 
-    fn plain_query(t: &Tencent) -> String {
+    fn plain_query(t: &TencentCallbacks) -> String {
         format!(
             "signature={}&timestamp=1&nonce=2",
             t.signature(&["1", "2"]).unwrap()
@@ -390,7 +394,7 @@ mod tests {
     }
 
     /// As the platform encrypts.
-    fn encrypt(t: &Tencent, text: &str, receiver: &str) -> String {
+    fn encrypt(t: &TencentCallbacks, text: &str, receiver: &str) -> String {
         let key = t.key.unwrap();
         let mut plain = b"0123456789abcdef".to_vec();
         plain.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
@@ -425,7 +429,7 @@ mod tests {
         assert!(t.greet(&call("echostr=hello", "")).is_err());
         let said = t.read(&call(&query, FINISH)).unwrap();
         // Case 24 of the delivery design: 970 of 1000 were left to send to.
-        let counts = Some(Counts {
+        let counts = Some(DeliveryCounts {
             total: 1000,
             filtered: 30,
             delivered: 965,
@@ -433,7 +437,7 @@ mod tests {
         });
         assert_eq!(
             said[0].what,
-            Saying::List {
+            CallbackKind::List {
                 id: "42".into(),
                 all: None,
                 counts
@@ -444,7 +448,7 @@ mod tests {
         let said = t.read(&call(&query, &refused)).unwrap();
         assert_eq!(
             said[0].what,
-            Saying::List {
+            CallbackKind::List {
                 id: "42".into(),
                 all: Some(ReceiptKind::Rejected),
                 counts: None
@@ -463,7 +467,7 @@ mod tests {
         };
         assert_eq!(
             read(&template("success"))[0].what,
-            Saying::Message {
+            CallbackKind::Message {
                 id: "7".into(),
                 kind: ReceiptKind::Delivered
             }
@@ -476,12 +480,12 @@ mod tests {
             let said = read(&template(failed));
             assert_eq!(
                 said[0].what,
-                Saying::Message {
+                CallbackKind::Message {
                     id: "7".into(),
                     kind: ReceiptKind::Failed
                 }
             );
-            let blocked = Saying::Refused {
+            let blocked = CallbackKind::Refused {
                 id: "7".into(),
                 reason: failed.into(),
             };
@@ -494,7 +498,7 @@ mod tests {
         let left = read("<xml><FromUserName>o1</FromUserName><Event>unsubscribe</Event></xml>");
         assert_eq!(
             left[0].what,
-            Saying::OptedOutAt {
+            CallbackKind::OptedOutAt {
                 address: "o1".into()
             }
         );
@@ -504,7 +508,7 @@ mod tests {
     #[test]
     fn what_users_do() {
         let t = tencent(None);
-        let read = |body: &str| -> Vec<(String, Saying)> {
+        let read = |body: &str| -> Vec<(String, CallbackKind)> {
             let body = format!(
                 "<xml><FromUserName>o1</FromUserName><CreateTime>1764000000</CreateTime>{body}</xml>"
             );
@@ -546,12 +550,12 @@ mod tests {
             );
         }
         // Members of a corporation who write to an application are not its customers.
-        let of_wecom = Settings {
+        let of_wecom = AccountSettings {
             platform: "wecom".into(),
             callback_token: Some(Secret::new("token")),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
-        let wecom = Tencent::of(&of_wecom).unwrap().unwrap();
+        let wecom = TencentCallbacks::of(&of_wecom).unwrap().unwrap();
         let text =
             "<xml><FromUserName>zhang</FromUserName><MsgType>text</MsgType><MsgId>5</MsgId></xml>";
         assert_eq!(wecom.read(&call("", text)).unwrap(), []);
@@ -559,7 +563,7 @@ mod tests {
             <Token>t1</Token><OpenKfId>kf1</OpenKfId></xml>";
         assert_eq!(
             wecom.read(&call("", kf)).unwrap()[0].what,
-            Saying::Mail {
+            CallbackKind::Mail {
                 mailbox: "kf1".into(),
                 token: "t1".into()
             }
@@ -633,20 +637,24 @@ mod tests {
         );
         assert!(t.check(&call(&plain_query(&t), FINISH)).is_err());
         assert!(tencent(None).read(&call(&query, &body)).is_err());
-        let wrong = Settings {
+        let wrong = AccountSettings {
             callback_token: Some(Secret::new("t")),
             callback_key: Some(Secret::new("short")),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
-        assert!(Tencent::of(&wrong).is_err());
-        assert!(Tencent::of(&Settings::default()).unwrap().is_none());
+        assert!(TencentCallbacks::of(&wrong).is_err());
+        assert!(
+            TencentCallbacks::of(&AccountSettings::default())
+                .unwrap()
+                .is_none()
+        );
         // Without a token nobody proves anything; what is fetched is read all the same.
-        let fetched = Settings {
+        let fetched = AccountSettings {
             platform: "wecom".into(),
             open_kfid: Some("kf1".into()),
-            ..Settings::default()
+            ..AccountSettings::default()
         };
-        let fetched = Tencent::of(&fetched).unwrap().unwrap();
+        let fetched = TencentCallbacks::of(&fetched).unwrap().unwrap();
         assert!(
             fetched
                 .check(&call("signature=&timestamp=&nonce=", FINISH))

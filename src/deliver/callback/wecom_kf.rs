@@ -3,10 +3,10 @@
 
 use serde::Deserialize;
 
-use super::{Said, Saying, contact};
+use super::{CallbackEvent, CallbackKind, contact};
 use crate::base::Instant;
-use crate::deliver::ledger::ReceiptKind;
 use crate::diag::Msg;
+use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::pack::ContactKind;
 
@@ -57,7 +57,7 @@ impl Failed {
 ///
 /// # Errors
 /// A page that is none.
-pub fn read(page: &str) -> Result<Vec<Said>, Msg> {
+pub fn read(page: &str) -> Result<Vec<CallbackEvent>, Msg> {
     let letters: Vec<Letter> = serde_json::from_str(page)
         .map_err(|e| msg!("this is no page of messages: {e}", "不是一页消息：{e}"))?;
     let mut said = Vec::new();
@@ -70,7 +70,7 @@ pub fn read(page: &str) -> Result<Vec<Said>, Msg> {
             )
         };
         if letter.origin == CUSTOMER && letter.msgtype != "event" {
-            said.push(Said {
+            said.push(CallbackEvent {
                 key: key("kf"),
                 when,
                 what: contact(&letter.external_userid, ContactKind::Message, ""),
@@ -86,25 +86,25 @@ pub fn read(page: &str) -> Result<Vec<Said>, Msg> {
             ..
         } = letter.event;
         let key = |what: &str| format!("msg_send_fail {id} {what}");
-        said.push(Said {
+        said.push(CallbackEvent {
             key: key(""),
             when,
-            what: Saying::Message {
+            what: CallbackKind::Message {
                 id: id.clone(),
                 kind: ReceiptKind::Failed,
             },
         });
         let more = Failed::of(fail_type).map(|failed| match failed {
-            Failed::Closed => Saying::Closed {
+            Failed::Closed => CallbackKind::Closed {
                 address,
                 kind: ContactKind::Message,
             },
-            Failed::Refused => Saying::Refused {
+            Failed::Refused => CallbackKind::Refused {
                 id: id.clone(),
                 reason: "the customer refuses messages of this account".into(),
             },
         });
-        said.extend(more.map(|what| Said {
+        said.extend(more.map(|what| CallbackEvent {
             key: key("because"),
             when,
             what,
@@ -135,12 +135,12 @@ mod tests {
             fails("y", 6),
             fails("z", 10),
         ]);
-        let said: Vec<(Instant, Saying)> = read(&page.to_string())
+        let said: Vec<(Instant, CallbackKind)> = read(&page.to_string())
             .unwrap()
             .into_iter()
             .map(|s| (s.when, s.what))
             .collect();
-        let failed = |id: &str| Saying::Message {
+        let failed = |id: &str| CallbackKind::Message {
             id: id.into(),
             kind: ReceiptKind::Failed,
         };
@@ -148,11 +148,11 @@ mod tests {
             Instant::from_seconds(1_764_000_000),
             Instant::from_seconds(1_764_000_001),
         );
-        let closed = Saying::Closed {
+        let closed = CallbackKind::Closed {
             address: "wm1".into(),
             kind: ContactKind::Message,
         };
-        let refused = Saying::Refused {
+        let refused = CallbackKind::Refused {
             id: "z".into(),
             reason: "the customer refuses messages of this account".into(),
         };

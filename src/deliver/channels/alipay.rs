@@ -10,23 +10,22 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::one_by_one;
 use super::parts::Parts;
+use super::singles;
 use super::tencent::text_of;
 use super::wechat::why_not;
 use crate::base::{Elapsed, Instant};
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{
-    Answer, Batch, Channel, Evidence, Message, Recalled, Refusal, Reply, Then, Verdict,
-};
-use crate::deliver::ledger::ReceiptKind;
-use crate::deliver::wire::account::{Account, FOR_ONE, How};
-use crate::deliver::wire::http::{self, Lost, Method, Request, Response};
-use crate::deliver::wire::meaning::{Heard, Meaning, end_of};
-use crate::deliver::wire::sign::{Signer, Verifier};
+use crate::deliver::channel::{Channel, NextAction, Recalled, Reply};
+use crate::deliver::wire::account::{AccountClient, CallMode, FOR_ONE};
+use crate::deliver::wire::api_response::{ApiResponse, SendOutcome, end_of};
+use crate::deliver::wire::client::{self, Method, Request, Response, TransportError};
+use crate::deliver::wire::signature::{Signer, Verifier};
 use crate::diag::Msg;
+use crate::ledger::ReceiptKind;
+use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, Refusal, Verdict};
 use crate::msg;
-use crate::program::pack::{Endpoint, Part, Wait};
+use crate::program::pack::{Endpoint, MessagePart, WaitUntil};
 
 pub const ADDRESS: &str = "https://openapi.alipay.com";
 
@@ -43,7 +42,7 @@ pub struct Signing {
 impl Signing {
     /// # Errors
     /// Keys that are none.
-    pub fn of(account: &Account) -> Result<Arc<Self>, Msg> {
+    pub fn of(account: &AccountClient) -> Result<Arc<Self>, Msg> {
         let verifier = account
             .settings
             .platform_key
@@ -57,15 +56,19 @@ impl Signing {
     }
 }
 
-pub struct Alipay {
-    account: Arc<Account>,
+pub struct AlipayChannel {
+    account: Arc<AccountClient>,
     signing: Arc<Signing>,
     endpoint: &'static Endpoint,
 }
 
-impl Alipay {
-    pub fn of(account: &Arc<Account>, signing: &Arc<Signing>, endpoint: &'static Endpoint) -> Self {
-        Alipay {
+impl AlipayChannel {
+    pub fn of(
+        account: &Arc<AccountClient>,
+        signing: &Arc<Signing>,
+        endpoint: &'static Endpoint,
+    ) -> Self {
+        AlipayChannel {
             account: account.clone(),
             signing: signing.clone(),
             endpoint,
@@ -77,7 +80,7 @@ impl Alipay {
     }
 }
 
-impl Channel for Alipay {
+impl Channel for AlipayChannel {
     fn endpoint(&self) -> &Endpoint {
         self.endpoint
     }
@@ -106,7 +109,7 @@ impl Channel for Alipay {
         if self.is_single() {
             return self.send(batch);
         }
-        Answer::Refused {
+        BatchOutcome::Refused {
             reason:
                 "a broadcast goes to a group that acts from the next day on: there is no test of it"
                     .into(),
@@ -115,9 +118,9 @@ impl Channel for Alipay {
     }
 
     /// How far a broadcast has come; of single messages nothing can be asked.
-    fn look_up(&self, _: &Batch, id: Option<&str>) -> Result<Evidence, String> {
+    fn look_up(&self, _: &Batch, id: Option<&str>) -> Result<BatchEvidence, String> {
         let Some(id) = id.filter(|_| !self.is_single()) else {
-            return Ok(Evidence::default());
+            return Ok(BatchEvidence::default());
         };
         let call = self.call(
             "query",
@@ -125,8 +128,8 @@ impl Channel for Alipay {
             json!({"message_ids": [id]}),
             None,
         );
-        let body = match http::run(call) {
-            Some(Meaning::Done(body)) => body,
+        let body = match client::run(call) {
+            Some(SendOutcome::Done(body)) => body,
             other => return Err(why_not(other)),
         };
         let row = body["list"]
@@ -135,7 +138,7 @@ impl Channel for Alipay {
             .flatten()
             .find(|row| text_of(row, "message_id") == id);
         let Some(row) = row else {
-            return Ok(Evidence::default());
+            return Ok(BatchEvidence::default());
         };
         let all = match row["status"].as_str() {
             Some("FAILURE") => Some(ReceiptKind::Rejected),
@@ -145,11 +148,11 @@ impl Channel for Alipay {
             }
             _ => None,
         };
-        Ok(Evidence {
+        Ok(BatchEvidence {
             found: Some(id.into()),
             all,
             over: all.is_some(),
-            ..Evidence::default()
+            ..BatchEvidence::default()
         })
     }
 
@@ -159,14 +162,14 @@ impl Channel for Alipay {
                 reason: "single messages cannot be taken back".into(),
             };
         }
-        match http::run(self.call(
+        match client::run(self.call(
             "broadcast",
             "alipay.open.public.life.msg.recall",
             json!({"message_id": id}),
             None,
         )) {
-            Some(Meaning::Done(_)) => Recalled::Done,
-            Some(Meaning::Wrong { reason } | Meaning::Dropped { reason, .. }) => {
+            Some(SendOutcome::Done(_)) => Recalled::Done,
+            Some(SendOutcome::Wrong { reason } | SendOutcome::Dropped { reason, .. }) => {
                 Recalled::Cannot { reason }
             }
             other => Recalled::Unknown {
@@ -176,7 +179,7 @@ impl Channel for Alipay {
     }
 }
 
-impl Alipay {
+impl AlipayChannel {
     /// A call of one method.
     fn call(
         &self,
@@ -184,7 +187,7 @@ impl Alipay {
         method: &'static str,
         body: Value,
         begin_by: Option<std::time::Instant>,
-    ) -> impl Future<Output = Meaning> + Send + use<> {
+    ) -> impl Future<Output = SendOutcome> + Send + use<> {
         let (account, signing) = (self.account.clone(), self.signing.clone());
         async move {
             ask(
@@ -193,7 +196,7 @@ impl Alipay {
                 endpoint,
                 method,
                 &body,
-                How {
+                CallMode {
                     within: FOR_ONE,
                     begin_by,
                 },
@@ -205,11 +208,11 @@ impl Alipay {
     fn single(&self, batch: &Batch) -> Reply {
         let (account, signing, endpoint) =
             (self.account.clone(), self.signing.clone(), self.endpoint);
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: batch.begin_by,
         };
-        one_by_one::hand_over(
+        singles::hand_over(
             batch.messages.clone(),
             self.account.together(),
             move |message: Message| {
@@ -217,10 +220,10 @@ impl Alipay {
                 async move {
                     let parts = Parts::of(&message.content, endpoint);
                     let mut context = parts.fields();
-                    if let Some(link) = parts.get(Part::Link) {
+                    if let Some(link) = parts.get(MessagePart::Link) {
                         context["url"] = link.into();
                     }
-                    let body = json!({format!("to_{}", kind_of(&message.address)): &*message.address, "template": {"template_id": parts.text(Part::Platform), "context": context}});
+                    let body = json!({format!("to_{}", kind_of(&message.address)): &*message.address, "template": {"template_id": parts.text(MessagePart::Platform), "context": context}});
                     let meaning = ask(
                         &account,
                         &signing,
@@ -248,13 +251,13 @@ fn kind_of(user: &str) -> &'static str {
 /// One signed call. What the platform answers with a status of its own says what it means in
 /// `code`.
 async fn ask(
-    account: &Account,
+    account: &AccountClient,
     signing: &Signing,
     endpoint: &str,
     method: &str,
     body: &Value,
-    how: How,
-) -> Meaning {
+    how: CallMode,
+) -> SendOutcome {
     let path = format!("/v3/{}", method.replace('.', "/"));
     let text = body.to_string();
     let (nonce, millis) = (
@@ -266,10 +269,12 @@ async fn ask(
         .signer
         .sign(format!("{auth}\nPOST\n{path}\n{text}\n").as_bytes())
     else {
-        return Meaning::of(
+        return SendOutcome::of(
             account,
             endpoint,
-            Heard::Lost(Lost::NotSent("the request could not be signed".into())),
+            ApiResponse::Lost(TransportError::NotSent(
+                "the request could not be signed".into(),
+            )),
         );
     };
     let headers = vec![
@@ -293,12 +298,12 @@ async fn ask(
     };
     let heard = match account.exchange(request).await {
         Ok(response) => read(&response, signing),
-        Err(lost) => Heard::Lost(lost),
+        Err(lost) => ApiResponse::Lost(lost),
     };
-    Meaning::of(account, endpoint, heard)
+    SendOutcome::of(account, endpoint, heard)
 }
 
-fn read(response: &Response, signing: &Signing) -> Heard {
+fn read(response: &Response, signing: &Signing) -> ApiResponse {
     let signed = |name| response.header(name).unwrap_or_default();
     if let Some(verifier) = &signing.verifier {
         // Over the bytes as they came: printing them again would be another text.
@@ -309,20 +314,20 @@ fn read(response: &Response, signing: &Signing) -> Heard {
         );
         let text = [head.as_bytes(), &response.body, b"\n"].concat();
         if !verifier.verify(&text, signed("alipay-signature")) {
-            return Heard::Lost(Lost::Unknown(
+            return ApiResponse::Lost(TransportError::Unknown(
                 "the answer is not signed by the platform".into(),
             ));
         }
     }
     let body: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     match (response.status, body.get("code").and_then(Value::as_str)) {
-        (200..=299, _) if body.is_object() => Heard::Ok(body),
-        (_, Some(code)) => Heard::Error {
+        (200..=299, _) if body.is_object() => ApiResponse::Ok(body),
+        (_, Some(code)) => ApiResponse::Error {
             code: code.to_string(),
             text: text_of(&body, "message"),
             body,
         },
-        (status, None) => Heard::Lost(Lost::Unknown(format!(
+        (status, None) => ApiResponse::Lost(TransportError::Unknown(format!(
             "HTTP {status} with an answer that makes no sense"
         ))),
     }
@@ -330,13 +335,13 @@ fn read(response: &Response, signing: &Signing) -> Heard {
 
 // ------------------------------------------------------------------ broadcast
 
-impl Alipay {
+impl AlipayChannel {
     fn broadcast(&self, batch: &Batch) -> Reply {
         let Some(first) = batch.messages.first() else {
-            return Answer::Taken(Vec::new()).into();
+            return BatchOutcome::Taken(Vec::new()).into();
         };
         if batch.messages.iter().any(|m| m.content != first.content) {
-            return Answer::Refused {
+            return BatchOutcome::Refused {
                 reason: "a broadcast carries one text".into(),
             }
             .into();
@@ -344,12 +349,14 @@ impl Alipay {
         let parts = Parts::of(&first.content, self.endpoint);
         let material = match parts.shape() {
             "article" => json!({"msg_type": "image-text", "articles": [{
-                "title": parts.text(Part::Title), "desc": parts.joined(), "url": parts.text(Part::Link),
-                "image_url": parts.text(Part::Image),
+                "title": parts.text(MessagePart::Title), "desc": parts.joined(), "url": parts.text(MessagePart::Link),
+                "image_url": parts.text(MessagePart::Image),
             }]}),
-            "image" => json!({"msg_type": "image", "image": {"url": parts.text(Part::Image)}}),
+            "image" => {
+                json!({"msg_type": "image", "image": {"url": parts.text(MessagePart::Image)}})
+            }
             _ => {
-                json!({"msg_type": "text", "text": {"title": parts.text(Part::Title), "content": parts.joined()}})
+                json!({"msg_type": "text", "text": {"title": parts.text(MessagePart::Title), "content": parts.joined()}})
             }
         };
         let users: Vec<String> = batch
@@ -363,30 +370,30 @@ impl Alipay {
         );
         let (account, signing, begin_by) =
             (self.account.clone(), self.signing.clone(), batch.begin_by);
-        let done = http::run(async move {
+        let done = client::run(async move {
             Broadcast { account, signing }
                 .send(&head, users, material, begin_by)
                 .await
         });
         match done {
             Some(Ok(id)) => {
-                Answer::Taken(vec![Verdict::Accepted { id }; batch.messages.len()]).into()
+                BatchOutcome::Taken(vec![Verdict::Accepted { id }; batch.messages.len()]).into()
             }
-            Some(Err(Stopped::Meant(Meaning::NotSent { reason, then }))) => Reply {
-                answer: Answer::NotSent { reason },
+            Some(Err(Stopped::Meant(SendOutcome::NotSent { reason, then }))) => Reply {
+                answer: BatchOutcome::NotSent { reason },
                 then,
             },
             Some(Err(Stopped::Meant(
-                Meaning::Wrong { reason } | Meaning::Dropped { reason, .. },
-            ))) => Answer::Refused { reason }.into(),
-            Some(Err(Stopped::Meant(other))) => Answer::Unknown {
+                SendOutcome::Wrong { reason } | SendOutcome::Dropped { reason, .. },
+            ))) => BatchOutcome::Refused { reason }.into(),
+            Some(Err(Stopped::Meant(other))) => BatchOutcome::Unknown {
                 reason: why_not(Some(other)),
             }
             .into(),
             Some(Err(Stopped::Labelled { unknown, until })) => {
                 self.tomorrow(batch, &unknown, until)
             }
-            None => Answer::Unknown {
+            None => BatchOutcome::Unknown {
                 reason: "no answer".into(),
             }
             .into(),
@@ -410,15 +417,15 @@ impl Alipay {
             "`{name}` 等待至 {shown}：支付宝标签次日生效（活动的 `最晚` 须留出时间）"
         );
         Reply {
-            answer: Answer::Taken(batch.messages.iter().map(verdict).collect()),
-            then: Then::Wait { until, why },
+            answer: BatchOutcome::Taken(batch.messages.iter().map(verdict).collect()),
+            then: NextAction::Wait { until, why },
         }
     }
 }
 
 /// Why a broadcast is not under way.
 enum Stopped {
-    Meant(Meaning),
+    Meant(SendOutcome),
     Labelled {
         unknown: Vec<String>,
         until: Instant,
@@ -426,23 +433,23 @@ enum Stopped {
 }
 
 struct Broadcast {
-    account: Arc<Account>,
+    account: Arc<AccountClient>,
     signing: Arc<Signing>,
 }
 
 impl Broadcast {
     /// What comes before the hand-over sends nothing: where it has no answer, nothing was sent.
-    async fn prepare(&self, method: &str, body: &Value) -> Result<Value, Meaning> {
-        let how = How {
+    async fn prepare(&self, method: &str, body: &Value) -> Result<Value, SendOutcome> {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: None,
         };
         match ask(&self.account, &self.signing, "broadcast", method, body, how).await {
-            Meaning::Done(body) => Ok(body),
-            Meaning::Unknown { reason } => Err(Meaning::of(
+            SendOutcome::Done(body) => Ok(body),
+            SendOutcome::Unknown { reason } => Err(SendOutcome::of(
                 &self.account,
                 "broadcast",
-                Heard::Lost(Lost::NotSent(reason)),
+                ApiResponse::Lost(TransportError::NotSent(reason)),
             )),
             other => Err(other),
         }
@@ -469,7 +476,7 @@ impl Broadcast {
         let group = match made {
             Ok(body) => text_of(&body, "group_id"),
             // The label does not act yet.
-            Err(Meaning::Wrong { reason })
+            Err(SendOutcome::Wrong { reason })
                 if reason.contains("TOO_SMALL") || reason.contains("EMPTY") =>
             {
                 return Err(Stopped::Labelled {
@@ -481,7 +488,7 @@ impl Broadcast {
         };
         let mut body = material;
         body["group_id"] = group.into();
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by,
         };
@@ -495,7 +502,7 @@ impl Broadcast {
         )
         .await;
         match sent {
-            Meaning::Done(body) => {
+            SendOutcome::Done(body) => {
                 // An account has room for a hundred labels. That this one cannot be removed changes
                 // nothing.
                 let _ = self
@@ -510,7 +517,7 @@ impl Broadcast {
         }
     }
 
-    async fn find_label(&self, name: &str) -> Result<Option<String>, Meaning> {
+    async fn find_label(&self, name: &str) -> Result<Option<String>, SendOutcome> {
         let body = self
             .prepare("alipay.open.public.life.label.batchquery", &json!({}))
             .await?;
@@ -560,7 +567,7 @@ impl Broadcast {
     }
 
     /// Gives a label to users; gives back those that the platform does not know.
-    async fn match_users(&self, label: &str, users: &[String]) -> Result<Vec<String>, Meaning> {
+    async fn match_users(&self, label: &str, users: &[String]) -> Result<Vec<String>, SendOutcome> {
         let calls: Vec<Vec<String>> = users
             .chunks(LABELLED_TOGETHER)
             .map(<[String]>::to_vec)
@@ -586,9 +593,9 @@ impl Broadcast {
             }
         };
         let mut bad = Vec::new();
-        for answer in http::each(calls, LABELLING, one).await {
+        for answer in client::each(calls, LABELLING, one).await {
             let body = answer.unwrap_or_else(|| {
-                Err(Meaning::Unknown {
+                Err(SendOutcome::Unknown {
                     reason: "no answer".into(),
                 })
             })?;
@@ -612,7 +619,7 @@ impl Broadcast {
 
     fn tomorrow(&self) -> Instant {
         end_of(
-            Wait::NextDay,
+            WaitUntil::NextDay,
             0,
             self.account.world.now(),
             self.account.zone,

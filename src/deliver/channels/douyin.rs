@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::one_by_one;
 use super::parts::Parts;
+use super::singles;
 use super::tencent::text_of;
 use crate::base::Elapsed;
-use crate::deliver::channel::{Batch, Channel, Message, Refusal, Reply, Then, Verdict};
-use crate::deliver::wire::account::{Account, FOR_ONE, How};
-use crate::deliver::wire::http::{Lost, Method, Request, Response, encode};
-use crate::deliver::wire::meaning::Heard;
-use crate::deliver::wire::token::{Fresh, NoToken};
-use crate::program::pack::{Endpoint, Part};
+use crate::deliver::channel::{Channel, NextAction, Reply};
+use crate::deliver::wire::account::{AccountClient, CallMode, FOR_ONE};
+use crate::deliver::wire::api_response::ApiResponse;
+use crate::deliver::wire::client::{Method, Request, Response, TransportError, encode};
+use crate::deliver::wire::token::{IssuedToken, TokenError};
+use crate::ledger::{Batch, Message, Refusal, Verdict};
+use crate::program::pack::{Endpoint, MessagePart};
 
 pub const ADDRESS: &str = "https://open.douyin.com";
 
@@ -31,21 +32,21 @@ const CARD: i64 = 10;
 /// A token that the platform gives no life lasts at least so long.
 const LASTS: i64 = 86_400;
 
-pub struct Douyin {
-    account: Arc<Account>,
+pub struct DouyinChannel {
+    account: Arc<AccountClient>,
     endpoint: &'static Endpoint,
 }
 
-impl Douyin {
-    pub fn of(account: &Arc<Account>, endpoint: &'static Endpoint) -> Self {
-        Douyin {
+impl DouyinChannel {
+    pub fn of(account: &Arc<AccountClient>, endpoint: &'static Endpoint) -> Self {
+        DouyinChannel {
             account: account.clone(),
             endpoint,
         }
     }
 }
 
-impl Channel for Douyin {
+impl Channel for DouyinChannel {
     fn endpoint(&self) -> &Endpoint {
         self.endpoint
     }
@@ -60,11 +61,11 @@ impl Channel for Douyin {
 
     fn send(&self, batch: &Batch) -> Reply {
         let (account, endpoint) = (self.account.clone(), self.endpoint);
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: batch.begin_by,
         };
-        one_by_one::hand_over(
+        singles::hand_over(
             batch.messages.clone(),
             self.account.together(),
             move |message: Message| {
@@ -78,7 +79,7 @@ impl Channel for Douyin {
                                     reason: reason.into(),
                                     because: Refusal::Message,
                                 }],
-                                Then::GoOn,
+                                NextAction::GoOn,
                             );
                         }
                     };
@@ -125,7 +126,7 @@ pub fn who(address: &str) -> &str {
 
 fn body(
     message: &Message,
-    account: &Account,
+    account: &AccountClient,
     endpoint: &'static Endpoint,
 ) -> Result<Value, &'static str> {
     let parts = Parts::of(&message.content, endpoint);
@@ -143,7 +144,7 @@ fn body(
         if !text.is_empty() {
             list.insert(0, json!({"msg_type": TEXT, "text": {"text": text}}));
         }
-        if let Some(image) = parts.get(Part::Image) {
+        if let Some(image) = parts.get(MessagePart::Image) {
             list.insert(
                 list.len() - 1,
                 json!({"msg_type": IMAGE, "image": {"media_id": image}}),
@@ -157,8 +158,10 @@ fn body(
         return Err("an answer needs an address of the form `OPEN_ID CONVERSATION_ID MESSAGE_ID`");
     };
     let content = match parts.shape() {
-        "image" => json!({"msg_type": IMAGE, "image": {"media_id": parts.text(Part::Image)}}),
-        "video" => json!({"msg_type": VIDEO, "video": {"item_id": parts.text(Part::Video)}}),
+        "image" => {
+            json!({"msg_type": IMAGE, "image": {"media_id": parts.text(MessagePart::Image)}})
+        }
+        "video" => json!({"msg_type": VIDEO, "video": {"item_id": parts.text(MessagePart::Video)}}),
         _ => json!({"msg_type": TEXT, "text": {"text": parts.joined()}}),
     };
     Ok(
@@ -167,10 +170,10 @@ fn body(
 }
 
 /// The code of an error stands in `extra`, in `data` or, in newer interfaces, in `err_no`.
-fn read(answer: Result<Response, Lost>) -> Heard {
+fn read(answer: Result<Response, TransportError>) -> ApiResponse {
     let response = match answer {
         Ok(response) => response,
-        Err(lost) => return Heard::Lost(lost),
+        Err(lost) => return ApiResponse::Lost(lost),
     };
     let body: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     let codes = [
@@ -186,7 +189,7 @@ fn read(answer: Result<Response, Lost>) -> Heard {
             Some(code) => {
                 let log = text_of(&body["extra"], "logid");
                 let text = format!("{} {log}", text_of(place, text));
-                return Heard::Error {
+                return ApiResponse::Error {
                     code: code.to_string(),
                     text: text.trim().to_string(),
                     body: body.clone(),
@@ -195,15 +198,15 @@ fn read(answer: Result<Response, Lost>) -> Heard {
         }
     }
     match response.status {
-        200 if said => Heard::Ok(body),
-        status => Heard::Lost(Lost::Unknown(format!(
+        200 if said => ApiResponse::Ok(body),
+        status => ApiResponse::Lost(TransportError::Unknown(format!(
             "HTTP {status} with an answer that makes no sense"
         ))),
     }
 }
 
 /// A new token of the account that authorised the application.
-async fn token(account: Arc<Account>) -> Result<Fresh, NoToken> {
+async fn token(account: Arc<AccountClient>) -> Result<IssuedToken, TokenError> {
     let refresh = account
         .settings
         .refresh_token
@@ -223,7 +226,7 @@ async fn token(account: Arc<Account>) -> Result<Fresh, NoToken> {
         begin_by: None,
     };
     let heard = read(account.exchange(request).await);
-    let Heard::Ok(body) = &heard else {
+    let ApiResponse::Ok(body) = &heard else {
         return Err(account.no_token(heard));
     };
     match text_of(&body["data"], "access_token") {
@@ -233,7 +236,7 @@ async fn token(account: Arc<Account>) -> Result<Fresh, NoToken> {
                 .as_i64()
                 .filter(|s| *s > 0)
                 .unwrap_or(LASTS);
-            Ok(Fresh {
+            Ok(IssuedToken {
                 value,
                 lasts: Elapsed::seconds(seconds),
             })

@@ -2,9 +2,9 @@
 
 mod alipay;
 mod douyin;
-mod one_by_one;
 mod parts;
 mod sandbox_file;
+mod singles;
 mod tencent;
 mod webhook;
 mod wechat;
@@ -14,13 +14,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use sandbox_file::{Does, Fault, SandboxFile};
+pub use sandbox_file::{Fault, FaultEffect, SandboxFile};
 
-use super::channel::{Answer, Batch, Channel, Reply, Then};
-use super::wire::account::{Account, Settings};
-use super::wire::http::Http;
+use super::channel::{Channel, NextAction, Reply};
+use super::wire::account::{AccountClient, AccountSettings};
+use super::wire::client::Http;
 use crate::base::Elapsed;
 use crate::base::world::World;
+use crate::ledger::{Batch, BatchOutcome};
 
 use crate::diag::Msg;
 use crate::msg;
@@ -48,7 +49,7 @@ pub fn who(platform: &str) -> fn(&str) -> &str {
 /// # Errors
 /// Settings that lack what the platform needs, or a platform that has no adapter.
 pub fn of_account(
-    settings: Settings,
+    settings: AccountSettings,
     http: &Arc<Http>,
     world: &Arc<dyn World>,
 ) -> Result<Vec<(&'static str, Arc<dyn Channel>)>, ChannelError> {
@@ -96,7 +97,8 @@ pub fn of_account(
             )));
         }
     };
-    let account = Account::new(settings, address, http.clone(), world.clone()).map_err(refuse)?;
+    let account =
+        AccountClient::new(settings, address, http.clone(), world.clone()).map_err(refuse)?;
     let signing = if platform == "alipay" {
         Some(alipay::Signing::of(&account).map_err(refuse)?)
     } else {
@@ -106,11 +108,11 @@ pub fn of_account(
     for endpoint in &account.pack.endpoints {
         let channel: Option<Arc<dyn Channel>> = match platform.as_str() {
             "alipay" => signing.as_ref().map(|signing| {
-                Arc::new(alipay::Alipay::of(&account, signing, endpoint)) as Arc<dyn Channel>
+                Arc::new(alipay::AlipayChannel::of(&account, signing, endpoint)) as Arc<dyn Channel>
             }),
-            "douyin" => Some(Arc::new(douyin::Douyin::of(&account, endpoint))),
-            "webhook" => Some(Arc::new(webhook::Webhook::of(&account, endpoint))),
-            "wecom" => Some(match wecom::WeCom::of(&account, endpoint) {
+            "douyin" => Some(Arc::new(douyin::DouyinChannel::of(&account, endpoint))),
+            "webhook" => Some(Arc::new(webhook::WebhookChannel::of(&account, endpoint))),
+            "wecom" => Some(match wecom::WeComChannel::of(&account, endpoint) {
                 Ok(channel) => Arc::new(channel),
                 Err(lacks) => Arc::new(Lacking {
                     name: name.clone(),
@@ -118,7 +120,8 @@ pub fn of_account(
                     what: lacks,
                 }),
             }),
-            _ => wechat::WeChat::of(&account, endpoint).map(|c| Arc::new(c) as Arc<dyn Channel>),
+            _ => wechat::WeChatChannel::of(&account, endpoint)
+                .map(|c| Arc::new(c) as Arc<dyn Channel>),
         };
         channels.extend(channel.map(|c| (endpoint.name.as_str(), c)));
     }
@@ -185,10 +188,10 @@ impl Channel for Lacking {
             "`{name}.{endpoint}` 需要在 tagcast.toml 的 `[accounts.{name}]` 中写 `{what}`"
         );
         Reply {
-            answer: Answer::NotSent {
+            answer: BatchOutcome::NotSent {
                 reason: format!("`{what}` is missing"),
             },
-            then: Then::Stop { why },
+            then: NextAction::Stop { why },
         }
     }
 }

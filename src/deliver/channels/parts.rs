@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::decide::decision::Rendered;
-use crate::program::pack::{Endpoint, Part, Shape};
+use crate::program::pack::{Endpoint, MessagePart, Shape};
 
 /// The parts of a message, and the shape that it takes on a channel.
 pub struct Parts<'a> {
@@ -13,7 +13,7 @@ pub struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub fn of(content: &'a Rendered, endpoint: &'a Endpoint) -> Self {
-        let parts: Vec<Part> = content
+        let parts: Vec<MessagePart> = content
             .parts
             .iter()
             .filter_map(|(name, _)| kind(name))
@@ -30,7 +30,7 @@ impl<'a> Parts<'a> {
         self.shape.map_or("", |s| &s.name)
     }
 
-    pub fn get(&self, part: Part) -> Option<&'a str> {
+    pub fn get(&self, part: MessagePart) -> Option<&'a str> {
         let found = self
             .content
             .parts
@@ -41,7 +41,7 @@ impl<'a> Parts<'a> {
             .filter(|text| !text.is_empty())
     }
 
-    pub fn text(&self, part: Part) -> &'a str {
+    pub fn text(&self, part: MessagePart) -> &'a str {
         self.get(part).unwrap_or_default()
     }
 
@@ -65,16 +65,17 @@ impl<'a> Parts<'a> {
             "news" => (
                 "news",
                 json!({"articles": [{
-                    "title": self.text(Part::Title), "description": self.text(Part::Body),
-                    "url": self.text(Part::Link), "picurl": self.text(Part::Image),
+                    "title": self.text(MessagePart::Title), "description": self.text(MessagePart::Body),
+                    "url": self.text(MessagePart::Link), "picurl": self.text(MessagePart::Image),
                 }]}),
             ),
-            "image" => ("image", json!({"media_id": self.text(Part::Image)})),
+            "image" => ("image", json!({"media_id": self.text(MessagePart::Image)})),
             "video" => {
-                let (title, description) = (self.text(Part::Title), self.text(Part::Body));
+                let (title, description) =
+                    (self.text(MessagePart::Title), self.text(MessagePart::Body));
                 (
                     "video",
-                    json!({"media_id": self.text(Part::Video), "title": title, "description": description}),
+                    json!({"media_id": self.text(MessagePart::Video), "title": title, "description": description}),
                 )
             }
             "miniprogram" => miniprogram(),
@@ -98,17 +99,17 @@ impl<'a> Parts<'a> {
 
     /// `APPID/pages/index?id=1`: the mini program and its page.
     pub fn miniprogram(&self) -> Option<(&'a str, &'a str)> {
-        self.get(Part::Miniprogram)
+        self.get(MessagePart::Miniprogram)
             .map(|text| text.split_once('/').unwrap_or((text, "")))
     }
 }
 
 /// The kind of a part by the name that it has in a message.
-fn kind(name: &str) -> Option<Part> {
+fn kind(name: &str) -> Option<MessagePart> {
     if name.starts_with("field ") {
-        return Some(Part::Field);
+        return Some(MessagePart::Field);
     }
-    Part::ALL
+    MessagePart::ALL
         .iter()
         .find(|(_, n)| *n == name)
         .map(|(part, _)| *part)
@@ -153,8 +154,8 @@ mod tests {
         assert_eq!(
             (
                 parts.shape(),
-                parts.text(Part::Title),
-                parts.get(Part::Image)
+                parts.text(MessagePart::Title),
+                parts.get(MessagePart::Image)
             ),
             ("article", "双十一", None)
         );

@@ -18,7 +18,8 @@ use super::ChannelError;
 use crate::base::Elapsed;
 use crate::base::world::World;
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{Answer, Batch, Channel, Message, Recalled, Refusal, Reply, Verdict};
+use crate::deliver::channel::{Channel, Recalled, Reply};
+use crate::ledger::{Batch, BatchOutcome, Message, Refusal, Verdict};
 use crate::program::pack::{self, Endpoint};
 
 /// Most lines that are written and synced together.
@@ -27,7 +28,7 @@ const MOST: usize = 4_096;
 /// How it is to misbehave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Does {
+pub enum FaultEffect {
     /// Cannot be reached: nothing is written, and that is certain.
     Fail,
     /// Refuses the batch; nothing is written.
@@ -51,7 +52,7 @@ pub enum Does {
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     #[serde(rename = "do")]
-    pub does: Does,
+    pub does: FaultEffect,
     /// Only batches of this campaign.
     pub campaign: Option<String>,
     /// So many of them are let through first.
@@ -153,26 +154,26 @@ impl SandboxFile {
     }
 
     /// Writes what is not yet there, durably, and answers with the lines.
-    fn write(&self, inside: &mut Inside, batch: &Batch) -> Answer {
+    fn write(&self, inside: &mut Inside, batch: &Batch) -> BatchOutcome {
         let said = |e: io::Error| format!("{}: {e}", self.path.display());
         if let Err(e) = self.world.about_to_write("outbox") {
-            return Answer::NotSent { reason: said(e) };
+            return BatchOutcome::NotSent { reason: said(e) };
         }
         let written = match &mut inside.written {
             Some(written) => written,
             none => match Written::open(&self.path) {
                 Ok(opened) => none.insert(opened),
-                Err(e) => return Answer::NotSent { reason: said(e) },
+                Err(e) => return BatchOutcome::NotSent { reason: said(e) },
             },
         };
         match written.append(batch) {
-            Ok(verdicts) => Answer::Taken(verdicts),
+            Ok(verdicts) => BatchOutcome::Taken(verdicts),
             // Half a batch may be in the file: it is as long as before, or nobody knows.
             Err(e) => match written.take_back() {
-                Ok(()) => Answer::NotSent { reason: said(e) },
+                Ok(()) => BatchOutcome::NotSent { reason: said(e) },
                 Err(_) => {
                     inside.written = None;
-                    Answer::Unknown { reason: said(e) }
+                    BatchOutcome::Unknown { reason: said(e) }
                 }
             },
         }
@@ -215,30 +216,34 @@ impl Channel for SandboxFile {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = match inside.next_fault(&batch.campaign) {
             None => self.write(&mut inside, batch),
-            Some(Does::Fail) => Answer::NotSent {
+            Some(FaultEffect::Fail) => BatchOutcome::NotSent {
                 reason: "told to fail".into(),
             },
-            Some(Does::Refuse) => Answer::Refused {
+            Some(FaultEffect::Refuse) => BatchOutcome::Refused {
                 reason: "told to refuse".into(),
             },
-            Some(Does::Bar) => refuse_each(batch, "told to refuse the address", Refusal::Address),
-            Some(Does::Close) => refuse_each(batch, "told to refuse for now", Refusal::ForNow),
-            Some(Does::Hang) => Answer::Unknown {
+            Some(FaultEffect::Bar) => {
+                refuse_each(batch, "told to refuse the address", Refusal::Address)
+            }
+            Some(FaultEffect::Close) => {
+                refuse_each(batch, "told to refuse for now", Refusal::ForNow)
+            }
+            Some(FaultEffect::Hang) => BatchOutcome::Unknown {
                 reason: "no answer in time".into(),
             },
-            Some(Does::HangAfter) => match self.write(&mut inside, batch) {
-                Answer::Taken(_) => Answer::Unknown {
+            Some(FaultEffect::HangAfter) => match self.write(&mut inside, batch) {
+                BatchOutcome::Taken(_) => BatchOutcome::Unknown {
                     reason: "no answer in time".into(),
                 },
                 failed => failed,
             },
-            Some(Does::LieError) => match self.write(&mut inside, batch) {
-                Answer::Taken(_) => Answer::Refused {
+            Some(FaultEffect::LieError) => match self.write(&mut inside, batch) {
+                BatchOutcome::Taken(_) => BatchOutcome::Refused {
                     reason: "told to say so".into(),
                 },
                 failed => failed,
             },
-            Some(Does::LieOk) => Answer::Taken(
+            Some(FaultEffect::LieOk) => BatchOutcome::Taken(
                 batch
                     .messages
                     .iter()
@@ -250,8 +255,8 @@ impl Channel for SandboxFile {
     }
 }
 
-fn refuse_each(batch: &Batch, reason: &str, because: Refusal) -> Answer {
-    Answer::Taken(vec![
+fn refuse_each(batch: &Batch, reason: &str, because: Refusal) -> BatchOutcome {
+    BatchOutcome::Taken(vec![
         Verdict::Refused {
             reason: reason.into(),
             because
@@ -262,7 +267,7 @@ fn refuse_each(batch: &Batch, reason: &str, because: Refusal) -> Answer {
 
 impl Inside {
     /// What the next batch of a campaign meets; the first fault that is meant for it counts down.
-    fn next_fault(&mut self, campaign: &str) -> Option<Does> {
+    fn next_fault(&mut self, campaign: &str) -> Option<FaultEffect> {
         let fault = self
             .faults
             .iter_mut()
@@ -434,8 +439,8 @@ mod tests {
     use super::*;
     use crate::base::world::SimulatedWorld;
     use crate::base::{Instant, UserNo, Zone};
-    use crate::deliver::ledger::RunId;
-    use crate::program::typed::Channel as Name;
+    use crate::ledger::RunId;
+    use crate::program::typed::ChannelName as Name;
 
     fn batch(users: std::ops::Range<u32>) -> Batch {
         let message = |n: u32| Message {
@@ -474,7 +479,7 @@ mod tests {
     }
 
     fn ids(reply: Reply) -> Vec<String> {
-        let Answer::Taken(verdicts) = reply.answer else {
+        let BatchOutcome::Taken(verdicts) = reply.answer else {
             panic!("{reply:?}")
         };
         verdicts
@@ -532,11 +537,11 @@ mod tests {
         assert_eq!(ids(channel.send(&batch(0..1))), ["1"]);
         assert!(matches!(
             channel.send(&batch(1..2)).answer,
-            Answer::Unknown { .. }
+            BatchOutcome::Unknown { .. }
         ));
         assert!(matches!(
             channel.send(&batch(2..3)).answer,
-            Answer::NotSent { .. }
+            BatchOutcome::NotSent { .. }
         ));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         std::fs::write(&control, "[[fault]]\ndo = \"explode\"").unwrap();

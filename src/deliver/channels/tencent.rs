@@ -6,19 +6,19 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::base::Elapsed;
-use crate::deliver::wire::account::{Account, FOR_ONE, How};
-use crate::deliver::wire::http::{Lost, Response, encode};
-use crate::deliver::wire::meaning::{Heard, Meaning};
-use crate::deliver::wire::token::{Fresh, NoToken};
+use crate::deliver::wire::account::{AccountClient, CallMode, FOR_ONE};
+use crate::deliver::wire::api_response::{ApiResponse, SendOutcome};
+use crate::deliver::wire::client::{Response, TransportError, encode};
+use crate::deliver::wire::token::{IssuedToken, TokenError};
 
 /// Asks an endpoint with the account's token. `path` begins with a slash.
 pub async fn ask(
-    account: &Arc<Account>,
+    account: &Arc<AccountClient>,
     endpoint: &str,
     path: &str,
     body: &Value,
-    how: How,
-) -> Meaning {
+    how: CallMode,
+) -> SendOutcome {
     let fetch = |force| token(account.clone(), force);
     account
         .with_token(endpoint, fetch, |token| async move {
@@ -29,37 +29,37 @@ pub async fn ask(
 }
 
 /// Never decides by the HTTP status alone; but what is no such body says nothing.
-pub fn read(answer: Result<Response, Lost>) -> Heard {
+pub fn read(answer: Result<Response, TransportError>) -> ApiResponse {
     let response = match answer {
         Ok(response) => response,
-        Err(lost) => return Heard::Lost(lost),
+        Err(lost) => return ApiResponse::Lost(lost),
     };
     let body: Value = match serde_json::from_slice(&response.body) {
         Ok(body @ Value::Object(_)) => body,
         _ => {
-            return Heard::Lost(Lost::Unknown(format!(
+            return ApiResponse::Lost(TransportError::Unknown(format!(
                 "HTTP {} without a JSON body",
                 response.status
             )));
         }
     };
     match body.get("errcode").map(Value::as_i64) {
-        Some(Some(0)) => Heard::Ok(body),
+        Some(Some(0)) => ApiResponse::Ok(body),
         Some(Some(code)) => {
             let text = body
                 .get("errmsg")
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_string();
-            Heard::Error {
+            ApiResponse::Error {
                 code: code.to_string(),
                 text,
                 body,
             }
         }
         // Some answers carry no code when all went well.
-        None if response.status == 200 => Heard::Ok(body),
-        _ => Heard::Lost(Lost::Unknown(format!(
+        None if response.status == 200 => ApiResponse::Ok(body),
+        _ => ApiResponse::Lost(TransportError::Unknown(format!(
             "HTTP {} with an answer that makes no sense",
             response.status
         ))),
@@ -68,8 +68,8 @@ pub fn read(answer: Result<Response, Lost>) -> Heard {
 
 /// A token of the platform. WeChat's stable endpoint gives the same one to all who ask, so that no
 /// two programs evict each other.
-async fn token(account: Arc<Account>, force: bool) -> Result<Fresh, NoToken> {
-    let how = How {
+async fn token(account: Arc<AccountClient>, force: bool) -> Result<IssuedToken, TokenError> {
+    let how = CallMode {
         within: FOR_ONE,
         begin_by: None,
     };
@@ -94,14 +94,14 @@ async fn token(account: Arc<Account>, force: bool) -> Result<Fresh, NoToken> {
             .await
     };
     let heard = read(answer);
-    let Heard::Ok(body) = &heard else {
+    let ApiResponse::Ok(body) = &heard else {
         return Err(account.no_token(heard));
     };
     match (
         body.get("access_token").and_then(Value::as_str),
         body.get("expires_in").and_then(Value::as_i64),
     ) {
-        (Some(value), Some(seconds)) if !value.is_empty() && seconds > 0 => Ok(Fresh {
+        (Some(value), Some(seconds)) if !value.is_empty() && seconds > 0 => Ok(IssuedToken {
             value: value.to_string(),
             lasts: Elapsed::seconds(seconds.min(7200)),
         }),

@@ -8,30 +8,31 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::one_by_one;
+use super::singles;
 use crate::base::Elapsed;
-use crate::deliver::channel::{Batch, Channel, Message, Reply, Then};
-use crate::deliver::wire::account::{Account, FOR_ONE};
-use crate::deliver::wire::http::{Lost, Method, Request, Response};
-use crate::deliver::wire::meaning::{Heard, Meaning};
-use crate::deliver::wire::sign::hmac_sha256;
+use crate::deliver::channel::{Channel, NextAction, Reply};
+use crate::deliver::wire::account::{AccountClient, FOR_ONE};
+use crate::deliver::wire::api_response::{ApiResponse, SendOutcome};
+use crate::deliver::wire::client::{Method, Request, Response, TransportError};
+use crate::deliver::wire::signature::hmac_sha256;
+use crate::ledger::{Batch, Message};
 use crate::program::pack::Endpoint;
 
-pub struct Webhook {
-    account: Arc<Account>,
+pub struct WebhookChannel {
+    account: Arc<AccountClient>,
     endpoint: &'static Endpoint,
 }
 
-impl Webhook {
-    pub fn of(account: &Arc<Account>, endpoint: &'static Endpoint) -> Self {
-        Webhook {
+impl WebhookChannel {
+    pub fn of(account: &Arc<AccountClient>, endpoint: &'static Endpoint) -> Self {
+        WebhookChannel {
             account: account.clone(),
             endpoint,
         }
     }
 }
 
-impl Channel for Webhook {
+impl Channel for WebhookChannel {
     fn endpoint(&self) -> &Endpoint {
         self.endpoint
     }
@@ -57,7 +58,7 @@ impl Channel for Webhook {
             batch.template.clone(),
             batch.zone.show_rfc3339(batch.at),
         ));
-        one_by_one::hand_over(
+        singles::hand_over(
             batch.messages.clone(),
             self.account.together(),
             move |message: Message| {
@@ -96,8 +97,8 @@ impl Channel for Webhook {
                     };
                     let heard = read(account.exchange(request).await);
                     let key = message.key.clone();
-                    let meaning = Meaning::of(&account, &endpoint.name, heard);
-                    let (verdict, then): (_, Then) = meaning.verdict(|body| {
+                    let meaning = SendOutcome::of(&account, &endpoint.name, heard);
+                    let (verdict, then): (_, NextAction) = meaning.verdict(|body| {
                         body.get("id")
                             .and_then(Value::as_str)
                             .unwrap_or(&key)
@@ -112,15 +113,15 @@ impl Channel for Webhook {
 
 /// 2xx is taken; of the others the pack says what they mean, and what it does not know may have
 /// been taken.
-fn read(answer: Result<Response, Lost>) -> Heard {
+fn read(answer: Result<Response, TransportError>) -> ApiResponse {
     let response = match answer {
         Ok(response) => response,
-        Err(lost) => return Heard::Lost(lost),
+        Err(lost) => return ApiResponse::Lost(lost),
     };
     let body = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     match response.status {
-        200..=299 => Heard::Ok(body),
-        status => Heard::Error {
+        200..=299 => ApiResponse::Ok(body),
+        status => ApiResponse::Error {
             code: format!("http {status}"),
             text: String::new(),
             body,

@@ -9,21 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::one_by_one::{self, Members};
 use super::parts::{Parts, html};
+use super::singles::{self, CallSize};
 use super::tencent::{ask, text_of};
 use crate::base::Elapsed;
 use crate::base::value::count_of;
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{
-    Answer, Batch, Channel, Evidence, Message, Recalled, Refusal, Reply, Then, Verdict,
-};
-use crate::deliver::ledger::ReceiptKind;
-use crate::deliver::wire::account::{Account, FOR_LIST, FOR_ONE, How};
-use crate::deliver::wire::http;
-use crate::deliver::wire::meaning::Meaning;
+use crate::deliver::channel::{Channel, NextAction, Recalled, Reply};
+use crate::deliver::wire::account::{AccountClient, CallMode, FOR_LIST, FOR_ONE};
+use crate::deliver::wire::api_response::SendOutcome;
+use crate::deliver::wire::client;
+use crate::ledger::ReceiptKind;
+use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, Refusal, Verdict};
 use crate::msg;
-use crate::program::pack::{Endpoint, Part};
+use crate::program::pack::{Endpoint, MessagePart};
 
 pub const ADDRESS: &str = "https://api.weixin.qq.com";
 
@@ -39,8 +38,8 @@ enum Kind {
 }
 
 /// One endpoint of an account.
-pub struct WeChat {
-    account: Arc<Account>,
+pub struct WeChatChannel {
+    account: Arc<AccountClient>,
     endpoint: &'static Endpoint,
     kind: Kind,
     /// The drafts of articles by the digest of their content: the same text is uploaded once.
@@ -49,9 +48,9 @@ pub struct WeChat {
     looked_at: Mutex<HashSet<blake3::Hash>>,
 }
 
-impl WeChat {
+impl WeChatChannel {
     /// The channel of an endpoint; `None` where this family has none of that name.
-    pub fn of(account: &Arc<Account>, endpoint: &'static Endpoint) -> Option<Self> {
+    pub fn of(account: &Arc<AccountClient>, endpoint: &'static Endpoint) -> Option<Self> {
         let kind = match endpoint.name.as_str() {
             "mass" | "article" => Kind::Mass,
             "template" => Kind::Template,
@@ -59,7 +58,7 @@ impl WeChat {
             "chat" => Kind::Chat,
             _ => return None,
         };
-        Some(WeChat {
+        Some(WeChatChannel {
             account: account.clone(),
             endpoint,
             kind,
@@ -73,13 +72,13 @@ impl WeChat {
     }
 }
 
-impl Members for Message {
+impl CallSize for Message {
     fn members(&self) -> usize {
         1
     }
 }
 
-impl Channel for WeChat {
+impl Channel for WeChatChannel {
     fn endpoint(&self) -> &Endpoint {
         self.endpoint
     }
@@ -113,11 +112,11 @@ impl Channel for WeChat {
             message.clone(),
             self.drafts.clone(),
         );
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: None,
         };
-        let asked = http::run(async move {
+        let asked = client::run(async move {
             let (kind, payload) = match payload(&account, endpoint, &message.content, &drafts).await
             {
                 Ok(made) => made,
@@ -134,32 +133,31 @@ impl Channel for WeChat {
             )
             .await
         });
-        let meaning = asked.unwrap_or_else(|| Meaning::Unknown {
+        let meaning = asked.unwrap_or_else(|| SendOutcome::Unknown {
             reason: "no answer".into(),
         });
         let (verdict, then) = meaning.verdict(|body| text_of(body, "msg_id"));
         Reply {
-            answer: Answer::Taken(vec![verdict]),
+            answer: BatchOutcome::Taken(vec![verdict]),
             then,
         }
     }
 
     /// How far a mass send has come. Its counts come with the finish event only.
-    fn look_up(&self, _: &Batch, id: Option<&str>) -> Result<Evidence, String> {
+    fn look_up(&self, _: &Batch, id: Option<&str>) -> Result<BatchEvidence, String> {
         let (Kind::Mass, Some(id)) = (self.kind, id) else {
-            return Ok(Evidence::default());
+            return Ok(BatchEvidence::default());
         };
         let (account, name, body) = (self.account.clone(), self.name(), json!({"msg_id": id}));
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: None,
         };
-        let asked =
-            http::run(
-                async move { ask(&account, name, "/cgi-bin/message/mass/get", &body, how).await },
-            );
+        let asked = client::run(async move {
+            ask(&account, name, "/cgi-bin/message/mass/get", &body, how).await
+        });
         let status = match asked {
-            Some(Meaning::Done(body)) => text_of(&body, "msg_status"),
+            Some(SendOutcome::Done(body)) => text_of(&body, "msg_status"),
             other => return Err(why_not(other)),
         };
         let all = match status.as_str() {
@@ -168,11 +166,11 @@ impl Channel for WeChat {
             _ => None,
         };
         let over = matches!(status.as_str(), "SEND_SUCCESS" | "SEND_FAIL" | "DELETE");
-        Ok(Evidence {
+        Ok(BatchEvidence {
             found: Some(id.into()),
             all,
             over,
-            ..Evidence::default()
+            ..BatchEvidence::default()
         })
     }
 
@@ -190,15 +188,15 @@ impl Channel for WeChat {
             };
         };
         let (account, name, body) = (self.account.clone(), self.name(), json!({"msg_id": number}));
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: None,
         };
-        match http::run(async move {
+        match client::run(async move {
             ask(&account, name, "/cgi-bin/message/mass/delete", &body, how).await
         }) {
-            Some(Meaning::Done(_)) => Recalled::Done,
-            Some(Meaning::Wrong { reason } | Meaning::Dropped { reason, .. }) => {
+            Some(SendOutcome::Done(_)) => Recalled::Done,
+            Some(SendOutcome::Wrong { reason } | SendOutcome::Dropped { reason, .. }) => {
                 Recalled::Cannot { reason }
             }
             other => Recalled::Unknown {
@@ -209,29 +207,29 @@ impl Channel for WeChat {
 }
 
 /// Why a question had no answer.
-pub fn why_not(meaning: Option<Meaning>) -> String {
+pub fn why_not(meaning: Option<SendOutcome>) -> String {
     match meaning {
         Some(
-            Meaning::Dropped { reason, .. }
-            | Meaning::Wrong { reason }
-            | Meaning::Unknown { reason }
-            | Meaning::NotSent { reason, .. }
-            | Meaning::Token { reason },
+            SendOutcome::Dropped { reason, .. }
+            | SendOutcome::Wrong { reason }
+            | SendOutcome::Unknown { reason }
+            | SendOutcome::NotSent { reason, .. }
+            | SendOutcome::Token { reason },
         ) => reason,
-        Some(Meaning::Done(_)) | None => "no answer".into(),
+        Some(SendOutcome::Done(_)) | None => "no answer".into(),
     }
 }
 
 // ------------------------------------------------------------------ one by one
 
-impl WeChat {
+impl WeChatChannel {
     fn single(&self, batch: &Batch) -> Reply {
         let (account, endpoint, kind) = (self.account.clone(), self.endpoint, self.kind);
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: batch.begin_by,
         };
-        one_by_one::hand_over(
+        singles::hand_over(
             batch.messages.clone(),
             self.account.together(),
             move |message: Message| {
@@ -266,8 +264,8 @@ impl WeChat {
 
 fn template(message: &Message, endpoint: &'static Endpoint, keyed: bool) -> Value {
     let parts = Parts::of(&message.content, endpoint);
-    let mut body = json!({"touser": &*message.address, "template_id": parts.text(Part::Platform), "data": parts.fields()});
-    if let Some(link) = parts.get(Part::Link) {
+    let mut body = json!({"touser": &*message.address, "template_id": parts.text(MessagePart::Platform), "data": parts.fields()});
+    if let Some(link) = parts.get(MessagePart::Link) {
         body[if keyed { "url" } else { "page" }] = link.into();
     }
     if let Some((app, page)) = parts.miniprogram() {
@@ -282,8 +280,8 @@ fn template(message: &Message, endpoint: &'static Endpoint, keyed: bool) -> Valu
 fn chat(message: &Message, endpoint: &'static Endpoint) -> Value {
     let parts = Parts::of(&message.content, endpoint);
     let (kind, payload) = parts.chat(|| {
-        let ((app, page), title) = (parts.miniprogram().unwrap_or_default(), parts.text(Part::Title));
-        ("miniprogrampage", json!({"title": title, "appid": app, "pagepath": page, "thumb_media_id": parts.text(Part::Image)}))
+        let ((app, page), title) = (parts.miniprogram().unwrap_or_default(), parts.text(MessagePart::Title));
+        ("miniprogrampage", json!({"title": title, "appid": app, "pagepath": page, "thumb_media_id": parts.text(MessagePart::Image)}))
     });
     let mut body = json!({"touser": &*message.address, "msgtype": kind});
     body[kind] = payload;
@@ -292,19 +290,19 @@ fn chat(message: &Message, endpoint: &'static Endpoint) -> Value {
 
 // ------------------------------------------------------------------ mass
 
-impl WeChat {
+impl WeChatChannel {
     fn mass(&self, batch: &Batch) -> Reply {
         let Some(first) = batch.messages.first() else {
-            return Answer::Taken(Vec::new()).into();
+            return BatchOutcome::Taken(Vec::new()).into();
         };
         if batch.messages.iter().any(|m| m.content != first.content) {
-            return Answer::Refused {
+            return BatchOutcome::Refused {
                 reason: "a mass send carries one text".into(),
             }
             .into();
         }
         if batch.messages.len() < 2 {
-            return Answer::Refused {
+            return BatchOutcome::Refused {
                 reason: "a mass send needs at least two users".into(),
             }
             .into();
@@ -321,11 +319,11 @@ impl WeChat {
             .map(|m| m.address.to_string())
             .collect();
         let key = batch.key.clone();
-        let how = How {
+        let how = CallMode {
             within: FOR_LIST,
             begin_by: batch.begin_by,
         };
-        let meaning = http::run(async move {
+        let meaning = client::run(async move {
             let (kind, payload) = match payload(&account, endpoint, &content, &drafts).await {
                 Ok(made) => made,
                 Err(meaning) => return meaning,
@@ -345,17 +343,17 @@ impl WeChat {
             .await
         });
         match meaning {
-            Some(Meaning::Done(body)) => {
+            Some(SendOutcome::Done(body)) => {
                 let id = text_of(&body, "msg_id");
-                Answer::Taken(vec![Verdict::Accepted { id }; batch.messages.len()]).into()
+                BatchOutcome::Taken(vec![Verdict::Accepted { id }; batch.messages.len()]).into()
             }
-            Some(Meaning::Dropped { reason, .. }) => self.leave_out(batch, reason),
-            Some(Meaning::Wrong { reason }) => Answer::Refused { reason }.into(),
-            Some(Meaning::NotSent { reason, then }) => Reply {
-                answer: Answer::NotSent { reason },
+            Some(SendOutcome::Dropped { reason, .. }) => self.leave_out(batch, reason),
+            Some(SendOutcome::Wrong { reason }) => BatchOutcome::Refused { reason }.into(),
+            Some(SendOutcome::NotSent { reason, then }) => Reply {
+                answer: BatchOutcome::NotSent { reason },
                 then,
             },
-            other => Answer::Unknown {
+            other => BatchOutcome::Unknown {
                 reason: why_not(other),
             }
             .into(),
@@ -375,13 +373,13 @@ impl WeChat {
         };
         let name = &self.account.name;
         let stop = |reason: String| Reply {
-            then: Then::Stop {
+            then: NextAction::Stop {
                 why: msg!(
                     "`{name}` stops: the platform refuses a list of openids ({reason}), and they look right; are they of this account?",
                     "`{name}` 已停止：平台拒绝了 openid 列表（{reason}），但逐个核对未发现问题；它们是否属于本账号？"
                 ),
             },
-            answer: Answer::NotSent { reason },
+            answer: BatchOutcome::NotSent { reason },
         };
         let this = digest(&mut batch.messages.iter());
         if self
@@ -399,11 +397,11 @@ impl WeChat {
             .map(|m| m.address.to_string())
             .collect();
         let bad =
-            match http::run(async move { unknown_openids(account, endpoint, addresses).await }) {
+            match client::run(async move { unknown_openids(account, endpoint, addresses).await }) {
                 Some(Ok(bad)) => bad,
-                Some(Err(Meaning::NotSent { reason, then })) => {
+                Some(Err(SendOutcome::NotSent { reason, then })) => {
                     return Reply {
-                        answer: Answer::NotSent { reason },
+                        answer: BatchOutcome::NotSent { reason },
                         then,
                     };
                 }
@@ -436,8 +434,8 @@ impl WeChat {
             "`{name}` 剔除了 {left} 个不属于本账号的 openid，其余继续发送"
         );
         Reply {
-            answer: Answer::Taken(batch.messages.iter().map(verdict).collect()),
-            then: Then::Wait { until, why },
+            answer: BatchOutcome::Taken(batch.messages.iter().map(verdict).collect()),
+            then: NextAction::Wait { until, why },
         }
     }
 }
@@ -446,11 +444,11 @@ impl WeChat {
 /// for one of them, so a refused call is asked again in halves: these are questions, nothing is
 /// sent.
 async fn unknown_openids(
-    account: Arc<Account>,
+    account: Arc<AccountClient>,
     endpoint: &str,
     openids: Vec<String>,
-) -> Result<BTreeSet<String>, Meaning> {
-    let how = How {
+) -> Result<BTreeSet<String>, SendOutcome> {
+    let how = CallMode {
         within: FOR_ONE,
         begin_by: None,
     };
@@ -473,7 +471,7 @@ async fn unknown_openids(
         )
         .await
         {
-            Meaning::Done(body) => {
+            SendOutcome::Done(body) => {
                 let infos = body.get("user_info_list").and_then(Value::as_array);
                 let known: BTreeSet<&str> = infos
                     .into_iter()
@@ -486,8 +484,8 @@ async fn unknown_openids(
                         .cloned(),
                 );
             }
-            Meaning::Dropped { .. } if some.len() == 1 => bad.extend(some),
-            Meaning::Dropped { .. } => {
+            SendOutcome::Dropped { .. } if some.len() == 1 => bad.extend(some),
+            SendOutcome::Dropped { .. } => {
                 let (left, right) = some.split_at(some.len() / 2);
                 todo.extend([left.to_vec(), right.to_vec()]);
             }
@@ -499,22 +497,22 @@ async fn unknown_openids(
 
 /// The payload of a mass send: its type, and what stands under that name.
 async fn payload(
-    account: &Arc<Account>,
+    account: &Arc<AccountClient>,
     endpoint: &'static Endpoint,
     content: &Rendered,
     drafts: &Mutex<HashMap<blake3::Hash, String>>,
-) -> Result<(&'static str, Value), Meaning> {
+) -> Result<(&'static str, Value), SendOutcome> {
     let parts = Parts::of(content, endpoint);
     Ok(match parts.shape() {
         "article" => (
             "mpnews",
             json!({"media_id": draft(account, endpoint, &parts, content, drafts).await?}),
         ),
-        "image" => ("image", json!({"media_id": parts.text(Part::Image)})),
+        "image" => ("image", json!({"media_id": parts.text(MessagePart::Image)})),
         "video" => (
             "mpvideo",
             json!({
-                "media_id": parts.text(Part::Video), "title": parts.text(Part::Title), "description": parts.text(Part::Body),
+                "media_id": parts.text(MessagePart::Video), "title": parts.text(MessagePart::Title), "description": parts.text(MessagePart::Body),
             }),
         ),
         _ => ("text", json!({"content": parts.joined()})),
@@ -523,12 +521,12 @@ async fn payload(
 
 /// The media id of an article, made in the draft box the first time. Nothing is sent by that.
 async fn draft(
-    account: &Arc<Account>,
+    account: &Arc<AccountClient>,
     endpoint: &'static Endpoint,
     parts: &Parts<'_>,
     content: &Rendered,
     drafts: &Mutex<HashMap<blake3::Hash, String>>,
-) -> Result<String, Meaning> {
+) -> Result<String, SendOutcome> {
     let mut hasher = blake3::Hasher::new();
     for (name, text) in &content.parts {
         hasher
@@ -546,19 +544,22 @@ async fn draft(
     if let Some(known) = known {
         return Ok(known);
     }
-    let Some(cover) = parts.get(Part::Image).or(account.settings.cover.as_deref()) else {
+    let Some(cover) = parts
+        .get(MessagePart::Image)
+        .or(account.settings.cover.as_deref())
+    else {
         let name = &account.name;
-        return Err(Meaning::Wrong {
+        return Err(SendOutcome::Wrong {
             reason: format!(
                 "an article needs a cover: an `image` part, or `cover` in `[accounts.{name}]`"
             ),
         });
     };
     let article = json!({
-        "title": parts.text(Part::Title), "content": html(&parts.joined()), "thumb_media_id": cover,
-        "content_source_url": parts.text(Part::Link), "need_open_comment": 0,
+        "title": parts.text(MessagePart::Title), "content": html(&parts.joined()), "thumb_media_id": cover,
+        "content_source_url": parts.text(MessagePart::Link), "need_open_comment": 0,
     });
-    let how = How {
+    let how = CallMode {
         within: FOR_LIST,
         begin_by: None,
     };
@@ -571,10 +572,10 @@ async fn draft(
     )
     .await;
     let media = match made {
-        Meaning::Done(body) => text_of(&body, "media_id"),
+        SendOutcome::Done(body) => text_of(&body, "media_id"),
         // A draft may be there that nobody will use; nothing was sent.
-        Meaning::Unknown { reason } => {
-            return Err(Meaning::of(account, &endpoint.name, not_sent(reason)));
+        SendOutcome::Unknown { reason } => {
+            return Err(SendOutcome::of(account, &endpoint.name, not_sent(reason)));
         }
         other => return Err(other),
     };
@@ -586,6 +587,6 @@ async fn draft(
 }
 
 /// A question before the hand-over had no answer: the hand-over did not begin.
-fn not_sent(reason: String) -> crate::deliver::wire::meaning::Heard {
-    crate::deliver::wire::meaning::Heard::Lost(http::Lost::NotSent(reason))
+fn not_sent(reason: String) -> crate::deliver::wire::api_response::ApiResponse {
+    crate::deliver::wire::api_response::ApiResponse::Lost(client::TransportError::NotSent(reason))
 }

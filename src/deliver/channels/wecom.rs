@@ -10,21 +10,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::one_by_one::{self, Members};
 use super::parts::Parts;
+use super::singles::{self, CallSize};
 use super::tencent::{ask, text_of};
 use super::wechat::why_not;
 use crate::base::{Elapsed, Instant};
 use crate::decide::decision::Rendered;
-use crate::deliver::channel::{
-    Answer, Batch, Channel, Evidence, Message, Page, Recalled, Refusal, Reply, Then, Verdict,
-};
-use crate::deliver::ledger::ReceiptKind;
-use crate::deliver::wire::account::{Account, FOR_LIST, FOR_ONE, How};
-use crate::deliver::wire::http;
-use crate::deliver::wire::meaning::Meaning;
+use crate::deliver::channel::{Channel, NextAction, Recalled, Reply};
+use crate::deliver::wire::account::{AccountClient, CallMode, FOR_LIST, FOR_ONE};
+use crate::deliver::wire::api_response::SendOutcome;
+use crate::deliver::wire::client;
+use crate::ledger::ReceiptKind;
+use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, Page, Refusal, Verdict};
 use crate::msg;
-use crate::program::pack::{Endpoint, Part};
+use crate::program::pack::{Endpoint, MessagePart};
 
 pub const ADDRESS: &str = "https://qyapi.weixin.qq.com";
 
@@ -55,8 +54,8 @@ enum Kind {
 }
 
 /// One endpoint of an account.
-pub struct WeCom {
-    account: Arc<Account>,
+pub struct WeComChannel {
+    account: Arc<AccountClient>,
     endpoint: &'static Endpoint,
     kind: Kind,
     /// When each member got application messages lately.
@@ -67,9 +66,12 @@ pub struct WeCom {
     reminded: Mutex<HashMap<String, VecDeque<Instant>>>,
 }
 
-impl WeCom {
+impl WeComChannel {
     /// The channel of an endpoint, or what it lacks.
-    pub fn of(account: &Arc<Account>, endpoint: &'static Endpoint) -> Result<Self, &'static str> {
+    pub fn of(
+        account: &Arc<AccountClient>,
+        endpoint: &'static Endpoint,
+    ) -> Result<Self, &'static str> {
         let kind = match endpoint.name.as_str() {
             "app" if account.settings.agent_id.is_none() => return Err("agent_id"),
             "kf" if account.settings.open_kfid.is_none() => return Err("open_kfid"),
@@ -77,7 +79,7 @@ impl WeCom {
             "kf" => Kind::Kf,
             _ => Kind::Group,
         };
-        Ok(WeCom {
+        Ok(WeComChannel {
             account: account.clone(),
             endpoint,
             kind,
@@ -88,7 +90,7 @@ impl WeCom {
     }
 }
 
-impl Channel for WeCom {
+impl Channel for WeComChannel {
     fn endpoint(&self) -> &Endpoint {
         self.endpoint
     }
@@ -119,16 +121,16 @@ impl Channel for WeCom {
 
     /// Of a group send: whether its task is there, by the mark in its link; and what each employee
     /// did.
-    fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<Evidence, String> {
+    fn look_up(&self, batch: &Batch, id: Option<&str>) -> Result<BatchEvidence, String> {
         if self.kind != Kind::Group {
-            return Ok(Evidence::default());
+            return Ok(BatchEvidence::default());
         }
         let (account, mark, at) = (self.account.clone(), mark(batch), batch.at);
         let id = match id {
             Some(id) => id.to_string(),
-            None => match http::run(async move { find_task(&account, &mark, at).await }) {
+            None => match client::run(async move { find_task(&account, &mark, at).await }) {
                 Some(Ok(Some(id))) => id,
-                Some(Ok(None)) => return Ok(Evidence::default()),
+                Some(Ok(None)) => return Ok(BatchEvidence::default()),
                 Some(Err(meaning)) => return Err(why_not(Some(meaning))),
                 None => return Err("no answer".into()),
             },
@@ -140,7 +142,7 @@ impl Channel for WeCom {
             .map(|(i, m)| (m.address.clone(), i))
             .collect();
         let (account, task) = (self.account.clone(), id.clone());
-        let rows = match http::run(async move { results(&account, &task).await }) {
+        let rows = match client::run(async move { results(&account, &task).await }) {
             Some(Ok(rows)) => rows,
             Some(Err(meaning)) => return Err(why_not(Some(meaning))),
             None => return Err("no answer".into()),
@@ -155,10 +157,10 @@ impl Channel for WeCom {
         });
         let mut each: Vec<_> = each.collect();
         each.sort_by_key(|(place, ..)| *place);
-        Ok(Evidence {
+        Ok(BatchEvidence {
             found: Some(id),
             each,
-            ..Evidence::default()
+            ..BatchEvidence::default()
         })
     }
 
@@ -181,14 +183,14 @@ impl Channel for WeCom {
             body[name] = text.into();
         }
         let account = self.account.clone();
-        let how = How {
+        let how = CallMode {
             within: FOR_LIST,
             begin_by: None,
         };
-        match http::run(
+        match client::run(
             async move { ask(&account, "kf", "/cgi-bin/kf/sync_msg", &body, how).await },
         ) {
-            Some(Meaning::Done(answer)) => page(&answer, mark),
+            Some(SendOutcome::Done(answer)) => page(&answer, mark),
             other => Err(why_not(other)),
         }
     }
@@ -208,17 +210,17 @@ impl Channel for WeCom {
             &*self.endpoint.name,
             json!({"msgid": id}),
         );
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: None,
         };
         match (
             self.kind,
-            http::run(async move { ask(&account, name, path, &body, how).await }),
+            client::run(async move { ask(&account, name, path, &body, how).await }),
         ) {
-            (Kind::Group, Some(Meaning::Done(_))) => Recalled::Unsent,
-            (_, Some(Meaning::Done(_))) => Recalled::Done,
-            (_, Some(Meaning::Wrong { reason } | Meaning::Dropped { reason, .. })) => {
+            (Kind::Group, Some(SendOutcome::Done(_))) => Recalled::Unsent,
+            (_, Some(SendOutcome::Done(_))) => Recalled::Done,
+            (_, Some(SendOutcome::Wrong { reason } | SendOutcome::Dropped { reason, .. })) => {
                 Recalled::Cannot { reason }
             }
             (_, other) => Recalled::Unknown {
@@ -243,11 +245,11 @@ impl Channel for WeCom {
             times.push_back(now);
         }
         let (account, body) = (self.account.clone(), json!({"msgid": id}));
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: None,
         };
-        match http::run(async move {
+        match client::run(async move {
             ask(
                 &account,
                 "group",
@@ -257,7 +259,7 @@ impl Channel for WeCom {
             )
             .await
         }) {
-            Some(Meaning::Done(_)) => Ok(()),
+            Some(SendOutcome::Done(_)) => Ok(()),
             other => Err(why_not(other)),
         }
     }
@@ -270,13 +272,13 @@ fn mark(batch: &Batch) -> String {
     format!("tc={}", batch.key)
 }
 
-impl WeCom {
+impl WeComChannel {
     fn group(&self, batch: &Batch) -> Reply {
         let Some(first) = batch.messages.first() else {
-            return Answer::Taken(Vec::new()).into();
+            return BatchOutcome::Taken(Vec::new()).into();
         };
         if batch.messages.iter().any(|m| m.content != first.content) {
-            return Answer::Refused {
+            return BatchOutcome::Refused {
                 reason: "a group send carries one text".into(),
             }
             .into();
@@ -296,11 +298,11 @@ impl WeCom {
             body["attachments"] = attachments.into();
         }
         let account = self.account.clone();
-        let how = How {
+        let how = CallMode {
             within: FOR_LIST,
             begin_by: batch.begin_by,
         };
-        let asked = http::run(async move {
+        let asked = client::run(async move {
             ask(
                 &account,
                 "group",
@@ -311,7 +313,7 @@ impl WeCom {
             .await
         });
         match asked {
-            Some(Meaning::Done(body)) => {
+            Some(SendOutcome::Done(body)) => {
                 let id = text_of(&body, "msgid");
                 let failed = strings(&body["fail_list"]);
                 let verdict = |m: &Message| match failed.contains(&*m.address) {
@@ -321,21 +323,19 @@ impl WeCom {
                     },
                     false => Verdict::Waiting { id: id.clone() },
                 };
-                Answer::Taken(batch.messages.iter().map(verdict).collect()).into()
+                BatchOutcome::Taken(batch.messages.iter().map(verdict).collect()).into()
             }
-            Some(Meaning::Dropped { reason, because }) => {
-                Answer::Taken(vec![
+            Some(SendOutcome::Dropped { reason, because }) => BatchOutcome::Taken(vec![
                     Verdict::Refused { reason, because };
                     batch.messages.len()
                 ])
-                .into()
-            }
-            Some(Meaning::Wrong { reason }) => Answer::Refused { reason }.into(),
-            Some(Meaning::NotSent { reason, then }) => Reply {
-                answer: Answer::NotSent { reason },
+            .into(),
+            Some(SendOutcome::Wrong { reason }) => BatchOutcome::Refused { reason }.into(),
+            Some(SendOutcome::NotSent { reason, then }) => Reply {
+                answer: BatchOutcome::NotSent { reason },
                 then,
             },
-            other => Answer::Unknown {
+            other => BatchOutcome::Unknown {
                 reason: why_not(other),
             }
             .into(),
@@ -345,27 +345,26 @@ impl WeCom {
 
 fn attachments(parts: &Parts<'_>, mark: &str) -> Vec<Value> {
     let mut out = Vec::new();
-    if let Some(image) = parts
-        .get(Part::Image)
-        .filter(|_| parts.get(Part::Link).is_none() && parts.get(Part::Miniprogram).is_none())
-    {
+    if let Some(image) = parts.get(MessagePart::Image).filter(|_| {
+        parts.get(MessagePart::Link).is_none() && parts.get(MessagePart::Miniprogram).is_none()
+    }) {
         out.push(json!({"msgtype": "image", "image": {"media_id": image}}));
     }
-    if let Some(link) = parts.get(Part::Link) {
+    if let Some(link) = parts.get(MessagePart::Link) {
         let url = if link.contains('#') {
             link.to_string()
         } else {
             format!("{link}#{mark}")
         };
-        let title = parts.get(Part::Title).unwrap_or(link);
-        out.push(json!({"msgtype": "link", "link": {"title": title, "picurl": parts.text(Part::Image), "url": url}}));
+        let title = parts.get(MessagePart::Title).unwrap_or(link);
+        out.push(json!({"msgtype": "link", "link": {"title": title, "picurl": parts.text(MessagePart::Image), "url": url}}));
     }
     if let Some((app, page)) = parts.miniprogram() {
         let page = format!("{page}{}{mark}", if page.contains('?') { '&' } else { '?' });
-        let card = json!({"title": parts.text(Part::Title), "pic_media_id": parts.text(Part::Image), "appid": app, "page": page});
+        let card = json!({"title": parts.text(MessagePart::Title), "pic_media_id": parts.text(MessagePart::Image), "appid": app, "page": page});
         out.push(json!({"msgtype": "miniprogram", "miniprogram": card}));
     }
-    if let Some(video) = parts.get(Part::Video) {
+    if let Some(video) = parts.get(MessagePart::Video) {
         out.push(json!({"msgtype": "video", "video": {"media_id": video}}));
     }
     out
@@ -380,16 +379,22 @@ fn strings(list: &Value) -> std::collections::BTreeSet<String> {
 }
 
 /// A question, asked again a second later where too many were under way.
-async fn question(account: &Arc<Account>, path: &str, body: &Value) -> Result<Value, Meaning> {
-    let how = How {
+async fn question(
+    account: &Arc<AccountClient>,
+    path: &str,
+    body: &Value,
+) -> Result<Value, SendOutcome> {
+    let how = CallMode {
         within: FOR_LIST,
         begin_by: None,
     };
     let mut tries = 0;
     loop {
         match ask(account, "group", path, body, how).await {
-            Meaning::Done(body) => return Ok(body),
-            Meaning::NotSent { reason, .. } if reason.starts_with("45033") && tries < PATIENCE => {
+            SendOutcome::Done(body) => return Ok(body),
+            SendOutcome::NotSent { reason, .. }
+                if reason.starts_with("45033") && tries < PATIENCE =>
+            {
                 tries += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -400,11 +405,11 @@ async fn question(account: &Arc<Account>, path: &str, body: &Value) -> Result<Va
 
 /// All pages of a question: what stands under `list`, page after page.
 async fn pages(
-    account: &Arc<Account>,
+    account: &Arc<AccountClient>,
     path: &str,
     mut body: Value,
     list: &str,
-) -> Result<Vec<Value>, Meaning> {
+) -> Result<Vec<Value>, SendOutcome> {
     let mut rows = Vec::new();
     for _ in 0..PAGES {
         let mut page = question(account, path, &body).await?;
@@ -416,17 +421,17 @@ async fn pages(
             _ => return Ok(rows),
         }
     }
-    Err(Meaning::Unknown {
+    Err(SendOutcome::Unknown {
         reason: "too many pages".into(),
     })
 }
 
 /// The task that carries a mark, among those made around a time.
 async fn find_task(
-    account: &Arc<Account>,
+    account: &Arc<AccountClient>,
     mark: &str,
     at: Instant,
-) -> Result<Option<String>, Meaning> {
+) -> Result<Option<String>, SendOutcome> {
     let seconds = at.0.div_euclid(1_000_000);
     let body = json!({"chat_type": "single", "start_time": seconds - 600, "end_time": seconds + 3_600, "filter_type": 2, "limit": 100});
     let rows = pages(
@@ -449,9 +454,9 @@ async fn find_task(
 
 /// What became of a task for each customer: id, status, time.
 async fn results(
-    account: &Arc<Account>,
+    account: &Arc<AccountClient>,
     id: &str,
-) -> Result<Vec<(String, i64, Option<Instant>)>, Meaning> {
+) -> Result<Vec<(String, i64, Option<Instant>)>, SendOutcome> {
     let body = json!({"msgid": id, "limit": ROWS});
     let members = pages(
         account,
@@ -478,8 +483,8 @@ async fn results(
         }
     };
     let mut rows = Vec::new();
-    for answer in http::each(members, ASKED_TOGETHER, of_member).await {
-        let lost = || Meaning::Unknown {
+    for answer in client::each(members, ASKED_TOGETHER, of_member).await {
+        let lost = || SendOutcome::Unknown {
             reason: "no answer".into(),
         };
         for row in answer.ok_or_else(lost)?? {
@@ -504,13 +509,13 @@ struct Call {
     messages: Vec<Message>,
 }
 
-impl Members for Call {
+impl CallSize for Call {
     fn members(&self) -> usize {
         self.messages.len()
     }
 }
 
-impl WeCom {
+impl WeComChannel {
     fn app(&self, batch: &Batch) -> Reply {
         let now = self.account.world.now();
         // Where each message stands in the batch; those over the platform's silent limit do not go.
@@ -558,17 +563,17 @@ impl WeCom {
                     "`{name}` waits until {shown}: the platform would take the message for a repeat of another campaign's",
                     "`{name}` 等待至 {shown}：平台会将该消息视为另一活动消息的重复"
                 );
-                then = one_by_one::worse(then.clone(), Then::Wait { until, why });
+                then = singles::worse(then.clone(), NextAction::Wait { until, why });
                 false
             }
         });
         let (places, calls): (Vec<Vec<usize>>, Vec<Call>) = calls.into_iter().unzip();
         let (account, endpoint) = (self.account.clone(), self.endpoint);
-        let how = How {
+        let how = CallMode {
             within: FOR_LIST,
             begin_by: batch.begin_by,
         };
-        let reply = one_by_one::hand_over(calls, self.account.together(), move |call: Call| {
+        let reply = singles::hand_over(calls, self.account.together(), move |call: Call| {
             let account = account.clone();
             async move {
                 let body = app_body(&call, &account, endpoint);
@@ -581,7 +586,7 @@ impl WeCom {
                 )
                 .await;
                 match meaning {
-                    Meaning::Done(body) => (app_verdicts(&call, &body), Then::GoOn),
+                    SendOutcome::Done(body) => (app_verdicts(&call, &body), NextAction::GoOn),
                     other => {
                         let (verdict, then) = other.verdict(|_| String::new());
                         (vec![verdict; call.members()], then)
@@ -590,11 +595,11 @@ impl WeCom {
             }
         });
         let answers = match reply.answer {
-            Answer::Taken(answers) => answers,
+            BatchOutcome::Taken(answers) => answers,
             other => {
                 return Reply {
                     answer: other,
-                    then: one_by_one::worse(then, reply.then),
+                    then: singles::worse(then, reply.then),
                 };
             }
         };
@@ -611,8 +616,8 @@ impl WeCom {
             .map(|v| v.unwrap_or_else(unknown))
             .collect();
         Reply {
-            answer: Answer::Taken(verdicts),
-            then: one_by_one::worse(then, reply.then),
+            answer: BatchOutcome::Taken(verdicts),
+            then: singles::worse(then, reply.then),
         }
     }
 
@@ -623,7 +628,7 @@ impl WeCom {
         batch: &Batch,
         now: Instant,
         verdicts: &mut [Option<Verdict>],
-    ) -> Then {
+    ) -> NextAction {
         let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
         let mut until = None;
         for (message, verdict) in batch.messages.iter().zip(verdicts) {
@@ -651,14 +656,14 @@ impl WeCom {
         // Members who got nothing lately take no room.
         lately.retain(|_, times| times.back().is_some_and(|at| now < at.plus(AN_HOUR.1)));
         let Some(until) = until else {
-            return Then::GoOn;
+            return NextAction::GoOn;
         };
         let (name, shown) = (&self.account.name, self.account.zone.show(until));
         let why = msg!(
             "`{name}` waits until {shown}: above 30 messages a minute and 1,000 an hour for a member the platform drops them in silence",
             "`{name}` 等待至 {shown}：每位成员每分钟超过 30 条或每小时超过 1,000 条时平台会静默丢弃"
         );
-        Then::Wait { until, why }
+        NextAction::Wait { until, why }
     }
 
     /// Until when an equal message of another hand-over stands in the way.
@@ -678,7 +683,7 @@ impl WeCom {
     }
 }
 
-fn app_body(call: &Call, account: &Account, endpoint: &Endpoint) -> Value {
+fn app_body(call: &Call, account: &AccountClient, endpoint: &Endpoint) -> Value {
     let users: Vec<&str> = call.messages.iter().map(|m| &*m.address).collect();
     let mut body = json!({
         "touser": users.join("|"), "agentid": account.settings.agent_id,
@@ -689,8 +694,8 @@ fn app_body(call: &Call, account: &Account, endpoint: &Endpoint) -> Value {
     };
     let parts = Parts::of(&first.content, endpoint);
     let (kind, payload) = parts.chat(|| {
-        let ((app, page), description) = (parts.miniprogram().unwrap_or_default(), parts.text(Part::Body));
-        ("miniprogram_notice", json!({"appid": app, "page": page, "title": parts.text(Part::Title), "description": description}))
+        let ((app, page), description) = (parts.miniprogram().unwrap_or_default(), parts.text(MessagePart::Body));
+        ("miniprogram_notice", json!({"appid": app, "page": page, "title": parts.text(MessagePart::Title), "description": description}))
     });
     body["msgtype"] = kind.into();
     body[kind] = payload;
@@ -720,14 +725,14 @@ fn app_verdicts(call: &Call, body: &Value) -> Vec<Verdict> {
 
 // ------------------------------------------------------------------ customer service
 
-impl WeCom {
+impl WeComChannel {
     fn kf(&self, batch: &Batch) -> Reply {
         let (account, endpoint) = (self.account.clone(), self.endpoint);
-        let how = How {
+        let how = CallMode {
             within: FOR_ONE,
             begin_by: batch.begin_by,
         };
-        one_by_one::hand_over(
+        singles::hand_over(
             batch.messages.clone(),
             self.account.together(),
             move |message: Message| {
@@ -738,18 +743,18 @@ impl WeCom {
                         "link" => (
                             "link",
                             json!({
-                                "title": parts.text(Part::Title), "desc": parts.text(Part::Body), "url": parts.text(Part::Link),
-                                "thumb_media_id": parts.text(Part::Image),
+                                "title": parts.text(MessagePart::Title), "desc": parts.text(MessagePart::Body), "url": parts.text(MessagePart::Link),
+                                "thumb_media_id": parts.text(MessagePart::Image),
                             }),
                         ),
-                        "image" => ("image", json!({"media_id": parts.text(Part::Image)})),
-                        "video" => ("video", json!({"media_id": parts.text(Part::Video)})),
+                        "image" => ("image", json!({"media_id": parts.text(MessagePart::Image)})),
+                        "video" => ("video", json!({"media_id": parts.text(MessagePart::Video)})),
                         "miniprogram" => {
                             let (app, page) = parts.miniprogram().unwrap_or_default();
                             (
                                 "miniprogram",
                                 json!({
-                                    "appid": app, "pagepath": page, "title": parts.text(Part::Title), "thumb_media_id": parts.text(Part::Image),
+                                    "appid": app, "pagepath": page, "title": parts.text(MessagePart::Title), "thumb_media_id": parts.text(MessagePart::Image),
                                 }),
                             )
                         }

@@ -7,20 +7,20 @@ use std::time;
 
 use serde_json::Value;
 
-use super::http::{Http, Lost, Method, Request, Response};
-use super::meaning::{self, Heard, Meaning};
+use super::api_response::{self, ApiResponse, SendOutcome};
+use super::client::{Http, Method, Request, Response, TransportError};
 use super::secret::Secret;
-use super::token::{Fresh, NoToken, Token, Tokens};
+use super::token::{IssuedToken, Token, TokenError, Tokens};
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant, Zone};
-use crate::deliver::channel::Then;
+use crate::deliver::channel::NextAction;
 use crate::diag::Msg;
 use crate::msg;
-use crate::program::pack::{self, Pack, Wait};
+use crate::program::pack::{self, Pack, WaitUntil};
 
 /// What `tagcast.toml` says of an account; secrets are read by then.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Settings {
+pub struct AccountSettings {
     pub name: String,
     pub platform: String,
     pub app_id: Option<String>,
@@ -61,9 +61,9 @@ pub const FOR_ONE: time::Duration = time::Duration::from_secs(10);
 /// How long a call for a list may take.
 pub const FOR_LIST: time::Duration = time::Duration::from_secs(30);
 
-pub struct Account {
+pub struct AccountClient {
     pub name: String,
-    pub settings: Settings,
+    pub settings: AccountSettings,
     pub pack: &'static Pack,
     /// The platform's.
     pub zone: Zone,
@@ -83,11 +83,11 @@ pub struct Account {
 /// A hiccup is forgotten after so long.
 const HICCUP: Elapsed = Elapsed::minutes(10);
 
-impl Account {
+impl AccountClient {
     /// # Errors
     /// A platform that is not known, or settings that lack what it needs.
     pub fn new(
-        settings: Settings,
+        settings: AccountSettings,
         address: &str,
         http: Arc<Http>,
         world: Arc<dyn World>,
@@ -109,7 +109,7 @@ impl Account {
                 "`base_url` 必须以 `https://` 开头（测试服务器可用 `http://`）"
             ));
         }
-        Ok(Arc::new(Account {
+        Ok(Arc::new(AccountClient {
             name: settings.name.clone(),
             zone: Zone::named(&pack.zone).unwrap_or(Zone::UTC),
             pack,
@@ -151,11 +151,11 @@ impl Account {
         url: String,
         headers: Vec<(&'static str, String)>,
         body: &Value,
-        how: How,
-    ) -> Result<Response, Lost> {
+        how: CallMode,
+    ) -> Result<Response, TransportError> {
         let mut headers = headers;
         headers.push(("content-type", "application/json; charset=utf-8".into()));
-        let body = serde_json::to_vec(body).map_err(|e| Lost::NotSent(e.to_string()))?;
+        let body = serde_json::to_vec(body).map_err(|e| TransportError::NotSent(e.to_string()))?;
         self.exchange(Request {
             method: Method::Post,
             url,
@@ -167,7 +167,7 @@ impl Account {
         .await
     }
 
-    pub async fn get(&self, url: String, how: How) -> Result<Response, Lost> {
+    pub async fn get(&self, url: String, how: CallMode) -> Result<Response, TransportError> {
         let request = Request {
             method: Method::Get,
             url,
@@ -179,13 +179,13 @@ impl Account {
         self.exchange(request).await
     }
 
-    pub async fn exchange(&self, request: Request) -> Result<Response, Lost> {
+    pub async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         self.http
             .exchange(request)
             .await
             .map_err(|lost| match lost {
-                Lost::NotSent(reason) => Lost::NotSent(self.hide(&reason)),
-                Lost::Unknown(reason) => Lost::Unknown(self.hide(&reason)),
+                TransportError::NotSent(reason) => TransportError::NotSent(self.hide(&reason)),
+                TransportError::Unknown(reason) => TransportError::Unknown(self.hide(&reason)),
             })
     }
 
@@ -196,12 +196,12 @@ impl Account {
         endpoint: &str,
         fetch: impl Fn(bool) -> F,
         ask: impl Fn(String) -> A,
-    ) -> Meaning
+    ) -> SendOutcome
     where
-        A: Future<Output = Heard>,
-        F: Future<Output = Result<Fresh, NoToken>>,
+        A: Future<Output = ApiResponse>,
+        F: Future<Output = Result<IssuedToken, TokenError>>,
     {
-        let no_token = |failed: NoToken| Meaning::NotSent {
+        let no_token = |failed: TokenError| SendOutcome::NotSent {
             reason: failed.reason,
             then: failed.then,
         };
@@ -209,24 +209,24 @@ impl Account {
             Ok(token) => token,
             Err(failed) => return no_token(failed),
         };
-        let meaning = Meaning::of(self, endpoint, ask(token.value.clone()).await);
-        let Meaning::Token { .. } = meaning else {
+        let meaning = SendOutcome::of(self, endpoint, ask(token.value.clone()).await);
+        let SendOutcome::Token { .. } = meaning else {
             return meaning;
         };
         let token = match self.tokens.after(&token, self.world.now(), &fetch).await {
             Ok(token) => token,
             Err(failed) => return no_token(failed),
         };
-        match Meaning::of(self, endpoint, ask(token.value).await) {
-            Meaning::Token { reason } => {
+        match SendOutcome::of(self, endpoint, ask(token.value).await) {
+            SendOutcome::Token { reason } => {
                 let name = &self.name;
                 let why = msg!(
                     "`{name}` stops: its new token is refused too ({reason}); does another program renew the same account's token?",
                     "`{name}` 已停止：新的 access_token 也被拒绝（{reason}）；是否有其他程序在刷新同一账号的 token？"
                 );
-                Meaning::NotSent {
+                SendOutcome::NotSent {
                     reason,
-                    then: Then::Stop { why },
+                    then: NextAction::Stop { why },
                 }
             }
             meaning => meaning,
@@ -234,50 +234,50 @@ impl Account {
     }
 
     /// What a refused request for a token means.
-    pub fn no_token(&self, heard: Heard) -> NoToken {
-        match Meaning::of(self, "token", heard) {
-            Meaning::NotSent { reason, then } => NoToken { reason, then },
-            Meaning::Done(_) => self.stuck("the platform gave no token"),
-            Meaning::Unknown { reason } => {
+    pub fn no_token(&self, heard: ApiResponse) -> TokenError {
+        match SendOutcome::of(self, "token", heard) {
+            SendOutcome::NotSent { reason, then } => TokenError { reason, then },
+            SendOutcome::Done(_) => self.stuck("the platform gave no token"),
+            SendOutcome::Unknown { reason } => {
                 // Asking for a token sends nothing: it is asked again a little later.
-                let until = self.wait("token", Wait::For(Elapsed::seconds(10)));
+                let until = self.wait("token", WaitUntil::For(Elapsed::seconds(10)));
                 let (name, shown) = (&self.name, self.zone.show(until));
                 let why = msg!(
                     "`{name}` gets no token ({reason}): it asks again at {shown}",
                     "`{name}` 未能取得 access_token（{reason}）：将于 {shown} 重试"
                 );
-                NoToken {
+                TokenError {
                     reason,
-                    then: Then::Wait { until, why },
+                    then: NextAction::Wait { until, why },
                 }
             }
-            Meaning::Dropped { reason, .. }
-            | Meaning::Wrong { reason }
-            | Meaning::Token { reason } => self.stuck(&reason),
+            SendOutcome::Dropped { reason, .. }
+            | SendOutcome::Wrong { reason }
+            | SendOutcome::Token { reason } => self.stuck(&reason),
         }
     }
 
-    fn stuck(&self, reason: &str) -> NoToken {
+    fn stuck(&self, reason: &str) -> TokenError {
         let name = &self.name;
         let why = msg!(
             "`{name}` stops: it gets no token ({reason}); check `[accounts.{name}]` in `tagcast.toml`",
             "`{name}` 已停止：未能取得 access_token（{reason}）；请检查 tagcast.toml 的 `[accounts.{name}]`"
         );
-        NoToken {
+        TokenError {
             reason: reason.into(),
-            then: Then::Stop { why },
+            then: NextAction::Stop { why },
         }
     }
 
     /// Until when to wait for a cause; longer each time that it happens again after a wait.
-    pub(super) fn wait(&self, cause: &str, wait: Wait) -> Instant {
+    pub(super) fn wait(&self, cause: &str, wait: WaitUntil) -> Instant {
         let now = self.world.now();
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         match waits.get(cause) {
             Some((_, until)) if now < *until => *until,
             before => {
                 let times = before.map_or(0, |(times, _)| times.saturating_add(1));
-                let until = meaning::end_of(wait, times, now, self.zone);
+                let until = api_response::end_of(wait, times, now, self.zone);
                 waits.insert(cause.into(), (times, until));
                 until
             }
@@ -312,7 +312,7 @@ impl Account {
 
 /// How a call is made.
 #[derive(Clone, Copy)]
-pub struct How {
+pub struct CallMode {
     pub within: time::Duration,
     pub begin_by: Option<time::Instant>,
 }

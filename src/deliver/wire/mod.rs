@@ -2,8 +2,8 @@
 //! tokens, and what a platform's answer means.
 
 pub mod account;
-pub mod http;
-pub mod meaning;
+pub mod api_response;
+pub mod client;
 pub mod secret;
-pub mod sign;
+pub mod signature;
 pub mod token;

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::{Elapsed, Instant};
-use crate::deliver::channel::Then;
+use crate::deliver::channel::NextAction;
 
 /// A token is renewed so long before its end.
 const EARLY: Elapsed = Elapsed::minutes(5);
@@ -16,16 +16,16 @@ const EARLY: Elapsed = Elapsed::minutes(5);
 const FORCED_EVERY: Elapsed = Elapsed::seconds(30);
 
 /// What a platform hands out.
-pub struct Fresh {
+pub struct IssuedToken {
     pub value: String,
     pub lasts: Elapsed,
 }
 
 /// There is no token to be had; nothing was sent.
 #[derive(Clone, Debug)]
-pub struct NoToken {
+pub struct TokenError {
     pub reason: String,
-    pub then: Then,
+    pub then: NextAction,
 }
 
 /// A token in use.
@@ -54,9 +54,9 @@ impl Tokens {
     ///
     /// # Errors
     /// When there is none and the platform gives none.
-    pub async fn get<F>(&self, now: Instant, fetch: impl Fn(bool) -> F) -> Result<Token, NoToken>
+    pub async fn get<F>(&self, now: Instant, fetch: impl Fn(bool) -> F) -> Result<Token, TokenError>
     where
-        F: Future<Output = Result<Fresh, NoToken>>,
+        F: Future<Output = Result<IssuedToken, TokenError>>,
     {
         let usable = self.usable(now);
         match usable {
@@ -88,9 +88,9 @@ impl Tokens {
         refused: &Token,
         now: Instant,
         fetch: impl Fn(bool) -> F,
-    ) -> Result<Token, NoToken>
+    ) -> Result<Token, TokenError>
     where
-        F: Future<Output = Result<Fresh, NoToken>>,
+        F: Future<Output = Result<IssuedToken, TokenError>>,
     {
         let mut forced = self.renewing.lock().await;
         if let Some((token, _)) = self
@@ -117,7 +117,7 @@ impl Tokens {
             .map(|c| (c.token.clone(), now >= c.renew_from))
     }
 
-    fn keep(&self, fresh: Fresh, now: Instant) -> Token {
+    fn keep(&self, fresh: IssuedToken, now: Instant) -> Token {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = current.as_ref().map_or(0, |c| c.token.generation + 1);
         let token = Token {
@@ -151,12 +151,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::deliver::wire::http::{each, run};
+    use crate::deliver::wire::client::{each, run};
 
     /// Gives `t0`, `t1`, …, each for two hours.
     fn source(
         calls: &Arc<AtomicU64>,
-    ) -> impl Fn(bool) -> std::pin::Pin<Box<dyn Future<Output = Result<Fresh, NoToken>> + Send>>
+    ) -> impl Fn(bool) -> std::pin::Pin<Box<dyn Future<Output = Result<IssuedToken, TokenError>> + Send>>
     {
         let calls = calls.clone();
         move |_| {
@@ -164,7 +164,7 @@ mod tests {
             Box::pin(async move {
                 let n = calls.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                Ok(Fresh {
+                Ok(IssuedToken {
                     value: format!("t{n}"),
                     lasts: Elapsed::hours(2),
                 })
@@ -241,7 +241,7 @@ mod tests {
         let stubborn = move |force| {
             told.lock().unwrap().push(force);
             async move {
-                Ok(Fresh {
+                Ok(IssuedToken {
                     value: "same".into(),
                     lasts: Elapsed::hours(2),
                 })

@@ -5,14 +5,16 @@ use super::{Batch, Decider, trigger};
 use crate::base::{Bitmap, CampaignId, Instant, Value};
 use crate::decide::decision::{Decision, Gate};
 use crate::decide::{DecideInput, again_value, decide_all};
-use crate::deliver::ledger::{Later, Ledger, NewWait, Occasion, Over, State, Timer, Wait, Writer};
-use crate::engine::decider::Done;
+use crate::engine::decider::CycleOutcome;
 use crate::engine::{Failure, agenda, event_values, follow_ups, triggers};
-use crate::eval::{self, Scope, StepOutcomes};
+use crate::eval::{self, EvalScope, StepOutcomes};
+use crate::ledger::{
+    DeciderChanges, EndReason, Ledger, NewWait, Occasion, State, Timer, Wait, Writer,
+};
 use crate::schedule::hand_over;
 
 /// Something that is to be decided at one instant.
-pub(super) enum Asked {
+pub(super) enum DueDecision {
     Scheduled(CampaignId),
     /// A trigger event whose wait is over, or that needs none.
     Event {
@@ -42,15 +44,15 @@ impl Decider {
     pub(super) fn wait_over(
         &self,
         Wait { number, wait }: Wait,
-        later: &mut Later,
-    ) -> Option<Asked> {
+        later: &mut DeciderChanges,
+    ) -> Option<DueDecision> {
         let found = self
             .carried_out(&wait.campaign)
             .and_then(|id| Some((id, trigger(self.program().campaign(id))?.1)));
         match found {
             Some((campaign, event)) => {
                 let values = event_values::read(self.program().schema.event(event), &wait.values);
-                Some(Asked::Event {
+                Some(DueDecision::Event {
                     campaign,
                     number: Some(number),
                     wait,
@@ -58,7 +60,7 @@ impl Decider {
                 })
             }
             None => {
-                later.waits_over.push((number, Over::Withdrawn));
+                later.waits_over.push((number, EndReason::Withdrawn));
                 None
             }
         }
@@ -68,9 +70,9 @@ impl Decider {
     pub(super) fn follow_up(
         &self,
         timer: Timer,
-        later: &mut Later,
+        later: &mut DeciderChanges,
         ledger: &Ledger,
-    ) -> Result<Option<Asked>, Failure> {
+    ) -> Result<Option<DueDecision>, Failure> {
         let program = self.program();
         let found = self.carried_out(&timer.campaign).and_then(|id| {
             let at = program
@@ -81,7 +83,7 @@ impl Decider {
             Some((id, at))
         });
         let Some((campaign, index)) = found else {
-            later.timers_over.push((timer, Over::Withdrawn));
+            later.timers_over.push((timer, EndReason::Withdrawn));
             return Ok(None);
         };
         let all = ledger.reached(timer.segment)?;
@@ -92,10 +94,10 @@ impl Decider {
         let reached = of(|state| state.sent() == Some(true));
         let unknown = of(|state| state.sent().is_none());
         if reached.is_empty() && unknown.is_empty() {
-            later.timers_over.push((timer, Over::NotMatched));
+            later.timers_over.push((timer, EndReason::NotMatched));
             return Ok(None);
         }
-        let scope = Scope {
+        let scope = EvalScope {
             now: timer.due,
             ..self.data.scope(program)
         };
@@ -107,7 +109,7 @@ impl Decider {
         let typed = program.campaign(campaign);
         let from = typed.steps.get(index).map_or(0, |s| s.from);
         let outcomes = follow_ups::outcomes(&scope, typed, from, timer.handed_over, &receipts)?;
-        Ok(Some(Asked::FollowUp(Box::new(FollowUp {
+        Ok(Some(DueDecision::FollowUp(Box::new(FollowUp {
             campaign,
             step: index + 1,
             timer,
@@ -121,17 +123,17 @@ impl Decider {
     pub(super) fn decide(
         &mut self,
         due: Instant,
-        asked: Vec<Asked>,
+        asked: Vec<DueDecision>,
         now: Instant,
         batch: &mut Batch,
         ledger: &mut Writer,
-        done: &mut Done,
+        done: &mut CycleOutcome,
     ) -> Result<(), Failure> {
         let project = self.project.clone();
         let program = &project.program;
         let users = self.data.snapshot.user_count();
         let missed = |id: CampaignId| hand_over(program, program.campaign(id), due).missed(now);
-        let base = Scope {
+        let base = EvalScope {
             now: due,
             ..self.data.scope(program)
         };
@@ -141,15 +143,15 @@ impl Decider {
             CampaignId,
             usize,
             Option<Bitmap>,
-            Scope,
+            EvalScope,
             Occasion,
             Option<Bitmap>,
         )> = Vec::new();
         let mut decided: Vec<(Decision, Occasion)> = Vec::new();
-        let mut later = Later::default();
+        let mut later = DeciderChanges::default();
         for one in &asked {
             match one {
-                Asked::Scheduled(id) => open.push((
+                DueDecision::Scheduled(id) => open.push((
                     *id,
                     0,
                     None,
@@ -157,7 +159,7 @@ impl Decider {
                     agenda::occasion(program.campaign(*id), program.policy.zone, due),
                     None,
                 )),
-                Asked::Event {
+                DueDecision::Event {
                     campaign: id,
                     number,
                     wait,
@@ -167,7 +169,7 @@ impl Decider {
                     let Some((trigger, _)) = trigger(campaign) else {
                         continue;
                     };
-                    let scope = Scope {
+                    let scope = EvalScope {
                         trigger: Some(values),
                         ..base
                     };
@@ -175,16 +177,16 @@ impl Decider {
                     let over = if wait.user.index() >= users
                         || eval::holds(&scope, &campaign.when, wait.user)? == Some(false)
                     {
-                        Over::NotMatched
+                        EndReason::NotMatched
                     } else if !late
                         && triggers::came_meanwhile(&scope, trigger, wait.armed, wait.user)?
                     {
-                        Over::Unless
+                        EndReason::Unless
                     } else {
-                        Over::Decided
+                        EndReason::Decided
                     };
                     later.waits_over.extend(number.map(|number| (number, over)));
-                    if over != Over::Decided {
+                    if over != EndReason::Decided {
                         continue;
                     }
                     let occasion = Occasion::Event {
@@ -198,8 +200,10 @@ impl Decider {
                         open.push((*id, 0, Some(only), scope, occasion, None));
                     }
                 }
-                Asked::FollowUp(f) => {
-                    later.timers_over.push((f.timer.clone(), Over::Decided));
+                DueDecision::FollowUp(f) => {
+                    later
+                        .timers_over
+                        .push((f.timer.clone(), EndReason::Decided));
                     let occasion = Occasion::Part(f.timer.run);
                     if missed(f.campaign) {
                         let all = f.reached.or(&f.unknown);
@@ -208,7 +212,7 @@ impl Decider {
                             occasion,
                         ));
                     } else {
-                        let scope = Scope {
+                        let scope = EvalScope {
                             outcomes: Some(&f.outcomes),
                             ..base
                         };

@@ -5,33 +5,33 @@
 //! Whatever a decision is for ends in the same transaction that plans it, so that a process killed
 //! at any instant decides each thing once.
 
+mod below_minimum;
 mod deciding;
-mod left_alone;
-mod own_times;
+mod user_times;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::deciding::Asked;
-use super::agenda::{self, Position, Standing};
-use super::data::Data;
-use super::own::asks_own;
-use super::past::Past;
+use self::deciding::DueDecision;
+use super::agenda::{self, SchedulePosition, ScheduleRecord};
+use super::eval_data::EvalData;
+use super::history_cache::HistoryCache;
+use super::own_messages::asks_own;
 use super::triggers::{self, Arming};
-use super::{Failure, Project, consent, event_values, follow_ups, newest};
+use super::{Failure, Project, consent, event_values, follow_ups, policy_refresh};
 use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::Decision;
-use crate::decide::{Again, ForbiddenWords};
-use crate::deliver::ledger::{
-    Hold, Later, Ledger, LedgerError, Names, NewWait, Occasion, Over, RunId, RunInfo,
-    Scope as Held, Writer,
+use crate::decide::{ForbiddenWords, Reschedule};
+use crate::eval::{self, EvalScope};
+use crate::ledger::{
+    CampaignNames, DeciderChanges, EndReason, Hold, HoldScope as Held, Ledger, LedgerError,
+    NewWait, Occasion, RunId, RunInfo, Writer,
 };
-use crate::eval::{self, Scope};
-use crate::program::expr::EventSource;
 use crate::program::typed::{Campaign, Program, Schedule, Trigger};
+use crate::program::typed_expr::EventSource;
 use crate::schedule::hand_over;
 use crate::store::Snapshot;
 
@@ -43,7 +43,7 @@ const MOST_MESSAGES: usize = 50_000;
 
 /// An event that came in, from a file or over the network.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Arrived {
+pub struct IncomingEvent {
     /// No other event has it; the same event has it again.
     pub id: String,
     pub event: EventId,
@@ -55,7 +55,7 @@ pub struct Arrived {
 
 /// What came of a turn.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Done {
+pub struct CycleOutcome {
     /// Runs in which something was planned.
     pub runs: Vec<(CampaignId, RunId)>,
     /// Calendar instants for which nobody was there in time.
@@ -66,12 +66,12 @@ pub struct Done {
     pub dealt: usize,
 }
 
-impl Done {
+impl CycleOutcome {
     pub fn is_nothing(&self) -> bool {
         self.runs.is_empty() && self.missed.is_empty() && self.events == 0 && self.dealt == 0
     }
 
-    pub fn and(&mut self, other: Done) {
+    pub fn and(&mut self, other: CycleOutcome) {
         self.runs.extend(other.runs);
         self.missed.extend(other.missed);
         self.events += other.events;
@@ -83,7 +83,7 @@ impl Done {
 #[derive(Default)]
 struct Batch {
     decisions: Vec<(Decision, Occasion)>,
-    later: Later,
+    later: DeciderChanges,
     messages: usize,
 }
 
@@ -96,17 +96,17 @@ impl Batch {
 pub struct Decider {
     project: Arc<Project>,
     digest: String,
-    data: Data,
+    data: EvalData,
     words: ForbiddenWords,
     /// Those that are carried out, with how far each has come on the calendar.
-    campaigns: BTreeMap<CampaignId, Position>,
-    names: Names,
+    campaigns: BTreeMap<CampaignId, ScheduleRecord>,
+    names: CampaignNames,
     /// Of those whose users have their own times: as the data are now, nobody's time comes before.
     nobody_until: BTreeMap<CampaignId, Instant>,
     /// Those that a person has cancelled: nothing is planned for them.
     cancelled: BTreeSet<String>,
-    past: Past,
-    consent: consent::Asked,
+    past: HistoryCache,
+    consent: consent::ConsentCursor,
     /// The last plan came too late: what it would have taken was claimed in the meantime.
     overtaken: Cell<bool>,
     /// Whether any condition asks about the program's own messages: then they are read before each
@@ -131,7 +131,7 @@ impl Decider {
     /// A ledger or files that cannot be read.
     pub fn new(
         project: Arc<Project>,
-        data: Data,
+        data: EvalData,
         campaigns: &[CampaignId],
         ledger: &Ledger,
         world: Arc<dyn World>,
@@ -145,7 +145,7 @@ impl Decider {
                 super::planning::position(ledger, &program.campaign(*id).declared.name)?,
             );
         }
-        let names = Names::of(
+        let names = CampaignNames::of(
             campaigns
                 .iter()
                 .map(|id| program.campaign(*id).declared.name.as_str()),
@@ -161,8 +161,8 @@ impl Decider {
             names,
             nobody_until: BTreeMap::new(),
             cancelled: cancelled(ledger)?,
-            past: Past::default(),
-            consent: consent::Asked::default(),
+            past: HistoryCache::default(),
+            consent: consent::ConsentCursor::default(),
             overtaken: Cell::new(false),
             asks_own,
             world,
@@ -174,7 +174,7 @@ impl Decider {
     }
 
     /// Evaluates on another state of the store from now on.
-    pub fn set_data(&mut self, data: Data) {
+    pub fn set_data(&mut self, data: EvalData) {
         self.data = data;
         self.nobody_until.clear();
     }
@@ -222,7 +222,7 @@ impl Decider {
     /// # Errors
     /// A ledger that cannot be read or written.
     pub fn rule_planned(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
-        let struck = newest::apply(&self.project.program, &self.words, now, ledger)?;
+        let struck = policy_refresh::apply(&self.project.program, &self.words, now, ledger)?;
         if struck > 0 {
             self.past.forget();
         }
@@ -266,12 +266,12 @@ impl Decider {
             return None;
         }
         match agenda::standing(self.program(), campaign, *self.campaigns.get(&id)?, now) {
-            Standing::Next(at) => Some(
+            SchedulePosition::Next(at) => Some(
                 self.nobody_until
                     .get(&id)
                     .map_or(at, |until| at.max(*until)),
             ),
-            Standing::Over | Standing::Triggered => None,
+            SchedulePosition::Over | SchedulePosition::Triggered => None,
         }
     }
 
@@ -291,12 +291,12 @@ impl Decider {
     /// Data that does not fit, a ledger that cannot be written.
     pub fn arrive(
         &mut self,
-        arrived: &[Arrived],
+        arrived: &[IncomingEvent],
         fed: Vec<(String, i64)>,
-        skip: &dyn Fn(CampaignId, &Arrived) -> bool,
+        skip: &dyn Fn(CampaignId, &IncomingEvent) -> bool,
         now: Instant,
         ledger: &mut Writer,
-    ) -> Result<Done, Failure> {
+    ) -> Result<CycleOutcome, Failure> {
         self.cancelled = cancelled(ledger)?;
         // What a part of it has planned the ledger knows.
         self.unless_overtaken(ledger, |decider, ledger| {
@@ -309,8 +309,8 @@ impl Decider {
     fn unless_overtaken(
         &mut self,
         ledger: &mut Writer,
-        mut work: impl FnMut(&mut Self, &mut Writer) -> Result<Done, Failure>,
-    ) -> Result<Done, Failure> {
+        mut work: impl FnMut(&mut Self, &mut Writer) -> Result<CycleOutcome, Failure>,
+    ) -> Result<CycleOutcome, Failure> {
         loop {
             self.overtaken.set(false);
             match work(self, ledger) {
@@ -331,20 +331,20 @@ impl Decider {
 
     fn let_arrive(
         &mut self,
-        arrived: &[Arrived],
+        arrived: &[IncomingEvent],
         fed: Vec<(String, i64)>,
-        skip: &dyn Fn(CampaignId, &Arrived) -> bool,
+        skip: &dyn Fn(CampaignId, &IncomingEvent) -> bool,
         now: Instant,
         ledger: &mut Writer,
-    ) -> Result<Done, Failure> {
+    ) -> Result<CycleOutcome, Failure> {
         self.refresh_own(ledger)?;
         let mut batch = Batch::default();
-        let mut done = Done {
+        let mut done = CycleOutcome {
             events: arrived.len(),
-            ..Done::default()
+            ..CycleOutcome::default()
         };
         let triggers = self.triggers();
-        let mut ready: BTreeMap<Instant, Vec<Asked>> = BTreeMap::new();
+        let mut ready: BTreeMap<Instant, Vec<DueDecision>> = BTreeMap::new();
         for one in arrived {
             for (id, _) in triggers.iter().filter(|(_, event)| *event == one.event) {
                 if !skip(*id, one) {
@@ -373,10 +373,10 @@ impl Decider {
     fn arm(
         &self,
         id: CampaignId,
-        one: &Arrived,
-        later: &mut Later,
+        one: &IncomingEvent,
+        later: &mut DeciderChanges,
         ledger: &Ledger,
-    ) -> Result<Option<Asked>, Failure> {
+    ) -> Result<Option<DueDecision>, Failure> {
         let campaign = self.program().campaign(id);
         let Some((trigger, event)) = trigger(campaign) else {
             return Ok(None);
@@ -385,7 +385,7 @@ impl Decider {
         if self.cancelled.contains(name) {
             return Ok(None);
         }
-        let scope = Scope {
+        let scope = EvalScope {
             now: one.at,
             ..self.data.scope(self.program())
         };
@@ -426,7 +426,7 @@ impl Decider {
         };
         match triggers::arming(campaign, trigger, self.zone(), one.at, pending) {
             Arming::Starts(due) if trigger.wait.is_none() => {
-                return Ok(Some(Asked::Event {
+                return Ok(Some(DueDecision::Event {
                     campaign: id,
                     number: None,
                     wait: wait(due),
@@ -438,7 +438,7 @@ impl Decider {
                 later.waits.retain(|w| !of_user(w));
                 later
                     .waits_over
-                    .extend(stored.map(|(number, _)| (number, Over::Restarted)));
+                    .extend(stored.map(|(number, _)| (number, EndReason::Restarted)));
                 later.waits.push(wait(due));
             }
             Arming::Ignored => {}
@@ -451,7 +451,7 @@ impl Decider {
     /// # Errors
     /// A ledger that cannot be written.
     pub fn set_timers(&mut self, now: Instant, ledger: &mut Writer) -> Result<(), Failure> {
-        let mut later = Later::default();
+        let mut later = DeciderChanges::default();
         for segment in ledger.handed_over()? {
             let Some(campaign) = self
                 .carried_out(&segment.campaign)
@@ -492,8 +492,8 @@ impl Decider {
         at: Instant,
         now: Instant,
         ledger: &mut Writer,
-    ) -> Result<Done, Failure> {
-        let mut done = Done::default();
+    ) -> Result<CycleOutcome, Failure> {
+        let mut done = CycleOutcome::default();
         self.cancelled = cancelled(ledger)?;
         while !self.world.stopping() {
             let turn =
@@ -515,7 +515,7 @@ impl Decider {
         let users = self.data.snapshot.user_count();
         let view = self.past.view(ledger, None);
         let foreign = self.project.config.foreign();
-        let mut again = Again::new(self.program(), &foreign, day, users, &view);
+        let mut again = Reschedule::new(self.program(), &foreign, day, users, &view);
         let mut all = Vec::new();
         for one in displaced.into_iter().filter(|d| d.day == day) {
             let lost = again.without_slot(
@@ -534,15 +534,20 @@ impl Decider {
     }
 
     /// The next calendar instant or follow-up with the waits that end before it.
-    fn turn(&mut self, at: Instant, now: Instant, ledger: &mut Writer) -> Result<Done, Failure> {
+    fn turn(
+        &mut self,
+        at: Instant,
+        now: Instant,
+        ledger: &mut Writer,
+    ) -> Result<CycleOutcome, Failure> {
         let again = self.plan_again(at, ledger)?;
         if again > 0 {
-            return Ok(Done {
+            return Ok(CycleOutcome {
                 dealt: again,
-                ..Done::default()
+                ..CycleOutcome::default()
             });
         }
-        let mut done = Done::default();
+        let mut done = CycleOutcome::default();
         self.pass_over_nobody(at, now, ledger, &mut done)?;
         let due: BTreeMap<CampaignId, Instant> = self
             .campaigns
@@ -564,7 +569,7 @@ impl Decider {
         }
         self.refresh_own(ledger)?;
         let mut batch = Batch::default();
-        let mut asked: BTreeMap<Instant, Vec<Asked>> = BTreeMap::new();
+        let mut asked: BTreeMap<Instant, Vec<DueDecision>> = BTreeMap::new();
         for wait in waits {
             done.dealt += 1;
             let due = wait.wait.due;
@@ -583,7 +588,10 @@ impl Decider {
                     self.handled(id, due);
                     done.missed.push((id, due));
                 } else {
-                    asked.entry(due).or_default().push(Asked::Scheduled(id));
+                    asked
+                        .entry(due)
+                        .or_default()
+                        .push(DueDecision::Scheduled(id));
                 }
             }
             for timer in timers.into_iter().filter(|t| t.due == bound) {
@@ -624,7 +632,7 @@ impl Decider {
         batch: &mut Batch,
         now: Instant,
         ledger: &mut Writer,
-        done: &mut Done,
+        done: &mut CycleOutcome,
     ) -> Result<(), Failure> {
         let Batch {
             decisions, later, ..

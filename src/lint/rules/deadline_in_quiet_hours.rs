@@ -5,8 +5,8 @@ use crate::base::TimeOfDay;
 use crate::diag::{Finding, Findings, catalog};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
-use crate::program::expr::Length;
 use crate::program::typed::{EveryPeriod, Once, Quiet, Schedule};
+use crate::program::typed_expr::Length;
 
 pub const RULE: Rule = Rule {
     code: &catalog::DEADLINE_IN_QUIET_HOURS,

@@ -5,7 +5,7 @@ use crate::base::{Type, Value};
 use crate::diag::{Finding, Findings, Msg, catalog};
 use crate::lint::{LintContext, Rule, walk};
 use crate::msg;
-use crate::program::expr::{CompareOp, Expr, ExprKind, Function};
+use crate::program::typed_expr::{CompareOp, Expr, ExprKind, Function};
 
 pub const RULE: Rule = Rule {
     code: &catalog::IMPOSSIBLE_BOUND,

@@ -7,7 +7,7 @@ use crate::base::TagId;
 use crate::diag::{Finding, Findings, catalog};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
-use crate::program::expr::{Expr, ExprKind};
+use crate::program::typed_expr::{Expr, ExprKind};
 
 pub const RULE: Rule = Rule {
     code: &catalog::TOO_MANY_TAGS,

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use crate::diag::{Edit, Finding, Findings, catalog};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
-use crate::program::expr::{CompareOp, Expr, ExprKind};
-use crate::program::presence::{Present, Source, can_be_missing};
+use crate::program::definedness::{Definedness, UndefinedCause, can_be_missing};
+use crate::program::typed_expr::{CompareOp, Expr, ExprKind};
 
 pub const RULE: Rule = Rule {
     code: &catalog::UNKNOWN_VALUE,
@@ -17,7 +17,7 @@ pub const RULE: Rule = Rule {
 
 fn check(cx: &LintContext, out: &mut Findings) {
     let program = cx.program;
-    let nothing = Present::default();
+    let nothing = Definedness::default();
     for expr in program
         .audiences
         .iter()
@@ -29,7 +29,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
 }
 
 /// `present` is what the parts around have proved.
-fn look(cx: &LintContext, expr: &Expr, present: &Present, out: &mut Findings) {
+fn look(cx: &LintContext, expr: &Expr, present: &Definedness, out: &mut Findings) {
     use ExprKind as K;
     match &expr.kind {
         K::And(a, b) => {
@@ -80,7 +80,7 @@ fn look(cx: &LintContext, expr: &Expr, present: &Present, out: &mut Findings) {
 }
 
 /// What `… is missing` in an alternative says of the other alternatives.
-fn with_missing(alternative: &Expr, present: &Present) -> Present {
+fn with_missing(alternative: &Expr, present: &Definedness) -> Definedness {
     let mut more = present.clone();
     match &alternative.kind {
         ExprKind::IsMissing(of) => match &of.kind {
@@ -102,7 +102,7 @@ fn report(
     cx: &LintContext,
     whole: &Expr,
     part: &Expr,
-    present: &Present,
+    present: &Definedness,
     word: &str,
     out: &mut Findings,
 ) {
@@ -110,27 +110,27 @@ fn report(
     let names: BTreeSet<&str> = sources
         .iter()
         .filter_map(|s| match s {
-            Source::Tag(id) => cx
+            UndefinedCause::Tag(id) => cx
                 .program
                 .schema
                 .tags
                 .get(id.index())
                 .map(|t| t.name.as_str()),
-            Source::Partition(id) => cx
+            UndefinedCause::Partition(id) => cx
                 .program
                 .partitions
                 .get(id.index())
                 .map(|p| p.declared.name.as_str()),
-            Source::Lookup(id, _) => cx
+            UndefinedCause::Lookup(id, _) => cx
                 .program
                 .lookups
                 .get(id.index())
                 .map(|l| l.declared.name.as_str()),
-            Source::TriggerField(_)
-            | Source::RowField(_)
-            | Source::Events
-            | Source::StepOutcome
-            | Source::Arithmetic => None,
+            UndefinedCause::TriggerField(_)
+            | UndefinedCause::RowField(_)
+            | UndefinedCause::Events
+            | UndefinedCause::StepOutcome
+            | UndefinedCause::Arithmetic => None,
         })
         .collect();
     let names: Vec<&str> = names.into_iter().collect();

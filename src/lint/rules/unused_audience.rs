@@ -6,7 +6,7 @@ use crate::base::AudienceId;
 use crate::diag::{Finding, Findings, catalog};
 use crate::lint::{LintContext, Rule, walk};
 use crate::msg;
-use crate::program::expr::ExprKind;
+use crate::program::typed_expr::ExprKind;
 
 pub const RULE: Rule = Rule {
     code: &catalog::UNUSED_AUDIENCE,

@@ -1,6 +1,6 @@
 //! What is sent: `send`, `split`, `choose`, and the follow-ups `after`.
 
-use super::campaign::Work;
+use super::campaign::CampaignChecker;
 use super::clauses::twice;
 use super::limits::some_share;
 use super::message::{self, Use};
@@ -9,15 +9,15 @@ use super::{observe, route};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
-use crate::program::presence::Present;
+use crate::program::definedness::Definedness;
 use crate::program::typed::{Action, Arm, ChooseArm, Send, Share, Step, Via};
 use crate::syntax::ast;
 
 /// Where an action stands: what it may be, and what is proved there.
 #[derive(Clone)]
-pub(super) struct At {
+pub(super) struct ActionContext {
     pub nested: Nested,
-    pub present: Present,
+    pub present: Definedness,
     /// For labels of what is not proved.
     pub proof: Span,
     pub late: bool,
@@ -31,9 +31,9 @@ pub(super) enum Nested {
     Step,
 }
 
-impl Work<'_, '_> {
+impl CampaignChecker<'_, '_> {
     /// What is misplaced is reported and looked at all the same.
-    pub(super) fn action(&mut self, action: &ast::Action, at: &At) -> Option<Action> {
+    pub(super) fn action(&mut self, action: &ast::Action, at: &ActionContext) -> Option<Action> {
         match action {
             ast::Action::Nothing(span) => {
                 if at.nested == Nested::Campaign {
@@ -105,7 +105,7 @@ impl Work<'_, '_> {
     }
 
     /// A send with a bad channel is kept without it, in a campaign that has failed.
-    fn send(&mut self, send: &ast::Send, at: &At) -> Option<Send> {
+    fn send(&mut self, send: &ast::Send, at: &ActionContext) -> Option<Send> {
         let template = self.checker.template_named(&send.template);
         // At the top of a campaign, `send T via c` has become the campaign's own `via`.
         let own = send.via.as_ref().filter(|_| at.nested != Nested::Campaign);
@@ -159,7 +159,7 @@ impl Work<'_, '_> {
         (!typed.routes.is_empty()).then_some(typed)
     }
 
-    fn split(&mut self, arms: &[ast::Arm], span: Span, at: &At) -> Vec<Arm> {
+    fn split(&mut self, arms: &[ast::Arm], span: Span, at: &ActionContext) -> Vec<Arm> {
         let mut typed = Vec::new();
         let mut total: Option<u64> = Some(0);
         for (i, arm) in arms.iter().enumerate() {
@@ -170,7 +170,7 @@ impl Work<'_, '_> {
             total = total.zip(share).map(|(t, s)| t + u64::from(s.0));
             let action = self.action(
                 &arm.action,
-                &At {
+                &ActionContext {
                     nested: Nested::Arm,
                     ..at.clone()
                 },
@@ -193,7 +193,12 @@ impl Work<'_, '_> {
         typed
     }
 
-    fn choose(&mut self, arms: &[ast::ChooseArm], span: Span, at: &At) -> Vec<ChooseArm> {
+    fn choose(
+        &mut self,
+        arms: &[ast::ChooseArm],
+        span: Span,
+        at: &ActionContext,
+    ) -> Vec<ChooseArm> {
         let mut typed = Vec::new();
         let mut closed: Option<Span> = None;
         if arms.iter().all(|a| a.when.is_none()) {
@@ -230,7 +235,7 @@ impl Work<'_, '_> {
                     )),
                 );
             }
-            let mut here = At {
+            let mut here = ActionContext {
                 nested: Nested::ChooseArm,
                 ..at.clone()
             };
@@ -295,7 +300,7 @@ impl Work<'_, '_> {
                     steps.push(Step {
                         name,
                         span: clause.span,
-                        delay: crate::program::expr::Length::Elapsed(crate::base::Elapsed(0)),
+                        delay: crate::program::typed_expr::Length::Elapsed(crate::base::Elapsed(0)),
                         from: 0,
                         at: None,
                         when: None,
@@ -326,7 +331,7 @@ impl Work<'_, '_> {
             None => Some(None),
             Some(e) => self.checker.time(e, "after").map(Some),
         };
-        let mut here = At {
+        let mut here = ActionContext {
             nested: Nested::Step,
             present: self.trigger_present.clone(),
             proof: span,

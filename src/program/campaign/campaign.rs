@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::action::{At, Nested};
-use super::clauses::{Clauses, Place};
+use super::action::{ActionContext, Nested};
+use super::clauses::{ClausePlace, Clauses};
 use super::limits::{self, some_share};
 use super::message::{Jobs, quota_words};
 use super::truth::{Truth, truth};
-use super::{Told, number, route, schedule};
+use super::{ReportedOnce, number, route, schedule};
 use crate::base::{CampaignId, EventId, Type};
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, Declaration, ExprContext};
-use crate::program::expr::{Expr, ExprKind, Length, StepOutcome};
+use crate::program::definedness::Definedness;
 use crate::program::pack;
-use crate::program::presence::Present;
 use crate::program::typed::{
-    Action, Campaign, Channel, Declared, Goal, Holdout, Once, Priority, Purpose, Route, Schedule,
-    Share, Takes, Top, Via,
+    Action, Campaign, ChannelName, Declared, Goal, Holdout, Once, Priority, Purpose, Route,
+    Schedule, Share, Takes, Top, Via,
 };
+use crate::program::typed_expr::{Expr, ExprKind, Length, StepOutcome};
 use crate::syntax::ast::{self, ClauseKind};
 
 /// How long after the due time a goal counts, unless said.
@@ -28,16 +28,16 @@ pub const MAX_PACE: u64 = 10_000_000;
 
 /// One campaign while it is checked. What fails is replaced by something harmless, and the campaign
 /// is marked.
-pub(super) struct Work<'w, 'c> {
+pub(super) struct CampaignChecker<'w, 'c> {
     pub checker: &'w mut Checker<'c>,
-    pub told: &'w mut Told,
+    pub told: &'w mut ReportedOnce,
     pub declared: Declared,
     pub failed: bool,
     pub trigger: Option<EventId>,
     /// Each user has a time of their own, so that no list comes together.
     pub own_time: bool,
     /// What the trigger's `where` proves; it holds for follow-ups too.
-    pub trigger_present: Present,
+    pub trigger_present: Definedness,
     pub purpose: Purpose,
     /// `None` where no channel of the clause is good.
     pub via: Option<Via>,
@@ -55,20 +55,20 @@ pub(super) struct Work<'w, 'c> {
 pub(super) fn campaign(
     checker: &mut Checker<'_>,
     declaration: &Declaration<'_, CampaignId, ast::CampaignDecl>,
-    told: &mut Told,
+    told: &mut ReportedOnce,
 ) -> Campaign {
     let ast = declaration.ast;
     let declared = declaration.declared.clone();
-    let clauses = Clauses::collect(checker, &ast.clauses, Place::Campaign);
+    let clauses = Clauses::collect(checker, &ast.clauses, ClausePlace::Campaign);
     let failed = declared.failed || !clauses.whole;
-    let mut work = Work {
+    let mut work = CampaignChecker {
         checker,
         told,
         declared,
         failed,
         trigger: None,
         own_time: false,
-        trigger_present: Present::default(),
+        trigger_present: Definedness::default(),
         purpose: Purpose::default(),
         via: None,
         recall: None,
@@ -82,7 +82,7 @@ pub(super) fn campaign(
     typed
 }
 
-impl Work<'_, '_> {
+impl CampaignChecker<'_, '_> {
     fn campaign(&mut self, clauses: &Clauses<'_>) -> Campaign {
         let name = self.declared.name_span;
         let found = schedule::schedule(self.checker, clauses, name);
@@ -138,7 +138,7 @@ impl Work<'_, '_> {
         };
         self.via = self.via_clause(clauses, name);
 
-        let at = At {
+        let at = ActionContext {
             nested: Nested::Campaign,
             present,
             proof: when.span,
@@ -441,7 +441,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn action_clause(&mut self, clauses: &Clauses<'_>, at: &At, name: Span) -> Action {
+    fn action_clause(&mut self, clauses: &Clauses<'_>, at: &ActionContext, name: Span) -> Action {
         let found = clauses.find(|k| {
             if let ClauseKind::Action(a) = k {
                 Some(a)
@@ -788,7 +788,7 @@ pub(super) fn duplicate_name(again: &ast::Ident, first: Span) -> Finding {
 
 /// Without `via`: nothing leaves the house.
 fn sandbox(span: Span) -> Via {
-    let channel = Channel {
+    let channel = ChannelName {
         account: "sandbox".into(),
         platform: "sandbox".into(),
         endpoint: "file".into(),
@@ -805,8 +805,8 @@ fn sandbox(span: Span) -> Via {
 }
 
 /// The fields of the trigger event that its `where` proves to be there.
-fn proved_by_trigger(checker: &Checker<'_>, filter: Option<&Expr>) -> Present {
-    let mut present = Present::default();
+fn proved_by_trigger(checker: &Checker<'_>, filter: Option<&Expr>) -> Definedness {
+    let mut present = Definedness::default();
     if let Some(filter) = filter {
         present.assume_trigger(&checker.program, filter);
     }

@@ -8,7 +8,7 @@ use crate::syntax::ast::{Clause, ClauseKind};
 
 /// Where clauses stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ClausePlace {
     Campaign,
     Policy,
     /// `for PURPOSE { … }` of the policy.
@@ -25,7 +25,7 @@ pub(super) struct Clauses<'a> {
 }
 
 impl<'a> Clauses<'a> {
-    pub fn collect(checker: &mut Checker<'_>, clauses: &'a [Clause], place: Place) -> Self {
+    pub fn collect(checker: &mut Checker<'_>, clauses: &'a [Clause], place: ClausePlace) -> Self {
         let mut out = Clauses {
             list: Vec::new(),
             whole: true,
@@ -95,15 +95,19 @@ pub(super) fn twice(word: &str, again: Span, first: Span) -> Finding {
 struct Facts {
     /// As in findings; clauses of one word exclude each other.
     word: &'static str,
-    places: &'static [Place],
+    places: &'static [ClausePlace],
     repeats: bool,
     /// Reserved for a later version.
     later: bool,
 }
 
-const IN_CAMPAIGN: &[Place] = &[Place::Campaign];
-const IN_POLICY: &[Place] = &[Place::Policy];
-const ANYWHERE: &[Place] = &[Place::Campaign, Place::Policy, Place::Purpose];
+const IN_CAMPAIGN: &[ClausePlace] = &[ClausePlace::Campaign];
+const IN_POLICY: &[ClausePlace] = &[ClausePlace::Policy];
+const ANYWHERE: &[ClausePlace] = &[
+    ClausePlace::Campaign,
+    ClausePlace::Policy,
+    ClausePlace::Purpose,
+];
 
 /// `None` for a clause that could not be read.
 fn facts(kind: &ClauseKind) -> Option<Facts> {
@@ -156,13 +160,13 @@ fn facts(kind: &ClauseKind) -> Option<Facts> {
         ClauseKind::Require(_) => many("require", IN_POLICY),
         ClauseKind::Exclude { .. } => many("exclude", IN_POLICY),
         ClauseKind::For { .. } => many("for", IN_POLICY),
-        ClauseKind::No(_) => many("no", &[Place::Purpose]),
+        ClauseKind::No(_) => many("no", &[ClausePlace::Purpose]),
         ClauseKind::Review => later("review", IN_POLICY),
         ClauseKind::Broken => return None,
     })
 }
 
-fn misplaced(clause: &Clause, facts: &Facts, place: Place) -> Finding {
+fn misplaced(clause: &Clause, facts: &Facts, place: ClausePlace) -> Finding {
     let what = if let ClauseKind::No(of) = &clause.kind {
         format!(" {}", of.name)
     } else {
@@ -170,32 +174,32 @@ fn misplaced(clause: &Clause, facts: &Facts, place: Place) -> Finding {
     };
     let word = format!("{}{what}", facts.word);
     let message = match place {
-        Place::Campaign => msg!(
+        ClausePlace::Campaign => msg!(
             "`{word}` is a clause of the policy, not of a campaign",
             "`{word}` 是策略的子句，不能写在活动里"
         ),
-        Place::Policy => msg!(
+        ClausePlace::Policy => msg!(
             "`{word}` cannot stand in the policy",
             "策略里不能写 `{word}`"
         ),
-        Place::Purpose => msg!("`{word}` cannot stand in `for`", "`for` 里不能写 `{word}`"),
+        ClausePlace::Purpose => msg!("`{word}` cannot stand in `for`", "`for` 里不能写 `{word}`"),
     };
     let finding = Finding::new(&catalog::MISPLACED_CLAUSE, clause.word, message);
     match place {
-        Place::Campaign if facts.places == [Place::Purpose] => finding.help(msg!(
+        ClausePlace::Campaign if facts.places == [ClausePlace::Purpose] => finding.help(msg!(
             "write it in the policy: `policy {{ for marketing {{ no cap }} }}`",
             "写在策略里：`policy {{ for marketing {{ no cap }} }}`"
         )),
-        Place::Campaign => finding.help(msg!(
+        ClausePlace::Campaign => finding.help(msg!(
             "write it in `policy {{ … }}`; it holds for every campaign",
             "写在 `policy {{ … }}` 里，对所有活动生效"
         )),
-        Place::Policy if facts.places == [Place::Purpose] => finding.help(msg!(
+        ClausePlace::Policy if facts.places == [ClausePlace::Purpose] => finding.help(msg!(
             "say for which purpose: `for transaction {{ no cap }}`",
             "写明用途：`for transaction {{ no cap }}`"
         )),
-        Place::Policy => finding.help(msg!("write it in a campaign", "写在活动里")),
-        Place::Purpose => finding.help(msg!(
+        ClausePlace::Policy => finding.help(msg!("write it in a campaign", "写在活动里")),
+        ClausePlace::Purpose => finding.help(msg!(
             "`for` takes `cap`, `quiet`, `holdout`, `no cap`, `no quiet`, `no holdout`",
             "`for` 里可以写 `cap`、`quiet`、`holdout`、`no cap`、`no quiet`、`no holdout`"
         )),

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use crate::base::value::Shown;
 use crate::base::{Type, Zone};
 use crate::diag::Span;
-use crate::program::expr::{Expr, ExprKind, Function};
+use crate::program::definedness::{Definedness, can_be_missing};
 use crate::program::pack::Unit;
-use crate::program::presence::{Present, can_be_missing};
 use crate::program::typed::{Piece, Program, Text};
+use crate::program::typed_expr::{Expr, ExprKind, Function};
 
 /// The longest number that is counted with.
 const NUMBER: &str = "-123456789.123456";
@@ -28,10 +28,10 @@ const SHOWN_CHARS: usize = 60;
 
 /// What holds where a text is used.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct KnownFacts<'a> {
     pub program: &'a Program,
     /// Has a value in the campaign that uses the text.
-    pub present: &'a Present,
+    pub present: &'a Definedness,
 }
 
 /// The longest text that something can show as.
@@ -102,7 +102,7 @@ impl Longest {
 
 /// The longest a whole text can be.
 pub(super) fn longest_text(
-    known: Known<'_>,
+    known: KnownFacts<'_>,
     text: &Text,
     unit: Unit,
 ) -> Result<Longest, Unbounded> {
@@ -118,7 +118,7 @@ pub(super) fn longest_text(
 }
 
 /// The longest that `e` can be when it is shown.
-pub(super) fn longest(known: Known<'_>, e: &Expr, unit: Unit) -> Result<Longest, Unbounded> {
+pub(super) fn longest(known: KnownFacts<'_>, e: &Expr, unit: Unit) -> Result<Longest, Unbounded> {
     match &e.kind {
         ExprKind::Const(value) => Ok(Longest::of(
             &Shown {
@@ -229,7 +229,7 @@ fn type_longest(ty: &Type, unit: Unit) -> Option<Longest> {
 /// Each hole alone multiplies; so does each thing that the holes are made of. The smaller product
 /// is right: `{region}` twice is not the square, and `{if(age > 30, 'a', 'b')}` makes two texts and
 /// not one for each age.
-pub(super) fn how_many<'e>(known: Known<'_>, holes: &[&'e Expr]) -> Result<u64, &'e Expr> {
+pub(super) fn how_many<'e>(known: KnownFacts<'_>, holes: &[&'e Expr]) -> Result<u64, &'e Expr> {
     let mut by_hole: Result<u64, &Expr> = Ok(1);
     for hole in holes {
         let n = values(known, hole);
@@ -270,7 +270,7 @@ fn is_atom(e: &Expr) -> bool {
 }
 
 /// How many different values `e` can have, if the types bound it. Missing is not one.
-fn values(known: Known<'_>, e: &Expr) -> Option<u64> {
+fn values(known: KnownFacts<'_>, e: &Expr) -> Option<u64> {
     match &e.kind {
         ExprKind::Const(_) => Some(1),
         ExprKind::Coalesce(a, _) if can_be_missing(known.program, a, known.present).is_empty() => {
@@ -387,9 +387,9 @@ mod tests {
         expr(Type::TEXT, ExprKind::Const(Value::text(s)))
     }
     fn size(e: &Expr, unit: Unit) -> Option<u64> {
-        let (program, present) = (Program::default(), Present::default());
+        let (program, present) = (Program::default(), Definedness::default());
         longest(
-            Known {
+            KnownFacts {
                 program: &program,
                 present: &present,
             },
@@ -400,9 +400,9 @@ mod tests {
         .map(|l| l.size)
     }
     fn count(holes: &[&Expr]) -> Option<u64> {
-        let (program, present) = (Program::default(), Present::default());
+        let (program, present) = (Program::default(), Definedness::default());
         how_many(
-            Known {
+            KnownFacts {
                 program: &program,
                 present: &present,
             },

@@ -1,6 +1,6 @@
 //! Typed fields (`field thing1 = …`): the platform gives each type a length and an alphabet.
 
-use super::extent::{self, Known};
+use super::extent::{self, KnownFacts};
 use super::message::{Use, no_longest, over};
 use super::route::quoted;
 use super::template::part_name;
@@ -8,9 +8,9 @@ use crate::base::Type;
 use crate::base::Value;
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
-use crate::program::expr::{Expr, ExprKind, Function};
 use crate::program::pack::{Alphabet, FieldType, Pack, Shape, Unit};
 use crate::program::typed::{PartKind, Piece, Route, Template, TemplatePart};
+use crate::program::typed_expr::{Expr, ExprKind, Function};
 
 /// The most digits of an amount.
 const AMOUNT_DIGITS: usize = 10;
@@ -57,7 +57,7 @@ fn unknown_type(part: &TemplatePart, route: &Route, shape: &Shape, name: &str) -
 }
 
 fn one(u: &Use<'_>, part: &TemplatePart, route: &Route, ty: &FieldType, out: &mut Vec<Finding>) {
-    let known = Known {
+    let known = KnownFacts {
         program: u.program,
         present: u.present,
     };

@@ -4,8 +4,8 @@ use super::route;
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
-use crate::program::expr::Length;
 use crate::program::typed::{Cap, CapPeriod, Holdout, Quiet, Share};
+use crate::program::typed_expr::Length;
 use crate::syntax::ast;
 
 /// More messages than this in one period are no limit.

@@ -1,18 +1,18 @@
 //! A template where a campaign uses it: what it needs of the user, and what each channel makes of
 //! it.
 
-use super::extent::{self, Known, Longest, Unbounded};
-use super::{Told, field, template::part_name};
+use super::extent::{self, KnownFacts, Longest, Unbounded};
+use super::{ReportedOnce, field, template::part_name};
 use crate::base::value::group_digits;
 use crate::base::{Elapsed, EventId, TemplateId, Type};
 use crate::diag::{Finding, Level, Msg, Span, catalog};
 use crate::msg;
-use crate::program::expr::{Expr, Length};
+use crate::program::definedness::{Definedness, UndefinedCause, can_be_missing};
 use crate::program::pack::{
-    self, Amount, Counted, Endpoint, Holder, LimitOf, Part, Per, Recall, Shape, Unit,
+    self, Amount, CountingRule, Endpoint, Holder, LimitOf, MessagePart, Per, Recall, Shape, Unit,
 };
-use crate::program::presence::{Present, Source, can_be_missing};
 use crate::program::typed::{Piece, Program, Route, Template, Text};
+use crate::program::typed_expr::{Expr, Length};
 
 /// Jobs in one run on a channel that names no quota: each is a task that somebody has to look at.
 pub const MAX_JOBS: u64 = 100;
@@ -24,7 +24,7 @@ pub(super) struct Use<'a> {
     pub send: Span,
     pub routes: &'a [Route],
     pub trigger: Option<EventId>,
-    pub present: &'a Present,
+    pub present: &'a Definedness,
     /// The conditions that select, for labels; the campaign's name where there are none.
     pub proof: Span,
     /// A follow-up: what the campaign's `when` proved was true earlier.
@@ -46,7 +46,7 @@ pub(super) struct Checked {
 }
 
 /// Checks a template that has no errors of its own.
-pub(super) fn check(u: &Use<'_>, told: &mut Told) -> Checked {
+pub(super) fn check(u: &Use<'_>, told: &mut ReportedOnce) -> Checked {
     let mut out = Checked {
         findings: Vec::new(),
         jobs: Vec::new(),
@@ -57,7 +57,11 @@ pub(super) fn check(u: &Use<'_>, told: &mut Told) -> Checked {
         return out;
     }
     out.findings.extend(missing_values(u, template));
-    let parts: Vec<Part> = template.parts.iter().map(|p| Part::of(&p.kind)).collect();
+    let parts: Vec<MessagePart> = template
+        .parts
+        .iter()
+        .map(|p| MessagePart::of(&p.kind))
+        .collect();
     for route in u.routes {
         let Some(pack) = pack::platform(&route.channel.platform) else {
             continue;
@@ -89,8 +93,8 @@ pub(super) fn check(u: &Use<'_>, told: &mut Told) -> Checked {
     out
 }
 
-fn known<'a>(u: &'a Use<'_>) -> Known<'a> {
-    Known {
+fn known<'a>(u: &'a Use<'_>) -> KnownFacts<'a> {
+    KnownFacts {
         program: u.program,
         present: u.present,
     }
@@ -152,7 +156,7 @@ fn missing_values(u: &Use<'_>, template: &Template) -> Vec<Finding> {
     out
 }
 
-fn missing_value(u: &Use<'_>, hole: &Expr, source: Source) -> Finding {
+fn missing_value(u: &Use<'_>, hole: &Expr, source: UndefinedCause) -> Finding {
     let (what, zh) = source_name(u, source);
     let finding = Finding::new(
         &catalog::MISSING_IN_MESSAGE,
@@ -203,13 +207,13 @@ fn missing_value(u: &Use<'_>, hole: &Expr, source: Source) -> Finding {
     }
 }
 
-fn source_name(u: &Use<'_>, source: Source) -> (String, String) {
+fn source_name(u: &Use<'_>, source: UndefinedCause) -> (String, String) {
     let quoted = |name: &str| (format!("`{name}`"), format!("`{name}`"));
     let both = |en: &str, zh: &str| (en.to_string(), zh.to_string());
     match source {
-        Source::Tag(id) => quoted(&u.program.schema.tag(id).name),
-        Source::Partition(id) => quoted(&u.program.partition(id).declared.name),
-        Source::TriggerField(n) => {
+        UndefinedCause::Tag(id) => quoted(&u.program.schema.tag(id).name),
+        UndefinedCause::Partition(id) => quoted(&u.program.partition(id).declared.name),
+        UndefinedCause::TriggerField(n) => {
             let field = u
                 .trigger
                 .and_then(|t| u.program.schema.event(t).fields.get(usize::from(n)));
@@ -218,7 +222,7 @@ fn source_name(u: &Use<'_>, source: Source) -> (String, String) {
                 |f| quoted(&format!("event.{}", f.name)),
             )
         }
-        Source::Lookup(id, n) => {
+        UndefinedCause::Lookup(id, n) => {
             let lookup = u.program.lookup(id);
             let field = lookup
                 .fields
@@ -226,9 +230,11 @@ fn source_name(u: &Use<'_>, source: Source) -> (String, String) {
                 .map_or("", |f| f.name.as_str());
             quoted(&format!("{}(…).{field}", lookup.declared.name))
         }
-        Source::RowField(_) | Source::Events => both("a value over events", "事件统计值"),
-        Source::StepOutcome => both("the outcome of a step", "步骤的结果"),
-        Source::Arithmetic => both(
+        UndefinedCause::RowField(_) | UndefinedCause::Events => {
+            both("a value over events", "事件统计值")
+        }
+        UndefinedCause::StepOutcome => both("the outcome of a step", "步骤的结果"),
+        UndefinedCause::Arithmetic => both(
             "a result that overflows or divides by zero",
             "溢出或除以零的结果",
         ),
@@ -242,7 +248,7 @@ fn not_carried(
     template: &Template,
     route: &Route,
     endpoint: &Endpoint,
-    parts: &[Part],
+    parts: &[MessagePart],
 ) -> Finding {
     let channel = &route.channel;
     let extra = |s: &Shape| parts.iter().filter(|p| !s.may_have(**p)).count();
@@ -254,7 +260,7 @@ fn not_carried(
             msg!("`{channel}` takes no messages", "`{channel}` 不接收消息"),
         );
     };
-    let names = |list: Vec<Part>| {
+    let names = |list: Vec<MessagePart>| {
         list.iter()
             .map(|p| format!("`{}`", p.name()))
             .collect::<Vec<_>>()
@@ -296,7 +302,7 @@ fn not_carried(
     for part in template
         .parts
         .iter()
-        .filter(|p| !nearest.may_have(Part::of(&p.kind)))
+        .filter(|p| !nearest.may_have(MessagePart::of(&p.kind)))
     {
         finding = finding.label(part.span, msg!("this part", "这一部分"));
     }
@@ -379,17 +385,22 @@ fn too_long(u: &Use<'_>, template: &Template, route: &Route, shape: &Shape) -> V
             LimitOf::Title => template
                 .parts
                 .iter()
-                .filter(|p| Part::of(&p.kind) == Part::Title)
+                .filter(|p| MessagePart::of(&p.kind) == MessagePart::Title)
                 .collect(),
             LimitOf::Text => shape
                 .joined
                 .iter()
-                .filter_map(|j| template.parts.iter().find(|p| Part::of(&p.kind) == *j))
+                .filter_map(|j| {
+                    template
+                        .parts
+                        .iter()
+                        .find(|p| MessagePart::of(&p.kind) == *j)
+                })
                 .collect(),
             LimitOf::Fields => template
                 .parts
                 .iter()
-                .filter(|p| Part::of(&p.kind) == Part::Field)
+                .filter(|p| MessagePart::of(&p.kind) == MessagePart::Field)
                 .collect(),
         };
         let Some(first) = covered.first() else {
@@ -428,7 +439,7 @@ fn too_long(u: &Use<'_>, template: &Template, route: &Route, shape: &Shape) -> V
 }
 
 fn joined(
-    known: Known<'_>,
+    known: KnownFacts<'_>,
     texts: &[&Text],
     separator: &str,
     unit: Unit,
@@ -539,7 +550,7 @@ fn job_quota(endpoint: &Endpoint) -> (u64, Option<Per>) {
     let quota = endpoint
         .quotas
         .iter()
-        .find(|q| q.of == Holder::Account && q.counts == Counted::Jobs);
+        .find(|q| q.of == Holder::Account && q.counts == CountingRule::Jobs);
     match quota.map(|q| (q.n, q.per)) {
         Some((Amount::Number(n), per)) => (n, Some(per)),
         _ => (MAX_JOBS, None),

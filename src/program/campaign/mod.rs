@@ -22,7 +22,7 @@ mod action;
 )]
 mod campaign;
 mod clauses;
-mod dated;
+mod date_offsets;
 mod extent;
 mod field;
 pub mod limits;
@@ -37,9 +37,9 @@ mod truth;
 use std::collections::BTreeSet;
 
 use super::check::{Checker, Declaration, ExprContext};
-use super::expr::{Expr, ExprKind, Function};
 use super::scope::Symbol;
-use super::typed::Channel;
+use super::typed::ChannelName;
+use super::typed_expr::{Expr, ExprKind, Function};
 use crate::base::{CampaignId, TemplateId, Type};
 use crate::diag::{Finding, catalog};
 use crate::msg;
@@ -62,7 +62,7 @@ pub fn check_campaigns(
     checker: &mut Checker<'_>,
     campaigns: &[Declaration<'_, CampaignId, ast::CampaignDecl>],
 ) {
-    let mut told = Told::default();
+    let mut told = ReportedOnce::default();
     for declaration in campaigns {
         let typed = campaign::campaign(checker, declaration, &mut told);
         checker.program.campaigns.push(typed);
@@ -71,15 +71,15 @@ pub fn check_campaigns(
 }
 
 /// The channel that a path names; `None` after a finding.
-pub fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Option<Channel> {
+pub fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Option<ChannelName> {
     route::channel(checker, path).map(|resolved| resolved.channel)
 }
 
 /// What has been reported and need not be again.
 #[derive(Debug, Default)]
-pub(crate) struct Told(BTreeSet<String>);
+pub(crate) struct ReportedOnce(BTreeSet<String>);
 
-impl Told {
+impl ReportedOnce {
     /// Whether `what` has not been told before.
     fn first(&mut self, what: &str) -> bool {
         self.0.insert(what.to_string())

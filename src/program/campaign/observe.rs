@@ -8,11 +8,11 @@ use crate::base::Value;
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
-use crate::program::expr::{
+use crate::program::pack::{self, Observed};
+use crate::program::typed::{Action, Campaign, ChannelName, Program, Route, Via};
+use crate::program::typed_expr::{
     CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome,
 };
-use crate::program::pack::{self, Observed};
-use crate::program::typed::{Action, Campaign, Channel, Program, Route, Via};
 
 /// The receipt that an outcome is known by; `None` for one's own events.
 fn receipt(outcome: StepOutcome) -> Option<OwnEvent> {
@@ -37,7 +37,7 @@ fn words(event: OwnEvent) -> (&'static str, &'static str) {
     }
 }
 
-fn evidence(channel: &Channel, event: OwnEvent) -> Observed {
+fn evidence(channel: &ChannelName, event: OwnEvent) -> Observed {
     pack::endpoint(&channel.platform, &channel.endpoint)
         .map_or(Observed::None, |e| e.evidence.of(event))
 }
@@ -121,8 +121,8 @@ pub(super) fn target(
     Some(finding)
 }
 
-fn channels(routes: &[Route]) -> Vec<Channel> {
-    let mut channels: Vec<Channel> = Vec::new();
+fn channels(routes: &[Route]) -> Vec<ChannelName> {
+    let mut channels: Vec<ChannelName> = Vec::new();
     for route in routes {
         if !channels.contains(&route.channel) {
             channels.push(route.channel.clone());
@@ -131,14 +131,14 @@ fn channels(routes: &[Route]) -> Vec<Channel> {
     channels
 }
 
-fn list(channels: &[Channel]) -> String {
+fn list(channels: &[ChannelName]) -> String {
     let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
     quoted(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// No channel tells it: an error. Some do not: a warning.
-fn unobserved(event: OwnEvent, span: Span, channels: &[Channel]) -> Option<Finding> {
-    let (seen, blind): (Vec<Channel>, Vec<Channel>) = channels
+fn unobserved(event: OwnEvent, span: Span, channels: &[ChannelName]) -> Option<Finding> {
+    let (seen, blind): (Vec<ChannelName>, Vec<ChannelName>) = channels
         .iter()
         .cloned()
         .partition(|c| evidence(c, event) == Observed::User);
@@ -216,7 +216,7 @@ pub(super) fn receipts(checker: &mut Checker<'_>) {
             all.extend(channels.as_ref()?.iter().cloned());
             Some(all)
         });
-    let all: Option<Vec<Channel>> = all.map(|a| a.into_iter().collect());
+    let all: Option<Vec<ChannelName>> = all.map(|a| a.into_iter().collect());
     let findings: Vec<Finding> = patterns
         .into_iter()
         .filter_map(|p| pattern(p, &by_campaign, all.as_deref()))
@@ -246,7 +246,7 @@ fn collect_choose<'c>(action: &'c Action, out: &mut Vec<&'c Expr>) {
 
 /// The channels of each campaign, its follow-ups' included; `None` where a campaign failed, whose
 /// channels are not known.
-type Channels<'p> = BTreeMap<&'p str, Option<Vec<Channel>>>;
+type Channels<'p> = BTreeMap<&'p str, Option<Vec<ChannelName>>>;
 
 fn channels_by_campaign(program: &Program) -> Channels<'_> {
     let of = |c: &Campaign| {
@@ -271,7 +271,7 @@ fn channels_by_campaign(program: &Program) -> Channels<'_> {
 fn pattern(
     pattern: &EventPattern,
     by_campaign: &Channels<'_>,
-    all: Option<&[Channel]>,
+    all: Option<&[ChannelName]>,
 ) -> Option<Finding> {
     let event = match pattern.source {
         EventSource::Own(

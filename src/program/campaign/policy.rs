@@ -1,6 +1,6 @@
 //! The policy and the accounts: what holds for every campaign.
 
-use super::clauses::{Clauses, Place, twice};
+use super::clauses::{ClausePlace, Clauses, twice};
 use super::limits;
 use super::route::quoted;
 use super::truth::{Truth, truth};
@@ -117,7 +117,7 @@ pub fn check_accounts(checker: &mut Checker<'_>, accounts: &[&ast::AccountDecl])
 
 pub fn check_policy(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>) {
     let Some(ast) = policy else { return };
-    let clauses = Clauses::collect(checker, &ast.clauses, Place::Policy);
+    let clauses = Clauses::collect(checker, &ast.clauses, ClausePlace::Policy);
     // `timezone` and `currency` are there already.
     let mut typed = std::mem::take(&mut checker.program.policy);
     let spans = ast.clauses.iter().map(|c| c.span);
@@ -326,7 +326,7 @@ fn exclude(
 }
 
 fn purpose_rules(checker: &mut Checker<'_>, clauses: &[ast::Clause]) -> PurposeRules {
-    let clauses = Clauses::collect(checker, clauses, Place::Purpose);
+    let clauses = Clauses::collect(checker, clauses, ClausePlace::Purpose);
     let mut rules = PurposeRules::default();
     let (mut cap, mut quiet, mut holdout): (Option<Span>, Option<Span>, Option<Span>) =
         (None, None, None);

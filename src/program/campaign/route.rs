@@ -1,17 +1,17 @@
 //! Channels: which account and endpoint a path names, and where a user's address is.
 
-use super::Told;
+use super::ReportedOnce;
 use crate::base::{TagId, Type};
 use crate::diag::{Finding, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
 use crate::program::pack::{self, Address, Endpoint};
-use crate::program::typed::{Channel, Route, Takes, Via};
+use crate::program::typed::{ChannelName, Route, Takes, Via};
 use crate::syntax::ast;
 
 /// A channel and what its platform says of it.
 pub(super) struct Resolved {
-    pub channel: Channel,
+    pub channel: ChannelName,
     pub endpoint: &'static Endpoint,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Opt
     };
     match pack.endpoint(&wanted.name) {
         Some(endpoint) => Some(Resolved {
-            channel: Channel {
+            channel: ChannelName {
                 account,
                 platform,
                 endpoint: endpoint.name.clone(),
@@ -108,7 +108,7 @@ pub(super) fn via(
     checker: &mut Checker<'_>,
     via: &ast::Via,
     cx: &ExprContext<'_>,
-    told: &mut Told,
+    told: &mut ReportedOnce,
 ) -> (Via, bool) {
     let weight = via.routes.iter().find_map(|r| r.weight.as_ref());
     let weighted = weight.is_some();
@@ -170,7 +170,7 @@ fn route(
     route: &ast::Route,
     weighted: bool,
     cx: &ExprContext<'_>,
-    told: &mut Told,
+    told: &mut ReportedOnce,
 ) -> Option<Route> {
     let resolved = channel(checker, &route.channel);
     let weight = match &route.weight {
@@ -209,7 +209,7 @@ fn address(
     checker: &mut Checker<'_>,
     resolved: &Resolved,
     route: &ast::Route,
-    told: &mut Told,
+    told: &mut ReportedOnce,
 ) -> Option<Option<TagId>> {
     let account = &resolved.channel.account;
     let is_address = |ty: &Type| matches!(ty, Type::Address(of) if **of == **account);

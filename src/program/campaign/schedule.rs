@@ -1,14 +1,16 @@
 //! When a campaign is due: `at`, `every`, `on`, and `again`.
 
 use super::clauses::Clauses;
-use super::dated;
+use super::date_offsets;
 use crate::base::{Date, EventId, TimeOfDay, Type};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
-use crate::program::expr::{EventSource, Expr, ExprKind};
-use crate::program::presence::{Present, can_be_missing};
-use crate::program::typed::{Again, Every, EveryPeriod, Once, OwnDays, OwnTime, Schedule, Trigger};
+use crate::program::definedness::{Definedness, can_be_missing};
+use crate::program::typed::{
+    Again, Every, EveryPeriod, Once, OwnDays, Schedule, Trigger, UserTime,
+};
+use crate::program::typed_expr::{EventSource, Expr, ExprKind};
 use crate::syntax::ast::{self, ClauseKind};
 
 /// The longest step of `every N days`.
@@ -62,7 +64,7 @@ pub(super) fn schedule(
     }
     match &clause.kind {
         ClauseKind::At { when, on: Some(on) } => {
-            dated::dated(checker, when, on).map(Schedule::Dated)
+            date_offsets::dated(checker, when, on).map(Schedule::Dated)
         }
         ClauseKind::At { when, on: None } => at(checker, when),
         ClauseKind::Every(e) => every(checker, e, clause.span),
@@ -109,7 +111,7 @@ fn at(checker: &mut Checker<'_>, when: &ast::AtExpr) -> Option<Schedule> {
             .time(e, "at")
             .map(|t| Schedule::Once(Once::TimeOfDay(t))),
         _ => own_time(checker, e).map(|at| {
-            Schedule::OwnTime(OwnTime {
+            Schedule::OwnTime(UserTime {
                 at,
                 days: OwnDays::Once,
             })
@@ -123,7 +125,11 @@ fn own_time(checker: &mut Checker<'_>, e: &ast::Expr) -> Option<Expr> {
 }
 
 /// A user without a time of day would be left out without a word.
-pub(super) fn time_is_known(checker: &mut Checker<'_>, own: &OwnTime, present: &Present) -> bool {
+pub(super) fn time_is_known(
+    checker: &mut Checker<'_>,
+    own: &UserTime,
+    present: &Definedness,
+) -> bool {
     if can_be_missing(&checker.program, &own.at, present).is_empty() {
         return true;
     }
@@ -216,7 +222,7 @@ fn every(checker: &mut Checker<'_>, every: &ast::Every, span: Span) -> Option<Sc
         until,
     };
     Some(match own {
-        Some(at) => Schedule::OwnTime(OwnTime {
+        Some(at) => Schedule::OwnTime(UserTime {
             at,
             days: OwnDays::Every(every),
         }),
@@ -434,13 +440,13 @@ pub(super) fn again(
             // Days counted from a date bring each user a message of its own, once.
             Schedule::Once(_)
             | Schedule::Dated(_)
-            | Schedule::OwnTime(OwnTime {
+            | Schedule::OwnTime(UserTime {
                 days: OwnDays::Once,
                 ..
             }) => false,
             Schedule::Every(_)
             | Schedule::Trigger(_)
-            | Schedule::OwnTime(OwnTime {
+            | Schedule::OwnTime(UserTime {
                 days: OwnDays::Every(_),
                 ..
             }) => true,

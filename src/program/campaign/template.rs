@@ -6,8 +6,8 @@ use crate::base::{EventId, TemplateId, Type};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, Declaration, ExprContext};
-use crate::program::expr::{Expr, ExprKind, Function};
 use crate::program::typed::{PartKind, Piece, Program, Template, TemplatePart, Text};
+use crate::program::typed_expr::{Expr, ExprKind, Function};
 use crate::syntax::ast;
 
 pub(super) fn template(
@@ -187,6 +187,8 @@ fn part_kind(kind: &ast::PartKind) -> PartKind {
 pub(super) fn part_name(kind: &PartKind) -> String {
     match kind {
         PartKind::Field(name) => format!("field {name}"),
-        other => crate::program::pack::Part::of(other).name().to_string(),
+        other => crate::program::pack::MessagePart::of(other)
+            .name()
+            .to_string(),
     }
 }

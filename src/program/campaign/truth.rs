@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use crate::base::Value;
-use crate::program::expr::{CompareOp, Expr, ExprKind};
-use crate::program::presence::{Present, can_be_missing};
+use crate::program::definedness::{Definedness, can_be_missing};
 use crate::program::typed::Program;
+use crate::program::typed_expr::{CompareOp, Expr, ExprKind};
 
 /// For all users alike, whatever their tags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,7 @@ pub(super) fn truth(program: &Program, e: &Expr) -> Truth {
             _ => Open,
         },
         ExprKind::IsKnown(x) | ExprKind::IsMissing(x)
-            if can_be_missing(program, x, &Present::default()).is_empty() =>
+            if can_be_missing(program, x, &Definedness::default()).is_empty() =>
         {
             known(matches!(e.kind, ExprKind::IsKnown(_)))
         }

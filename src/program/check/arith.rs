@@ -2,13 +2,13 @@
 //! nothing here can fail at run time.
 
 use super::ExprContext;
-use super::expr::{Exprs, Want, bare};
-use super::literal::is_literal;
+use super::check_expr::{Exprs, Want, bare};
+use super::check_literal::is_literal;
 use crate::base::{Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
-use crate::program::expr::{ArithOp, Expr, ExprKind, Function};
-use crate::program::presence::int_bounds_of;
+use crate::program::definedness::int_bounds_of;
+use crate::program::typed_expr::{ArithOp, Expr, ExprKind, Function};
 use crate::program::types;
 use crate::syntax::ast::{self, LiteralKind};
 

@@ -1,16 +1,16 @@
 //! Calls: the built-in functions over single values, and lookups.
 
 use super::ExprContext;
-use super::expr::{Exprs, Want, text_literal};
-use super::literal::is_literal;
+use super::check_expr::{Exprs, Want, text_literal};
+use super::check_literal::is_literal;
 use crate::base::{LookupId, Type};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::builtins::{BUILTINS, BuiltinKind, builtin};
-use crate::program::expr::{Expr, ExprKind, Function};
-use crate::program::presence::Present;
+use crate::program::definedness::Definedness;
 use crate::program::reserved::not_supported;
 use crate::program::scope::{Symbol, nearest};
+use crate::program::typed_expr::{Expr, ExprKind, Function};
 use crate::program::types;
 use crate::syntax::ast;
 
@@ -392,7 +392,7 @@ impl Exprs<'_> {
             return None;
         };
         let when = self.condition(when, cx);
-        let mut present: Present = cx.present.cloned().unwrap_or_default();
+        let mut present: Definedness = cx.present.cloned().unwrap_or_default();
         if let Some(when) = &when {
             present.assume(self.program, when);
         }

@@ -8,11 +8,11 @@ use crate::base::{
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::builtins::{RESERVED_NAMES, builtin};
-use crate::program::expr::OwnEvent;
 use crate::program::pack::PLATFORMS;
 use crate::program::reserved::not_supported;
 use crate::program::scope::Symbol;
 use crate::program::typed::Declared;
+use crate::program::typed_expr::OwnEvent;
 use crate::syntax::ast::{self, ItemKind};
 
 /// All declarations of a program by kind, in the order of the files.

@@ -1,13 +1,13 @@
 //! `== != < <= > >=`: which pairs of types they take, and what to write instead of the others.
 
 use super::ExprContext;
-use super::expr::{Exprs, Want, bare};
-use super::literal::{beside, is_literal, quoted};
+use super::check_expr::{Exprs, Want, bare};
+use super::check_literal::{beside, is_literal, quoted};
 use crate::base::{Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
-use crate::program::expr::{CompareOp, EventSource, Expr, ExprKind, Function, OWN_FIELDS};
 use crate::program::scope::Symbol;
+use crate::program::typed_expr::{CompareOp, EventSource, Expr, ExprKind, Function, OWN_FIELDS};
 use crate::program::types;
 use crate::syntax::ast;
 
@@ -123,7 +123,7 @@ impl Exprs<'_> {
         }
         self.comparable(known, op, op_span)?;
         if let Some(texts) = member_texts(known)
-            && let Some(text) = super::expr::text_literal(e)
+            && let Some(text) = super::check_expr::text_literal(e)
             && !texts.iter().any(|t| t == text)
         {
             self.unlikely_text(text, e.span, &texts);

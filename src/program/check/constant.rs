@@ -3,14 +3,14 @@
 
 use std::ops::RangeInclusive;
 
-use super::expr::{Exprs, Want, bare};
-use super::literal::negated;
+use super::check_expr::{Exprs, Want, bare};
+use super::check_literal::negated;
 use super::{Checker, ExprContext};
 use crate::base::{Calendar, Date, Decimal, Elapsed, TimeOfDay, Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
-use crate::program::expr::{ExprKind, Length};
 use crate::program::typed::Share;
+use crate::program::typed_expr::{ExprKind, Length};
 use crate::program::types;
 use crate::syntax::ast::{self, LiteralKind};
 

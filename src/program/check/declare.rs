@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::check_expr::bare;
 use super::collect::Items;
-use super::expr::bare;
 use super::{Checker, Declaration};
 use crate::base::{
-    Elapsed, EnumType, EventId, EventSchema, FieldSchema, Place, TagId, TagSchema, Type,
+    Elapsed, EnumType, EventId, EventSchema, FieldSchema, GeoPoint, TagId, TagSchema, Type,
 };
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
@@ -61,7 +61,7 @@ impl Checker<'_> {
             let declared = failed_if(&place.declared, value.is_none());
             self.program.places.push(PlaceDef {
                 declared,
-                place: value.unwrap_or(Place { lat: 0.0, lon: 0.0 }),
+                place: value.unwrap_or(GeoPoint { lat: 0.0, lon: 0.0 }),
             });
         }
         for list in &items.lists {
@@ -673,7 +673,7 @@ impl Checker<'_> {
     }
 
     fn text(&self, span: Span) -> String {
-        super::expr::shorten(self.sources.slice(span))
+        super::check_expr::shorten(self.sources.slice(span))
     }
 }
 

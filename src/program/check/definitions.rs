@@ -1,9 +1,9 @@
 //! Third pass: audiences, derived tags and partitions, each after those that it names.
 
 use super::collect::Items;
-use super::order::Definition;
+use super::definition_order::Definition;
 use super::{Checker, ExprContext};
-use crate::program::presence::is_private;
+use crate::program::definedness::is_private;
 use crate::syntax::ast::TagKind;
 
 impl Checker<'_> {

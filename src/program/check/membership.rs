@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use super::ExprContext;
-use super::expr::{Exprs, Want, bare, text_literal};
-use super::literal::{beside, quoted};
+use super::check_expr::{Exprs, Want, bare, text_literal};
+use super::check_literal::{beside, quoted};
 use crate::base::{Date, Instant, TimeOfDay, Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
-use crate::program::expr::{Expr, ExprKind, SetMode, Window};
 use crate::program::scope::Symbol;
+use crate::program::typed_expr::{Expr, ExprKind, SetMode, Window};
 use crate::program::types;
 use crate::syntax::ast;
 

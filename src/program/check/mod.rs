@@ -7,28 +7,28 @@
 
 mod arith;
 mod call;
+mod check_expr;
+mod check_literal;
 mod collect;
 mod compare;
 mod constant;
 mod declare;
+mod definition_order;
 mod definitions;
-mod event;
-mod expr;
-mod literal;
+mod event_pattern;
 mod membership;
 mod names;
-mod order;
-mod testing;
+mod test_blocks;
 
-pub use expr::MAX_EXPR_DEPTH;
-pub use order::MAX_CHAIN;
+pub use check_expr::MAX_EXPR_DEPTH;
+pub use definition_order::MAX_CHAIN;
 
-use self::expr::{Exprs, Want};
+use self::check_expr::{Exprs, Want};
 use super::campaign;
-use super::expr::{EventPattern, EventSource, Expr, ExprKind};
-use super::presence::Present;
+use super::definedness::Definedness;
 use super::scope::{Scope, Symbol};
 use super::typed::{Declared, Program};
+use super::typed_expr::{EventPattern, EventSource, Expr, ExprKind};
 use crate::base::{
     AudienceId, CampaignId, EventId, Instant, Schema, TagId, TemplateId, Type, Value,
 };
@@ -115,7 +115,7 @@ pub struct ExprContext<'a> {
     /// `delivered`, `opened`, `clicked` and `converted` speak of this step (`typed::Step::from`).
     pub step: Option<usize>,
     /// Proved to have a value, for instance by the campaign's `when`.
-    pub present: Option<&'a Present>,
+    pub present: Option<&'a Definedness>,
 }
 
 /// The state of one check. The program grows in it.

@@ -2,16 +2,16 @@
 //! that nothing stands behind.
 
 use super::ExprContext;
-use super::expr::Exprs;
+use super::check_expr::Exprs;
 use crate::base::{EventId, FieldSchema, TagId, Type, Value};
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::builtins::builtin;
-use crate::program::expr::{EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome};
-use crate::program::presence::{Present, can_be_missing};
+use crate::program::definedness::{Definedness, can_be_missing};
 use crate::program::reserved::not_supported;
 use crate::program::scope::{Scope, Symbol};
 use crate::program::typed::Declared;
+use crate::program::typed_expr::{EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome};
 use crate::syntax::ast;
 use crate::syntax::keyword::glued_prefix;
 
@@ -123,7 +123,7 @@ impl Exprs<'_> {
         }
     }
 
-    pub fn tag(&mut self, id: TagId, span: Span, present: Option<&Present>) -> Option<Expr> {
+    pub fn tag(&mut self, id: TagId, span: Span, present: Option<&Definedness>) -> Option<Expr> {
         let schema = self.program.schema.tags.get(id.index())?;
         if self
             .program

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::base::{Date, Elapsed};
 use crate::diag::{Lang, Msg};
-use crate::program::expr::OwnEvent;
 use crate::program::typed::{self, CapPeriod};
+use crate::program::typed_expr::OwnEvent;
 
 /// A platform.
 #[derive(Debug, Deserialize)]
@@ -56,8 +56,8 @@ pub struct Endpoint {
     /// lost.
     pub asks: Option<Asks>,
     /// What users do is not told but kept by the platform until it is fetched.
-    pub mailbox: Option<Mailbox>,
-    pub evidence: Evidence,
+    pub mailbox: Option<MailboxRule>,
+    pub evidence: OutcomeReporting,
     /// In order of preference: a message takes the first that can carry it.
     #[serde(rename = "shape")]
     pub shapes: Vec<Shape>,
@@ -80,7 +80,7 @@ pub struct ErrorRule {
     pub does: Reaction,
     /// Of `wait` and `retry`: how long.
     #[serde(default)]
-    pub wait: Option<Wait>,
+    pub wait: Option<WaitUntil>,
     /// Of `drop_user`: until the user does something, not for ever.
     #[serde(default)]
     pub for_now: bool,
@@ -112,7 +112,7 @@ pub enum Reaction {
 
 /// Until when to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wait {
+pub enum WaitUntil {
     /// Twice as long each time that it happens again.
     For(Elapsed),
     /// Of the platform's calendar.
@@ -121,14 +121,14 @@ pub enum Wait {
     NextMonth,
 }
 
-impl<'de> Deserialize<'de> for Wait {
+impl<'de> Deserialize<'de> for WaitUntil {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
         match text.as_str() {
-            "next day" => Ok(Wait::NextDay),
-            "next week" => Ok(Wait::NextWeek),
-            "next month" => Ok(Wait::NextMonth),
-            length => parse_elapsed(length).map(Wait::For).ok_or_else(|| {
+            "next day" => Ok(WaitUntil::NextDay),
+            "next week" => Ok(WaitUntil::NextWeek),
+            "next month" => Ok(WaitUntil::NextMonth),
+            length => parse_elapsed(length).map(WaitUntil::For).ok_or_else(|| {
                 de::Error::custom(format!(
                     "`{text}` is neither a length of time nor `next day`, `next week`, `next month`"
                 ))
@@ -197,7 +197,7 @@ pub enum Per {
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     pub of: Holder,
-    pub counts: Counted,
+    pub counts: CountingRule,
     pub n: Amount,
     pub per: Per,
     /// What is over it is dropped without an error.
@@ -215,7 +215,7 @@ pub enum Holder {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Counted {
+pub enum CountingRule {
     Messages,
     Calls,
     /// Calls that each start a list of users on its way.
@@ -323,7 +323,7 @@ pub struct Asks {
 /// How often it is looked whether there is something that the platform has not called about.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mailbox {
+pub struct MailboxRule {
     #[serde(deserialize_with = "elapsed")]
     pub every: Elapsed,
 }
@@ -331,7 +331,7 @@ pub struct Mailbox {
 /// What becomes known of each outcome.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Evidence {
+pub struct OutcomeReporting {
     pub delivered: Observed,
     pub opened: Observed,
     pub clicked: Observed,
@@ -358,14 +358,14 @@ pub struct Shape {
     pub name: String,
     pub title: Words,
     /// Parts without which it is not this shape.
-    pub requires: Vec<Part>,
+    pub requires: Vec<MessagePart>,
     /// Parts that it may have besides.
-    pub carries: Vec<Part>,
+    pub carries: Vec<MessagePart>,
     /// Those of them that make one text, in this order, each on its own line.
     #[serde(default)]
-    pub joined: Vec<Part>,
+    pub joined: Vec<MessagePart>,
     pub recall: Recall,
-    pub limits: Vec<Limit>,
+    pub limits: Vec<PlatformLimit>,
     /// The types of `field` parts; empty: any field.
     #[serde(default)]
     pub fields: Vec<String>,
@@ -374,7 +374,7 @@ pub struct Shape {
 /// A kind of template part.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum MessagePart {
     Title,
     Body,
     Link,
@@ -397,7 +397,7 @@ pub enum Recall {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limit {
+pub struct PlatformLimit {
     pub of: LimitOf,
     pub max: u32,
     pub unit: Unit,
@@ -577,7 +577,7 @@ impl Pack {
 
 impl Endpoint {
     /// The shape that a message with these parts takes.
-    pub fn shape_for(&self, parts: &[Part]) -> Option<&Shape> {
+    pub fn shape_for(&self, parts: &[MessagePart]) -> Option<&Shape> {
         self.shapes.iter().find(|s| s.fits(parts))
     }
 
@@ -602,7 +602,7 @@ impl Endpoint {
     }
 }
 
-impl Evidence {
+impl OutcomeReporting {
     pub fn of(&self, event: OwnEvent) -> Observed {
         match event {
             OwnEvent::Sent => Observed::User,
@@ -617,21 +617,21 @@ impl Evidence {
 }
 
 impl Shape {
-    pub fn may_have(&self, part: Part) -> bool {
+    pub fn may_have(&self, part: MessagePart) -> bool {
         self.requires.contains(&part) || self.carries.contains(&part)
     }
 
     /// Whether a message with exactly these parts can take this shape. One without any part is no
     /// message.
-    pub fn fits(&self, parts: &[Part]) -> bool {
+    pub fn fits(&self, parts: &[MessagePart]) -> bool {
         !parts.is_empty()
             && parts.iter().all(|p| self.may_have(*p))
             && self.requires.iter().all(|p| parts.contains(p))
     }
 
     /// What a tap on the message can open: a page, a mini program.
-    pub fn jumps(&self) -> Vec<Part> {
-        [Part::Link, Part::Miniprogram]
+    pub fn jumps(&self) -> Vec<MessagePart> {
+        [MessagePart::Link, MessagePart::Miniprogram]
             .into_iter()
             .filter(|p| self.may_have(*p))
             .collect()
@@ -649,38 +649,38 @@ impl Recall {
     }
 }
 
-impl Part {
-    pub const ALL: [(Part, &'static str); 10] = [
-        (Part::Title, "title"),
-        (Part::Body, "body"),
-        (Part::Link, "link"),
-        (Part::Image, "image"),
-        (Part::Video, "video"),
-        (Part::Miniprogram, "miniprogram"),
-        (Part::Entry, "entry"),
-        (Part::Unsubscribe, "unsubscribe"),
-        (Part::Field, "field"),
-        (Part::Platform, "platform"),
+impl MessagePart {
+    pub const ALL: [(MessagePart, &'static str); 10] = [
+        (MessagePart::Title, "title"),
+        (MessagePart::Body, "body"),
+        (MessagePart::Link, "link"),
+        (MessagePart::Image, "image"),
+        (MessagePart::Video, "video"),
+        (MessagePart::Miniprogram, "miniprogram"),
+        (MessagePart::Entry, "entry"),
+        (MessagePart::Unsubscribe, "unsubscribe"),
+        (MessagePart::Field, "field"),
+        (MessagePart::Platform, "platform"),
     ];
 
-    pub fn of(kind: &typed::PartKind) -> Part {
+    pub fn of(kind: &typed::PartKind) -> MessagePart {
         use typed::PartKind;
         match kind {
-            PartKind::Title => Part::Title,
-            PartKind::Body => Part::Body,
-            PartKind::Link => Part::Link,
-            PartKind::Image => Part::Image,
-            PartKind::Video => Part::Video,
-            PartKind::Miniprogram => Part::Miniprogram,
-            PartKind::Entry => Part::Entry,
-            PartKind::Unsubscribe => Part::Unsubscribe,
-            PartKind::Field(_) => Part::Field,
-            PartKind::Platform => Part::Platform,
+            PartKind::Title => MessagePart::Title,
+            PartKind::Body => MessagePart::Body,
+            PartKind::Link => MessagePart::Link,
+            PartKind::Image => MessagePart::Image,
+            PartKind::Video => MessagePart::Video,
+            PartKind::Miniprogram => MessagePart::Miniprogram,
+            PartKind::Entry => MessagePart::Entry,
+            PartKind::Unsubscribe => MessagePart::Unsubscribe,
+            PartKind::Field(_) => MessagePart::Field,
+            PartKind::Platform => MessagePart::Platform,
         }
     }
 
     pub fn name(self) -> &'static str {
-        Part::ALL
+        MessagePart::ALL
             .iter()
             .find(|(p, _)| *p == self)
             .map_or("", |(_, name)| name)

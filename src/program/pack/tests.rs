@@ -49,7 +49,7 @@ fn every_endpoint_is_complete() {
                     "{at}: batch size"
                 );
                 assert!(
-                    e.quotas.iter().any(|q| q.counts == Counted::Jobs) || e.person.is_some(),
+                    e.quotas.iter().any(|q| q.counts == CountingRule::Jobs) || e.person.is_some(),
                     "{at}: how many jobs"
                 );
             }
@@ -95,7 +95,7 @@ fn every_endpoint_is_complete() {
                 assert!(
                     s.limits
                         .iter()
-                        .all(|l| l.of != LimitOf::Title || s.may_have(Part::Title)),
+                        .all(|l| l.of != LimitOf::Title || s.may_have(MessagePart::Title)),
                     "{at}: a limit of a title"
                 );
                 assert!(
@@ -149,14 +149,22 @@ fn what_delivery_relies_on() {
 #[test]
 fn a_message_takes_the_first_shape_that_can_carry_it() {
     let mass = endpoint("service_account", "mass").unwrap();
-    let shape = |parts: &[Part]| mass.shape_for(parts).map(|s| s.name.as_str());
+    let shape = |parts: &[MessagePart]| mass.shape_for(parts).map(|s| s.name.as_str());
     assert_eq!(
-        shape(&[Part::Title, Part::Body, Part::Link, Part::Entry]),
+        shape(&[
+            MessagePart::Title,
+            MessagePart::Body,
+            MessagePart::Link,
+            MessagePart::Entry
+        ]),
         Some("article")
     );
-    assert_eq!(shape(&[Part::Body, Part::Link]), Some("text"));
-    assert_eq!(shape(&[Part::Title, Part::Video]), Some("video"));
-    assert_eq!(shape(&[Part::Body, Part::Image]), None);
+    assert_eq!(shape(&[MessagePart::Body, MessagePart::Link]), Some("text"));
+    assert_eq!(
+        shape(&[MessagePart::Title, MessagePart::Video]),
+        Some("video")
+    );
+    assert_eq!(shape(&[MessagePart::Body, MessagePart::Image]), None);
     assert_eq!(shape(&[]), None);
 }
 

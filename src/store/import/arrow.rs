@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use super::cell::Cell;
+use super::row_source::{Bad, MAX_COLUMNS, RowSource};
 use super::shortest::shortest;
-use super::source::{Bad, MAX_COLUMNS, Rows};
 use crate::store::{StoreError, words};
 
 pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
@@ -150,7 +150,7 @@ impl BatchRows {
     }
 }
 
-impl Rows for BatchRows {
+impl RowSource for BatchRows {
     fn columns(&self) -> &[String] {
         &self.columns
     }

@@ -20,7 +20,7 @@ use super::arrow::cell;
 use super::cell::Cell;
 use super::reading::{Reading, money_of_float};
 use super::shortest::shortest;
-use super::table::{Field, Ids, RowErrors, Wanted};
+use super::table::{ColumnTargets, Field, RowErrors, RowIds};
 use super::{check_id, id_of};
 use crate::base::{Date, EnumType, Type, Value, Zone};
 use crate::store::column::MAX_BIT_MEMBERS;
@@ -80,8 +80,8 @@ fn cell_by_cell(
 }
 
 /// The user ids.
-pub(super) fn ids(name: &str, array: &dyn Array, rows: usize, errors: &mut RowErrors) -> Ids {
-    let mut ids = Ids::default();
+pub(super) fn ids(name: &str, array: &dyn Array, rows: usize, errors: &mut RowErrors) -> RowIds {
+    let mut ids = RowIds::default();
     let whole = array.null_count() == 0 && array.len() == rows;
     macro_rules! ints {
         ($ty:ty) => {
@@ -114,7 +114,7 @@ pub(super) fn ids(name: &str, array: &dyn Array, rows: usize, errors: &mut RowEr
 
 /// The instants of events.
 pub(super) fn instants(
-    wanted: &Wanted<'_>,
+    wanted: &ColumnTargets<'_>,
     name: &str,
     array: &dyn Array,
     rows: usize,

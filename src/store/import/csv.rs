@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cell::Cell;
-use super::source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, Rows, not_utf8, row_too_long};
+use super::row_source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, RowSource, not_utf8, row_too_long};
 use crate::store::{StoreError, words};
 
 pub(super) struct Csv {
@@ -120,7 +120,7 @@ impl Csv {
     }
 }
 
-impl Rows for Csv {
+impl RowSource for Csv {
     fn columns(&self) -> &[String] {
         &self.columns
     }

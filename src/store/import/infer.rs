@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use super::cell::{Cell, plain_text};
 use super::reading::Reading;
-use super::source::{self, Bad};
+use super::row_source::{self, Bad};
 use super::{ImportError, no_column};
 use crate::base::{EnumType, EventSchema, FieldSchema, Schema, TagSchema, Type, Value};
-use crate::store::{Words, declare, words};
+use crate::store::{Words, declarations, words};
 
 /// Different texts up to which a column is an enum.
 pub const MAX_ENUM_MEMBERS: usize = 64;
@@ -64,7 +64,7 @@ pub fn tags(
     reading: &Reading,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Inferred, ImportError> {
-    let mut source = source::open(file)?;
+    let mut source = row_source::open(file)?;
     let mut columns: Vec<Seen> = Vec::new();
     loop {
         let read = source.next_row(&mut |position, _, cell| {
@@ -344,7 +344,7 @@ fn text(file: &Path, schema: &Schema, skipped: &[(String, Words)]) -> String {
     });
     let mut out = format!(
         "# Inferred from {name}: correct what is wrong, then import again.\n{}",
-        declare::tags(schema)
+        declarations::tags(schema)
     );
     for (column, why) in skipped {
         let _ = writeln!(out, "# {}: {}", column.escape_debug(), why.en);
@@ -369,7 +369,7 @@ pub fn event(
         ty: t.ty,
         optional: false,
     });
-    Ok(declare::event(&EventSchema {
+    Ok(declarations::event(&EventSchema {
         name: event.into(),
         fields: fields.collect(),
     }))
@@ -384,7 +384,7 @@ mod tests {
         values
             .iter()
             .for_each(|v| seen.add(&Cell::Text(v), &Reading::default()));
-        seen.ty().map(|t| declare::ty(&t)).map_err(|w| w.en)
+        seen.ty().map(|t| declarations::ty(&t)).map_err(|w| w.en)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::cell::Cell;
-use super::source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, Rows, not_utf8, row_too_long};
+use super::row_source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, RowSource, not_utf8, row_too_long};
 use crate::store::live::not_json;
 use crate::store::{StoreError, words};
 
@@ -64,7 +64,7 @@ impl JsonLines {
     }
 }
 
-impl Rows for JsonLines {
+impl RowSource for JsonLines {
     fn columns(&self) -> &[String] {
         &self.columns
     }

@@ -1,26 +1,26 @@
 //! Filling a store from files: CSV, JSON Lines, Parquet, Arrow. All of a file or, when one row is
 //! bad, nothing.
 //!
-//! A file is read a block of rows at a time, ahead of what is done with them ([`blocks`]): text row
-//! by row ([`source`]), its cells as values of the declared types ([`reading`]); arrays of typed
+//! A file is read a block of rows at a time, ahead of what is done with them ([`file_blocks`]): text row
+//! by row ([`row_source`]), its cells as values of the declared types ([`reading`]); arrays of typed
 //! files as a whole ([`convert`]). What is read waits until all of it is known to be good
-//! ([`tags`], [`events`]), up to a limit in memory and then in a file of its own; beside it memory
+//! ([`import_tags`], [`import_events`]), up to a limit in memory and then in a file of its own; beside it memory
 //! holds the user ids, a few numbers a row, and a few columns at a time.
 
 mod arrow;
-mod blocks;
 mod cell;
 mod convert;
 mod csv;
-pub mod events;
+mod file_blocks;
+pub mod import_events;
+pub mod import_tags;
 pub mod infer;
 mod jsonl;
 mod parquet;
 mod reading;
+mod row_source;
 mod shortest;
-mod source;
 mod table;
-pub mod tags;
 
 use std::fmt;
 use std::fs::File;
@@ -32,11 +32,11 @@ use super::{ImportEntry, StoreError, Words, words};
 use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Instant, Zone};
-pub use events::EventImport;
+pub use import_events::EventImport;
+pub use import_tags::TagImport;
 pub use reading::Reading;
-pub use source::Format;
-use table::{Block, RowErrors};
-pub use tags::TagImport;
+pub use row_source::FileFormat;
+use table::{RowBlock, RowErrors};
 
 /// Row errors that are kept in full; the rest is counted.
 pub const MAX_SHOWN_ERRORS: usize = 1000;
@@ -47,7 +47,7 @@ pub const MAX_ID_BYTES: usize = 256;
 
 /// How far an import is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Progress {
+pub struct ImportProgress {
     pub rows: u64,
     pub bytes: u64,
     pub total_bytes: u64,
@@ -64,7 +64,7 @@ pub struct RowError {
 
 /// A file with bad rows: nothing of it was imported.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Rejected {
+pub struct RejectedFile {
     pub file: PathBuf,
     /// The first [`MAX_SHOWN_ERRORS`], in order.
     pub errors: Vec<RowError>,
@@ -77,7 +77,7 @@ pub struct Rejected {
 #[derive(Debug)]
 pub enum ImportError {
     /// Some rows are bad.
-    Rows(Rejected),
+    Rows(RejectedFile),
     /// It could not be done at all.
     Store(StoreError),
 }
@@ -93,11 +93,11 @@ impl ImportError {
         ImportError::Store(StoreError::Import(words))
     }
 
-    /// One sentence that says what happened; the rows' own errors are in [`Rejected`].
+    /// One sentence that says what happened; the rows' own errors are in [`RejectedFile`].
     pub fn words(&self) -> Words {
         match self {
             ImportError::Store(e) => e.words(),
-            ImportError::Rows(Rejected {
+            ImportError::Rows(RejectedFile {
                 total, rows, file, ..
             }) => {
                 let (errors, of, file) = (
@@ -124,7 +124,7 @@ impl std::error::Error for ImportError {}
 
 /// What an import did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Report {
+pub struct ImportReport {
     pub rows: u64,
     pub new_users: u64,
     /// Tags or fields that were filled.
@@ -165,7 +165,7 @@ impl Errors {
         if self.total == 0 {
             return Ok(());
         }
-        Err(ImportError::Rows(Rejected {
+        Err(ImportError::Rows(RejectedFile {
             file: file.into(),
             errors: self.shown,
             total: self.total,
@@ -179,11 +179,11 @@ struct Steps<'a> {
     world: &'a dyn World,
     total_bytes: u64,
     rows: u64,
-    tell: &'a mut dyn FnMut(Progress),
+    tell: &'a mut dyn FnMut(ImportProgress),
 }
 
 impl<'a> Steps<'a> {
-    fn new(world: &'a dyn World, file: &Path, tell: &'a mut dyn FnMut(Progress)) -> Self {
+    fn new(world: &'a dyn World, file: &Path, tell: &'a mut dyn FnMut(ImportProgress)) -> Self {
         let total_bytes = std::fs::metadata(file).map_or(0, |m| m.len());
         Steps {
             world,
@@ -193,9 +193,9 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn block(&mut self, block: &Block) -> Result<(), StoreError> {
+    fn block(&mut self, block: &RowBlock) -> Result<(), StoreError> {
         self.rows += block.lines.len() as u64;
-        (self.tell)(Progress {
+        (self.tell)(ImportProgress {
             rows: self.rows,
             bytes: block.bytes,
             total_bytes: self.total_bytes,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::cell::{Cell, decimal, expected, nearest, plain_text, shown, unfit, whole};
 use crate::base::{
-    Calendar, Date, Decimal, Elapsed, EnumType, Instant, Place, TagSchema, TimeOfDay, Type, Value,
-    Zone,
+    Calendar, Date, Decimal, Elapsed, EnumType, GeoPoint, Instant, TagSchema, TimeOfDay, Type,
+    Value, Zone,
 };
 use crate::store::adapt::set_of;
 use crate::store::export::EXACT_MINOR;
@@ -549,11 +549,11 @@ fn distance_of(cell: &Cell<'_>) -> Option<f64> {
     (metres >= 0.0).then_some(metres)
 }
 
-fn place_of(cell: &Cell<'_>) -> Option<Place> {
+fn place_of(cell: &Cell<'_>) -> Option<GeoPoint> {
     match cell {
-        Cell::Place(lat, lon) => Place::new(*lat, *lon),
+        Cell::Place(lat, lon) => GeoPoint::new(*lat, *lon),
         Cell::List(items) => match &items[..] {
-            [lat, lon] => Place::new(number_of(lat)?, number_of(lon)?),
+            [lat, lon] => GeoPoint::new(number_of(lat)?, number_of(lon)?),
             _ => None,
         },
         Cell::Text(t) => {
@@ -562,7 +562,7 @@ fn place_of(cell: &Cell<'_>) -> Option<Place> {
                 .trim_start_matches(['(', '[', '（'])
                 .trim_end_matches([')', ']', '）']);
             let (lat, lon) = bare.split_once([',', '，', ' '])?;
-            Place::new(number_of(&Cell::Text(lat))?, number_of(&Cell::Text(lon))?)
+            GeoPoint::new(number_of(&Cell::Text(lat))?, number_of(&Cell::Text(lon))?)
         }
         _ => None,
     }
@@ -668,7 +668,7 @@ mod tests {
             (
                 "31.23, 121.47",
                 Type::Place,
-                Place::new(31.23, 121.47).map(Value::Place),
+                GeoPoint::new(31.23, 121.47).map(Value::Place),
             ),
             (
                 "3|1|3",

@@ -1,14 +1,14 @@
 //! Rows of a file as columns of declared types, a block at a time, with the user id and, for
 //! events, the instant beside them.
 //!
-//! [`Wanted`] says what the columns of a file are to fill and is the same for all blocks; a
-//! [`Block`] is what some rows gave.
+//! [`ColumnTargets`] says what the columns of a file are to fill and is the same for all blocks; a
+//! [`RowBlock`] is what some rows gave.
 
 use std::collections::HashMap;
 
 use super::cell::Cell;
 use super::reading::Reading;
-use super::source::{Bad, Rows};
+use super::row_source::{Bad, RowSource};
 use super::{MAX_SHOWN_ERRORS, id_of};
 use crate::base::{Instant, Type, UserNo};
 use crate::store::{ColumnBuilder, ColumnData, StoreError, Users, Words, words};
@@ -33,7 +33,7 @@ pub(super) enum Role {
 }
 
 /// What the columns of a file are to fill.
-pub(super) struct Wanted<'a> {
+pub(super) struct ColumnTargets<'a> {
     pub id: &'a str,
     /// The column of the instant, for events.
     pub at: Option<&'a str>,
@@ -42,14 +42,14 @@ pub(super) struct Wanted<'a> {
     by_name: HashMap<&'a str, usize>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> ColumnTargets<'a> {
     pub fn new(id: &'a str, at: Option<&'a str>, fields: Vec<Field<'a>>, how: &'a Reading) -> Self {
         let by_name = fields
             .iter()
             .enumerate()
             .map(|(i, f)| (f.name, i))
             .collect();
-        Wanted {
+        ColumnTargets {
             id,
             at,
             fields,
@@ -90,13 +90,13 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub fn of(names: &[String], wanted: &Wanted<'_>) -> Self {
+    pub fn of(names: &[String], wanted: &ColumnTargets<'_>) -> Self {
         let mut header = Header::default();
         names.iter().for_each(|name| header.add(name, wanted));
         header
     }
 
-    pub fn add(&mut self, name: &str, wanted: &Wanted<'_>) {
+    pub fn add(&mut self, name: &str, wanted: &ColumnTargets<'_>) {
         self.names.push(name.into());
         self.roles.push(wanted.role(name));
     }
@@ -126,13 +126,13 @@ impl Header {
 
 /// Ids by row, one after the other; a row may be without.
 #[derive(Default)]
-pub(super) struct Ids {
+pub(super) struct RowIds {
     bytes: String,
     /// Where each id ends; one that ends where it begins is none.
     ends: Vec<usize>,
 }
 
-impl Ids {
+impl RowIds {
     pub fn push(&mut self, id: &str) {
         self.bytes.push_str(id);
         self.ends.push(self.bytes.len());
@@ -158,7 +158,7 @@ impl Ids {
     }
 }
 
-impl Ids {
+impl RowIds {
     /// All of them in order, each with its number where it is one of `users`.
     pub fn known_to<'a>(
         &'a self,
@@ -196,10 +196,10 @@ impl RowErrors {
 
 /// What some rows that follow each other gave.
 #[derive(Default)]
-pub(super) struct Block {
+pub(super) struct RowBlock {
     /// The line of each row, or its number.
     pub lines: Vec<u64>,
-    pub ids: Ids,
+    pub ids: RowIds,
     /// Instants, for events.
     pub at: Vec<i64>,
     /// One a field.
@@ -211,12 +211,12 @@ pub(super) struct Block {
 
 /// Reads the next rows, at most so many; `None` at the end.
 pub(super) fn read_rows(
-    rows: &mut dyn Rows,
+    rows: &mut dyn RowSource,
     max_rows: usize,
     header: &mut Header,
-    wanted: &Wanted<'_>,
-) -> Result<Option<Block>, StoreError> {
-    let mut block = Block::default();
+    wanted: &ColumnTargets<'_>,
+) -> Result<Option<RowBlock>, StoreError> {
+    let mut block = RowBlock::default();
     let mut builders: Vec<ColumnBuilder> = wanted
         .fields
         .iter()

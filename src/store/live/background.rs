@@ -30,9 +30,9 @@ const LOOKS: i32 = 50;
 
 /// The last thing that went wrong in the background.
 #[derive(Debug, Default)]
-pub struct Trouble(Mutex<Option<Arc<StoreError>>>);
+pub struct BackgroundError(Mutex<Option<Arc<StoreError>>>);
 
-impl Trouble {
+impl BackgroundError {
     pub fn note<T>(&self, result: Result<T, StoreError>) -> Option<T> {
         result
             .map_err(|e| *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(e)))
@@ -52,7 +52,7 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub fn of(path: &Path, trouble: &Arc<Trouble>) -> Result<Checkpoints, StoreError> {
+    pub fn of(path: &Path, trouble: &Arc<BackgroundError>) -> Result<Checkpoints, StoreError> {
         let open = || -> rusqlite::Result<Connection> {
             let db = Connection::open(path)?;
             db.busy_handler(Some(|looks| {
@@ -118,11 +118,11 @@ pub struct Folding {
     running: Option<(Instant, JoinHandle<bool>)>,
     /// Not before this.
     next: Instant,
-    trouble: Arc<Trouble>,
+    trouble: Arc<BackgroundError>,
 }
 
 impl Folding {
-    pub fn new(store: Store, folded: u64, trouble: Arc<Trouble>) -> Self {
+    pub fn new(store: Store, folded: u64, trouble: Arc<BackgroundError>) -> Self {
         Folding {
             store,
             folded,

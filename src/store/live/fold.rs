@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::log::{self, Log};
 use super::overlay::{by_name, said, segment};
-use crate::store::{StoreError, Writer};
+use crate::store::{StoreError, StoreWriter};
 
-impl Writer {
+impl StoreWriter {
     /// Puts what was said up to now into the columns of the next commit. Gives the number of
     /// changes.
     ///

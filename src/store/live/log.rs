@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use super::background::{Checkpoints, Trouble};
+use super::background::{BackgroundError, Checkpoints};
 
 use crate::base::{Instant, UserNo};
 use crate::store::StoreError;
@@ -20,7 +20,7 @@ use crate::store::error::words;
 
 /// A change as it lies in the log: user as a number, values as JSON text that imports read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct LogRow {
     pub user: UserNo,
     /// A tag's name, or an event's.
     pub name: String,
@@ -110,7 +110,7 @@ impl Log {
     }
 
     /// The changes after a position, in order, and the position of the last one.
-    pub fn after(dir: &Path, position: u64) -> Result<(Vec<Row>, u64), StoreError> {
+    pub fn after(dir: &Path, position: u64) -> Result<(Vec<LogRow>, u64), StoreError> {
         let mut rows = Vec::new();
         let last = each(dir, position, &mut |_, row| {
             rows.push(row);
@@ -126,7 +126,7 @@ pub fn each_event(
     dir: &Path,
     position: u64,
     most: usize,
-    f: &mut dyn FnMut(u64, Row),
+    f: &mut dyn FnMut(u64, LogRow),
 ) -> Result<u64, StoreError> {
     let mut left = most;
     each(dir, position, &mut |n, row| {
@@ -147,7 +147,7 @@ pub fn each_event(
 fn each(
     dir: &Path,
     position: u64,
-    f: &mut dyn FnMut(u64, Row) -> ControlFlow<()>,
+    f: &mut dyn FnMut(u64, LogRow) -> ControlFlow<()>,
 ) -> Result<u64, StoreError> {
     let files = files(dir)?;
     let (mut last, mut enough) = (position, ControlFlow::Continue(()));
@@ -180,8 +180,8 @@ fn each(
     Ok(last)
 }
 
-fn row_of(row: &rusqlite::Row) -> rusqlite::Result<Row> {
-    Ok(Row {
+fn row_of(row: &rusqlite::Row) -> rusqlite::Result<LogRow> {
+    Ok(LogRow {
         user: UserNo(row.get(1)?),
         name: row.get(2)?,
         is_event: row.get(3)?,
@@ -237,7 +237,7 @@ impl Appender {
         dir: &Path,
         position: u64,
         now: Instant,
-        trouble: &Arc<Trouble>,
+        trouble: &Arc<BackgroundError>,
     ) -> Result<Appender, StoreError> {
         let files = files(dir)?;
         let next = Log::last(dir)?.max(position) + 1;
@@ -258,7 +258,7 @@ impl Appender {
         before: Option<&Path>,
         next: u64,
         now: Instant,
-        trouble: &Arc<Trouble>,
+        trouble: &Arc<BackgroundError>,
     ) -> Result<Appender, StoreError> {
         let folder = folder(dir);
         fs::create_dir_all(&folder).map_err(|e| StoreError::write(&folder, e))?;
@@ -284,7 +284,7 @@ impl Appender {
         before: Option<&Path>,
         next: u64,
         now: Instant,
-        trouble: &Arc<Trouble>,
+        trouble: &Arc<BackgroundError>,
     ) -> Result<Appender, StoreError> {
         let open = || -> rusqlite::Result<(Connection, u64)> {
             let db = Connection::open(&path)?;
@@ -319,7 +319,7 @@ impl Appender {
         &mut self,
         dir: &Path,
         now: Instant,
-        trouble: &Arc<Trouble>,
+        trouble: &Arc<BackgroundError>,
     ) -> Result<(), StoreError> {
         let next = Appender::begin(dir, Some(&self.path), self.next, now, trouble)?;
         let old = std::mem::replace(self, next);
@@ -330,7 +330,7 @@ impl Appender {
 
     /// Writes rows in one durable transaction. Says of each whether it is new: an event whose id is
     /// known is not written again.
-    pub fn append(&mut self, rows: &[Row]) -> Result<Vec<bool>, StoreError> {
+    pub fn append(&mut self, rows: &[LogRow]) -> Result<Vec<bool>, StoreError> {
         let mut next = self.next;
         let mut write = || -> rusqlite::Result<Vec<bool>> {
             let transaction = self

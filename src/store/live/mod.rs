@@ -21,17 +21,17 @@ mod change;
 mod feed;
 mod fold;
 mod line;
+mod live_writer;
 mod log;
 mod overlay;
-mod writer;
 
 pub use change::{Change, FUTURE};
 pub use feed::LiveEvent;
 pub use line::json_of;
-pub use writer::{Acknowledged, LiveError, LiveWriter, Ticket};
+pub use live_writer::{Acknowledged, LiveError, LiveWriter, Ticket};
 
 pub(super) use fold::collect;
 pub(super) use line::not_json;
+pub(super) use live_writer::LOCK;
 pub(super) use log::Log;
 pub(super) use overlay::overlay;
-pub(super) use writer::LOCK;

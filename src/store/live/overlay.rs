@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::log::Row;
+use super::log::LogRow;
 use crate::base::{EventSchema, TagSchema, Zone};
 use crate::store::build::ColumnBuilder;
-use crate::store::changed::Said;
+use crate::store::changed::ValueUpdate;
 use crate::store::import::Reading;
 use crate::store::lazy::Lazy;
 use crate::store::merge::{self, Arrivals};
@@ -22,7 +22,7 @@ const MOST_SEGMENTS: usize = 8;
 ///
 /// # Errors
 /// When a file of what changed is damaged.
-pub fn overlay(base: &Snapshot, rows: &[Row], position: u64) -> Result<Snapshot, StoreError> {
+pub fn overlay(base: &Snapshot, rows: &[LogRow], position: u64) -> Result<Snapshot, StoreError> {
     let mut next = base.clone();
     next.position = position;
     if rows.is_empty() {
@@ -80,8 +80,8 @@ pub fn overlay(base: &Snapshot, rows: &[Row], position: u64) -> Result<Snapshot,
 }
 
 /// Changes of tags and of events, each by name, in order.
-pub fn by_name(rows: &[Row]) -> (BTreeMap<&str, Vec<&Row>>, BTreeMap<&str, Vec<&Row>>) {
-    let (mut tags, mut events): (BTreeMap<&str, Vec<&Row>>, BTreeMap<&str, Vec<&Row>>) =
+pub fn by_name(rows: &[LogRow]) -> (BTreeMap<&str, Vec<&LogRow>>, BTreeMap<&str, Vec<&LogRow>>) {
+    let (mut tags, mut events): (BTreeMap<&str, Vec<&LogRow>>, BTreeMap<&str, Vec<&LogRow>>) =
         Default::default();
     for row in rows {
         let of = if row.is_event { &mut events } else { &mut tags };
@@ -98,9 +98,9 @@ fn reading() -> Reading {
 }
 
 /// The last word on each user.
-pub fn said(tag: &TagSchema, rows: &[&Row]) -> BTreeMap<u32, Said> {
+pub fn said(tag: &TagSchema, rows: &[&LogRow]) -> BTreeMap<u32, ValueUpdate> {
     let reading = reading();
-    let value = |row: &Row| {
+    let value = |row: &LogRow| {
         let json: serde_json::Value = serde_json::from_str(&row.body).ok()?;
         reading.json(&json, &tag.ty).ok().flatten()
     };
@@ -110,7 +110,7 @@ pub fn said(tag: &TagSchema, rows: &[&Row]) -> BTreeMap<u32, Said> {
 }
 
 /// Rows as a segment of their own.
-pub fn segment(schema: &EventSchema, rows: &[&Row]) -> EventSegment {
+pub fn segment(schema: &EventSchema, rows: &[&LogRow]) -> EventSegment {
     let reading = reading();
     let mut columns: Vec<ColumnBuilder> = schema
         .fields

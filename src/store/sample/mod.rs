@@ -12,10 +12,10 @@ mod user;
 use std::sync::Arc;
 
 use super::build::ColumnBuilder;
-use super::import::Progress;
+use super::import::ImportProgress;
 use super::merge::{self, Arrivals};
 use super::users::NewUsers;
-use super::{Column, EventSegment, StoreError, Writer};
+use super::{Column, EventSegment, StoreError, StoreWriter};
 use crate::base::{
     EnumType, EventSchema, FieldSchema, Instant, Layer, Schema, TagSchema, Type, Value, Zone,
 };
@@ -30,7 +30,7 @@ const USERS_A_STEP: u32 = 8192;
 
 /// What to make.
 #[derive(Clone, Copy, Debug)]
-pub struct Sample {
+pub struct SampleSpec {
     pub users: u32,
     pub seed: u64,
     /// Nothing happens after this; days are counted back from it.
@@ -159,15 +159,15 @@ struct Happened {
     fields: Vec<Option<Value>>,
 }
 
-impl Sample {
+impl SampleSpec {
     /// Fills an empty store. Commit to keep it.
     ///
     /// # Errors
     /// Those of the file system, and the wish to stop.
     pub fn write(
         &self,
-        writer: &mut Writer,
-        tell: &mut dyn FnMut(Progress),
+        writer: &mut StoreWriter,
+        tell: &mut dyn FnMut(ImportProgress),
     ) -> Result<Made, StoreError> {
         let schema = schema();
         let world = writer.world().clone();
@@ -181,7 +181,7 @@ impl Sample {
         for number in 0..self.users {
             if number % USERS_A_STEP == 0 {
                 let (done, all) = (u64::from(number), u64::from(self.users));
-                tell(Progress {
+                tell(ImportProgress {
                     rows: done,
                     bytes: done,
                     total_bytes: all,

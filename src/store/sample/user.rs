@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use super::places::REGIONS;
 use super::random::{Random, zipf};
-use super::{CART_ADD, CATEGORIES, COUPON_USED, DEVICES, Happened, PURCHASE, Sample, VIEW};
-use crate::base::{Date, Instant, Place, TimeOfDay, Value};
+use super::{CART_ADD, CATEGORIES, COUPON_USED, DEVICES, Happened, PURCHASE, SampleSpec, VIEW};
+use crate::base::{Date, GeoPoint, Instant, TimeOfDay, Value};
 
 /// Days of events before now.
 const HISTORY_DAYS: i64 = 365;
@@ -51,7 +51,7 @@ struct Bought {
 }
 
 impl User {
-    pub fn make(sample: &Sample, number: u32) -> User {
+    pub fn make(sample: &SampleSpec, number: u32) -> User {
         let mut r = Random::of(sample.seed, number);
         let today = sample.zone.date(sample.now);
         let region = r.weighted(&REGION_SUMS);
@@ -80,7 +80,7 @@ impl User {
             .and_then(|reg| reg.cities.get(city))
             .and_then(|c| {
                 // Most within 20 km of the centre.
-                Place::new(
+                GeoPoint::new(
                     round4(c.lat + 0.08 * r.normal()),
                     round4(c.lon + 0.09 * r.normal()),
                 )
@@ -174,7 +174,7 @@ fn likes(r: &mut Random) -> Vec<u16> {
 }
 
 /// A moment of the last year, more often lately and by day; not before the user joined.
-fn moment(sample: &Sample, r: &mut Random, joined: Date) -> Instant {
+fn moment(sample: &SampleSpec, r: &mut Random, joined: Date) -> Instant {
     let back = (HISTORY_DAYS as f64 * r.unit().powf(1.6)) as i32;
     let day = Date(
         sample
@@ -191,7 +191,7 @@ fn moment(sample: &Sample, r: &mut Random, joined: Date) -> Instant {
 
 /// The year's events: most people buy little, some a lot; some use a coupon whenever there is one.
 fn shop(
-    sample: &Sample,
+    sample: &SampleSpec,
     r: &mut Random,
     likes: &[u16],
     joined: Date,

@@ -1,6 +1,6 @@
 //! Items: declarations of tags, events, tables, audiences, templates, accounts.
 
-use super::literal::{escape, inside};
+use super::parse_literal::{escape, inside};
 use super::{Builder, Node, Parts, Rule};
 use crate::base::{FileId, Layer};
 use crate::diag::{Finding, Span, catalog};

@@ -1,17 +1,17 @@
 //! Text to tree. This folder is the only place that names pest.
 //!
-//! Before pest sees a text, [`scan`] has looked at it once: size, bracket depth, unclosed brackets
+//! Before pest sees a text, [`scanner`] has looked at it once: size, bracket depth, unclosed brackets
 //! and strings, comments. Then the grammar reads the whole file; what it cannot read it skips as a
 //! broken item or clause, and the piece alone is read again to find out where it went wrong. The
-//! rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`mod@test`], [`expr`],
-//! [`literal`].
+//! rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`mod@test`], [`parse_expr`],
+//! [`parse_literal`].
 
 mod clause;
 mod decl;
-mod expr;
-mod literal;
-mod scan;
-mod test;
+mod parse_expr;
+mod parse_literal;
+mod parse_test;
+mod scanner;
 mod wording;
 
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
 
 /// Reads one file. Never fails: what cannot be read is `Broken`, with one finding each.
 pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
-    let scanned = scan::scan(file, text);
+    let scanned = scanner::scan(file, text);
     let mut out = ast::File {
         id: file,
         items: Vec::new(),
@@ -168,7 +168,7 @@ pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
 
 /// Reads one expression, which must be the whole text.
 pub fn parse_condition(file: FileId, text: &str, findings: &mut Findings) -> Option<ast::Expr> {
-    let scanned = scan::scan(file, text);
+    let scanned = scanner::scan(file, text);
     if let Some(finding) = scanned
         .fatal
         .or_else(|| scanned.unclosed.into_iter().next())
@@ -194,7 +194,7 @@ pub fn parse_condition(file: FileId, text: &str, findings: &mut Findings) -> Opt
 
 /// Whether the text has open brackets or strings, so that a line editor should ask for more.
 pub fn is_incomplete(text: &str) -> bool {
-    !scan::scan(FileId(0), text).unclosed.is_empty()
+    !scanner::scan(FileId(0), text).unclosed.is_empty()
 }
 
 /// `##` comments directly above an item are its documentation.

@@ -1,0 +1,399 @@
+//! The chains of records, one a writer, and the proof that the tables are what the records made of
+//! them.
+
+use std::collections::BTreeMap;
+
+use super::db::{self, Connection, OptionalExtension, SqlRow, SqlValue, params};
+use serde::Serialize;
+
+use super::blob::digest;
+use super::error::LedgerError;
+use super::projection::Projection;
+use super::record::Record;
+use super::{Ledger, migrations};
+use crate::base::Instant;
+use crate::diag::Msg;
+use crate::msg;
+
+/// The chain of the process that carries campaigns out.
+pub(super) const MAIN: &str = "main";
+/// The chain of people at the command line.
+pub(super) const CONSOLE: &str = "console";
+/// Problems that a verification names before it stops looking.
+const MAX_PROBLEMS: usize = 20;
+
+/// A place in a chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Link {
+    pub writer: String,
+    pub n: i64,
+    pub digest: String,
+}
+
+/// What a verification found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    pub records: u64,
+    /// The end of each writer's chain: two copies with the same ones have the same history.
+    pub heads: Vec<Head>,
+    /// Empty: everything is as it was written.
+    pub problems: Vec<Msg>,
+}
+
+/// The end of a writer's chain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Head {
+    pub writer: String,
+    pub records: i64,
+    pub digest: String,
+}
+
+/// A record as it lies in the table.
+struct Line {
+    seq: i64,
+    writer: String,
+    n: i64,
+    at: i64,
+    kind: String,
+    payload: String,
+    prev: String,
+    digest: String,
+}
+
+impl Line {
+    fn of_row(row: &SqlRow) -> db::Result<Line> {
+        Ok(Line {
+            seq: row.get(0)?,
+            writer: row.get(1)?,
+            n: row.get(2)?,
+            at: row.get(3)?,
+            kind: row.get(4)?,
+            payload: row.get(5)?,
+            prev: row.get(6)?,
+            digest: row.get(7)?,
+        })
+    }
+
+    /// What the digest must be. A record's place among those of all writers is said where it is not
+    /// its place in its own chain.
+    fn expected(&self) -> String {
+        let Line {
+            seq,
+            writer,
+            n,
+            at,
+            kind,
+            payload,
+            prev,
+            digest: _,
+        } = self;
+        let place = if seq == n {
+            n.to_string()
+        } else {
+            format!("{n} {seq}")
+        };
+        digest(format!("{prev}\n{writer}\n{place}\n{at}\n{kind}\n{payload}").as_bytes())
+    }
+}
+
+/// The end of a writer's chain.
+pub(super) fn last(db: &Connection, writer: &str) -> Result<Link, LedgerError> {
+    let mut select =
+        db.prepare_cached("SELECT n, digest FROM audit WHERE writer = ? ORDER BY n DESC LIMIT 1")?;
+    let found = select
+        .query_row([writer], |row| {
+            Ok(Link {
+                writer: writer.into(),
+                n: row.get(0)?,
+                digest: row.get(1)?,
+            })
+        })
+        .optional()?;
+    Ok(found.unwrap_or(Link {
+        writer: writer.into(),
+        n: 0,
+        digest: String::new(),
+    }))
+}
+
+pub(super) fn digest_of(
+    db: &Connection,
+    writer: &str,
+    n: i64,
+) -> Result<Option<String>, LedgerError> {
+    let mut select = db.prepare_cached("SELECT digest FROM audit WHERE writer = ? AND n = ?")?;
+    Ok(select
+        .query_row(params![writer, n], |row| row.get(0))
+        .optional()?)
+}
+
+/// Adds the records of a transaction as one link to a writer's chain.
+pub(super) fn append(
+    db: &Connection,
+    writer: &str,
+    at: Instant,
+    kind: &str,
+    records: &[Record],
+) -> Result<Link, LedgerError> {
+    let payload = serde_json::to_string(records).map_err(|e| {
+        LedgerError::Damaged(msg!("a record has no text: {e}", "记录无法写成文本：{e}"))
+    })?;
+    if let (Connection::Postgres(_), CONSOLE) = (db, writer) {
+        // Several people may be at their command lines.
+        db.query_row(
+            "SELECT CAST(pg_advisory_xact_lock(29793, 1001) AS TEXT)",
+            (),
+            |_| Ok(()),
+        )?;
+    }
+    let before = last(db, writer)?;
+    let seq = migrations::next_id(db, "audit")?;
+    let (writer, kind) = (writer.to_owned(), kind.to_owned());
+    let mut line = Line {
+        seq,
+        writer,
+        n: before.n + 1,
+        at: at.0,
+        kind,
+        payload,
+        prev: before.digest,
+        digest: String::new(),
+    };
+    line.digest = line.expected();
+    let sql = "INSERT INTO audit (seq, writer, n, at, kind, payload, prev, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let Line {
+        seq,
+        writer,
+        n,
+        at,
+        kind,
+        payload,
+        prev,
+        digest,
+    } = &line;
+    db.prepare_cached(sql)?
+        .execute(params![seq, writer, n, at, kind, payload, prev, digest])?;
+    Ok(Link {
+        writer: line.writer,
+        n: line.n,
+        digest: line.digest,
+    })
+}
+
+impl Ledger {
+    /// Reads every record again: whether the chain is whole, whether the columns are what their
+    /// digests say, and whether the tables are what the records make.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all; what is merely wrong is in the answer.
+    pub fn verify(&self) -> Result<Verified, LedgerError> {
+        let tx = self.db.unchecked_transaction()?;
+        let mut problems = Problems::default();
+        let again = migrations::tables_in_memory()?;
+        let tables = Projection {
+            db: &again,
+            bulk: &tx,
+        };
+        let (records, heads) = check_chains(&tx, &tables, &mut problems)?;
+        check_bulk(&tx, &mut problems)?;
+        for (table, key) in migrations::PROJECTIONS {
+            compare(table, key, &tx, &again, &mut problems)?;
+        }
+        Ok(Verified {
+            records,
+            heads,
+            problems: problems.0,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Msg>);
+
+impl Problems {
+    fn add(&mut self, problem: Msg) {
+        if self.0.len() < MAX_PROBLEMS {
+            self.0.push(problem);
+        }
+    }
+}
+
+/// Follows the chains and carries their records out, in the order in which they were written, on
+/// the empty `tables`.
+fn check_chains(
+    db: &Connection,
+    tables: &Projection,
+    problems: &mut Problems,
+) -> Result<(u64, Vec<Head>), LedgerError> {
+    let mut select = db.prepare(
+        "SELECT seq, writer, n, at, kind, payload, prev, digest FROM audit ORDER BY seq",
+    )?;
+    let mut rows = select.query(())?;
+    let mut chains: BTreeMap<String, Link> = BTreeMap::new();
+    let (mut records, mut before) = (0, String::from("the first"));
+    while let Some(row) = rows.next()? {
+        records += 1;
+        let Ok(line) = Line::of_row(&row) else {
+            problems.add(msg!(
+                "a record after {before} cannot be read",
+                "{before} 之后的记录无法读取"
+            ));
+            continue;
+        };
+        let Line { writer, n, .. } = &line;
+        let name = if writer == MAIN {
+            n.to_string()
+        } else {
+            format!("{n} of {writer}")
+        };
+        let last = chains.get(writer).cloned().unwrap_or(Link {
+            writer: writer.clone(),
+            n: 0,
+            digest: String::new(),
+        });
+        if *n != last.n + 1 {
+            problems.add(msg!(
+                "records {0} to {1} of `{writer}` are missing",
+                "`{writer}` 缺少第 {0} 至第 {1} 条记录",
+                last.n + 1,
+                n - 1
+            ));
+        }
+        if line.prev != last.digest || line.digest != line.expected() {
+            problems.add(msg!(
+                "record {name} is not what was written",
+                "第 {name} 条记录与写入时不符"
+            ));
+        }
+        match serde_json::from_str::<Vec<Record>>(&line.payload) {
+            Ok(records) => {
+                if let Some(error) = records.iter().find_map(|r| tables.apply(r, line.at).err()) {
+                    let said = error.message();
+                    problems.add(Msg {
+                        en: format!(
+                            "record {name} does not follow from those before it: {}",
+                            said.en
+                        ),
+                        zh: format!("第 {name} 条记录与之前的记录不相符：{}", said.zh),
+                    });
+                }
+            }
+            Err(e) => problems.add(msg!(
+                "record {name} cannot be read: {e}",
+                "第 {name} 条记录无法读取：{e}"
+            )),
+        }
+        chains.insert(
+            writer.clone(),
+            Link {
+                writer: writer.clone(),
+                n: *n,
+                digest: line.digest.clone(),
+            },
+        );
+        before = name;
+    }
+    let heads = chains
+        .into_iter()
+        .map(|(writer, link)| Head {
+            writer,
+            records: link.n,
+            digest: link.digest,
+        })
+        .collect();
+    Ok((records, heads))
+}
+
+/// Each column has the digest that it is kept under, and each that a table names is there.
+fn check_bulk(db: &Connection, problems: &mut Problems) -> Result<(), LedgerError> {
+    let mut select = db.prepare("SELECT digest, data FROM bulk")?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let said: String = row.get(0).unwrap_or_default();
+        let bytes = row.get::<Vec<u8>>(1).map(|bytes| digest(&bytes));
+        if bytes.ok().as_ref() != Some(&said) {
+            let short = said.get(..12).unwrap_or(&said);
+            problems.add(msg!(
+                "column {short} is not what was written",
+                "列 {short} 与写入时不符"
+            ));
+        }
+    }
+    let named = "SELECT members AS digest FROM stopped UNION SELECT members FROM arm UNION SELECT users FROM segment
+        UNION SELECT addresses FROM segment WHERE run NOT IN (SELECT run FROM forgotten)
+        UNION SELECT contents FROM segment WHERE run NOT IN (SELECT run FROM forgotten) UNION SELECT sources FROM program
+        UNION SELECT ids FROM batch JOIN segment USING (segment) WHERE ids IS NOT NULL AND run NOT IN (SELECT run FROM forgotten) UNION SELECT vals FROM wait
+        UNION SELECT body FROM inbox WHERE coalesce(readable, 0) <> 1";
+    let sql = format!(
+        "SELECT digest FROM ({named}) AS named WHERE digest NOT IN (SELECT digest FROM bulk)"
+    );
+    for missing in db
+        .prepare(&sql)?
+        .query_map((), |row| row.get::<String>(0))?
+    {
+        let missing = missing?;
+        let short = missing.get(..12).unwrap_or(&missing);
+        problems.add(msg!("column {short} is missing", "缺少列 {short}"));
+    }
+    Ok(())
+}
+
+/// Names the rows of a table that differ from those that the records make.
+fn compare(
+    table: &str,
+    key: &str,
+    db: &Connection,
+    again: &Connection,
+    problems: &mut Problems,
+) -> Result<(), LedgerError> {
+    let sql = format!("SELECT {key}, * FROM {table} ORDER BY {key}");
+    let keys = key.split(", ").count();
+    let (mut found, mut made) = (db.prepare(&sql)?, again.prepare(&sql)?);
+    let (mut found, mut made) = (found.query(())?, made.query(())?);
+    loop {
+        match (found.next()?, made.next()?) {
+            (None, None) => return Ok(()),
+            (Some(row), Some(expected)) => {
+                let differs = (0..row.width().max(expected.width()))
+                    .any(|i| row.value(i).ok() != expected.value(i).ok());
+                if differs {
+                    let which = key_text(&row, keys);
+                    problems.add(msg!(
+                        "row {which} of `{table}` is not what the records make",
+                        "`{table}` 的行 {which} 与记录不符"
+                    ));
+                    if key_text(&expected, keys) != which {
+                        return Ok(()); // A row too many or too few: the others are shifted.
+                    }
+                }
+            }
+            (Some(row), None) => {
+                let which = key_text(&row, keys);
+                problems.add(msg!(
+                    "row {which} of `{table}` is in no record",
+                    "`{table}` 的行 {which} 没有对应的记录"
+                ));
+                return Ok(());
+            }
+            (None, Some(expected)) => {
+                let which = key_text(&expected, keys);
+                problems.add(msg!(
+                    "row {which} of `{table}` is missing",
+                    "缺少 `{table}` 的行 {which}"
+                ));
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn key_text(row: &SqlRow, keys: usize) -> String {
+    let parts: Vec<String> = (0..keys)
+        .map(|i| match row.value(i) {
+            Ok(SqlValue::Int(n)) => n.to_string(),
+            Ok(SqlValue::Text(t)) => t.to_owned(),
+            _ => "?".into(),
+        })
+        .collect();
+    parts.join("/")
+}

@@ -1,0 +1,49 @@
+//! Columns of a plan under their digests: written once, checked whenever they are read.
+
+use super::db::{self, Connection, OptionalExtension, params};
+
+use super::error::LedgerError;
+use crate::msg;
+
+pub(super) struct Blob {
+    pub digest: String,
+    data: Vec<u8>,
+}
+
+impl Blob {
+    pub fn new(data: Vec<u8>) -> Self {
+        Blob {
+            digest: digest(&data),
+            data,
+        }
+    }
+
+    pub fn put(&self, db: &Connection) -> db::Result<()> {
+        let mut insert = db.prepare_cached(
+            "INSERT INTO bulk (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        )?;
+        insert.execute(params![self.digest, self.data]).map(drop)
+    }
+}
+
+pub(super) fn digest(data: &[u8]) -> String {
+    blake3::hash(data).to_hex().to_string()
+}
+
+/// # Errors
+/// When it is not there or is not what it was.
+pub(super) fn load(db: &Connection, digest: &str) -> Result<Vec<u8>, LedgerError> {
+    let mut select = db.prepare_cached("SELECT data FROM bulk WHERE digest = ?")?;
+    let data: Option<Vec<u8>> = select.query_row([digest], |row| row.get(0)).optional()?;
+    data.filter(|data| self::digest(data) == digest)
+        .ok_or_else(|| damaged(digest))
+}
+
+/// The error for bytes that cannot be read as what they were written as.
+pub(super) fn damaged(digest: &str) -> LedgerError {
+    let short = digest.get(..12).unwrap_or(digest);
+    LedgerError::Damaged(msg!(
+        "column {short} is not what was written",
+        "列 {short} 与写入时不符"
+    ))
+}

@@ -1,0 +1,438 @@
+//! The past as deciding asks for it, read by columns: segments are sets of users, and only what
+//! came back of them is looked up by row.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::db::{self, OptionalExtension, ToValue, params};
+
+use super::error::LedgerError;
+use super::planned_runs::{purpose_name, purpose_of};
+use super::state::State;
+use super::{Ledger, Writer, blob, encode};
+use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
+use crate::decide::history::{
+    BlockedAddresses, CapScope, CapUsage, History, LastContact, PendingMessages, Unclaimed,
+};
+use crate::program::pack::ContactKind;
+use crate::program::typed::ChannelName;
+
+/// A segment as far as counting needs it.
+struct Past {
+    segment: i64,
+    /// Run, step, leg and attempt.
+    key: [i64; 4],
+    users: String,
+    claimed: i64,
+    rest: i64,
+    campaign: Arc<str>,
+    due: Instant,
+    not_before: Instant,
+    value: Option<String>,
+}
+
+/// The codes of the states that give a slot back, for SQL.
+pub(super) fn given_back() -> String {
+    let codes: Vec<String> = State::ALL
+        .into_iter()
+        .filter(|s| !s.counts())
+        .map(|s| s.code().to_string())
+        .collect();
+    codes.join(", ")
+}
+
+impl Ledger {
+    /// Segments for which `which` holds, in the order of their hand-over.
+    fn past(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<Past>, LedgerError> {
+        let sql = format!(
+            "SELECT s.segment, s.users, s.claimed, s.rest, r.campaign, t.due, r.value, s.run, s.step, s.leg, s.attempt, s.not_before
+             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE {which} ORDER BY s.not_before, t.planned_at, s.segment"
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let rows = select.query_map(params, |row| {
+            Ok(Past {
+                segment: row.get(0)?,
+                key: [row.get(7)?, row.get(8)?, row.get(9)?, row.get(10)?],
+                users: row.get(1)?,
+                claimed: row.get(2)?,
+                rest: row.get(3)?,
+                campaign: row.get::<String>(4)?.into(),
+                due: Instant(row.get(5)?),
+                not_before: Instant(row.get(11)?),
+                value: row.get(6)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Calls `f` for each member of a segment whose message counts, with its place.
+    fn counting(&self, past: &Past, mut f: impl FnMut(usize, UserNo)) -> Result<(), LedgerError> {
+        let users = encode::read_users(&blob::load(&self.db, &past.users)?)
+            .ok_or_else(|| blob::damaged(&past.users))?;
+        let claimed = usize::try_from(past.claimed).unwrap_or(usize::MAX);
+        let back = self.places_given_back(past, &users)?;
+        let rest_counts = State::of_code(past.rest).is_some_and(State::counts);
+        for (place, user) in users.into_iter().enumerate() {
+            let counts = (place < claimed || rest_counts) && !back.contains(&place);
+            if counts {
+                f(place, user);
+            }
+        }
+        Ok(())
+    }
+
+    /// The claimed places of a segment whose messages do not count. Rows are read only where there
+    /// is something to find.
+    fn places_given_back(
+        &self,
+        past: &Past,
+        users: &[UserNo],
+    ) -> Result<HashSet<usize>, LedgerError> {
+        let mut back = HashSet::new();
+        let place = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+        // Messages whose own state says so, unless their batch knows better.
+        let sql = format!(
+            "SELECT m.place FROM msg m INDEXED BY msg_back LEFT JOIN batch b USING (batch)
+             WHERE m.segment = ? AND m.state IN ({}) AND m.state > coalesce(b.state, 0)",
+            given_back()
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        for found in select.query_map([past.segment], |row| row.get(0))? {
+            back.insert(place(found?));
+        }
+        // Batches that came back as a whole, but for the messages of which more is known.
+        let sql = format!(
+            "SELECT first, size, state FROM batch WHERE segment = ? AND state IN ({})",
+            given_back()
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let batches = select.query_map([past.segment], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        for batch in batches.collect::<Result<Vec<(i64, i64, i64)>, _>>()? {
+            let (first, size, state) = batch;
+            for (n, user) in users
+                .iter()
+                .enumerate()
+                .skip(place(first))
+                .take(place(size))
+            {
+                let own = self.own_state(past, *user)?;
+                if State::of_code(own.max(state)).is_some_and(|s| !s.counts()) {
+                    back.insert(n);
+                }
+            }
+        }
+        Ok(back)
+    }
+
+    /// The state of a message without its batch's; 0 if it has none.
+    fn own_state(&self, past: &Past, user: UserNo) -> Result<i64, LedgerError> {
+        let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
+        let [run, step, leg, attempt] = past.key;
+        let state = self
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![run, step, leg, user.0, attempt], |row| row.get(0));
+        Ok(state.optional()?.unwrap_or(0))
+    }
+}
+
+impl History for Ledger {
+    type Error = LedgerError;
+
+    fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
+        let mut select = self.db.prepare_cached("SELECT user_no FROM opt_out")?;
+        let mut map = Bitmap::none(users);
+        for user in select.query_map((), |row| row.get(0))? {
+            map.insert(UserNo(user?));
+        }
+        Ok(map)
+    }
+
+    fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
+        let mut last = Dense::default();
+        for past in self.past("r.campaign = ? AND s.step = 0", params![campaign])? {
+            self.counting(&past, |_, user| {
+                let slot = last.slot(user);
+                *slot = (*slot).max(Some(past.due));
+            })?;
+        }
+        Ok(last.into_map(|at| at))
+    }
+
+    fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
+        let mut reached: BTreeMap<UserNo, Vec<String>> = BTreeMap::new();
+        for past in self.past(
+            "r.campaign = ? AND r.value IS NOT NULL AND s.step = 0",
+            params![campaign],
+        )? {
+            let value = past.value.clone().unwrap_or_default();
+            self.counting(&past, |_, user| {
+                reached.entry(user).or_default().push(value.clone())
+            })?;
+        }
+        for values in reached.values_mut() {
+            values.sort();
+            values.dedup();
+        }
+        Ok(reached)
+    }
+
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, CapUsage>, LedgerError> {
+        let mut counted: Dense<(u32, Arc<str>)> = Dense::default();
+        let (account, endpoint) = scope
+            .channel
+            .as_ref()
+            .map(|c| (&c.account, &c.endpoint))
+            .unzip();
+        let past = self.past(
+            "s.day BETWEEN ?1 AND ?2 AND (CAST(?3 AS TEXT) IS NULL OR r.campaign = ?3) AND (CAST(?4 AS TEXT) IS NULL OR (s.account = ?4 AND s.endpoint = ?5))
+                AND (CAST(?6 AS TEXT) IS NULL OR t.purpose = ?6)",
+            params![from.0, to.0, scope.campaign, account, endpoint, scope.purpose.map(purpose_name)],
+        )?;
+        for past in past {
+            self.counting(&past, |_, user| {
+                let before = counted.slot(user).take().map_or(0, |(n, _)| n);
+                *counted.slot(user) = Some((before.saturating_add(1), past.campaign.clone()));
+            })?;
+        }
+        Ok(counted.into_map(|(messages, campaign)| CapUsage {
+            messages,
+            latest_campaign: campaign.to_string(),
+        }))
+    }
+
+    fn barred(
+        &self,
+        account: &str,
+        few: Option<&[UserNo]>,
+    ) -> Result<BlockedAddresses, LedgerError> {
+        self.barred_at(account, few)
+    }
+
+    fn contacts(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        after: Option<Instant>,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<LastContact>>, LedgerError> {
+        self.contacted(account, kind, topic, after, few)
+    }
+
+    fn sent_since(
+        &self,
+        channel: &ChannelName,
+        from: Instant,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        let which = "s.account = ? AND s.endpoint = ? AND s.not_before >= ?";
+        let mut sent = Vec::new();
+        for past in self.past(which, params![channel.account, channel.endpoint, from.0])? {
+            self.counting(&past, |_, user| sent.push((user, past.not_before)))?;
+        }
+        sent.sort_unstable();
+        Ok(sent)
+    }
+
+    fn through_since(
+        &self,
+        channel: &ChannelName,
+        template: Option<&str>,
+        from: Instant,
+        few: Option<&[UserNo]>,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        let past = self.past(
+            "s.account = ?1 AND s.endpoint = ?2 AND (CAST(?4 AS TEXT) IS NULL OR s.template = ?4)
+                AND (s.not_before >= ?3 OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.claimed_at >= ?3))",
+            params![channel.account, channel.endpoint, from.0, template],
+        )?;
+        let mut select = self.db.prepare_cached(
+            "SELECT first, first + size, claimed_at FROM batch WHERE segment = ? ORDER BY first",
+        )?;
+        let mut through = Vec::new();
+        for past in past {
+            let rows = select.query_map([past.segment], |row| {
+                Ok((row.get(0)?, row.get(1)?, Instant(row.get(2)?)))
+            })?;
+            let claims = rows.collect::<Result<Vec<(i64, i64, Instant)>, db::Error>>()?;
+            self.counting(&past, |place, user| {
+                let holds = |(first, end, _): &&(i64, i64, Instant)| {
+                    i64::try_from(place).is_ok_and(|place| (*first..*end).contains(&place))
+                };
+                let at = claims
+                    .iter()
+                    .find(holds)
+                    .map_or(past.not_before, |(_, _, claimed)| {
+                        past.not_before.max(*claimed)
+                    });
+                if at >= from && few.is_none_or(|few| few.binary_search(&user).is_ok()) {
+                    through.push((user, at));
+                }
+            })?;
+        }
+        through.sort_unstable();
+        Ok(through)
+    }
+
+    fn unclaimed(
+        &self,
+        users: &Bitmap,
+        below: i64,
+        now: Instant,
+    ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+        let sql = format!(
+            "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
+                s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present, s.not_before, s.template
+             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.rest = 0 AND s.claimed + s.taken < s.size) AS open
+             WHERE present < ?2 ORDER BY segment",
+            hour = Elapsed::hours(1).0
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let rows = select.query_map(params![now.0, below], |row| {
+            let standing = PendingMessages {
+                segment: row.get(0)?,
+                campaign: row.get(4)?,
+                template: row.get(12)?,
+                purpose: purpose_of(&row.get::<String>(5)?),
+                channel: ChannelName {
+                    account: row.get(6)?,
+                    platform: row.get(7)?,
+                    endpoint: row.get(8)?,
+                },
+                day: Date(row.get(9)?),
+                not_before: Instant(row.get(11)?),
+                priority: row.get(10)?,
+            };
+            Ok((
+                Arc::new(standing),
+                row.get::<String>(1)?,
+                row.get::<i64>(2)?,
+                row.get::<i64>(3)?,
+            ))
+        })?;
+        let mut found: BTreeMap<UserNo, Vec<Unclaimed>> = BTreeMap::new();
+        for row in rows.collect::<Result<Vec<_>, _>>()? {
+            let (standing, column, claimed, taken) = row;
+            let members = encode::read_users(&blob::load(&self.db, &column)?)
+                .ok_or_else(|| blob::damaged(&column))?;
+            let lost = self.lost(standing.segment, taken, claimed, i64::MAX)?;
+            let open = (0u32..)
+                .zip(members)
+                .skip(usize::try_from(claimed).unwrap_or(usize::MAX));
+            for (place, user) in open.filter(|(place, user)| {
+                users.contains(*user) && lost.binary_search(&i64::from(*place)).is_err()
+            }) {
+                found.entry(user).or_default().push(Unclaimed {
+                    standing: standing.clone(),
+                    place,
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl History for Writer {
+    type Error = LedgerError;
+
+    fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
+        (**self).opted_out(users)
+    }
+
+    fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
+        (**self).last_planned(campaign)
+    }
+
+    fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
+        (**self).reached_values(campaign)
+    }
+
+    fn counted(
+        &self,
+        scope: &CapScope,
+        from: Date,
+        to: Date,
+    ) -> Result<BTreeMap<UserNo, CapUsage>, LedgerError> {
+        (**self).counted(scope, from, to)
+    }
+
+    fn barred(
+        &self,
+        account: &str,
+        few: Option<&[UserNo]>,
+    ) -> Result<BlockedAddresses, LedgerError> {
+        (**self).barred(account, few)
+    }
+
+    fn contacts(
+        &self,
+        account: &str,
+        kind: ContactKind,
+        topic: &str,
+        after: Option<Instant>,
+        few: Option<&[UserNo]>,
+    ) -> Result<Option<Vec<LastContact>>, LedgerError> {
+        (**self).contacts(account, kind, topic, after, few)
+    }
+
+    fn sent_since(
+        &self,
+        channel: &ChannelName,
+        from: Instant,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        (**self).sent_since(channel, from)
+    }
+
+    fn through_since(
+        &self,
+        channel: &ChannelName,
+        template: Option<&str>,
+        from: Instant,
+        few: Option<&[UserNo]>,
+    ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
+        (**self).through_since(channel, template, from, few)
+    }
+
+    fn unclaimed(
+        &self,
+        users: &Bitmap,
+        below: i64,
+        now: Instant,
+    ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
+        (**self).unclaimed(users, below, now)
+    }
+}
+
+/// A value for some users, by their numbers: numbers are dense, so a column is smaller and faster
+/// than a map.
+struct Dense<T>(Vec<Option<T>>);
+
+impl<T> Default for Dense<T> {
+    fn default() -> Self {
+        Dense(Vec::new())
+    }
+}
+
+impl<T> Dense<T> {
+    fn slot(&mut self, user: UserNo) -> &mut Option<T> {
+        if self.0.len() <= user.index() {
+            self.0.resize_with(user.index() + 1, || None);
+        }
+        &mut self.0[user.index()]
+    }
+
+    fn into_map<V>(self, f: impl Fn(T) -> V) -> BTreeMap<UserNo, V> {
+        (0u32..)
+            .map(UserNo)
+            .zip(self.0)
+            .filter_map(|(user, value)| Some((user, f(value?))))
+            .collect()
+    }
+}
