@@ -22,7 +22,7 @@ use tagcast::diag::{Findings, Sources};
 use tagcast::eval::{EvalScope, MessageLog, Tables};
 use tagcast::ledger::{Ledger, NewCall, Occasion, Receipt, ReceiptContent, RunInfo, Writer};
 use tagcast::program::check::{CheckOptions, check};
-use tagcast::program::pack::ContactKind;
+use tagcast::program::platform::ContactKind;
 use tagcast::program::typed::Program;
 use tagcast::store::{Snapshot, SnapshotBuilder};
 use tagcast::syntax::parse::parse;

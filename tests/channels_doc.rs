@@ -1,11 +1,11 @@
-//! `docs/channels.md` says what the packs say. `BLESS=1 cargo test --test channels_doc` writes it
-//! anew.
+//! `docs/channels.md` says what the platform files say. `BLESS=1 cargo test --test channels_doc`
+//! writes it anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use tagcast::base::value::group_digits;
-use tagcast::program::pack::{
+use tagcast::program::platform::{
     self, Amount, AmountWord, Contact, CountingRule, Endpoint, Fact, HandOver, Holder, Key,
     LimitOf, MessagePart, Observed, Per, Quota, Reaction, Recall, Shape, Unit, WaitUntil,
 };
@@ -14,7 +14,7 @@ use tagcast::program::typed::Purpose;
 const HEAD: &str = "# Channels
 
 A channel is `ACCOUNT.ENDPOINT`: an account of a platform (`service_account`, or one declared by `account rose service_account`) and a way to send.
-What each takes is data, one file a platform under `packs/`; this page is written from them, and a test compares the two.
+What each takes is data, one file a platform under `platforms/`; this page is written from them, and a test compares the two.
 The checker holds every message against it before anything is sent. A mark † means that no source settles it: such a limit warns, it does not refuse.
 
 The longest possible text is computed from the types: `text(10)` is ten characters (forty bytes where bytes count), an enum its longest member,
@@ -41,7 +41,7 @@ many off. Limits a minute or an hour (`wecom.app`) are left to the platform. Whe
 ";
 
 #[test]
-fn page_and_packs_agree() {
+fn page_and_platform_files_agree() {
     let page = page();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/channels.md");
     if std::env::var_os("BLESS").is_some() {
@@ -50,7 +50,7 @@ fn page_and_packs_agree() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == page,
-        "docs/channels.md is not what the packs say: run `BLESS=1 cargo test --test channels_doc` and read the diff"
+        "docs/channels.md is not what the platform files say: run `BLESS=1 cargo test --test channels_doc` and read the diff"
     );
 }
 
@@ -66,10 +66,10 @@ fn page() -> String {
     out
 }
 
-fn each(mut row: impl FnMut(String, &'static pack::Pack, &'static Endpoint)) {
-    for p in pack::platforms() {
+fn each(mut row: impl FnMut(String, &'static platform::Platform, &'static Endpoint)) {
+    for p in platform::all() {
         for e in &p.endpoints {
-            row(format!("`{}.{}`", p.platform, e.name), p, e);
+            row(format!("`{}.{}`", p.name, e.name), p, e);
         }
     }
 }
@@ -256,7 +256,7 @@ fn parts(parts: &[MessagePart]) -> String {
 }
 
 fn limits(s: &Shape) -> String {
-    let one = |l: &pack::PlatformLimit| {
+    let one = |l: &platform::PlatformLimit| {
         let of = match l.of {
             LimitOf::Title => "title".to_string(),
             LimitOf::Text => format!(
@@ -284,7 +284,7 @@ fn limits(s: &Shape) -> String {
 
 fn fields(out: &mut String) {
     out.push_str("\n## Fields\n\n`field thing1 = \"…\"`: the type is the name without its number.\n\n| platform | type | at most | holds |\n| --- | --- | --- | --- |\n");
-    for p in pack::platforms() {
+    for p in platform::all() {
         for t in &p.field_types {
             let most = match (t.max, t.max_ascii) {
                 (Some(n), Some(ascii)) => format!("{n} characters, {ascii} if all are ASCII"),
@@ -294,7 +294,7 @@ fn fields(out: &mut String) {
             let _ = writeln!(
                 out,
                 "| `{}` | `{}` | {most} | {} |",
-                p.platform,
+                p.name,
                 t.name,
                 t.takes.words().en
             );
@@ -371,7 +371,7 @@ fn promises(out: &mut String) {
         let _ = writeln!(
             out,
             "| {name} | {} | {class} | {settled} |",
-            needs(&p.platform, &e.name)
+            needs(&p.name, &e.name)
         );
     });
     out.push('\n');
@@ -383,7 +383,7 @@ fn errors(out: &mut String) {
         "## What errors mean\n\nThe first row that fits holds, those that name an endpoint before the others. `*` stands for any text. A code that no row knows may have been\n\
          taken: the message is unknown.\n\n| platform | codes | on | what follows | meaning |\n| --- | --- | --- | --- | --- |\n",
     );
-    for p in pack::platforms() {
+    for p in platform::all() {
         for e in &p.errors {
             let codes: Vec<String> = e.codes.iter().map(|c| format!("`{c}`")).collect();
             let wait = match e.wait {
@@ -407,7 +407,7 @@ fn errors(out: &mut String) {
             let _ = writeln!(
                 out,
                 "| `{}` | {} | {} | {does} | {} |",
-                p.platform,
+                p.name,
                 codes.join(" "),
                 e.on.join(", "),
                 e.say.en
@@ -422,10 +422,10 @@ fn former(out: &mut String) {
     each(|name, _, e| {
         for f in &e.former {
             let per = match f.per {
-                pack::FormerPer::Day => "a day".to_string(),
-                pack::FormerPer::Week => "a week".into(),
-                pack::FormerPer::Month => "a month".into(),
-                pack::FormerPer::RollingDays(n) => format!("in {n} days"),
+                platform::FormerPer::Day => "a day".to_string(),
+                platform::FormerPer::Week => "a week".into(),
+                platform::FormerPer::Month => "a month".into(),
+                platform::FormerPer::RollingDays(n) => format!("in {n} days"),
             };
             let since = f.since.map_or(String::new(), |d| format!(" (since {d})"));
             let _ = writeln!(

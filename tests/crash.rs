@@ -294,7 +294,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
         inner: tagcast::deliver::channels::SandboxFile,
     }
     impl tagcast::deliver::channel::Channel for Watching {
-        fn endpoint(&self) -> &tagcast::program::pack::Endpoint {
+        fn endpoint(&self) -> &tagcast::program::platform::Endpoint {
             self.inner.endpoint()
         }
         fn most(&self) -> usize {

@@ -628,7 +628,7 @@ fn a_person_settles_what_nobody_knows() {
 struct Says(SandboxFile, std::sync::Mutex<Vec<Reply>>);
 
 impl Channel for Says {
-    fn endpoint(&self) -> &tagcast::program::pack::Endpoint {
+    fn endpoint(&self) -> &tagcast::program::platform::Endpoint {
         self.0.endpoint()
     }
     fn most(&self) -> usize {

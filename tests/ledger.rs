@@ -196,8 +196,8 @@ fn case_19_lists_of_every_size() {
         ledger.plan_run(&decision, &wanted.info()).unwrap();
         struct Sizes(std::sync::Mutex<Vec<usize>>, SandboxFile);
         impl tagcast::deliver::channel::Channel for Sizes {
-            fn endpoint(&self) -> &tagcast::program::pack::Endpoint {
-                tagcast::program::pack::endpoint("service_account", "mass").unwrap()
+            fn endpoint(&self) -> &tagcast::program::platform::Endpoint {
+                tagcast::program::platform::endpoint("service_account", "mass").unwrap()
             }
             fn most(&self) -> usize {
                 10_000

@@ -17,7 +17,7 @@ use tagcast::decide::platform_caps::ForeignUse;
 use tagcast::decide::{DecideInput, ForbiddenWords, Reschedule, decide_all};
 use tagcast::eval::{EvalScope, MessageLog, Tables};
 use tagcast::ledger::{Ledger, Occasion, RunInfo, Writer};
-use tagcast::program::pack::{self, Amount, AmountWord, Holder, Per};
+use tagcast::program::platform::{self, Amount, AmountWord, Holder, Per};
 use tagcast::program::typed::{ChannelName, Program};
 use tagcast::store::{Snapshot, SnapshotBuilder};
 
@@ -125,14 +125,14 @@ fn capped(by: &str) -> (usize, Vec<Gate>) {
     (0, vec![Gate::Capped(Some(by.into()))])
 }
 
-/// Each cap a user of every pack lets through what it says, in its own period, and what others send
+/// Each cap a user of every platform lets through what it says, in its own period, and what others send
 /// counts. Caps a minute or an hour are the platform's to keep.
 #[test]
-fn every_cap_of_every_pack_is_kept() {
+fn every_cap_of_every_platform_is_kept() {
     let mut left_to_the_platform = Vec::new();
-    for platform in pack::platforms() {
+    for platform in platform::all() {
         for endpoint in &platform.endpoints {
-            let channel = format!("{}.{}", platform.platform, endpoint.name);
+            let channel = format!("{}.{}", platform.name, endpoint.name);
             for quota in endpoint
                 .quotas
                 .iter()
@@ -153,7 +153,7 @@ fn every_cap_of_every_pack_is_kept() {
                     Amount::Word(AmountWord::DaysOfMonth) => 30,
                 };
                 for foreign in [0, 1] {
-                    let mut bench = Bench::new("", &platform.platform, &channel, foreign);
+                    let mut bench = Bench::new("", &platform.name, &channel, foreign);
                     let due = |minute: usize| {
                         Instant(at("2026-11-30 10:00").0 + minute as i64 * 60_000_000)
                     };

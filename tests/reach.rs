@@ -17,7 +17,7 @@ use tagcast::ledger::Page;
 use tagcast::ledger::{
     Ledger, MessageKey, MessageNews, NewCall, Receipt, ReceiptContent, ReceiptKind, State,
 };
-use tagcast::program::pack::{self, Contact, ContactKind};
+use tagcast::program::platform::{self, Contact, ContactKind};
 
 const TWO_WAYS: &str = r#"
     tag wx address(service_account)
@@ -283,17 +283,17 @@ fn daily(platform: &str, channel: &str) -> Bench {
     bench(&program, 3)
 }
 
-/// Each thing that opens a channel of any pack opens it for whom it should, as long as it should,
+/// Each thing that opens a channel of any platform opens it for whom it should, as long as it should,
 /// for as many messages as it should.
 #[test]
-fn every_window_of_every_pack_is_kept() {
+fn every_window_of_every_platform_is_kept() {
     let mut rules = 0;
-    for platform in pack::platforms() {
+    for platform in platform::all() {
         for endpoint in &platform.endpoints {
             for rule in &endpoint.contacts {
                 rules += 1;
-                let channel = format!("{}.{}", platform.platform, endpoint.name);
-                let bench = daily(&platform.platform, &channel);
+                let channel = format!("{}.{}", platform.name, endpoint.name);
+                let bench = daily(&platform.name, &channel);
                 let topic = if rule.by == ContactKind::Subscription {
                     "TM1"
                 } else {
@@ -303,7 +303,7 @@ fn every_window_of_every_pack_is_kept() {
                 // did nothing.
                 tell_of(
                     &bench,
-                    &platform.platform,
+                    &platform.name,
                     rule.by,
                     topic,
                     &[0],
@@ -311,7 +311,7 @@ fn every_window_of_every_pack_is_kept() {
                 );
                 if let Some(within) = rule.within {
                     let before = ZONE.show_rfc3339(at("2026-11-11 10:00").minus(within));
-                    tell_of(&bench, &platform.platform, rule.by, topic, &[1], &before);
+                    tell_of(&bench, &platform.name, rule.by, topic, &[1], &before);
                 }
                 bench.run("2026-11-11 09:59:40", "2026-11-20 12:00");
                 let open = |day: &i64| {
@@ -821,14 +821,14 @@ fn all_of_outlives_a_crash_at_every_write() {
 
 // ------------------------------------------------------------------ the last message of a window
 
-/// A window of a pack that is open for so many messages: its account, its channel, its rule and how
+/// A window of a platform that is open for so many messages: its account, its channel, its rule and how
 /// many.
 type Window = (&'static str, String, &'static Contact, u32);
 
 /// Each of them.
 fn limited() -> Vec<Window> {
     let mut all = Vec::new();
-    for platform in pack::platforms() {
+    for platform in platform::all() {
         for endpoint in &platform.endpoints {
             // What opens a channel for good may have been before anybody listened: there nothing is
             // limited.
@@ -836,10 +836,12 @@ fn limited() -> Vec<Window> {
                 .contacts
                 .iter()
                 .filter(|_| !endpoint.contacts.iter().any(Contact::lasts));
-            let channel = format!("{}.{}", platform.platform, endpoint.name);
-            all.extend(rules.filter_map(|rule| {
-                Some((&*platform.platform, channel.clone(), rule, rule.messages?))
-            }));
+            let channel = format!("{}.{}", platform.name, endpoint.name);
+            all.extend(
+                rules.filter_map(|rule| {
+                    Some((&*platform.name, channel.clone(), rule, rule.messages?))
+                }),
+            );
         }
     }
     assert!(all.len() >= 3, "{all:?}");

@@ -22,7 +22,7 @@ use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::ledger::{Batch, BatchOutcome, Message, Verdict};
 use tagcast::ledger::{Console, HoldScope, Ledger, LedgerError, MessageProgress, State};
-use tagcast::program::pack::{self, Endpoint};
+use tagcast::program::platform::{self, Endpoint};
 use tagcast::program::typed::ChannelName as Name;
 
 /// Numbers that follow from a seed alone.
@@ -76,7 +76,7 @@ impl Keyless {
 
 impl Channel for Keyless {
     fn endpoint(&self) -> &Endpoint {
-        pack::endpoint("service_account", "chat").expect("a pack")
+        platform::endpoint("service_account", "chat").expect("a known channel")
     }
 
     fn most(&self) -> usize {

@@ -27,7 +27,7 @@ use tagcast::deliver::wire::client::Http;
 use tagcast::deliver::wire::secret::Secret;
 use tagcast::ledger::{Batch, BatchOutcome, Verdict};
 use tagcast::ledger::{Ledger, LedgerError, State, Writer};
-use tagcast::program::pack::{self, Endpoint};
+use tagcast::program::platform::{self, Endpoint};
 use tagcast::program::typed::ChannelName as Name;
 
 // ------------------------------------------------------------------ a channel without keys
@@ -99,7 +99,7 @@ fn carry<'l>(
 ) -> DispatchLoop<&'l mut Writer> {
     let channel = channel.clone();
     let twenty = Twenty(
-        pack::endpoint("service_account", "chat").unwrap(),
+        platform::endpoint("service_account", "chat").unwrap(),
         move |batch: &Batch| channel.send(batch),
     );
     DispatchLoop::new(
@@ -551,7 +551,7 @@ fn a_late_word_that_nothing_was_sent_is_not_believed() {
     let channels = |fate: Fate| {
         let line = Line(platform.clone(), fate);
         Channels::all_by(Arc::new(Twenty(
-            pack::endpoint("sandbox", "file").unwrap(),
+            platform::endpoint("sandbox", "file").unwrap(),
             move |batch: &Batch| line.send(batch),
         )))
     };

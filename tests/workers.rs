@@ -15,7 +15,7 @@ use tagcast::deliver::channel::{Channel, Channels, Reply};
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::ledger::{Batch, BatchOutcome, Verdict};
 use tagcast::ledger::{ClaimAttempt, Console, HoldScope, Ledger, LedgerError, State};
-use tagcast::program::pack::{self, Endpoint};
+use tagcast::program::platform::{self, Endpoint};
 use tagcast::program::typed::ChannelName as Name;
 
 /// A platform that keeps keys, and counts what it sees. Some workers die in the middle of a call.
@@ -54,7 +54,7 @@ impl Line {
 
 impl Channel for Line {
     fn endpoint(&self) -> &Endpoint {
-        pack::endpoint("sandbox", "file").unwrap()
+        platform::endpoint("sandbox", "file").unwrap()
     }
 
     fn most(&self) -> usize {
@@ -694,7 +694,7 @@ impl Channel for ChaosLine {
         } else {
             ("service_account", "chat")
         };
-        pack::endpoint(platform, endpoint).unwrap()
+        platform::endpoint(platform, endpoint).unwrap()
     }
 
     fn most(&self) -> usize {
@@ -844,7 +844,7 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
     struct Stops;
     impl Channel for Stops {
         fn endpoint(&self) -> &Endpoint {
-            pack::endpoint("sandbox", "file").unwrap()
+            platform::endpoint("sandbox", "file").unwrap()
         }
         fn most(&self) -> usize {
             10

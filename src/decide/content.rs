@@ -3,7 +3,7 @@
 
 use super::decision::Rendered;
 use super::words::ForbiddenWords;
-use crate::program::pack::{self, LimitOf, MessagePart, Pack, Shape};
+use crate::program::platform::{self, LimitOf, MessagePart, Platform, Shape};
 use crate::program::typed::{ChannelName, PartKind, Template};
 
 /// What is wrong with a message.
@@ -22,7 +22,7 @@ pub struct ContentCheck<'a> {
     words: &'a ForbiddenWords,
     template: &'a Template,
     parts: Vec<MessagePart>,
-    shape: Option<(&'static Pack, &'static Shape)>,
+    shape: Option<(&'static Platform, &'static Shape)>,
 }
 
 impl<'a> ContentCheck<'a> {
@@ -33,8 +33,12 @@ impl<'a> ContentCheck<'a> {
             .map(|p| MessagePart::of(&p.kind))
             .collect();
         // That the channel can carry the parts is the checker's to say.
-        let shape = pack::platform(&channel.platform)
-            .and_then(|pack| Some((pack, pack.endpoint(&channel.endpoint)?.shape_for(&parts)?)));
+        let shape = platform::find(&channel.platform).and_then(|platform| {
+            Some((
+                platform,
+                platform.endpoint(&channel.endpoint)?.shape_for(&parts)?,
+            ))
+        });
         ContentCheck {
             words,
             template,
@@ -47,8 +51,9 @@ impl<'a> ContentCheck<'a> {
         if self.words.block(message) {
             return Some(Problem::BlockedWords);
         }
-        let (pack, shape) = self.shape?;
-        let too_long = self.over_a_limit(shape, message) || self.over_a_field(pack, shape, message);
+        let (platform, shape) = self.shape?;
+        let too_long =
+            self.over_a_limit(shape, message) || self.over_a_field(platform, shape, message);
         too_long.then_some(Problem::TooLong)
     }
 
@@ -85,14 +90,14 @@ impl<'a> ContentCheck<'a> {
             })
     }
 
-    fn over_a_field(&self, pack: &Pack, shape: &Shape, message: &Rendered) -> bool {
+    fn over_a_field(&self, platform: &Platform, shape: &Shape, message: &Rendered) -> bool {
         message
             .parts
             .iter()
             .zip(&self.template.parts)
             .any(|((_, text), part)| match &part.kind {
                 PartKind::Field(name) => {
-                    let ty = pack.field_type(shape, name);
+                    let ty = platform.field_type(shape, name);
                     let max = ty.and_then(|ty| {
                         if text.is_ascii() {
                             ty.max_ascii.or(ty.max)

@@ -21,7 +21,7 @@ use super::windows::{OpenWindows, PlannedMessage};
 use super::words::ForbiddenWords;
 use crate::base::{CampaignId, Date, Instant, TemplateId, UserNo};
 use crate::eval::EvalScope;
-use crate::program::pack::{self, HandOver};
+use crate::program::platform::{self, HandOver};
 use crate::program::typed::{Action, Campaign, ChannelName, Send, Takes, Via};
 use crate::schedule::quiet::end_of_quiet;
 use crate::schedule::{SendWindow, hand_over_by};
@@ -202,7 +202,7 @@ fn sends_of<'a>(action: &'a Action, arm: Option<&str>, out: &mut Vec<&'a Send>) 
 
 /// Whether a channel takes a message to one user.
 fn takes_one(channel: &ChannelName) -> bool {
-    match pack::endpoint(&channel.platform, &channel.endpoint).map(|e| e.hand_over) {
+    match platform::endpoint(&channel.platform, &channel.endpoint).map(|e| e.hand_over) {
         Some(HandOver::List { min, .. }) => min <= 1,
         Some(HandOver::Single { .. }) | None => true,
     }

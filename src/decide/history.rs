@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Bitmap, Date, Instant, UserNo};
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 use crate::program::typed::{Cap, ChannelName, Purpose};
 
 /// Which messages a cap counts: those for which all that is said holds.

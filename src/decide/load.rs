@@ -3,7 +3,7 @@
 
 use crate::base::Elapsed;
 use crate::base::value::group_digits;
-use crate::program::pack::{
+use crate::program::platform::{
     self, Amount, AmountWord, CountingRule, Endpoint, HandOver, Holder, Per,
 };
 use crate::program::typed::ChannelName;
@@ -23,7 +23,7 @@ impl AccountLoad {
     /// For lists of users that get one text each; `pace` is in messages a minute.
     pub fn of(channel: &ChannelName, sizes: &[usize], pace: Option<u32>) -> Self {
         let messages: u64 = sizes.iter().map(|n| *n as u64).sum();
-        let endpoint = pack::endpoint(&channel.platform, &channel.endpoint);
+        let endpoint = platform::endpoint(&channel.platform, &channel.endpoint);
         let (lists, together) = match endpoint.map(|e| e.hand_over) {
             Some(HandOver::List { max, .. }) => (true, max.map_or(u64::MAX, u64::from)),
             Some(HandOver::Single { together }) => (false, u64::from(together)),
@@ -33,14 +33,14 @@ impl AccountLoad {
             .iter()
             .map(|n| (*n as u64).div_ceil(together.max(1)))
             .sum();
-        let by_pack = endpoint.map_or(Elapsed(0), |endpoint| takes(endpoint, messages, calls));
+        let by_platform = endpoint.map_or(Elapsed(0), |endpoint| takes(endpoint, messages, calls));
         let by_pace = pace.map_or(Elapsed(0), |n| {
             steadily(messages, u64::from(n), Per::Minute)
         });
         AccountLoad {
             calls,
             lists,
-            takes: by_pack.max(by_pace),
+            takes: by_platform.max(by_pace),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What platforms take for one user in a day, a week or a month of their own calendar. The packs
-//! say how many; limits a minute or an hour are left to the platform.
+//! What platforms take for one user in a day, a week or a month of their own calendar. The
+//! platform files say how many; limits per minute or per hour are left to the platform.
 //!
 //! When exactly a platform counts a message is up to it: one that is to be handed over in the last
 //! hour of a period counts in the next one, too.
@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Date, Elapsed, Instant, Zone};
-use crate::program::pack::{self, Amount, AmountWord, Endpoint, Holder, Per, Quota};
+use crate::program::platform::{self, Amount, AmountWord, Endpoint, Holder, Per, Quota};
 use crate::program::typed::ChannelName;
 
 /// Accounts that are bound to real platforms, each with how many messages a period its users get
@@ -32,7 +32,7 @@ pub struct PlatformCap {
 /// account is not bound.
 pub fn caps(channel: &ChannelName, at: Instant, foreign: &ForeignUse) -> Vec<PlatformCap> {
     let Some((endpoint, foreign)) =
-        pack::endpoint(&channel.platform, &channel.endpoint).zip(foreign.get(&channel.account))
+        platform::endpoint(&channel.platform, &channel.endpoint).zip(foreign.get(&channel.account))
     else {
         return Vec::new();
     };
@@ -53,7 +53,7 @@ pub fn caps(channel: &ChannelName, at: Instant, foreign: &ForeignUse) -> Vec<Pla
 /// The platform's day that an instant falls on, where it counts messages of one user by days or
 /// longer.
 pub fn day(channel: &ChannelName, at: Instant) -> Option<Date> {
-    let endpoint = pack::endpoint(&channel.platform, &channel.endpoint)?;
+    let endpoint = platform::endpoint(&channel.platform, &channel.endpoint)?;
     of_user(endpoint)
         .any(|quota| period(quota.per, Date(0)).is_some())
         .then(|| zone_of(&channel.platform).date(at))
@@ -114,8 +114,8 @@ fn period(per: Per, day: Date) -> Option<(Date, Date)> {
 }
 
 fn zone_of(platform: &str) -> Zone {
-    pack::platform(platform)
-        .and_then(|pack| Zone::named(&pack.zone))
+    platform::find(platform)
+        .and_then(|platform| Zone::named(&platform.zone))
         .unwrap_or(Zone::UTC)
 }
 

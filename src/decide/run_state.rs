@@ -17,7 +17,7 @@ use super::windows::{OpenWindows, PlannedMessage, WindowQuota};
 use super::{DecideError, DecideInput, ask};
 use crate::base::{Bitmap, TemplateId, UserNo};
 use crate::eval::EvalError;
-use crate::program::pack::{self, HandOver};
+use crate::program::platform::{self, HandOver};
 use crate::program::typed::{Campaign, ChannelName, Takes};
 use crate::schedule::{SendWindow, hand_over_by};
 
@@ -383,7 +383,7 @@ impl<'a> RunState<'a> {
         let number = match self.outlet_of(channel) {
             Some(known) => known,
             None => {
-                let list_min = match pack::endpoint(&channel.platform, &channel.endpoint)
+                let list_min = match platform::endpoint(&channel.platform, &channel.endpoint)
                     .map(|e| e.hand_over)
                 {
                     Some(HandOver::List { min, .. }) if self.input.bound => min,

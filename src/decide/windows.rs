@@ -1,5 +1,5 @@
 //! Channels that are open for a user only after he did something: for a while, for so many
-//! messages, or both. The packs say which.
+//! messages, or both. The platform files say which.
 //!
 //! What users did is known from the callbacks of the platforms. Of an account that has never told
 //! of any such thing nothing is known: there the platform's own refusal has to do. So it has where
@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 
 use super::history::{History, LastContact, PendingMessages};
 use crate::base::{Bitmap, Instant, UserNo};
-use crate::program::pack::{self, Contact, ContactKind};
+use crate::program::platform::{self, Contact, ContactKind};
 use crate::program::typed::{ChannelName, PartKind, Piece, Template};
 
 /// How one of the things that open a channel stands for a user.
@@ -81,7 +81,7 @@ pub struct PlannedMessage<'a> {
 impl PlannedMessage<'_> {
     /// What may open the channel; nothing where it is always open.
     pub fn rules(&self) -> &'static [Contact] {
-        pack::endpoint(&self.channel.platform, &self.channel.endpoint)
+        platform::endpoint(&self.channel.platform, &self.channel.endpoint)
             .map_or(&[], |endpoint| &endpoint.contacts)
     }
 

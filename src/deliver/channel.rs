@@ -1,9 +1,10 @@
 //! What hands messages over, and what it must say about itself.
 //!
 //! A channel is asked once for each batch and answers once. It never repeats anything on its own:
-//! whether a hand-over may be repeated is decided from the ledger and from what the channel's pack
-//! promises. (One exception: a request that the platform refused for its token, or for what must be
-//! put right before it is looked at, was not looked at; it is asked again once with a new token.)
+//! whether a hand-over may be repeated is decided from the ledger and from what the channel's
+//! platform file promises. (One exception: a request that the platform refused for its token, or for
+//! what must be put right before it is looked at, was not looked at; it is asked again once with a
+//! new token.)
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::base::{Elapsed, Instant};
 use crate::decide::decision::Rendered;
 use crate::diag::Msg;
 use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Page};
-use crate::program::pack::{Endpoint, Key};
+use crate::program::platform::{Endpoint, Key};
 use crate::program::typed::ChannelName as Name;
 
 /// A way to hand over messages.
@@ -30,7 +31,7 @@ pub trait Channel: Send + Sync {
     fn settles_after(&self) -> Elapsed;
 
     /// Whether a hand-over that may have arrived is recognised when it is repeated with the same
-    /// bytes; the pack says for how long.
+    /// bytes; the platform file says for how long.
     fn knows_repeats(&self) -> bool {
         match &self.endpoint().key {
             Key::Key {

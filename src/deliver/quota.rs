@@ -1,16 +1,16 @@
-//! What an account may hand over in a window of time, as its platform's pack says: reserved in the
+//! What an account may hand over in a window of time, as its platform file says: reserved in the
 //! ledger with each claim, so that workers share it and a crash gives nothing back.
 
 use crate::base::{Date, Elapsed, Instant, Zone};
 use crate::ledger::RateLimit;
-use crate::program::pack::{
+use crate::program::platform::{
     self, Amount, AmountWord, CountingRule, Endpoint, HandOver, Holder, Per,
 };
 use crate::program::typed::ChannelName;
 
 /// The limits of an endpoint's account in the windows that `now` is in.
 pub fn limits(endpoint: &Endpoint, channel: &ChannelName, now: Instant) -> Vec<RateLimit> {
-    let zone = pack::platform(&channel.platform)
+    let zone = platform::find(&channel.platform)
         .and_then(|p| Zone::named(&p.zone))
         .unwrap_or(Zone::UTC);
     let together = match endpoint.hand_over {
@@ -112,7 +112,7 @@ mod tests {
             endpoint: "mass".into(),
         };
         let found = limits(
-            pack::endpoint("service_account", "mass").unwrap(),
+            platform::endpoint("service_account", "mass").unwrap(),
             &channel,
             now,
         );

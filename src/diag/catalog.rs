@@ -46,7 +46,7 @@ codes! {
     CONSTANT_EXPECTED     "constant-expected"      Error    false;
     CYCLIC_DEFINITION     "cyclic-definition"      Error    false;
     DEADLINE_IN_QUIET_HOURS "deadline-in-quiet-hours" Warning true;
-    DEPRECATED_PACK_LIMIT "deprecated-pack-limit"  Warning true;
+    DEPRECATED_PLATFORM_LIMIT "deprecated-platform-limit"  Warning true;
     DUPLICATE_CLAUSE      "duplicate-clause"       Error    false;
     DUPLICATE_NAME        "duplicate-name"         Error    false;
     EMPTY_RANGE           "empty-range"            Error    false;

@@ -13,7 +13,7 @@ use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::client::Http;
 use crate::diag::Msg;
 use crate::msg;
-use crate::program::pack::PLATFORMS;
+use crate::program::platform::PLATFORMS;
 use crate::program::typed::{Action, Campaign, ChannelName, Via};
 
 /// The channels of a program: real ones where an account is bound.

@@ -13,7 +13,7 @@ use crate::decide::history::{
     BlockedAddresses, CapScope, CapUsage, History, LastContact, Unclaimed,
 };
 use crate::ledger::{Ledger, LedgerError};
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 use crate::program::typed::{ChannelName, Program, Purpose};
 
 #[derive(Default)]

@@ -15,7 +15,7 @@ use crate::base::{Bitmap, CampaignId, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::render::{part_name, render, with_defaults};
 use crate::diag::Lang;
-use crate::program::pack::{self, LimitOf, MessagePart, Shape, Unit};
+use crate::program::platform::{self, LimitOf, MessagePart, Shape, Unit};
 use crate::program::typed::{Action, Campaign, Piece, Send, Template, Via};
 
 /// How wide a bubble is on a terminal, in columns.
@@ -229,7 +229,7 @@ fn shape(template: &Template, platform: &str, endpoint: &str) -> Option<&'static
         .iter()
         .map(|p| MessagePart::of(&p.kind))
         .collect();
-    pack::endpoint(platform, endpoint)?.shape_for(&parts)
+    platform::endpoint(platform, endpoint)?.shape_for(&parts)
 }
 
 impl BubbleKind {

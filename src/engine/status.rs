@@ -18,11 +18,11 @@ use crate::ledger::{
     Backlog, Hold, HoldScope, Ledger, LedgerLocation, MailboxState, MissedInstant, RateLimit,
     RunReport, State, Trouble, UnknownBatch,
 };
-use crate::program::pack;
+use crate::program::platform;
 use crate::program::typed::{ChannelName, Schedule};
 
 /// What tagcast answers for, word for word as the README says it.
-pub const PROMISE: &str = "Nothing is handed over without a durable claim. Tagcast never repeats a hand-over unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its pack states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
+pub const PROMISE: &str = "Nothing is handed over without a durable claim. Tagcast never repeats a hand-over unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its platform file states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
 
 const PROMISE_ZH: &str = "没有持久化的认领就不发送。除非平台自己拒绝重复，或有证据表明第一次没有到达，tagcast 绝不重复发送。每条计划的消息都有结局，或列为未知。丢失（既未发送也未列出）：所有渠道为 0。重复（被接受两次）：所有渠道为 0，以平台遵守其说明所述的去重规则为前提。没有去重键的渠道，未知不可能为 0：崩溃后最多为在途的调用（每个账号默认 64 个），加上答复中断的每次调用。由人重发未知消息，即知情承担风险。“已接受”不等于“已送达”。前提是磁盘遵守 fsync 且账本未被回滚；被回滚的账本会被拦住。";
 
@@ -126,7 +126,7 @@ impl Status {
         }
         let mut channels = Vec::new();
         for backlog in ledger.backlog()? {
-            let endpoint = pack::endpoint(&backlog.channel.platform, &backlog.channel.endpoint);
+            let endpoint = platform::endpoint(&backlog.channel.platform, &backlog.channel.endpoint);
             let mut quotas = Vec::new();
             for limit in endpoint
                 .map(|e| quota::limits(e, &backlog.channel, now))

@@ -21,7 +21,7 @@ use super::{Ledger, Writer, encode};
 use crate::base::{Instant, UserNo};
 use crate::decide::history::BlockedAddresses;
 use crate::ledger::DeliveryCounts;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 /// A call of a platform, as it came.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -14,7 +14,7 @@ use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
 use crate::decide::history::{
     BlockedAddresses, CapScope, CapUsage, History, LastContact, PendingMessages, Unclaimed,
 };
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 use crate::program::typed::ChannelName;
 
 /// A segment as far as counting needs it.

@@ -29,7 +29,7 @@ use super::{Ledger, Writer, location};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::ledger::{Batch, BatchOutcome, Message};
-use crate::program::pack::{self, Endpoint};
+use crate::program::platform::{self, Endpoint};
 use crate::program::typed::ChannelName;
 use crate::store::Users;
 
@@ -302,7 +302,7 @@ impl Ledger {
         // nothing is known.
         let channel = open.held.segment.channel();
         let is_list =
-            pack::endpoint(&channel.platform, &channel.endpoint).is_some_and(Endpoint::is_list);
+            platform::endpoint(&channel.platform, &channel.endpoint).is_some_and(Endpoint::is_list);
         let again = open
             .states
             .iter()

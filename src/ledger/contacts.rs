@@ -16,7 +16,7 @@ use crate::base::{Elapsed, Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::history::{BlockedAddresses, History, LastContact};
 use crate::ledger::{Refusal, Verdict};
-use crate::program::pack::{self, Contact, ContactKind, MessagePart};
+use crate::program::platform::{self, Contact, ContactKind, MessagePart};
 
 /// An address of a user that a platform has refused for good.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -155,7 +155,7 @@ impl Ledger {
         members: &[Member],
         now: Instant,
     ) -> Result<SegmentWindows, LedgerError> {
-        let rules = pack::endpoint(&of.platform, &of.endpoint)
+        let rules = platform::endpoint(&of.platform, &of.endpoint)
             .map_or(&[][..], |endpoint| &endpoint.contacts);
         let mut heard = Vec::new();
         for rule in rules {
@@ -236,7 +236,7 @@ impl Writer {
     /// what opens it.
     pub(super) fn closed_by(&self, held: &HeldBatch, verdicts: &[Verdict]) -> Vec<Record> {
         let of = &held.segment.of;
-        let rules = pack::endpoint(&of.platform, &of.endpoint)
+        let rules = platform::endpoint(&of.platform, &of.endpoint)
             .map_or(&[][..], |endpoint| &endpoint.contacts);
         let for_now = |verdict: &Verdict| {
             matches!(

@@ -13,7 +13,7 @@ use super::record::Record;
 use super::{Ledger, NewCall, Writer, migrations};
 use crate::base::Instant;
 use crate::ledger::Page;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 /// A mailbox that was looked into.
 #[derive(Clone, PartialEq, Eq, Debug)]

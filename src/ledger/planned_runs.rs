@@ -18,7 +18,7 @@ use crate::base::world::World;
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
 use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered, SlotTransfer};
 use crate::msg;
-use crate::program::pack::{self, HandOver};
+use crate::program::platform::{self, HandOver};
 use crate::program::typed::{Program, Purpose};
 
 /// Most members of a segment whose messages are handed over one by one.
@@ -576,7 +576,7 @@ fn check(decision: &Decision) -> Result<(), LedgerError> {
 /// Cuts a group into segments, as places in its columns: what is sent one by one every 4,096; what
 /// is sent as a list by text, and each text in equal shares. No segment has more than `most`.
 fn cut(group: &MessageGroup, most: usize) -> Vec<Vec<usize>> {
-    let endpoint = pack::endpoint(&group.channel.platform, &group.channel.endpoint);
+    let endpoint = platform::endpoint(&group.channel.platform, &group.channel.endpoint);
     let all: Vec<usize> = (0..group.users.len()).collect();
     match endpoint.map(|e| e.hand_over) {
         Some(HandOver::List { max, .. }) => {

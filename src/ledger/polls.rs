@@ -17,7 +17,7 @@ use super::{Ledger, Writer};
 use crate::base::Instant;
 use crate::decide::decision::Rendered;
 use crate::ledger::{Batch, BatchEvidence};
-use crate::program::pack::{self, Asks};
+use crate::program::platform::{self, Asks};
 use crate::program::typed::ChannelName;
 use crate::store::Users;
 
@@ -42,7 +42,7 @@ pub struct PolledBatch {
 
 /// When a channel is asked; `None` where there is nothing to ask.
 pub(super) fn rule(channel: &ChannelName) -> Option<Asks> {
-    pack::endpoint(&channel.platform, &channel.endpoint).and_then(|e| e.asks)
+    platform::endpoint(&channel.platform, &channel.endpoint).and_then(|e| e.asks)
 }
 
 impl PolledBatch {

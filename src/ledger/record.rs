@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{ReceiptKind, State};
 use crate::base::{Instant, UserNo};
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 use crate::program::typed::ChannelName;
 
 /// A digest of something in `bulk`, in hex.

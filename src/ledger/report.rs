@@ -12,7 +12,7 @@ use super::state::{ReceiptKind, State};
 use super::{Ledger, MessageKey};
 use crate::base::{Instant, UserNo, Zone};
 use crate::eval::{MessageLog, OwnMessage, ReceiptStatus};
-use crate::program::pack::{self, Observed};
+use crate::program::platform::{self, Observed};
 use crate::program::typed::ChannelName;
 use crate::program::typed_expr::OwnEvent;
 
@@ -336,7 +336,7 @@ impl Ledger {
 /// Whether an endpoint says of each user whether something happened, in the order of
 /// [`OwnEvent::ALL`].
 fn observed(platform: &str, endpoint: &str) -> [bool; 7] {
-    let endpoint = pack::endpoint(platform, endpoint);
+    let endpoint = platform::endpoint(platform, endpoint);
     OwnEvent::ALL.map(|(event, _)| endpoint.is_some_and(|e| e.evidence.of(event) == Observed::User))
 }
 

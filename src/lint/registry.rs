@@ -5,7 +5,7 @@ use super::{Rule, rules};
 pub static RULES: &[Rule] = &[
     rules::and_beside_or::RULE,
     rules::deadline_in_quiet_hours::RULE,
-    rules::deprecated_pack_limit::RULE,
+    rules::deprecated_platform_limit::RULE,
     rules::impossible_bound::RULE,
     rules::look_alike::RULE,
     rules::past_date::RULE,

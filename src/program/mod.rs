@@ -3,13 +3,13 @@
 //!
 //! [`typed`] and [`typed_expr`] are all that later floors see of a script. [`check`](mod@check) makes
 //! them: [`scope`] knows the names, [`campaign`] the clauses of campaigns, templates and policy,
-//! [`pack`] what the platforms take.
+//! [`platform`] what the platforms take.
 
 pub mod builtins;
 pub mod campaign;
 pub mod check;
 pub mod definedness;
-pub mod pack;
+pub mod platform;
 pub mod reserved;
 pub mod scope;
 pub mod typed;

@@ -2,7 +2,7 @@
 //! together.
 
 use crate::base::{Instant, Zone};
-use crate::program::pack;
+use crate::program::platform;
 use crate::program::typed::{Action, Campaign, ChannelName, Program, Quiet, Route, Send};
 use crate::program::typed_expr::Length;
 use crate::schedule::end_of_quiet;
@@ -42,7 +42,7 @@ pub fn hand_over_by(
     due: Instant,
 ) -> SendWindow {
     let person =
-        pack::endpoint(&channel.platform, &channel.endpoint).and_then(|e| e.person.as_ref());
+        platform::endpoint(&channel.platform, &channel.endpoint).and_then(|e| e.person.as_ref());
     let deadline = match (campaign.deadline, person) {
         (None, Some(person)) => Length::Elapsed(person.deadline),
         (Some(_), _) | (None, None) => campaign.deadline(),

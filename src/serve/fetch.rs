@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(250);
 const VALID: Elapsed = Elapsed::minutes(9);
 /// When a mailbox is looked into again that could not be read.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Where a pack does not say how often.
+/// Where a platform file does not say how often.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// An account and the name of its mailbox.

@@ -9,7 +9,7 @@ use crate::diag::Msg;
 use crate::engine::Failure;
 use crate::ledger::{Console, HoldScope};
 use crate::msg;
-use crate::program::pack::PLATFORMS;
+use crate::program::platform::PLATFORMS;
 
 pub fn pause(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
     let (mut console, scope, format) = open(cx, args)?;

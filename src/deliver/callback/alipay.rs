@@ -16,7 +16,7 @@ use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::signature::{Signer, Verifier};
 use crate::diag::Msg;
 use crate::msg;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 pub struct AlipayCallbacks {
     /// The platform's key.

@@ -13,7 +13,7 @@ use crate::deliver::wire::signature::{same, sha1};
 use crate::diag::Msg;
 use crate::ledger::ReceiptKind;
 use crate::msg;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 pub struct DouyinCallbacks {
     /// The client secret of the application.

@@ -16,7 +16,7 @@ use crate::deliver::wire::signature::{hmac_sha256, same};
 use crate::diag::Msg;
 use crate::ledger::ReceiptKind;
 use crate::msg;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 /// An older signature is somebody else's copy.
 const MOST_AGE: Elapsed = Elapsed::minutes(5);

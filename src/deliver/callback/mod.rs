@@ -19,7 +19,7 @@ use crate::diag::Msg;
 use crate::ledger::DeliveryCounts;
 use crate::ledger::ReceiptKind;
 use crate::msg;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 /// A call as it came.
 #[derive(Clone, Copy, Debug)]

@@ -24,7 +24,7 @@ use crate::diag::Msg;
 use crate::ledger::DeliveryCounts;
 use crate::ledger::ReceiptKind;
 use crate::msg;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 pub struct TencentCallbacks {
     /// `None`: nobody can prove to be the platform, and what it says is fetched from it.

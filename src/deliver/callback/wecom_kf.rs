@@ -8,7 +8,7 @@ use crate::base::Instant;
 use crate::diag::Msg;
 use crate::ledger::ReceiptKind;
 use crate::msg;
-use crate::program::pack::ContactKind;
+use crate::program::platform::ContactKind;
 
 /// `origin` of what a customer wrote; others are events and what employees wrote.
 const CUSTOMER: i64 = 3;

@@ -25,7 +25,7 @@ use crate::diag::Msg;
 use crate::ledger::ReceiptKind;
 use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, Refusal, Verdict};
 use crate::msg;
-use crate::program::pack::{Endpoint, MessagePart, WaitUntil};
+use crate::program::platform::{Endpoint, MessagePart, WaitUntil};
 
 pub const ADDRESS: &str = "https://openapi.alipay.com";
 

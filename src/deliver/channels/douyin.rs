@@ -19,7 +19,7 @@ use crate::deliver::wire::api_response::ApiResponse;
 use crate::deliver::wire::client::{Method, Request, Response, TransportError, encode};
 use crate::deliver::wire::token::{IssuedToken, TokenError};
 use crate::ledger::{Batch, Message, Refusal, Verdict};
-use crate::program::pack::{Endpoint, MessagePart};
+use crate::program::platform::{Endpoint, MessagePart};
 
 pub const ADDRESS: &str = "https://open.douyin.com";
 

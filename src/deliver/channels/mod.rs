@@ -25,7 +25,7 @@ use crate::ledger::{Batch, BatchOutcome};
 
 use crate::diag::Msg;
 use crate::msg;
-use crate::program::pack::Endpoint;
+use crate::program::platform::Endpoint;
 
 /// Why a channel cannot be set up.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub fn of_account(
         None
     };
     let mut channels: Vec<(&'static str, Arc<dyn Channel>)> = Vec::new();
-    for endpoint in &account.pack.endpoints {
+    for endpoint in &account.platform.endpoints {
         let channel: Option<Arc<dyn Channel>> = match platform.as_str() {
             "alipay" => signing.as_ref().map(|signing| {
                 Arc::new(alipay::AlipayChannel::of(&account, signing, endpoint)) as Arc<dyn Channel>

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::decide::decision::Rendered;
-use crate::program::pack::{Endpoint, MessagePart, Shape};
+use crate::program::platform::{Endpoint, MessagePart, Shape};
 
 /// The parts of a message, and the shape that it takes on a channel.
 pub struct Parts<'a> {
@@ -137,7 +137,7 @@ pub fn html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::pack;
+    use crate::program::platform;
 
     #[test]
     fn parts_by_name() {
@@ -150,7 +150,10 @@ mod tests {
                 text("entry", "首页"),
             ],
         };
-        let parts = Parts::of(&content, pack::endpoint("service_account", "mass").unwrap());
+        let parts = Parts::of(
+            &content,
+            platform::endpoint("service_account", "mass").unwrap(),
+        );
         assert_eq!(
             (
                 parts.shape(),
@@ -173,7 +176,7 @@ mod tests {
         };
         let parts = Parts::of(
             &content,
-            pack::endpoint("service_account", "template").unwrap(),
+            platform::endpoint("service_account", "template").unwrap(),
         );
         assert_eq!(parts.fields(), json!({"thing1": {"value": "包裹"}}));
         assert_eq!(parts.miniprogram(), Some(("wx1", "pages/a?b=/c")));

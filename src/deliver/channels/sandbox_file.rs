@@ -20,7 +20,7 @@ use crate::base::world::World;
 use crate::decide::decision::Rendered;
 use crate::deliver::channel::{Channel, Recalled, Reply};
 use crate::ledger::{Batch, BatchOutcome, Message, Refusal, Verdict};
-use crate::program::pack::{self, Endpoint};
+use crate::program::platform::{self, Endpoint};
 
 /// Most lines that are written and synced together.
 const MOST: usize = 4_096;
@@ -140,8 +140,8 @@ impl SandboxFile {
 
     /// The channel that writes to `path` and misbehaves as told.
     pub fn with_faults(path: &Path, world: Arc<dyn World>, faults: Vec<Fault>) -> Self {
-        let endpoint = pack::endpoint("sandbox", "file")
-            .expect("the sandbox's pack is built in, and a test reads it");
+        let endpoint = platform::endpoint("sandbox", "file")
+            .expect("the sandbox's platform file is built in, and a test reads it");
         SandboxFile {
             path: path.into(),
             world,

@@ -74,7 +74,7 @@ async fn token(account: Arc<AccountClient>, force: bool) -> Result<IssuedToken, 
         begin_by: None,
     };
     let (id, secret) = (&account.app_id, account.secret.expose());
-    let answer = if account.pack.platform == "wecom" {
+    let answer = if account.platform.name == "wecom" {
         let url = format!(
             "{}/cgi-bin/gettoken?corpid={}&corpsecret={}",
             account.base_url,

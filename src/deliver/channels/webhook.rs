@@ -16,7 +16,7 @@ use crate::deliver::wire::api_response::{ApiResponse, SendOutcome};
 use crate::deliver::wire::client::{Method, Request, Response, TransportError};
 use crate::deliver::wire::signature::hmac_sha256;
 use crate::ledger::{Batch, Message};
-use crate::program::pack::Endpoint;
+use crate::program::platform::Endpoint;
 
 pub struct WebhookChannel {
     account: Arc<AccountClient>,
@@ -111,8 +111,8 @@ impl Channel for WebhookChannel {
     }
 }
 
-/// 2xx is taken; of the others the pack says what they mean, and what it does not know may have
-/// been taken.
+/// 2xx is taken; the platform file says what the others mean; what it does not list may have been
+/// taken.
 fn read(answer: Result<Response, TransportError>) -> ApiResponse {
     let response = match answer {
         Ok(response) => response,

@@ -22,7 +22,7 @@ use crate::deliver::wire::client;
 use crate::ledger::ReceiptKind;
 use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, Refusal, Verdict};
 use crate::msg;
-use crate::program::pack::{Endpoint, MessagePart};
+use crate::program::platform::{Endpoint, MessagePart};
 
 pub const ADDRESS: &str = "https://api.weixin.qq.com";
 

@@ -23,7 +23,7 @@ use crate::deliver::wire::client;
 use crate::ledger::ReceiptKind;
 use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, Page, Refusal, Verdict};
 use crate::msg;
-use crate::program::pack::{Endpoint, MessagePart};
+use crate::program::platform::{Endpoint, MessagePart};
 
 pub const ADDRESS: &str = "https://qyapi.weixin.qq.com";
 

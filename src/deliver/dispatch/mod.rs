@@ -25,7 +25,7 @@ use crate::ledger::{
     BelowListMin, ClaimAttempt, DueFilter, Ledger, LedgerError, RateLimit, Worker, Writer,
 };
 use crate::msg;
-use crate::program::pack::{HandOver, Key};
+use crate::program::platform::{HandOver, Key};
 use crate::program::typed::ChannelName as Name;
 use crate::store::Users;
 

@@ -9,7 +9,7 @@ use crate::base::{Elapsed, Instant};
 use crate::deliver::channel::{Channel, Recalled};
 use crate::ledger::BatchEvidence;
 use crate::ledger::{LedgerError, PollRequest, PolledBatch};
-use crate::program::pack::{Asks, Person};
+use crate::program::platform::{Asks, Person};
 
 /// While there is something to send, a question that is due is looked for so often.
 const PATIENCE: Elapsed = Elapsed::minutes(1);

@@ -16,7 +16,7 @@ use crate::base::{Elapsed, Instant, Zone};
 use crate::deliver::channel::NextAction;
 use crate::diag::Msg;
 use crate::msg;
-use crate::program::pack::{self, Pack, WaitUntil};
+use crate::program::platform::{self, Platform, WaitUntil};
 
 /// What `tagcast.toml` says of an account; secrets are read by then.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -64,7 +64,7 @@ pub const FOR_LIST: time::Duration = time::Duration::from_secs(30);
 pub struct AccountClient {
     pub name: String,
     pub settings: AccountSettings,
-    pub pack: &'static Pack,
+    pub platform: &'static Platform,
     /// The platform's.
     pub zone: Zone,
     pub app_id: String,
@@ -93,7 +93,7 @@ impl AccountClient {
         world: Arc<dyn World>,
     ) -> Result<Arc<Self>, Msg> {
         let platform = &settings.platform;
-        let pack = pack::platform(platform).ok_or_else(|| {
+        let data = platform::find(platform).ok_or_else(|| {
             msg!(
                 "no platform is named `{platform}`",
                 "没有名为 `{platform}` 的平台"
@@ -111,8 +111,8 @@ impl AccountClient {
         }
         Ok(Arc::new(AccountClient {
             name: settings.name.clone(),
-            zone: Zone::named(&pack.zone).unwrap_or(Zone::UTC),
-            pack,
+            zone: Zone::named(&data.zone).unwrap_or(Zone::UTC),
+            platform: data,
             app_id: settings.app_id.clone().unwrap_or_default(),
             secret: settings.secret.clone().unwrap_or_else(|| Secret::new("")),
             base_url: base_url.trim_end_matches('/').to_string(),

@@ -1,4 +1,4 @@
-//! What a platform's answer to one request means, by the error table of its pack.
+//! What a platform's answer to one request means, by the error table of its platform file.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::base::{Elapsed, Instant, Zone};
 use crate::deliver::channel::NextAction;
 use crate::ledger::{Refusal, Verdict};
 use crate::msg;
-use crate::program::pack::{Reaction, WaitUntil};
+use crate::program::platform::{Reaction, WaitUntil};
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl SendOutcome {
             format!("{code} {text}")
         };
         // What the table does not know may have been taken.
-        let Some(rule) = account.pack.error(endpoint, &code) else {
+        let Some(rule) = account.platform.error(endpoint, &code) else {
             return SendOutcome::Unknown { reason };
         };
         let (name, en, zh) = (&account.name, &rule.say.en, &rule.say.zh);

@@ -2,7 +2,7 @@
 
 pub mod and_beside_or;
 pub mod deadline_in_quiet_hours;
-pub mod deprecated_pack_limit;
+pub mod deprecated_platform_limit;
 pub mod impossible_bound;
 pub mod look_alike;
 pub mod past_date;

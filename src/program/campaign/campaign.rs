@@ -13,7 +13,7 @@ use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, Declaration, ExprContext};
 use crate::program::definedness::Definedness;
-use crate::program::pack;
+use crate::program::platform;
 use crate::program::typed::{
     Action, Campaign, ChannelName, Declared, Goal, Holdout, Once, Priority, Purpose, Route,
     Schedule, Share, Takes, Top, Via,
@@ -381,7 +381,8 @@ impl CampaignChecker<'_, '_> {
     /// What holds for a channel whatever is sent: purposes, and no lists on a trigger.
     pub(super) fn channel_rules(&mut self, via: &Via) {
         for route in &via.routes {
-            let Some(endpoint) = pack::endpoint(&route.channel.platform, &route.channel.endpoint)
+            let Some(endpoint) =
+                platform::endpoint(&route.channel.platform, &route.channel.endpoint)
             else {
                 continue;
             };

@@ -11,7 +11,7 @@ use crate::base::value::Shown;
 use crate::base::{Type, Zone};
 use crate::diag::Span;
 use crate::program::definedness::{Definedness, can_be_missing};
-use crate::program::pack::Unit;
+use crate::program::platform::Unit;
 use crate::program::typed::{Piece, Program, Text};
 use crate::program::typed_expr::{Expr, ExprKind, Function};
 

@@ -8,7 +8,7 @@ use crate::base::Type;
 use crate::base::Value;
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
-use crate::program::pack::{Alphabet, FieldType, Pack, Shape, Unit};
+use crate::program::platform::{Alphabet, FieldType, Platform, Shape, Unit};
 use crate::program::typed::{PartKind, Piece, Route, Template, TemplatePart};
 use crate::program::typed_expr::{Expr, ExprKind, Function};
 
@@ -19,7 +19,7 @@ pub(super) fn check(
     u: &Use<'_>,
     template: &Template,
     route: &Route,
-    pack: &Pack,
+    platform: &Platform,
     shape: &Shape,
 ) -> Vec<Finding> {
     let mut out = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn check(
         let PartKind::Field(name) = &part.kind else {
             continue;
         };
-        match pack.field_type(shape, name) {
+        match platform.field_type(shape, name) {
             Some(ty) => one(u, part, route, ty, &mut out),
             None => out.push(unknown_type(part, route, shape, name)),
         }

@@ -8,7 +8,7 @@ use crate::base::{Elapsed, EventId, TemplateId, Type};
 use crate::diag::{Finding, Level, Msg, Span, catalog};
 use crate::msg;
 use crate::program::definedness::{Definedness, UndefinedCause, can_be_missing};
-use crate::program::pack::{
+use crate::program::platform::{
     self, Amount, CountingRule, Endpoint, Holder, LimitOf, MessagePart, Per, Recall, Shape, Unit,
 };
 use crate::program::typed::{Piece, Program, Route, Template, Text};
@@ -63,10 +63,10 @@ pub(super) fn check(u: &Use<'_>, told: &mut ReportedOnce) -> Checked {
         .map(|p| MessagePart::of(&p.kind))
         .collect();
     for route in u.routes {
-        let Some(pack) = pack::platform(&route.channel.platform) else {
+        let Some(platform) = platform::find(&route.channel.platform) else {
             continue;
         };
-        let Some(endpoint) = pack.endpoint(&route.channel.endpoint) else {
+        let Some(endpoint) = platform.endpoint(&route.channel.endpoint) else {
             continue;
         };
         let Some(shape) = endpoint.shape_for(&parts) else {
@@ -83,7 +83,7 @@ pub(super) fn check(u: &Use<'_>, told: &mut ReportedOnce) -> Checked {
         )) {
             out.findings.extend(too_long(u, template, route, shape));
             out.findings
-                .extend(field::check(u, template, route, pack, shape));
+                .extend(field::check(u, template, route, platform, shape));
         }
         // On a trigger a list channel is wrong anyway.
         if endpoint.is_list() && u.trigger.is_none() {

@@ -8,7 +8,7 @@ use crate::base::Value;
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
-use crate::program::pack::{self, Observed};
+use crate::program::platform::{self, Observed};
 use crate::program::typed::{Action, Campaign, ChannelName, Program, Route, Via};
 use crate::program::typed_expr::{
     CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, OwnEvent, StepOutcome,
@@ -38,7 +38,7 @@ fn words(event: OwnEvent) -> (&'static str, &'static str) {
 }
 
 fn evidence(channel: &ChannelName, event: OwnEvent) -> Observed {
-    pack::endpoint(&channel.platform, &channel.endpoint)
+    platform::endpoint(&channel.platform, &channel.endpoint)
         .map_or(Observed::None, |e| e.evidence.of(event))
 }
 

@@ -8,7 +8,7 @@ use crate::base::{Type, Zone};
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
-use crate::program::pack::{self, PLATFORMS};
+use crate::program::platform::{self, PLATFORMS};
 use crate::program::typed::{Account, Exclude, Policy, Purpose, PurposeRules, Requirement};
 use crate::syntax::ast::{self, ClauseKind};
 use crate::syntax::keyword;
@@ -81,7 +81,7 @@ pub fn check_accounts(checker: &mut Checker<'_>, accounts: &[&ast::AccountDecl])
     checker.program.accounts = PLATFORMS.iter().map(default).collect();
     for account in accounts {
         let platform = &account.platform;
-        let known = pack::platform(&platform.name).is_some();
+        let known = platform::find(&platform.name).is_some();
         if !known {
             let finding = Finding::new(
                 &catalog::UNKNOWN_NAME,

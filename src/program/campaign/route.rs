@@ -5,7 +5,7 @@ use crate::base::{TagId, Type};
 use crate::diag::{Finding, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
-use crate::program::pack::{self, Address, Endpoint};
+use crate::program::platform::{self, Address, Endpoint};
 use crate::program::typed::{ChannelName, Route, Takes, Via};
 use crate::syntax::ast;
 
@@ -44,8 +44,12 @@ pub(super) fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Opt
         return None;
     };
     let (account, platform) = (account.name.clone(), account.platform.clone());
-    let pack = pack::platform(&platform)?;
-    let endpoints: Vec<&str> = pack.endpoints.iter().map(|e| e.name.as_str()).collect();
+    let platform_data = platform::find(&platform)?;
+    let endpoints: Vec<&str> = platform_data
+        .endpoints
+        .iter()
+        .map(|e| e.name.as_str())
+        .collect();
     let full: Vec<String> = endpoints.iter().map(|e| format!("{account}.{e}")).collect();
     let full: Vec<&str> = full.iter().map(String::as_str).collect();
     let Some(wanted) = &path.endpoint else {
@@ -68,7 +72,7 @@ pub(super) fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Opt
         });
         return None;
     };
-    match pack.endpoint(&wanted.name) {
+    match platform_data.endpoint(&wanted.name) {
         Some(endpoint) => Some(Resolved {
             channel: ChannelName {
                 account,

@@ -187,7 +187,7 @@ fn part_kind(kind: &ast::PartKind) -> PartKind {
 pub(super) fn part_name(kind: &PartKind) -> String {
     match kind {
         PartKind::Field(name) => format!("field {name}"),
-        other => crate::program::pack::MessagePart::of(other)
+        other => crate::program::platform::MessagePart::of(other)
             .name()
             .to_string(),
     }

@@ -8,7 +8,7 @@ use crate::base::{
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
 use crate::program::builtins::{RESERVED_NAMES, builtin};
-use crate::program::pack::PLATFORMS;
+use crate::program::platform::PLATFORMS;
 use crate::program::reserved::not_supported;
 use crate::program::scope::Symbol;
 use crate::program::typed::Declared;

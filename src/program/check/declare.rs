@@ -12,7 +12,7 @@ use crate::base::{
 };
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
-use crate::program::pack::PLATFORMS;
+use crate::program::platform::PLATFORMS;
 use crate::program::scope::{Symbol, nearest};
 use crate::program::typed::{Audience, Declared, List, Lookup, Partition, PlaceDef, Tag};
 use crate::program::types;

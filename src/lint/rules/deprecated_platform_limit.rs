@@ -1,13 +1,13 @@
-//! `deprecated-pack-limit`: a cap that repeats a platform's limit as it once was.
+//! `deprecated-platform-limit`: a cap that repeats a platform's limit as it once was.
 
 use crate::diag::{Finding, Findings, catalog};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
-use crate::program::pack;
+use crate::program::platform;
 use crate::program::typed::Cap;
 
 pub const RULE: Rule = Rule {
-    code: &catalog::DEPRECATED_PACK_LIMIT,
+    code: &catalog::DEPRECATED_PLATFORM_LIMIT,
     check,
 };
 
@@ -26,7 +26,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
 
 fn look(cap: &Cap, out: &mut Findings) {
     let Some(channel) = &cap.channel else { return };
-    let Some(former) = pack::endpoint(&channel.platform, &channel.endpoint)
+    let Some(former) = platform::endpoint(&channel.platform, &channel.endpoint)
         .and_then(|e| e.former_limit(cap.n, cap.per))
     else {
         return;
@@ -37,7 +37,7 @@ fn look(cap: &Cap, out: &mut Findings) {
         "这是 `{channel}` 曾经的限制，现已失效"
     );
     out.push(
-        Finding::new(&catalog::DEPRECATED_PACK_LIMIT, cap.span, message)
+        Finding::new(&catalog::DEPRECATED_PLATFORM_LIMIT, cap.span, message)
             .help(msg!("now: {en}", "现行规则：{zh}")),
     );
 }

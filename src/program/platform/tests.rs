@@ -1,4 +1,4 @@
-//! Each pack says all that a sender has to know, and says it consistently.
+//! Each platform file says all that a sender has to know, and says it consistently.
 
 use super::*;
 use crate::base::{Elapsed, Zone};
@@ -7,24 +7,24 @@ use crate::program::typed::{CapPeriod, Purpose};
 #[test]
 fn every_file_reads() {
     for (name, text) in PLATFORMS.iter().zip(FILES) {
-        let pack: Result<Pack, _> = toml::from_str(text);
+        let platform: Result<Platform, _> = toml::from_str(text);
         assert!(
-            pack.is_ok(),
+            platform.is_ok(),
             "{name}: {}",
-            pack.err().map(|e| e.to_string()).unwrap_or_default()
+            platform.err().map(|e| e.to_string()).unwrap_or_default()
         );
-        assert_eq!(pack.ok().map(|p| p.platform).as_deref(), Some(*name));
+        assert_eq!(platform.ok().map(|p| p.name).as_deref(), Some(*name));
     }
 }
 
 #[test]
 fn every_channel_of_the_language_is_there() {
-    let named: Vec<String> = platforms()
+    let named: Vec<String> = all()
         .iter()
         .flat_map(|p| {
             p.endpoints
                 .iter()
-                .map(move |e| format!("{}.{}", p.platform, e.name))
+                .map(move |e| format!("{}.{}", p.name, e.name))
         })
         .collect();
     assert_eq!(
@@ -36,10 +36,14 @@ fn every_channel_of_the_language_is_there() {
 
 #[test]
 fn every_endpoint_is_complete() {
-    for pack in platforms() {
-        assert!(Zone::named(&pack.zone).is_some(), "{}: zone", pack.platform);
-        for e in &pack.endpoints {
-            let at = format!("{}.{}", pack.platform, e.name);
+    for platform in all() {
+        assert!(
+            Zone::named(&platform.zone).is_some(),
+            "{}: zone",
+            platform.name
+        );
+        for e in &platform.endpoints {
+            let at = format!("{}.{}", platform.name, e.name);
             assert!(!e.purposes.is_empty(), "{at}: purposes");
             assert!(!e.source.is_empty(), "{at}: source");
             assert!(!e.shapes.is_empty(), "{at}: shapes");
@@ -107,7 +111,7 @@ fn every_endpoint_is_complete() {
                 assert!(
                     s.fields
                         .iter()
-                        .all(|f| pack.field_types.iter().any(|t| t.name == *f)),
+                        .all(|f| platform.field_types.iter().any(|t| t.name == *f)),
                     "{at}: every field type is declared"
                 );
             }
@@ -170,18 +174,22 @@ fn a_message_takes_the_first_shape_that_can_carry_it() {
 
 #[test]
 fn fields_by_their_type() {
-    let pack = platform("service_account").unwrap();
-    let shape = &pack.endpoint("notice").unwrap().shapes[0];
+    let platform = find("service_account").unwrap();
+    let shape = &platform.endpoint("notice").unwrap().shapes[0];
     assert_eq!(
-        pack.field_type(shape, "thing12").and_then(|t| t.max),
+        platform.field_type(shape, "thing12").and_then(|t| t.max),
         Some(20)
     );
     assert!(
-        pack.field_type(shape, "keyword1").is_none(),
+        platform.field_type(shape, "keyword1").is_none(),
         "of old templates only"
     );
     assert!(
-        pack.field_type(&pack.endpoint("template").unwrap().shapes[0], "keyword1")
+        platform
+            .field_type(
+                &platform.endpoint("template").unwrap().shapes[0],
+                "keyword1"
+            )
             .is_some()
     );
 }
@@ -201,9 +209,9 @@ fn former_limits_are_recognised() {
 
 #[test]
 fn every_error_says_what_to_do() {
-    for pack in platforms() {
-        for rule in &pack.errors {
-            let at = format!("{} {:?}", pack.platform, rule.codes);
+    for platform in all() {
+        for rule in &platform.errors {
+            let at = format!("{} {:?}", platform.name, rule.codes);
             assert!(
                 !rule.codes.is_empty() && !rule.say.en.is_empty() && !rule.say.zh.is_empty(),
                 "{at}"
@@ -211,7 +219,7 @@ fn every_error_says_what_to_do() {
             assert!(
                 rule.on
                     .iter()
-                    .all(|on| on == "token" || pack.endpoint(on).is_some()),
+                    .all(|on| on == "token" || platform.endpoint(on).is_some()),
                 "{at}: an endpoint that is not there"
             );
             assert_eq!(
@@ -226,7 +234,7 @@ fn every_error_says_what_to_do() {
         }
     }
     let does = |platform_name: &str, endpoint: &str, code: &str| {
-        platform(platform_name)
+        find(platform_name)
             .unwrap()
             .error(endpoint, code)
             .map(|e| e.does)

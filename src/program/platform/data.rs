@@ -1,4 +1,4 @@
-//! What a pack says, word for word as its TOML file says it.
+//! What a platform file says, word for word as its TOML file says it.
 //!
 //! Words that a file may use are enums here, and a field that nobody declared is refused: a
 //! misspelt fact cannot be lost.
@@ -13,8 +13,9 @@ use crate::program::typed_expr::OwnEvent;
 /// A platform.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pack {
-    pub platform: String,
+pub struct Platform {
+    #[serde(rename = "platform")]
+    pub name: String,
     pub title: Words,
     /// Where the platform's days and months begin.
     pub zone: String,
@@ -551,7 +552,7 @@ impl ContactKind {
     }
 }
 
-impl Pack {
+impl Platform {
     pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|e| e.name == name)
     }
