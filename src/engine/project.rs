@@ -15,6 +15,7 @@ use crate::base::{CampaignId, FileId, Instant, Schema, Zone};
 use crate::diag::{Finding, Findings, Lang, Level, Sources};
 use crate::program::check::{CheckOptions, check};
 use crate::program::typed::Program;
+use crate::syntax::clause_table::ClauseId;
 use crate::syntax::{ast, parse};
 use crate::{lint, msg};
 
@@ -233,7 +234,7 @@ fn zone_of(files: &[ast::File]) -> Zone {
     clauses
         .flatten()
         .find_map(|c| match &c.kind {
-            ast::ClauseKind::Timezone(name) => Zone::named(&name.value),
+            ast::ClauseKind::Text(ClauseId::Timezone, name) => Zone::named(&name.value),
             _ => None,
         })
         .unwrap_or(Zone::SHANGHAI)

@@ -8,45 +8,11 @@ use crate::syntax::ast::{
     Expr, FieldDecl, File, Item, ItemKind, MonthDay, PartKind, TagDecl, TagKind, TagQualifierKind,
     TemplateDecl, TestStep, TestStepKind, TestUser, TypeExpr, TypeExprKind, Via,
 };
+use crate::syntax::clause_table::{ClauseId, Shape};
 
-/// The order of clauses: what it is for, who, what, by which channel, when, and under which limits.
-pub fn clause_rank(kind: &ClauseKind) -> u8 {
-    use ClauseKind as K;
-    match kind {
-        K::Timezone(_) => 0,
-        K::Currency(_) => 1,
-        K::Consent(_) => 2,
-        K::ForbidWords(_) => 3,
-        K::Require(_) => 4,
-        K::Exclude { .. } => 5,
-        K::Goal { .. } => 10,
-        K::Purpose(_) => 11,
-        K::On(_) => 12,
-        K::When(_) => 13,
-        K::Top { .. } => 14,
-        K::Sample(_) => 15,
-        K::Action(_) => 16,
-        K::Holdout { .. } => 17,
-        K::Via(_) => 18,
-        K::At { .. } => 19,
-        K::Every(_) => 20,
-        K::Again(_) => 21,
-        K::Priority { .. } => 22,
-        K::Cap(_) => 23,
-        K::Quiet { .. } => 24,
-        K::Deadline(_) => 25,
-        K::Pace(_) => 26,
-        K::Recall(_) => 27,
-        K::No(_) => 28,
-        K::After(_) => 30,
-        K::LeaveWhen(_) => 31,
-        K::Rollout => 32,
-        K::StopIf => 33,
-        K::Target(_) => 34,
-        K::For { .. } => 40,
-        K::Review => 41,
-        K::Broken => 50,
-    }
+/// The place of a clause in the order of the clause table; one that could not be read comes last.
+pub fn clause_rank(kind: &ClauseKind) -> usize {
+    kind.id().map_or(usize::MAX, |id| id as usize)
 }
 
 impl Printer<'_> {
@@ -410,6 +376,25 @@ impl Printer<'_> {
         use ClauseKind as K;
         self.at(clause.span);
         match &clause.kind {
+            K::Value(id, e) => {
+                let mut out = format!("{} {}", self.words(*id), self.expr(e));
+                if let Shape::Value(unit) = id.info().shape {
+                    for word in unit {
+                        out.push_str(&format!(" {}", self.kw(word)));
+                    }
+                }
+                out
+            }
+            K::Name(id, name) => format!("{} {}", self.words(*id), self.name(name)),
+            K::Names(id, names) => {
+                let names: Vec<String> = names.iter().map(|n| self.name(n)).collect();
+                format!("{} {}", self.words(*id), names.join(", "))
+            }
+            K::Text(id, text) => format!("{} {}", self.words(*id), self.string_at(text.span)),
+            K::Texts(id, texts) => {
+                let texts: Vec<String> = texts.iter().map(|t| self.string_at(t.span)).collect();
+                format!("{} {}", self.words(*id), texts.join(", "))
+            }
             K::When(e) => {
                 let word = self.kw("when");
                 format!("{word} {}", self.condition(e, 6))
@@ -421,7 +406,6 @@ impl Printer<'_> {
                 self.kw("by"),
                 self.expr(by)
             ),
-            K::Sample(e) => self.one("sample", e),
             K::Goal { event, within } => {
                 let mut out = format!("{} {}", self.kw("goal"), self.event(event));
                 if let Some(within) = within {
@@ -429,7 +413,6 @@ impl Printer<'_> {
                 }
                 out
             }
-            K::Purpose(word) => format!("{} {}", self.kw("purpose"), self.name(word)),
             K::Action(action) => self.action(action),
             K::Holdout { share, key } => {
                 let mut out = self.one("holdout", share);
@@ -584,14 +567,6 @@ impl Printer<'_> {
                 self.expr(from),
                 self.expr(to)
             ),
-            K::Deadline(e) => self.one("deadline", e),
-            K::Pace(e) => format!(
-                "{} {} {}",
-                self.one("pace", e),
-                self.kw("per"),
-                self.kw("minute")
-            ),
-            K::Recall(e) => self.one("recall", e),
             K::After(after) => {
                 let mut out = after
                     .name
@@ -613,7 +588,6 @@ impl Printer<'_> {
                 }
                 out
             }
-            K::LeaveWhen(e) => format!("{} {} {}", self.kw("leave"), self.kw("when"), self.expr(e)),
             K::Target(bands) => {
                 let mut out = self.kw("target");
                 for (i, band) in bands.iter().enumerate() {
@@ -626,18 +600,6 @@ impl Printer<'_> {
                 }
                 out
             }
-            K::Timezone(text) => format!("{} {}", self.kw("timezone"), self.string_at(text.span)),
-            K::Currency(text) => format!("{} {}", self.kw("currency"), self.string_at(text.span)),
-            K::Consent(tag) => format!("{} {}", self.kw("consent"), self.name(tag)),
-            K::ForbidWords(files) => {
-                let head = format!("{} {}", self.kw("forbid"), self.kw("words"));
-                let files: Vec<String> = files.iter().map(|f| self.string_at(f.span)).collect();
-                format!("{head} {}", files.join(", "))
-            }
-            K::Require(words) => {
-                let words: Vec<String> = words.iter().map(|w| self.name(w)).collect();
-                format!("{} {}", self.kw("require"), words.join(", "))
-            }
             K::Exclude { when, reason } => {
                 let mut out = self.one("exclude", when);
                 if let Some(reason) = reason {
@@ -645,13 +607,18 @@ impl Printer<'_> {
                 }
                 out
             }
-            K::No(word) => format!("{} {}", self.kw("no"), self.name(word)),
-            K::For { .. } | K::Rollout | K::StopIf | K::Review | K::Broken => self
+            K::For { .. } | K::Reserved(_) | K::Broken => self
                 .slice(clause.span)
                 .split_whitespace()
                 .collect::<Vec<_>>()
                 .join(" "),
         }
+    }
+
+    /// The keywords that a clause begins with.
+    fn words(&mut self, id: ClauseId) -> String {
+        let words: Vec<String> = id.info().words().map(|word| self.kw(word)).collect();
+        words.join(" ")
     }
 
     fn one(&mut self, id: &str, e: &Expr) -> String {

@@ -1,11 +1,12 @@
-//! The one table of words: every keyword with its English spelling and its Chinese ones, the first
-//! of which the formatter writes.
+//! Every keyword with its English spelling and its Chinese ones, the first of which the formatter
+//! writes. Those that a clause begins with are rows of [`clause_table`](super::clause_table).
 //!
-//! The id is the name of the grammar's rule without `k_`; a test holds table and grammar together.
+//! The id is the name of the grammar's rule without `k_`; a test compares table and grammar.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::clause_table::CLAUSES;
 use crate::diag::Lang;
 
 /// A keyword; some are phrases of two words.
@@ -64,7 +65,7 @@ const IN_EXPRESSIONS: [&str; 33] = [
 ];
 
 #[rustfmt::skip]
-pub static KEYWORDS: &[Keyword] = &[
+const OPERATORS: &[Keyword] = &[
     word("or", "or", &["或", "或者"]),
     word("except", "except", &["排除"]),
     word("and", "and", &["且", "并且"]),
@@ -83,8 +84,12 @@ pub static KEYWORDS: &[Keyword] = &[
     word("missing", "missing", &["缺失"]),
     word("known", "known", &["已知"]),
     word("then", "then", &["然后"]),
-    word("no", "no", &["无"]),
     word("everyone", "everyone", &["全部用户"]),
+];
+
+/// All but the operators and the first words of clauses.
+#[rustfmt::skip]
+const WORDS: &[Keyword] = &[
     word("tag", "tag", &["标签"]),
     word("event", "event", &["事件"]),
     word("audience", "audience", &["人群"]),
@@ -123,67 +128,36 @@ pub static KEYWORDS: &[Keyword] = &[
     word("unsubscribe", "unsubscribe", &["退订"]),
     word("field", "field", &["字段"]),
     word("platform", "platform", &["平台模板"]),
-    word("when", "when", &["当"]),
-    word("top", "top", &["取前"]),
     word("by", "by", &["按"]),
-    word("sample", "sample", &["抽样"]),
-    word("goal", "goal", &["目标"]),
     word("within", "within", &["限时"]),
-    word("purpose", "purpose", &["用途"]),
-    word("send", "send", &["发送"]),
     word("split", "split", &["分组"]),
     word("choose", "choose", &["选择"]),
     word("otherwise", "otherwise", &["否则"]),
     word("nothing", "nothing", &["不发送"]),
-    word("holdout", "holdout", &["对照"]),
     word("as", "as", &["记作"]),
-    word("via", "via", &["渠道"]),
     word("all", "all", &["全部"]),
     word("weight", "weight", &["权重"]),
-    word("at", "at", &["于", "在"]),
     word("now", "now", &["现在"]),
     word("before", "before", &["之前"]),
-    word("every", "every", &["每"]),
     word("day", "day", &["天", "日"]),
     word("week", "week", &["周"]),
     word("month", "month", &["月"]),
     word("hour", "hour", &["小时"]),
     word("minute", "minute", &["分钟"]),
     word("until", "until", &["直到"]),
-    word("on", "on", &["触发"]),
     word("wait", "wait", &["等待"]),
     word("from", "from", &["来自", "从"]),
     word("unless", "unless", &["除非"]),
-    word("again", "again", &["再次"]),
     word("never", "never", &["从不"]),
     word("always", "always", &["总是"]),
     word("per", "per", &["每"]),
-    word("priority", "priority", &["优先级"]),
     word("rising", "rising", &["递增"]),
-    word("cap", "cap", &["频控"]),
     word("rolling", "rolling", &["滚动"]),
     word("keep", "keep", &["保留"]),
-    word("quiet", "quiet", &["免打扰"]),
-    word("deadline", "deadline", &["最晚"]),
-    word("pace", "pace", &["速率"]),
-    word("recall", "recall", &["撤回"]),
-    word("after", "after", &["之后"]),
     word("if", "if", &["如果"]),
     word("else", "else", &["不然"]),
-    word("leave", "leave", &["退出"]),
-    word("rollout", "rollout", &["灰度"]),
-    word("stop", "stop", &["停止"]),
     word("at_least", "at least", &["至少"]),
-    word("target", "target", &["达标"]),
-    word("timezone", "timezone", &["时区"]),
-    word("currency", "currency", &["币种"]),
-    word("consent", "consent", &["授权"]),
-    word("forbid", "forbid", &["禁止"]),
     word("words", "words", &["词语"]),
-    word("require", "require", &["要求"]),
-    word("exclude", "exclude", &["剔除"]),
-    word("for", "for", &["针对"]),
-    word("review", "review", &["审批"]),
     word("user", "user", &["用户"]),
     word("users", "users", &["用户表"]),
     word("expect", "expect", &["期望"]),
@@ -206,21 +180,68 @@ pub static KEYWORDS: &[Keyword] = &[
     word("previous_year", "previous year", &["去年"]),
 ];
 
+/// The words that a declaration begins with.
+pub const ITEM_WORDS: [&str; 14] = [
+    "tag",
+    "event",
+    "lookup",
+    "place",
+    "list",
+    "partition",
+    "audience",
+    "account",
+    "template",
+    "campaign",
+    "policy",
+    "test",
+    "pool",
+    "page",
+];
+
+/// The words that a part of a template begins with.
+pub const PART_WORDS: [&str; 10] = [
+    "title",
+    "body",
+    "link",
+    "image",
+    "video",
+    "miniprogram",
+    "entry",
+    "unsubscribe",
+    "platform",
+    "field",
+];
+
+/// The words that a step of a test begins with.
+pub const STEP_WORDS: [&str; 6] = ["now", "until", "user", "users", "event", "expect"];
+
+/// The words that the action of a campaign begins with, beside `send`.
+pub const ACTION_WORDS: [&str; 2] = ["split", "choose"];
+
+static ALL: LazyLock<Vec<Keyword>> = LazyLock::new(|| {
+    let clauses = CLAUSES.iter().map(|c| word(c.keyword(), c.keyword(), c.zh));
+    let mut all = OPERATORS.to_vec();
+    all.extend(clauses);
+    all.extend_from_slice(WORDS);
+    all
+});
 static BY_ID: LazyLock<BTreeMap<&'static str, &'static Keyword>> =
-    LazyLock::new(|| KEYWORDS.iter().map(|k| (k.id, k)).collect());
+    LazyLock::new(|| all().iter().map(|k| (k.id, k)).collect());
+/// Of words with one spelling the first of [`all`] counts: `每` is `every` and `per`.
 static BY_SPELLING: LazyLock<BTreeMap<&'static str, &'static Keyword>> = LazyLock::new(|| {
-    KEYWORDS
+    all()
         .iter()
         .rev()
-        .flat_map(|k| {
-            std::iter::once(k.en)
-                .chain(k.zh.iter().copied())
-                .map(move |s| (s, k))
-        })
+        .flat_map(|k| k.spellings().map(move |s| (s, k)))
         .collect()
 });
 
 impl Keyword {
+    /// The English spelling, then the Chinese ones.
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.en).chain(self.zh.iter().copied())
+    }
+
     /// The spelling that the formatter writes.
     pub fn spelling(&self, lang: Lang) -> &'static str {
         match lang {
@@ -228,6 +249,11 @@ impl Keyword {
             Lang::Zh => self.zh.first().copied().unwrap_or(self.en),
         }
     }
+}
+
+/// Every keyword: operators, clauses, the rest.
+pub fn all() -> &'static [Keyword] {
+    &ALL
 }
 
 /// The keyword of a grammar rule.
@@ -244,23 +270,18 @@ pub fn is_keyword(text: &str) -> bool {
     spelled(text).is_some()
 }
 
-/// Whether a word must be quoted to be a name in an expression.
-pub fn is_reserved(text: &str) -> bool {
-    spelled(text).is_some_and(|k| RESERVED.contains(&k.id))
-}
-
 /// The words that a condition can contain, in both languages.
 pub fn expression_words() -> impl Iterator<Item = &'static str> {
     IN_EXPRESSIONS
         .iter()
         .filter_map(|id| by_id(id))
-        .flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()))
+        .flat_map(Keyword::spellings)
 }
 
 /// The longest Chinese keyword that a run of text begins with, if more text follows: `当地域` gives
 /// `当`.
 pub fn glued_prefix(text: &str) -> Option<&'static str> {
-    let spellings = KEYWORDS.iter().flat_map(|k| k.zh.iter().copied());
+    let spellings = all().iter().flat_map(|k| k.zh.iter().copied());
     spellings
         .filter(|s| text.len() > s.len() && text.starts_with(s))
         .max_by_key(|s| s.len())
@@ -310,15 +331,15 @@ mod tests {
     #[test]
     fn table_and_grammar_agree() {
         let grammar = grammar();
-        let ids: BTreeSet<&str> = KEYWORDS.iter().map(|k| k.id).collect();
+        let ids: BTreeSet<&str> = all().iter().map(|k| k.id).collect();
         assert_eq!(
             ids,
             grammar.keys().map(String::as_str).collect(),
             "every rule `k_…` has a line in the table and the other way round"
         );
-        for keyword in KEYWORDS {
+        for keyword in all() {
             let rule = &grammar[keyword.id];
-            for spelling in std::iter::once(keyword.en).chain(keyword.zh.iter().copied()) {
+            for spelling in keyword.spellings() {
                 let known =
                     spelling.split(' ').all(|part| rule.contains(part)) || rule.contains(spelling);
                 assert!(
@@ -328,7 +349,7 @@ mod tests {
                 );
             }
         }
-        assert_eq!(KEYWORDS.len(), ids.len(), "an id stands twice");
+        assert_eq!(all().len(), ids.len(), "an id stands twice");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! `grammar/campaign.pest`.
 
 pub mod ast;
+pub mod clause_table;
 pub mod keyword;
 pub mod parse;
 pub mod visit;

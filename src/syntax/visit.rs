@@ -54,13 +54,9 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
         list.iter().flatten().for_each(|e| expr(e, visit))
     };
     match &c.kind {
-        K::When(e)
-        | K::Sample(e)
-        | K::Deadline(e)
-        | K::Pace(e)
-        | K::Recall(e)
-        | K::LeaveWhen(e) => expr(e, visit),
-        K::Exclude { when: e, .. } | K::Holdout { share: e, .. } => expr(e, visit),
+        K::Value(_, e) | K::When(e) | K::Exclude { when: e, .. } | K::Holdout { share: e, .. } => {
+            expr(e, visit)
+        }
         K::Top { n, by } => all(&[Some(n), Some(by)], visit),
         K::Goal { event: e, within } => {
             event(e, visit);
@@ -124,17 +120,12 @@ fn clause<'f>(c: &'f Clause, visit: &mut dyn FnMut(&'f Expr)) {
         }
         K::Target(bands) => bands.iter().for_each(|b| expr(&b.at_least, visit)),
         K::For { clauses, .. } => clauses.iter().for_each(|c| clause(c, visit)),
-        K::Purpose(_)
-        | K::Again(_)
-        | K::Rollout
-        | K::StopIf
-        | K::Timezone(_)
-        | K::Currency(_)
-        | K::Consent(_)
-        | K::ForbidWords(_)
-        | K::Require(_)
-        | K::No(_)
-        | K::Review
+        K::Name(..)
+        | K::Names(..)
+        | K::Text(..)
+        | K::Texts(..)
+        | K::Reserved(_)
+        | K::Again(Again::Never(_) | Again::Always(_))
         | K::Broken => {}
     }
 }

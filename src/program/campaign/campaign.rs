@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::action::{ActionContext, Nested};
-use super::clauses::{ClausePlace, Clauses};
+use super::clauses::Clauses;
 use super::limits::{self, some_share};
 use super::message::{Jobs, quota_words};
 use super::truth::{Truth, truth};
@@ -20,6 +20,7 @@ use crate::program::typed::{
 };
 use crate::program::typed_expr::{Expr, ExprKind, Length, StepOutcome};
 use crate::syntax::ast::{self, ClauseKind};
+use crate::syntax::clause_table::{ClauseId, ClausePlace};
 
 /// How long after the due time a goal counts, unless said.
 const GOAL_WITHIN: Length = Length::Elapsed(crate::base::Elapsed::hours(72));
@@ -121,13 +122,7 @@ impl CampaignChecker<'_, '_> {
         }
 
         self.purpose = self.purpose_clause(clauses);
-        let recall = clauses.find(|k| {
-            if let ClauseKind::Recall(e) = k {
-                Some(e)
-            } else {
-                None
-            }
-        });
+        let recall = clauses.value(ClauseId::Recall);
         let recall = recall.map(|(c, e)| (self.checker.length(e, "recall"), c.span));
         self.recall = match recall {
             None => None,
@@ -189,29 +184,11 @@ impl CampaignChecker<'_, '_> {
             }
         });
         let quiet = self.optional(quiet, |w, (from, to)| limits::quiet(w.checker, from, to));
-        let sample = clauses.find(|k| {
-            if let ClauseKind::Sample(e) = k {
-                Some(e)
-            } else {
-                None
-            }
-        });
+        let sample = clauses.value(ClauseId::Sample);
         let sample = self.optional(sample, |w, e| some_share(w.checker, e, "sample", "抽样"));
-        let deadline = clauses.find(|k| {
-            if let ClauseKind::Deadline(e) = k {
-                Some(e)
-            } else {
-                None
-            }
-        });
+        let deadline = clauses.value(ClauseId::Deadline);
         let deadline = self.optional(deadline, |w, e| w.positive(e, "deadline"));
-        let pace = clauses.find(|k| {
-            if let ClauseKind::Pace(e) = k {
-                Some(e)
-            } else {
-                None
-            }
-        });
+        let pace = clauses.value(ClauseId::Pace);
         let pace = self.optional(pace, |w, e| {
             w.checker
                 .count(e, "pace", 1..=MAX_PACE)
@@ -337,13 +314,7 @@ impl CampaignChecker<'_, '_> {
     }
 
     fn purpose_clause(&mut self, clauses: &Clauses<'_>) -> Purpose {
-        let found = clauses.find(|k| {
-            if let ClauseKind::Purpose(p) = k {
-                Some(p)
-            } else {
-                None
-            }
-        });
+        let found = clauses.name(ClauseId::Purpose);
         self.optional(found, |w, name| super::policy::purpose(w.checker, name))
             .unwrap_or_default()
     }
@@ -521,13 +492,7 @@ impl CampaignChecker<'_, '_> {
     }
 
     fn leave_when(&mut self, clauses: &Clauses<'_>, no_steps: bool) -> Option<Expr> {
-        let (clause, e) = clauses.find(|k| {
-            if let ClauseKind::LeaveWhen(e) = k {
-                Some(e)
-            } else {
-                None
-            }
-        })?;
+        let (clause, e) = clauses.value(ClauseId::LeaveWhen)?;
         if no_steps {
             self.report(
                 Finding::new(

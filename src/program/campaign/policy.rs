@@ -1,6 +1,6 @@
 //! The policy and the accounts: what holds for every campaign.
 
-use super::clauses::{ClausePlace, Clauses, twice};
+use super::clauses::{Clauses, twice};
 use super::limits;
 use super::route::quoted;
 use super::truth::{Truth, truth};
@@ -11,6 +11,7 @@ use crate::program::check::{Checker, ExprContext};
 use crate::program::platform::{self, PLATFORMS};
 use crate::program::typed::{Account, Exclude, Policy, Purpose, PurposeRules, Requirement};
 use crate::syntax::ast::{self, ClauseKind};
+use crate::syntax::clause_table::{ClauseId, ClausePlace};
 use crate::syntax::keyword;
 
 /// The currencies that money can be in, ISO 4217, all with two minor digits.
@@ -23,7 +24,7 @@ const CURRENCIES: [&str; 20] = [
 pub fn check_settings(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>) {
     for clause in policy.iter().flat_map(|p| &p.clauses) {
         match &clause.kind {
-            ClauseKind::Timezone(name) => match Zone::named(&name.value) {
+            ClauseKind::Text(ClauseId::Timezone, name) => match Zone::named(&name.value) {
                 Some(zone) => checker.program.policy.zone = zone,
                 None => {
                     let near = super::nearest(&name.value, Zone::names());
@@ -50,10 +51,12 @@ pub fn check_settings(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl
                     });
                 }
             },
-            ClauseKind::Currency(name) if CURRENCIES.contains(&name.value.as_str()) => {
+            ClauseKind::Text(ClauseId::Currency, name)
+                if CURRENCIES.contains(&name.value.as_str()) =>
+            {
                 checker.program.policy.currency = name.value.clone();
             }
-            ClauseKind::Currency(name) => checker.report(
+            ClauseKind::Text(ClauseId::Currency, name) => checker.report(
                 Finding::new(
                     &catalog::UNKNOWN_NAME,
                     name.span,
@@ -125,14 +128,14 @@ pub fn check_policy(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>)
     let mut seen_purposes: Vec<(Purpose, Span)> = Vec::new();
     for clause in clauses.iter() {
         match &clause.kind {
-            ClauseKind::Consent(name) => typed.consent = consent(checker, name),
-            ClauseKind::ForbidWords(files) => {
+            ClauseKind::Name(ClauseId::Consent, name) => typed.consent = consent(checker, name),
+            ClauseKind::Texts(ClauseId::ForbidWords, files) => {
                 files.iter().for_each(|f| checker.need_file(f));
                 typed
                     .forbid_words
                     .extend(files.iter().map(|f| f.value.clone()));
             }
-            ClauseKind::Require(names) => require(checker, names, &mut typed),
+            ClauseKind::Names(ClauseId::Require, names) => require(checker, names, &mut typed),
             ClauseKind::Exclude { when, reason } => {
                 typed
                     .excludes
@@ -345,7 +348,7 @@ fn purpose_rules(checker: &mut Checker<'_>, clauses: &[ast::Clause]) -> PurposeR
                 holdout = Some(clause.word);
                 rules.holdout = limits::holdout(checker, share, key.as_ref());
             }
-            ClauseKind::No(what) => {
+            ClauseKind::Name(ClauseId::No, what) => {
                 let (flag, word) = match word(what) {
                     "cap" => (&mut rules.no_cap, "cap"),
                     "quiet" => (&mut rules.no_quiet, "quiet"),

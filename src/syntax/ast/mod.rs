@@ -5,6 +5,7 @@ mod expr;
 
 pub use expr::*;
 
+use super::clause_table::ClauseId;
 use crate::base::FileId;
 use crate::diag::Span;
 
@@ -264,23 +265,33 @@ pub struct Clause {
     pub kind: ClauseKind,
 }
 
-/// Campaign clauses and policy clauses share one type: `cap`, `quiet`, `holdout` mean the same in
-/// both.
+/// Clauses of campaigns, of the policy and of a purpose share one type: `cap`, `quiet`, `holdout`
+/// mean the same in all. The common shapes come first.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClauseKind {
+    /// [`Shape::Value`](super::clause_table::Shape::Value): `sample 10%`, `pace 500 per minute`
+    Value(ClauseId, Expr),
+    /// `purpose service`, `consent marketing_ok`, `no cap`
+    Name(ClauseId, Ident),
+    /// `require goal, entry`
+    Names(ClauseId, Vec<Ident>),
+    /// `timezone "Asia/Shanghai"`
+    Text(ClauseId, Str),
+    /// `forbid words "a.txt", "b.txt"`
+    Texts(ClauseId, Vec<Str>),
+    /// `rollout …` ²
+    Reserved(ClauseId),
     When(Expr),
     /// `top 100_000 by order_total`
     Top {
         n: Expr,
         by: Expr,
     },
-    Sample(Expr),
     /// `goal purchase where … within 72h`
     Goal {
         event: EventExpr,
         within: Option<Expr>,
     },
-    Purpose(Ident),
     /// `send`, `split`, `choose`
     Action(Action),
     Holdout {
@@ -308,26 +319,9 @@ pub enum ClauseKind {
         from: Expr,
         to: Expr,
     },
-    Deadline(Expr),
-    /// `pace N per minute`
-    Pace(Expr),
-    Recall(Expr),
     After(After),
-    LeaveWhen(Expr),
-    /// ²
-    Rollout,
-    /// `stop if …` ²
-    StopIf,
     /// `target delivered >= 95%, opened >= 25%`
     Target(Vec<TargetBand>),
-    // ---- policy only
-    Timezone(Str),
-    Currency(Str),
-    /// `consent marketing_ok`
-    Consent(Ident),
-    ForbidWords(Vec<Str>),
-    /// `require goal, entry`
-    Require(Vec<Ident>),
     /// `exclude P "reason"`
     Exclude {
         when: Expr,
@@ -338,12 +332,40 @@ pub enum ClauseKind {
         purpose: Ident,
         clauses: Vec<Clause>,
     },
-    /// `no cap`, `no quiet`, `no holdout`
-    No(Ident),
-    /// `review …` ²
-    Review,
     /// Could not be read; its error has been reported.
     Broken,
+}
+
+impl ClauseKind {
+    /// Its row of the clause table; `None` for a clause that could not be read.
+    pub fn id(&self) -> Option<ClauseId> {
+        Some(match self {
+            ClauseKind::Value(id, _)
+            | ClauseKind::Name(id, _)
+            | ClauseKind::Names(id, _)
+            | ClauseKind::Text(id, _)
+            | ClauseKind::Texts(id, _)
+            | ClauseKind::Reserved(id) => *id,
+            ClauseKind::When(_) => ClauseId::When,
+            ClauseKind::Top { .. } => ClauseId::Top,
+            ClauseKind::Goal { .. } => ClauseId::Goal,
+            ClauseKind::Action(_) => ClauseId::Action,
+            ClauseKind::Holdout { .. } => ClauseId::Holdout,
+            ClauseKind::Via(_) => ClauseId::Via,
+            ClauseKind::At { .. } => ClauseId::At,
+            ClauseKind::Every(_) => ClauseId::Every,
+            ClauseKind::On(_) => ClauseId::On,
+            ClauseKind::Again(_) => ClauseId::Again,
+            ClauseKind::Priority { .. } => ClauseId::Priority,
+            ClauseKind::Cap(_) => ClauseId::Cap,
+            ClauseKind::Quiet { .. } => ClauseId::Quiet,
+            ClauseKind::After(_) => ClauseId::After,
+            ClauseKind::Target(_) => ClauseId::Target,
+            ClauseKind::Exclude { .. } => ClauseId::Exclude,
+            ClauseKind::For { .. } => ClauseId::For,
+            ClauseKind::Broken => return None,
+        })
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]

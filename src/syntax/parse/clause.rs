@@ -1,13 +1,17 @@
 //! Clauses of campaigns and of the policy.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::{Builder, Node, Parts, Rule};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::{
     Action, After, Again, Arm, AtExpr, CampaignDecl, Cap, CapPeriod, ChannelPath, ChooseArm,
     Clause, ClauseKind, Every, EveryPeriod, Expr, ExprKind, Ident, Keep, Literal, MonthDay, On,
-    OnOffsets, PolicyDecl, Route, Send, Str, TargetBand, Via,
+    OnOffsets, PolicyDecl, Route, Send, TargetBand, Via,
 };
+use crate::syntax::clause_table::{CLAUSES, ClauseId, Shape};
 
 impl Builder<'_> {
     pub fn campaign(&mut self, node: Node<'_>) -> CampaignDecl {
@@ -132,13 +136,42 @@ impl Builder<'_> {
 
     fn clause_kind(&mut self, rule: Rule, span: Span, mut parts: Parts<'_>) -> ClauseKind {
         let p = &mut parts;
+        let Some(id) = clause_of(rule) else {
+            return ClauseKind::Broken;
+        };
+        match id.info().shape {
+            Shape::Value(_) => ClauseKind::Value(id, self.find_expr(p, span)),
+            Shape::Name => self
+                .find_word(p)
+                .map_or(ClauseKind::Broken, |name| ClauseKind::Name(id, name)),
+            Shape::Names => {
+                let mut names = Vec::new();
+                while let Some(name) = self.find_word(p) {
+                    names.push(name);
+                }
+                ClauseKind::Names(id, names)
+            }
+            Shape::Text => ClauseKind::Text(id, self.find_string(p, span)),
+            Shape::Texts => {
+                let mut texts = Vec::new();
+                while let Some(n) = p.find(Rule::string) {
+                    texts.push(self.string(n));
+                }
+                ClauseKind::Texts(id, texts)
+            }
+            Shape::Reserved => ClauseKind::Reserved(id),
+            Shape::Own => self.own_shape(rule, span, parts),
+        }
+    }
+
+    fn own_shape(&mut self, rule: Rule, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+        let p = &mut parts;
         match rule {
             Rule::when_clause => ClauseKind::When(self.find_expr(p, span)),
             Rule::top_clause => ClauseKind::Top {
                 n: self.find_expr(p, span),
                 by: self.find_expr(p, span),
             },
-            Rule::sample_clause => ClauseKind::Sample(self.find_expr(p, span)),
             Rule::goal_clause => {
                 let event = p.find(Rule::event_expr).map(|n| self.event_expr(n));
                 let within = p.find(Rule::expr).map(|n| self.expr(n));
@@ -147,9 +180,6 @@ impl Builder<'_> {
                     within,
                 })
             }
-            Rule::purpose_clause => self
-                .find_word(p)
-                .map_or(ClauseKind::Broken, ClauseKind::Purpose),
             Rule::holdout_clause => {
                 let share = self.find_expr(p, span);
                 ClauseKind::Holdout {
@@ -219,13 +249,7 @@ impl Builder<'_> {
                 };
                 ClauseKind::Quiet { from, to }
             }
-            Rule::deadline_clause => ClauseKind::Deadline(self.find_expr(p, span)),
-            Rule::pace_clause => ClauseKind::Pace(self.find_expr(p, span)),
-            Rule::recall_clause => ClauseKind::Recall(self.find_expr(p, span)),
             Rule::after_clause => self.after(span, parts),
-            Rule::leave_clause => ClauseKind::LeaveWhen(self.find_expr(p, span)),
-            Rule::rollout_clause => ClauseKind::Rollout,
-            Rule::stop_clause => ClauseKind::StopIf,
             Rule::target_clause => {
                 let mut bands = Vec::new();
                 while let Some(n) = p.find(Rule::target_band) {
@@ -240,26 +264,6 @@ impl Builder<'_> {
                     });
                 }
                 ClauseKind::Target(bands)
-            }
-            Rule::timezone_clause => ClauseKind::Timezone(self.find_string(p, span)),
-            Rule::currency_clause => ClauseKind::Currency(self.find_string(p, span)),
-            Rule::consent_clause => match p.find(Rule::name) {
-                Some(n) => ClauseKind::Consent(self.ident(n)),
-                None => ClauseKind::Broken,
-            },
-            Rule::forbid_clause => {
-                let mut files: Vec<Str> = Vec::new();
-                while let Some(n) = p.find(Rule::string) {
-                    files.push(self.string(n));
-                }
-                ClauseKind::ForbidWords(files)
-            }
-            Rule::require_clause => {
-                let mut words = Vec::new();
-                while let Some(word) = self.find_word(p) {
-                    words.push(word);
-                }
-                ClauseKind::Require(words)
             }
             Rule::exclude_clause => {
                 let when = self.find_expr(p, span);
@@ -277,8 +281,6 @@ impl Builder<'_> {
                     clauses: self.clauses(parts, Rule::policy_clause_alone),
                 }
             }
-            Rule::no_clause => self.find_word(p).map_or(ClauseKind::Broken, ClauseKind::No),
-            Rule::review_clause => ClauseKind::Review,
             _ => ClauseKind::Broken,
         }
     }
@@ -574,6 +576,21 @@ impl Builder<'_> {
             _ => Action::Nothing(span),
         }
     }
+}
+
+/// The clause whose rule of the grammar this is.
+fn clause_of(rule: Rule) -> Option<ClauseId> {
+    static BY_RULE: LazyLock<HashMap<Rule, ClauseId>> = LazyLock::new(|| {
+        let rules = Rule::all_rules().iter();
+        let of = |rule: Rule| {
+            let name = format!("{rule:?}");
+            let keyword = name.strip_suffix("_clause")?;
+            let row = CLAUSES.iter().find(|c| c.keyword() == keyword)?;
+            Some((rule, row.id))
+        };
+        rules.filter_map(|rule| of(*rule)).collect()
+    });
+    BY_RULE.get(&rule).copied()
 }
 
 /// 1 = Monday.

@@ -11,6 +11,7 @@ use crate::syntax::ast::{
     PlaceDecl, Str, TagDecl, TagKind, TagQualifier, TagQualifierKind, TemplateDecl, TemplatePart,
     TemplateText, TypeExpr, TypeExprKind,
 };
+use crate::syntax::keyword;
 
 impl Builder<'_> {
     pub fn item(&mut self, node: Node<'_>) -> Item {
@@ -472,20 +473,9 @@ pub fn name_of(kind: &ItemKind) -> Option<Ident> {
 pub fn name_of_broken(file: FileId, text: &str, span: Span) -> Option<Ident> {
     let mut words = text.split_whitespace();
     let keyword = words.next()?;
-    let declares = [
-        "tag",
-        "event",
-        "lookup",
-        "place",
-        "list",
-        "partition",
-        "audience",
-        "account",
-        "template",
-        "campaign",
-    ];
-    let id = crate::syntax::keyword::spelled(keyword)?.id;
-    if !declares.contains(&id) {
+    let id = keyword::spelled(keyword)?.id;
+    let unnamed = ["policy", "test", "pool", "page"];
+    if !keyword::ITEM_WORDS.contains(&id) || unnamed.contains(&id) {
         return None;
     }
     let word = words.next()?;

@@ -4,7 +4,8 @@ use super::Rule;
 use crate::base::FileId;
 use crate::diag::{Finding, Msg, Span, catalog};
 use crate::msg;
-use crate::syntax::keyword;
+use crate::syntax::clause_table::{CLAUSES, only_in_policy};
+use crate::syntax::keyword::{self, Keyword};
 
 /// A finding for a piece at `span` that went wrong `at` bytes into it, where one of `expected`
 /// could have stood.
@@ -67,79 +68,27 @@ pub fn unexpected(file: FileId, text: &str, span: Span, at: usize, expected: &[R
     let ids = expected
         .iter()
         .filter_map(|r| keyword::by_id(format!("{r:?}").strip_prefix("k_")?));
-    match nearest(
-        token,
-        ids.flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied())),
-    ) {
+    match nearest(token, ids.flat_map(Keyword::spellings)) {
         Some(near) => finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false),
         None => finding,
     }
 }
 
-/// The words that only a policy's lines begin with.
-const OF_POLICY: [&str; 6] = [
-    "timezone", "currency", "consent", "forbid", "require", "exclude",
-];
-
-/// The words that an item, a clause or a line of a test can begin with.
-const OPENERS: [&str; 56] = [
-    "tag",
-    "event",
-    "lookup",
-    "place",
-    "list",
-    "partition",
-    "audience",
-    "account",
-    "template",
-    "campaign",
-    "policy",
-    "test",
-    "when",
-    "top",
-    "sample",
-    "goal",
-    "purpose",
-    "send",
-    "split",
-    "choose",
-    "holdout",
-    "via",
-    "at",
-    "every",
-    "on",
-    "again",
-    "priority",
-    "cap",
-    "quiet",
-    "deadline",
-    "pace",
-    "recall",
-    "after",
-    "leave",
-    "rollout",
-    "stop",
-    "target",
-    "timezone",
-    "currency",
-    "consent",
-    "forbid",
-    "require",
-    "exclude",
-    "for",
-    "no",
-    "review",
-    "now",
-    "until",
-    "user",
-    "users",
-    "expect",
-    "title",
-    "body",
-    "link",
-    "entry",
-    "otherwise",
-];
+/// The words that an item, a clause, a part of a template or a step of a test can begin with.
+fn openers() -> impl Iterator<Item = &'static str> {
+    let lists: [&[&str]; 4] = [
+        &keyword::ITEM_WORDS,
+        &keyword::ACTION_WORDS,
+        &keyword::PART_WORDS,
+        &keyword::STEP_WORDS,
+    ];
+    let clauses = CLAUSES.iter().map(|c| c.keyword());
+    lists
+        .concat()
+        .into_iter()
+        .chain(clauses)
+        .chain(["otherwise"])
+}
 
 fn first_word(file: FileId, text: &str, span: Span) -> Finding {
     let skipped = text.len() - text.trim_start().len();
@@ -161,10 +110,9 @@ fn first_word(file: FileId, text: &str, span: Span) -> Finding {
     if let Some(placed) = of_policy(&finding, word) {
         return placed;
     }
-    let spellings = OPENERS
-        .iter()
-        .filter_map(|id| keyword::by_id(id))
-        .flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()));
+    let spellings = openers()
+        .filter_map(keyword::by_id)
+        .flat_map(Keyword::spellings);
     match nearest(word, spellings) {
         Some(near) => finding.fix(msg!("write `{near}`", "写成 `{near}`"), here, near, false),
         None => finding,
@@ -173,7 +121,7 @@ fn first_word(file: FileId, text: &str, span: Span) -> Finding {
 
 /// A line of the policy where a campaign's clause could stand.
 fn of_policy(finding: &Finding, word: &str) -> Option<Finding> {
-    keyword::spelled(word).filter(|k| OF_POLICY.contains(&k.en))?;
+    keyword::spelled(word).filter(|k| only_in_policy(k.id))?;
     let help = msg!(
         "`{word}` is a line of `policy {{ … }}`, for all campaigns",
         "`{word}` 写在 `policy {{ … }}` 里，对所有活动有效"
@@ -304,9 +252,7 @@ fn tick(spelling: &'static str) -> Option<&'static str> {
     use std::collections::BTreeMap;
     use std::sync::LazyLock;
     static TICKED: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(|| {
-        let all = keyword::KEYWORDS
-            .iter()
-            .flat_map(|k| std::iter::once(k.en).chain(k.zh.iter().copied()));
+        let all = keyword::all().iter().flat_map(Keyword::spellings);
         all.map(|s| (s, format!("`{s}`"))).collect()
     });
     TICKED.get(spelling).map(String::as_str)
