@@ -4,7 +4,8 @@
 mod support;
 
 use tagcast::base::FileId;
-use tagcast::diag::{Findings, Lang};
+use tagcast::base::Lang;
+use tagcast::diag::Findings;
 use tagcast::format::{FormatOptions, format};
 use tagcast::syntax::parse;
 

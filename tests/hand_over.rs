@@ -668,7 +668,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
             reason: "quota".into(),
         },
     ];
-    let why = || tagcast::diag::Msg {
+    let why = || tagcast::base::Msg {
         en: "quota used up".into(),
         zh: "配额用尽".into(),
     };
@@ -773,7 +773,7 @@ fn an_account_that_needs_a_person_is_asked_once() {
     ledger
         .plan_runs(&[(&a.to(0..3), a.info()), (&slow.to(0..3), slow.info())])
         .unwrap();
-    let why = tagcast::diag::Msg {
+    let why = tagcast::base::Msg {
         en: "wrong secret".into(),
         zh: "密钥错误".into(),
     };
@@ -883,7 +883,7 @@ fn a_new_binding_ends_what_was_said_of_the_account() {
     let mut ledger = place.open();
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..3), &a.info()).unwrap();
-    let why = tagcast::diag::Msg {
+    let why = tagcast::base::Msg {
         en: "wrong secret".into(),
         zh: "密钥错误".into(),
     };

@@ -11,9 +11,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::tagcast::base::Lang;
 use ::tagcast::base::world::{SimulatedWorld, World};
 use ::tagcast::base::*;
-use ::tagcast::diag::{Findings, Lang};
+use ::tagcast::diag::Findings;
 use ::tagcast::engine::eval_data::{self, EvalData};
 use ::tagcast::engine::{Project, ProjectOptions};
 use ::tagcast::eval::{AudienceMask, MessageLog, Tables};

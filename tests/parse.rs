@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use tagcast::base::FileId;
-use tagcast::diag::{Findings, Lang, Sources};
+use tagcast::base::Lang;
+use tagcast::diag::{Findings, Sources};
 use tagcast::syntax::ast::{ExprKind, File, ItemKind};
 use tagcast::syntax::parse;
 

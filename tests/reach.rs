@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use campaigns::{Bench, ZONE, at};
+use tagcast::base::Lang;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, UserNo, Value};
-use tagcast::diag::Lang;
 use tagcast::ledger::Page;
 use tagcast::ledger::{
     Ledger, MessageKey, MessageNews, NewCall, Receipt, ReceiptContent, ReceiptKind, State,

@@ -23,7 +23,7 @@ fn folder() -> tempfile::TempDir {
     dir
 }
 
-fn session(dir: &Path, lang: Option<::tagcast::diag::Lang>) -> Session {
+fn session(dir: &Path, lang: Option<::tagcast::base::Lang>) -> Session {
     let program = dir.join("first.campaign");
     let options = SessionOptions {
         program,
@@ -69,7 +69,7 @@ fn mistakes_are_explained_and_the_session_goes_on() {
     assert!(answer.contains("error["), "{answer}");
     let answer = ask(&mut s, ":nonsense");
     assert!(answer.contains(":help"), "{answer}");
-    let mut s = session(dir.path(), Some(::tagcast::diag::Lang::Zh));
+    let mut s = session(dir.path(), Some(::tagcast::base::Lang::Zh));
     let answer = ask(&mut s, "regoin == \"Shanghai\"");
     assert!(answer.contains("错误[unknown-name]"), "{answer}");
     assert!(

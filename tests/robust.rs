@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use std::sync::LazyLock;
 
 use tagcast::base::FileId;
+use tagcast::base::Lang;
 use tagcast::diag::render::{RenderFormat, render};
-use tagcast::diag::{Findings, Lang, Sources};
+use tagcast::diag::{Findings, Sources};
 use tagcast::format::{FormatOptions, format};
 use tagcast::lint;
 use tagcast::program::check::{CheckOptions, check};

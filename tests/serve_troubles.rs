@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Moment};
 
+use tagcast::base::Msg;
 use tagcast::base::world::World;
 use tagcast::base::{Elapsed, Instant, Zone};
-use tagcast::diag::Msg;
 use tagcast::engine::Failure;
 use tagcast::ledger::{Ledger, LedgerLocation, State};
 use tagcast::serve::{Journal, ServeOptions, serve};

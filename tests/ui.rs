@@ -10,9 +10,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tagcast::base::Lang;
 use tagcast::base::{Instant, Zone};
 use tagcast::diag::render::{RenderFormat, render};
-use tagcast::diag::{Finding, Findings, Lang, Level, Sources, catalog};
+use tagcast::diag::{Finding, Findings, Level, Sources, catalog};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::syntax::parse;
 use tagcast::{lint, syntax};

@@ -853,7 +853,7 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
             Elapsed(0)
         }
         fn send(&self, _: &Batch) -> Reply {
-            let why = tagcast::diag::Msg {
+            let why = tagcast::base::Msg {
                 en: "wrong secret".into(),
                 zh: "密钥错误".into(),
             };

@@ -4,7 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use tagcast::base::FileId;
 use tagcast::diag::render::{RenderFormat, render};
-use tagcast::diag::{Findings, Lang, Sources};
+use tagcast::diag::{Findings, Sources};
+use tagcast::base::Lang;
 use tagcast::lint;
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::syntax::parse;

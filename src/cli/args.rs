@@ -70,11 +70,11 @@ pub enum LangArg {
     Zh,
 }
 
-impl From<LangArg> for crate::diag::Lang {
+impl From<LangArg> for crate::base::Lang {
     fn from(arg: LangArg) -> Self {
         match arg {
-            LangArg::En => crate::diag::Lang::En,
-            LangArg::Zh => crate::diag::Lang::Zh,
+            LangArg::En => crate::base::Lang::En,
+            LangArg::Zh => crate::base::Lang::Zh,
         }
     }
 }

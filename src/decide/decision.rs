@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::history::Unclaimed;
 use super::platform_caps::is_cap;
+use crate::base::Msg;
 use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
-use crate::diag::Msg;
 use crate::msg;
 
 /// Why a matched user gets no message. The order is the order of the gates: the first that stops is

@@ -1,6 +1,6 @@
 //! What stops deciding: nothing of the campaigns is sent then.
 
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::eval::EvalError;
 use crate::msg;
 

@@ -9,9 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::decision::{Decision, MessageGroup, Rendered};
 use super::load::{AccountLoad, about};
+use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Bitmap, Elapsed, Instant, UserNo, Zone};
-use crate::diag::Lang;
 use crate::program::typed::{ChannelName, Program};
 
 /// Counts of a decision, and messages to look at.
@@ -57,7 +57,7 @@ pub struct StoppedCounts {
     pub by: Option<String>,
     pub users: usize,
     #[serde(skip)]
-    words: crate::diag::Msg,
+    words: crate::base::Msg,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

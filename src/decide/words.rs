@@ -10,8 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use aho_corasick::AhoCorasick;
 
 use super::decision::Rendered;
+use crate::base::Msg;
 use crate::base::world::World;
-use crate::diag::Msg;
 use crate::msg;
 use crate::program::typed::Program;
 

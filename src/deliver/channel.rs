@@ -11,10 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::channels::{ChannelError, SandboxFile};
+use crate::base::Msg;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
 use crate::decide::decision::Rendered;
-use crate::diag::Msg;
 use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Page};
 use crate::program::platform::{Endpoint, Key};
 use crate::program::typed::ChannelName as Name;

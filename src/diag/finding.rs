@@ -2,14 +2,7 @@
 //! where it is rendered.
 
 use super::{Code, Span};
-
-/// The language of messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Lang {
-    #[default]
-    En,
-    Zh,
-}
+use crate::base::Msg;
 
 /// How much a finding matters. `Error` stops plan and run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -17,32 +10,6 @@ pub enum Level {
     Note,
     Warning,
     Error,
-}
-
-/// One sentence in both languages. Made by [`msg!`](crate::msg): lowercase start, no full stop,
-/// user input in backticks.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Msg {
-    pub en: String,
-    pub zh: String,
-}
-
-impl Msg {
-    pub fn get(&self, lang: Lang) -> &str {
-        match lang {
-            Lang::En => &self.en,
-            Lang::Zh => &self.zh,
-        }
-    }
-}
-
-/// `msg!("no tag is named `{name}`", "没有名为 `{name}` 的标签")`: the English and the Chinese
-/// wording, both with inline arguments.
-#[macro_export]
-macro_rules! msg {
-    ($en:literal, $zh:literal $(, $($arg:tt)*)?) => {
-        $crate::diag::Msg { en: format!($en $(, $($arg)*)?), zh: format!($zh $(, $($arg)*)?) }
-    };
 }
 
 /// A second place that is involved.

@@ -1,6 +1,7 @@
 //! The page of a finding, for a terminal.
 
-use super::{Lang, catalog};
+use super::catalog;
+use crate::base::Lang;
 
 /// The page of the finding of that name: English, or its Chinese part where it has one.
 pub fn page(name: &str, lang: Lang, color: bool) -> Option<String> {

@@ -11,5 +11,5 @@ pub mod render;
 pub mod source;
 
 pub use catalog::Code;
-pub use finding::{Edit, Finding, Findings, Fix, Label, Lang, Level, Msg};
+pub use finding::{Edit, Finding, Findings, Fix, Label, Level};
 pub use source::{SourceFile, Sources, Span};

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Failure, Project};
+use crate::base::Msg;
 use crate::base::world::World;
 use crate::deliver::channel::Channels;
 use crate::deliver::channels;
 use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::client::Http;
-use crate::diag::Msg;
 use crate::msg;
 use crate::program::platform::PLATFORMS;
 use crate::program::typed::{Action, Campaign, ChannelName, Via};

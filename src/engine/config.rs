@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
+use crate::base::Msg;
 use crate::base::{Elapsed, Instant};
 use crate::decide::platform_caps::ForeignUse;
 use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::secret::Secret;
-use crate::diag::Msg;
 use crate::ledger::LedgerLocation;
 use crate::msg;
 use crate::store::Store;

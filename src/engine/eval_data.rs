@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Failure, Project, ProjectOptions};
+use crate::base::Lang;
 use crate::base::value::group_digits;
 use crate::base::world::World;
 use crate::base::{FileId, Instant, UserNo};
-use crate::diag::{Finding, Findings, Lang, Sources};
+use crate::diag::{Finding, Findings, Sources};
 use crate::eval::{self, AudienceCounts, AudienceMask, EvalScope, MessageLog, Tables, Trace};
 use crate::ledger::Ledger;
 use crate::program::check::{check_condition, check_value};

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::base::Msg;
 use crate::decide::{DecideError, WordsError};
 use crate::deliver::channels::ChannelError;
-use crate::diag::Msg;
 use crate::eval::{EvalError, TableError};
 use crate::ledger::LedgerError;
 use crate::msg;

@@ -11,13 +11,13 @@ use super::agenda::{self, SchedulePosition, ScheduleRecord};
 use super::eval_data::EvalData;
 use super::user_schedule::UserScheduleCounts;
 use super::{Failure, Project, binding};
+use crate::base::Lang;
 use crate::base::world::World;
 use crate::base::{Bitmap, CampaignId, Instant};
 use crate::decide::decision::Decision;
 use crate::decide::funnel::Funnel;
 use crate::decide::history::{History, NoHistory};
 use crate::decide::{DecideInput, ForbiddenWords, decide_all};
-use crate::diag::Lang;
 use crate::ledger::Ledger;
 use crate::program::typed::Schedule;
 

@@ -11,10 +11,10 @@ use unicode_width::UnicodeWidthStr;
 
 use super::eval_data::EvalData;
 use super::{Failure, Project};
+use crate::base::Lang;
 use crate::base::{Bitmap, CampaignId, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::render::{part_name, render, with_defaults};
-use crate::diag::Lang;
 use crate::program::platform::{self, LimitOf, MessagePart, Shape, Unit};
 use crate::program::typed::{Action, Campaign, Piece, Send, Template, Via};
 

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::{Config, Failure, config};
+use crate::base::Lang;
 use crate::base::world::World;
 use crate::base::{CampaignId, FileId, Instant, Schema, Zone};
-use crate::diag::{Finding, Findings, Lang, Level, Sources};
+use crate::diag::{Finding, Findings, Level, Sources};
 use crate::program::check::{CheckOptions, check};
 use crate::program::typed::Program;
 use crate::syntax::clause_table::ClauseId;

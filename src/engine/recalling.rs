@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Failure;
+use crate::base::Lang;
 use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{UserNo, Zone};
 use crate::deliver::channel::{Channels, Recalled};
-use crate::diag::Lang;
 use crate::ledger::{Console, MessageNews, ReceiptKind, RunId, SentMessage, State};
 use crate::msg;
 use crate::store::Users;

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::agenda::{self, SchedulePosition};
 use super::planning::position;
 use super::{Failure, Project};
+use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Elapsed, Instant, Zone};
 use crate::decide::load::{AccountLoad, about};
 use crate::deliver::quota;
-use crate::diag::Lang;
 use crate::ledger::{
     Backlog, Hold, HoldScope, Ledger, LedgerLocation, MailboxState, MissedInstant, RateLimit,
     RunReport, State, Trouble, UnknownBatch,

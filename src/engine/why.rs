@@ -15,10 +15,10 @@ use super::user_schedule::UserSchedule;
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{CampaignId, Instant, UserNo, Zone};
+use crate::base::{Lang, Msg};
 use crate::decide::decision::{Decision, reason};
 use crate::decide::render::address_of;
 use crate::decide::windows::{self, WindowState};
-use crate::diag::{Lang, Msg};
 use crate::eval::Trace;
 use crate::ledger::{Ledger, MessageProgress, RunId, UserOutcome};
 use crate::msg;
@@ -158,7 +158,7 @@ fn not_open(
             return Ok(None);
         }
         let Some(doors) = doors else { continue };
-        let Msg { en, zh } = rule.after.msg();
+        let Msg { en, zh } = &rule.after;
         let said = match doors.first() {
             Some((_, WindowState::Open(_))) => return Ok(None),
             Some((_, WindowState::ClosedAt(at))) => {

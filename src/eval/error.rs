@@ -1,7 +1,8 @@
 //! Why an expression cannot be evaluated: what the store holds does not fit what the program
 //! declares, or the expression is out of bounds.
 
-use crate::diag::{Msg, Span};
+use crate::base::Msg;
+use crate::diag::Span;
 use crate::msg;
 use crate::plan::{MAX_DEPTH, Misfit};
 use crate::store::StoreError;

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::vector::Scalar;
+use crate::base::Msg;
 use crate::base::world::World;
 use crate::base::{Bitmap, FieldSchema, Instant, ListId, LookupId, Value};
-use crate::diag::Msg;
 use crate::msg;
 use crate::program::typed::{Lookup, Program};
+use crate::store::Snapshot;
 use crate::store::import::Reading;
-use crate::store::{Snapshot, Words};
 
 /// Larger files belong into the store.
 pub const MAX_TABLE_BYTES: usize = 256 << 20;
@@ -250,7 +250,7 @@ impl Errors {
         }
     }
 
-    fn row(&mut self, line: u64, why: &Words) {
+    fn row(&mut self, line: u64, why: &Msg) {
         self.push(Msg {
             en: format!("line {line}: {}", why.en),
             zh: format!("第 {line} 行：{}", why.zh),
@@ -439,7 +439,7 @@ fn insert(
     table: &mut Table,
     lookup: &Lookup,
     line: u64,
-    cell: impl Fn(&FieldSchema) -> Result<Option<Value>, Words>,
+    cell: impl Fn(&FieldSchema) -> Result<Option<Value>, Msg>,
     errors: &mut Errors,
 ) {
     let (mut key, mut whole) = (Vec::new(), true);
@@ -479,9 +479,9 @@ fn insert(
     }
 }
 
-fn named(field: &FieldSchema, why: Words) -> Words {
+fn named(field: &FieldSchema, why: Msg) -> Msg {
     let name = &field.name;
-    Words {
+    Msg {
         en: format!("column `{name}`: {}", why.en),
         zh: format!("列 `{name}`：{}", why.zh),
     }

@@ -12,7 +12,8 @@ mod printer;
 mod same;
 
 use crate::base::FileId;
-use crate::diag::{Findings, Lang, Msg};
+use crate::base::{Lang, Msg};
+use crate::diag::Findings;
 use crate::msg;
 use crate::syntax::{ast, parse};
 

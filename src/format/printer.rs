@@ -1,7 +1,8 @@
 //! The page that is printed on: lines, indentation, comments, and keywords in the language they
 //! were written in.
 
-use crate::diag::{Lang, Span};
+use crate::base::Lang;
+use crate::diag::Span;
 use crate::syntax::ast::{Comment, File, Ident};
 use crate::syntax::keyword;
 

@@ -12,7 +12,7 @@ use super::projection::Projection;
 use super::record::Record;
 use super::{Ledger, migrations};
 use crate::base::Instant;
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::msg;
 
 /// The chain of the process that carries campaigns out.

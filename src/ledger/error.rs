@@ -9,7 +9,7 @@ use rusqlite::ErrorCode;
 
 use super::db;
 
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::msg;
 
 /// Why the ledger cannot be used. Whatever it is, what was committed before is still there, and

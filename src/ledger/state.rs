@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diag::Msg;
+use crate::base::Msg;
 
 /// What became of a planned message, from the weakest knowledge to the strongest. The numbers are
 /// what the ledger stores.

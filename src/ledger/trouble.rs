@@ -12,7 +12,7 @@ use super::projection::Projection;
 use super::record::Record;
 use super::{Ledger, Writer, migrations};
 use crate::base::Instant;
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::program::typed::ChannelName;
 
 /// Why messages that are planned wait.

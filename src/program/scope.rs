@@ -5,10 +5,11 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::typed::Program;
+use crate::base::Msg;
 use crate::base::{
     AudienceId, CampaignId, EventId, ListId, LookupId, PartitionId, TagId, TemplateId,
 };
-use crate::diag::{Msg, Span};
+use crate::diag::Span;
 use crate::msg;
 
 /// What a name stands for. The number of a place or an account is its position in the typed

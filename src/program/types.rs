@@ -1,8 +1,8 @@
 //! Types as people write and read them, and which type can stand where.
 
 use super::scope::nearest;
+use crate::base::Msg;
 use crate::base::Type;
-use crate::diag::Msg;
 use crate::msg;
 
 /// Types that are one word.

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
 use crate::base::world::World;
 use crate::diag::render::{self, RenderFormat};
-use crate::diag::{Finding, Lang, Sources};
+use crate::diag::{Finding, Sources};
 use crate::engine::eval_data::{self, EvalData};
 use crate::engine::{Failure, Project, planning};
 use crate::msg;

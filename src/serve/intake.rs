@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant as Moment;
 
 use super::held;
+use crate::base::Msg;
 use crate::base::world::World;
 use crate::base::{Instant, Schema, Zone};
-use crate::diag::Msg;
 use crate::msg;
-use crate::store::Words;
 use crate::store::import::Reading;
 use crate::store::live::{Change, LiveWriter, json_of};
 
@@ -68,7 +67,7 @@ impl Intake {
 
     /// What went wrong beside the intake since this was asked last; nothing is lost by it.
     pub fn trouble(&self) -> Option<Msg> {
-        let Words { en, zh } = self.writer.trouble()?.words();
+        let Msg { en, zh } = self.writer.trouble()?.words();
         Some(msg!(
             "live changes stay in their log for now: {en}",
             "实时变更暂留在日志中：{zh}"
@@ -117,7 +116,7 @@ impl Intake {
             return Ok(taken);
         }
         let acknowledged = self.writer.submit(changes).wait().map_err(|e| {
-            let Words { en, zh } = e.words();
+            let Msg { en, zh } = e.words();
             msg!("nothing was kept: {en}", "未保存任何内容：{zh}")
         })?;
         taken.new = acknowledged.new.iter().filter(|new| **new).count();
@@ -147,7 +146,7 @@ fn changes_of(
     schema: &Schema,
     reading: &Reading,
     now: Instant,
-) -> Result<Vec<Change>, Words> {
+) -> Result<Vec<Change>, Msg> {
     let json = json_of(line)?;
     match kind {
         IntakeKind::Events => {

@@ -26,10 +26,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::base::Msg;
 use crate::base::world::World;
 use crate::deliver::callback::Callbacks;
 use crate::deliver::channel::Channels;
-use crate::diag::Msg;
 use crate::engine::Failure;
 use crate::ledger::{BelowListMin, Ledger, LedgerLocation, Writer};
 use crate::msg;

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
+use crate::base::Msg;
 use crate::base::world::{World, all_but_the_clock};
 use crate::base::{Elapsed, Instant};
-use crate::diag::Msg;
 use crate::msg;
 
 /// How far they may part.

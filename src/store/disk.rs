@@ -14,13 +14,14 @@
 //!
 //! Readers take no lock. A crash leaves files that no manifest names; the next writer removes them.
 
+use crate::msg;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::column::ColumnData;
-use super::error::{StoreError, words};
+use super::error::StoreError;
 use super::file::StoreFile;
 use super::lazy::Lazy;
 use super::live::{Log, overlay};
@@ -250,7 +251,7 @@ impl Store {
 fn missing(file: PathBuf) -> StoreError {
     StoreError::Damaged {
         file,
-        what: words!(
+        what: msg!(
             "the manifest names it but it is not there",
             "清单中有它，但文件不存在"
         ),

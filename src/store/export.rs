@@ -3,6 +3,7 @@
 //!
 //! Rows are sorted by user id. Private tags and addresses do not leave the store this way.
 
+use crate::msg;
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Decimal128Array, RecordBatch, StringArray};
 use arrow_ipc::writer::FileWriter;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use super::build::{Picks, gather};
 use super::import::FileFormat;
-use super::{Column, Snapshot, StoreError, words};
+use super::{Column, Snapshot, StoreError};
 use crate::base::world::World;
 use crate::base::{Bitmap, Type, UserNo, Value, Zone};
 
@@ -60,7 +61,7 @@ impl Export<'_> {
     pub fn write(&self, path: &Path, world: &dyn World) -> Result<usize, StoreError> {
         let columns = self.columns()?;
         let format = FileFormat::of_name(path).ok_or_else(|| {
-            StoreError::Import(words!(
+            StoreError::Import(msg!(
                 "the name of `{0}` does not say a format: end it in .csv, .tsv, .jsonl, .parquet or .arrow",
                 "`{0}` 的扩展名看不出格式：请以 .csv、.tsv、.jsonl、.parquet 或 .arrow 结尾",
                 path.display()
@@ -94,12 +95,12 @@ impl Export<'_> {
             let id = schema.tag_named(name);
             let column = id.map_or(Ok(None), |id| self.snapshot.tag_at(id))?;
             match id.and_then(|id| schema.tags.get(id.index())).zip(column) {
-                None => Err(StoreError::Import(words!(
+                None => Err(StoreError::Import(msg!(
                     "the store has no tag `{name}`: `tagcast tags list` shows them all",
                     "数据仓中没有标签 `{name}`：可用 `tagcast tags list` 查看"
                 ))),
                 Some((tag, _)) if tag.private || matches!(tag.ty, Type::Address(_)) => {
-                    Err(StoreError::Import(words!(
+                    Err(StoreError::Import(msg!(
                         "`{name}` is private and never leaves the store unmasked: leave it out",
                         "`{name}` 是私密的，不脱敏不得导出：请去掉"
                     )))

@@ -6,6 +6,8 @@
 //! them, and Arrow validates their structure (for text and lists that reads them, for plain numbers
 //! it does not). Damage inside plain numbers is found by [`verify`], which reads the whole file.
 
+use crate::base::Msg;
+use crate::msg;
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::digest::Checksum;
-use super::error::{StoreError, words};
+use super::error::StoreError;
 use super::manifest::FileEntry;
 use super::mapped::OpenFile;
 
@@ -164,12 +166,12 @@ impl<'a> Contents<'a> {
         })
     }
 
-    fn damaged(&self, what: super::Words) -> StoreError {
+    fn damaged(&self, what: Msg) -> StoreError {
         self.file.damaged(what)
     }
 
     fn not_arrow(&self) -> StoreError {
-        self.damaged(words!(
+        self.damaged(msg!(
             "it is not a whole Arrow file",
             "不是完整的 Arrow 文件"
         ))
@@ -236,7 +238,7 @@ impl<'a> Contents<'a> {
         if sum.finish() == entry.checksum {
             Ok(())
         } else {
-            Err(self.damaged(words!("its contents were changed", "内容被改动")))
+            Err(self.damaged(msg!("its contents were changed", "内容被改动")))
         }
     }
 
@@ -291,10 +293,7 @@ impl<'a> Contents<'a> {
     }
 
     fn invalid(&self, e: &ArrowError) -> StoreError {
-        self.damaged(words!(
-            "its contents are not valid ({e})",
-            "内容无效（{e}）"
-        ))
+        self.damaged(msg!("its contents are not valid ({e})", "内容无效（{e}）"))
     }
 
     /// The batches. Only for files whose frame is known to be of our writing.
@@ -329,7 +328,7 @@ impl StoreFile {
         let file = OpenFile::open(&dir.join(&entry.file))?;
         if file.len() != entry.bytes {
             let found = file.len();
-            return Err(file.damaged(words!(
+            return Err(file.damaged(msg!(
                 "it is {found} bytes long where the manifest says {}",
                 "长度为 {found} 字节，清单中写的是 {} 字节",
                 entry.bytes
@@ -345,7 +344,7 @@ impl StoreFile {
     fn framed(&self) -> Result<Contents<'_>, StoreError> {
         let contents = Contents::of(&self.file)?;
         if contents.frame()? != self.entry.frame {
-            return Err(contents.damaged(words!(
+            return Err(contents.damaged(msg!(
                 "its header or footer was changed",
                 "文件头或文件尾被改动"
             )));
@@ -379,7 +378,7 @@ impl StoreFile {
     /// as zeros, without a signal.
     pub fn intact(&self) -> Result<(), StoreError> {
         match self.file.mapped() {
-            Some(bytes) if !bytes.ends_with(MAGIC) => Err(self.file.damaged(words!(
+            Some(bytes) if !bytes.ends_with(MAGIC) => Err(self.file.damaged(msg!(
                 "another program cut it off while it was being read",
                 "读取期间被别的程序截短"
             ))),
@@ -396,7 +395,7 @@ impl StoreFile {
 
     /// What to say when the file does not hold what the manifest says.
     pub fn other_form(&self) -> StoreError {
-        self.file.damaged(words!(
+        self.file.damaged(msg!(
             "it is not of the form that the manifest says",
             "形式与清单不符"
         ))

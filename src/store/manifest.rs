@@ -1,11 +1,13 @@
 //! `manifest.json`: which immutable files make up the store now. Replacing it is the commit.
 
+use crate::base::Msg;
+use crate::msg;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use super::digest;
-use super::error::{StoreError, words};
+use super::error::StoreError;
 use super::schema_file::{EventSchemaFile, TagSchemaFile, schema_of};
 use crate::base::{Elapsed, Instant, Schema};
 
@@ -179,7 +181,7 @@ impl Manifest {
             what,
         };
         let json: serde_json::Value = serde_json::from_slice(bytes).map_err(|e| {
-            damaged(words!(
+            damaged(msg!(
                 "it is not valid JSON (line {}, column {})",
                 "不是有效的 JSON（第 {} 行第 {} 列）",
                 e.line(),
@@ -198,10 +200,10 @@ impl Manifest {
                     known: VERSION,
                 });
             }
-            None => return Err(damaged(words!("it names no version", "没有写明版本"))),
+            None => return Err(damaged(msg!("it names no version", "没有写明版本"))),
         }
         let mut manifest: Manifest = serde_json::from_value(json).map_err(|e| {
-            damaged(words!(
+            damaged(msg!(
                 "it does not have the expected form ({e})",
                 "结构不符合预期（{e}）"
             ))
@@ -215,9 +217,9 @@ impl Manifest {
 
     /// What must hold beyond the form: file names stay inside the folder, user numbers have no gap,
     /// names are distinct.
-    fn first_flaw(&self) -> Option<super::Words> {
+    fn first_flaw(&self) -> Option<Msg> {
         if let Some(entry) = self.files().find(|f| !is_inside(&f.file)) {
-            return Some(words!(
+            return Some(msg!(
                 "it names a file outside the store (`{}`)",
                 "它指向数据仓以外的文件（`{}`）",
                 entry.file
@@ -226,14 +228,14 @@ impl Manifest {
         let mut next = 0u32;
         for users in &self.users {
             if users.first != next {
-                return Some(words!(
+                return Some(msg!(
                     "user numbers have a gap at {next}",
                     "用户编号在 {next} 处有缺口"
                 ));
             }
             match next.checked_add(users.rows) {
                 Some(n) => next = n,
-                None => return Some(words!("it has too many users", "用户过多")),
+                None => return Some(msg!("it has too many users", "用户过多")),
             }
         }
         let mut names: Vec<_> = self
@@ -244,7 +246,7 @@ impl Manifest {
             .collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
-        Some(words!("`{}` is in it twice", "`{}` 出现了两次", twice[0]))
+        Some(msg!("`{}` is in it twice", "`{}` 出现了两次", twice[0]))
     }
 
     pub fn to_json(&self) -> Vec<u8> {

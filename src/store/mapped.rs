@@ -13,6 +13,8 @@
 //!   such programs, or keeps it on a network, reads files into memory instead
 //!   ([`ReadMode::ReadIntoMemory`]).
 
+use crate::base::Msg;
+use crate::msg;
 use arrow_buffer::{Buffer, MutableBuffer};
 use memmap2::Mmap;
 use std::fs::File;
@@ -22,7 +24,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::{StoreError, words};
+use super::error::StoreError;
 
 /// The exit code of a process whose mapped file was cut off under it: it could not run.
 pub const EXIT_CUT_OFF: i32 = 2;
@@ -87,7 +89,7 @@ impl OpenFile {
             Held::Mapped(buffer) => Ok(buffer.clone()),
             Held::Open(file) => {
                 let too_long = |_| {
-                    self.damaged(words!(
+                    self.damaged(msg!(
                         "it is too long for this machine",
                         "文件过长，本机无法读取"
                     ))
@@ -98,7 +100,7 @@ impl OpenFile {
                 file.rewind()
                     .and_then(|()| file.read_exact(&mut bytes))
                     .map_err(|e| match e.kind() {
-                        io::ErrorKind::UnexpectedEof => self.damaged(words!(
+                        io::ErrorKind::UnexpectedEof => self.damaged(msg!(
                             "it became shorter while it was open",
                             "打开期间文件变短了"
                         )),
@@ -117,7 +119,7 @@ impl OpenFile {
         }
     }
 
-    pub fn damaged(&self, what: super::Words) -> StoreError {
+    pub fn damaged(&self, what: Msg) -> StoreError {
         StoreError::Damaged {
             file: self.path.clone(),
             what,

@@ -2,6 +2,7 @@
 //! names them replaces the old one. Until that moment nothing has changed; a writer that is dropped
 //! before it takes its files along.
 
+use crate::msg;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -13,7 +14,7 @@ use super::blocks::{self, ColumnStats};
 use super::column::{Column, ColumnData};
 use super::disk::{LOCK, open_snapshot, open_users, read_manifest};
 use super::durable::{Waiting, sync_folder};
-use super::error::{StoreError, words};
+use super::error::StoreError;
 use super::event_table::EventSegment;
 use super::file::{self, NewFile};
 use super::manifest::{
@@ -505,7 +506,7 @@ impl Drop for StoreWriter {
 fn damaged_id(dir: &Path, entry: &UsersEntry) -> StoreError {
     StoreError::Damaged {
         file: dir.join(&entry.ids.file),
-        what: words!("an id in it is not text", "其中有的编号不是文本"),
+        what: msg!("an id in it is not text", "其中有的编号不是文本"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::clause_table::CLAUSES;
-use crate::diag::Lang;
+use crate::base::Lang;
 
 /// A keyword; some are phrases of two words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tagcast::base::Msg;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::decide::decision::Contents;
 use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels::SandboxFile;
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::diag::Msg;
 use tagcast::ledger::{State, Writer};
 use tagcast::program::typed::ChannelName as Name;
 

@@ -1,10 +1,10 @@
 //! What messages say, and the funnel that shows them.
 
 use super::Bench;
+use tagcast::base::Lang;
 use tagcast::decide::decision::Contents;
 use tagcast::decide::funnel::{Funnel, SampleKind};
 use tagcast::decide::history::NoHistory;
-use tagcast::diag::Lang;
 
 fn bodies(bench: &Bench) -> Vec<(String, String)> {
     let decision = bench

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
 use crate::cli::args::OutputFormat;
 use crate::cli::output::{Context, print_json, print_out};
-use crate::diag::Lang;
 use crate::engine::Failure;
 use crate::ledger::Ledger;
 use crate::msg;

@@ -114,12 +114,12 @@ fn list(cx: &Context) -> Result<u8, Failure> {
             .map_or((0, 0), |t| (t.len(), t.users_with_events().count()));
         let line = declarations::event(event);
         match cx.lang() {
-            crate::diag::Lang::En => text.push_str(&format!(
+            crate::base::Lang::En => text.push_str(&format!(
                 "{line}  # {} of {}\n",
                 group_digits(count as u64),
                 count_of(users, "user")
             )),
-            crate::diag::Lang::Zh => text.push_str(&format!(
+            crate::base::Lang::Zh => text.push_str(&format!(
                 "{line}  # {} 条，{} 个用户\n",
                 group_digits(count as u64),
                 group_digits(users as u64)

@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::base::FileId;
+use crate::base::Lang;
 use crate::cli::args::{FmtArgs, OutputFormat};
 use crate::cli::output::{Context, print_err, print_out};
 use crate::diag::render::{self, RenderFormat};
-use crate::diag::{Findings, Lang, Level, Sources};
+use crate::diag::{Findings, Level, Sources};
 use crate::engine::{Failure, project};
 use crate::format;
 use crate::msg;

@@ -3,9 +3,9 @@
 
 use serde_json::json;
 
+use crate::base::Msg;
 use crate::cli::args::{HoldArgs, OutputFormat};
 use crate::cli::output::{Context, print_json};
-use crate::diag::Msg;
 use crate::engine::Failure;
 use crate::ledger::{Console, HoldScope};
 use crate::msg;

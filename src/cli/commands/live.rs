@@ -11,13 +11,13 @@ use std::thread;
 use serde_json::{Value as Json, json};
 
 use super::loading;
+use crate::base::Lang;
+use crate::base::Msg;
 use crate::base::value::group_digits;
 use crate::cli::args::{EventsAddArgs, OutputFormat, TagsSetArgs};
 use crate::cli::output::{Context, print_out};
-use crate::diag::Lang;
 use crate::engine::{Failure, Project};
 use crate::msg;
-use crate::store::Words;
 use crate::store::live::{Acknowledged, Change, LiveError, LiveWriter, json_of};
 
 /// Lines that are made durable together at most, and lines that wait to be.
@@ -49,7 +49,7 @@ pub fn set(cx: &Context, args: &TagsSetArgs) -> Result<u8, Failure> {
             &reading,
             now,
         );
-        changes.push(change.map_err(|why| Failure::refused(loading::message(why)))?);
+        changes.push(change.map_err(|why| Failure::refused(why))?);
     }
     if changes.is_empty() {
         return Err(Failure::new(msg!(
@@ -104,7 +104,7 @@ pub fn compact(cx: &Context) -> Result<u8, Failure> {
 }
 
 fn failed(error: &LiveError) -> Failure {
-    Failure::new(loading::message(error.words()))
+    Failure::new(error.words())
 }
 
 type Line = Result<String, std::io::Error>;
@@ -154,7 +154,7 @@ impl Tally {
     fn settle(
         &mut self,
         done: &Acknowledged,
-        lines: Vec<(u64, Result<usize, Words>)>,
+        lines: Vec<(u64, Result<usize, Msg>)>,
     ) -> Result<(), Failure> {
         let mut new = done.new.iter();
         let mut out = String::new();
@@ -192,7 +192,7 @@ fn stream(
     project: &Project,
     store: &crate::store::Store,
     format: OutputFormat,
-    read: &dyn Fn(&Json) -> Result<Vec<Change>, Words>,
+    read: &dyn Fn(&Json) -> Result<Vec<Change>, Msg>,
 ) -> Result<u8, Failure> {
     let writer = LiveWriter::open(store, project.program.schema.clone())?;
     let (input, lang) = (lines(), cx.lang());
@@ -247,7 +247,7 @@ fn stream(
         ));
     }
     if let Some(why) = writer.trouble() {
-        let Words { en, zh } = why.words();
+        let Msg { en, zh } = why.words();
         cx.say(&msg!(
             "live changes stay in their log for now: {en}",
             "实时变更暂留在日志中：{zh}"

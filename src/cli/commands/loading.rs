@@ -7,13 +7,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use crate::base::value::{count_of, group_digits};
+use crate::base::{Lang, Msg};
 use crate::cli::args::OutputFormat;
 use crate::cli::output::{Context, print_err, print_json};
-use crate::diag::{Lang, Msg};
 use crate::engine::{Failure, Project, ProjectOptions};
 use crate::msg;
+use crate::store::Store;
 use crate::store::import::{ImportError, ImportProgress, ImportReport, Reading, RejectedFile};
-use crate::store::{Store, Words};
 
 /// The store that an import fills, made if it is not there, and the program that says what the
 /// columns are. A program with mistakes elsewhere does not stop an import: only its declarations
@@ -41,13 +41,6 @@ pub fn reading(project: &Project) -> Reading {
     Reading {
         zone: project.program.policy.zone,
         ..Reading::default()
-    }
-}
-
-pub fn message(words: Words) -> Msg {
-    Msg {
-        en: words.en,
-        zh: words.zh,
     }
 }
 
@@ -130,13 +123,13 @@ pub fn report(
 
 /// Tells why an import was refused, row by row where rows are to blame; gives the exit code.
 pub fn refuse(cx: &Context, error: ImportError, format: OutputFormat) -> Result<u8, Failure> {
-    let words = message(error.words());
+    let words = error.words();
     let rejected = match error {
         ImportError::Store(e) => return Err(e.into()),
         ImportError::Rows(rejected) => rejected,
     };
     let lang = cx.lang();
-    let text = |w: &Words| {
+    let text = |w: &Msg| {
         if lang == Lang::Zh {
             w.zh.clone()
         } else {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::base::Lang;
 use crate::cli::args::OutputFormat;
 use crate::cli::output::Context;
-use crate::diag::Lang;
 use crate::engine::Failure;
 use crate::repl::editor;
 use crate::repl::session::{Session, SessionOptions};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::hold::{console, no_ledger};
+use crate::base::Lang;
 use crate::base::Zone;
 use crate::base::value::count_of;
 use crate::base::world::{ClockWorld, World};
 use crate::cli::args::{OutputFormat, ResolveArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::diag::Lang;
 use crate::engine::status::{unknown_json, unknown_line};
 use crate::engine::{Failure, ProjectOptions, restoring};
 use crate::ledger::Ledger;

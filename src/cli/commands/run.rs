@@ -7,13 +7,13 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Instant, TimeOfDay, Zone};
 use crate::cli::args::{OutputFormat, RunArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::decide::decision::reason;
 use crate::deliver::dispatch::DispatchProgress;
-use crate::diag::Lang;
 use crate::engine::eval_data::EvalData;
 use crate::engine::running::{self, CampaignSummary, RunSummary};
 use crate::engine::{Failure, Project, project};

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::base::Zone;
 use crate::base::world::World;
+use crate::base::{Lang, Msg};
 use crate::cli::args::{OutputFormat, ServeArgs};
 use crate::cli::output::Context;
 use crate::deliver::wire::secret::Secret;
-use crate::diag::{Lang, Msg};
 use crate::engine::Failure;
 use crate::msg;
 use crate::serve::http::ListenOptions;

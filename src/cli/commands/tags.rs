@@ -6,11 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::live;
 use super::loading::{self, Bar};
+use crate::base::Lang;
 use crate::base::value::{Shown, count_of, group_digits};
 use crate::base::{Elapsed, Instant, Schema, TagSchema, Type, Value, Zone};
 use crate::cli::args::{OutputFormat, TagsCommand, TagsImportArgs, TagsStatsArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::diag::{Lang, Level};
+use crate::diag::Level;
 use crate::engine::{Failure, Project};
 use crate::msg;
 use crate::store::import::{Reading, TAGS, TagImport, infer};
@@ -92,7 +93,7 @@ fn write_declarations(
     project: &Project,
     reading: &Reading,
 ) -> Result<Option<PathBuf>, Failure> {
-    let refused = |e: crate::store::import::ImportError| Failure::new(loading::message(e.words()));
+    let refused = |e: crate::store::import::ImportError| Failure::new(e.words());
     let wanted = |name: &str| {
         let declared = project
             .program
@@ -129,7 +130,7 @@ fn write_declarations(
         "已将 {count} 条声明写入 `{shown}`：请过目"
     ));
     for (column, why) in &inferred.skipped {
-        let why = loading::message(why.clone());
+        let why = why.clone();
         let (en, zh) = (why.en, why.zh);
         cx.say(&msg!(
             "note: no declaration for `{column}`: {en}",

@@ -1,8 +1,8 @@
 //! `tagcast test`: runs the tests that the program contains.
 
+use crate::base::Lang;
 use crate::cli::args::{OutputFormat, TestArgs};
 use crate::cli::output::{Context, print_out};
-use crate::diag::Lang;
 use crate::engine::{Failure, ProjectOptions, testing};
 
 pub fn run(cx: &Context, args: &TestArgs) -> Result<u8, Failure> {

@@ -12,9 +12,9 @@ use super::xml::fields;
 use super::{
     Acknowledgement, CallbackEvent, CallbackKind, Callbacks, Incoming, contact, decoded, instant,
 };
+use crate::base::Msg;
 use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::signature::{Signer, Verifier};
-use crate::diag::Msg;
 use crate::msg;
 use crate::program::platform::ContactKind;
 

@@ -7,10 +7,10 @@
 use serde_json::{Value, json};
 
 use super::{Acknowledgement, CallbackEvent, CallbackKind, Callbacks, Incoming, contact, instant};
+use crate::base::Msg;
 use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::secret::Secret;
 use crate::deliver::wire::signature::{same, sha1};
-use crate::diag::Msg;
 use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::platform::ContactKind;

@@ -10,10 +10,10 @@
 use serde::Deserialize;
 
 use super::{Acknowledgement, CallbackEvent, CallbackKind, CallbackSubject, Callbacks, Incoming};
+use crate::base::Msg;
 use crate::base::{Elapsed, Instant, Zone};
 use crate::deliver::wire::secret::Secret;
 use crate::deliver::wire::signature::{hmac_sha256, same};
-use crate::diag::Msg;
 use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::platform::ContactKind;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::wire::account::AccountSettings;
 use crate::base::Instant;
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::ledger::DeliveryCounts;
 use crate::ledger::ReceiptKind;
 use crate::msg;

@@ -17,10 +17,10 @@ use super::{
     Acknowledgement, CallbackEvent, CallbackKind, Callbacks, Incoming, contact, query_value,
 };
 use crate::base::Instant;
+use crate::base::Msg;
 use crate::deliver::wire::account::AccountSettings;
 use crate::deliver::wire::secret::Secret;
 use crate::deliver::wire::signature::{same, sha1};
-use crate::diag::Msg;
 use crate::ledger::DeliveryCounts;
 use crate::ledger::ReceiptKind;
 use crate::msg;

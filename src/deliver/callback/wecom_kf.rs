@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{CallbackEvent, CallbackKind, contact};
 use crate::base::Instant;
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::ledger::ReceiptKind;
 use crate::msg;
 use crate::program::platform::ContactKind;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::msg;
 
 /// Deeper than any callback there is.

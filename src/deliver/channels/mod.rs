@@ -23,7 +23,7 @@ use crate::base::Elapsed;
 use crate::base::world::World;
 use crate::ledger::{Batch, BatchOutcome};
 
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::msg;
 use crate::program::platform::Endpoint;
 

@@ -16,10 +16,10 @@ use self::polling::PollOutcome;
 use self::troubles::Troubles;
 use super::channel::{Channel, Channels, NextAction, Reply};
 use super::quota;
+use crate::base::Msg;
 use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
-use crate::diag::Msg;
 use crate::ledger::{Batch, BatchOutcome, Verdict};
 use crate::ledger::{
     BelowListMin, ClaimAttempt, DueFilter, Ledger, LedgerError, RateLimit, Worker, Writer,

@@ -3,9 +3,9 @@
 //! since other processes write to it, too.
 
 use super::{DispatchLoop, HALTED_FOR, WriterAccess};
+use crate::base::Msg;
 use crate::base::{Elapsed, Instant};
 use crate::deliver::channel::{NextAction, Reply};
-use crate::diag::Msg;
 use crate::ledger::{BatchOutcome, Verdict};
 use crate::ledger::{LedgerError, Trouble};
 use crate::program::typed::ChannelName as Name;

@@ -11,10 +11,10 @@ use super::api_response::{self, ApiResponse, SendOutcome};
 use super::client::{Http, Method, Request, Response, TransportError};
 use super::secret::Secret;
 use super::token::{IssuedToken, Token, TokenError, Tokens};
+use crate::base::Msg;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant, Zone};
 use crate::deliver::channel::NextAction;
-use crate::diag::Msg;
 use crate::msg;
 use crate::program::platform::{self, Platform, WaitUntil};
 

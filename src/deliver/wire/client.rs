@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::msg;
 
 /// How long a connection may take to be made, name and TLS included.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::msg;
 
 /// Has no `Display`, and its `Debug` says nothing.

@@ -7,7 +7,7 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey}
 use ring::{digest, hmac};
 
 use super::secret::Secret;
-use crate::diag::Msg;
+use crate::base::Msg;
 use crate::msg;
 
 /// HMAC-SHA256 in hex: webhooks.

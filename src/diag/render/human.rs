@@ -6,8 +6,9 @@ use std::ops::Range;
 use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Source};
 
 use crate::base::FileId;
+use crate::base::Lang;
 use crate::base::value::count_of;
-use crate::diag::{Finding, Lang, Level, Sources, Span};
+use crate::diag::{Finding, Level, Sources, Span};
 
 pub fn render(
     sources: &Sources,

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::shown_path;
-use crate::diag::{Finding, Lang, Level, Sources, Span};
+use crate::base::Lang;
+use crate::diag::{Finding, Level, Sources, Span};
 
 fn level(finding: &Finding) -> &'static str {
     match finding.level {

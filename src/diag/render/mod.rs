@@ -4,7 +4,8 @@ mod human;
 mod machine;
 mod sarif;
 
-use super::{Finding, Lang, Sources};
+use super::{Finding, Sources};
+use crate::base::Lang;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenderFormat {

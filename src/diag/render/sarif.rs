@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::shown_path;
-use crate::diag::{Code, Finding, Lang, Level, Sources, Span};
+use crate::base::Lang;
+use crate::diag::{Code, Finding, Level, Sources, Span};
 
 pub fn render(sources: &Sources, findings: &[Finding], lang: &dyn Fn(&Finding) -> Lang) -> String {
     let codes: BTreeMap<&str, &Code> = findings.iter().map(|f| (f.code.name, f.code)).collect();

@@ -1,8 +1,9 @@
 //! `impossible-bound`: a comparison that a tag's type decides once and for all, such as `age > 200`
 //! of an `int 0..120`.
 
+use crate::base::Msg;
 use crate::base::{Type, Value};
-use crate::diag::{Finding, Findings, Msg, catalog};
+use crate::diag::{Finding, Findings, catalog};
 use crate::lint::{LintContext, Rule, walk};
 use crate::msg;
 use crate::program::typed_expr::{CompareOp, Expr, ExprKind, Function};

@@ -1,6 +1,7 @@
 //! A block of clauses: each in its place, each once.
 
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::base::Msg;
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
 use crate::program::reserved::not_supported;

@@ -3,9 +3,10 @@
 
 use super::extent::{self, KnownFacts, Longest, Unbounded};
 use super::{ReportedOnce, field, template::part_name};
+use crate::base::Msg;
 use crate::base::value::group_digits;
 use crate::base::{Elapsed, EventId, TemplateId, Type};
-use crate::diag::{Finding, Level, Msg, Span, catalog};
+use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::definedness::{Definedness, UndefinedCause, can_be_missing};
 use crate::program::platform::{

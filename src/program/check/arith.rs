@@ -4,8 +4,9 @@
 use super::ExprContext;
 use super::check_expr::{Exprs, Want, bare};
 use super::check_literal::is_literal;
+use crate::base::Msg;
 use crate::base::{Type, Value};
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::definedness::int_bounds_of;
 use crate::program::typed_expr::{ArithOp, Expr, ExprKind, Function};

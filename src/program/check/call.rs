@@ -3,8 +3,9 @@
 use super::ExprContext;
 use super::check_expr::{Exprs, Want, text_literal};
 use super::check_literal::is_literal;
+use crate::base::Msg;
 use crate::base::{LookupId, Type};
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::builtins::{BUILTINS, BuiltinKind, builtin};
 use crate::program::definedness::Definedness;

@@ -4,8 +4,9 @@
 //! A node that fails has reported why and gives `None`; nobody above says anything more about it.
 
 use super::ExprContext;
+use crate::base::Msg;
 use crate::base::{Type, Value};
-use crate::diag::{Finding, Findings, Msg, Sources, Span, catalog};
+use crate::diag::{Finding, Findings, Sources, Span, catalog};
 use crate::msg;
 use crate::program::definedness::optional;
 use crate::program::scope::Scope;

@@ -4,8 +4,9 @@
 
 use super::ExprContext;
 use super::check_expr::{Exprs, Want, bare};
+use crate::base::Msg;
 use crate::base::{Calendar, Date, Decimal, Elapsed, EnumType, GeoPoint, TimeOfDay, Type, Value};
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::typed_expr::{Expr, ExprKind};
 use crate::program::types;

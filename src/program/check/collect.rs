@@ -2,10 +2,11 @@
 //! matter.
 
 use super::{Checker, Declaration};
+use crate::base::Msg;
 use crate::base::{
     AudienceId, CampaignId, EventId, ListId, LookupId, PartitionId, TagId, TemplateId,
 };
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::builtins::{RESERVED_NAMES, builtin};
 use crate::program::platform::PLATFORMS;

@@ -3,8 +3,9 @@
 use super::ExprContext;
 use super::check_expr::{Exprs, Want, bare};
 use super::check_literal::{beside, is_literal, quoted};
+use crate::base::Msg;
 use crate::base::{Type, Value};
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::scope::Symbol;
 use crate::program::typed_expr::{CompareOp, EventSource, Expr, ExprKind, Function, OWN_FIELDS};

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::check_expr::bare;
 use super::collect::Items;
 use super::{Checker, Declaration};
+use crate::base::Msg;
 use crate::base::{
     Elapsed, EnumType, EventId, EventSchema, FieldSchema, GeoPoint, TagId, TagSchema, Type,
 };
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::platform::PLATFORMS;
 use crate::program::scope::{Symbol, nearest};

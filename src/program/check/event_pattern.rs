@@ -2,8 +2,9 @@
 
 use super::ExprContext;
 use super::check_expr::{Exprs, bare};
+use crate::base::Msg;
 use crate::base::{Date, Elapsed, Type};
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::reserved::not_supported;
 use crate::program::scope::{Symbol, nearest};

@@ -29,10 +29,11 @@ use super::definedness::Definedness;
 use super::scope::{Scope, Symbol};
 use super::typed::{Declared, Program};
 use super::typed_expr::{EventPattern, EventSource, Expr, ExprKind};
+use crate::base::Msg;
 use crate::base::{
     AudienceId, CampaignId, EventId, Instant, Schema, TagId, TemplateId, Type, Value,
 };
-use crate::diag::{Finding, Findings, Msg, Sources, Span, catalog};
+use crate::diag::{Finding, Findings, Sources, Span, catalog};
 use crate::msg;
 use crate::syntax::ast;
 

@@ -3,8 +3,9 @@
 
 use super::ExprContext;
 use super::check_expr::Exprs;
+use crate::base::Msg;
 use crate::base::{EventId, FieldSchema, TagId, Type, Value};
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::builtins::builtin;
 use crate::program::definedness::{Definedness, can_be_missing};

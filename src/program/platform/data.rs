@@ -1,12 +1,12 @@
 //! What a platform file says, word for word as its TOML file says it.
 //!
-//! Words that a file may use are enums here, and a field that nobody declared is refused: a
+//! Msg that a file may use are enums here, and a field that nobody declared is refused: a
 //! misspelt fact cannot be lost.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::base::Msg;
 use crate::base::{Date, Elapsed};
-use crate::diag::{Lang, Msg};
 use crate::program::typed::{self, CapPeriod};
 use crate::program::typed_expr::OwnEvent;
 
@@ -16,7 +16,7 @@ use crate::program::typed_expr::OwnEvent;
 pub struct Platform {
     #[serde(rename = "platform")]
     pub name: String,
-    pub title: Words,
+    pub title: Msg,
     /// Where the platform's days and months begin.
     pub zone: String,
     /// The types that fields of typed shapes can have.
@@ -34,7 +34,7 @@ pub struct Platform {
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     pub name: String,
-    pub title: Words,
+    pub title: Msg,
     /// The date of the source, or the day it was read: older plans may have known other limits.
     #[serde(deserialize_with = "date")]
     pub valid_from: Date,
@@ -86,7 +86,7 @@ pub struct ErrorRule {
     #[serde(default)]
     pub for_now: bool,
     /// What it means, and what a person should do if one is needed.
-    pub say: Words,
+    pub say: Msg,
 }
 
 /// What a sender does about an error.
@@ -151,14 +151,6 @@ impl ErrorRule {
     }
 }
 
-/// A few words in both languages.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Words {
-    pub en: String,
-    pub zh: String,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Address {
@@ -204,7 +196,7 @@ pub struct Quota {
     /// What is over it is dropped without an error.
     #[serde(default)]
     pub silent: bool,
-    pub note: Option<Words>,
+    pub note: Option<Msg>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -241,7 +233,7 @@ pub enum AmountWord {
 #[serde(deny_unknown_fields)]
 pub struct Contact {
     pub by: ContactKind,
-    pub after: Words,
+    pub after: Msg,
     /// Without it, as many as the quotas let through.
     pub messages: Option<u32>,
     #[serde(default, deserialize_with = "elapsed_opt")]
@@ -300,7 +292,7 @@ pub enum Key {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
-    pub who: Words,
+    pub who: Msg,
     /// Stands for the campaign's deadline.
     #[serde(deserialize_with = "elapsed")]
     pub deadline: Elapsed,
@@ -357,7 +349,7 @@ pub enum Observed {
 #[serde(deny_unknown_fields)]
 pub struct Shape {
     pub name: String,
-    pub title: Words,
+    pub title: Msg,
     /// Parts without which it is not this shape.
     pub requires: Vec<MessagePart>,
     /// Parts that it may have besides.
@@ -470,7 +462,7 @@ pub struct Former {
     #[serde(default, deserialize_with = "date_opt")]
     pub since: Option<Date>,
     /// What holds instead.
-    pub now: Words,
+    pub now: Msg,
     pub source: String,
 }
 
@@ -498,22 +490,6 @@ pub enum Fact {
 }
 
 // ------------------------------------------------------------------ what can be asked
-
-impl Words {
-    pub fn get(&self, lang: Lang) -> &str {
-        match lang {
-            Lang::En => &self.en,
-            Lang::Zh => &self.zh,
-        }
-    }
-
-    pub fn msg(&self) -> Msg {
-        Msg {
-            en: self.en.clone(),
-            zh: self.zh.clone(),
-        }
-    }
-}
 
 impl Contact {
     /// Whether it opens the channel for good. Then nobody knows who did it before anybody listened.

@@ -1,5 +1,6 @@
 //! Arrow IPC files and streams, and the reading of record batches that Parquet shares.
 
+use crate::msg;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
@@ -21,7 +22,7 @@ use std::sync::Once;
 use super::cell::Cell;
 use super::row_source::{Bad, MAX_COLUMNS, RowSource};
 use super::shortest::shortest;
-use crate::store::{StoreError, words};
+use crate::store::StoreError;
 
 pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
@@ -94,7 +95,7 @@ pub(super) fn guarded<T>(
         Ok(Err(e)) => e.to_string(),
         Err(_) => "damaged".into(),
     };
-    Err(StoreError::Import(words!(
+    Err(StoreError::Import(msg!(
         "`{0}` cannot be read ({why}): write it again, without compression of Arrow files",
         "无法读取 `{0}`（{why}）：请重新生成，Arrow 文件不要压缩",
         path.display()
@@ -104,7 +105,7 @@ pub(super) fn guarded<T>(
 /// The names of the columns, unless there are too many.
 pub(super) fn names(path: &Path, schema: &Schema) -> Result<Vec<String>, StoreError> {
     if schema.fields().len() > MAX_COLUMNS {
-        return Err(StoreError::Import(words!(
+        return Err(StoreError::Import(msg!(
             "`{0}` has more than {MAX_COLUMNS} columns",
             "`{0}` 超过 {MAX_COLUMNS} 列",
             path.display()

@@ -1,7 +1,8 @@
 //! One cell of a file that is imported, and how messages speak of it.
 
+use crate::base::Msg;
 use crate::base::{Date, Decimal, Elapsed, Instant, TimeOfDay, Type, Zone};
-use crate::store::{Words, words};
+use crate::msg;
 
 /// Characters of a cell that a message repeats.
 const SHOWN_CHARS: usize = 40;
@@ -71,7 +72,7 @@ pub(super) fn shown(cell: &Cell<'_>) -> String {
 }
 
 /// The general refusal: what was found, what is expected, an example.
-pub(super) fn expected(cell: &Cell<'_>, ty: &Type) -> Words {
+pub(super) fn expected(cell: &Cell<'_>, ty: &Type) -> Msg {
     let found = shown(cell);
     let (en, zh) = match ty {
         Type::Bool => (
@@ -121,13 +122,13 @@ pub(super) fn expected(cell: &Cell<'_>, ty: &Type) -> Words {
             "地点：请写纬度与经度，如 `31.23,121.47`",
         ),
     };
-    words!("{found} is not {en}", "{found} 不是{zh}")
+    msg!("{found} is not {en}", "{found} 不是{zh}")
 }
 
 /// The refusal of a private value: what it is stays between the file and its owner.
-pub(super) fn unfit(ty: &Type) -> Words {
+pub(super) fn unfit(ty: &Type) -> Msg {
     let ty = ty.describe();
-    words!(
+    msg!(
         "the value is not a `{ty}` (it is private and not shown): correct it, or the declaration",
         "该值不符合 `{ty}`（私密，不予显示）：请更正该值或声明"
     )

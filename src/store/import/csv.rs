@@ -1,5 +1,6 @@
 //! CSV and TSV: UTF-8, with or without a byte order mark, the first row naming the columns.
 
+use crate::msg;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cell::Cell;
 use super::row_source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, RowSource, not_utf8, row_too_long};
-use crate::store::{StoreError, words};
+use crate::store::StoreError;
 
 pub(super) struct Csv {
     path: PathBuf,
@@ -69,13 +70,13 @@ impl Csv {
     fn read_header(&mut self, separator: u8) -> Result<(), StoreError> {
         let path = self.path.display().to_string();
         if !self.read().map_err(|e| self.failed(e))? {
-            return Err(StoreError::Import(words!(
+            return Err(StoreError::Import(msg!(
                 "`{path}` is empty: the first row must name the columns",
                 "`{path}` 是空的：第一行必须是列名"
             )));
         }
         if self.record.len() > MAX_COLUMNS {
-            return Err(StoreError::Import(words!(
+            return Err(StoreError::Import(msg!(
                 "`{path}` has more than {MAX_COLUMNS} columns",
                 "`{path}` 超过 {MAX_COLUMNS} 列"
             )));
@@ -86,7 +87,7 @@ impl Csv {
                 .trim();
             let name = name.strip_prefix('\u{feff}').unwrap_or(name);
             if !name.is_empty() && self.columns.iter().any(|c| c == name) {
-                return Err(StoreError::Import(words!(
+                return Err(StoreError::Import(msg!(
                     "`{path}` has two columns named `{name}`: rename one",
                     "`{path}` 有两列都叫 `{name}`：请改名"
                 )));
@@ -97,7 +98,7 @@ impl Csv {
             && separator == b','
             && only.contains([';', '\t'])
         {
-            return Err(StoreError::Import(words!(
+            return Err(StoreError::Import(msg!(
                 "`{path}` separates its columns by semicolons or tabs: save it with commas, or name a file with tabs .tsv",
                 "`{path}` 用分号或制表符分列：请改用逗号，制表符分列的文件请以 .tsv 结尾"
             )));
@@ -135,7 +136,7 @@ impl RowSource for Csv {
         let line = self.record.position().map_or(0, |p| p.line());
         if self.record.len() != self.columns.len() {
             let (found, wanted) = (self.record.len(), self.columns.len());
-            let why = words!(
+            let why = msg!(
                 "the row has {found} fields where the header names {wanted} columns: check its commas and quotes",
                 "该行有 {found} 个字段，而表头有 {wanted} 列：请检查逗号与引号"
             );

@@ -3,6 +3,8 @@
 //! Events are appended. With a source's name they replace what that source gave before. Users that
 //! the store has not seen are created.
 
+use crate::base::Msg;
+use crate::msg;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,13 +12,13 @@ use super::file_blocks::Blocks;
 use super::table::{ColumnTargets, Field, Header, Role, RowBlock};
 use super::{
     BLOCK_ROWS, Errors, Fingerprint, ImportError, ImportProgress, ImportReport, Reading, Steps,
-    Words, no_column,
+    no_column,
 };
 use crate::base::{EventSchema, TagSchema};
 use crate::store::file::{self, NewFile};
 use crate::store::merge::{self, Arrivals};
 use crate::store::users::NewUsers;
-use crate::store::{EventSegment, StoreError, StoreWriter, batches, declarations, words};
+use crate::store::{EventSegment, StoreError, StoreWriter, batches, declarations};
 
 /// Events that are sorted in memory before they go to the spill file.
 const RUN_ROWS: usize = 1 << 20;
@@ -70,7 +72,7 @@ impl EventImport<'_> {
             && !self.again
             && self.source.is_none()
         {
-            return Err(ImportError::import(words!(
+            return Err(ImportError::import(msg!(
                 "`{0}` was imported at {1} already, its events would count twice: import only what is new, or say `--again`",
                 "`{0}` 已在 {1} 导入过，事件会被重复计算：请只导入新增部分，或加 `--again`",
                 self.file.display(),
@@ -221,16 +223,16 @@ impl EventImport<'_> {
 }
 
 /// What is said of an event without a field that all have.
-fn missing(name: &str) -> Words {
-    words!(
+fn missing(name: &str) -> Msg {
+    msg!(
         "`{name}` is missing: give a value, or declare the field `optional`",
         "缺少 `{name}`：请给出值，或把该字段声明为 `optional`"
     )
 }
 
 /// What is said of a user that the store does not know, where all users must have a tag.
-fn unknown_user(tag: &str) -> Words {
-    words!(
+fn unknown_user(tag: &str) -> Msg {
+    msg!(
         "the store does not know this user, and no user may be without `{tag}` (declared `always`): import the tags first",
         "数据仓中没有该用户，而 `{tag}` 声明为 `always`，用户不能没有它：请先导入标签"
     )

@@ -5,6 +5,8 @@
 //! value away); users and tags that are not in the file keep theirs. With [`TagImport::replace`]
 //! the file is all there is for the tags that it fills.
 
+use crate::base::Msg;
+use crate::msg;
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{Schema as ArrowSchema, SchemaRef};
 use rayon::prelude::*;
@@ -16,7 +18,7 @@ use super::file_blocks::Blocks;
 use super::table::{ColumnTargets, Field, Role, RowBlock};
 use super::{
     BLOCK_ROWS, Errors, Fingerprint, ImportError, ImportProgress, ImportReport, Reading, Steps,
-    TAGS, Words, no_column,
+    TAGS, no_column,
 };
 use crate::base::value::count_of;
 use crate::base::{Instant, Schema, TagSchema, UserNo};
@@ -25,7 +27,6 @@ use crate::store::file::{self, NewFile};
 use crate::store::users::NewUsers;
 use crate::store::{
     Column, ColumnBuilder, ColumnData, Snapshot, StoreError, StoreWriter, batches, declarations,
-    words,
 };
 
 /// Columns that are placed beside each other: what the last step of an import keeps in memory.
@@ -322,7 +323,7 @@ impl TagImport<'_> {
             Some(tag) if without > 0 => {
                 let (users, file, name) =
                     (count_of(without, "user"), self.file.display(), &tag.name);
-                Err(ImportError::import(words!(
+                Err(ImportError::import(msg!(
                     "`{file}` lacks {users} of the store, who would lose `{name}`, which is declared `always`: add them, or import without `--replace`",
                     "`{file}` 缺少数据仓中的 {without} 个用户，他们会失去声明为 `always` 的 `{name}`：请补上这些用户，或不带 `--replace` 导入"
                 )))
@@ -352,7 +353,7 @@ impl TagImport<'_> {
             .iter()
             .find(|t| t.derived && header.contains(&t.name))
         {
-            return Err(ImportError::import(words!(
+            return Err(ImportError::import(msg!(
                 "`{0}` is a derived tag, its values come from its expression: leave the column out of `{1}`",
                 "`{0}` 是推导标签，值来自其表达式：请从 `{1}` 中去掉该列",
                 tag.name,
@@ -363,7 +364,7 @@ impl TagImport<'_> {
             .always()
             .find(|t| !header.contains(&t.name) && snapshot.schema().tag_named(&t.name).is_none())
         {
-            return Err(ImportError::import(words!(
+            return Err(ImportError::import(msg!(
                 "`{0}` has no column `{1}`, which is declared `always`: add the column, or remove `always`",
                 "`{0}` 中没有声明为 `always` 的列 `{1}`：请加上该列，或去掉 `always`",
                 self.file.display(),
@@ -384,7 +385,7 @@ impl TagImport<'_> {
             .take(20)
             .map(|c| format!("`{c}`"))
             .collect();
-        ImportError::import(words!(
+        ImportError::import(msg!(
             "no column of `{0}` is a declared tag (it has {1}): declare them, or let `--infer` write the declarations",
             "`{0}` 中没有一列是已声明的标签（它有 {1}）：请先声明，或用 `--infer` 生成声明",
             self.file.display(),
@@ -394,8 +395,8 @@ impl TagImport<'_> {
 }
 
 /// What is said of a user without a value of a tag that everyone has.
-fn missing(name: &str) -> Words {
-    words!(
+fn missing(name: &str) -> Msg {
+    msg!(
         "`{name}` is declared `always` and missing here: give a value",
         "`{name}` 声明为 `always`，这里却没有值：请给出值"
     )
@@ -476,7 +477,7 @@ impl UsersOfRows {
         user: UserNo,
         is_new: bool,
         line: u64,
-    ) -> Result<Result<bool, Words>, StoreError> {
+    ) -> Result<Result<bool, Msg>, StoreError> {
         let row = u32::try_from(self.lines.len())
             .ok()
             .filter(|r| *r != NO_ROW)
@@ -487,7 +488,7 @@ impl UsersOfRows {
         }
         let before = std::mem::replace(&mut self.row_of_user[user.index()], row);
         Ok(match self.lines.get(before as usize) {
-            Some(first) if before != NO_ROW => Err(words!(
+            Some(first) if before != NO_ROW => Err(msg!(
                 "this user id stands in line {first} already: keep one of the two rows",
                 "该用户编号已在第 {first} 行出现：两行只保留一行"
             )),

@@ -5,6 +5,8 @@
 //! signs, money only from currency signs: a plain `0.3` is a number until someone says what it
 //! means.
 
+use crate::base::Msg;
+use crate::msg;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
@@ -15,7 +17,7 @@ use super::reading::Reading;
 use super::row_source::{self, Bad};
 use super::{ImportError, no_column};
 use crate::base::{EnumType, EventSchema, FieldSchema, Schema, TagSchema, Type, Value};
-use crate::store::{Words, declarations, words};
+use crate::store::declarations;
 
 /// Different texts up to which a column is an enum.
 pub const MAX_ENUM_MEMBERS: usize = 64;
@@ -48,7 +50,7 @@ const PRIVATE_NAMES: [&str; 16] = [
 pub struct Inferred {
     pub tags: Vec<TagSchema>,
     /// Columns without a guess, and why.
-    pub skipped: Vec<(String, Words)>,
+    pub skipped: Vec<(String, Msg)>,
     /// The declarations as a file for the program's folder.
     pub text: String,
 }
@@ -95,7 +97,7 @@ pub fn tags(
         .filter(|(name, _)| *name != id && !name.is_empty() && wanted(name))
     {
         let unfit = name.contains(['`', '\n', '\r']).then(|| {
-            words!(
+            msg!(
                 "its name cannot be quoted: rename the column",
                 "列名无法引用：请改名"
             )
@@ -221,15 +223,15 @@ impl Seen {
         }
     }
 
-    fn ty(&self) -> Result<Type, Words> {
+    fn ty(&self) -> Result<Type, Msg> {
         if self.count == 0 {
-            return Err(words!(
+            return Err(msg!(
                 "it has no values: no type can be told",
                 "没有任何值：无法判断类型"
             ));
         }
         if self.other {
-            return Err(words!(
+            return Err(msg!(
                 "it holds structures that no tag can hold",
                 "含有标签无法表示的结构"
             ));
@@ -338,7 +340,7 @@ fn text_up_to(longest: usize) -> Type {
 }
 
 /// The declarations as a file.
-fn text(file: &Path, schema: &Schema, skipped: &[(String, Words)]) -> String {
+fn text(file: &Path, schema: &Schema, skipped: &[(String, Msg)]) -> String {
     let name = file.file_name().map_or_else(String::new, |n| {
         n.to_string_lossy().escape_debug().to_string()
     });

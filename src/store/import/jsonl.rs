@@ -1,5 +1,6 @@
 //! JSON Lines: one object a line; its keys are the columns.
 
+use crate::msg;
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::cell::Cell;
 use super::row_source::{Bad, MAX_COLUMNS, MAX_ROW_BYTES, RowSource, not_utf8, row_too_long};
+use crate::store::StoreError;
 use crate::store::live::not_json;
-use crate::store::{StoreError, words};
 
 pub(super) struct JsonLines {
     path: PathBuf,
@@ -79,7 +80,7 @@ impl RowSource for JsonLines {
         let line = self.line;
         let text = std::str::from_utf8(&self.buffer).map_err(|_| not_utf8(&self.path, line))?;
         if line == 1 && text.trim_start().starts_with('[') {
-            return Err(Bad::File(StoreError::Import(words!(
+            return Err(Bad::File(StoreError::Import(msg!(
                 "`{0}` is one JSON array: write one object a line, without brackets and commas around them",
                 "`{0}` 是一个 JSON 数组：请每行写一个对象，外面不要方括号和逗号",
                 self.path.display()
@@ -87,7 +88,7 @@ impl RowSource for JsonLines {
         }
         let object: serde_json::Map<String, Json> = serde_json::from_str(text).map_err(|e| {
             let why = if e.is_data() {
-                words!(
+                msg!(
                     "the line is not a JSON object: write `{{\"id\": …}}`",
                     "该行不是 JSON 对象：请写成 `{{\"id\": …}}`"
                 )
@@ -100,7 +101,7 @@ impl RowSource for JsonLines {
             let position = match self.positions.get(key) {
                 Some(p) => *p,
                 None if self.columns.len() >= MAX_COLUMNS => {
-                    return Err(Bad::File(StoreError::Import(words!(
+                    return Err(Bad::File(StoreError::Import(msg!(
                         "`{0}` has more than {MAX_COLUMNS} different keys: are ids used as keys?",
                         "`{0}` 有超过 {MAX_COLUMNS} 个不同的键：是否把编号当成了键？",
                         self.path.display()

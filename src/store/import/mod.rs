@@ -22,13 +22,15 @@ mod row_source;
 mod shortest;
 mod table;
 
+use crate::base::Msg;
+use crate::msg;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::digest::Checksum;
-use super::{ImportEntry, StoreError, Words, words};
+use super::{ImportEntry, StoreError};
 use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Instant, Zone};
@@ -59,7 +61,7 @@ pub struct RowError {
     /// The line in text files, the row's number in others; both begin with 1.
     pub line: u64,
     pub column: Option<String>,
-    pub why: Words,
+    pub why: Msg,
 }
 
 /// A file with bad rows: nothing of it was imported.
@@ -89,12 +91,12 @@ impl From<StoreError> for ImportError {
 }
 
 impl ImportError {
-    fn import(words: Words) -> Self {
+    fn import(words: Msg) -> Self {
         ImportError::Store(StoreError::Import(words))
     }
 
     /// One sentence that says what happened; the rows' own errors are in [`RejectedFile`].
-    pub fn words(&self) -> Words {
+    pub fn words(&self) -> Msg {
         match self {
             ImportError::Store(e) => e.words(),
             ImportError::Rows(RejectedFile {
@@ -105,7 +107,7 @@ impl ImportError {
                     count_of(*rows, "row"),
                     file.display(),
                 );
-                words!(
+                msg!(
                     "{errors} in {of} of `{file}`: correct them and import again; nothing was imported",
                     "`{file}` 的 {rows} 行中有 {total} 处错误：请更正后重新导入；未导入任何数据"
                 )
@@ -209,16 +211,16 @@ impl<'a> Steps<'a> {
 }
 
 /// The id in a cell.
-fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
+fn id_of(cell: &cell::Cell<'_>) -> Result<String, Msg> {
     let text = match cell {
         cell::Cell::Missing | cell::Cell::Text("") => {
-            return Err(words!(
+            return Err(msg!(
                 "the user id is empty: every row needs one",
                 "用户编号为空：每一行都要有"
             ));
         }
         other => cell::plain_text(other).ok_or_else(|| {
-            words!(
+            msg!(
                 "the user id is not text or a number",
                 "用户编号既不是文本也不是数字"
             )
@@ -229,16 +231,16 @@ fn id_of(cell: &cell::Cell<'_>) -> Result<String, Words> {
 }
 
 /// Whether a text can be a user's id.
-fn check_id(text: &str) -> Result<(), Words> {
+fn check_id(text: &str) -> Result<(), Msg> {
     if text.len() > MAX_ID_BYTES {
-        return Err(words!(
+        return Err(msg!(
             "the user id has {0} bytes, more than {MAX_ID_BYTES}",
             "用户编号有 {0} 字节，超过 {MAX_ID_BYTES}",
             text.len()
         ));
     }
     if text.trim() != text || text.chars().any(char::is_control) {
-        return Err(words!(
+        return Err(msg!(
             "the user id has spaces around it or control characters in it: remove them",
             "用户编号前后有空格或含有控制字符：请去掉"
         ));
@@ -250,7 +252,7 @@ fn check_id(text: &str) -> Result<(), Words> {
 fn no_column(file: &Path, wanted: &str, role: (&str, &str), columns: &[String]) -> ImportError {
     if columns.is_empty() {
         let file = file.display();
-        return ImportError::Store(StoreError::Import(words!(
+        return ImportError::Store(StoreError::Import(msg!(
             "`{file}` is empty: nothing was imported",
             "`{file}` 是空的：未导入任何数据"
         )));
@@ -272,7 +274,7 @@ fn no_column(file: &Path, wanted: &str, role: (&str, &str), columns: &[String]) 
         ),
     };
     let (file, (role_en, role_zh)) = (file.display(), role);
-    ImportError::Store(StoreError::Import(Words {
+    ImportError::Store(StoreError::Import(Msg {
         en: format!("`{file}` has no column `{wanted}` for the {role_en}: {en}"),
         zh: format!("`{file}` 中没有作为{role_zh}的列 `{wanted}`：{zh}"),
     }))

@@ -3,6 +3,8 @@
 //! Empty text and null are missing. What cannot be read is refused with what was found, what was
 //! expected and what to write.
 
+use crate::base::Msg;
+use crate::msg;
 use std::sync::Arc;
 
 use super::cell::{Cell, decimal, expected, nearest, plain_text, shown, unfit, whole};
@@ -12,7 +14,6 @@ use crate::base::{
 };
 use crate::store::adapt::set_of;
 use crate::store::export::EXACT_MINOR;
-use crate::store::{Words, words};
 
 /// How files of this store are read.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl Reading {
     ///
     /// # Errors
     /// Why it is not one.
-    pub fn text(&self, text: &str, ty: &Type) -> Result<Option<Value>, Words> {
+    pub fn text(&self, text: &str, ty: &Type) -> Result<Option<Value>, Msg> {
         self.value(&Cell::Text(text), ty)
     }
 
@@ -53,7 +54,7 @@ impl Reading {
     ///
     /// # Errors
     /// Why it is not one.
-    pub fn json(&self, json: &serde_json::Value, ty: &Type) -> Result<Option<Value>, Words> {
+    pub fn json(&self, json: &serde_json::Value, ty: &Type) -> Result<Option<Value>, Msg> {
         self.value(&super::jsonl::cell(json), ty)
     }
 
@@ -65,7 +66,7 @@ impl Reading {
         &self,
         json: &serde_json::Value,
         tag: &TagSchema,
-    ) -> Result<Option<Value>, Words> {
+    ) -> Result<Option<Value>, Msg> {
         self.value_of(&super::jsonl::cell(json), &tag.ty, tag.private)
     }
 
@@ -79,7 +80,7 @@ impl Reading {
         cell: &Cell<'_>,
         ty: &Type,
         private: bool,
-    ) -> Result<Option<Value>, Words> {
+    ) -> Result<Option<Value>, Msg> {
         self.value(cell, ty)
             .map_err(|why| if private { unfit(ty) } else { why })
     }
@@ -88,7 +89,7 @@ impl Reading {
     ///
     /// # Errors
     /// Why it is not one.
-    pub(super) fn value(&self, cell: &Cell<'_>, ty: &Type) -> Result<Option<Value>, Words> {
+    pub(super) fn value(&self, cell: &Cell<'_>, ty: &Type) -> Result<Option<Value>, Msg> {
         if self.is_missing(cell, ty) {
             return Ok(None);
         }
@@ -127,7 +128,7 @@ impl Reading {
         }
     }
 
-    fn int(&self, cell: &Cell<'_>, lo: Option<i64>, hi: Option<i64>) -> Result<i64, Words> {
+    fn int(&self, cell: &Cell<'_>, lo: Option<i64>, hi: Option<i64>) -> Result<i64, Msg> {
         let found = match cell {
             Cell::Int(i) => Some(*i),
             Cell::Text(t) => exact(t).and_then(|d| d.to_int()),
@@ -138,7 +139,7 @@ impl Reading {
         let int = found.ok_or_else(|| expected(cell, &Type::Int { lo, hi }))?;
         if lo.is_some_and(|lo| int < lo) || hi.is_some_and(|hi| int > hi) {
             let ty = Type::Int { lo, hi }.describe();
-            return Err(words!(
+            return Err(msg!(
                 "{int} is outside the declared `{ty}`: correct it, or declare a wider range",
                 "{int} 超出声明的 `{ty}`：请更正，或放宽声明的范围"
             ));
@@ -151,7 +152,7 @@ impl Reading {
         if self.minor_units { 0 } else { MONEY_DIGITS }
     }
 
-    fn money(&self, cell: &Cell<'_>) -> Result<i64, Words> {
+    fn money(&self, cell: &Cell<'_>) -> Result<i64, Msg> {
         let digits = self.money_digits();
         let amount = match cell {
             Cell::Int(i) => Some(Decimal::int(*i)),
@@ -173,12 +174,12 @@ impl Reading {
             .ok_or_else(|| not_money(cell, self.minor_units))
     }
 
-    fn set(&self, cell: &Cell<'_>, of: &Type) -> Result<Value, Words> {
+    fn set(&self, cell: &Cell<'_>, of: &Type) -> Result<Value, Msg> {
         let items: Vec<Value> = match cell {
             Cell::List(items) => self.items(items, of)?,
             Cell::Text(t) if t.trim_start().starts_with('[') => {
                 let parsed: Vec<serde_json::Value> = serde_json::from_str(t).map_err(|_| {
-                    words!(
+                    msg!(
                         "{} is not a JSON array: write `[\"a\", \"b\"]` or `a|b`",
                         "{} 不是 JSON 数组：请写成 `[\"a\", \"b\"]` 或 `a|b`",
                         shown(cell)
@@ -197,10 +198,10 @@ impl Reading {
         set_of(items).ok_or_else(|| expected(cell, &Type::Set(Box::new(of.clone()))))
     }
 
-    fn items(&self, cells: &[Cell<'_>], of: &Type) -> Result<Vec<Value>, Words> {
+    fn items(&self, cells: &[Cell<'_>], of: &Type) -> Result<Vec<Value>, Msg> {
         let item = |cell| {
             self.value(cell, of)?.ok_or_else(|| {
-                words!(
+                msg!(
                     "a set holds no missing value: leave the item out",
                     "集合中不能有缺失值：请去掉该项"
                 )
@@ -321,15 +322,15 @@ pub(super) fn money_of_float(f: f64, digits: u8) -> Option<i64> {
         .flatten()
 }
 
-fn not_money(cell: &Cell<'_>, minor_units: bool) -> Words {
+fn not_money(cell: &Cell<'_>, minor_units: bool) -> Msg {
     let found = shown(cell);
     if minor_units {
-        words!(
+        msg!(
             "{found} is not money in minor units: write a whole number, `9950` for ¥99.50",
             "{found} 不是以分为单位的金额：请写整数，¥99.50 写成 `9950`"
         )
     } else {
-        words!(
+        msg!(
             "{found} is not money: write `99.50`, with at most {MONEY_DIGITS} digits after the point",
             "{found} 不是金额：请写成 `99.50`，小数点后最多 {MONEY_DIGITS} 位"
         )
@@ -356,7 +357,7 @@ fn number_of(cell: &Cell<'_>) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-fn ratio(cell: &Cell<'_>) -> Result<f32, Words> {
+fn ratio(cell: &Cell<'_>) -> Result<f32, Msg> {
     let percent = if let Cell::Text(t) = cell {
         t.trim().strip_suffix(['%', '％'])
     } else {
@@ -381,19 +382,19 @@ fn ratio(cell: &Cell<'_>) -> Result<f32, Words> {
     }
     let found = shown(cell);
     Err(match percent {
-        None if (1.0..=100.0).contains(&number) => words!(
+        None if (1.0..=100.0).contains(&number) => msg!(
             "{found} is not between 0 and 1: for {number} percent write `{number}%` or `{}`",
             "{found} 不在 0 与 1 之间：百分之 {number} 请写成 `{number}%` 或 `{}`",
             number / 100.0
         ),
-        _ => words!(
+        _ => msg!(
             "{found} is not a ratio from 0 to 1: correct it, or declare the tag as `number`",
             "{found} 不是 0 到 1 的比率：请更正，或把标签声明为 `number`"
         ),
     })
 }
 
-fn text(cell: &Cell<'_>, max: Option<u32>) -> Result<Value, Words> {
+fn text(cell: &Cell<'_>, max: Option<u32>) -> Result<Value, Msg> {
     let text: Arc<str> = match cell {
         Cell::Text(t) => (*t).into(),
         other => plain_text(other)
@@ -402,7 +403,7 @@ fn text(cell: &Cell<'_>, max: Option<u32>) -> Result<Value, Words> {
     };
     let length = text.chars().count();
     match max {
-        Some(max) if length > max as usize => Err(words!(
+        Some(max) if length > max as usize => Err(msg!(
             "{} has {length} characters where `text({max})` allows {max}: shorten it, or declare a longer text",
             "{} 有 {length} 个字符，而 `text({max})` 最多 {max} 个：请缩短，或声明更长的文本",
             shown(cell)
@@ -411,10 +412,10 @@ fn text(cell: &Cell<'_>, max: Option<u32>) -> Result<Value, Words> {
     }
 }
 
-fn address(cell: &Cell<'_>) -> Result<Value, Words> {
+fn address(cell: &Cell<'_>) -> Result<Value, Msg> {
     let text = plain_text(cell).ok_or_else(|| expected(cell, &Type::Address("".into())))?;
     if text.trim() != text || text.is_empty() || text.chars().any(char::is_control) {
-        return Err(words!(
+        return Err(msg!(
             "the address has spaces around it or control characters in it: remove them",
             "地址前后有空格或含有控制字符：请去掉"
         ));
@@ -422,7 +423,7 @@ fn address(cell: &Cell<'_>) -> Result<Value, Words> {
     Ok(Value::text(&text))
 }
 
-fn member(cell: &Cell<'_>, of: &EnumType) -> Result<u16, Words> {
+fn member(cell: &Cell<'_>, of: &EnumType) -> Result<u16, Msg> {
     let Some(name) = plain_text(cell) else {
         return Err(expected(cell, &Type::Enum(Arc::new(of.clone()))));
     };
@@ -431,11 +432,11 @@ fn member(cell: &Cell<'_>, of: &EnumType) -> Result<u16, Words> {
     }
     let found = shown(cell);
     Err(match nearest(&name, &of.members) {
-        Some(near) => words!(
+        Some(near) => msg!(
             "{found} is not a member of the enum: did you mean `{near}`? If not, add it to the declaration",
             "{found} 不是该枚举的成员：是不是 `{near}`？若不是，请加到声明里"
         ),
-        None => words!(
+        None => msg!(
             "{found} is not one of the {} members of the enum: add it to the declaration",
             "{found} 不在该枚举的 {} 个成员之中：请加到声明里",
             of.members.len()

@@ -1,13 +1,15 @@
 //! Files as rows of cells: which format a file has, and the trait that all formats are read
 //! through.
 
+use crate::base::Msg;
+use crate::msg;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::cell::Cell;
 use super::{arrow, csv, jsonl, parquet};
-use crate::store::{StoreError, Words, words};
+use crate::store::StoreError;
 
 /// A row longer than this has lost its end.
 pub(super) const MAX_ROW_BYTES: u64 = 16 << 20;
@@ -17,7 +19,7 @@ pub(super) const MAX_COLUMNS: usize = 10_000;
 /// Why a row, or all that follows, cannot be read.
 pub(super) enum Bad {
     /// This row cannot; the next one may.
-    Row { line: u64, why: Words },
+    Row { line: u64, why: Msg },
     /// The file cannot.
     File(StoreError),
 }
@@ -81,7 +83,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn RowSource + Send>, StoreError>
 /// The format that a file's name says, unless its first bytes say otherwise.
 pub(super) fn format_of(path: &Path) -> Result<FileFormat, StoreError> {
     if path.is_dir() {
-        return Err(StoreError::Import(words!(
+        return Err(StoreError::Import(msg!(
             "`{0}` is a folder: name one file",
             "`{0}` 是文件夹：请指定一个文件",
             path.display()
@@ -94,7 +96,7 @@ pub(super) fn format_of(path: &Path) -> Result<FileFormat, StoreError> {
         .read_to_end(&mut start)
         .map_err(|e| StoreError::read(path, e))?;
     let named = FileFormat::of_name(path).ok_or_else(|| {
-        StoreError::Import(words!(
+        StoreError::Import(msg!(
             "the name of `{0}` does not say its format: end it in .csv, .tsv, .jsonl, .parquet or .arrow",
             "`{0}` 的扩展名看不出格式：请以 .csv、.tsv、.jsonl、.parquet 或 .arrow 结尾",
             path.display()
@@ -137,7 +139,7 @@ pub(super) fn format_of(path: &Path) -> Result<FileFormat, StoreError> {
         _ => None,
     };
     if let Some((en, zh, do_en, do_zh)) = other {
-        return Err(StoreError::Import(words!(
+        return Err(StoreError::Import(msg!(
             "`{0}` is {en}: {do_en}",
             "`{0}` 是{zh}：{do_zh}",
             path.display()
@@ -149,7 +151,7 @@ pub(super) fn format_of(path: &Path) -> Result<FileFormat, StoreError> {
 /// What a file whose bytes are not UTF-8 ends in: all of it, as the other lines would be wrong in
 /// silence.
 pub(super) fn not_utf8(path: &Path, line: u64) -> StoreError {
-    StoreError::Import(words!(
+    StoreError::Import(msg!(
         "`{0}` is not UTF-8 text (line {line}): save it as UTF-8, or convert it with `iconv -f GB18030 -t UTF-8 FILE > NEW`",
         "`{0}` 不是 UTF-8 文本（第 {line} 行）：请另存为 UTF-8，或用 `iconv -f GB18030 -t UTF-8 原文件 > 新文件` 转换",
         path.display()
@@ -158,7 +160,7 @@ pub(super) fn not_utf8(path: &Path, line: u64) -> StoreError {
 
 /// What a row without an end is refused with.
 pub(super) fn row_too_long(path: &Path, line: u64) -> StoreError {
-    StoreError::Import(words!(
+    StoreError::Import(msg!(
         "`{0}` line {line}: the row does not end within {1} MB: is a closing quote missing?",
         "`{0}` 第 {line} 行：该行超过 {1} MB 仍未结束：是否缺少右引号？",
         path.display(),

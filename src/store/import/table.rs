@@ -4,6 +4,8 @@
 //! [`ColumnTargets`] says what the columns of a file are to fill and is the same for all blocks; a
 //! [`RowBlock`] is what some rows gave.
 
+use crate::base::Msg;
+use crate::msg;
 use std::collections::HashMap;
 
 use super::cell::Cell;
@@ -11,7 +13,7 @@ use super::reading::Reading;
 use super::row_source::{Bad, RowSource};
 use super::{MAX_SHOWN_ERRORS, id_of};
 use crate::base::{Instant, Type, UserNo};
-use crate::store::{ColumnBuilder, ColumnData, StoreError, Users, Words, words};
+use crate::store::{ColumnBuilder, ColumnData, StoreError, Users};
 
 /// A declared tag or field that a column of the file may fill.
 pub(super) struct Field<'a> {
@@ -20,7 +22,7 @@ pub(super) struct Field<'a> {
     /// Errors do not show its values.
     pub private: bool,
     /// What to say where a row has no value, if every row must have one.
-    pub required: Option<Words>,
+    pub required: Option<Msg>,
 }
 
 /// What a column of the file is for.
@@ -68,9 +70,9 @@ impl<'a> ColumnTargets<'a> {
     }
 
     /// The instant in a cell.
-    pub fn instant(&self, cell: &Cell<'_>) -> Result<Instant, Words> {
+    pub fn instant(&self, cell: &Cell<'_>) -> Result<Instant, Msg> {
         if self.how.is_missing(cell, &Type::Instant) {
-            return Err(words!(
+            return Err(msg!(
                 "the instant is missing: every event needs one",
                 "缺少时间：每个事件都要有"
             ));
@@ -175,12 +177,12 @@ impl RowIds {
 /// Errors of some rows, by row; those that are not shown are counted.
 #[derive(Default)]
 pub(super) struct RowErrors {
-    pub shown: Vec<(usize, Option<String>, Words)>,
+    pub shown: Vec<(usize, Option<String>, Msg)>,
     pub total: u64,
 }
 
 impl RowErrors {
-    pub fn add(&mut self, row: usize, column: Option<&str>, why: Words) {
+    pub fn add(&mut self, row: usize, column: Option<&str>, why: Msg) {
         self.total += 1;
         if self.shown.len() < MAX_SHOWN_ERRORS {
             self.shown.push((row, column.map(String::from), why));
@@ -223,7 +225,7 @@ pub(super) fn read_rows(
         .map(|f| ColumnBuilder::new(f.ty))
         .collect();
     let mut given = vec![false; wanted.fields.len()];
-    let mut bad: Vec<(String, Words)> = Vec::new();
+    let mut bad: Vec<(String, Msg)> = Vec::new();
     while block.lines.len() < max_rows {
         let row = block.lines.len();
         given.fill(false);

@@ -1,10 +1,11 @@
 //! One change, read from JSON and held to the declarations before anything is written.
 
+use crate::base::Msg;
+use crate::msg;
 use serde_json::{Map, Value as Json};
 
 use crate::base::{Elapsed, Instant, Schema, Value};
 use crate::store::import::Reading;
-use crate::store::{Words, words};
 
 /// How far ahead of the clock an event may be: clocks of two machines differ.
 pub const FUTURE: Elapsed = Elapsed::minutes(5);
@@ -47,17 +48,17 @@ impl Change {
         schema: &Schema,
         reading: &Reading,
         now: Instant,
-    ) -> Result<Vec<Change>, Words> {
+    ) -> Result<Vec<Change>, Msg> {
         let object = object(json, &["user", "tags"])?;
         let user = user_of(object)?;
         let Some(Json::Object(tags)) = object.get("tags") else {
-            return Err(words!(
+            return Err(msg!(
                 "`tags` is missing: an object of tags and values",
                 "缺少 `tags`：应为标签与值的对象"
             ));
         };
         if tags.is_empty() {
-            return Err(words!(
+            return Err(msg!(
                 "`tags` says nothing: write `{{\"city\": \"Shanghai\"}}`",
                 "`tags` 没有内容：请写成 `{{\"city\": \"Shanghai\"}}`"
             ));
@@ -78,19 +79,16 @@ impl Change {
         schema: &Schema,
         reading: &Reading,
         now: Instant,
-    ) -> Result<Change, Words> {
+    ) -> Result<Change, Msg> {
         checked_id(user, "user", "用户编号")?;
         let tag = schema
             .tag_named(name)
             .and_then(|id| schema.tags.get(id.index()));
         let Some(tag) = tag else {
-            return Err(words!(
-                "no tag `{name}` is declared",
-                "没有声明标签 `{name}`"
-            ));
+            return Err(msg!("no tag `{name}` is declared", "没有声明标签 `{name}`"));
         };
         if tag.derived {
-            return Err(words!(
+            return Err(msg!(
                 "`{name}` is a derived tag: its value comes from its expression",
                 "`{name}` 是推导标签，值来自其表达式"
             ));
@@ -99,7 +97,7 @@ impl Change {
             .json_of_tag(json, tag)
             .map_err(|why| within(name, &why))?;
         if value.is_none() && tag.always {
-            return Err(words!(
+            return Err(msg!(
                 "`{name}` is declared `always`: it cannot be taken away",
                 "`{name}` 声明为 `always`，不能去掉它的值"
             ));
@@ -122,15 +120,15 @@ impl Change {
         schema: &Schema,
         reading: &Reading,
         now: Instant,
-    ) -> Result<Change, Words> {
+    ) -> Result<Change, Msg> {
         let Json::Object(object) = json else {
-            return Err(words!("not a JSON object", "不是 JSON 对象"));
+            return Err(msg!("not a JSON object", "不是 JSON 对象"));
         };
         let user = user_of(object)?;
         let name = match object.get("event") {
             Some(Json::String(name)) => name,
             _ => {
-                return Err(words!(
+                return Err(msg!(
                     "`event` is missing: the name of a declared event",
                     "缺少 `event`：已声明事件的名称"
                 ));
@@ -140,7 +138,7 @@ impl Change {
             .event_named(name)
             .and_then(|id| schema.events.get(id.index()))
         else {
-            return Err(words!(
+            return Err(msg!(
                 "no event `{name}` is declared",
                 "没有声明事件 `{name}`"
             ));
@@ -156,7 +154,7 @@ impl Change {
             },
         };
         if at > now.plus(FUTURE) {
-            return Err(words!(
+            return Err(msg!(
                 "`at` lies more than 5 minutes ahead",
                 "`at` 比现在晚 5 分钟以上"
             ));
@@ -164,14 +162,14 @@ impl Change {
         let id = match object.get("id") {
             None | Some(Json::Null) => None,
             Some(Json::String(id)) => Some(checked_id(id, "id", "事件编号")?.to_owned()),
-            Some(_) => return Err(words!("`id` is not a text", "`id` 不是文本")),
+            Some(_) => return Err(msg!("`id` is not a text", "`id` 不是文本")),
         };
         let known = ["event", "user", "at", "id"];
         if let Some(other) = object
             .keys()
             .find(|k| !known.contains(&k.as_str()) && !event.fields.iter().any(|f| f.name == **k))
         {
-            return Err(words!(
+            return Err(msg!(
                 "the event `{name}` has no field `{other}`",
                 "事件 `{name}` 没有字段 `{other}`"
             ));
@@ -184,7 +182,7 @@ impl Change {
                 .map_err(|why| within(&field.name, &why))?;
             if value.is_none() && !field.optional {
                 let name = &field.name;
-                return Err(words!(
+                return Err(msg!(
                     "`{name}` is missing, and the field is not `optional`",
                     "缺少 `{name}`，而该字段不是 `optional`"
                 ));
@@ -201,34 +199,31 @@ impl Change {
     }
 }
 
-fn object<'a>(json: &'a Json, keys: &[&str]) -> Result<&'a Map<String, Json>, Words> {
+fn object<'a>(json: &'a Json, keys: &[&str]) -> Result<&'a Map<String, Json>, Msg> {
     let Json::Object(object) = json else {
-        return Err(words!("not a JSON object", "不是 JSON 对象"));
+        return Err(msg!("not a JSON object", "不是 JSON 对象"));
     };
     match object.keys().find(|k| !keys.contains(&k.as_str())) {
-        Some(other) => Err(words!(
-            "`{other}` is not known here",
-            "这里不认识 `{other}`"
-        )),
+        Some(other) => Err(msg!("`{other}` is not known here", "这里不认识 `{other}`")),
         None => Ok(object),
     }
 }
 
-fn user_of(object: &Map<String, Json>) -> Result<String, Words> {
+fn user_of(object: &Map<String, Json>) -> Result<String, Msg> {
     match object.get("user") {
         Some(Json::String(user)) => checked_id(user, "user", "用户编号").map(str::to_owned),
         Some(Json::Number(n)) => Ok(n.to_string()),
-        _ => Err(words!(
+        _ => Err(msg!(
             "`user` is missing: the user's id",
             "缺少 `user`：用户编号"
         )),
     }
 }
 
-fn checked_id<'a>(id: &'a str, en: &str, zh: &str) -> Result<&'a str, Words> {
+fn checked_id<'a>(id: &'a str, en: &str, zh: &str) -> Result<&'a str, Msg> {
     match id.trim() {
-        "" => Err(words!("`{en}` is empty", "`{zh}` 为空")),
-        trimmed if trimmed.len() > MAX_ID => Err(words!(
+        "" => Err(msg!("`{en}` is empty", "`{zh}` 为空")),
+        trimmed if trimmed.len() > MAX_ID => Err(msg!(
             "`{en}` is longer than {MAX_ID} bytes",
             "`{zh}` 超过 {MAX_ID} 字节"
         )),
@@ -236,8 +231,8 @@ fn checked_id<'a>(id: &'a str, en: &str, zh: &str) -> Result<&'a str, Words> {
     }
 }
 
-fn within(name: &str, why: &Words) -> Words {
-    Words {
+fn within(name: &str, why: &Msg) -> Msg {
+    Msg {
         en: format!("{name}: {}", why.en),
         zh: format!("{name}：{}", why.zh),
     }

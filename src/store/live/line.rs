@@ -1,25 +1,25 @@
 //! A line of JSON that says each thing once: of a key that is there twice nobody knows which one
 //! was meant.
 
+use crate::base::Msg;
+use crate::msg;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
-use crate::store::{Words, words};
-
 /// Reads a line.
 ///
 /// # Errors
 /// What is no JSON, and a key that an object has twice.
-pub fn json_of(line: &[u8]) -> Result<Json, Words> {
+pub fn json_of(line: &[u8]) -> Result<Json, Msg> {
     let json = serde_json::from_slice(line).map_err(|e| not_json(&e))?;
     match serde_json::from_slice::<Repeated>(line)
         .map_err(|e| not_json(&e))?
         .0
     {
-        Some(key) => Err(words!(
+        Some(key) => Err(msg!(
             "`{key}` is there twice: write it once",
             "`{key}` 出现了两次：请只写一次"
         )),
@@ -28,15 +28,15 @@ pub fn json_of(line: &[u8]) -> Result<Json, Words> {
 }
 
 /// Why a line is no JSON.
-pub(in crate::store) fn not_json(error: &serde_json::Error) -> Words {
+pub(in crate::store) fn not_json(error: &serde_json::Error) -> Msg {
     let column = error.column();
     if error.is_eof() {
-        words!(
+        msg!(
             "the line ends before its JSON does: correct it",
             "该行的 JSON 不完整：请更正"
         )
     } else {
-        words!(
+        msg!(
             "the line is not valid JSON at character {column}: correct it",
             "该行在第 {column} 个字符处不是有效的 JSON：请更正"
         )

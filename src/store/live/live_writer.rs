@@ -1,6 +1,8 @@
 //! The one who appends: changes that came together are made durable together, then each sender is
 //! told.
 
+use crate::base::Msg;
+use crate::msg;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,7 +17,7 @@ use crate::base::{Elapsed, Schema, UserNo, Zone};
 use crate::store::export::{json, quoted};
 use crate::store::users::NewUsers;
 use crate::store::writer::{LOCK_TRIES, lock};
-use crate::store::{Column, ColumnBuilder, Snapshot, Store, StoreError, Words, words};
+use crate::store::{Column, ColumnBuilder, Snapshot, Store, StoreError};
 
 /// The lock of the one process that appends.
 pub const LOCK: &str = "live.lock";
@@ -41,10 +43,10 @@ pub enum LiveError {
 }
 
 impl LiveError {
-    pub fn words(&self) -> Words {
+    pub fn words(&self) -> Msg {
         match self {
             LiveError::Store(e) => e.words(),
-            LiveError::Ended => words!(
+            LiveError::Ended => msg!(
                 "the writer of live changes has stopped",
                 "实时变更的写入已停止"
             ),
@@ -274,7 +276,7 @@ impl Desk {
             };
             let user = snapshot.user_no(change.user());
             let Some(row) = row(change, user.unwrap_or(UserNo(0)), &declared) else {
-                let undeclared = words!(
+                let undeclared = msg!(
                     "a change names a tag or event that is not declared any more",
                     "变更涉及的标签或事件已不再声明"
                 );

@@ -3,6 +3,7 @@
 //! A file is named after the first position that it may hold. One process appends ([`Appender`]);
 //! any number read, without waiting.
 
+use crate::msg;
 use std::fs::{self, File};
 use std::io;
 use std::ops::ControlFlow;
@@ -16,7 +17,6 @@ use super::background::{BackgroundError, Checkpoints};
 
 use crate::base::{Instant, UserNo};
 use crate::store::StoreError;
-use crate::store::error::words;
 
 /// A change as it lies in the log: user as a number, values as JSON text that imports read.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +84,7 @@ pub fn failed(path: &Path, e: rusqlite::Error) -> StoreError {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
             StoreError::Damaged {
                 file: path.into(),
-                what: words!("it is not a log of live changes", "不是实时变更日志"),
+                what: msg!("it is not a log of live changes", "不是实时变更日志"),
             }
         }
         _ => StoreError::write(path, io::Error::other(e)),

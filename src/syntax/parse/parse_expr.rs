@@ -4,7 +4,8 @@
 //! -` · `* / mod` · unary `-` · field.
 
 use super::{Builder, Node, Parts, Rule};
-use crate::diag::{Edit, Finding, Msg, Span, catalog};
+use crate::base::Msg;
+use crate::diag::{Edit, Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::{
     Arg, BinaryOp, ContainsMode, EventExpr, Expr, ExprKind, Ident, InSet, Presence, Then, Window,

@@ -92,7 +92,7 @@ impl Builder<'_> {
         value
     }
 
-    fn bad(&mut self, span: Span, message: crate::diag::Msg) {
+    fn bad(&mut self, span: Span, message: crate::base::Msg) {
         self.findings
             .push(Finding::new(&catalog::BAD_LITERAL, span, message));
     }

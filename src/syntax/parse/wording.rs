@@ -2,7 +2,8 @@
 
 use super::Rule;
 use crate::base::FileId;
-use crate::diag::{Finding, Msg, Span, catalog};
+use crate::base::Msg;
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::clause_table::{CLAUSES, only_in_policy};
 use crate::syntax::keyword::{self, Keyword};
