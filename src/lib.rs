@@ -1,7 +1,7 @@
 //! tagcast: tag-targeted message campaigns as text, proved before anything is sent, sent at most
 //! once, explained afterwards.
 //!
-//! `ARCHITECTURE.md` draws the floors; `tests/floors.rs` keeps them.
+//! `ARCHITECTURE.md` draws the floors; `tests/house/floors.rs` keeps them.
 
 #![allow(
     rustdoc::private_intra_doc_links,

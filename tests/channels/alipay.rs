@@ -11,8 +11,8 @@ use tagcast::ledger::ReceiptKind;
 use tagcast::ledger::{Refusal, Verdict};
 
 use super::bench::{APP, Account, batch, content, letters, stops, verdicts, waits};
-use super::platforms::alipay::{APP_PRIVATE, Alipay, PLATFORM_PUBLIC};
-use super::platforms::{Server, What};
+use crate::platforms::alipay::{APP_PRIVATE, Alipay, PLATFORM_PUBLIC};
+use crate::platforms::{Server, What};
 
 fn server() -> Server {
     Server::start(Alipay::new(APP))

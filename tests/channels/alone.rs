@@ -13,11 +13,11 @@ use tagcast::ledger::{Ledger, LedgerLocation, MessageProgress, State};
 
 use super::bench::{APP, SECRET};
 use super::callbacks::{push, secret};
-use super::campaigns::{Bench, at};
-use super::platforms::wechat::WeChat;
-use super::platforms::{Calls, Server};
-use super::support;
-use super::support::service::{SERVE, Service, address, log, metric, sent, until, until_sent};
+use crate::platforms::wechat::WeChat;
+use crate::platforms::{Calls, Server};
+use crate::support;
+use crate::support::campaigns::{Bench, at};
+use crate::support::service::{SERVE, Service, address, log, metric, sent, until, until_sent};
 
 /// Planned in quiet hours; handed over when they end.
 const PLANNED: &str = "2026-11-11 23:00";

@@ -12,9 +12,9 @@ use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
-use super::delivery::{DUE, Place, Wanted, at, day, ids, state, users, verified};
-use super::platforms::wecom::WeCom;
-use super::platforms::{Server, What};
+use crate::platforms::wecom::WeCom;
+use crate::platforms::{Server, What};
+use crate::support::delivery::{DUE, Place, Wanted, at, day, ids, state, users, verified};
 
 /// A group send to twelve customers: those of employee0 are 0, 3, 6, 9, of employee1 the next ones,
 /// and so on.

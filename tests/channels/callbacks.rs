@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use super::bench::{APP, SECRET};
-use super::platforms::alipay::{APP_PRIVATE, Alipay, PLATFORM_PUBLIC};
-use super::platforms::douyin::{Douyin, OPEN_ID, REFRESH};
-use super::platforms::wechat::WeChat;
-use super::platforms::wecom::{CALLBACK_KEY, WeCom};
-use super::platforms::{Callback, Calls, Platform, Server};
-use super::support;
-use super::support::service::{SERVE, Service, address, call, log, metric, until, with_token};
+use crate::platforms::alipay::{APP_PRIVATE, Alipay, PLATFORM_PUBLIC};
+use crate::platforms::douyin::{Douyin, OPEN_ID, REFRESH};
+use crate::platforms::wechat::WeChat;
+use crate::platforms::wecom::{CALLBACK_KEY, WeCom};
+use crate::platforms::{Callback, Calls, Platform, Server};
+use crate::support;
+use crate::support::service::{SERVE, Service, address, call, log, metric, until, with_token};
 
 /// A second of the clock that the program's runs are far from.
 const NOW: i64 = 1_790_000_000;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use super::bench::{APP, SECRET};
-use super::platforms::Server;
-use super::platforms::wechat::WeChat;
+use crate::platforms::Server;
+use crate::platforms::wechat::WeChat;
 
 const PROGRAM: &str = r#"tag openid address(service_account)
 template hello "双十一满300减50"

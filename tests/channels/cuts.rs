@@ -17,10 +17,10 @@ use tagcast::ledger::{Ledger, State};
 use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
-use super::delivery::{DUE, Dying, OF, Place, at, ids, state, users, verified};
-use super::platforms::wechat::WeChat;
-use super::platforms::wecom::WeCom;
-use super::platforms::{Server, What};
+use crate::platforms::wechat::WeChat;
+use crate::platforms::wecom::WeCom;
+use crate::platforms::{Server, What};
+use crate::support::delivery::{DUE, Dying, OF, Place, at, ids, state, users, verified};
 
 pub struct Platforms {
     pub wechat: Server,

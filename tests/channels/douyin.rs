@@ -8,8 +8,8 @@ use tagcast::deliver::wire::secret::Secret;
 use tagcast::ledger::{Refusal, Verdict};
 
 use super::bench::{APP, Account, batch, content, letters, stops, verdicts, waits};
-use super::platforms::douyin::{Douyin, OPEN_ID, REFRESH};
-use super::platforms::{Server, What};
+use crate::platforms::douyin::{Douyin, OPEN_ID, REFRESH};
+use crate::platforms::{Server, What};
 
 fn server() -> Server {
     Server::start(Douyin::new(APP))

@@ -21,8 +21,8 @@ use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::content;
 use super::cuts::{Platforms, channels_at, platforms};
-use super::delivery::{Dying, Place, Wanted, at, ids, program, state, users, verified};
-use super::platforms::{Blow, Server};
+use crate::platforms::{Blow, Server};
+use crate::support::delivery::{Dying, Place, Wanted, at, ids, program, state, users, verified};
 
 const N: u32 = 1_000;
 /// Calls of an account that are under way at once: so many may be unknown after a kill, where there

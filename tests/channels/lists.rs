@@ -21,9 +21,9 @@ use tagcast::ledger::{
 
 use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
-use super::delivery::{DUE, Place, Wanted, at, day, ids, state, users, verified};
-use super::platforms::wechat::WeChat;
-use super::platforms::{Calls, Server, What};
+use crate::platforms::wechat::WeChat;
+use crate::platforms::{Calls, Server, What};
+use crate::support::delivery::{DUE, Place, Wanted, at, day, ids, state, users, verified};
 
 /// A run of one campaign to a list of openids, and the platform that it goes to.
 struct Run {
@@ -59,7 +59,7 @@ impl Run {
         let group = &mut decision.messages[0];
         group.channel = tagcast::program::typed::ChannelName {
             endpoint: endpoint.into(),
-            ..super::delivery::mass()
+            ..crate::support::delivery::mass()
         };
         group.addresses = (0..n).map(|i| format!("o{i}").into()).collect();
         change(&mut group.addresses);

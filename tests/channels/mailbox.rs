@@ -9,10 +9,10 @@ use tagcast::ledger::{Ledger, LedgerLocation};
 
 use super::bench::{APP, SECRET};
 use super::callbacks::{folder, purchases, push, secret, served};
-use super::platforms::wecom::{CALLBACK_KEY, KF, WeCom};
-use super::platforms::{Calls, Server, What};
-use super::support;
-use super::support::service::{SERVE, Service, address, log, metric, until};
+use crate::platforms::wecom::{CALLBACK_KEY, KF, WeCom};
+use crate::platforms::{Calls, Server, What};
+use crate::support;
+use crate::support::service::{SERVE, Service, address, log, metric, until};
 
 const SYNC: &str = "/cgi-bin/kf/sync_msg";
 const SEND: &str = "/cgi-bin/kf/send_msg";

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::bench::{APP, SECRET};
-use super::platforms::Server;
-use super::platforms::wechat::WeChat;
-use super::support::run;
-use super::support::service::{SERVE, Service, address, call, log, until, with_token};
+use crate::platforms::Server;
+use crate::platforms::wechat::WeChat;
+use crate::support::run;
+use crate::support::service::{SERVE, Service, address, call, log, until, with_token};
 
 const PROGRAM: &str = r#"tag at address(service_account) base
 event purchase { amount money }

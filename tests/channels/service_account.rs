@@ -13,8 +13,8 @@ use tagcast::ledger::{BatchOutcome, Refusal, Verdict};
 use super::bench::{
     APP, Account, SECRET, batch, content, letters, openids, stops, verdicts, waits,
 };
-use super::platforms::wechat::WeChat;
-use super::platforms::{Server, What};
+use crate::platforms::wechat::WeChat;
+use crate::platforms::{Server, What};
 
 fn server() -> Server {
     Server::start(WeChat::new(APP, SECRET))
@@ -344,7 +344,7 @@ fn mass_quotas_roll_over_with_the_platforms_calendar() {
         (letters(&reply).as_str(), waits(&reply).as_deref()),
         ("N", Some("2026-11-12 00:02"))
     );
-    let server = super::platforms::Server::start(WeChat::new(APP, SECRET));
+    let server = crate::platforms::Server::start(WeChat::new(APP, SECRET));
     server.fault(
         "mass/send",
         What::Instead(

@@ -15,9 +15,9 @@ use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
-use super::delivery::{DUE, OF, Place, at, ids, state, users, verified};
-use super::platforms::wechat::WeChat;
-use super::platforms::{Server, What};
+use crate::platforms::wechat::WeChat;
+use crate::platforms::{Server, What};
+use crate::support::delivery::{DUE, OF, Place, at, ids, state, users, verified};
 
 /// `a` goes by template messages, `b` into the sandbox's file.
 fn planned(place: &Place) -> Writer {

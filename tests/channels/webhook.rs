@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::bench::{Account, SECRET, batch, content, letters, openids, stops, waits};
-use super::platforms::webhook::Receiver;
-use super::platforms::{Server, What};
+use crate::platforms::webhook::Receiver;
+use crate::platforms::{Server, What};
 use serde_json::json;
 
 fn text() -> std::sync::Arc<tagcast::decide::decision::Rendered> {

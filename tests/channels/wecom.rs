@@ -10,8 +10,8 @@ use tagcast::ledger::ReceiptKind;
 use tagcast::ledger::{Refusal, Verdict};
 
 use super::bench::{APP, Account, SECRET, batch, content, letters, stops, verdicts, waits};
-use super::platforms::wecom::WeCom;
-use super::platforms::{Server, What};
+use crate::platforms::wecom::WeCom;
+use crate::platforms::{Server, What};
 
 fn server() -> Server {
     Server::start(WeCom::new(APP, SECRET))

@@ -1,9 +1,13 @@
 //! Programs as text, users from their `test` blocks, decisions as what became of each user.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod caps;
 mod gates;
 mod memory;
 mod outcomes;
+mod platform_caps;
 mod steps;
 mod texts;
 

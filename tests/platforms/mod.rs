@@ -4,7 +4,7 @@
 //! A server keeps a log of what it accepted: the truth to compare a ledger with. Faults are
 //! switched on by [`Server::fault`]. By hand: `cargo run --example platform -- service_account
 //! --port 8080`.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 pub mod alipay;
 pub mod douyin;

@@ -1,8 +1,4 @@
 //! A program, a store in memory and a ledger, for tests that let time pass.
-#![allow(dead_code, reason = "each test file uses a part")]
-
-#[path = "postgres.rs"]
-pub mod postgres;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,6 +14,8 @@ use tagcast::engine::{Failure, Project, ProjectOptions};
 use tagcast::eval::{MessageLog, Tables};
 use tagcast::ledger::{Ledger, LedgerLocation, MessageKey, MessageNews, MessageProgress, State};
 use tagcast::store::{Snapshot, SnapshotBuilder, Store};
+
+use super::postgres;
 
 pub const ZONE: Zone = Zone::SHANGHAI;
 
@@ -50,7 +48,7 @@ pub struct Bench {
     addresses: BTreeMap<String, BTreeMap<String, String>>,
     /// Values of tags, by user.
     tags: BTreeMap<String, BTreeMap<String, Value>>,
-    /// Where the ledger is a database: in the tests that `tests/on_server.rs` repeats.
+    /// Where the ledger is a database: in the tests that `tests/on_server/main.rs` repeats.
     url: Option<String>,
 }
 

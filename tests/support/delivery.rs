@@ -1,8 +1,4 @@
 //! Programs, decisions and worlds for tests of the ledger and of carrying out.
-#![allow(dead_code, reason = "each test file uses a part")]
-
-#[path = "postgres.rs"]
-pub mod postgres;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +20,8 @@ use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::{Action, ChannelName, Program};
 use tagcast::store::{Snapshot, SnapshotBuilder, Users};
 use tagcast::syntax::parse::parse;
+
+use super::postgres;
 
 pub const ZONE: Zone = Zone::SHANGHAI;
 
@@ -290,7 +288,7 @@ pub fn campaigns() -> Program {
     )
 }
 
-/// The tests in `tests/on_server.rs` have their ledgers in a database.
+/// The tests in `tests/on_server/main.rs` have their ledgers in a database.
 pub fn on_server() -> bool {
     module_path!().starts_with("on_server")
 }

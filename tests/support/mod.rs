@@ -1,6 +1,9 @@
 //! Helpers that several test files share.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod campaigns;
+pub mod delivery;
+pub mod postgres;
 pub mod service;
 
 use std::path::{Path, PathBuf};

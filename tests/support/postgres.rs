@@ -1,6 +1,6 @@
 //! A PostgreSQL server of one's own, from the distribution's package, in a temporary folder: for
 //! tests that need several processes at one ledger. It ends with the process that started it.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;

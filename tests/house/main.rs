@@ -1,0 +1,11 @@
+//! What the project holds itself to: its floors, its registries, and its documentation.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod channels_doc;
+mod docs;
+mod floors;
+mod promise;
+mod reference;
+mod registry;
