@@ -62,7 +62,7 @@ impl Writer {
         first: bool,
         now: Instant,
     ) -> Result<(), LedgerError> {
-        let mut bulk = Vec::new();
+        let mut blobs = Vec::new();
         let mut records = Vec::new();
         let mut answered = AnswerRecord {
             batch: held.batch,
@@ -81,7 +81,7 @@ impl Writer {
                 if ids.iter().any(|id| !id.is_empty()) {
                     let column = self.with_ids_before(held, ids)?;
                     answered.ids = Some(column.digest.clone());
-                    bulk.push(column);
+                    blobs.push(column);
                 }
                 let not_sent = |v: &Verdict| matches!(v, Verdict::NotSent { .. });
                 let again: Vec<&Member> = held
@@ -93,7 +93,7 @@ impl Writer {
                     .collect();
                 // That a repeat was not sent says nothing of the first time.
                 if first && !again.is_empty() {
-                    records.push(self.again(held, &again, &mut bulk)?);
+                    records.push(self.again(held, &again, &mut blobs)?);
                 }
             }
             BatchOutcome::Taken(verdicts) => {
@@ -123,7 +123,7 @@ impl Writer {
                 records.push(self.again(
                     held,
                     &held.members.iter().collect::<Vec<_>>(),
-                    &mut bulk,
+                    &mut blobs,
                 )?);
             }
         }
@@ -134,16 +134,16 @@ impl Writer {
                 .any(|v| matches!(v, Verdict::Accepted { .. } | Verdict::Waiting { .. }))
         {
             let due = Some(held.claimed_at.plus(asks.first).max(now).0);
-            records.push(Record::Asking {
+            records.push(Record::PollScheduled {
                 batch: held.batch,
                 due,
-                reminded: 0,
+                reminders: 0,
             });
         }
         records.insert(0, Record::Answered(Box::new(answered)));
-        match self.commit("answer", now, &bulk, &records) {
+        match self.commit("answer", now, &blobs, &records) {
             Err(error) if error.is_full_disk() && self.ballast.release() => {
-                self.commit("answer", now, &bulk, &records)
+                self.commit("answer", now, &blobs, &records)
             }
             other => other,
         }
@@ -181,13 +181,13 @@ impl Writer {
         &self,
         held: &HeldBatch,
         members: &[&Member],
-        bulk: &mut Vec<Blob>,
+        blobs: &mut Vec<Blob>,
     ) -> Result<Record, LedgerError> {
         Ok(Record::Segment(Box::new(self.next_attempt(
             self.next_id("segment")?,
             &held.segment.of,
             members,
-            bulk,
+            blobs,
         ))))
     }
 }

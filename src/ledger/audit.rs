@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::db::{self, Connection, OptionalExtension, SqlRow, SqlValue, params};
+use super::sql::{self, Connection, OptionalExtension, SqlRow, SqlValue, params};
 use serde::Serialize;
 
+use super::Ledger;
 use super::blob::digest;
 use super::error::LedgerError;
 use super::projection::Projection;
 use super::record::Record;
-use super::{Ledger, migrations};
+use super::sql::schema;
 use crate::base::Instant;
 use crate::base::Msg;
 use crate::msg;
@@ -61,7 +62,7 @@ struct Line {
 }
 
 impl Line {
-    fn of_row(row: &SqlRow) -> db::Result<Line> {
+    fn of_row(row: &SqlRow) -> sql::Result<Line> {
         Ok(Line {
             seq: row.get(0)?,
             writer: row.get(1)?,
@@ -147,7 +148,7 @@ pub(super) fn append(
         )?;
     }
     let before = last(db, writer)?;
-    let seq = migrations::next_id(db, "audit")?;
+    let seq = schema::next_id(db, "audit")?;
     let (writer, kind) = (writer.to_owned(), kind.to_owned());
     let mut line = Line {
         seq,
@@ -189,14 +190,14 @@ impl Ledger {
     pub fn verify(&self) -> Result<Verified, LedgerError> {
         let tx = self.db.unchecked_transaction()?;
         let mut problems = Problems::default();
-        let again = migrations::tables_in_memory()?;
+        let again = schema::tables_in_memory()?;
         let tables = Projection {
             db: &again,
-            bulk: &tx,
+            blobs: &tx,
         };
         let (records, heads) = check_chains(&tx, &tables, &mut problems)?;
-        check_bulk(&tx, &mut problems)?;
-        for (table, key) in migrations::PROJECTIONS {
+        check_blobs(&tx, &mut problems)?;
+        for (table, key) in schema::PROJECTIONS {
             compare(table, key, &tx, &again, &mut problems)?;
         }
         Ok(Verified {
@@ -225,7 +226,7 @@ fn check_chains(
     tables: &Projection,
     problems: &mut Problems,
 ) -> Result<(u64, Vec<Head>), LedgerError> {
-    let mut select = db.prepare(
+    let mut select = db.prepare_cached(
         "SELECT seq, writer, n, at, kind, payload, prev, digest FROM audit ORDER BY seq",
     )?;
     let mut rows = select.query(())?;
@@ -305,8 +306,8 @@ fn check_chains(
 }
 
 /// Each column has the digest that it is kept under, and each that a table names is there.
-fn check_bulk(db: &Connection, problems: &mut Problems) -> Result<(), LedgerError> {
-    let mut select = db.prepare("SELECT digest, data FROM bulk")?;
+fn check_blobs(db: &Connection, problems: &mut Problems) -> Result<(), LedgerError> {
+    let mut select = db.prepare_cached("SELECT digest, data FROM blob")?;
     let mut rows = select.query(())?;
     while let Some(row) = rows.next()? {
         let said: String = row.get(0).unwrap_or_default();
@@ -322,13 +323,13 @@ fn check_bulk(db: &Connection, problems: &mut Problems) -> Result<(), LedgerErro
     let named = "SELECT members AS digest FROM stopped UNION SELECT members FROM arm UNION SELECT users FROM segment
         UNION SELECT addresses FROM segment WHERE run NOT IN (SELECT run FROM forgotten)
         UNION SELECT contents FROM segment WHERE run NOT IN (SELECT run FROM forgotten) UNION SELECT sources FROM program
-        UNION SELECT ids FROM batch JOIN segment USING (segment) WHERE ids IS NOT NULL AND run NOT IN (SELECT run FROM forgotten) UNION SELECT vals FROM wait
+        UNION SELECT ids FROM batch JOIN segment USING (segment) WHERE ids IS NOT NULL AND run NOT IN (SELECT run FROM forgotten) UNION SELECT event_values FROM wait
         UNION SELECT body FROM inbox WHERE coalesce(readable, 0) <> 1";
     let sql = format!(
-        "SELECT digest FROM ({named}) AS named WHERE digest NOT IN (SELECT digest FROM bulk)"
+        "SELECT digest FROM ({named}) AS named WHERE digest NOT IN (SELECT digest FROM blob)"
     );
     for missing in db
-        .prepare(&sql)?
+        .prepare_cached(&sql)?
         .query_map((), |row| row.get::<String>(0))?
     {
         let missing = missing?;
@@ -348,7 +349,7 @@ fn compare(
 ) -> Result<(), LedgerError> {
     let sql = format!("SELECT {key}, * FROM {table} ORDER BY {key}");
     let keys = key.split(", ").count();
-    let (mut found, mut made) = (db.prepare(&sql)?, again.prepare(&sql)?);
+    let (mut found, mut made) = (db.prepare_cached(&sql)?, again.prepare_cached(&sql)?);
     let (mut found, mut made) = (found.query(())?, made.query(())?);
     loop {
         match (found.next()?, made.next()?) {

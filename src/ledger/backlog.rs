@@ -1,7 +1,8 @@
 //! How things stand: what is left to do by channel, who is at work, whether the ledger may be
 //! written to at all.
 
-use super::db::params;
+use super::sql::params;
+use super::sql::states::PLANNED;
 
 use super::error::LedgerError;
 use super::fence::Fence;
@@ -28,8 +29,8 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read; so for all of these.
     pub fn backlog(&self) -> Result<Vec<Backlog>, LedgerError> {
-        let sql = "SELECT account, platform, endpoint, size - claimed - taken FROM segment WHERE rest = 0 AND claimed < size
-            ORDER BY account, platform, endpoint, segment";
+        let sql = format!("SELECT account, platform, endpoint, size - claimed - displaced FROM segment WHERE rest_state = {PLANNED} AND claimed < size
+            ORDER BY account, platform, endpoint, segment");
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query(())?;
         let mut found: Vec<Backlog> = Vec::new();

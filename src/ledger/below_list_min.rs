@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::claim::{Member, NextMembers};
-use super::db::params;
 use super::due::{OPEN, OpenSegment};
 use super::error::LedgerError;
 use super::planned_runs::SegmentNumbers;
 use super::record::{ClaimRecord, Record};
+use super::sql::params;
 use super::{Ledger, Writer};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
@@ -156,15 +156,15 @@ impl Writer {
                 .collect()
         };
         let mut records = vec![Record::Claimed(Box::new(ClaimRecord {
-            short: places(false),
-            moved: places(true),
+            below_list_min: places(false),
+            rerouted: places(true),
             ..next.passed_over(segment)
         }))];
-        let mut bulk = Vec::new();
+        let mut blobs = Vec::new();
         let mut numbers = SegmentNumbers::new(&self.db);
         for (to, members) in by.values() {
             let members: Vec<&Member> = members.iter().collect();
-            let mut again = self.next_attempt(numbers.take()?, &segment.of, &members, &mut bulk);
+            let mut again = self.next_attempt(numbers.take()?, &segment.of, &members, &mut blobs);
             again.account.clone_from(&to.channel.account);
             again.platform.clone_from(&to.channel.platform);
             again.endpoint.clone_from(&to.channel.endpoint);
@@ -173,7 +173,7 @@ impl Writer {
             again.day = segment.zone.date(to.window.not_before).0;
             records.push(Record::Segment(Box::new(again)));
         }
-        match self.commit("left alone", now, &bulk, &records) {
+        match self.commit("left alone", now, &blobs, &records) {
             Ok(()) => Ok(true),
             Err(LedgerError::Overtaken(_)) => Ok(false),
             Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! Columns of a plan under their digests: written once, checked whenever they are read.
 
-use super::db::{self, Connection, OptionalExtension, params};
+use super::sql::{self, Connection, OptionalExtension, params};
 
 use super::error::LedgerError;
 use crate::msg;
@@ -18,9 +18,9 @@ impl Blob {
         }
     }
 
-    pub fn put(&self, db: &Connection) -> db::Result<()> {
+    pub fn put(&self, db: &Connection) -> sql::Result<()> {
         let mut insert = db.prepare_cached(
-            "INSERT INTO bulk (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO blob (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING",
         )?;
         insert.execute(params![self.digest, self.data]).map(drop)
     }
@@ -33,7 +33,7 @@ pub(super) fn digest(data: &[u8]) -> String {
 /// # Errors
 /// When it is not there or is not what it was.
 pub(super) fn load(db: &Connection, digest: &str) -> Result<Vec<u8>, LedgerError> {
-    let mut select = db.prepare_cached("SELECT data FROM bulk WHERE digest = ?")?;
+    let mut select = db.prepare_cached("SELECT data FROM blob WHERE digest = ?")?;
     let data: Option<Vec<u8>> = select.query_row([digest], |row| row.get(0)).optional()?;
     data.filter(|data| self::digest(data) == digest)
         .ok_or_else(|| damaged(digest))

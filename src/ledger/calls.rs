@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::db::{self, OptionalExtension};
+use super::sql::{self, OptionalExtension};
 
 use super::blob::{self, Blob};
 use super::error::LedgerError;
@@ -134,7 +134,7 @@ impl Ledger {
     pub fn strays(&self) -> Result<i64, LedgerError> {
         Ok(self
             .db
-            .prepare_cached("SELECT count(*) FROM stray")?
+            .prepare_cached("SELECT count(*) FROM unmatched_receipt")?
             .query_row((), |row| row.get(0))?)
     }
 
@@ -144,10 +144,10 @@ impl Ledger {
     /// As [`Self::calls`].
     pub fn counted_by_platform(&self, run: RunId) -> Result<Vec<DeliveryCounts>, LedgerError> {
         let sql =
-            "SELECT c.total, c.filtered, c.delivered, c.failed FROM counts c JOIN batch b USING (batch) JOIN segment s USING (segment)
+            "SELECT c.total, c.filtered, c.delivered, c.failed FROM delivery_counts c JOIN batch b USING (batch) JOIN segment s USING (segment)
             WHERE s.run = ? ORDER BY c.batch";
         let mut select = self.db.prepare_cached(sql)?;
-        let n = |row: &db::SqlRow, i| row.get::<i64>(i).map(i64::unsigned_abs);
+        let n = |row: &sql::SqlRow, i| row.get::<i64>(i).map(i64::unsigned_abs);
         let rows = select.query_map([run.0], |row| {
             Ok(DeliveryCounts {
                 total: n(row, 0)?,
@@ -191,13 +191,13 @@ impl Ledger {
 
     /// The messages of a batch, or one of them.
     fn members_of(&self, batch: i64, user: Option<UserNo>) -> Result<Vec<MessageKey>, LedgerError> {
-        let sql = "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment)
+        let sql = "SELECT s.run, s.step, s.fanout_index, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment)
             WHERE b.batch = ?";
         let (key, users, first, size) = self.db.prepare_cached(sql)?.query_row([batch], |row| {
             let key = MessageKey {
                 run: RunId(row.get(0)?),
                 step: row.get(1)?,
-                leg: row.get(2)?,
+                fanout_index: row.get(2)?,
                 user: UserNo(0),
                 attempt: row.get(3)?,
             };
@@ -284,13 +284,13 @@ impl Writer {
             let key = id_digest(account, &one.key);
             let before = self
                 .db
-                .prepare_cached("SELECT 1 FROM told WHERE key = ?")?
+                .prepare_cached("SELECT 1 FROM receipt_seen WHERE key = ?")?
                 .exists([&key])?;
             if before || !seen.insert(key.clone()) {
                 applied.repeated += 1;
                 continue;
             }
-            records.push(Record::Told { key });
+            records.push(Record::ReceiptSeen { key });
             match &one.what {
                 ReceiptContent::Message { id, kind } => {
                     self.about(
@@ -329,7 +329,7 @@ impl Writer {
                     }));
                 }
                 ReceiptContent::Contact { users, kind, topic } => {
-                    records.extend(users.iter().map(|user| Record::Contact {
+                    records.extend(users.iter().map(|user| Record::Contacted {
                         account: account.clone(),
                         user: user.0,
                         kind: *kind,
@@ -338,7 +338,7 @@ impl Writer {
                     }))
                 }
                 ReceiptContent::Closed { users, kind } => {
-                    records.extend(users.iter().map(|user| Record::Closed {
+                    records.extend(users.iter().map(|user| Record::WindowClosed {
                         account: account.clone(),
                         user: user.0,
                         kind: *kind,
@@ -360,7 +360,7 @@ impl Writer {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn apply_strays(&mut self, now: Instant) -> Result<usize, LedgerError> {
-        let sql = "SELECT s.id, s.news, s.at, s.source, p.batch, p.user_no FROM stray s JOIN platform_id p USING (id) ORDER BY s.id, s.news";
+        let sql = "SELECT s.id, s.content, s.at, s.source, p.batch, p.user_no FROM unmatched_receipt s JOIN platform_id p USING (id) ORDER BY s.id, s.content";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             Ok((
@@ -379,7 +379,7 @@ impl Writer {
             if let Some(news) = News::named(&news) {
                 learned += self.learned(batch, user, news, when, &source, &mut records)?;
             }
-            records.push(Record::StrayOver { id, news });
+            records.push(Record::ReceiptMatched { id, news });
         }
         if !records.is_empty() {
             self.commit("apply", now, &[], &records)?;
@@ -404,7 +404,7 @@ impl Writer {
             }
             None => {
                 applied.unknown += 1;
-                records.push(Record::Stray {
+                records.push(Record::ReceiptUnmatched {
                     id,
                     news: news.name(),
                     when: when.0,
@@ -429,7 +429,7 @@ impl Writer {
             News::Counts(c) => {
                 let n = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
                 let (total, filtered) = (n(c.total), n(c.filtered));
-                records.push(Record::Counted {
+                records.push(Record::ListCounted {
                     batch,
                     total,
                     filtered,
@@ -443,22 +443,25 @@ impl Writer {
                     .map(|user| self.address_of(batch, user))
                     .transpose()?
                     .flatten();
-                records.extend(user.zip(address).map(|(user, address)| Record::Barred {
-                    account: source.into(),
-                    user: user.0,
-                    address: BlockedAddresses::digest(&self.id, &address),
-                    reason,
-                    when: Some(when.0),
-                }));
+                records.extend(
+                    user.zip(address)
+                        .map(|(user, address)| Record::AddressBlocked {
+                            account: source.into(),
+                            user: user.0,
+                            address: BlockedAddresses::digest(&self.id, &address),
+                            reason,
+                            when: Some(when.0),
+                        }),
+                );
                 return Ok(0);
             }
         };
         let keys = self.members_of(batch, user)?;
         records.extend(keys.iter().map(|key| {
-            Record::Learned(Box::new(ReceiptRecord {
+            Record::ReceiptLearned(Box::new(ReceiptRecord {
                 run: key.run.0,
                 step: key.step,
-                leg: key.leg,
+                fanout_index: key.fanout_index,
                 user: key.user.0,
                 attempt: key.attempt,
                 kind,

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::db::{self, OptionalExtension, ToValue, params};
+use super::sql::schema::SLOTS_RETURNED_INDEX;
+use super::sql::states::{PLANNED, SLOT_RETURNED};
+use super::sql::{self, OptionalExtension, ToValue, params};
 
 use super::error::LedgerError;
 use super::planned_runs::{purpose_name, purpose_of};
@@ -20,7 +22,7 @@ use crate::program::typed::ChannelName;
 /// A segment as far as counting needs it.
 struct Past {
     segment: i64,
-    /// Run, step, leg and attempt.
+    /// Run, step, fanout index and attempt.
     key: [i64; 4],
     users: String,
     claimed: i64,
@@ -31,21 +33,11 @@ struct Past {
     value: Option<String>,
 }
 
-/// The codes of the states that give a slot back, for SQL.
-pub(super) fn given_back() -> String {
-    let codes: Vec<String> = State::ALL
-        .into_iter()
-        .filter(|s| !s.counts())
-        .map(|s| s.code().to_string())
-        .collect();
-    codes.join(", ")
-}
-
 impl Ledger {
     /// Segments for which `which` holds, in the order of their hand-over.
     fn past(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<Past>, LedgerError> {
         let sql = format!(
-            "SELECT s.segment, s.users, s.claimed, s.rest, r.campaign, t.due, r.value, s.run, s.step, s.leg, s.attempt, s.not_before
+            "SELECT s.segment, s.users, s.claimed, s.rest_state, r.campaign, t.due, r.value, s.run, s.step, s.fanout_index, s.attempt, s.not_before
              FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE {which} ORDER BY s.not_before, t.planned_at, s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
@@ -92,9 +84,9 @@ impl Ledger {
         let place = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
         // Messages whose own state says so, unless their batch knows better.
         let sql = format!(
-            "SELECT m.place FROM msg m INDEXED BY msg_back LEFT JOIN batch b USING (batch)
-             WHERE m.segment = ? AND m.state IN ({}) AND m.state > coalesce(b.state, 0)",
-            given_back()
+            "SELECT m.place FROM message m {by_index} LEFT JOIN batch b USING (batch)
+             WHERE m.segment = ? AND m.state IN ({SLOT_RETURNED}) AND m.state > coalesce(b.state, {PLANNED})",
+            by_index = self.db.dialect().by_index(SLOTS_RETURNED_INDEX)
         );
         let mut select = self.db.prepare_cached(&sql)?;
         for found in select.query_map([past.segment], |row| row.get(0))? {
@@ -102,8 +94,7 @@ impl Ledger {
         }
         // Batches that came back as a whole, but for the messages of which more is known.
         let sql = format!(
-            "SELECT first, size, state FROM batch WHERE segment = ? AND state IN ({})",
-            given_back()
+            "SELECT first, size, state FROM batch WHERE segment = ? AND state IN ({SLOT_RETURNED})"
         );
         let mut select = self.db.prepare_cached(&sql)?;
         let batches = select.query_map([past.segment], |row| {
@@ -128,12 +119,16 @@ impl Ledger {
 
     /// The state of a message without its batch's; 0 if it has none.
     fn own_state(&self, past: &Past, user: UserNo) -> Result<i64, LedgerError> {
-        let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
-        let [run, step, leg, attempt] = past.key;
+        let sql = format!(
+            "SELECT coalesce(state, {PLANNED}) FROM message WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ?"
+        );
+        let [run, step, fanout_index, attempt] = past.key;
         let state = self
             .db
             .prepare_cached(sql)?
-            .query_row(params![run, step, leg, user.0, attempt], |row| row.get(0));
+            .query_row(params![run, step, fanout_index, user.0, attempt], |row| {
+                row.get(0)
+            });
         Ok(state.optional()?.unwrap_or(0))
     }
 }
@@ -261,7 +256,7 @@ impl History for Ledger {
             let rows = select.query_map([past.segment], |row| {
                 Ok((row.get(0)?, row.get(1)?, Instant(row.get(2)?)))
             })?;
-            let claims = rows.collect::<Result<Vec<(i64, i64, Instant)>, db::Error>>()?;
+            let claims = rows.collect::<Result<Vec<(i64, i64, Instant)>, sql::Error>>()?;
             self.counting(&past, |place, user| {
                 let holds = |(first, end, _): &&(i64, i64, Instant)| {
                     i64::try_from(place).is_ok_and(|place| (*first..*end).contains(&place))
@@ -288,9 +283,9 @@ impl History for Ledger {
         now: Instant,
     ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
         let sql = format!(
-            "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.taken, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
+            "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.displaced, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
                 s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present, s.not_before, s.template
-             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.rest = 0 AND s.claimed + s.taken < s.size) AS open
+             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.rest_state = {PLANNED} AND s.claimed + s.displaced < s.size) AS open
              WHERE present < ?2 ORDER BY segment",
             hour = Elapsed::hours(1).0
         );

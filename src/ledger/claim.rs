@@ -11,13 +11,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::contacts::SegmentWindows;
-use super::db::{OptionalExtension, ToValue, params};
+use super::sql::schema::SLOTS_RETURNED_INDEX;
+use super::sql::states::{
+    CAPPED, CLAIMED, OPEN_SEGMENTS, PLANNED, SLOT_RETURNED, States, UNANSWERED,
+};
+use super::sql::{OptionalExtension, ToValue, params};
 
 use super::blob;
 use super::due::{DueFilter, DueSegment, OPEN, OpenSegment, RateLimit};
 
 use super::below_list_min::BelowListMin;
-use super::cap_history::given_back;
 use super::encode;
 use super::error::LedgerError;
 use super::location::Lock;
@@ -177,11 +180,12 @@ impl HeldBatch {
 pub(super) struct NextMembers {
     /// How many of its places that are.
     size: i64,
-    /// Places that have lost their slots, whose users have opted out, and for whom the channel has
-    /// closed.
-    passed: Vec<i64>,
-    struck: Vec<i64>,
-    closed: Vec<i64>,
+    /// Places that have lost their slots.
+    displaced_places: Vec<i64>,
+    /// Places of users who have opted out since the plan.
+    opted_out: Vec<i64>,
+    /// Places of users for whom the channel has closed since the plan.
+    unreachable: Vec<i64>,
     opened_anew: bool,
     /// The others: they may be handed over.
     pub(super) members: Vec<Member>,
@@ -192,27 +196,24 @@ impl NextMembers {
     pub(super) fn passed_over(&self, segment: &OpenSegment) -> ClaimRecord {
         let NextMembers {
             size,
-            passed,
-            struck,
-            closed,
+            displaced_places,
+            opted_out,
+            unreachable,
             opened_anew: _,
             members: _,
         } = self;
-        let (passed, struck, closed) = (passed.clone(), struck.clone(), closed.clone());
-        let (first, taken, segment) = (segment.claimed, segment.taken, segment.of.segment);
-        let (short, moved, spent) = (Vec::new(), Vec::new(), Vec::new());
         ClaimRecord {
-            segment,
-            first,
+            segment: segment.of.segment,
+            first: segment.claimed,
             size: *size,
-            struck,
-            short,
-            moved,
-            closed,
-            taken,
-            passed,
+            opted_out: opted_out.clone(),
+            below_list_min: Vec::new(),
+            rerouted: Vec::new(),
+            unreachable: unreachable.clone(),
+            displaced: segment.displaced,
+            passed_over: displaced_places.clone(),
             batch: None,
-            spent,
+            spent: Vec::new(),
         }
     }
 }
@@ -265,9 +266,9 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn stuck(&self) -> Result<Vec<UnknownBatch>, LedgerError> {
-        let sql = "SELECT b.batch, s.run, r.campaign, s.account, s.platform, s.endpoint, b.members, b.claimed_at,
-                (SELECT reason FROM attempt a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1), b.state
-            FROM batch b JOIN segment s USING (segment) JOIN run r USING (run) WHERE b.state IN (20, 21) ORDER BY b.batch";
+        let sql = format!("SELECT b.batch, s.run, r.campaign, s.account, s.platform, s.endpoint, b.members, b.claimed_at,
+                (SELECT reason FROM answer a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1), b.state
+            FROM batch b JOIN segment s USING (segment) JOIN run r USING (run) WHERE b.state IN ({UNANSWERED}) ORDER BY b.batch");
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             Ok(UnknownBatch {
@@ -316,17 +317,18 @@ impl Ledger {
 
     /// A batch of which nobody has said what became of it.
     pub(super) fn without_answer(&self, batch: i64) -> Result<Option<ClaimedBatch>, LedgerError> {
-        self.known("state IN (20, 21)", batch)
+        self.known(UNANSWERED, batch)
     }
 
-    /// A batch with all that was handed over and what is known of it, if `which` holds for it.
+    /// A batch with all that was handed over and what is known of it, if it is in one of some
+    /// states.
     pub(super) fn known(
         &self,
-        which: &str,
+        states: States,
         batch: i64,
     ) -> Result<Option<ClaimedBatch>, LedgerError> {
         let sql = format!(
-            "SELECT segment, first, size, claimed_at, state, key, request FROM batch WHERE {which} AND batch = ?"
+            "SELECT segment, first, size, claimed_at, state, key, request FROM batch WHERE state IN ({states}) AND batch = ?"
         );
         let found = self.db.prepare_cached(&sql)?.query_row([batch], |r| {
             let numbers: [i64; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
@@ -340,12 +342,21 @@ impl Ledger {
             .db
             .prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?
             .query_row([segment], OpenSegment::of_row)?;
-        let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
+        let sql = format!(
+            "SELECT coalesce(state, {PLANNED}) FROM message WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ? AND batch = ?"
+        );
         let mut select = self.db.prepare_cached(sql)?;
         let (mut members, mut states) = (Vec::new(), Vec::new());
         for member in self.members(&segment.of, first, size)? {
             let of = &segment.of;
-            let key = params![of.run, of.step, of.leg, member.user.0, of.attempt, batch];
+            let key = params![
+                of.run,
+                of.step,
+                of.fanout_index,
+                member.user.0,
+                of.attempt,
+                batch
+            ];
             if let Some(state) = select.query_row(key, |row| row.get::<i64>(0)).optional()? {
                 members.push(Member {
                     nth: members.len(),
@@ -396,7 +407,7 @@ impl Ledger {
         let member = |(((place, user), address), content)| {
             let text = format!(
                 "{id} message {} {} {} {} {}",
-                of.run, of.step, of.leg, user, of.attempt
+                of.run, of.step, of.fanout_index, user, of.attempt
             );
             Member {
                 place,
@@ -423,23 +434,22 @@ impl Ledger {
             .map(|m| (m.user, m.content)))
     }
 
-    /// The unclaimed places of a segment that have lost their slots (`taken` in all), in their
+    /// The unclaimed places of a segment that have lost their slots (`displaced` in all), in their
     /// order.
     pub(super) fn lost(
         &self,
         segment: i64,
-        taken: i64,
+        displaced: i64,
         first: i64,
         size: i64,
     ) -> Result<Vec<i64>, LedgerError> {
-        if taken == 0 {
+        if displaced == 0 {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT place FROM msg INDEXED BY msg_back WHERE segment = ? AND state IN ({}) AND state = {} AND place >= ? AND place < ?
+            "SELECT place FROM message {by_index} WHERE segment = ? AND state IN ({SLOT_RETURNED}) AND state = {CAPPED} AND place >= ? AND place < ?
              ORDER BY place",
-            given_back(),
-            State::Capped.code()
+            by_index = self.db.dialect().by_index(SLOTS_RETURNED_INDEX)
         );
         let mut select = self.db.prepare_cached(&sql)?;
         let rows = select
@@ -457,25 +467,26 @@ impl Ledger {
         now: Instant,
     ) -> Result<NextMembers, LedgerError> {
         let mut members = self.members(&segment.of, segment.claimed, size)?;
-        let passed = self.lost(segment.of.segment, segment.taken, segment.claimed, size)?;
-        members.retain(|member| passed.binary_search(&member.place).is_err());
-        let opted_out = self.opted_out_among(&members)?;
-        let struck = members
+        let displaced_places =
+            self.lost(segment.of.segment, segment.displaced, segment.claimed, size)?;
+        members.retain(|member| displaced_places.binary_search(&member.place).is_err());
+        let numbers = self.opted_out_among(&members)?;
+        let opted_out = members
             .iter()
-            .filter(|m| opted_out.contains(&m.user.0))
+            .filter(|m| numbers.contains(&m.user.0))
             .map(|m| m.place)
             .collect();
-        members.retain(|member| !opted_out.contains(&member.user.0));
+        members.retain(|member| !numbers.contains(&member.user.0));
         let SegmentWindows {
-            closed,
+            closed: unreachable,
             opened_anew,
         } = self.windows_of(&segment.of, &members, now)?;
-        members.retain(|member| closed.binary_search(&member.place).is_err());
+        members.retain(|member| unreachable.binary_search(&member.place).is_err());
         Ok(NextMembers {
             size,
-            passed,
-            struck,
-            closed,
+            displaced_places,
+            opted_out,
+            unreachable,
             opened_anew,
             members,
         })
@@ -583,7 +594,7 @@ impl Writer {
             holder: l.holder.clone(),
             starts: l.starts.0,
             used: l.units(sent),
-            most: Some(l.most),
+            limit: Some(l.most),
         };
         let spent = if members.is_empty() {
             Vec::new()
@@ -666,8 +677,8 @@ impl Writer {
         now: Instant,
     ) -> Result<Vec<(String, i64)>, LedgerError> {
         let sql = format!(
-            "SELECT s.segment, r.campaign, s.size - s.claimed - s.taken FROM segment s JOIN run r USING (run)
-             WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"
+            "SELECT s.segment, r.campaign, s.size - s.claimed - s.displaced FROM segment s JOIN run r USING (run)
+             WHERE {OPEN_SEGMENTS} AND {which} ORDER BY s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
         let rows = select.query_map(params, |row| {
@@ -678,7 +689,7 @@ impl Writer {
         if !ended.is_empty() {
             let records: Vec<Record> = ended
                 .iter()
-                .map(|(segment, ..)| Record::Ended {
+                .map(|(segment, ..)| Record::SegmentEnded {
                     segment: *segment,
                     state,
                     claimed: None,
@@ -702,9 +713,9 @@ impl Writer {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn finish(&mut self, now: Instant) -> Result<(), LedgerError> {
-        let sql = "SELECT run, step FROM step t WHERE finished_at IS NULL AND NOT EXISTS (
-                SELECT 1 FROM segment s WHERE s.run = t.run AND s.step = t.step AND ((s.rest = 0 AND s.claimed < s.size)
-                    OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.state IN (20, 21)))) ORDER BY run, step";
+        let sql = format!("SELECT run, step FROM step t WHERE finished_at IS NULL AND NOT EXISTS (
+                SELECT 1 FROM segment s WHERE s.run = t.run AND s.step = t.step AND (({OPEN_SEGMENTS})
+                    OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.state IN ({UNANSWERED})))) ORDER BY run, step");
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             Ok(Record::Finished {
@@ -734,9 +745,9 @@ impl Writer {
         begins: bool,
     ) -> Result<(), LedgerError> {
         let own = self.chain.clone();
-        let mut select = self
-            .db
-            .prepare_cached("SELECT DISTINCT worker FROM batch WHERE state = 20 ORDER BY worker")?;
+        let mut select = self.db.prepare_cached(format!(
+            "SELECT DISTINCT worker FROM batch WHERE state = {CLAIMED} ORDER BY worker"
+        ))?;
         let workers = select
             .query_map((), |row| row.get::<String>(0))?
             .collect::<Result<Vec<_>, _>>()?;
@@ -758,9 +769,9 @@ impl Writer {
     }
 
     fn orphan(&mut self, worker: &str, now: Instant) -> Result<(), LedgerError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT batch FROM batch WHERE state = 20 AND worker = ? ORDER BY batch",
-        )?;
+        let mut select = self.db.prepare_cached(format!(
+            "SELECT batch FROM batch WHERE state = {CLAIMED} AND worker = ? ORDER BY batch"
+        ))?;
         let rows = select.query_map([worker], |row| Ok(Record::Orphaned { batch: row.get(0)? }))?;
         let records: Vec<Record> = rows.collect::<Result<_, _>>()?;
         drop(select);

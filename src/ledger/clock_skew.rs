@@ -3,8 +3,8 @@
 //! apart.
 
 use super::Writer;
-use super::db::Connection;
 use super::error::LedgerError;
+use super::sql::Connection;
 use crate::base::{Elapsed, Instant};
 
 /// How long a comparison of the clocks is believed.

@@ -5,13 +5,14 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::Ledger;
 use super::audit::{self, Link};
 use super::blob::Blob;
 use super::error::LedgerError;
 use super::location::{LedgerLocation, OpenMode};
 use super::projection::Projection;
 use super::record::Record;
-use super::{Ledger, migrations};
+use super::sql::schema;
 use crate::base::Instant;
 use crate::base::world::World;
 
@@ -52,22 +53,17 @@ impl Console {
         let Some(found) = Ledger::open_existing(&place)? else {
             return Ok(None);
         };
-        if migrations::version(&found.db)? != migrations::VERSION {
-            // Only the process that carries out brings a ledger to a new version.
-            drop(Ledger::open(&place, world.clone())?);
-        }
         let (path, id) = (place.path(), found.id.clone());
         drop(found);
         let db = place.connect(OpenMode::Write)?;
-        migrations::make_durable(&db)?;
-        migrations::require_durable(&db, &path)?;
+        schema::make_durable(&db)?;
+        schema::require_durable(&db, &path)?;
         Ok(Some(Console::new(
             Ledger {
                 db,
                 place,
                 path,
                 id,
-                version: migrations::VERSION,
             },
             world,
             audit::CONSOLE.into(),
@@ -80,23 +76,26 @@ impl Console {
         &mut self,
         kind: &'static str,
         at: Instant,
-        bulk: &[Blob],
+        blobs: &[Blob],
         records: &[Record],
     ) -> Result<(), LedgerError> {
-        self.commit_link(kind, at, bulk, records).map(drop)
+        self.commit_link(kind, at, blobs, records).map(drop)
     }
 
     pub(super) fn commit_link(
         &mut self,
         kind: &'static str,
         at: Instant,
-        bulk: &[Blob],
+        blobs: &[Blob],
         records: &[Record],
     ) -> Result<Link, LedgerError> {
         let Ledger { db, path, .. } = &self.ledger;
         let tx = db.transaction()?;
-        bulk.iter().try_for_each(|b| b.put(&tx))?;
-        let tables = Projection { db: &tx, bulk: &tx };
+        blobs.iter().try_for_each(|b| b.put(&tx))?;
+        let tables = Projection {
+            db: &tx,
+            blobs: &tx,
+        };
         records
             .iter()
             .try_for_each(|record| tables.apply(record, at.0))?;

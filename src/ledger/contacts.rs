@@ -5,13 +5,13 @@
 //! of life of the user on the account. The two may become known in either order: the later one
 //! counts.
 
-use super::db::{self, OptionalExtension, params};
+use super::sql::{self, OptionalExtension, params};
 
 use super::claim::{HeldBatch, Member};
 use super::error::LedgerError;
 use super::projection::Projection;
 use super::record::{Record, Segment};
-use super::{Ledger, Writer, migrations};
+use super::{Ledger, Writer};
 use crate::base::{Elapsed, Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::history::{BlockedAddresses, History, LastContact};
@@ -39,10 +39,6 @@ pub(super) struct SegmentWindows {
 }
 
 impl Ledger {
-    pub(super) fn has_contacts(&self) -> bool {
-        self.version >= migrations::WITH_CONTACTS
-    }
-
     /// Those whom an account does not reach any more; of all, or of these few.
     pub(super) fn barred_at(
         &self,
@@ -50,26 +46,24 @@ impl Ledger {
         few: Option<&[UserNo]>,
     ) -> Result<BlockedAddresses, LedgerError> {
         let mut users = Vec::new();
-        if self.has_contacts() {
-            match few {
-                None => {
-                    let mut select = self.db.prepare_cached(
-                        "SELECT user_no, address FROM barred WHERE account = ? ORDER BY user_no",
-                    )?;
-                    let rows = select
-                        .query_map([account], |row| Ok((UserNo(row.get(0)?), row.get(1)?)))?;
-                    users = rows.collect::<Result<_, db::Error>>()?;
-                }
-                Some(few) => {
-                    let mut select = self.db.prepare_cached(
-                        "SELECT address FROM barred WHERE account = ? AND user_no = ?",
-                    )?;
-                    for user in few {
-                        let address = select
-                            .query_row(params![account, user.0], |row| row.get(0))
-                            .optional()?;
-                        users.extend(address.map(|address| (*user, address)));
-                    }
+        match few {
+            None => {
+                let mut select = self.db.prepare_cached(
+                    "SELECT user_no, address FROM blocked_address WHERE account = ? ORDER BY user_no",
+                )?;
+                let rows =
+                    select.query_map([account], |row| Ok((UserNo(row.get(0)?), row.get(1)?)))?;
+                users = rows.collect::<Result<_, sql::Error>>()?;
+            }
+            Some(few) => {
+                let mut select = self.db.prepare_cached(
+                    "SELECT address FROM blocked_address WHERE account = ? AND user_no = ?",
+                )?;
+                for user in few {
+                    let address = select
+                        .query_row(params![account, user.0], |row| row.get(0))
+                        .optional()?;
+                    users.extend(address.map(|address| (*user, address)));
                 }
             }
         }
@@ -102,7 +96,7 @@ impl Ledger {
                             n: row.get(2)?,
                         })
                     })?;
-                contacted = rows.collect::<Result<_, db::Error>>()?;
+                contacted = rows.collect::<Result<_, sql::Error>>()?;
             }
             Some(few) => {
                 for user in few {
@@ -118,11 +112,10 @@ impl Ledger {
     /// users do is fetched.
     fn hears_of(&self, account: &str, kind: ContactKind) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM contact WHERE account = ? AND kind = ? LIMIT 1";
-        let told = self.has_contacts()
-            && self
-                .db
-                .prepare_cached(sql)?
-                .exists(params![account, kind.name()])?;
+        let told = self
+            .db
+            .prepare_cached(sql)?
+            .exists(params![account, kind.name()])?;
         Ok(told || self.mailbox_knows(account, kind)?)
     }
 
@@ -208,11 +201,8 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn refused(&self, user: UserNo) -> Result<Vec<RefusedAddress>, LedgerError> {
-        if !self.has_contacts() {
-            return Ok(Vec::new());
-        }
         let mut select = self.db.prepare_cached(
-            "SELECT account, at, reason, address FROM barred WHERE user_no = ? ORDER BY account",
+            "SELECT account, at, reason, address FROM blocked_address WHERE user_no = ? ORDER BY account",
         )?;
         let rows = select.query_map([user.0], |row| {
             Ok(RefusedAddress {
@@ -253,7 +243,7 @@ impl Writer {
             .zip(verdicts)
             .filter(|(_, verdict)| for_now(verdict));
         let closed = members.flat_map(|(member, _)| {
-            rules.iter().map(|rule| Record::Closed {
+            rules.iter().map(|rule| Record::WindowClosed {
                 account: of.account.clone(),
                 user: member.user.0,
                 kind: rule.by,
@@ -273,7 +263,7 @@ impl Writer {
                 Verdict::Refused {
                     reason,
                     because: Refusal::Address,
-                } => Some(Record::Barred {
+                } => Some(Record::AddressBlocked {
                     account: held.segment.of.account.clone(),
                     user: member.user.0,
                     address: BlockedAddresses::digest(&self.id, &member.address),
@@ -327,7 +317,7 @@ impl Projection<'_> {
             return Ok(());
         }
         self.run(
-            "INSERT INTO barred (account, user_no, address, reason, at) VALUES (?, ?, ?, ?, ?)
+            "INSERT INTO blocked_address (account, user_no, address, reason, at) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (account, user_no) DO UPDATE SET address = excluded.address, reason = excluded.reason, at = excluded.at",
             params![account, user, address, reason, at],
         )
@@ -356,14 +346,14 @@ impl Projection<'_> {
             )
         };
         self.run(
-            &format!(
+            format!(
                 "INSERT INTO contact (account, kind, topic, user_no, since, n, at) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?5)
                  ON CONFLICT (account, kind, topic, user_no) DO UPDATE SET since = {since}, n = {n}, at = max(contact.at, excluded.at)"
             ),
             params![account, kind.name(), topic, user, when],
         )?;
         self.run(
-            "DELETE FROM barred WHERE account = ? AND user_no = ? AND at <= ?",
+            "DELETE FROM blocked_address WHERE account = ? AND user_no = ? AND at <= ?",
             params![account, user, when.saturating_add(TOLD_TO.0)],
         )
     }

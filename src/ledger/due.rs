@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::db::{self, OptionalExtension, SqlRow, params};
+use super::sql::states::{OPEN_SEGMENTS, PLANNED};
+use super::sql::{self, OptionalExtension, SqlRow, params};
 
 use super::error::LedgerError;
 use super::{Ledger, record};
@@ -18,7 +19,7 @@ pub(super) struct OpenSegment {
     pub of: record::Segment,
     pub claimed: i64,
     /// So many of the others have lost their slots.
-    pub taken: i64,
+    pub displaced: i64,
     pub campaign: String,
     pub step: String,
     pub zone: Zone,
@@ -27,20 +28,20 @@ pub(super) struct OpenSegment {
 }
 
 pub(super) const OPEN: &str =
-    "SELECT s.segment, s.run, s.step, s.leg, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
+    "SELECT s.segment, s.run, s.step, s.fanout_index, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
         s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.pace,
-        t.quiet_from, t.quiet_to, s.follows, s.taken
+        t.quiet_from, t.quiet_to, s.follows, s.displaced
     FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
 
 impl OpenSegment {
-    pub fn of_row(row: &SqlRow) -> db::Result<OpenSegment> {
+    pub fn of_row(row: &SqlRow) -> sql::Result<OpenSegment> {
         let zone: String = row.get(21)?;
         Ok(OpenSegment {
             of: record::Segment {
                 segment: row.get(0)?,
                 run: row.get(1)?,
                 step: row.get(2)?,
-                leg: row.get(3)?,
+                fanout_index: row.get(3)?,
                 attempt: row.get(4)?,
                 arm: row.get(5)?,
                 template: row.get(6)?,
@@ -58,7 +59,7 @@ impl OpenSegment {
                 follows: row.get(25)?,
             },
             claimed: row.get(18)?,
-            taken: row.get(26)?,
+            displaced: row.get(26)?,
             campaign: row.get(19)?,
             step: row.get(20)?,
             zone: Zone::named(&zone).unwrap_or(Zone::UTC),
@@ -168,9 +169,9 @@ impl DueFilter {
 /// Open segments that are due at `?1`, in their turn.
 pub(super) fn in_turn() -> String {
     format!(
-        "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.not_before <= ?1 AND NOT EXISTS (SELECT 1 FROM hold h
+        "{OPEN} WHERE {OPEN_SEGMENTS} AND s.not_before <= ?1 AND NOT EXISTS (SELECT 1 FROM hold h
             WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = s.account) OR (h.scope = 'campaign' AND h.name = r.campaign))
-         ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.leg, s.segment",
+         ORDER BY s.priority + t.rising * ((?1 - s.not_before) / {hour}) DESC, s.not_before, s.run, s.step, s.fanout_index, s.segment",
         hour = Elapsed::hours(1).0
     )
 }
@@ -212,7 +213,7 @@ impl Ledger {
 
     /// A segment, if something of it is left.
     pub(super) fn due_segment(&self, segment: i64) -> Result<Option<DueSegment>, LedgerError> {
-        let sql = format!("{OPEN} WHERE s.segment = ? AND s.rest = 0 AND s.claimed < s.size");
+        let sql = format!("{OPEN} WHERE s.segment = ? AND {OPEN_SEGMENTS}");
         let found = self
             .db
             .prepare_cached(&sql)?
@@ -226,7 +227,9 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn next_due(&self, after: Instant) -> Result<Option<Instant>, LedgerError> {
-        let sql = "SELECT min(not_before) FROM segment WHERE rest = 0 AND claimed < size AND not_before > ?";
+        let sql = format!(
+            "SELECT min(not_before) FROM segment WHERE rest_state = {PLANNED} AND claimed < size AND not_before > ?"
+        );
         let at: Option<i64> = self
             .db
             .prepare_cached(sql)?

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use postgres::error::SqlState;
 use rusqlite::ErrorCode;
 
-use super::db;
+use super::sql;
 
 use crate::base::Msg;
 use crate::msg;
@@ -24,6 +24,8 @@ pub enum LedgerError {
         found: i64,
         known: i64,
     },
+    /// Written by a development version from before the first release.
+    Unreleased(PathBuf),
     /// Not what was written.
     Damaged(Msg),
     /// The disk or the database would not keep what it confirms.
@@ -38,7 +40,7 @@ pub enum LedgerError {
     /// The operating system refused.
     Io { file: PathBuf, error: io::Error },
     /// The database refused.
-    Sql(db::Error),
+    Sql(sql::Error),
     /// A guarded change found the ledger in another state than it was read in.
     Overtaken(&'static str),
     /// What is to be planned does not fit together.
@@ -60,7 +62,7 @@ impl LedgerError {
                 error.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
             ),
-            LedgerError::Sql(db::Error::Sqlite(error)) => {
+            LedgerError::Sql(sql::Error::Sqlite(error)) => {
                 error.sqlite_error_code() == Some(ErrorCode::DiskFull)
             }
             _ => false,
@@ -77,6 +79,11 @@ impl LedgerError {
             LedgerError::OtherVersion { file, found, known } => msg!(
                 "`{0}` is of ledger version {found}, this tagcast knows up to {known}: use a newer tagcast; nothing was changed",
                 "`{0}` 的账本版本是 {found}，此 tagcast 只认识到 {known}：请使用更新的 tagcast；未作任何改动",
+                file.display()
+            ),
+            LedgerError::Unreleased(file) => msg!(
+                "`{0}` was made by a development version of tagcast from before the first release, which this one cannot read: start with a new ledger, or use the version that made it; nothing was changed",
+                "`{0}` 由首个发布版之前的 tagcast 开发版本创建，此版本无法读取：请从新账本开始，或使用创建它的版本；未作任何改动",
                 file.display()
             ),
             LedgerError::Damaged(what) => Msg {
@@ -115,9 +122,9 @@ impl LedgerError {
                 fence.display()
             ),
             LedgerError::Io { file, error } => io_message(file, error),
-            LedgerError::Sql(db::Error::Sqlite(error)) => sql_message(error),
-            LedgerError::Sql(db::Error::Postgres(error)) => server_message(error),
-            LedgerError::Sql(error @ (db::Error::NoRow | db::Error::Column(_))) => msg!(
+            LedgerError::Sql(sql::Error::Sqlite(error)) => sql_message(error),
+            LedgerError::Sql(sql::Error::Postgres(error)) => server_message(error),
+            LedgerError::Sql(error @ (sql::Error::NoRow | sql::Error::Column(_))) => msg!(
                 "the ledger is damaged ({error}): `tagcast audit verify` names what was changed",
                 "账本已损坏（{error}）：`tagcast audit verify` 会指出被改动之处"
             ),
@@ -216,8 +223,8 @@ fn server_message(error: &postgres::Error) -> Msg {
     }
 }
 
-impl From<db::Error> for LedgerError {
-    fn from(error: db::Error) -> Self {
+impl From<sql::Error> for LedgerError {
+    fn from(error: sql::Error) -> Self {
         LedgerError::Sql(error)
     }
 }

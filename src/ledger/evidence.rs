@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use super::db::params;
+use super::sql::params;
 
 use super::blob::{self, Blob};
 use super::error::LedgerError;
 use super::planned_runs::{RunId, salt};
 use super::record::{AnswerRecord, ReceiptRecord, Record};
+use super::sql::schema;
 use super::state::{ReceiptKind, State};
-use super::{Ledger, console::Console, encode, migrations};
+use super::{Ledger, console::Console, encode};
 use crate::base::{Instant, UserNo};
 use crate::decide::decision::Rendered;
 
@@ -22,7 +23,7 @@ pub struct MessageKey {
     /// 0 is the campaign's first message.
     pub step: i64,
     /// 0, unless a message goes by several channels at once.
-    pub leg: i64,
+    pub fanout_index: i64,
     pub user: UserNo,
     pub attempt: i64,
 }
@@ -38,11 +39,11 @@ pub struct MessageNews {
 
 impl Ledger {
     pub(super) fn is_claimed(&self, key: &MessageKey) -> Result<bool, LedgerError> {
-        let sql = "SELECT 1 FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch IS NOT NULL";
+        let sql = "SELECT 1 FROM message WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ? AND batch IS NOT NULL";
         Ok(self.db.prepare_cached(sql)?.exists(params![
             key.run.0,
             key.step,
-            key.leg,
+            key.fanout_index,
             key.user.0,
             key.attempt
         ])?)
@@ -59,10 +60,10 @@ impl Console {
         let mut records = Vec::new();
         for one in news {
             if self.is_claimed(&one.message)? {
-                records.push(Record::Learned(Box::new(ReceiptRecord {
+                records.push(Record::ReceiptLearned(Box::new(ReceiptRecord {
                     run: one.message.run.0,
                     step: one.message.step,
-                    leg: one.message.leg,
+                    fanout_index: one.message.fanout_index,
                     user: one.message.user.0,
                     attempt: one.message.attempt,
                     kind: one.kind,
@@ -143,16 +144,16 @@ impl Console {
         let mut columns = Vec::new();
         let mut select = self
             .db
-            .prepare("SELECT wait FROM wait WHERE user_no = ? ORDER BY wait")?;
+            .prepare_cached("SELECT wait FROM wait WHERE user_no = ? ORDER BY wait")?;
         for wait in select.query_map([user.0], |row| row.get(0))? {
-            records.push(Record::WaitOver {
+            records.push(Record::WaitEnded {
                 wait: wait?,
                 why: "erased".into(),
             });
         }
         drop(select);
         let sql = "SELECT segment, users, addresses, contents FROM segment WHERE run NOT IN (SELECT run FROM forgotten) ORDER BY segment";
-        let mut select = self.db.prepare(sql)?;
+        let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
             let (segment, digests): (i64, [String; 3]) =
@@ -170,7 +171,7 @@ impl Console {
         drop(select);
         self.commit("erase", now, &columns, &records)?;
         // What the write-ahead log still holds of it goes too.
-        migrations::forget_log(&self.db)?;
+        schema::forget_log(&self.db)?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::db::Connection;
+use super::sql::Connection;
 
 use super::audit::{self, Link};
 use super::blob::digest;

@@ -6,9 +6,9 @@
 //! texts, the platforms' ids, and the rows of messages of which no more is known than of their
 //! batch.
 
-use super::db::params;
+use super::sql::params;
+use super::sql::states::{PLANNED, SLOT_RETURNED, UNANSWERED};
 
-use super::cap_history::given_back;
 use super::error::LedgerError;
 use super::projection::Projection;
 use super::record::Record;
@@ -41,7 +41,7 @@ impl Ledger {
              HAVING max(t.due) < ?1 AND count(*) = count(t.finished_at) AND max(coalesce(t.finished_at, 0)) < ?1
                 AND NOT EXISTS (SELECT 1 FROM segment s WHERE s.run = t.run AND (s.follows = 1
                     OR EXISTS (SELECT 1 FROM timer w WHERE w.segment = s.segment)
-                    OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.state IN (20, 21))))
+                    OR EXISTS (SELECT 1 FROM batch b WHERE b.segment = s.segment AND b.state IN ({UNANSWERED}))))
              ORDER BY t.run LIMIT {TOGETHER}"
         );
         let mut select = self.db.prepare_cached(&sql)?;
@@ -80,32 +80,33 @@ impl Projection<'_> {
             params![run, at],
         )?;
         // Rows that say more than their batch, and nothing that caps ask for, become counts.
-        let back = given_back();
-        let differs = format!("(m.state IN ({back})) <> (coalesce(b.state, 0) IN ({back}))");
-        let rows = "FROM msg m JOIN segment s USING (segment) LEFT JOIN batch b USING (batch) WHERE m.run = ?1";
+        let differs = format!(
+            "(m.state IN ({SLOT_RETURNED})) <> (coalesce(b.state, {PLANNED}) IN ({SLOT_RETURNED}))"
+        );
+        let rows = "FROM message m JOIN segment s USING (segment) LEFT JOIN batch b USING (batch) WHERE m.run = ?1";
         self.run(
-            &format!(
-                "INSERT INTO kept (run, step, segment, state, instead_of, n)
+            format!(
+                "INSERT INTO forgotten_states (run, step, segment, state, instead_of, n)
                  SELECT m.run, m.step, m.segment, m.state, b.state, count(*) {rows} AND b.state IS NOT NULL AND m.state > b.state AND NOT ({differs})
                  GROUP BY m.run, m.step, m.segment, m.state, b.state"
             ),
             params![run],
         )?;
         self.run(
-            &format!(
-                "DELETE FROM msg WHERE run = ?1 AND (run, step, leg, user_no, attempt) IN (SELECT m.run, m.step, m.leg, m.user_no, m.attempt {rows}
-                    AND b.state IS NOT NULL AND (coalesce(m.state, 0) <= b.state OR NOT ({differs})))"
+            format!(
+                "DELETE FROM message WHERE run = ?1 AND (run, step, fanout_index, user_no, attempt) IN (SELECT m.run, m.step, m.fanout_index, m.user_no, m.attempt {rows}
+                    AND b.state IS NOT NULL AND (coalesce(m.state, {PLANNED}) <= b.state OR NOT ({differs})))"
             ),
             params![run],
         )?;
-        self.run("DELETE FROM evidence WHERE run = ?", params![run])?;
+        self.run("DELETE FROM receipt WHERE run = ?", params![run])?;
         let batches = "SELECT batch FROM batch JOIN segment USING (segment) WHERE run = ?";
         self.run(
-            &format!("DELETE FROM platform_id WHERE batch IN ({batches})"),
+            format!("DELETE FROM platform_id WHERE batch IN ({batches})"),
             params![run],
         )?;
         self.run(
-            &format!("DELETE FROM ask WHERE batch IN ({batches})"),
+            format!("DELETE FROM poll WHERE batch IN ({batches})"),
             params![run],
         )?;
         let columns = |which: &str| {
@@ -121,9 +122,9 @@ impl Projection<'_> {
         // The same bytes may be another run's, or users and stopped users of any.
         let always =
             "SELECT users FROM segment UNION SELECT members FROM stopped UNION SELECT members FROM arm UNION SELECT sources FROM program
-            UNION SELECT vals FROM wait UNION SELECT body FROM inbox";
+            UNION SELECT event_values FROM wait UNION SELECT body FROM inbox";
         self.run(
-            &format!("DELETE FROM bulk WHERE digest IN ({of_it}) AND digest NOT IN ({of_others}) AND digest NOT IN ({always})"),
+            format!("DELETE FROM blob WHERE digest IN ({of_it}) AND digest NOT IN ({of_others}) AND digest NOT IN ({always})"),
             params![run],
         )
     }
@@ -132,7 +133,9 @@ impl Projection<'_> {
 /// What is known of a message of a forgotten run: what is known of its batch.
 impl Ledger {
     pub(super) fn state_of_batch(&self, segment: i64, place: i64) -> Result<State, LedgerError> {
-        let sql = "SELECT coalesce(max(state), 0) FROM batch WHERE segment = ?1 AND first <= ?2 AND ?2 < first + size";
+        let sql = format!(
+            "SELECT coalesce(max(state), {PLANNED}) FROM batch WHERE segment = ?1 AND first <= ?2 AND ?2 < first + size"
+        );
         let code: i64 = self
             .db
             .prepare_cached(sql)?

@@ -1,7 +1,8 @@
 //! What people hold back: everything, a campaign, or an account. A claim reads it, so that a hold
 //! takes effect before the next hand-over.
 
-use super::db::{ToValue, params};
+use super::sql::states::OPEN_SEGMENTS;
+use super::sql::{ToValue, params};
 use serde::Serialize;
 
 use super::console::Console;
@@ -173,7 +174,7 @@ impl Console {
                 "withdraw",
                 now,
                 &[],
-                &[Record::Ended {
+                &[Record::SegmentEnded {
                     segment,
                     state: State::Withdrawn,
                     claimed: None,
@@ -204,8 +205,8 @@ impl Console {
         params: &[&dyn ToValue],
     ) -> Result<Vec<(i64, i64)>, LedgerError> {
         let sql = format!(
-            "SELECT s.segment, s.size - s.claimed - s.taken FROM segment s JOIN run r USING (run)
-             WHERE s.rest = 0 AND s.claimed < s.size AND {which} ORDER BY s.segment"
+            "SELECT s.segment, s.size - s.claimed - s.displaced FROM segment s JOIN run r USING (run)
+             WHERE {OPEN_SEGMENTS} AND {which} ORDER BY s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
         let rows = select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -5,11 +5,12 @@
 //! more, as it is after a day that has passed.
 
 use super::claim::Member;
-use super::db::params;
 use super::due::{OPEN, OpenSegment};
 use super::error::LedgerError;
 use super::planned_runs::SegmentNumbers;
 use super::record::Record;
+use super::sql::params;
+use super::sql::states::PLANNED;
 use super::state::State;
 use super::{Ledger, Writer};
 use crate::base::Instant;
@@ -24,14 +25,14 @@ impl Ledger {
         now: Instant,
     ) -> Result<Option<(OpenSegment, Vec<Member>)>, LedgerError> {
         let sql = format!(
-            "{OPEN} WHERE s.run = ? AND s.step = ? AND s.leg = ? AND s.template = ? AND s.account = ? AND s.platform = ? AND s.endpoint = ?
-                AND s.segment <> ? AND s.rest = 0 AND s.claimed = 0 AND s.not_before <= ? ORDER BY s.segment"
+            "{OPEN} WHERE s.run = ? AND s.step = ? AND s.fanout_index = ? AND s.template = ? AND s.account = ? AND s.platform = ? AND s.endpoint = ?
+                AND s.segment <> ? AND s.rest_state = {PLANNED} AND s.claimed = 0 AND s.not_before <= ? ORDER BY s.segment"
         );
         let this = &of.of;
         let which = params![
             this.run,
             this.step,
-            this.leg,
+            this.fanout_index,
             this.template,
             this.account,
             this.platform,
@@ -61,7 +62,7 @@ impl Ledger {
 
     /// Those members that are neither claimed nor have lost their slots.
     pub(super) fn still_open(&self, of: &OpenSegment) -> Result<Vec<Member>, LedgerError> {
-        let lost = self.lost(of.of.segment, of.taken, of.claimed, of.of.size)?;
+        let lost = self.lost(of.of.segment, of.displaced, of.claimed, of.of.size)?;
         let mut members = self.members(&of.of, of.claimed, of.of.size - of.claimed)?;
         members.retain(|member| lost.binary_search(&member.place).is_err());
         Ok(members)
@@ -89,21 +90,21 @@ impl Writer {
         // Who has opted out is among them still, and is struck when the list is claimed.
         let ours = self.still_open(segment)?;
         let members: Vec<&Member> = ours.iter().chain(&theirs).collect();
-        let ended = |of: &OpenSegment| Record::Ended {
+        let ended = |of: &OpenSegment| Record::SegmentEnded {
             segment: of.of.segment,
             state: State::NotSent,
             claimed: Some(of.claimed),
         };
-        let mut bulk = Vec::new();
+        let mut blobs = Vec::new();
         let number = SegmentNumbers::new(&self.db).take()?;
-        let mut joined = self.next_attempt(number, &other.of, &members, &mut bulk);
+        let mut joined = self.next_attempt(number, &other.of, &members, &mut blobs);
         joined.attempt = segment.of.attempt.max(other.of.attempt) + 1;
         joined.priority = segment.of.priority.max(other.of.priority);
         joined.follows = segment.of.follows || other.of.follows;
         match self.commit(
             "join",
             now,
-            &bulk,
+            &blobs,
             &[
                 ended(segment),
                 ended(&other),

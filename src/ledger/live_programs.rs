@@ -1,7 +1,7 @@
 //! What is live: which campaigns, of which program, since when; and how far each has come on the
 //! calendar.
 
-use super::db::{OptionalExtension, params};
+use super::sql::{OptionalExtension, params};
 
 use super::blob::{self, Blob};
 use super::error::LedgerError;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use rusqlite::OpenFlags;
 
 use super::audit;
-use super::db::{self, Connection};
 use super::error::LedgerError;
+use super::sql::{self, Connection};
 
 /// How long a reader or a writer waits for the other's short work on the file.
 const BUSY: Duration = Duration::from_secs(10);
@@ -113,8 +113,8 @@ impl LedgerLocation {
                         }
                     };
                 let db =
-                    rusqlite::Connection::open_with_flags(path, flags).map_err(db::Error::from)?;
-                db.busy_timeout(BUSY).map_err(db::Error::from)?;
+                    rusqlite::Connection::open_with_flags(path, flags).map_err(sql::Error::from)?;
+                db.busy_timeout(BUSY).map_err(sql::Error::from)?;
                 db.set_prepared_statement_cache_capacity(STATEMENTS);
                 Ok(Connection::Sqlite(db))
             }
@@ -223,7 +223,7 @@ pub(super) fn seat_of(chain: &str) -> i64 {
 }
 
 /// Takes a seat of a database if it is free; the connection holds it.
-pub(super) fn try_seat(db: &Connection, seat: i64) -> db::Result<bool> {
+pub(super) fn try_seat(db: &Connection, seat: i64) -> sql::Result<bool> {
     db.query_row(
         "SELECT pg_try_advisory_lock(CAST(? AS INTEGER), CAST(? AS INTEGER))",
         [SEATS, seat],
@@ -231,7 +231,7 @@ pub(super) fn try_seat(db: &Connection, seat: i64) -> db::Result<bool> {
     )
 }
 
-pub(super) fn leave_seat(db: &Connection, seat: i64) -> db::Result<()> {
+pub(super) fn leave_seat(db: &Connection, seat: i64) -> sql::Result<()> {
     db.query_row(
         "SELECT pg_advisory_unlock(CAST(? AS INTEGER), CAST(? AS INTEGER))",
         [SEATS, seat],
@@ -242,7 +242,7 @@ pub(super) fn leave_seat(db: &Connection, seat: i64) -> db::Result<()> {
 
 /// Takes something that only one process may work on at a time (a segment by its number, a batch by
 /// its negative one), if it is free.
-pub(super) fn try_hold(db: &Connection, what: i64) -> db::Result<bool> {
+pub(super) fn try_hold(db: &Connection, what: i64) -> sql::Result<bool> {
     match db {
         Connection::Sqlite(_) => Ok(true),
         Connection::Postgres(_) => db.query_row(
@@ -253,7 +253,7 @@ pub(super) fn try_hold(db: &Connection, what: i64) -> db::Result<bool> {
     }
 }
 
-pub(super) fn let_go(db: &Connection, what: i64) -> db::Result<()> {
+pub(super) fn let_go(db: &Connection, what: i64) -> sql::Result<()> {
     match db {
         Connection::Sqlite(_) => Ok(()),
         Connection::Postgres(_) => db

@@ -5,12 +5,12 @@
 //! two pages is ever lost, and what is fetched again (by another process, after an old copy of the
 //! ledger) says nothing that was not told before.
 
-use super::db::{OptionalExtension, params};
+use super::sql::{OptionalExtension, params};
 
 use super::error::LedgerError;
 use super::projection::Projection;
 use super::record::Record;
-use super::{Ledger, NewCall, Writer, migrations};
+use super::{Ledger, NewCall, Writer};
 use crate::base::Instant;
 use crate::ledger::Page;
 use crate::program::platform::ContactKind;
@@ -26,10 +26,6 @@ pub struct MailboxState {
 }
 
 impl Ledger {
-    fn has_mailboxes(&self) -> bool {
-        self.version >= migrations::WITH_MAILBOXES
-    }
-
     /// The mark up to which a mailbox has been read; empty where nothing has been.
     ///
     /// # Errors
@@ -49,9 +45,6 @@ impl Ledger {
     /// # Errors
     /// As [`Self::mark`].
     pub fn mailboxes(&self) -> Result<Vec<MailboxState>, LedgerError> {
-        if !self.has_mailboxes() {
-            return Ok(Vec::new());
-        }
         let mut select = self
             .db
             .prepare_cached("SELECT account, name, read_at FROM mailbox ORDER BY account, name")?;
@@ -74,9 +67,7 @@ impl Ledger {
     ) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM mailbox m WHERE m.account = ? AND m.read_at IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.account = m.account AND i.applied_at IS NULL)";
-        Ok(kind == ContactKind::Message
-            && self.has_mailboxes()
-            && self.db.prepare_cached(sql)?.exists([account])?)
+        Ok(kind == ContactKind::Message && self.db.prepare_cached(sql)?.exists([account])?)
     }
 }
 
@@ -108,7 +99,7 @@ impl Writer {
             }
         });
         let (columns, mut records) = self.received(call.as_slice())?;
-        records.push(Record::Fetched {
+        records.push(Record::MailboxRead {
             account: account.into(),
             mailbox: mailbox.into(),
             from: from.into(),

@@ -29,7 +29,7 @@ mod claim;
 mod clock_skew;
 mod console;
 mod contacts;
-mod db;
+
 mod due;
 mod encode;
 mod error;
@@ -41,7 +41,7 @@ mod list_join;
 mod live_programs;
 mod location;
 mod mailbox;
-mod migrations;
+
 mod outcome;
 mod planned_runs;
 mod policy_update;
@@ -54,6 +54,7 @@ mod reserved_space;
 mod restore;
 mod sent_messages;
 mod spool;
+mod sql;
 mod state;
 mod test_send;
 mod timers;
@@ -74,7 +75,6 @@ pub use calls::{Call, CallApplied, NewCall, Receipt, ReceiptContent};
 pub use claim::{Claim, ClaimAttempt, UnknownBatch, UnsettledBatch};
 pub use console::Console;
 pub use contacts::RefusedAddress;
-pub use db::Error as DbError;
 pub use due::{DueFilter, DueSegment, RateLimit};
 pub use error::LedgerError;
 pub use evidence::{MessageKey, MessageNews};
@@ -90,6 +90,7 @@ pub use report::{MessagesReport, RunReport, StoppedReport};
 pub use rescheduled::{Rescheduled, SlotLoss};
 pub use restore::Restored;
 pub use sent_messages::SentMessage;
+pub use sql::Error as DbError;
 pub use state::{ReceiptKind, State};
 pub use test_send::{TestSend, TestSendState};
 pub use timers::{
@@ -104,12 +105,12 @@ use crate::base::world::World;
 use crate::msg;
 use blob::Blob;
 use clock_skew::ClockSkew;
-use db::Connection;
 use fence::Fence;
 use location::{Lock, OpenMode, Seat};
 use record::Record;
 use reserved_space::ReservedSpace;
 use spool::Spool;
+use sql::{Connection, schema};
 
 /// The reading side.
 pub struct Ledger {
@@ -119,8 +120,6 @@ pub struct Ledger {
     path: PathBuf,
     /// Its own name, part of every key that a platform sees.
     id: String,
-    /// Of its tables; an older one than the present where it is only read.
-    version: i64,
 }
 
 /// The writing side. While it lives no other process can have one; the claims of one that is gone
@@ -173,11 +172,10 @@ impl DerefMut for Writer {
 }
 
 impl Ledger {
-    /// Opens the ledger for writing, makes it where there is none, and brings it to the present
-    /// version.
+    /// Opens the ledger for writing, and makes it where there is none.
     ///
     /// # Errors
-    /// When another process has it open for writing, when it is damaged, of a later version, would
+    /// When another process has it open for writing, when it is damaged, of another version, would
     /// lose commits, or is older than the hand-overs that were made with it.
     pub fn open(
         place: impl Into<LedgerLocation>,
@@ -220,25 +218,24 @@ impl Ledger {
         if place.is_missing() && fence.is_raised() {
             return Err(fence.error(&path));
         }
-        let mut db = place.connect(OpenMode::Make)?;
+        let db = place.connect(OpenMode::Make)?;
         let (chain, lock) = match file_lock {
             Some(file) => (audit::MAIN.to_owned(), Lock::File { _held: file }),
             None => place.take_seat(&db, seat)?,
         };
-        let version = migrations::version(&db)?;
-        migrations::check_version(version, &path)?;
-        if version == 0 && migrations::is_foreign(&db)? {
+        let version = schema::version(&db, &path)?;
+        if version.is_none() && schema::is_foreign(&db)? {
             return Err(not_a_ledger(&path));
         }
-        migrations::make_durable(&db)?;
-        migrations::require_durable(&db, &path)?;
-        if version < migrations::VERSION {
+        schema::make_durable(&db)?;
+        schema::require_durable(&db, &path)?;
+        if version.is_none() {
             world
-                .about_to_write("migrate")
+                .about_to_write("schema")
                 .map_err(|e| LedgerError::io(&path, e))?;
-            migrations::migrate(&mut db, &path)?;
+            schema::create(&db, &path)?;
         }
-        let id = migrations::meta(&db, "ledger")?;
+        let id = schema::meta(&db, "ledger")?;
         let made = id.is_none();
         let id = id.unwrap_or_else(|| format!("{:016x}{:016x}", world.unique(), world.unique()));
         let ledger = Ledger {
@@ -246,7 +243,6 @@ impl Ledger {
             place: place.clone(),
             path,
             id,
-            version: migrations::VERSION,
         };
         let spool = Spool::at(ledger.path.with_extension("spool"));
         let ballast = ReservedSpace::at(
@@ -274,26 +270,24 @@ impl Ledger {
     /// Opens the ledger for reading; `None` when there is none yet.
     ///
     /// # Errors
-    /// When it is damaged or of a later version.
+    /// When it is damaged or of another version.
     pub fn open_existing(place: impl Into<LedgerLocation>) -> Result<Option<Ledger>, LedgerError> {
         let place = place.into();
         if place.is_missing() {
             return Ok(None);
         }
         let (path, db) = (place.path(), place.connect(OpenMode::Read)?);
-        let version = migrations::version(&db)?;
-        migrations::check_version(version, &path)?;
-        if version == 0 {
+        if schema::version(&db, &path)?.is_none() {
             // Made a moment ago by a process that has not come further, or by another program.
-            let foreign = migrations::is_foreign(&db)?;
+            let foreign = schema::is_foreign(&db)?;
             // Tables that came up between the two questions came together with their version.
-            return if foreign && migrations::version(&db)? == 0 {
+            return if foreign && schema::version(&db, &path)?.is_none() {
                 Err(not_a_ledger(&path))
             } else {
                 Ok(None)
             };
         }
-        let Some(id) = migrations::meta(&db, "ledger")? else {
+        let Some(id) = schema::meta(&db, "ledger")? else {
             return Ok(None);
         };
         Ok(Some(Ledger {
@@ -301,7 +295,6 @@ impl Ledger {
             place,
             path,
             id,
-            version,
         }))
     }
 
@@ -355,10 +348,10 @@ impl Writer {
         &mut self,
         kind: &'static str,
         at: Instant,
-        bulk: &[Blob],
+        blobs: &[Blob],
         records: &[Record],
     ) -> Result<(), LedgerError> {
-        let link = self.console.commit_link(kind, at, bulk, records)?;
+        let link = self.console.commit_link(kind, at, blobs, records)?;
         self.world
             .about_to_write("highwater")
             .map_err(|e| LedgerError::io(self.fence.path(), e))?;
@@ -368,7 +361,7 @@ impl Writer {
 
     /// The next free number of a table.
     fn next_id(&self, table: &'static str) -> Result<i64, LedgerError> {
-        migrations::next_id(&self.db, table).map_err(Into::into)
+        schema::next_id(&self.db, table).map_err(Into::into)
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::db::{OptionalExtension, params};
+use super::sql::states::CAPPED;
+use super::sql::{OptionalExtension, params};
 
 use super::error::LedgerError;
 use super::planned_runs::RunId;
@@ -173,9 +174,11 @@ impl Ledger {
             outcome.content = text.ok_or_else(|| blob::damaged(&found.contents))?;
         }
         let place = i64::try_from(found.place).unwrap_or(i64::MAX);
-        let [_, _, leg, attempt] = found.key;
-        let key = params![run, step, leg, user.0, attempt];
-        let sql = "SELECT 1 FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND state = 13";
+        let [_, _, fanout_index, attempt] = found.key;
+        let key = params![run, step, fanout_index, user.0, attempt];
+        let sql = format!(
+            "SELECT 1 FROM message WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ? AND state = {CAPPED}"
+        );
         if self.db.prepare_cached(sql)?.exists(key)? {
             return Ok(None);
         }
@@ -184,10 +187,10 @@ impl Ledger {
             return Ok(Some(outcome));
         }
         let sql = "SELECT m.state, b.state, b.claimed_at, b.ids, b.batch,
-                (SELECT count(*) FROM msg o WHERE o.run = m.run AND o.step = m.step AND o.batch = m.batch AND o.place < m.place),
-                (SELECT reason FROM attempt a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1)
-            FROM msg m LEFT JOIN batch b USING (batch)
-            WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
+                (SELECT count(*) FROM message o WHERE o.run = m.run AND o.step = m.step AND o.batch = m.batch AND o.place < m.place),
+                (SELECT reason FROM answer a WHERE a.batch = b.batch ORDER BY n DESC LIMIT 1)
+            FROM message m LEFT JOIN batch b USING (batch)
+            WHERE m.run = ? AND m.step = ? AND m.fanout_index = ? AND m.user_no = ? AND m.attempt = ?";
         let row = self.db.prepare_cached(sql)?.query_row(key, |row| {
             let states: [Option<i64>; 2] = [row.get(0)?, row.get(1)?];
             Ok((
@@ -221,7 +224,7 @@ impl Ledger {
                 .and_then(|n| ids.get(n).cloned());
             outcome.platform_id = id.filter(|id| !id.is_empty());
         }
-        let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? ORDER BY at, kind";
+        let sql = "SELECT kind, at FROM receipt WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ? ORDER BY at, kind";
         let mut select = self.db.prepare_cached(sql)?;
         for row in select.query_map(key, |row| Ok((row.get::<String>(0)?, row.get(1)?)))? {
             let (kind, at) = row?;
@@ -236,7 +239,7 @@ impl Ledger {
     /// last.
     fn find(&self, run: i64, step: i64, user: UserNo) -> Result<Vec<Found>, LedgerError> {
         let mut all: Vec<Found> = Vec::new();
-        let sql = "SELECT segment, leg, attempt, claimed, rest, users, contents, template, account, platform, endpoint, not_before, expires
+        let sql = "SELECT segment, fanout_index, attempt, claimed, rest_state, users, contents, template, account, platform, endpoint, not_before, expires
             FROM segment WHERE run = ? AND step = ? ORDER BY attempt DESC, segment";
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query(params![run, step])?;
@@ -246,13 +249,13 @@ impl Ledger {
             let Some(place) = encode::find_user(&column, user) else {
                 continue;
             };
-            let [leg, attempt]: [i64; 2] = [row.get(1)?, row.get(2)?];
-            if all.iter().any(|found| found.key[2] == leg) {
+            let [fanout_index, attempt]: [i64; 2] = [row.get(1)?, row.get(2)?];
+            if all.iter().any(|found| found.key[2] == fanout_index) {
                 continue;
             }
             all.push(Found {
                 segment: row.get(0)?,
-                key: [run, step, leg, attempt],
+                key: [run, step, fanout_index, attempt],
                 place,
                 claimed: row.get(3)?,
                 rest: row.get(4)?,
@@ -277,7 +280,7 @@ impl Ledger {
                 },
             });
             // Whose message is not one of several has no other.
-            if leg == 0 {
+            if fanout_index == 0 {
                 break;
             }
         }
@@ -296,7 +299,7 @@ impl Ledger {
         step: i64,
         user: UserNo,
     ) -> Result<Option<super::MessageKey>, LedgerError> {
-        let sql = "SELECT leg, attempt FROM msg WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC, leg LIMIT 1";
+        let sql = "SELECT fanout_index, attempt FROM message WHERE run = ? AND step = ? AND user_no = ? AND batch IS NOT NULL ORDER BY attempt DESC, fanout_index LIMIT 1";
         let found = self
             .db
             .prepare_cached(sql)?
@@ -305,7 +308,7 @@ impl Ledger {
                     run,
                     step,
                     user,
-                    leg: row.get(0)?,
+                    fanout_index: row.get(0)?,
                     attempt: row.get(1)?,
                 })
             });

@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::db::{Connection, OptionalExtension, params};
+use super::sql::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::blob::Blob;
 use super::encode::{self, NO_SALT};
 use super::error::LedgerError;
 use super::record::{ArmMembers, Displaced, PlanRecord, Record, Segment, StoppedRecord};
-use super::{Ledger, Writer, migrations};
+use super::sql::schema;
+use super::{Ledger, Writer};
 use crate::base::world::World;
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
 use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered, SlotTransfer};
@@ -165,14 +166,14 @@ impl Writer {
     pub(super) fn plan_with(
         &mut self,
         decisions: &[(&Decision, RunInfo)],
-        bulk: Vec<Blob>,
+        blobs: Vec<Blob>,
         records: Vec<Record>,
         now: Instant,
     ) -> Result<Vec<PlannedRun>, LedgerError> {
         let mut next_run = self.next_id("run")?;
         let mut segments = SegmentNumbers::new(&self.db);
         let mut runs = Vec::new();
-        let mut frozen = Frozen { records, bulk };
+        let mut frozen = Frozen { records, blobs };
         // Of one occasion that is in the list twice, the first counts.
         let mut new: HashMap<(&str, String), i64> = HashMap::new();
         for (decision, info) in decisions {
@@ -230,7 +231,7 @@ impl Writer {
             });
         }
         if !frozen.records.is_empty() {
-            self.commit("plan", now, &frozen.bulk, &frozen.records)?;
+            self.commit("plan", now, &frozen.blobs, &frozen.records)?;
         }
         Ok(runs)
     }
@@ -277,7 +278,7 @@ impl<'a> SegmentNumbers<'a> {
     pub fn take(&mut self) -> Result<i64, LedgerError> {
         let number = match (self.db, self.next) {
             (Connection::Sqlite(_), Some(next)) => next,
-            _ => migrations::next_id(self.db, "segment")?,
+            _ => schema::next_id(self.db, "segment")?,
         };
         self.next = Some(number + 1);
         Ok(number)
@@ -288,7 +289,7 @@ impl<'a> SegmentNumbers<'a> {
 #[derive(Default)]
 struct Frozen {
     records: Vec<Record>,
-    bulk: Vec<Blob>,
+    blobs: Vec<Blob>,
 }
 
 /// What all segments of a step share.
@@ -301,9 +302,9 @@ struct Of<'a> {
 
 impl Frozen {
     fn keep(&mut self, data: Vec<u8>) -> String {
-        let bulk = Blob::new(data);
-        let digest = bulk.digest.clone();
-        self.bulk.push(bulk);
+        let blobs = Blob::new(data);
+        let digest = blobs.digest.clone();
+        self.blobs.push(blobs);
         digest
     }
 
@@ -391,7 +392,7 @@ impl Frozen {
             stopped,
             arms,
         })));
-        self.takes(&decision.takes, &campaign.declared.name, decision.users);
+        self.transfers(&decision.takes, &campaign.declared.name, decision.users);
         let follows = campaign.steps.iter().any(|s| s.from == decision.step);
         // The follow-up of a segment comes after its last hand-over: at a slow pace it is short, so
         // that nobody waits long for the others.
@@ -418,7 +419,7 @@ impl Frozen {
     }
 
     /// What loses its slots to this decision.
-    fn takes(&mut self, takes: &[SlotTransfer], by: &str, users: usize) {
+    fn transfers(&mut self, takes: &[SlotTransfer], by: &str, users: usize) {
         let mut segments: BTreeMap<i64, BTreeMap<i64, UserNo>> = BTreeMap::new();
         for take in takes {
             segments
@@ -427,11 +428,11 @@ impl Frozen {
                 .insert(i64::from(take.from.place), take.user);
         }
         for (segment, places) in segments {
-            self.taken(segment, &places, Some(by.into()), users);
+            self.displaced(segment, &places, Some(by.into()), users);
         }
     }
 
-    fn taken(
+    fn displaced(
         &mut self,
         segment: i64,
         places: &BTreeMap<i64, UserNo>,
@@ -442,7 +443,7 @@ impl Frozen {
             users,
             places.values().copied(),
         )));
-        self.records.push(Record::Taken(Box::new(Displaced {
+        self.records.push(Record::Displaced(Box::new(Displaced {
             segment,
             places: places.keys().copied().collect(),
             by,
@@ -496,7 +497,7 @@ impl Frozen {
             segment,
             run: of.run,
             step: of.step,
-            leg: i64::from(group.leg),
+            fanout_index: i64::from(group.leg),
             attempt: 0,
             arm: group.arm.clone(),
             template: of.program.template(group.template).declared.name.clone(),
@@ -542,7 +543,7 @@ pub(super) fn salt(world: &dyn World) -> encode::Salt {
     salt
 }
 
-/// Columns of a group are of one length, and nobody gets two messages of one leg.
+/// Columns of a group are of one length, and nobody gets two messages of one fanout index.
 fn check(decision: &Decision) -> Result<(), LedgerError> {
     let mut legs: BTreeMap<u16, Bitmap> = BTreeMap::new();
     for group in &decision.messages {

@@ -3,6 +3,7 @@
 
 use super::error::LedgerError;
 use super::record::{PolicyUpdate, Record};
+use super::sql::states::OPEN_SEGMENTS;
 use super::{Ledger, Writer};
 use crate::base::{Instant, TimeOfDay};
 use crate::program::typed::{ChannelName, Quiet};
@@ -28,9 +29,9 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn rules(&self) -> Result<Vec<SegmentPolicy>, LedgerError> {
         let sql =
-            "SELECT r.campaign, s.account, s.platform, s.endpoint, t.due, t.quiet_from, t.quiet_to, s.expires, s.run, s.step, s.segment
+            format!("SELECT r.campaign, s.account, s.platform, s.endpoint, t.due, t.quiet_from, t.quiet_to, s.expires, s.run, s.step, s.segment
             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)
-            WHERE s.rest = 0 AND s.claimed < s.size ORDER BY s.segment";
+            WHERE {OPEN_SEGMENTS} ORDER BY s.segment");
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             let quiet = row.get::<Option<u32>>(5)?.zip(row.get(6)?);
@@ -72,7 +73,7 @@ impl Writer {
                 ..
             } = rules;
             let quiet = quiet.map(|quiet| (quiet.from.0, quiet.to.0));
-            Record::Ruled(Box::new(PolicyUpdate {
+            Record::PolicyUpdated(Box::new(PolicyUpdate {
                 run: *run,
                 step: *step,
                 quiet,

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::blob;
 use super::claim::ClaimedBatch;
-use super::db::OptionalExtension;
 use super::encode;
 use super::error::LedgerError;
 use super::record::Record;
+use super::sql::OptionalExtension;
+use super::sql::states::ANSWERED;
 use super::state::{ReceiptKind, State};
 use super::{Ledger, Writer};
 use crate::base::Instant;
@@ -101,8 +102,8 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn asks(&self) -> Result<Vec<PollRequest>, LedgerError> {
-        let sql = "SELECT a.batch, s.account, s.platform, s.endpoint, a.due, b.claimed_at, a.reminded
-            FROM ask a JOIN batch b USING (batch) JOIN segment s USING (segment) ORDER BY a.due, a.batch";
+        let sql = "SELECT a.batch, s.account, s.platform, s.endpoint, a.due, b.claimed_at, a.reminders
+            FROM poll a JOIN batch b USING (batch) JOIN segment s USING (segment) ORDER BY a.due, a.batch";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             Ok(PollRequest {
@@ -127,7 +128,7 @@ impl Ledger {
     /// When the ledger cannot be read or is damaged.
     pub fn question(&self, ask: &PollRequest) -> Result<Option<PolledBatch>, LedgerError> {
         let sql =
-            "SELECT b.ids FROM batch b JOIN ask a USING (batch) WHERE a.batch = ? AND a.due = ?";
+            "SELECT b.ids FROM batch b JOIN poll a USING (batch) WHERE a.batch = ? AND a.due = ?";
         let ids = self
             .db
             .prepare_cached(sql)?
@@ -142,7 +143,7 @@ impl Ledger {
             return Ok(None);
         };
         Ok(self
-            .known("state NOT IN (20, 21)", ask.batch)?
+            .known(ANSWERED, ask.batch)?
             .map(|known| PolledBatch { known, id }))
     }
 }
@@ -167,10 +168,10 @@ impl Writer {
             .map(|q| q.learned(evidence, unconfirmed, now))
             .unwrap_or_default();
         let learned = records.len();
-        records.push(Record::Asking {
+        records.push(Record::PollScheduled {
             batch: ask.batch,
             due: again.map(|at| at.0),
-            reminded: ask.reminded,
+            reminders: ask.reminded,
         });
         self.commit("asked", now, &[], &records)?;
         Ok(learned)

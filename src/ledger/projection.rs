@@ -1,15 +1,16 @@
 //! Carries records out on the tables. A change that expects another state than it finds ends the
 //! transaction.
 
-use super::db::{Connection, ToValue, params};
+use super::sql::states::PLANNED;
+use super::sql::{Connection, ToValue, params};
 
 use super::calls::id_digest;
 use super::error::LedgerError;
-use super::migrations::FIRST_NUMBER;
 use super::record::{
     AnswerRecord, ClaimRecord, Displaced, PlanRecord, PolicyUpdate, ReceiptRecord, Record, Segment,
     TimerRecord,
 };
+use super::sql::schema::FIRST_NUMBER;
 use super::state::State;
 use super::{blob, encode};
 use crate::base::UserNo;
@@ -18,7 +19,7 @@ use crate::decide::decision::Gate;
 /// The tables, and where the columns are that the records name.
 pub(super) struct Projection<'a> {
     pub db: &'a Connection,
-    pub bulk: &'a Connection,
+    pub blobs: &'a Connection,
 }
 
 type Done = Result<(), LedgerError>;
@@ -47,27 +48,27 @@ impl Projection<'_> {
             Record::Segment(segment) => self.segment(segment),
             Record::Claimed(claimed) => self.claimed(claimed, at),
             Record::Forgotten { run } => self.forgotten(*run, at),
-            Record::Taken(taken) => self.taken(taken),
-            Record::Ruled(ruled) => self.ruled(ruled),
+            Record::Displaced(displaced) => self.displaced(displaced),
+            Record::PolicyUpdated(update) => self.policy_updated(update),
             Record::Answered(answered) => self.answered(answered, at),
             Record::Orphaned { batch } => self.guarded(
                 "UPDATE batch SET state = ?, state_at = ? WHERE batch = ? AND state = ?",
                 params![State::Unknown.code(), at, batch, State::Claimed.code()],
                 "batch claimed",
             ),
-            Record::Ended { segment, state, claimed } => self.guarded(
-                "UPDATE segment SET rest = ?1, rest_at = ?2 WHERE segment = ?3 AND rest = 0 AND claimed < size
-                    AND claimed = coalesce(CAST(?4 AS BIGINT), claimed)",
+            Record::SegmentEnded { segment, state, claimed } => self.guarded(
+                format!("UPDATE segment SET rest_state = ?1, rest_state_at = ?2 WHERE segment = ?3 AND rest_state = {PLANNED} AND claimed < size
+                    AND claimed = coalesce(CAST(?4 AS BIGINT), claimed)"),
                 params![state.code(), at, segment, claimed],
                 "segment open",
             ),
-            Record::Learned(learned) => self.learned(learned),
+            Record::ReceiptLearned(learned) => self.learned(learned),
             Record::OptedOut { user, source } => {
                 self.run("INSERT INTO opt_out (user_no, at, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", params![user, at, source])
             }
-            Record::Barred { account, user, address, reason, when } => self.barred((account, *user), *address, reason, when.unwrap_or(at)),
-            Record::Contact { account, user, kind, topic, when } => self.contact((account, *user), *kind, topic, *when),
-            Record::Closed { account, user, kind, topic } => self.closed((account, *user), *kind, topic, at),
+            Record::AddressBlocked { account, user, address, reason, when } => self.barred((account, *user), *address, reason, when.unwrap_or(at)),
+            Record::Contacted { account, user, kind, topic, when } => self.contact((account, *user), *kind, topic, *when),
+            Record::WindowClosed { account, user, kind, topic } => self.closed((account, *user), *kind, topic, at),
             Record::Finished { run, step } => self.guarded(
                 "UPDATE step SET finished_at = ? WHERE run = ? AND step = ? AND finished_at IS NULL",
                 params![at, run, step],
@@ -86,25 +87,25 @@ impl Projection<'_> {
                 "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 params![FIRST_NUMBER, (at / 1000).to_string()],
             ),
-            Record::Tried(t) => self.run(
-                "INSERT INTO trial (trial, campaign, template, channel, user_no, key, who, at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                params![t.trial, t.campaign, t.template, t.channel, t.user, t.key, t.who, at, State::Claimed.code()],
+            Record::TestSendClaimed(t) => self.run(
+                "INSERT INTO test_send (test_send, campaign, template, channel, user_no, key, who, at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                params![t.test_send, t.campaign, t.template, t.channel, t.user, t.key, t.who, at, State::Claimed.code()],
             ),
-            Record::TrialAnswered { trial, state, reason, id } => self.guarded(
-                "UPDATE trial SET state = ?, reason = ?, platform_id = ? WHERE trial = ? AND state = ?",
-                params![state.code(), reason, id, trial, State::Claimed.code()],
+            Record::TestSendAnswered { test_send, state, reason, id } => self.guarded(
+                "UPDATE test_send SET state = ?, reason = ?, platform_id = ? WHERE test_send = ? AND state = ?",
+                params![state.code(), reason, id, test_send, State::Claimed.code()],
                 "test message claimed",
             ),
-            Record::Armed(a) => self.run(
-                "INSERT INTO wait (wait, campaign, user_no, event, armed, due, vals) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                params![a.wait, a.campaign, a.user, a.event, a.armed, a.due, a.values],
+            Record::WaitStarted(a) => self.run(
+                "INSERT INTO wait (wait, campaign, user_no, event, event_at, due, event_values) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                params![a.wait, a.campaign, a.user, a.event, a.event_at, a.due, a.values],
             ),
-            Record::WaitOver { wait, why: _ } => {
-                self.run("DELETE FROM bulk WHERE digest = (SELECT vals FROM wait WHERE wait = ?)", params![wait])?;
+            Record::WaitEnded { wait, why: _ } => {
+                self.run("DELETE FROM blob WHERE digest = (SELECT event_values FROM wait WHERE wait = ?)", params![wait])?;
                 self.guarded("DELETE FROM wait WHERE wait = ?", params![wait], "wait going on")
             }
-            Record::Timed(timed) => self.timed(timed),
-            Record::TimerOver { segment, step, why: _ } => {
+            Record::TimersSet(timers) => self.timers_set(timers),
+            Record::TimerEnded { segment, step, why: _ } => {
                 self.guarded("DELETE FROM timer WHERE segment = ? AND step = ?", params![segment, step], "timer running")
             }
             Record::Received { n, account, at, body } => {
@@ -114,53 +115,58 @@ impl Projection<'_> {
                 let sql = "UPDATE inbox SET applied_at = ?, readable = ? WHERE inbox = ? AND applied_at IS NULL";
                 self.guarded(sql, params![at, readable, n], "call not applied")?;
                 // What was understood is in other tables now; what was not is kept for a person.
-                let sql = "DELETE FROM bulk WHERE digest = (SELECT body FROM inbox WHERE inbox = ? AND readable = 1)";
+                let sql = "DELETE FROM blob WHERE digest = (SELECT body FROM inbox WHERE inbox = ? AND readable = 1)";
                 self.run(sql, params![n])
             }
             Record::Trouble { account, endpoint, campaign, needs_a_person, until, en, zh } => {
                 self.trouble((account, endpoint, campaign), (*needs_a_person, *until), (en, zh), at)
             }
             // Guarded, so that who says it late takes nothing from who has said more meanwhile.
-            Record::TroubleOver { account, endpoint, campaign } => self.guarded(
+            Record::TroubleEnded { account, endpoint, campaign } => self.guarded(
                 "DELETE FROM trouble WHERE account = ? AND endpoint = ? AND campaign = ?",
                 params![account, endpoint, campaign],
                 "trouble going on",
             ),
-            Record::Fetched { account, mailbox, from, mark, all } => self.fetched((account, mailbox), (from, mark), *all, at),
-            Record::Told { key } => self.run("INSERT INTO told (key) VALUES (?) ON CONFLICT DO NOTHING", params![key]),
-            Record::Stray { id, news, when, source } => self.run(
-                "INSERT INTO stray (id, news, at, source) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            Record::MailboxRead { account, mailbox, from, mark, all } => self.fetched((account, mailbox), (from, mark), *all, at),
+            Record::ReceiptSeen { key } => self.run("INSERT INTO receipt_seen (key) VALUES (?) ON CONFLICT DO NOTHING", params![key]),
+            Record::ReceiptUnmatched { id, news, when, source } => self.run(
+                "INSERT INTO unmatched_receipt (id, content, at, source) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 params![id, news, when, source],
             ),
-            Record::StrayOver { id, news } => self.run("DELETE FROM stray WHERE id = ? AND news = ?", params![id, news]),
-            Record::Counted { batch, total, filtered, delivered, failed } => {
+            Record::ReceiptMatched { id, news } => self.run("DELETE FROM unmatched_receipt WHERE id = ? AND content = ?", params![id, news]),
+            Record::ListCounted { batch, total, filtered, delivered, failed } => {
                 self.run(
-                    "INSERT INTO counts (batch, total, filtered, delivered, failed) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO delivery_counts (batch, total, filtered, delivered, failed) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                     params![batch, total, filtered, delivered, failed],
                 )?;
                 // It has said all that it will say.
-                self.run("DELETE FROM ask WHERE batch = ?", params![batch])
+                self.run("DELETE FROM poll WHERE batch = ?", params![batch])
             }
-            Record::Asking { batch, due: Some(due), reminded } => self.run(
-                "INSERT INTO ask (batch, due, reminded) VALUES (?, ?, ?)
-                 ON CONFLICT (batch) DO UPDATE SET due = excluded.due, reminded = excluded.reminded",
-                params![batch, due, reminded],
+            Record::PollScheduled { batch, due: Some(due), reminders } => self.run(
+                "INSERT INTO poll (batch, due, reminders) VALUES (?, ?, ?)
+                 ON CONFLICT (batch) DO UPDATE SET due = excluded.due, reminders = excluded.reminders",
+                params![batch, due, reminders],
             ),
-            Record::Asking { batch, due: None, reminded: _ } => self.run("DELETE FROM ask WHERE batch = ?", params![batch]),
-            Record::Fed { source, position } => self.run(
-                "INSERT INTO feed (source, position) VALUES (?, ?)
-                 ON CONFLICT (source) DO UPDATE SET position = max(feed.position, excluded.position)",
+            Record::PollScheduled { batch, due: None, reminders: _ } => self.run("DELETE FROM poll WHERE batch = ?", params![batch]),
+            Record::EventsRead { source, position } => self.run(
+                "INSERT INTO event_source (source, position) VALUES (?, ?)
+                 ON CONFLICT (source) DO UPDATE SET position = max(event_source.position, excluded.position)",
                 params![source, position],
             ),
         }
     }
 
-    pub(super) fn run(&self, sql: &str, params: &[&dyn ToValue]) -> Done {
+    pub(super) fn run(&self, sql: impl AsRef<str>, params: &[&dyn ToValue]) -> Done {
         Ok(self.db.prepare_cached(sql)?.execute(params).map(drop)?)
     }
 
     /// Like [`Self::run`] for a change that must meet exactly one row.
-    pub(super) fn guarded(&self, sql: &str, params: &[&dyn ToValue], what: &'static str) -> Done {
+    pub(super) fn guarded(
+        &self,
+        sql: impl AsRef<str>,
+        params: &[&dyn ToValue],
+        what: &'static str,
+    ) -> Done {
         match self.db.prepare_cached(sql)?.execute(params)? {
             1 => Ok(()),
             _ => Err(LedgerError::Overtaken(what)),
@@ -243,7 +249,7 @@ impl Projection<'_> {
         }
     }
 
-    fn timed(&self, t: &TimerRecord) -> Done {
+    fn timers_set(&self, t: &TimerRecord) -> Done {
         self.guarded(
             "UPDATE segment SET follows = 0 WHERE segment = ? AND follows = 1",
             params![t.segment],
@@ -251,22 +257,22 @@ impl Projection<'_> {
         )?;
         t.timers.iter().try_for_each(|(step, due)| {
             self.run(
-                "INSERT INTO timer (segment, step, due, handed_over) VALUES (?, ?, ?, ?)",
-                params![t.segment, step, due, t.handed_over.unwrap_or(*due)],
+                "INSERT INTO timer (segment, step, due, dispatched_at) VALUES (?, ?, ?, ?)",
+                params![t.segment, step, due, t.dispatched_at.unwrap_or(*due)],
             )
         })
     }
 
     fn segment(&self, s: &Segment) -> Done {
         self.run(
-            "INSERT INTO segment (segment, run, step, leg, attempt, arm, template, account, platform, endpoint, priority, not_before,
-                expires, day, size, users, addresses, contents, follows, claimed, rest)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            format!("INSERT INTO segment (segment, run, step, fanout_index, attempt, arm, template, account, platform, endpoint, priority, not_before,
+                expires, day, size, users, addresses, contents, follows, claimed, rest_state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, {PLANNED})"),
             params![
                 s.segment,
                 s.run,
                 s.step,
-                s.leg,
+                s.fanout_index,
                 s.attempt,
                 s.arm,
                 s.template,
@@ -288,20 +294,26 @@ impl Projection<'_> {
 
     fn claimed(&self, c: &ClaimRecord, at: i64) -> Done {
         self.guarded(
-            "UPDATE segment SET claimed = claimed + ?1, taken = taken - ?5
-             WHERE segment = ?2 AND claimed = ?3 AND taken = ?4 AND rest = 0 AND claimed + ?1 <= size
+            format!("UPDATE segment SET claimed = claimed + ?1, displaced = displaced - ?5
+             WHERE segment = ?2 AND claimed = ?3 AND displaced = ?4 AND rest_state = {PLANNED} AND claimed + ?1 <= size
                 AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.scope = 'all' OR (h.scope = 'account' AND h.name = segment.account)
-                    OR (h.scope = 'campaign' AND h.name = (SELECT campaign FROM run WHERE run.run = segment.run)))",
-            params![c.size, c.segment, c.first, c.taken, c.passed.len() as i64],
+                    OR (h.scope = 'campaign' AND h.name = (SELECT campaign FROM run WHERE run.run = segment.run)))"),
+            params![c.size, c.segment, c.first, c.displaced, c.passed_over.len() as i64],
             "segment unclaimed",
         )?;
         let batch = c.batch.as_ref().map(|b| b.batch);
         let sent = c.size
             - i64::try_from(
-                [&c.struck, &c.short, &c.moved, &c.closed, &c.passed]
-                    .map(Vec::len)
-                    .iter()
-                    .sum::<usize>(),
+                [
+                    &c.opted_out,
+                    &c.below_list_min,
+                    &c.rerouted,
+                    &c.unreachable,
+                    &c.passed_over,
+                ]
+                .map(Vec::len)
+                .iter()
+                .sum::<usize>(),
             )
             .unwrap_or(0);
         if let Some(b) = &c.batch {
@@ -312,24 +324,24 @@ impl Projection<'_> {
             )?;
         }
         let mut select = self.db.prepare_cached(
-            "SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?",
+            "SELECT run, step, fanout_index, attempt, users FROM segment WHERE segment = ?",
         )?;
-        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) = select
+        let (run, step, fanout_index, attempt, users): (i64, i64, i64, i64, String) = select
             .query_row([c.segment], |r| {
                 Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
             })?;
-        let members = members(self.bulk, &users, c.first, c.size)?;
+        let members = members(self.blobs, &users, c.first, c.size)?;
         let claimed = (c.first..)
             .zip(members)
-            .filter(|(place, _)| c.passed.binary_search(place).is_err());
+            .filter(|(place, _)| c.passed_over.binary_search(place).is_err());
         let rows = claimed.map(|(place, user)| {
-            let (batch, state) = if c.struck.binary_search(&place).is_ok() {
+            let (batch, state) = if c.opted_out.binary_search(&place).is_ok() {
                 (None, Some(State::Struck.code()))
-            } else if c.short.binary_search(&place).is_ok() {
+            } else if c.below_list_min.binary_search(&place).is_ok() {
                 (None, Some(State::Withdrawn.code()))
-            } else if c.moved.binary_search(&place).is_ok() {
+            } else if c.rerouted.binary_search(&place).is_ok() {
                 (None, Some(State::NotSent.code()))
-            } else if c.closed.binary_search(&place).is_ok() {
+            } else if c.unreachable.binary_search(&place).is_ok() {
                 (None, Some(State::Expired.code()))
             } else {
                 (batch, None)
@@ -337,7 +349,7 @@ impl Projection<'_> {
             [
                 Some(run),
                 Some(step),
-                Some(leg),
+                Some(fanout_index),
                 Some(i64::from(user.0)),
                 Some(attempt),
                 Some(c.segment),
@@ -347,9 +359,17 @@ impl Projection<'_> {
             ]
         });
         self.db.insert_numbers(
-            "msg",
+            "message",
             [
-                "run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state",
+                "run",
+                "step",
+                "fanout_index",
+                "user_no",
+                "attempt",
+                "segment",
+                "place",
+                "batch",
+                "state",
             ],
             rows,
         )?;
@@ -359,14 +379,14 @@ impl Projection<'_> {
                  ON CONFLICT (holder, starts) DO UPDATE SET used = quota.used + excluded.used",
                 params![spent.holder, spent.starts, spent.used],
             )?;
-            if let Some(most) = spent.most {
+            if let Some(limit) = spent.limit {
                 // Another worker may have used it up since it was looked at.
                 let sql = "SELECT used FROM quota WHERE holder = ? AND starts = ?";
                 let used: i64 = self
                     .db
                     .prepare_cached(sql)?
                     .query_row(params![spent.holder, spent.starts], |row| row.get(0))?;
-                if used > most {
+                if used > limit {
                     return Err(LedgerError::Overtaken("quota left"));
                 }
             }
@@ -376,21 +396,21 @@ impl Projection<'_> {
 
     /// Messages that nobody has begun to hand over lose their slots: from now on they are stopped
     /// at a gate.
-    fn taken(&self, t: &Displaced) -> Done {
+    fn displaced(&self, t: &Displaced) -> Done {
         let n = i64::try_from(t.places.len()).unwrap_or(i64::MAX);
         self.guarded(
-            "UPDATE segment SET taken = taken + ? WHERE segment = ? AND claimed <= ? AND rest = 0",
+            format!("UPDATE segment SET displaced = displaced + ? WHERE segment = ? AND claimed <= ? AND rest_state = {PLANNED}"),
             params![n, t.segment, t.places.first()],
             "segment unclaimed",
         )?;
         let mut select = self.db.prepare_cached(
-            "SELECT run, step, leg, attempt, users FROM segment WHERE segment = ?",
+            "SELECT run, step, fanout_index, attempt, users FROM segment WHERE segment = ?",
         )?;
-        let (run, step, leg, attempt, users): (i64, i64, i64, i64, String) = select
+        let (run, step, fanout_index, attempt, users): (i64, i64, i64, i64, String) = select
             .query_row([t.segment], |r| {
                 Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
             })?;
-        let users = encode::read_users(&blob::load(self.bulk, &users)?)
+        let users = encode::read_users(&blob::load(self.blobs, &users)?)
             .ok_or_else(|| blob::damaged(&users))?;
         let user = |place: &i64| {
             usize::try_from(*place)
@@ -402,15 +422,15 @@ impl Projection<'_> {
             let key = [
                 Some(run),
                 Some(step),
-                Some(leg),
+                Some(fanout_index),
                 Some(user(place)?),
                 Some(attempt),
             ];
-            let [run, step, leg, user, attempt] = key;
+            let [run, step, fanout_index, user, attempt] = key;
             Some([
                 run,
                 step,
-                leg,
+                fanout_index,
                 user,
                 attempt,
                 Some(t.segment),
@@ -420,9 +440,17 @@ impl Projection<'_> {
             ])
         });
         self.db.insert_numbers(
-            "msg",
+            "message",
             [
-                "run", "step", "leg", "user_no", "attempt", "segment", "place", "batch", "state",
+                "run",
+                "step",
+                "fanout_index",
+                "user_no",
+                "attempt",
+                "segment",
+                "place",
+                "batch",
+                "state",
             ],
             rows,
         )?;
@@ -443,9 +471,9 @@ impl Projection<'_> {
         )
     }
 
-    fn ruled(&self, r: &PolicyUpdate) -> Done {
+    fn policy_updated(&self, r: &PolicyUpdate) -> Done {
         self.run(
-            "UPDATE segment SET expires = ? WHERE segment = ? AND rest = 0",
+            format!("UPDATE segment SET expires = ? WHERE segment = ? AND rest_state = {PLANNED}"),
             params![r.expires, r.segment],
         )?;
         let (from, to) = r.quiet.unzip();
@@ -462,8 +490,8 @@ impl Projection<'_> {
             "batch without an answer",
         )?;
         self.run(
-            "INSERT INTO attempt (batch, n, at, state, reason)
-             VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM attempt WHERE batch = ?1), ?2, ?3, ?4)",
+            "INSERT INTO answer (batch, n, at, state, reason)
+             VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM answer WHERE batch = ?1), ?2, ?3, ?4)",
             params![a.batch, at, a.state.code(), a.reason],
         )?;
         if let Some(ids) = &a.ids {
@@ -472,24 +500,31 @@ impl Projection<'_> {
         if a.accepted.is_empty() && a.not_sent.is_empty() {
             return Ok(());
         }
-        let sql = "SELECT s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment) WHERE batch = ?";
-        let (run, step, leg, attempt, users, first, size): (i64, i64, i64, i64, String, i64, i64) =
-            self.db.query_row(sql, [a.batch], |r| {
-                Ok((
-                    r.get(0)?,
-                    r.get(1)?,
-                    r.get(2)?,
-                    r.get(3)?,
-                    r.get(4)?,
-                    r.get(5)?,
-                    r.get(6)?,
-                ))
-            })?;
-        for (place, user) in (first..).zip(members(self.bulk, &users, first, size)?) {
+        let sql = "SELECT s.run, s.step, s.fanout_index, s.attempt, s.users, b.first, b.size FROM batch b JOIN segment s USING (segment) WHERE batch = ?";
+        let (run, step, fanout_index, attempt, users, first, size): (
+            i64,
+            i64,
+            i64,
+            i64,
+            String,
+            i64,
+            i64,
+        ) = self.db.query_row(sql, [a.batch], |r| {
+            Ok((
+                r.get(0)?,
+                r.get(1)?,
+                r.get(2)?,
+                r.get(3)?,
+                r.get(4)?,
+                r.get(5)?,
+                r.get(6)?,
+            ))
+        })?;
+        for (place, user) in (first..).zip(members(self.blobs, &users, first, size)?) {
             if a.accepted.binary_search(&place).is_ok() {
-                self.strengthen(run, step, leg, user.0, attempt, State::Accepted)?;
+                self.strengthen(run, step, fanout_index, user.0, attempt, State::Accepted)?;
             } else if a.not_sent.binary_search(&place).is_ok() {
-                self.strengthen(run, step, leg, user.0, attempt, State::NotSent)?;
+                self.strengthen(run, step, fanout_index, user.0, attempt, State::NotSent)?;
             }
         }
         Ok(())
@@ -499,17 +534,17 @@ impl Projection<'_> {
     fn platform_ids(&self, batch: i64, ids: &str) -> Done {
         // When the records are carried out again, the ids of a forgotten run are gone, and with
         // them what is made of them.
-        let sql = "SELECT 1 FROM bulk WHERE digest = ?";
-        if !self.bulk.prepare_cached(sql)?.exists([ids])? {
+        let sql = "SELECT 1 FROM blob WHERE digest = ?";
+        if !self.blobs.prepare_cached(sql)?.exists([ids])? {
             return Ok(());
         }
-        let ids =
-            encode::read_strings(&blob::load(self.bulk, ids)?).ok_or_else(|| blob::damaged(ids))?;
+        let ids = encode::read_strings(&blob::load(self.blobs, ids)?)
+            .ok_or_else(|| blob::damaged(ids))?;
         let sql =
-            "SELECT s.account, s.run, s.step, s.leg, s.attempt, s.users, b.first, b.size, b.members
+            "SELECT s.account, s.run, s.step, s.fanout_index, s.attempt, s.users, b.first, b.size, b.members
             FROM batch b JOIN segment s USING (segment) WHERE b.batch = ?";
         let mut select = self.db.prepare_cached(sql)?;
-        let (account, [run, step, leg, attempt], users, [first, size, claimed]): (
+        let (account, [run, step, fanout_index, attempt], users, [first, size, claimed]): (
             String,
             [i64; 4],
             String,
@@ -532,14 +567,14 @@ impl Projection<'_> {
             insert.execute(params![id_digest(&account, one), batch, None::<u32>])?;
             return Ok(());
         }
-        let mut members = members(self.bulk, &users, first, size)?;
+        let mut members = members(self.blobs, &users, first, size)?;
         if claimed < size {
             // Some of them had opted out before the claim.
-            let sql = "SELECT 1 FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
+            let sql = "SELECT 1 FROM message WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ? AND batch = ?";
             let mut select = self.db.prepare_cached(sql)?;
             let mut kept = Vec::new();
             for user in members {
-                if select.exists(params![run, step, leg, user.0, attempt, batch])? {
+                if select.exists(params![run, step, fanout_index, user.0, attempt, batch])? {
                     kept.push(user);
                 }
             }
@@ -553,13 +588,20 @@ impl Projection<'_> {
 
     fn learned(&self, l: &ReceiptRecord) -> Done {
         self.run(
-            "INSERT INTO evidence (run, step, leg, user_no, attempt, kind, at, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (run, step, leg, user_no, attempt, kind) DO UPDATE SET
-                source = CASE WHEN (excluded.at, excluded.source) < (evidence.at, evidence.source) THEN excluded.source ELSE evidence.source END,
-                at = min(evidence.at, excluded.at)",
-            params![l.run, l.step, l.leg, l.user, l.attempt, l.kind.name(), l.when, l.source],
+            "INSERT INTO receipt (run, step, fanout_index, user_no, attempt, kind, at, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (run, step, fanout_index, user_no, attempt, kind) DO UPDATE SET
+                source = CASE WHEN (excluded.at, excluded.source) < (receipt.at, receipt.source) THEN excluded.source ELSE receipt.source END,
+                at = min(receipt.at, excluded.at)",
+            params![l.run, l.step, l.fanout_index, l.user, l.attempt, l.kind.name(), l.when, l.source],
         )?;
-        self.strengthen(l.run, l.step, l.leg, l.user, l.attempt, l.kind.proves())
+        self.strengthen(
+            l.run,
+            l.step,
+            l.fanout_index,
+            l.user,
+            l.attempt,
+            l.kind.proves(),
+        )
     }
 
     /// Puts other columns in place of those that name a user, and removes the old ones unless they
@@ -577,7 +619,7 @@ impl Projection<'_> {
         )?;
         old.iter().try_for_each(|digest| {
             self.run(
-                "DELETE FROM bulk WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM segment WHERE addresses = ?1 OR contents = ?1)",
+                "DELETE FROM blob WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM segment WHERE addresses = ?1 OR contents = ?1)",
                 params![digest],
             )
         })
@@ -588,14 +630,14 @@ impl Projection<'_> {
         &self,
         run: i64,
         step: i64,
-        leg: i64,
+        fanout_index: i64,
         user: u32,
         attempt: i64,
         state: State,
     ) -> Done {
         self.guarded(
-            "UPDATE msg SET state = max(coalesce(state, 0), ?) WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?",
-            params![state.code(), run, step, leg, user, attempt],
+            format!("UPDATE message SET state = max(coalesce(state, {PLANNED}), ?) WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ?"),
+            params![state.code(), run, step, fanout_index, user, attempt],
             "message claimed",
         )
     }

@@ -1,7 +1,7 @@
 //! What a transaction did, as data. The records of a transaction are its payload in the audit
 //! chain, and the tables are made from nothing else: [`super::projection`] carries each one out.
 //!
-//! Records hold user numbers and digests, never ids, addresses or texts: those lie in `bulk`, where
+//! Records hold user numbers and digests, never ids, addresses or texts: those lie in `blob`, where
 //! a user can be erased.
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::base::{Instant, UserNo};
 use crate::program::platform::ContactKind;
 use crate::program::typed::ChannelName;
 
-/// A digest of something in `bulk`, in hex.
+/// A digest of something in `blob`, in hex.
 pub(super) type Digest = String;
 
 /// One change. The time is that of the transaction.
@@ -49,28 +49,28 @@ pub(super) enum Record {
     Forgotten {
         run: i64,
     },
-    Taken(Box<Displaced>),
-    Ruled(Box<PolicyUpdate>),
+    Displaced(Box<Displaced>),
+    PolicyUpdated(Box<PolicyUpdate>),
     Answered(Box<AnswerRecord>),
     /// Claimed by a process that is gone.
     Orphaned {
         batch: i64,
     },
     /// The unclaimed members of a segment end.
-    Ended {
+    SegmentEnded {
         segment: i64,
         state: State,
         /// So many were claimed, no more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         claimed: Option<i64>,
     },
-    Learned(Box<ReceiptRecord>),
+    ReceiptLearned(Box<ReceiptRecord>),
     OptedOut {
         user: u32,
         source: String,
     },
     /// A platform refused a message for its address: no other gets there.
-    Barred {
+    AddressBlocked {
         account: String,
         user: u32,
         /// A salted digest.
@@ -81,7 +81,7 @@ pub(super) enum Record {
         when: Option<i64>,
     },
     /// A user did something on an account: a sign of life, and for some channels what opens them.
-    Contact {
+    Contacted {
         account: String,
         user: u32,
         kind: ContactKind,
@@ -91,7 +91,7 @@ pub(super) enum Record {
         when: i64,
     },
     /// A platform says that what a user did opens a channel no more.
-    Closed {
+    WindowClosed {
         account: String,
         user: u32,
         kind: ContactKind,
@@ -108,13 +108,13 @@ pub(super) enum Record {
         contents: Digest,
     },
     /// A campaign waits after an event.
-    Armed(Box<WaitRecord>),
-    WaitOver {
+    WaitStarted(Box<WaitRecord>),
+    WaitEnded {
         wait: i64,
         why: String,
     },
-    Timed(TimerRecord),
-    TimerOver {
+    TimersSet(TimerRecord),
+    TimerEnded {
         segment: i64,
         step: String,
         why: String,
@@ -128,9 +128,9 @@ pub(super) enum Record {
         who: String,
     },
     /// A test message was claimed.
-    Tried(Box<TestSendRecord>),
-    TrialAnswered {
-        trial: i64,
+    TestSendClaimed(Box<TestSendRecord>),
+    TestSendAnswered {
+        test_send: i64,
         state: State,
         reason: Option<String>,
         id: String,
@@ -145,7 +145,7 @@ pub(super) enum Record {
         who: String,
     },
     /// What arrived up to here is dealt with.
-    Fed {
+    EventsRead {
         source: String,
         position: i64,
     },
@@ -171,13 +171,13 @@ pub(super) enum Record {
         en: String,
         zh: String,
     },
-    TroubleOver {
+    TroubleEnded {
         account: String,
         endpoint: String,
         campaign: String,
     },
     /// A mailbox was read from a mark of the platform's to another.
-    Fetched {
+    MailboxRead {
         account: String,
         mailbox: String,
         from: String,
@@ -186,22 +186,22 @@ pub(super) enum Record {
         all: bool,
     },
     /// Something was told, and will not count again.
-    Told {
+    ReceiptSeen {
         key: String,
     },
     /// Something was told of an id that nobody knows yet.
-    Stray {
+    ReceiptUnmatched {
         id: String,
         news: String,
         when: i64,
         source: String,
     },
-    StrayOver {
+    ReceiptMatched {
         id: String,
         news: String,
     },
     /// A platform counted a list without names.
-    Counted {
+    ListCounted {
         batch: i64,
         total: i64,
         filtered: i64,
@@ -209,12 +209,12 @@ pub(super) enum Record {
         failed: i64,
     },
     /// The platform is to be asked what became of a batch; `None`: not any more.
-    Asking {
+    PollScheduled {
         batch: i64,
         due: Option<i64>,
         /// So often were those reminded who have to confirm it.
         #[serde(default, skip_serializing_if = "is_zero")]
-        reminded: i64,
+        reminders: i64,
     },
 }
 
@@ -269,7 +269,7 @@ pub(super) struct Segment {
     pub segment: i64,
     pub run: i64,
     pub step: i64,
-    pub leg: i64,
+    pub fanout_index: i64,
     pub attempt: i64,
     pub arm: Option<String>,
     pub template: String,
@@ -305,14 +305,14 @@ impl Segment {
         let Segment {
             run,
             step,
-            leg,
+            fanout_index,
             attempt,
             ..
         } = *self;
-        Record::Learned(Box::new(ReceiptRecord {
+        Record::ReceiptLearned(Box::new(ReceiptRecord {
             run,
             step,
-            leg,
+            fanout_index,
             user: user.0,
             attempt,
             kind,
@@ -329,22 +329,22 @@ pub(super) struct ClaimRecord {
     pub first: i64,
     pub size: i64,
     /// Places in the segment whose users opted out since the plan.
-    pub struck: Vec<i64>,
+    pub opted_out: Vec<i64>,
     /// Places of those whom these left behind, too few for a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub short: Vec<i64>,
-    /// Places of such who go by another channel.
+    pub below_list_min: Vec<i64>,
+    /// Places of such who get it by another channel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub moved: Vec<i64>,
+    pub rerouted: Vec<i64>,
     /// Places of those for whom the channel has closed since the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub closed: Vec<i64>,
-    /// Unclaimed places that had lost their slots when this was made ready; those of them that it
-    /// passes over.
+    pub unreachable: Vec<i64>,
+    /// Unclaimed places that had lost their slots when this was made ready.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub taken: i64,
+    pub displaced: i64,
+    /// Those of them that it passes over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub passed: Vec<i64>,
+    pub passed_over: Vec<i64>,
     /// `None` when nobody is left.
     pub batch: Option<BatchRecord>,
     pub spent: Vec<QuotaSpend>,
@@ -400,13 +400,13 @@ pub(super) struct QuotaSpend {
     pub used: i64,
     /// No more than so many are used up by it and all others together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub most: Option<i64>,
+    pub limit: Option<i64>,
 }
 
 /// A test message, before it is handed over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TestSendRecord {
-    pub trial: i64,
+    pub test_send: i64,
     pub campaign: String,
     pub template: String,
     pub channel: String,
@@ -436,7 +436,7 @@ pub(super) struct AnswerRecord {
 pub(super) struct ReceiptRecord {
     pub run: i64,
     pub step: i64,
-    pub leg: i64,
+    pub fanout_index: i64,
     pub user: u32,
     pub attempt: i64,
     pub kind: ReceiptKind,
@@ -452,7 +452,7 @@ pub(super) struct WaitRecord {
     pub campaign: String,
     pub user: u32,
     pub event: String,
-    pub armed: i64,
+    pub event_at: i64,
     pub due: i64,
     /// The event's fields.
     pub values: Digest,
@@ -462,7 +462,7 @@ pub(super) struct WaitRecord {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TimerRecord {
     pub segment: i64,
-    pub handed_over: Option<i64>,
+    pub dispatched_at: Option<i64>,
     /// Name and due instant.
     pub timers: Vec<(String, i64)>,
 }

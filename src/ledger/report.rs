@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::db::{self, OptionalExtension, SqlRow, ToValue, params};
+use super::sql::states::PLANNED;
+use super::sql::{self, OptionalExtension, SqlRow, ToValue, params};
 use serde::Serialize;
 
 use super::error::LedgerError;
@@ -156,17 +157,17 @@ impl Ledger {
         // Batches as a whole, then those messages of which more is known than of their batch.
         let group = "s.arm, s.template, s.account || '.' || s.endpoint";
         let queries = [
-            format!("SELECT {group}, s.rest, 0, CAST(sum(s.size - s.claimed - s.taken) AS BIGINT) FROM segment s WHERE s.run = ? AND s.step = ? GROUP BY 1, 2, 3, 4"),
+            format!("SELECT {group}, s.rest_state, 0, CAST(sum(s.size - s.claimed - s.displaced) AS BIGINT) FROM segment s WHERE s.run = ? AND s.step = ? GROUP BY 1, 2, 3, 4"),
             format!(
                 "SELECT {group}, b.state, 0, CAST(sum(b.members) AS BIGINT) FROM batch b JOIN segment s USING (segment) WHERE s.run = ? AND s.step = ?
                  GROUP BY 1, 2, 3, 4"
             ),
             format!(
-                "SELECT {group}, m.state, coalesce(b.state, -1), count(*) FROM msg m JOIN segment s USING (segment) LEFT JOIN batch b USING (batch)
+                "SELECT {group}, m.state, coalesce(b.state, -1), count(*) FROM message m JOIN segment s USING (segment) LEFT JOIN batch b USING (batch)
                  WHERE m.run = ? AND m.step = ? AND m.state > coalesce(b.state, -1) GROUP BY 1, 2, 3, 4, 5"
             ),
             format!(
-                "SELECT {group}, k.state, k.instead_of, CAST(sum(k.n) AS BIGINT) FROM kept k JOIN segment s USING (segment)
+                "SELECT {group}, k.state, k.instead_of, CAST(sum(k.n) AS BIGINT) FROM forgotten_states k JOIN segment s USING (segment)
                  WHERE k.run = ? AND k.step = ? GROUP BY 1, 2, 3, 4, 5"
             ),
         ];
@@ -216,12 +217,12 @@ impl Ledger {
         let _snapshot = self.db.unchecked_transaction()?;
         let segments = self.segment_labels()?;
         let sql =
-            "SELECT m.user_no, m.segment, m.run, m.step, m.leg, m.attempt, max(b.state, coalesce(m.state, 0)), b.claimed_at, b.state_at
-            FROM msg m JOIN batch b USING (batch) ORDER BY m.run, m.step, m.leg, m.user_no, m.attempt";
+            format!("SELECT m.user_no, m.segment, m.run, m.step, m.fanout_index, m.attempt, max(b.state, coalesce(m.state, {PLANNED})), b.claimed_at, b.state_at
+            FROM message m JOIN batch b USING (batch) ORDER BY m.run, m.step, m.fanout_index, m.user_no, m.attempt");
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query(())?;
         let mut evidence = self.db.prepare_cached(
-            "SELECT run, step, leg, user_no, attempt, kind, at FROM evidence ORDER BY run, step, leg, user_no, attempt, kind",
+            "SELECT run, step, fanout_index, user_no, attempt, kind, at FROM receipt ORDER BY run, step, fanout_index, user_no, attempt, kind",
         )?;
         let mut evidence = Evidence {
             rows: evidence.query(())?,
@@ -290,9 +291,15 @@ impl Ledger {
         key: &MessageKey,
         channel: &ChannelName,
     ) -> Result<Option<(State, [ReceiptStatus; 7])>, LedgerError> {
-        let of = params![key.run.0, key.step, key.leg, key.user.0, key.attempt];
-        let sql = "SELECT max(b.state, coalesce(m.state, 0)), b.claimed_at, b.state_at FROM msg m JOIN batch b USING (batch)
-            WHERE m.run = ? AND m.step = ? AND m.leg = ? AND m.user_no = ? AND m.attempt = ?";
+        let of = params![
+            key.run.0,
+            key.step,
+            key.fanout_index,
+            key.user.0,
+            key.attempt
+        ];
+        let sql = format!("SELECT max(b.state, coalesce(m.state, {PLANNED})), b.claimed_at, b.state_at FROM message m JOIN batch b USING (batch)
+            WHERE m.run = ? AND m.step = ? AND m.fanout_index = ? AND m.user_no = ? AND m.attempt = ?");
         let found = self.db.prepare_cached(sql)?.query_row(of, |row| {
             Ok((row.get(0)?, Instant(row.get(1)?), Instant(row.get(2)?)))
         });
@@ -300,7 +307,7 @@ impl Ledger {
             return Ok(None);
         };
         let state = State::of_code(state).unwrap_or(State::Unknown);
-        let sql = "SELECT kind, at FROM evidence WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ?";
+        let sql = "SELECT kind, at FROM receipt WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ?";
         let mut select = self.db.prepare_cached(sql)?;
         let mut receipts = Vec::new();
         for row in select.query_map(of, |row| Ok((row.get::<String>(0)?, Instant(row.get(1)?))))? {
@@ -340,7 +347,7 @@ fn observed(platform: &str, endpoint: &str) -> [bool; 7] {
     OwnEvent::ALL.map(|(event, _)| endpoint.is_some_and(|e| e.evidence.of(event) == Observed::User))
 }
 
-fn head(row: &SqlRow) -> db::Result<RunReport> {
+fn head(row: &SqlRow) -> sql::Result<RunReport> {
     let zone: String = row.get(7)?;
     let zone = Zone::named(&zone).unwrap_or(Zone::UTC);
     let show = |at: i64| zone.show_rfc3339(Instant(at));
@@ -382,17 +389,17 @@ struct Labels {
     observed: [bool; 7],
 }
 
-/// Run, step, leg, user, attempt.
+/// Run, step, fanout index, user, attempt.
 type Key = [i64; 5];
 
 /// Reads evidence along with the messages, both in the order of their keys.
 struct Evidence<'a> {
-    rows: db::SqlRows<'a>,
+    rows: sql::SqlRows<'a>,
     next: Option<(Key, Option<ReceiptKind>, Instant)>,
 }
 
 impl Evidence<'_> {
-    fn advance(&mut self) -> db::Result<()> {
+    fn advance(&mut self) -> sql::Result<()> {
         self.next = match self.rows.next()? {
             None => None,
             Some(row) => {
@@ -413,7 +420,7 @@ impl Evidence<'_> {
         Ok(())
     }
 
-    fn of(&mut self, key: Key) -> db::Result<Vec<(ReceiptKind, Instant)>> {
+    fn of(&mut self, key: Key) -> sql::Result<Vec<(ReceiptKind, Instant)>> {
         let mut found = Vec::new();
         while let Some((at_key, kind, at)) = self.next.filter(|(k, ..)| *k <= key) {
             if at_key == key {

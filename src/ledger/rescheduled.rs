@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::blob::Blob;
 use super::claim::Member;
-use super::db::params;
 use super::due::{OpenSegment, in_turn};
 use super::error::LedgerError;
 use super::planned_runs::{SegmentNumbers, purpose_of, salt};
 use super::record::{self, Displaced, Record};
+use super::sql::params;
 use super::state::State;
 use super::{Ledger, Writer, encode};
 use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
@@ -66,7 +66,7 @@ impl Ledger {
             let of = &segment.of;
             let (standing, rising) = self.standing(&segment)?;
             let mut members = self.members(of, segment.claimed, of.size - segment.claimed)?;
-            let lost = self.lost(of.segment, segment.taken, segment.claimed, of.size)?;
+            let lost = self.lost(of.segment, segment.displaced, segment.claimed, of.size)?;
             members.retain(|m| lost.binary_search(&m.place).is_err());
             let users = members.iter().map(|m| m.user).collect();
             let day = segment.zone.date(now);
@@ -132,7 +132,7 @@ impl Writer {
         all: &[(Rescheduled, Vec<SlotLoss>)],
         now: Instant,
     ) -> Result<(), LedgerError> {
-        let (mut bulk, mut records) = (Vec::new(), Vec::new());
+        let (mut blobs, mut records) = (Vec::new(), Vec::new());
         let mut numbers = SegmentNumbers::new(&self.db);
         for (displaced, lost) in all {
             let Rescheduled {
@@ -155,7 +155,7 @@ impl Writer {
                     most,
                     members.iter().map(|m| m.user),
                 )));
-                records.push(Record::Taken(Box::new(Displaced {
+                records.push(Record::Displaced(Box::new(Displaced {
                     segment: of.segment,
                     places: members.iter().map(|m| m.place).collect(),
                     by: winner.map(str::to_owned),
@@ -163,9 +163,9 @@ impl Writer {
                     blocked_words: false,
                     members: column.digest.clone(),
                 })));
-                bulk.push(column);
+                blobs.push(column);
             }
-            records.push(Record::Ended {
+            records.push(Record::SegmentEnded {
                 segment: of.segment,
                 state: State::NotSent,
                 claimed: Some(segment.claimed),
@@ -177,7 +177,7 @@ impl Writer {
                 .map(|(_, m)| m)
                 .collect();
             if !stay.is_empty() {
-                let mut again = self.next_attempt(numbers.take()?, of, &stay, &mut bulk);
+                let mut again = self.next_attempt(numbers.take()?, of, &stay, &mut blobs);
                 again.day = displaced.day.0;
                 // It keeps what it has risen by waiting.
                 again.priority = displaced.risen_by(displaced.not_before.0);
@@ -185,7 +185,7 @@ impl Writer {
                 records.push(Record::Segment(Box::new(again)));
             }
         }
-        self.commit("again", now, &bulk, &records)
+        self.commit("again", now, &blobs, &records)
     }
 
     /// A segment for members of another one that are planned once more.
@@ -194,7 +194,7 @@ impl Writer {
         segment: i64,
         of: &record::Segment,
         members: &[&Member],
-        bulk: &mut Vec<Blob>,
+        blobs: &mut Vec<Blob>,
     ) -> record::Segment {
         let users: Vec<UserNo> = members.iter().map(|m| m.user).collect();
         let addresses: Vec<&Arc<str>> = members.iter().map(|m| &m.address).collect();
@@ -215,7 +215,7 @@ impl Writer {
             contents: contents.digest.clone(),
             ..of.clone()
         };
-        bulk.extend([users, addresses, contents]);
+        blobs.extend([users, addresses, contents]);
         again
     }
 }

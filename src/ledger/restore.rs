@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use super::db::params;
+use super::sql::params;
+use super::sql::states::PLANNED;
 
 use super::error::LedgerError;
 use super::location::{LedgerLocation, Seat};
@@ -54,11 +55,13 @@ impl Writer {
     fn give_up(&self, who: &str, now: Instant) -> Result<(Vec<Record>, Restored), LedgerError> {
         let mut records = vec![Record::Restored { who: who.into() }];
         let mut restored = Restored::default();
-        let sql = "SELECT segment, size - claimed - taken FROM segment WHERE rest = 0 AND claimed < size AND not_before <= ? ORDER BY segment";
-        let mut select = self.db.prepare(sql)?;
+        let sql = format!(
+            "SELECT segment, size - claimed - displaced FROM segment WHERE rest_state = {PLANNED} AND claimed < size AND not_before <= ? ORDER BY segment"
+        );
+        let mut select = self.db.prepare_cached(sql)?;
         for row in select.query_map([now.0], |row| Ok((row.get(0)?, row.get::<i64>(1)?)))? {
             let (segment, n) = row?;
-            records.push(Record::Ended {
+            records.push(Record::SegmentEnded {
                 segment,
                 state: State::Withdrawn,
                 claimed: None,
@@ -67,20 +70,20 @@ impl Writer {
         }
         let mut select = self
             .db
-            .prepare("SELECT wait FROM wait WHERE due <= ? ORDER BY wait")?;
+            .prepare_cached("SELECT wait FROM wait WHERE due <= ? ORDER BY wait")?;
         for wait in select.query_map([now.0], |row| row.get(0))? {
-            records.push(Record::WaitOver {
+            records.push(Record::WaitEnded {
                 wait: wait?,
                 why: "restored".into(),
             });
             restored.ended += 1;
         }
-        let mut select = self
-            .db
-            .prepare("SELECT segment, step FROM timer WHERE due <= ? ORDER BY segment, step")?;
+        let mut select = self.db.prepare_cached(
+            "SELECT segment, step FROM timer WHERE due <= ? ORDER BY segment, step",
+        )?;
         for row in select.query_map([now.0], |row| Ok((row.get(0)?, row.get(1)?)))? {
             let (segment, step) = row?;
-            records.push(Record::TimerOver {
+            records.push(Record::TimerEnded {
                 segment,
                 step,
                 why: "restored".into(),
@@ -89,13 +92,13 @@ impl Writer {
         }
         // Follow-ups of what was handed over before the copy was made may have had their timers
         // since.
-        let mut select = self.db.prepare(
+        let mut select = self.db.prepare_cached(
             "SELECT segment FROM segment WHERE follows = 1 AND not_before <= ? ORDER BY segment",
         )?;
         for segment in select.query_map(params![now.0], |row| row.get(0))? {
-            records.push(Record::Timed(TimerRecord {
+            records.push(Record::TimersSet(TimerRecord {
                 segment: segment?,
-                handed_over: None,
+                dispatched_at: None,
                 timers: Vec::new(),
             }));
         }

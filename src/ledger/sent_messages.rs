@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::db::{OptionalExtension, params};
+use super::sql::states::PLANNED;
+use super::sql::{OptionalExtension, params};
 
 use super::due::{OPEN, OpenSegment};
 use super::error::LedgerError;
@@ -53,7 +54,9 @@ impl Ledger {
         let batches = rows.collect::<Result<Vec<_>, _>>()?;
         drop(select);
         let mut sent = Vec::new();
-        let sql = "SELECT coalesce(state, 0) FROM msg WHERE run = ? AND step = ? AND leg = ? AND user_no = ? AND attempt = ? AND batch = ?";
+        let sql = format!(
+            "SELECT coalesce(state, {PLANNED}) FROM message WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ? AND batch = ?"
+        );
         let mut select = self.db.prepare_cached(sql)?;
         for ([batch, segment, first, size, state], ids) in batches {
             let of = self
@@ -70,11 +73,18 @@ impl Ledger {
                 let key = MessageKey {
                     run,
                     step: of.of.step,
-                    leg: of.of.leg,
+                    fanout_index: of.of.fanout_index,
                     user,
                     attempt: of.of.attempt,
                 };
-                let row = params![run.0, key.step, key.leg, user.0, key.attempt, batch];
+                let row = params![
+                    run.0,
+                    key.step,
+                    key.fanout_index,
+                    user.0,
+                    key.attempt,
+                    batch
+                ];
                 // Those who were struck are in no batch.
                 let Some(own) = select.query_row(row, |row| row.get::<i64>(0)).optional()? else {
                     continue;

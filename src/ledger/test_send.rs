@@ -1,7 +1,7 @@
 //! Test messages: one real message to a named person, outside runs and caps. It is claimed before
 //! it is handed over like any other, so that nothing leaves without a trace.
 
-use super::db::params;
+use super::sql::params;
 use serde::Serialize;
 
 use super::console::Console;
@@ -41,7 +41,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn trials(&self) -> Result<Vec<TestSendState>, LedgerError> {
-        let sql = "SELECT trial, campaign, template, channel, at, who, state, reason FROM trial ORDER BY trial";
+        let sql = "SELECT test_send, campaign, template, channel, at, who, state, reason FROM test_send ORDER BY test_send";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             Ok(TestSendState {
@@ -73,11 +73,11 @@ impl Console {
         who: &str,
         now: Instant,
     ) -> Result<TestSend, LedgerError> {
-        let number = self.next_id("trial")?;
-        let mut key = blob::digest(format!("{} trial {number}", self.id).as_bytes());
+        let number = self.next_id("test_send")?;
+        let mut key = blob::digest(format!("{} test send {number}", self.id).as_bytes());
         key.truncate(32);
         let tried = TestSendRecord {
-            trial: number,
+            test_send: number,
             campaign: campaign.into(),
             template: template.into(),
             channel: channel.to_string(),
@@ -85,7 +85,12 @@ impl Console {
             key: key.clone(),
             who: who.into(),
         };
-        self.commit("trial", now, &[], &[Record::Tried(Box::new(tried))])?;
+        self.commit(
+            "test send",
+            now,
+            &[],
+            &[Record::TestSendClaimed(Box::new(tried))],
+        )?;
         Ok(TestSend { number, key })
     }
 
@@ -108,11 +113,11 @@ impl Console {
         };
         let reason = verdict.reason().map(str::to_string);
         self.commit(
-            "trial answer",
+            "test send answer",
             now,
             &[],
-            &[Record::TrialAnswered {
-                trial: trial.number,
+            &[Record::TestSendAnswered {
+                test_send: trial.number,
                 state,
                 reason,
                 id: verdict.id().into(),

@@ -5,7 +5,8 @@
 //! since when and until when; a follow-up has one timer a segment. Both end in the same transaction
 //! as the plan that they lead to: whatever is killed when, each is decided once.
 
-use super::db::{OptionalExtension, SqlRow, params};
+use super::sql::states::{CLAIMED, PLANNED};
+use super::sql::{Connection, OptionalExtension, SqlRow, params};
 
 use super::blob::{self, Blob};
 use super::error::LedgerError;
@@ -141,9 +142,13 @@ impl CampaignNames {
 }
 
 /// As an expression it keeps SQLite from looking campaign by campaign: the instant is what narrows.
-const OF_NAMES: &str = "campaign || '' IN (SELECT value FROM json_each(?))";
+fn of_names(db: &Connection) -> String {
+    let names = db.dialect().json_texts();
+    format!("campaign || '' IN (SELECT value FROM {names})")
+}
+
 const TIMERS: &str = "timer t JOIN segment s USING (segment) JOIN run r USING (run)";
-const WAIT: &str = "SELECT wait, campaign, user_no, event, armed, due, vals FROM wait";
+const WAIT: &str = "SELECT wait, campaign, user_no, event, event_at, due, event_values FROM wait";
 
 impl Ledger {
     fn wait_of(&self, row: &SqlRow) -> Result<Wait, LedgerError> {
@@ -174,7 +179,9 @@ impl Ledger {
         until: Instant,
         most: usize,
     ) -> Result<Vec<Wait>, LedgerError> {
-        let sql = format!("{WAIT} WHERE due <= ? AND {OF_NAMES} ORDER BY due, armed, wait LIMIT ?");
+        let of_names = of_names(&self.db);
+        let sql =
+            format!("{WAIT} WHERE due <= ? AND {of_names} ORDER BY due, event_at, wait LIMIT ?");
         let mut select = self.db.prepare_cached(&sql)?;
         let mut rows = select.query(params![
             until.0,
@@ -243,14 +250,15 @@ impl Ledger {
     /// # Errors
     /// As [`Self::waits_due`].
     pub fn next_later(&self, of: &CampaignNames) -> Result<Option<Instant>, LedgerError> {
+        let of_names = of_names(&self.db);
         // In the order of the index, the first row is the answer.
-        let wait = format!("SELECT due FROM wait WHERE {OF_NAMES} ORDER BY due LIMIT 1");
+        let wait = format!("SELECT due FROM wait WHERE {of_names} ORDER BY due LIMIT 1");
         let wait: Option<i64> = self
             .db
             .prepare_cached(&wait)?
             .query_row([&of.0], |row| row.get(0))
             .optional()?;
-        let timer = format!("SELECT t.due FROM {TIMERS} WHERE {OF_NAMES} ORDER BY t.due LIMIT 1");
+        let timer = format!("SELECT t.due FROM {TIMERS} WHERE {of_names} ORDER BY t.due LIMIT 1");
         let timer: Option<i64> = self
             .db
             .prepare_cached(&timer)?
@@ -268,9 +276,10 @@ impl Ledger {
         of: &CampaignNames,
         until: Instant,
     ) -> Result<Vec<Timer>, LedgerError> {
+        let of_names = of_names(&self.db);
         let sql = format!(
-            "SELECT t.due, t.segment, t.step, s.run, r.campaign, t.handed_over FROM {TIMERS}
-             WHERE t.due <= ? AND {OF_NAMES} ORDER BY t.due, t.segment, t.step"
+            "SELECT t.due, t.segment, t.step, s.run, r.campaign, t.dispatched_at FROM {TIMERS}
+             WHERE t.due <= ? AND {of_names} ORDER BY t.due, t.segment, t.step"
         );
         let mut select = self.db.prepare_cached(&sql)?;
         let rows = select.query_map(params![until.0, of.0], |row| {
@@ -292,11 +301,11 @@ impl Ledger {
     /// # Errors
     /// As [`Self::waits_due`].
     pub fn handed_over(&self) -> Result<Vec<DispatchedSegment>, LedgerError> {
-        let sql = "SELECT s.segment, r.campaign, CASE s.step WHEN 0 THEN NULL ELSE t.name END, max(b.claimed_at)
+        let sql = format!("SELECT s.segment, r.campaign, CASE s.step WHEN 0 THEN NULL ELSE t.name END, max(b.claimed_at)
             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) LEFT JOIN batch b USING (segment)
-            WHERE s.follows = 1 AND (s.claimed = s.size OR s.rest <> 0)
-                AND NOT EXISTS (SELECT 1 FROM batch o WHERE o.segment = s.segment AND o.state = 20)
-            GROUP BY s.segment, r.campaign, s.step, t.name ORDER BY s.segment";
+            WHERE s.follows = 1 AND (s.claimed = s.size OR s.rest_state <> {PLANNED})
+                AND NOT EXISTS (SELECT 1 FROM batch o WHERE o.segment = s.segment AND o.state = {CLAIMED})
+            GROUP BY s.segment, r.campaign, s.step, t.name ORDER BY s.segment");
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             let last = row.get::<Option<i64>>(3)?.map(Instant);
@@ -315,12 +324,12 @@ impl Ledger {
     /// # Errors
     /// As [`Self::waits_due`].
     pub fn reached(&self, segment: i64) -> Result<Vec<FollowUpMember>, LedgerError> {
-        let sql = "SELECT users, run, step, leg, attempt, account, platform, endpoint FROM segment WHERE segment = ?";
+        let sql = "SELECT users, run, step, fanout_index, attempt, account, platform, endpoint FROM segment WHERE segment = ?";
         let (users, key, channel) = self.db.prepare_cached(sql)?.query_row([segment], |row| {
             let key = MessageKey {
                 run: RunId(row.get(1)?),
                 step: row.get(2)?,
-                leg: row.get(3)?,
+                fanout_index: row.get(3)?,
                 user: UserNo(0),
                 attempt: row.get(4)?,
             };
@@ -337,7 +346,7 @@ impl Ledger {
         for user in users {
             let key = MessageKey { user, ..key };
             let mut known = self.receipts(&key, &channel)?;
-            if key.leg > 0 {
+            if key.fanout_index > 0 {
                 // What is known of any of the user's messages in this step counts.
                 for (other, channel) in self.other_legs(&key)? {
                     known = both(known, self.receipts(&other, &channel)?);
@@ -354,24 +363,27 @@ impl Ledger {
 
     /// The user's messages on the other channels of a `via all of`, as far as they were claimed.
     fn other_legs(&self, key: &MessageKey) -> Result<Vec<(MessageKey, ChannelName)>, LedgerError> {
-        let sql = "SELECT m.leg, m.attempt, s.account, s.platform, s.endpoint FROM msg m JOIN segment s USING (segment)
-            WHERE m.run = ? AND m.step = ? AND m.user_no = ? AND m.leg <> ? AND m.batch IS NOT NULL ORDER BY m.leg, m.attempt";
+        let sql = "SELECT m.fanout_index, m.attempt, s.account, s.platform, s.endpoint FROM message m JOIN segment s USING (segment)
+            WHERE m.run = ? AND m.step = ? AND m.user_no = ? AND m.fanout_index <> ? AND m.batch IS NOT NULL ORDER BY m.fanout_index, m.attempt";
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map(params![key.run.0, key.step, key.user.0, key.leg], |row| {
-            let channel = ChannelName {
-                account: row.get(2)?,
-                platform: row.get(3)?,
-                endpoint: row.get(4)?,
-            };
-            Ok((
-                MessageKey {
-                    leg: row.get(0)?,
-                    attempt: row.get(1)?,
-                    ..*key
-                },
-                channel,
-            ))
-        })?;
+        let rows = select.query_map(
+            params![key.run.0, key.step, key.user.0, key.fanout_index],
+            |row| {
+                let channel = ChannelName {
+                    account: row.get(2)?,
+                    platform: row.get(3)?,
+                    endpoint: row.get(4)?,
+                };
+                Ok((
+                    MessageKey {
+                        fanout_index: row.get(0)?,
+                        attempt: row.get(1)?,
+                        ..*key
+                    },
+                    channel,
+                ))
+            },
+        )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -380,7 +392,7 @@ impl Ledger {
     /// # Errors
     /// As [`Self::waits_due`].
     pub fn fed(&self, source: &str) -> Result<Option<i64>, LedgerError> {
-        let sql = "SELECT position FROM feed WHERE source = ?";
+        let sql = "SELECT position FROM event_source WHERE source = ?";
         Ok(self
             .db
             .prepare_cached(sql)?
@@ -426,10 +438,11 @@ impl Writer {
         campaigns: &[String],
         now: Instant,
     ) -> Result<(), LedgerError> {
+        let of_names = of_names(&self.db);
         let of = CampaignNames::of(campaigns.iter().map(String::as_str));
         let mut later = DeciderChanges::default();
         let mut select = self.db.prepare_cached(&format!(
-            "SELECT wait FROM wait WHERE {OF_NAMES} ORDER BY wait"
+            "SELECT wait FROM wait WHERE {of_names} ORDER BY wait"
         ))?;
         for wait in select.query_map([&of.0], |row| row.get(0))? {
             later.waits_over.push((wait?, EndReason::Withdrawn));
@@ -459,37 +472,42 @@ impl Writer {
         later: &DeciderChanges,
         now: Instant,
     ) -> Result<Vec<PlannedRun>, LedgerError> {
-        let mut bulk = Vec::new();
+        let mut blobs = Vec::new();
         let mut records = Vec::new();
-        records.extend(later.waits_over.iter().map(|(wait, why)| Record::WaitOver {
-            wait: *wait,
-            why: why.name().into(),
-        }));
+        records.extend(
+            later
+                .waits_over
+                .iter()
+                .map(|(wait, why)| Record::WaitEnded {
+                    wait: *wait,
+                    why: why.name().into(),
+                }),
+        );
         for (number, wait) in (self.next_id("wait")?..).zip(&later.waits) {
             // With its number, so that no two waits share what is removed when one of them ends.
             let values = Blob::new(encode::strings(
                 &[&number.to_string(), &wait.values],
                 salt(self.world.as_ref()),
             ));
-            records.push(Record::Armed(Box::new(WaitRecord {
+            records.push(Record::WaitStarted(Box::new(WaitRecord {
                 wait: number,
                 campaign: wait.campaign.clone(),
                 user: wait.user.0,
                 event: wait.event.clone(),
-                armed: wait.armed.0,
+                event_at: wait.armed.0,
                 due: wait.due.0,
                 values: values.digest.clone(),
             })));
-            bulk.push(values);
+            blobs.push(values);
         }
         records.extend(later.timed.iter().map(|(segment, timers)| {
             let timers = timers
                 .iter()
                 .map(|(step, due)| (step.clone(), due.0))
                 .collect();
-            Record::Timed(TimerRecord {
+            Record::TimersSet(TimerRecord {
                 segment: segment.segment,
-                handed_over: segment.last.map(|at| at.0),
+                dispatched_at: segment.last.map(|at| at.0),
                 timers,
             })
         }));
@@ -497,16 +515,21 @@ impl Writer {
             later
                 .timers_over
                 .iter()
-                .map(|(timer, why)| Record::TimerOver {
+                .map(|(timer, why)| Record::TimerEnded {
                     segment: timer.segment,
                     step: timer.step.clone(),
                     why: why.name().into(),
                 }),
         );
-        records.extend(later.fed.iter().map(|(source, position)| Record::Fed {
-            source: source.clone(),
-            position: *position,
-        }));
-        self.plan_with(decisions, bulk, records, now)
+        records.extend(
+            later
+                .fed
+                .iter()
+                .map(|(source, position)| Record::EventsRead {
+                    source: source.clone(),
+                    position: *position,
+                }),
+        );
+        self.plan_with(decisions, blobs, records, now)
     }
 }

@@ -5,12 +5,13 @@
 //! Nothing is decided by it: whoever carries out tries by itself. Of several that say something of
 //! the same, the last one counts.
 
-use super::db::{self, params};
+use super::sql::states::OPEN_SEGMENTS;
+use super::sql::{self, params};
 
 use super::error::LedgerError;
 use super::projection::Projection;
 use super::record::Record;
-use super::{Ledger, Writer, migrations};
+use super::{Ledger, Writer};
 use crate::base::Instant;
 use crate::base::Msg;
 use crate::program::typed::ChannelName;
@@ -62,9 +63,6 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read; so for all of these.
     pub fn troubles(&self) -> Result<Vec<(Trouble, Instant)>, LedgerError> {
-        if self.version < migrations::WITH_TROUBLES {
-            return Ok(Vec::new());
-        }
         let sql = "SELECT account, endpoint, campaign, person, until, en, zh, since FROM trouble ORDER BY account, endpoint, campaign";
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
@@ -82,7 +80,7 @@ impl Ledger {
             };
             Ok((trouble, Instant(row.get(7)?)))
         })?;
-        Ok(rows.collect::<Result<_, db::Error>>()?)
+        Ok(rows.collect::<Result<_, sql::Error>>()?)
     }
 
     /// How many messages of each campaign are planned for each channel and not claimed.
@@ -91,9 +89,9 @@ impl Ledger {
     /// As [`Self::troubles`].
     pub fn planned(&self) -> Result<Vec<(String, ChannelName, i64)>, LedgerError> {
         let sql =
-            "SELECT r.campaign, s.account, s.platform, s.endpoint, sum(s.size - s.claimed - s.taken) FROM segment s JOIN run r USING (run)
-            WHERE s.rest = 0 AND s.claimed < s.size GROUP BY r.campaign, s.account, s.platform, s.endpoint
-            ORDER BY r.campaign, s.account, s.platform, s.endpoint";
+            format!("SELECT r.campaign, s.account, s.platform, s.endpoint, sum(s.size - s.claimed - s.displaced) FROM segment s JOIN run r USING (run)
+            WHERE {OPEN_SEGMENTS} GROUP BY r.campaign, s.account, s.platform, s.endpoint
+            ORDER BY r.campaign, s.account, s.platform, s.endpoint");
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             Ok((
@@ -106,7 +104,7 @@ impl Ledger {
                 row.get(4)?,
             ))
         })?;
-        Ok(rows.collect::<Result<_, db::Error>>()?)
+        Ok(rows.collect::<Result<_, sql::Error>>()?)
     }
 
     /// Whether anything is planned that a trouble keeps.
@@ -114,8 +112,8 @@ impl Ledger {
     /// # Errors
     /// As [`Self::troubles`].
     pub fn keeps_anything(&self, trouble: &Trouble) -> Result<bool, LedgerError> {
-        let sql = "SELECT 1 FROM segment s JOIN run r USING (run) WHERE s.rest = 0 AND s.claimed < s.size AND s.account = ?1
-            AND ?2 IN ('', s.endpoint) AND ?3 IN ('', r.campaign) LIMIT 1";
+        let sql = format!("SELECT 1 FROM segment s JOIN run r USING (run) WHERE {OPEN_SEGMENTS} AND s.account = ?1
+            AND ?2 IN ('', s.endpoint) AND ?3 IN ('', r.campaign) LIMIT 1");
         Ok(self.db.prepare_cached(sql)?.exists(trouble.key())?)
     }
 }
@@ -160,7 +158,7 @@ impl Writer {
             "trouble over",
             now,
             &[],
-            &[Record::TroubleOver {
+            &[Record::TroubleEnded {
                 account,
                 endpoint,
                 campaign,

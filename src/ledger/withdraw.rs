@@ -11,6 +11,7 @@ use super::blob::{self, Blob};
 use super::due::{OPEN, OpenSegment};
 use super::error::LedgerError;
 use super::record::{Displaced, Record};
+use super::sql::states::OPEN_SEGMENTS;
 use super::{Ledger, Writer, encode};
 use crate::base::{Bitmap, Instant, UserNo};
 use crate::decide::decision::Rendered;
@@ -42,9 +43,11 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read or is damaged.
     pub fn still_planned(&self) -> Result<Vec<Withdrawable>, LedgerError> {
-        let sql = "SELECT s.segment, r.campaign, t.name, s.template, s.users, s.claimed, s.taken
+        let sql = format!(
+            "SELECT s.segment, r.campaign, t.name, s.template, s.users, s.claimed, s.displaced
             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)
-            WHERE s.rest = 0 AND s.claimed < s.size AND s.claimed + s.taken < s.size ORDER BY s.segment";
+            WHERE {OPEN_SEGMENTS} AND s.claimed + s.displaced < s.size ORDER BY s.segment"
+        );
         let mut select = self.db.prepare_cached(sql)?;
         let rows = select.query_map((), |row| {
             let numbers: [i64; 3] = [row.get(0)?, row.get(5)?, row.get(6)?];
@@ -88,7 +91,7 @@ impl Ledger {
         says: impl Fn(&Rendered) -> bool,
     ) -> Result<Vec<Withdrawable>, LedgerError> {
         let sql = format!(
-            "{OPEN} WHERE s.rest = 0 AND s.claimed < s.size AND s.claimed + s.taken < s.size ORDER BY s.segment"
+            "{OPEN} WHERE {OPEN_SEGMENTS} AND s.claimed + s.displaced < s.size ORDER BY s.segment"
         );
         let mut select = self.db.prepare_cached(&sql)?;
         let open = select
@@ -160,7 +163,7 @@ impl Writer {
                 why == WithdrawReason::NoConsent,
                 why == WithdrawReason::BlockedWords,
             );
-            records.push(Record::Taken(Box::new(Displaced {
+            records.push(Record::Displaced(Box::new(Displaced {
                 segment,
                 places,
                 by: None,

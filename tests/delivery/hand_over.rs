@@ -472,7 +472,7 @@ fn case_09_evidence_merges_in_any_order() {
             message: MessageKey {
                 run,
                 step: 0,
-                leg: 0,
+                fanout_index: 0,
                 user: UserNo(user),
                 attempt: 0,
             },

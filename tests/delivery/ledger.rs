@@ -970,7 +970,7 @@ fn holds_anywhere(place: &Place, text: &str) -> bool {
         None => {
             let db = rusqlite::Connection::open(place.ledger()).unwrap();
             let found = db.query_row(
-                "SELECT count(*) FROM bulk WHERE instr(data, CAST(? AS BLOB)) > 0",
+                "SELECT count(*) FROM blob WHERE instr(data, CAST(? AS BLOB)) > 0",
                 [text],
                 |row| row.get::<_, i64>(0),
             );
@@ -979,7 +979,7 @@ fn holds_anywhere(place: &Place, text: &str) -> bool {
         Some(url) => {
             let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
             let sql = format!(
-                "SELECT count(*) FROM tagcast.bulk WHERE position(decode('{hex}', 'hex') in data) > 0"
+                "SELECT count(*) FROM tagcast.blob WHERE position(decode('{hex}', 'hex') in data) > 0"
             );
             postgres::number(url, &sql) > 0
         }

@@ -773,9 +773,12 @@ fn what_was_done_with_any_of_all_counts() {
     ["u0", "u1"].iter().for_each(|u| _ = bench.user(u));
     bench.run("2026-11-11 09:00", "2026-11-11 12:00");
     let first = bench.key("c", "u0");
-    assert_eq!(first.leg, 1);
+    assert_eq!(first.fanout_index, 1);
     let clicked = MessageNews {
-        message: MessageKey { leg: 2, ..first },
+        message: MessageKey {
+            fanout_index: 2,
+            ..first
+        },
         kind: ReceiptKind::Clicked,
         when: at("2026-11-11 13:00"),
         source: "test".into(),
