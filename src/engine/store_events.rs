@@ -1,15 +1,103 @@
-//! Events that were imported from files, as arrivals: what `run` lets campaigns wait after. An
-//! event that was given to the store twice is the same event: its id is made of what it says.
+//! Events that were imported from files, for the campaigns that wait for them in a `run`. An event
+//! that was given to the store twice is the same event: its id is made of its values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::Failure;
-use super::decider::IncomingEvent;
-use crate::base::{EventId, EventSchema, Instant, Value};
+use super::cycle::EventBatch;
+use super::decider::{IncomingEvent, awaited};
+use super::{Failure, Project};
+use crate::base::{CampaignId, EventId, EventSchema, Instant, Value};
+use crate::ledger::Ledger;
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
-/// Where a campaign's place among the imported events is kept in the ledger.
+/// Events that are looked at in one transaction.
+const MOST_EVENTS: usize = 1_000;
+
+/// The events of the store that campaigns wait for, and that lie ahead of the clock.
+pub struct ImportedEvents {
+    ahead: VecDeque<IncomingEvent>,
+    /// Up to when each campaign that waits for events has seen them.
+    seen: BTreeMap<CampaignId, Instant>,
+    /// Under which name the ledger keeps how far each of these campaigns has come.
+    sources: Vec<String>,
+}
+
+impl ImportedEvents {
+    /// A campaign sees the events since it became live, each once.
+    ///
+    /// # Errors
+    /// A ledger that cannot be read, stored values that do not fit the program.
+    pub fn load(
+        project: &Project,
+        snapshot: &Snapshot,
+        now: Instant,
+        until: Instant,
+        ledger: &Ledger,
+    ) -> Result<Self, Failure> {
+        let program = &project.program;
+        let mut seen = BTreeMap::new();
+        let mut sources = Vec::new();
+        let mut kinds = BTreeSet::new();
+        for id in project.campaigns() {
+            let campaign = program.campaign(id);
+            let Some(event) = awaited(campaign) else {
+                continue;
+            };
+            let name = &campaign.declared.name;
+            let before_live = ledger
+                .live(name)?
+                .since
+                .map(|since| Instant(since.0.saturating_sub(1)));
+            let source = source(name);
+            seen.insert(
+                id,
+                ledger
+                    .fed(&source)?
+                    .map(Instant)
+                    .or(before_live)
+                    .unwrap_or(now),
+            );
+            sources.push(source);
+            kinds.insert(event);
+        }
+        let after = seen.values().min().copied().unwrap_or(until);
+        Ok(ImportedEvents {
+            ahead: between(program, snapshot, &kinds, after, until)?.into(),
+            seen,
+            sources,
+        })
+    }
+
+    /// The instant of the next event.
+    pub fn next_at(&self) -> Option<Instant> {
+        self.ahead.front().map(|event| event.at)
+    }
+
+    /// The next events up to an instant. Those of one instant stay together, so that no place
+    /// between them has to be kept.
+    pub fn next_batch(&mut self, until: Instant) -> Option<EventBatch> {
+        let mut events: Vec<IncomingEvent> = Vec::new();
+        while let Some(next) = self.ahead.front().filter(|event| event.at <= until) {
+            if events.len() >= MOST_EVENTS && events.last().is_some_and(|last| last.at < next.at) {
+                break;
+            }
+            events.extend(self.ahead.pop_front());
+        }
+        let through = events.last()?.at;
+        Some(EventBatch {
+            events,
+            fed: self
+                .sources
+                .iter()
+                .map(|source| (source.clone(), through.0))
+                .collect(),
+            seen: self.seen.clone(),
+        })
+    }
+}
+
+/// Under which name the ledger keeps how far a campaign has come among the imported events.
 pub fn source(campaign: &str) -> String {
     format!("store {campaign}")
 }
@@ -18,7 +106,7 @@ pub fn source(campaign: &str) -> String {
 ///
 /// # Errors
 /// Stored values that do not fit the program's types.
-pub fn between(
+fn between(
     program: &Program,
     snapshot: &Snapshot,
     kinds: &BTreeSet<EventId>,

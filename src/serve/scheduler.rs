@@ -24,7 +24,7 @@ use crate::diag::Level;
 use crate::engine::binding::AccountBindings;
 use crate::engine::decider::{CycleOutcome, Decider, IncomingEvent};
 use crate::engine::eval_data::EvalData;
-use crate::engine::running::make_live;
+use crate::engine::go_live::make_live;
 use crate::engine::{Failure, Project, ProjectOptions, store_events};
 use crate::eval::{MessageLog, Tables};
 use crate::ledger::{NewCall, Receipt, ReceiptContent};
