@@ -90,6 +90,8 @@ pub struct TurnReport {
     pub outcome: CycleOutcome,
     /// Planned messages that were withdrawn for want of consent.
     pub withdrawn: usize,
+    /// Lists below their minimum were replanned: some messages may go by another channel now.
+    pub rerouted: bool,
     pub interrupted: bool,
     /// When there is more to do.
     pub next: Option<Instant>,
@@ -155,6 +157,7 @@ impl Cycle {
 
         let withdrawn = self.decider.ask_consent(at, driver.ledger())?;
         // A list that is too short is planned anew, and what takes another channel is sent in turn.
+        let mut rerouted = false;
         let dispatched = loop {
             let dispatched = driver.dispatch(at)?;
             if dispatched.history_changed {
@@ -163,6 +166,7 @@ impl Cycle {
             if dispatched.below_min.is_empty() {
                 break dispatched;
             }
+            rerouted = true;
             self.decider
                 .move_on(&dispatched.below_min, at, driver.ledger())?;
         };
@@ -186,6 +190,7 @@ impl Cycle {
         Ok(TurnReport {
             outcome,
             withdrawn,
+            rerouted,
             interrupted: dispatched.interrupted,
             next: next
                 .into_iter()

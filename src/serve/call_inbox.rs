@@ -1,14 +1,13 @@
 //! Calls of platforms on their way into the ledger: as many as have come are made durable together,
 //! then each is acknowledged.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::ServiceState;
+use super::commands::{Command, CommandSender};
 use crate::ledger::NewCall;
 
 /// Calls that may wait at once; a platform whose call is turned away repeats it.
@@ -37,7 +36,7 @@ impl InboxSender {
 }
 
 /// Works until nobody can hand in anything any more.
-pub fn run(office: &Arc<ServiceState>, calls: &Receiver<Waiting>) {
+pub fn run(service: &ServiceState, commands: &CommandSender, calls: &Receiver<Waiting>) {
     loop {
         let first = match calls.recv_timeout(TICK) {
             Ok(first) => first,
@@ -49,16 +48,16 @@ pub fn run(office: &Arc<ServiceState>, calls: &Receiver<Waiting>) {
             together.push(call);
             waiting.push(done);
         }
-        let kept = office.ledger().receive(&together, office.world.now());
+        let kept = service.ledger().receive(&together, service.world.now());
         let kept = match kept {
             Ok(()) => {
-                office.metrics.callbacks.add(together.len());
-                office.calls.store(true, Ordering::SeqCst);
+                service.metrics.callbacks.add(together.len());
+                commands.send(Command::Calls);
                 true
             }
             Err(error) => {
-                office.metrics.troubles.add(1);
-                office.journal.trouble(&error.into(), Duration::ZERO);
+                service.metrics.troubles.add(1);
+                service.journal.retrying(&error.into(), Duration::ZERO);
                 false
             }
         };
@@ -67,6 +66,5 @@ pub fn run(office: &Arc<ServiceState>, calls: &Receiver<Waiting>) {
         for done in waiting {
             let _ = done.send(kept);
         }
-        office.decide.ring();
     }
 }

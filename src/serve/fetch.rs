@@ -2,25 +2,24 @@
 //! service does.
 //!
 //! There a call says only that there is something, and brings a token with which it may be fetched
-//! for a while. Such a call may get lost, so each mailbox is looked into from time to time, too,
-//! and when the service starts. What comes is kept in the ledger's inbox like a call.
+//! for a while. Such a call may get lost, so each mailbox is read from time to time, too, and when
+//! the service starts. What comes is kept in the ledger's inbox like a call.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant as Moment};
 
-use super::notify::Notify;
-use super::{ServiceState, held};
+use super::ServiceState;
+use super::commands::{Command, CommandSender};
 use crate::base::{Elapsed, Instant};
-use crate::deliver::channel::{Channel, Channels};
+use crate::deliver::channel::Channel;
 use crate::engine::Failure;
 use crate::msg;
 
 const TICK: Duration = Duration::from_millis(250);
 /// How long a token may be used. WeCom says ten minutes.
 const VALID: Elapsed = Elapsed::minutes(9);
-/// When a mailbox is looked into again that could not be read.
+/// When a mailbox is read again that could not be read.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Where a platform file does not say how often.
 const EVERY: Duration = Duration::from_secs(600);
@@ -28,14 +27,13 @@ const EVERY: Duration = Duration::from_secs(600);
 /// An account and the name of its mailbox.
 type Name = (String, String);
 
-/// What the others tell this thread.
-#[derive(Default)]
-pub struct FetchQueue {
-    /// Those that have a mailbox, with their accounts.
-    channels: Mutex<Vec<(String, Arc<dyn Channel>)>>,
-    /// Mailboxes that were called about, with the last token of each.
-    told: Mutex<BTreeMap<Name, Token>>,
-    bell: Notify,
+/// A platform has said that there is something in a mailbox.
+pub struct MailNotice {
+    pub account: String,
+    pub mailbox: String,
+    pub token: String,
+    /// When the platform gave the token.
+    pub at: Instant,
 }
 
 #[derive(Clone)]
@@ -43,32 +41,6 @@ struct Token {
     text: String,
     /// When the platform gave it.
     at: Instant,
-}
-
-impl FetchQueue {
-    /// Looks into the mailboxes of these from now on, and at once.
-    pub fn set_channels(&self, channels: &Channels) {
-        *held(&self.channels) = channels.with_mailbox();
-        self.bell.ring();
-    }
-
-    /// There is something in a mailbox; of one that is not looked into nothing is kept.
-    pub fn tell(&self, account: &str, mailbox: &str, token: &str, at: Instant) {
-        if !held(&self.channels)
-            .iter()
-            .any(|(of, channel)| of == account && channel.mailbox() == Some(mailbox))
-        {
-            return;
-        }
-        held(&self.told).insert(
-            (account.into(), mailbox.into()),
-            Token {
-                text: token.into(),
-                at,
-            },
-        );
-        self.bell.ring();
-    }
 }
 
 /// When each mailbox is looked into the next time, with its token; and why it could not be read the
@@ -80,12 +52,12 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// Takes in what was told; gives the token of a mailbox that is to be looked into now, `None`
+    /// Takes in a notice; gives the token of a mailbox that is to be looked into now, `None`
     /// where it is not.
-    fn due(&mut self, name: &Name, told: Option<Token>, now: Moment) -> Option<Option<Token>> {
+    fn due(&mut self, name: &Name, notice: Option<Token>, now: Moment) -> Option<Option<Token>> {
         let entry = self.next.entry(name.clone()).or_insert((now, None));
-        if told.is_some() {
-            *entry = (now, told);
+        if notice.is_some() {
+            *entry = (now, notice);
         }
         (entry.0 <= now).then(|| entry.1.clone())
     }
@@ -108,27 +80,40 @@ impl Rounds {
 }
 
 /// Works until the world asks to stop.
-pub fn run(office: &ServiceState) {
+pub fn run(service: &ServiceState, commands: &CommandSender, notices: &Receiver<MailNotice>) {
     let mut rounds = Rounds::default();
-    while !office.world.stopping() {
-        let channels = held(&office.mail.channels).clone();
+    let mut tokens: BTreeMap<Name, Token> = BTreeMap::new();
+    while !service.world.stopping() {
+        let channels = service.accounts.get().channels.with_mailbox();
+        // Of a mailbox that no account has any more nothing is kept.
+        tokens.retain(|(account, mailbox), _| {
+            channels
+                .iter()
+                .any(|(of, channel)| of == account && channel.mailbox() == Some(mailbox))
+        });
         for (account, channel) in &channels {
             let Some(mailbox) = channel.mailbox() else {
                 continue;
             };
             let name = (account.clone(), mailbox.to_owned());
-            let told = held(&office.mail.told).remove(&name);
-            let Some(token) = rounds.due(&name, told, Moment::now()) else {
+            let Some(token) = rounds.due(&name, tokens.remove(&name), Moment::now()) else {
                 continue;
             };
             let every = channel
                 .endpoint()
                 .mailbox
                 .map_or(EVERY, |m| Duration::from_micros(m.every.0.unsigned_abs()));
-            match empty(office, account, mailbox, channel.as_ref(), token.as_ref()) {
+            let fetch = Fetch {
+                service,
+                commands,
+                account,
+                mailbox,
+                channel: channel.as_ref(),
+            };
+            match fetch.all(token.as_ref()) {
                 Ok(true) => {
                     if rounds.read(&name, every, Moment::now()) {
-                        office.journal.say(msg!(
+                        service.journal.info(msg!(
                             "what users of `{account}` write is read again",
                             "`{account}` 用户的来信已恢复读取"
                         ));
@@ -137,9 +122,9 @@ pub fn run(office: &ServiceState) {
                 // Asked to stop, or another process is reading it.
                 Ok(false) => drop(rounds.read(&name, every, Moment::now())),
                 Err(why) => {
-                    office.metrics.fetches_failed.add(1);
+                    service.metrics.fetches_failed.add(1);
                     if rounds.failed(&name, &why, every, Moment::now()) {
-                        office.journal.say(msg!(
+                        service.journal.info(msg!(
                             "what users of `{account}` write cannot be read, so that nobody counts as having written; it is tried again every minute: {why}",
                             "无法读取 `{account}` 用户的来信，暂不计入任何人的来信；每分钟重试：{why}"
                         ));
@@ -147,49 +132,70 @@ pub fn run(office: &ServiceState) {
                 }
             }
         }
-        office.mail.bell.wait(TICK);
+        match notices.recv_timeout(TICK) {
+            // Of several notices of a mailbox the last one counts.
+            Ok(first) => tokens.extend(std::iter::once(first).chain(notices.try_iter()).map(
+                |notice| {
+                    let token = Token {
+                        text: notice.token,
+                        at: notice.at,
+                    };
+                    ((notice.account, notice.mailbox), token)
+                },
+            )),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
+        }
     }
 }
 
-/// Fetches page after page until nothing is left; `false` where somebody else goes on.
-fn empty(
-    office: &ServiceState,
-    account: &str,
-    mailbox: &str,
-    channel: &dyn Channel,
-    token: Option<&Token>,
-) -> Result<bool, String> {
-    let text = |failure: Failure| failure.message.en;
-    loop {
-        if office.world.stopping() {
-            return Ok(false);
-        }
-        let mark = office
-            .ledger()
-            .mark(account, mailbox)
-            .map_err(|e| text(e.into()))?;
-        let valid = token
-            .filter(|token| office.world.now() < token.at.plus(VALID))
-            .map(|token| token.text.as_str());
-        let page = match channel.fetch(&mark, valid) {
-            // A token that is refused is no reason not to ask; there is a slower way without one.
-            Err(_) if valid.is_some() => channel.fetch(&mark, None)?,
-            other => other?,
-        };
-        if !office
-            .ledger()
-            .fetched(account, mailbox, &mark, &page, office.world.now())
-            .map_err(|e| text(e.into()))?
-        {
-            return Ok(false);
-        }
-        if page.body.is_some() {
-            office.calls.store(true, Ordering::SeqCst);
-            office.metrics.pages.add(1);
-            office.decide.ring();
-        }
-        if !page.more {
-            return Ok(true);
+/// A mailbox that is being read.
+struct Fetch<'a> {
+    service: &'a ServiceState,
+    commands: &'a CommandSender,
+    account: &'a str,
+    mailbox: &'a str,
+    channel: &'a dyn Channel,
+}
+
+impl Fetch<'_> {
+    /// Fetches page after page until nothing is left; `false` where the service stops or another
+    /// process goes on.
+    fn all(&self, token: Option<&Token>) -> Result<bool, String> {
+        let text = |failure: Failure| failure.message.en;
+        let service = self.service;
+        loop {
+            if service.world.stopping() {
+                return Ok(false);
+            }
+            let mark = service
+                .ledger()
+                .mark(self.account, self.mailbox)
+                .map_err(|e| text(e.into()))?;
+            let valid = token
+                .filter(|token| service.world.now() < token.at.plus(VALID))
+                .map(|token| token.text.as_str());
+            let page = match self.channel.fetch(&mark, valid) {
+                // A token that is refused is no reason not to ask; there is a slower way without
+                // one.
+                Err(_) if valid.is_some() => self.channel.fetch(&mark, None)?,
+                other => other?,
+            };
+            let now = service.world.now();
+            let kept = service
+                .ledger()
+                .fetched(self.account, self.mailbox, &mark, &page, now)
+                .map_err(|e| text(e.into()))?;
+            if !kept {
+                return Ok(false);
+            }
+            if page.body.is_some() {
+                service.metrics.pages.add(1);
+                self.commands.send(Command::Calls);
+            }
+            if !page.more {
+                return Ok(true);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! [`ROUTES`] is the list of what there is; `openapi.json` describes the same, and a test holds the
 //! two together. Nothing here decides or sends: what comes in is made durable, acknowledged, and
-//! the scheduler's bell is rung.
+//! the scheduler is told.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,16 +107,16 @@ impl ListenOptions {
 type Body = Result<Bytes, BytesRejection>;
 
 /// What every call can use.
-struct Hall {
-    office: Arc<ServiceState>,
+struct AppState {
+    service: Arc<ServiceState>,
     token: Option<Secret>,
-    slot: InboxSender,
+    inbox: InboxSender,
     intake: Arc<Intake>,
 }
 
-pub struct HttpServer {
+pub(super) struct HttpServer {
     listener: std::net::TcpListener,
-    hall: Arc<Hall>,
+    app: Arc<AppState>,
 }
 
 impl HttpServer {
@@ -126,8 +126,8 @@ impl HttpServer {
     /// An address that is taken or not ours.
     pub fn bind(
         listen: ListenOptions,
-        office: Arc<ServiceState>,
-        slot: InboxSender,
+        service: Arc<ServiceState>,
+        inbox: InboxSender,
         intake: Arc<Intake>,
     ) -> Result<Self, Failure> {
         let at = listen.at;
@@ -141,10 +141,10 @@ impl HttpServer {
         })?;
         Ok(HttpServer {
             listener,
-            hall: Arc::new(Hall {
-                office,
+            app: Arc::new(AppState {
+                service,
                 token: listen.token,
-                slot,
+                inbox,
                 intake,
             }),
         })
@@ -171,20 +171,20 @@ impl HttpServer {
             .enable_all()
             .build()
             .map_err(failed)?;
-        let office = self.hall.office.clone();
+        let service = self.app.service.clone();
         let asked_to_stop = async move {
-            while !office.world.stopping() {
+            while !service.world.stopping() {
                 tokio::time::sleep(TICK).await;
             }
         };
         runtime.block_on(async {
             let listener =
                 LimitedListener::new(TcpListener::from_std(self.listener).map_err(failed)?);
-            let serving = axum::serve(listener, router(self.hall.clone()))
+            let serving = axum::serve(listener, router(self.app.clone()))
                 .with_graceful_shutdown(asked_to_stop);
-            let office = self.hall.office.clone();
+            let service = self.app.service.clone();
             let at_the_latest = async move {
-                while !office.world.stopping() {
+                while !service.world.stopping() {
                     tokio::time::sleep(TICK).await;
                 }
                 tokio::time::sleep(LAST_CALLS).await;
@@ -197,15 +197,15 @@ impl HttpServer {
     }
 }
 
-fn router(hall: Arc<Hall>) -> Router {
+fn router(app: Arc<AppState>) -> Router {
     let mut router = Router::new();
-    for (method, path, door) in ROUTES {
+    for (method, path, access) in ROUTES {
         let handler = handler(method, path);
         router = router.route(
             path,
-            match door {
+            match access {
                 Access::Open | Access::Platform => handler,
-                Access::Token => handler.layer(from_fn_with_state(hall.clone(), with_token)),
+                Access::Token => handler.layer(from_fn_with_state(app.clone(), with_token)),
             },
         );
     }
@@ -228,27 +228,27 @@ fn router(hall: Arc<Hall>) -> Router {
             refuse(StatusCode::METHOD_NOT_ALLOWED, &headers, &why)
         })
         .layer(DefaultBodyLimit::max(MOST_BODY))
-        .layer(from_fn_with_state(hall.clone(), in_time))
-        .with_state(hall)
+        .layer(from_fn_with_state(app.clone(), in_time))
+        .with_state(app)
 }
 
 /// What answers a route; every one of [`ROUTES`] has an arm, which a test sees to.
-fn handler(method: &str, path: &str) -> MethodRouter<Arc<Hall>> {
+fn handler(method: &str, path: &str) -> MethodRouter<Arc<AppState>> {
     match (method, path) {
         (_, "/metrics") => get(metrics),
         (_, "/openapi.json") => get(openapi),
         (_, "/v1/events") => post(events),
         (_, "/v1/tags") => post(tags),
-        ("get", "/v1/callbacks/{account}") => get(greet),
+        ("get", "/v1/callbacks/{account}") => get(verify_url),
         (_, "/v1/callbacks/{account}") => post(callback),
         _ => get(health),
     }
 }
 
 /// Counts calls, and ends those that take too long.
-async fn in_time(State(hall): State<Arc<Hall>>, request: Request, next: Next) -> Response {
+async fn in_time(State(app): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
-    hall.office.metrics.requests.add(1);
+    app.service.metrics.requests.add(1);
     match tokio::time::timeout(MOST_TIME, next.run(request)).await {
         Ok(response) => response,
         Err(_) => refuse(
@@ -259,8 +259,8 @@ async fn in_time(State(hall): State<Arc<Hall>>, request: Request, next: Next) ->
     }
 }
 
-async fn with_token(State(hall): State<Arc<Hall>>, request: Request, next: Next) -> Response {
-    if hall.knows(request.headers()) {
+async fn with_token(State(app): State<Arc<AppState>>, request: Request, next: Next) -> Response {
+    if app.knows(request.headers()) {
         next.run(request).await
     } else {
         no_token(request.headers())
@@ -279,7 +279,7 @@ fn no_token(headers: &HeaderMap) -> Response {
     response
 }
 
-impl Hall {
+impl AppState {
     /// Whether a call brings the token; where there is none, everybody does.
     fn knows(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else {
@@ -328,8 +328,8 @@ fn asked_for(headers: &HeaderMap) -> Lang {
     if zh { Lang::Zh } else { Lang::En }
 }
 
-async fn health(State(hall): State<Arc<Hall>>) -> Response {
-    let metrics = &hall.office.metrics;
+async fn health(State(app): State<Arc<AppState>>) -> Response {
+    let metrics = &app.service.metrics;
     let status = match (metrics.clock_jumped.get(), metrics.put_off.get()) {
         (0, 0) => return axum::Json(json!({"status": "ok"})).into_response(),
         (0, _) => "work is put off",
@@ -342,13 +342,13 @@ async fn health(State(hall): State<Arc<Hall>>) -> Response {
         .into_response()
 }
 
-async fn metrics(State(hall): State<Arc<Hall>>) -> Response {
+async fn metrics(State(app): State<Arc<AppState>>) -> Response {
     (
         [(
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        hall.office.metrics.show(),
+        app.service.metrics.show(),
     )
         .into_response()
 }
@@ -357,25 +357,30 @@ async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
-async fn events(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Body) -> Response {
-    changes(&hall, &headers, body, IntakeKind::Events).await
+async fn events(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Response {
+    changes(&app, &headers, body, IntakeKind::Events).await
 }
 
-async fn tags(State(hall): State<Arc<Hall>>, headers: HeaderMap, body: Body) -> Response {
-    changes(&hall, &headers, body, IntakeKind::Tags).await
+async fn tags(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Response {
+    changes(&app, &headers, body, IntakeKind::Tags).await
 }
 
 /// Lines of changes: those that can be read are durable when this answers, the others are named
 /// with their line.
-async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: IntakeKind) -> Response {
+async fn changes(
+    app: &Arc<AppState>,
+    headers: &HeaderMap,
+    body: Body,
+    kind: IntakeKind,
+) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(why) => return no_body(&why, headers),
     };
-    let intake = hall.intake.clone();
+    let intake = app.intake.clone();
     // It waits for the disk.
     let taken = tokio::task::spawn_blocking(move || intake.take(&body, kind)).await;
-    let metrics = &hall.office.metrics;
+    let metrics = &app.service.metrics;
     let (accepted, refused) = match kind {
         IntakeKind::Events => (&metrics.events, &metrics.events_refused),
         IntakeKind::Tags => (&metrics.tag_changes, &metrics.tag_changes_refused),
@@ -384,7 +389,6 @@ async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: Intake
         Ok(Ok(taken)) => {
             accepted.add(taken.new);
             refused.add(taken.errors.len());
-            hall.office.decide.ring();
             let lang = asked_for(headers);
             let errors: Vec<_> = taken
                 .errors
@@ -412,32 +416,32 @@ async fn changes(hall: &Arc<Hall>, headers: &HeaderMap, body: Body, kind: Intake
     }
 }
 
-/// The platform asks whether anybody is there.
-async fn greet(
-    State(hall): State<Arc<Hall>>,
+/// The platform checks the address that it was given for callbacks.
+async fn verify_url(
+    State(app): State<Arc<AppState>>,
     Path(account): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let all = hall.office.callbacks();
-    let Some(callbacks) = all.get(&account) else {
-        return hall.no_account(&account, &headers);
+    let all = app.service.accounts.get();
+    let Some(callbacks) = all.callbacks.get(&account) else {
+        return app.no_account(&account, &headers);
     };
     let call = Incoming {
         query: query.as_deref().unwrap_or(""),
         signature: "",
         body: "",
-        at: hall.office.world.now(),
+        at: app.service.world.now(),
     };
     match callbacks.greet(&call) {
         Ok(text) => text.into_response(),
-        Err(why) => hall.not_from_there(&headers, &why),
+        Err(why) => app.not_from_platform(&headers, &why),
     }
 }
 
 /// Something to be kept: checked, made durable, acknowledged; read later.
 async fn callback(
-    State(hall): State<Arc<Hall>>,
+    State(app): State<Arc<AppState>>,
     Path(account): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -447,9 +451,9 @@ async fn callback(
         Ok(body) => body,
         Err(why) => return no_body(&why, &headers),
     };
-    let all = hall.office.callbacks();
-    let Some(callbacks) = all.get(&account) else {
-        return hall.no_account(&account, &headers);
+    let all = app.service.accounts.get();
+    let Some(callbacks) = all.callbacks.get(&account) else {
+        return app.no_account(&account, &headers);
     };
     let Ok(body) = String::from_utf8(body.into()) else {
         return refuse(
@@ -458,7 +462,7 @@ async fn callback(
             &msg!("the body is not UTF-8", "请求体不是 UTF-8"),
         );
     };
-    let at = hall.office.world.now();
+    let at = app.service.world.now();
     let signature = headers
         .get(callbacks.signed_in())
         .and_then(|v| v.to_str().ok())
@@ -471,18 +475,18 @@ async fn callback(
         body: &body,
         at,
     };
-    let by_token = callbacks.by_token() && signature.is_empty() && hall.knows(&headers);
+    let by_token = callbacks.by_token() && signature.is_empty() && app.knows(&headers);
     if !by_token && let Err(why) = callbacks.check(&call) {
-        return hall.not_from_there(&headers, &why);
+        return app.not_from_platform(&headers, &why);
     }
     // Whoever can mend a call is told at once what is wrong with it; a platform cannot, and repeats
     // what is not taken.
     if by_token && let Err(why) = callbacks.read(&call) {
         return refuse(StatusCode::BAD_REQUEST, &headers, &why);
     }
-    let thanks = callbacks.thanks(&call);
-    match hall
-        .slot
+    let answer = callbacks.thanks(&call);
+    match app
+        .inbox
         .keep(NewCall {
             account,
             at,
@@ -492,7 +496,7 @@ async fn callback(
         })
         .await
     {
-        true => ([(header::CONTENT_TYPE, thanks.kind)], thanks.body).into_response(),
+        true => ([(header::CONTENT_TYPE, answer.kind)], answer.body).into_response(),
         false => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             &headers,
@@ -504,9 +508,9 @@ async fn callback(
     }
 }
 
-impl Hall {
+impl AppState {
     fn no_account(&self, account: &str, headers: &HeaderMap) -> Response {
-        self.office.metrics.callbacks_refused.add(1);
+        self.service.metrics.callbacks_refused.add(1);
         let shown: String = account.chars().take(40).collect();
         let why = msg!(
             "the account `{shown}` has no callbacks here",
@@ -515,8 +519,8 @@ impl Hall {
         refuse(StatusCode::NOT_FOUND, headers, &why)
     }
 
-    fn not_from_there(&self, headers: &HeaderMap, why: &Msg) -> Response {
-        self.office.metrics.callbacks_refused.add(1);
+    fn not_from_platform(&self, headers: &HeaderMap, why: &Msg) -> Response {
+        self.service.metrics.callbacks_refused.add(1);
         refuse(StatusCode::FORBIDDEN, headers, why)
     }
 }
@@ -550,7 +554,9 @@ mod tests {
         there.sort();
         let mut routes: Vec<(String, String, bool)> = ROUTES
             .iter()
-            .map(|(method, path, door)| ((*method).into(), (*path).into(), *door == Access::Token))
+            .map(|(method, path, access)| {
+                ((*method).into(), (*path).into(), *access == Access::Token)
+            })
             .collect();
         routes.sort();
         assert_eq!(there, routes);

@@ -1,11 +1,11 @@
 //! Events and tag changes on their way into the store: read line by line, durable together, then
 //! acknowledged.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant as Moment;
 
-use super::held;
+use super::commands::{Command, CommandSender};
+use super::published::Published;
 use crate::base::Msg;
 use crate::base::world::World;
 use crate::base::{Instant, Schema, Zone};
@@ -17,8 +17,6 @@ use crate::store::live::{Change, LiveWriter, json_of};
 const MOST_LINES: usize = 50_000;
 /// Lines that are named with what is wrong; the others are counted.
 const MOST_ERRORS: usize = 100;
-/// Acknowledgements whose time is remembered until the scheduler has come to them.
-const MOST_REMEMBERED: usize = 100_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IntakeKind {
@@ -42,31 +40,37 @@ pub struct IntakeOutcome {
 pub struct Intake {
     writer: LiveWriter,
     /// What the program declares, and the zone in which it reads times without one.
-    declared: Mutex<(Arc<Schema>, Zone)>,
-    /// When which position was acknowledged, until what it led to is decided.
-    acknowledged: Mutex<VecDeque<(u64, Moment)>>,
+    declared: Published<(Schema, Zone)>,
     world: Arc<dyn World>,
+    /// To the scheduler.
+    commands: CommandSender,
 }
 
 impl Intake {
-    pub fn new(writer: LiveWriter, schema: &Schema, zone: Zone, world: Arc<dyn World>) -> Self {
-        let declared = Mutex::new((Arc::new(schema.clone()), zone));
+    pub fn new(
+        writer: LiveWriter,
+        schema: &Schema,
+        zone: Zone,
+        world: Arc<dyn World>,
+        commands: CommandSender,
+    ) -> Self {
         Intake {
             writer,
-            declared,
-            acknowledged: Mutex::default(),
+            declared: Published::new((schema.clone(), zone)),
             world,
+            commands,
         }
     }
 
     /// The program was loaded anew.
     pub fn declare(&self, schema: &Schema, zone: Zone) {
-        *held(&self.declared) = (Arc::new(schema.clone()), zone);
+        self.declared.publish((schema.clone(), zone));
         self.writer.declare(schema.clone());
     }
 
-    /// What went wrong beside the intake since this was asked last; nothing is lost by it.
-    pub fn trouble(&self) -> Option<Msg> {
+    /// Why live changes could not be folded into the columns since this was asked last; nothing is
+    /// lost by it.
+    pub fn fold_failure(&self) -> Option<Msg> {
         let Msg { en, zh } = self.writer.trouble()?.words();
         Some(msg!(
             "live changes stay in their log for now: {en}",
@@ -74,14 +78,16 @@ impl Intake {
         ))
     }
 
-    /// Reads a call; when this returns, what could be read is durable.
+    /// Reads a call; when this returns, what could be read is durable and the scheduler knows of it.
+    /// That waits while the scheduler is far behind.
     ///
     /// # Errors
     /// When nothing could be kept: the call is to be repeated.
     pub fn take(&self, body: &[u8], kind: IntakeKind) -> Result<IntakeOutcome, Msg> {
-        let (schema, zone) = held(&self.declared).clone();
+        let declared = self.declared.get();
+        let (schema, zone) = &*declared;
         let reading = Reading {
-            zone,
+            zone: *zone,
             ..Reading::default()
         };
         let now = self.world.now();
@@ -97,7 +103,7 @@ impl Intake {
                     "一次调用最多 {MOST_LINES} 行"
                 ));
             }
-            match changes_of(line, kind, &schema, &reading, now) {
+            match changes_of(line, kind, schema, &reading, now) {
                 Ok(of_line) => {
                     taken.accepted += 1;
                     changes.extend(of_line);
@@ -121,22 +127,14 @@ impl Intake {
         })?;
         taken.new = acknowledged.new.iter().filter(|new| **new).count();
         taken.position = acknowledged.position;
-        if kind == IntakeKind::Events {
-            let mut remembered = held(&self.acknowledged);
-            if remembered.len() < MOST_REMEMBERED {
-                remembered.push_back((acknowledged.position, Moment::now()));
-            }
-        }
+        self.commands.send(match kind {
+            IntakeKind::Events => Command::Events {
+                position: acknowledged.position,
+                acknowledged: Moment::now(),
+            },
+            IntakeKind::Tags => Command::Tags,
+        });
         Ok(taken)
-    }
-
-    /// When the acknowledgements up to a position were; they are forgotten.
-    pub fn decided(&self, position: u64) -> Vec<Moment> {
-        let mut remembered = held(&self.acknowledged);
-        let (done, open) = remembered.drain(..).partition(|(at, _)| *at <= position);
-        *remembered = open;
-        let done: VecDeque<(u64, Moment)> = done;
-        done.into_iter().map(|(_, at)| at).collect()
     }
 }
 

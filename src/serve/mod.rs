@@ -1,47 +1,53 @@
 //! Tagcast as a service: the scheduler on the real clock, events and callbacks over HTTP, metrics.
 //!
-//! Several things go on at once. The [`scheduler`] decides: it waits for the next due instant, the
-//! end of the next wait, the next event, and plans what follows. The [`sender`] hands over what is
-//! planned, so that a slow platform holds up no decision. [`http`] takes events, tag changes and
-//! callbacks in, makes them durable and rings the scheduler's bell; [`fetch`] gets what platforms
-//! do not tell of themselves. They share the ledger's writer, a transaction at a time, and nothing
-//! else that matters: whatever dies, the ledger says how to go on.
+//! Several threads work at once. The [`scheduler`] decides: it waits for commands and for the next
+//! instant at which something is due, and plans what follows. The [`sender`] sends what is planned,
+//! so that a slow platform holds up no decision. [`http`] takes events, changes of tags and
+//! callbacks in and makes them durable; [`fetch`] gets what platforms only give when asked. They
+//! tell the scheduler by one channel of [`commands`]. What they share besides is the ledger's
+//! writer, a transaction at a time, and read-only data: whatever dies, the ledger says how to go
+//! on.
 
-pub mod call_inbox;
+mod accounts;
+mod call_inbox;
+mod call_reader;
+mod commands;
 mod fetch;
 pub mod http;
-pub mod intake;
+mod intake;
 mod listener;
+mod loaded_program;
 pub mod metrics;
-pub mod notify;
-pub mod scheduler;
-pub mod sender;
+mod published;
+mod scheduler;
+mod sender;
 pub mod steady_clock;
+mod store_feed;
+mod turn_driver;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::base::Msg;
 use crate::base::world::World;
-use crate::deliver::callback::Callbacks;
-use crate::deliver::channel::Channels;
 use crate::engine::Failure;
-use crate::ledger::{BelowListMin, Ledger, LedgerLocation, Writer};
+use crate::ledger::{Ledger, LedgerLocation, Writer};
 use crate::msg;
 use crate::store::Users;
 
-use fetch::FetchQueue;
+use accounts::Accounts;
 use http::{HttpServer, ListenOptions};
+use loaded_program::LoadedProgram;
 use metrics::Metrics;
-use notify::Notify;
+use published::Published;
 use scheduler::Scheduler;
 use sender::Sender;
 use steady_clock::SteadyWorld;
+use store_feed::StoreFeed;
 
 /// What is served, and from where.
 pub struct ServeOptions {
@@ -53,84 +59,38 @@ pub struct ServeOptions {
     pub listen: Option<ListenOptions>,
 }
 
-/// What the operator of the service is told as it happens.
+/// What the operator of the service reads as it happens.
 pub trait Journal: Send + Sync {
-    fn say(&self, what: Msg);
+    fn info(&self, what: Msg);
 
-    /// Work was put off, and for how long.
-    fn trouble(&self, why: &Failure, wait: Duration);
+    /// Work failed and is tried again after a while.
+    fn retrying(&self, why: &Failure, wait: Duration);
 }
 
-/// By account.
-pub type AllCallbacks = BTreeMap<String, Arc<dyn Callbacks>>;
-
-/// What the threads of the service have in common.
-pub struct ServiceState {
+/// What the threads of the service share: the ledger's writer, and what they only read or count.
+struct ServiceState {
     ledger: Arc<Mutex<Writer>>,
-    /// Rung when there may be something to decide.
-    pub decide: Notify,
-    /// Rung when there may be something to hand over.
-    pub hand_over: Notify,
-    pub metrics: Metrics,
-    pub world: Arc<dyn World>,
+    metrics: Metrics,
+    world: Arc<dyn World>,
     /// The same, asked whether its clock can be believed.
-    pub clock: Arc<SteadyWorld>,
-    pub journal: Arc<dyn Journal>,
-    /// Calls of platforms may be kept that are not applied yet.
-    pub calls: AtomicBool,
-    /// Slots were given back, or users opted out: what the scheduler remembers of the past is old.
-    past_is_old: AtomicBool,
-    /// Users that came in since the sender looked.
-    new_users: Mutex<Option<Users>>,
-    /// Lists that have become too short, for the scheduler to find other channels.
-    left_alone: Mutex<Vec<BelowListMin>>,
-    /// Channels for the sender, and the accounts that changed since it looked.
-    new_channels: Mutex<Option<(Channels, BTreeSet<String>)>>,
-    /// How each account's callbacks are read.
-    callbacks: Mutex<Arc<AllCallbacks>>,
-    /// What platforms keep until it is fetched.
-    mail: FetchQueue,
+    clock: Arc<SteadyWorld>,
+    journal: Arc<dyn Journal>,
+    /// Of the program that is served.
+    accounts: Published<Accounts>,
+    /// Of the newest state of the store.
+    users: Published<Users>,
 }
 
 impl ServiceState {
-    fn new(ledger: Writer, world: Arc<SteadyWorld>, journal: Arc<dyn Journal>) -> Self {
-        ServiceState {
-            ledger: Arc::new(Mutex::new(ledger)),
-            decide: Notify::default(),
-            hand_over: Notify::default(),
-            metrics: Metrics::default(),
-            world: world.clone(),
-            clock: world,
-            journal,
-            calls: AtomicBool::new(true),
-            past_is_old: AtomicBool::new(false),
-            new_users: Mutex::new(None),
-            left_alone: Mutex::default(),
-            new_channels: Mutex::new(None),
-            callbacks: Mutex::default(),
-            mail: FetchQueue::default(),
-        }
-    }
-
-    /// The ledger, for one transaction.
-    pub fn ledger(&self) -> MutexGuard<'_, Writer> {
-        held(&self.ledger)
-    }
-
-    /// How each account's callbacks are read now.
-    pub fn callbacks(&self) -> Arc<AllCallbacks> {
-        held(&self.callbacks).clone()
-    }
-
-    /// The scheduler has to read the past anew.
-    pub fn forget_past(&self) {
-        self.past_is_old.store(true, Ordering::SeqCst);
+    /// The ledger, for one transaction or for a turn of the scheduler.
+    fn ledger(&self) -> MutexGuard<'_, Writer> {
+        locked(&self.ledger)
     }
 }
 
-/// Who panicked while holding a lock of ours has left nothing half done: transactions end or never
-/// were.
-fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A thread that panicked while it held a lock of ours has left nothing half done: transactions end
+/// or never were.
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -153,27 +113,43 @@ pub fn serve(
         listen,
     } = options;
     let world = SteadyWorld::over(world);
-    let office = Arc::new(ServiceState::new(
-        Ledger::open(ledger, world.clone())?,
-        world,
+    let steady: Arc<dyn World> = world.clone();
+    let ledger = Ledger::open(ledger, steady.clone())?;
+    let feed = StoreFeed::open(&store, steady.clone())?;
+    let loaded = LoadedProgram::load(program, feed.store().dir(), feed.snapshot(), &steady)?;
+    let service = Arc::new(ServiceState {
+        ledger: Arc::new(Mutex::new(ledger)),
+        metrics: Metrics::default(),
+        world: steady,
+        clock: world,
         journal,
-    ));
-    let mut scheduler = Scheduler::new(office.clone(), program, &store)?;
-    let sender = Sender::new(office.clone(), &scheduler)?;
-    let (slot, calls) = call_inbox::open();
+        accounts: Published::new(Accounts::new(&loaded.accounts)?),
+        users: Published::new(feed.snapshot().users().clone()),
+    });
+    let (commands, queue) = commands::open();
+    // One wake-up may wait: the sender looks for everything that is planned each time.
+    let (wake_sender, woken) = sync_channel(1);
+    // The scheduler must not wait for a slow platform, and the inbox limits how many there are.
+    let (mail, notices) = channel();
+    let mut scheduler = Scheduler::new(service.clone(), queue, wake_sender, mail, loaded, feed)?;
+    let sender = Sender::new(service.clone(), commands.clone(), woken);
+    let (inbox, calls) = call_inbox::open();
     let server = listen
-        .map(|listen| HttpServer::bind(listen, office.clone(), slot, scheduler.intake()?))
+        .map(|listen| {
+            let intake = scheduler.open_intake(commands.clone())?;
+            HttpServer::bind(listen, service.clone(), inbox, intake)
+        })
         .transpose()?;
     let n = scheduler.project().campaigns().len();
     let of = if n == 1 { "campaign" } else { "campaigns" };
     match server.as_ref().and_then(HttpServer::address) {
-        Some(at) => office.journal.say(msg!(
+        Some(at) => service.journal.info(msg!(
             "serving {n} {of} on http://{at}",
             "正在服务 {n} 个活动：http://{at}"
         )),
-        None => office
+        None => service
             .journal
-            .say(msg!("serving {n} {of}", "正在服务 {n} 个活动")),
+            .info(msg!("serving {n} {of}", "正在服务 {n} 个活动")),
     }
     thread::scope(|threads| {
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
@@ -187,29 +163,31 @@ pub fn serve(
                 ))
             })
         };
-        let fetching = office.clone();
+        let (fetching, of_fetch) = (service.clone(), commands.clone());
         let mut working = vec![
             spawn("sender", Box::new(|| sender.run()))?,
-            spawn("fetch", Box::new(move || fetch::run(&fetching)))?,
+            spawn(
+                "fetch",
+                Box::new(move || fetch::run(&fetching, &of_fetch, &notices)),
+            )?,
         ];
         if let Some(server) = server {
             // The inbox ends when the server, who fills it, has ended.
-            let (keeping, serving) = (office.clone(), office.clone());
+            let (keeping, serving) = (service.clone(), service.clone());
             working.push(spawn(
                 "inbox",
-                Box::new(move || call_inbox::run(&keeping, &calls)),
+                Box::new(move || call_inbox::run(&keeping, &commands, &calls)),
             )?);
             working.push(spawn(
                 "http",
                 Box::new(move || {
                     if let Err(failure) = server.run() {
-                        serving.journal.trouble(&failure, Duration::ZERO);
+                        serving.journal.retrying(&failure, Duration::ZERO);
                     }
                 }),
             )?);
         }
         scheduler.run();
-        office.hand_over.ring();
         let stopped = || {
             Failure::new(msg!(
                 "a thread stopped unexpectedly; the ledger is whole",
@@ -220,7 +198,7 @@ pub fn serve(
             .into_iter()
             .try_for_each(|one| one.join().map_err(|_| stopped()))
     })?;
-    office.journal.say(msg!(
+    service.journal.info(msg!(
         "stopped on request; every wait goes on when it is started again",
         "已按要求停止；再次启动时所有等待会继续"
     ));

@@ -1,126 +1,158 @@
-//! The thread that hands over what the ledger holds, campaign by campaign, as quickly as the
-//! channels let it.
+//! The thread that sends what is planned, campaign by campaign, as quickly as the channels let it.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Moment};
 
-use super::scheduler::Scheduler;
-use super::{ServiceState, held};
+use super::ServiceState;
+use super::accounts::Accounts;
+use super::commands::{Command, CommandSender};
 use crate::deliver::dispatch::{DispatchLoop, DispatchSummary};
-use crate::engine::Failure;
+use crate::engine::cycle::DispatchReport;
 use crate::ledger::Writer;
 use crate::msg;
+use crate::store::Users;
 
-/// How long it waits at most, so that it notices a wish to stop.
+/// How long it waits at most, so that it notices a request to stop and changed accounts.
 const TICK: Duration = Duration::from_millis(250);
 /// How often it tries a channel again that stopped its campaigns.
 const TRY_STOPPED: Duration = Duration::from_secs(60);
 /// How long work is put off when the ledger cannot be written, at first and at most.
-const TROUBLE: Duration = Duration::from_secs(1);
-const MOST_TROUBLE: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(1);
+const MOST_RETRY: Duration = Duration::from_secs(30);
 
 pub struct Sender {
-    office: Arc<ServiceState>,
-    carry: DispatchLoop<Arc<Mutex<Writer>>>,
+    service: Arc<ServiceState>,
+    /// To the scheduler.
+    commands: CommandSender,
+    /// The scheduler has planned something.
+    woken: Receiver<()>,
+    dispatcher: DispatchLoop<Arc<Mutex<Writer>>>,
+    accounts: Arc<Accounts>,
+    users: Arc<Users>,
+    /// Campaigns whose stop the journal has been told of.
+    reported: BTreeSet<String>,
 }
 
 impl Sender {
-    /// # Errors
-    /// Channels that cannot be set up.
-    pub fn new(office: Arc<ServiceState>, scheduler: &Scheduler) -> Result<Self, Failure> {
-        let channels = scheduler.bound().channels().clone();
-        let carry = DispatchLoop::new(
-            office.ledger.clone(),
-            channels,
-            scheduler.users(),
-            office.world.clone(),
+    pub fn new(service: Arc<ServiceState>, commands: CommandSender, woken: Receiver<()>) -> Self {
+        let (accounts, users) = (service.accounts.get(), service.users.get());
+        let dispatcher = DispatchLoop::new(
+            service.ledger.clone(),
+            accounts.channels.clone(),
+            Users::clone(&users),
+            service.world.clone(),
         )
         .with_decider();
-        Ok(Sender { office, carry })
+        Sender {
+            service,
+            commands,
+            woken,
+            dispatcher,
+            accounts,
+            users,
+            reported: BTreeSet::new(),
+        }
     }
 
     /// Works until the world asks to stop.
     pub fn run(mut self) {
-        let office = self.office.clone();
-        let (mut tried, mut trouble) = (Moment::now(), TROUBLE);
-        let mut told: BTreeSet<String> = BTreeSet::new();
-        while !office.world.stopping() {
-            if let Some(users) = held(&office.new_users).take() {
-                self.carry.set_users(users);
-            }
-            if let Some((channels, changed)) = held(&office.new_channels).take() {
-                self.carry.set_channels(channels, &changed);
-                told.clear();
-            }
-            if office.clock.jumped().is_some() {
-                office.hand_over.wait(TICK);
+        let service = self.service.clone();
+        let (mut tried, mut retry) = (Moment::now(), RETRY);
+        while !service.world.stopping() {
+            self.take_over();
+            if service.clock.jumped().is_some() {
+                self.wait(TICK);
                 continue;
             }
             if tried.elapsed() >= TRY_STOPPED {
-                self.carry.try_stopped();
+                self.dispatcher.try_stopped();
                 tried = Moment::now();
             }
-            let now = office.world.now();
-            match self.carry.up_to(now, &mut ()) {
-                Ok(carried) => {
-                    trouble = TROUBLE;
-                    self.account(&carried, &mut told);
-                    let left = self.carry.left_alone();
-                    if !left.is_empty() {
-                        held(&office.left_alone).extend(left);
-                        office.decide.ring();
-                    }
-                    let rest = carried.next.map_or(TICK, |next| {
+            match self.dispatcher.up_to(service.world.now(), &mut ()) {
+                Ok(sent) => {
+                    retry = RETRY;
+                    self.report(&sent);
+                    let idle = sent.next.map_or(TICK, |next| {
                         Duration::from_micros(
-                            u64::try_from(next.since(office.world.now()).0).unwrap_or(0),
+                            u64::try_from(next.since(service.world.now()).0).unwrap_or(0),
                         )
                         .min(TICK)
                     });
-                    office.hand_over.wait(rest);
+                    self.wait(idle);
                 }
                 Err(error) => {
-                    office.metrics.troubles.add(1);
-                    office.journal.trouble(&error.into(), trouble);
-                    let until = Moment::now() + trouble;
-                    while Moment::now() < until && !office.world.stopping() {
+                    service.metrics.troubles.add(1);
+                    service.journal.retrying(&error.into(), retry);
+                    let until = Moment::now() + retry;
+                    while Moment::now() < until && !service.world.stopping() {
                         std::thread::sleep(TICK);
                     }
-                    trouble = (trouble * 2).min(MOST_TROUBLE);
+                    retry = (retry * 2).min(MOST_RETRY);
                 }
             }
         }
     }
 
-    fn account(&self, carried: &DispatchSummary, told: &mut BTreeSet<String>) {
-        let office = &self.office;
-        let metrics = &office.metrics;
-        metrics.accepted.add(carried.accepted);
-        metrics.refused.add(carried.refused);
-        metrics.unknown.add(carried.unknown);
+    /// Takes over accounts and users that are newer than those it sends with.
+    fn take_over(&mut self) {
+        let users = self.service.users.get();
+        if !Arc::ptr_eq(&users, &self.users) {
+            self.dispatcher.set_users(Users::clone(&users));
+            self.users = users;
+        }
+        let accounts = self.service.accounts.get();
+        if accounts.version != self.accounts.version {
+            self.dispatcher.set_channels(
+                accounts.channels.clone(),
+                &accounts.changed_since(self.accounts.version),
+            );
+            self.reported.clear();
+            self.accounts = accounts;
+        }
+    }
+
+    /// Waits until the scheduler has planned something, at most so long.
+    fn wait(&self, most: Duration) {
+        match self.woken.recv_timeout(most) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(most),
+        }
+    }
+
+    fn report(&mut self, sent: &DispatchSummary) {
+        let metrics = &self.service.metrics;
+        metrics.accepted.add(sent.accepted);
+        metrics.refused.add(sent.refused);
+        metrics.unknown.add(sent.unknown);
         metrics
             .expired
-            .add(usize::try_from(carried.expired).unwrap_or(0));
-        if carried.changes_the_past() {
-            office.forget_past();
+            .add(usize::try_from(sent.expired).unwrap_or(0));
+        let report = DispatchReport {
+            history_changed: sent.changes_the_past(),
+            below_min: self.dispatcher.left_alone(),
+            ..DispatchReport::default()
+        };
+        // The scheduler sets the timers of follow-ups for what has been sent.
+        let handled = sent.accepted + sent.refused + sent.unknown > 0 || sent.expired > 0;
+        if handled || report.history_changed || !report.below_min.is_empty() {
+            self.commands.send(Command::Dispatched(report));
         }
-        if carried.accepted + carried.refused + carried.unknown > 0 || carried.expired > 0 {
-            // Follow-ups come after hand-overs: their timers are the scheduler's.
-            office.decide.ring();
-        }
-        let stopped = self.carry.stopped();
+        let stopped = self.dispatcher.stopped();
         metrics
             .campaigns_stopped
             .set(i64::try_from(stopped.len()).unwrap_or(i64::MAX));
         for (campaign, why) in stopped {
-            if told.insert(campaign.clone()) {
+            if self.reported.insert(campaign.clone()) {
                 let (en, zh) = (&why.en, &why.zh);
-                office.journal.say(msg!(
+                self.service.journal.info(msg!(
                     "`{campaign}` is stopped: {en}",
                     "`{campaign}` 已停止：{zh}"
                 ));
             }
         }
-        told.retain(|campaign| stopped.contains_key(campaign));
+        self.reported
+            .retain(|campaign| stopped.contains_key(campaign));
     }
 }

@@ -82,11 +82,11 @@ impl Told {
 }
 
 impl Journal for Told {
-    fn say(&self, what: Msg) {
+    fn info(&self, what: Msg) {
         self.0.lock().unwrap().push(what.en);
     }
 
-    fn trouble(&self, why: &Failure, _: Duration) {
+    fn retrying(&self, why: &Failure, _: Duration) {
         self.0.lock().unwrap().push(why.message.en.clone());
     }
 }

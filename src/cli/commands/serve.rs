@@ -94,11 +94,11 @@ impl Spoken {
 }
 
 impl Journal for Spoken {
-    fn say(&self, what: Msg) {
+    fn info(&self, what: Msg) {
         self.line("info", &what);
     }
 
-    fn trouble(&self, why: &Failure, wait: Duration) {
+    fn retrying(&self, why: &Failure, wait: Duration) {
         let (en, zh, seconds) = (&why.message.en, &why.message.zh, wait.as_secs());
         self.line(
             "error",
