@@ -1,11 +1,10 @@
 //! The page of a finding, for a terminal.
 
-use super::catalog;
+use super::Code;
 use crate::base::Lang;
 
-/// The page of the finding of that name: English, or its Chinese part where it has one.
-pub fn page(name: &str, lang: Lang, color: bool) -> Option<String> {
-    let code = catalog::named(name)?;
+/// The page of a finding: English, or its Chinese part where it has one.
+pub fn page(code: &Code, lang: Lang, color: bool) -> String {
     let (en, zh) = match code.page.split_once("\n## 中文\n") {
         Some((en, zh)) => (en, Some(zh)),
         None => (code.page, None),
@@ -15,11 +14,11 @@ pub fn page(name: &str, lang: Lang, color: bool) -> Option<String> {
         (Lang::Zh, Some(zh)) => format!("{heading}{zh}{}", examples(en)),
         _ => en.to_string(),
     };
-    Some(if color {
+    if color {
         paint(&text)
     } else {
         text.trim_end().to_string() + "\n"
-    })
+    }
 }
 
 /// The `bad` and `good` blocks, which need no translation.
@@ -28,9 +27,9 @@ fn examples(page: &str) -> String {
         .map_or(String::new(), |at| page[at..].to_string())
 }
 
-/// The nearest name, for a misspelt one.
-pub fn nearest(name: &str) -> Option<&'static str> {
-    let near = catalog::ALL
+/// The name of the code that a misspelt one is nearest to.
+pub fn nearest(name: &str, codes: &[&'static Code]) -> Option<&'static str> {
+    let near = codes
         .iter()
         .map(|c| (strsim::damerau_levenshtein(c.name, name), c.name))
         .min()?;

@@ -1,9 +1,9 @@
 //! Whether a program asks about its own messages: reading them all costs time, and most programs do
 //! not.
 
-use crate::lint::walk;
 use crate::program::typed::{Program, Schedule};
 use crate::program::typed_expr::{EventSource, ExprKind};
+use crate::program::walk;
 
 /// Whether the program asks anywhere about its own messages.
 pub fn asks_own(program: &Program) -> bool {

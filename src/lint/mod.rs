@@ -1,18 +1,18 @@
-//! Lints: what is allowed but doubtful. A rule is one file under `rules/`, a page under
-//! `docs/findings/`, and a line in [`registry`].
+//! Lints: what is allowed but doubtful. A lint is a file and a page under `rules/`, listed there;
+//! `docs/contributing/add-a-lint.md` shows how one is added.
 //!
 //! `# tagcast: allow NAME` behind a line, or on a line of its own above an item or a line, allows
 //! that lint there. An allowance that allows nothing is a finding itself.
 
-pub mod registry;
+mod allow;
 mod rules;
-mod suppress;
-pub mod walk;
 
 use crate::base::Instant;
-use crate::diag::{Code, Findings, Sources};
+use crate::diag::{Code, Findings, Sources, catalog};
 use crate::program::typed::Program;
 use crate::syntax::ast;
+
+pub use rules::RULES;
 
 /// What a rule may look at.
 pub struct LintContext<'a> {
@@ -25,15 +25,31 @@ pub struct LintContext<'a> {
 
 /// One lint.
 pub struct Rule {
-    pub code: &'static Code,
+    pub code: Code,
     pub check: fn(&LintContext, &mut Findings),
 }
 
 /// Runs every rule. A program with errors is looked at as far as it was understood.
 pub fn run(cx: &LintContext, findings: &mut Findings) {
     let mut found = Findings::default();
-    for rule in registry::RULES {
+    for rule in RULES {
         (rule.check)(cx, &mut found);
     }
-    suppress::apply(cx, found, findings);
+    allow::apply(cx, found, findings);
+}
+
+/// The findings that an `allow` comment can name, by name.
+pub fn codes() -> Vec<&'static Code> {
+    let rules = RULES.iter().map(|rule| &rule.code);
+    let mut codes: Vec<&Code> = rules.chain([&allow::UNUSED_ALLOW]).collect();
+    codes.sort_by_key(|code| code.name);
+    codes
+}
+
+/// Every finding there is, the checker's and the lints', by name.
+pub fn all_codes() -> Vec<&'static Code> {
+    let mut codes = codes();
+    codes.extend(catalog::ALL);
+    codes.sort_by_key(|code| code.name);
+    codes
 }

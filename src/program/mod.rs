@@ -15,3 +15,4 @@ pub mod scope;
 pub mod typed;
 pub mod typed_expr;
 pub mod types;
+pub mod walk;

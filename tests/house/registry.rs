@@ -1,15 +1,21 @@
 //! Everything that is listed somewhere is complete: findings with their pages, lints with their
-//! rules.
+//! rules; and adding one touches the files that `docs/contributing/` names and no others.
+//! `BLESS=1` writes the lists under `docs/` anew.
 
 use crate::support;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use tagcast::diag::{Level, catalog};
-use tagcast::lint::registry::RULES;
+use tagcast::lint;
+
+fn bless() -> bool {
+    std::env::var_os("BLESS").is_some()
+}
 
 #[test]
 fn names_are_sorted_kebab_case_and_unique() {
-    let names: Vec<&str> = catalog::ALL.iter().map(|c| c.name).collect();
+    let names: Vec<&str> = lint::all_codes().iter().map(|c| c.name).collect();
     let mut sorted = names.clone();
     sorted.sort_unstable();
     sorted.dedup();
@@ -25,7 +31,7 @@ fn names_are_sorted_kebab_case_and_unique() {
 
 #[test]
 fn every_finding_has_its_page_and_every_page_its_finding() {
-    for code in catalog::ALL {
+    for code in lint::all_codes() {
         let page = code.page;
         assert!(
             page.starts_with(&format!("# {}\n", code.name)),
@@ -60,19 +66,9 @@ fn every_finding_has_its_page_and_every_page_its_finding() {
 }
 
 #[test]
-fn every_lint_has_its_rule() {
-    let rules: Vec<&str> = RULES.iter().map(|r| r.code.name).collect();
-    let mut sorted = rules.clone();
-    sorted.sort_unstable();
-    assert_eq!(rules, sorted);
-    // An allowance that allows nothing is found by the mechanism itself.
-    let lints: Vec<&str> = catalog::ALL
-        .iter()
-        .filter(|c| c.lint)
-        .map(|c| c.name)
-        .filter(|n| *n != "unused-allow")
-        .collect();
-    assert_eq!(rules, lints);
+fn lints_are_sorted_and_their_files_begin_with_their_names() {
+    let rules: Vec<&str> = lint::RULES.iter().map(|r| r.code.name).collect();
+    assert!(rules.is_sorted());
     for rule in rules {
         let file = support::root().join(format!("src/lint/rules/{}.rs", rule.replace('-', "_")));
         let text =
@@ -84,20 +80,114 @@ fn every_lint_has_its_rule() {
     }
 }
 
-/// `docs/lints.md` lists every finding; `TAGCAST_BLESS=1` writes it anew.
+// ------------------------------------------------------------------ where a row may be named
+
+/// The files that a guide under `docs/contributing/` lists in its section `Files`.
+fn files_of(guide: &str) -> Vec<String> {
+    let path = support::root().join("docs/contributing").join(guide);
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (_, rest) = page.split_once("\n## Files\n").expect("a section `Files`");
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let rows = section
+        .lines()
+        .filter_map(|l| l.strip_prefix("| `")?.split('`').next());
+    rows.map(str::to_owned).collect()
+}
+
+/// The Rust of a guide stands in one of its files as it is shown.
+fn code_is_real(guide: &str) {
+    let path = support::root().join("docs/contributing").join(guide);
+    let page = std::fs::read_to_string(&path).unwrap();
+    let texts: Vec<String> = files_of(guide)
+        .iter()
+        .map(|f| std::fs::read_to_string(support::root().join(f)).expect(f))
+        .collect();
+    for (_, line, code) in support::code_blocks(&page).iter().filter(|b| b.0 == "rust") {
+        assert!(
+            texts.iter().any(|text| text.contains(code)),
+            "{guide}:{line}: no file of the guide holds\n{code}"
+        );
+    }
+}
+
+fn files_below(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_below(&path, out);
+        } else {
+            out.push(path);
+        }
+    }
+}
+
+/// The files of `src/` in which one of the words stands.
+fn files_with(words: &[String]) -> BTreeSet<String> {
+    let mut files = Vec::new();
+    files_below(&support::root().join("src"), &mut files);
+    let named = files.iter().filter(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        words.iter().any(|word| text.contains(word.as_str()))
+    });
+    let relative = named.map(|file| file.strip_prefix(support::root()).unwrap());
+    relative.map(|file| file.display().to_string()).collect()
+}
+
+/// A lint is named in the files that `docs/contributing/add-a-lint.md` lists, and in no other file
+/// of `src/`.
+#[test]
+fn every_lint_has_its_files() {
+    const GUIDE: &str = "add-a-lint.md";
+    let listed = files_of(GUIDE);
+    assert_eq!(listed.len(), 4, "{listed:?}");
+    code_is_real(GUIDE);
+    for rule in lint::RULES {
+        let name = rule.code.name;
+        let module = name.replace('-', "_");
+        let files: Vec<String> = listed
+            .iter()
+            .map(|f| f.replace("too_many_tags", &module))
+            .collect();
+        for file in &files {
+            assert!(support::root().join(file).is_file(), "{name}: no {file}");
+        }
+        let words = [
+            format!("\"{name}\""),
+            format!("`{name}`"),
+            format!("# {name}\n"),
+            format!("mod {module};"),
+            format!("{module}::"),
+        ];
+        let named = files_with(&words);
+        let expected: BTreeSet<String> = files
+            .into_iter()
+            .filter(|f| f.starts_with("src/"))
+            .collect();
+        assert_eq!(named, expected, "{name} is named elsewhere");
+    }
+}
+
+/// `docs/lints.md` lists every finding.
 #[test]
 fn the_list_of_findings_is_complete() {
     let mut text = String::from(
         "# Findings\n\nEvery finding has a name and a page; `tagcast explain NAME` prints the page. Lints can be allowed where they are meant:\n`# tagcast: allow NAME` behind a line, or on a line of its own above an item. Errors cannot.\n",
     );
-    for (title, lint) in [
-        ("Lints", true),
-        ("Errors and warnings of the checker", false),
+    let module = |name: &str| name.replace('-', "_");
+    let lints: Vec<&str> = lint::RULES.iter().map(|r| r.code.name).collect();
+    let page_of = |name: &str| match name {
+        "unused-allow" => "../src/lint/unused_allow.md".to_owned(),
+        _ if lints.contains(&name) => format!("../src/lint/rules/{}.md", module(name)),
+        _ => format!("findings/{name}.md"),
+    };
+    for (title, codes) in [
+        ("Lints", lint::codes()),
+        ("Errors and warnings of the checker", catalog::ALL.to_vec()),
     ] {
         text.push_str(&format!(
             "\n## {title}\n\n| name | level | |\n| --- | --- | --- |\n"
         ));
-        for code in catalog::ALL.iter().filter(|c| c.lint == lint) {
+        for code in codes {
             let level = if code.level == Level::Error {
                 "error"
             } else {
@@ -112,23 +202,24 @@ fn the_list_of_findings_is_complete() {
                 })
                 .unwrap_or("");
             text.push_str(&format!(
-                "| [{0}](findings/{0}.md) | {level} | {what} |\n",
-                code.name
+                "| [{}]({}) | {level} | {what} |\n",
+                code.name,
+                page_of(code.name)
             ));
         }
     }
     let path = support::root().join("docs/lints.md");
-    if std::env::var_os("TAGCAST_BLESS").is_some() {
+    if bless() {
         std::fs::write(&path, &text).unwrap();
     }
     assert_eq!(
         std::fs::read_to_string(&path).unwrap_or_default(),
         text,
-        "TAGCAST_BLESS=1 writes it"
+        "BLESS=1 writes it"
     );
 }
 
-/// `docs/keywords.md` lists every keyword; `TAGCAST_BLESS=1` writes it anew.
+/// `docs/keywords.md` lists every keyword.
 #[test]
 fn the_list_of_keywords_is_complete() {
     let mut text = String::from(
@@ -147,12 +238,12 @@ fn the_list_of_keywords_is_complete() {
         ));
     }
     let path = support::root().join("docs/keywords.md");
-    if std::env::var_os("TAGCAST_BLESS").is_some() {
+    if bless() {
         std::fs::write(&path, &text).unwrap();
     }
     assert_eq!(
         std::fs::read_to_string(&path).unwrap_or_default(),
         text,
-        "TAGCAST_BLESS=1 writes it"
+        "BLESS=1 writes it"
     );
 }

@@ -2,7 +2,7 @@
 //! linted as a program of its own, and its findings are compared with `<name>.stderr` (English) and
 //! `<name>.zh.stderr` (Chinese, where the wording differs, which is always).
 //!
-//! A first line `# ui: --now 2027-11-01` sets the clock. `TAGCAST_BLESS=1 cargo test --test language ui`
+//! A first line `# ui: --now 2027-11-01` sets the clock. `BLESS=1 cargo test --test language ui`
 //! writes what is seen now; read the diff.
 
 use crate::support;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tagcast::base::Lang;
 use tagcast::base::{Instant, Zone};
 use tagcast::diag::render::{RenderFormat, render};
-use tagcast::diag::{Finding, Findings, Level, Sources, catalog};
+use tagcast::diag::{Finding, Findings, Level, Sources};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::syntax::parse;
 use tagcast::{lint, syntax};
@@ -82,7 +82,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn compare(expected: &Path, seen: &str, failures: &mut Vec<String>) {
-    if std::env::var_os("TAGCAST_BLESS").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         std::fs::write(expected, seen).unwrap();
         return;
     }
@@ -119,12 +119,12 @@ fn every_case_says_what_it_said() {
     }
     assert!(
         failures.is_empty(),
-        "{} cases differ; TAGCAST_BLESS=1 rewrites them\n{}",
+        "{} cases differ; BLESS=1 rewrites them\n{}",
         failures.len(),
         failures.join("\n\n")
     );
     // A file of 5 MiB is made by `tests/language/parse.rs` instead of being kept.
-    let missing: Vec<&str> = catalog::ALL
+    let missing: Vec<&str> = lint::all_codes()
         .iter()
         .map(|c| c.name)
         .filter(|n| !met.contains(n) && *n != "too-large")
@@ -135,7 +135,7 @@ fn every_case_says_what_it_said() {
 /// Each page's `bad` block yields its finding, each `good` block no error and not this finding.
 #[test]
 fn the_examples_of_every_page_hold() {
-    for code in catalog::ALL {
+    for code in lint::all_codes() {
         let blocks = support::code_blocks(code.page);
         let campaigns: Vec<&String> = blocks
             .iter()

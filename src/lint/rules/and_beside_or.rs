@@ -1,13 +1,13 @@
 //! `and-beside-or`: `and` binds more strongly than `or`, which readers should not have to know.
 
-use crate::diag::{Edit, Finding, Findings, catalog};
+use crate::diag::{Code, Edit, Finding, Findings};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind};
 use crate::syntax::visit;
 
-pub const RULE: Rule = Rule {
-    code: &catalog::AND_BESIDE_OR,
+pub static RULE: Rule = Rule {
+    code: Code::lint("and-beside-or", include_str!("and_beside_or.md")),
     check,
 };
 
@@ -47,7 +47,7 @@ fn look(e: &Expr, out: &mut Findings) {
             },
         ];
         let finding = Finding::new(
-            &catalog::AND_BESIDE_OR,
+            &RULE.code,
             *inner,
             msg!(
                 "`and` beside `or` without parentheses",

@@ -2,14 +2,17 @@
 //! short its deadline is.
 
 use crate::base::TimeOfDay;
-use crate::diag::{Finding, Findings, catalog};
+use crate::diag::{Code, Finding, Findings};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::typed::{EveryPeriod, Once, Quiet, Schedule};
 use crate::program::typed_expr::Length;
 
-pub const RULE: Rule = Rule {
-    code: &catalog::DEADLINE_IN_QUIET_HOURS,
+pub static RULE: Rule = Rule {
+    code: Code::lint(
+        "deadline-in-quiet-hours",
+        include_str!("deadline_in_quiet_hours.md"),
+    ),
     check,
 };
 
@@ -43,7 +46,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
             "this is due at {time}, in the quiet hours {from}..{to}: it always waits longer than its deadline of {deadline}",
             "活动在 {time} 到期，处于免打扰时段 {from}..{to}：等待时间总是超过最晚期限 {deadline}"
         );
-        out.push(Finding::new(&catalog::DEADLINE_IN_QUIET_HOURS, campaign.declared.name_span, message).help(msg!(
+        out.push(Finding::new(&RULE.code, campaign.declared.name_span, message).help(msg!(
             "it will be handed over at {to}, and the deadline counts from then; move it out of the quiet hours",
             "消息将在 {to} 发出，期限从那时起算；请把时间移出免打扰时段"
         )));

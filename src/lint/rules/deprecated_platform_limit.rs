@@ -1,13 +1,16 @@
 //! `deprecated-platform-limit`: a cap that repeats a platform's limit as it once was.
 
-use crate::diag::{Finding, Findings, catalog};
+use crate::diag::{Code, Finding, Findings};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::platform;
 use crate::program::typed::Cap;
 
-pub const RULE: Rule = Rule {
-    code: &catalog::DEPRECATED_PLATFORM_LIMIT,
+pub static RULE: Rule = Rule {
+    code: Code::lint(
+        "deprecated-platform-limit",
+        include_str!("deprecated_platform_limit.md"),
+    ),
     check,
 };
 
@@ -36,8 +39,5 @@ fn look(cap: &Cap, out: &mut Findings) {
         "this was the limit of `{channel}` once; it is no more",
         "这是 `{channel}` 曾经的限制，现已失效"
     );
-    out.push(
-        Finding::new(&catalog::DEPRECATED_PLATFORM_LIMIT, cap.span, message)
-            .help(msg!("now: {en}", "现行规则：{zh}")),
-    );
+    out.push(Finding::new(&RULE.code, cap.span, message).help(msg!("now: {en}", "现行规则：{zh}")));
 }

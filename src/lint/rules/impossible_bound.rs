@@ -3,13 +3,14 @@
 
 use crate::base::Msg;
 use crate::base::{Type, Value};
-use crate::diag::{Finding, Findings, catalog};
-use crate::lint::{LintContext, Rule, walk};
+use crate::diag::{Code, Finding, Findings};
+use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::typed_expr::{CompareOp, Expr, ExprKind, Function};
+use crate::program::walk;
 
-pub const RULE: Rule = Rule {
-    code: &catalog::IMPOSSIBLE_BOUND,
+pub static RULE: Rule = Rule {
+    code: Code::lint("impossible-bound", include_str!("impossible_bound.md")),
     check,
 };
 
@@ -127,12 +128,10 @@ fn look(cx: &LintContext, e: &Expr, out: &mut Findings) {
             "此条件永不成立：`{name}` 的范围是 {range}"
         )
     };
-    out.push(
-        Finding::new(&catalog::IMPOSSIBLE_BOUND, e.span, message).help(msg!(
-            "compare with a value inside the range",
-            "请与范围内的值比较"
-        )),
-    );
+    out.push(Finding::new(&RULE.code, e.span, message).help(msg!(
+        "compare with a value inside the range",
+        "请与范围内的值比较"
+    )));
 }
 
 /// A value behind the conversion that the checker put around it.

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use unicode_security::MixedScript;
 use unicode_security::confusable_detection::skeleton;
 
-use crate::diag::{Finding, Findings, Span, catalog};
+use crate::diag::{Code, Finding, Findings, Span};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::typed::Declared;
 
-pub const RULE: Rule = Rule {
-    code: &catalog::LOOK_ALIKE,
+pub static RULE: Rule = Rule {
+    code: Code::lint("look-alike", include_str!("look_alike.md")),
     check,
 };
 
@@ -32,7 +32,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
                 "an invisible control character (U+{code:04X}) stands here",
                 "这里有一个不可见的控制字符（U+{code:04X}）"
             );
-            let finding = Finding::new(&catalog::LOOK_ALIKE, span, message).help(msg!(
+            let finding = Finding::new(&RULE.code, span, message).help(msg!(
                 "what it hides or turns around is not what runs",
                 "它会隐藏或颠倒显示的内容"
             ));
@@ -53,7 +53,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
                 "`{name}` 混用了外形相似的不同字母表"
             );
             out.push(
-                Finding::new(&catalog::LOOK_ALIKE, declared.name_span, message).help(msg!(
+                Finding::new(&RULE.code, declared.name_span, message).help(msg!(
                     "type it anew with one keyboard",
                     "请用同一种输入法重新输入"
                 )),
@@ -67,7 +67,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
                     "`{name}` looks like `{other}` and is another name",
                     "`{name}` 与 `{other}` 看起来相同，却是不同的名称"
                 );
-                let finding = Finding::new(&catalog::LOOK_ALIKE, declared.name_span, message)
+                let finding = Finding::new(&RULE.code, declared.name_span, message)
                     .label(
                         first.name_span,
                         msg!("the name that it looks like", "与之相似的名称"),

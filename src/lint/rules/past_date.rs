@@ -1,12 +1,12 @@
 //! `past-date`: a campaign whose time has gone by.
 
-use crate::diag::{Finding, Findings, Span, catalog};
+use crate::diag::{Code, Finding, Findings, Span};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::syntax::ast::{AtExpr, ClauseKind, Expr, ExprKind, ItemKind, LiteralKind};
 
-pub const RULE: Rule = Rule {
-    code: &catalog::PAST_DATE,
+pub static RULE: Rule = Rule {
+    code: Code::lint("past-date", include_str!("past_date.md")),
     check,
 };
 
@@ -58,7 +58,7 @@ fn report(cx: &LintContext, span: Span, now: crate::base::Instant, out: &mut Fin
         "`{text}` is past: it is {shown}",
         "`{text}` 已经过去：现在是 {shown}"
     );
-    out.push(Finding::new(&catalog::PAST_DATE, span, message).help(msg!(
+    out.push(Finding::new(&RULE.code, span, message).help(msg!(
         "give it a new date, or delete the campaign",
         "请更新日期，或删除该活动"
     )));

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::base::TagId;
-use crate::diag::{Finding, Findings, catalog};
+use crate::diag::{Code, Finding, Findings};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::typed_expr::{Expr, ExprKind};
 
-pub const RULE: Rule = Rule {
-    code: &catalog::TOO_MANY_TAGS,
+pub static RULE: Rule = Rule {
+    code: Code::lint("too-many-tags", include_str!("too_many_tags.md")),
     check,
 };
 
@@ -39,7 +39,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
                 "this condition combines {n} tags: {names}",
                 "该条件组合了 {n} 个标签：{names}"
             );
-            out.push(Finding::new(&catalog::TOO_MANY_TAGS, condition.span, message).help(msg!(
+            out.push(Finding::new(&RULE.code, condition.span, message).help(msg!(
                 "give parts of it a name with `audience NAME = …`, or leave out what hardly matters",
                 "请用 `人群 名称 = …` 为其中的部分命名，或去掉影响不大的标签"
             )));

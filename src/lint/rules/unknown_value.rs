@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::diag::{Edit, Finding, Findings, catalog};
+use crate::diag::{Code, Edit, Finding, Findings};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::definedness::{Definedness, UndefinedCause, can_be_missing};
 use crate::program::typed_expr::{CompareOp, Expr, ExprKind};
 
-pub const RULE: Rule = Rule {
-    code: &catalog::UNKNOWN_VALUE,
+pub static RULE: Rule = Rule {
+    code: Code::lint("unknown-value", include_str!("unknown_value.md")),
     check,
 };
 
@@ -142,7 +142,7 @@ fn report(
             "who has no `{shown}` is kept: `except` leaves out only those for whom this is true",
             "没有 `{shown}` 的用户会被保留：`排除` 只排除条件为真的用户"
         );
-        Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message).help(msg!(
+        Finding::new(&RULE.code, whole.span, message).help(msg!(
             "to leave them out too, write `{first} is missing or …`",
             "若也要排除他们，请写 `{first} 缺失 或 …`"
         ))
@@ -151,7 +151,7 @@ fn report(
             "who has no `{shown}` is not selected by this `{word}`",
             "没有 `{shown}` 的用户不会被此 `{word}` 选中"
         );
-        Finding::new(&catalog::UNKNOWN_VALUE, whole.span, message).help(msg!(
+        Finding::new(&RULE.code, whole.span, message).help(msg!(
             "if that is meant, say so: `{first} is known and …`",
             "若确实如此，请写明：`{first} 已知 且 …`"
         ))

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::base::AudienceId;
-use crate::diag::{Finding, Findings, catalog};
-use crate::lint::{LintContext, Rule, walk};
+use crate::diag::{Code, Finding, Findings};
+use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::typed_expr::ExprKind;
+use crate::program::walk;
 
-pub const RULE: Rule = Rule {
-    code: &catalog::UNUSED_AUDIENCE,
+pub static RULE: Rule = Rule {
+    code: Code::lint("unused-audience", include_str!("unused_audience.md")),
     check,
 };
 
@@ -34,12 +35,8 @@ fn check(cx: &LintContext, out: &mut Findings) {
                 "人群 `{name}` 没有被使用"
             );
             out.push(
-                Finding::new(
-                    &catalog::UNUSED_AUDIENCE,
-                    audience.declared.name_span,
-                    message,
-                )
-                .help(msg!("use it, or delete it", "请使用它，或将其删除")),
+                Finding::new(&RULE.code, audience.declared.name_span, message)
+                    .help(msg!("use it, or delete it", "请使用它，或将其删除")),
             );
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::base::TemplateId;
-use crate::diag::{Finding, Findings, catalog};
+use crate::diag::{Code, Finding, Findings};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
 use crate::program::typed::{Action, ExpectKind};
 
-pub const RULE: Rule = Rule {
-    code: &catalog::UNUSED_TEMPLATE,
+pub static RULE: Rule = Rule {
+    code: Code::lint("unused-template", include_str!("unused_template.md")),
     check,
 };
 
@@ -37,12 +37,8 @@ fn check(cx: &LintContext, out: &mut Findings) {
                 "没有活动发送模板 `{name}`"
             );
             out.push(
-                Finding::new(
-                    &catalog::UNUSED_TEMPLATE,
-                    template.declared.name_span,
-                    message,
-                )
-                .help(msg!("send it, or delete it", "请使用它，或将其删除")),
+                Finding::new(&RULE.code, template.declared.name_span, message)
+                    .help(msg!("send it, or delete it", "请使用它，或将其删除")),
             );
         }
     }

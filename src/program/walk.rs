@@ -1,9 +1,10 @@
-//! Every condition of a program.
+//! Every condition and value of a program, for whoever looks at all of them.
 
-use crate::program::typed::{Action, Campaign, Piece, Program, Schedule};
-use crate::program::typed_expr::{EventPattern, Expr};
+use super::typed::{Action, Campaign, Piece, Program, Schedule};
+use super::typed_expr::{EventPattern, Expr};
 
-/// Every condition and value of the program with its own place in the text.
+/// Every expression that stands on its own in the text; what is inside it is reached by
+/// [`Expr::each`].
 pub fn roots(program: &Program) -> Vec<&Expr> {
     let mut out: Vec<&Expr> = Vec::new();
     out.extend(program.tags.iter().filter_map(|t| t.derived.as_ref()));

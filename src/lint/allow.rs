@@ -1,8 +1,11 @@
 //! `# tagcast: allow NAME` comments, and those that allow nothing.
 
 use super::LintContext;
-use crate::diag::{Finding, Findings, Span, catalog};
+use crate::diag::{Code, Finding, Findings, Span, catalog};
 use crate::msg;
+
+/// An allowance that allows nothing.
+pub(super) static UNUSED_ALLOW: Code = Code::lint("unused-allow", include_str!("unused_allow.md"));
 
 struct Allowance {
     name: String,
@@ -14,7 +17,7 @@ struct Allowance {
 }
 
 /// Passes findings on, without the allowed ones.
-pub fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
+pub(super) fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
     let mut allowances: Vec<Allowance> = cx.files.iter().flat_map(|f| allowances(cx, f)).collect();
     for finding in found.iter() {
         let fits = |a: &&mut Allowance| {
@@ -30,21 +33,21 @@ pub fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
     }
     for a in allowances.iter().filter(|a| !a.used) {
         let name = &a.name;
-        let message = match catalog::named(name) {
-            None => msg!("no lint is named `{name}`", "没有名为 `{name}` 的检查"),
-            Some(code) if !code.lint => {
-                msg!(
-                    "`{name}` is not a lint: errors cannot be allowed",
-                    "`{name}` 不是可忽略的检查：错误不能被允许"
-                )
-            }
-            Some(_) => msg!(
+        let message = if super::codes().iter().any(|code| code.name == name) {
+            msg!(
                 "nothing here is allowed by this comment",
                 "此注释没有允许任何内容"
-            ),
+            )
+        } else if catalog::named(name).is_some() {
+            msg!(
+                "`{name}` is not a lint: errors cannot be allowed",
+                "`{name}` 不是可忽略的检查：错误不能被允许"
+            )
+        } else {
+            msg!("no lint is named `{name}`", "没有名为 `{name}` 的检查")
         };
         out.push(
-            Finding::new(&catalog::UNUSED_ALLOW, a.span, message)
+            Finding::new(&UNUSED_ALLOW, a.span, message)
                 .help(msg!("delete the comment", "请删除此注释")),
         );
     }
