@@ -29,7 +29,7 @@ use tagcast::deliver::wire::account::AccountSettings;
 use tagcast::deliver::wire::client::Http;
 use tagcast::deliver::wire::secret::Secret;
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
 use tagcast::ledger::{Ledger, LedgerLocation, Occasion, RunInfo, State};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::Program;
@@ -258,6 +258,7 @@ fn measure(
     let scope = EvalScope {
         snapshot,
         program,
+        prepared: &PreparedProgram::new(program),
         tables: &tables,
         own: &own,
         now: due,

@@ -19,7 +19,7 @@ use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
 use tagcast::ledger::{Ledger, NewCall, Occasion, Receipt, ReceiptContent, RunInfo, Writer};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::platform::ContactKind;
@@ -58,6 +58,7 @@ impl Bench {
         let scope = EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
+            prepared: &PreparedProgram::new(&self.program),
             tables: &tables,
             own: &own,
             now: due,

@@ -96,15 +96,14 @@ impl Bench {
             "the program checks"
         );
         let now = project.now.unwrap_or(Instant(0));
-        Bench {
-            project,
-            data: EvalData {
-                snapshot,
-                tables: Tables::default(),
-                own: MessageLog::default(),
-                now,
-            },
-        }
+        let data = EvalData {
+            prepared: project.prepared(),
+            snapshot,
+            tables: Tables::default(),
+            own: MessageLog::default(),
+            now,
+        };
+        Bench { project, data }
     }
 
     pub fn condition(&self, text: &str) -> Expr {

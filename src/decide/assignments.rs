@@ -96,7 +96,7 @@ impl<'a> Assignments<'a> {
         let mut rest = users;
         let mut passed_on = Bitmap::none(rest.len());
         for choice in arms {
-            let taken = match &choice.when {
+            let taken = match input.scope.campaign(input.campaign).arm(choice.span) {
                 None => rest.clone(),
                 Some(when) => {
                     let audience = ask::audience(input.scope, when, &rest)?;

@@ -120,7 +120,7 @@ impl<'a, H: History> FallbackSearch<'a, H> {
                 .get(route)
                 .is_some_and(|(_, _, barred, open)| known(open) && !barred.holds(user, address))
         };
-        let Some((route, address)) = reach(self.scope, via, &users, usable, open)?
+        let Some((route, address)) = reach(self.scope, alone.campaign, via, &users, usable, open)?
             .pop()
             .flatten()
         else {

@@ -8,7 +8,7 @@ use super::assignments::{Assignment, Leaf};
 use super::decision::Gate;
 use super::history::{BlockedAddresses, History, Unclaimed};
 use super::windows::{OpenWindows, PlannedMessage};
-use super::{DecideError, DecideInput, ask, render};
+use super::{DecideError, DecideInput, ask};
 use crate::base::value::Shown;
 use crate::base::{Bitmap, Instant, TagId, UserNo};
 use crate::eval::{EvalError, EvalScope};
@@ -88,7 +88,7 @@ pub fn consents(
     );
     all.extend(ask::sensitive(
         scope,
-        text.into_iter().flat_map(render::holes),
+        text.into_iter().flat_map(Template::holes),
     ));
     all.extend(scope.program.policy.consent);
     all
@@ -147,8 +147,9 @@ fn reads<'a>(campaign: &'a Campaign, step: Option<&'a Step>) -> Vec<&'a Expr> {
 
 /// Those whom policy excludes. As with `except`, one of whom it is not known stays.
 pub fn exclusions(input: &DecideInput, gates: &mut Gates) -> Result<(), EvalError> {
-    for exclude in &input.scope.program.policy.excludes {
-        let excluded = ask::audience(input.scope, &exclude.when, &gates.open)?.yes;
+    let excludes = &input.scope.program.policy.excludes;
+    for (exclude, when) in excludes.iter().zip(input.scope.excludes()) {
+        let excluded = ask::audience(input.scope, when, &gates.open)?.yes;
         gates.stop(Gate::Excluded(exclude.reason.clone()), &excluded);
     }
     Ok(())

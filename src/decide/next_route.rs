@@ -77,6 +77,7 @@ impl RunState<'_> {
             let asked = Bitmap::from_users(users.len(), of_members);
             let places = reach(
                 self.input.scope,
+                self.input.campaign,
                 via,
                 &asked,
                 unused,

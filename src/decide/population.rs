@@ -6,9 +6,8 @@ use super::lottery::Lottery;
 use super::{DecideError, DecideInput, ask};
 use crate::base::{Bitmap, Instant, TagId, UserNo, Value};
 use crate::eval::physical::order;
-use crate::eval::{self, AudienceMask, EvalError, EvalScope};
+use crate::eval::{self, AudienceMask, EvalError, EvalScope, Prepared};
 use crate::program::typed::{Campaign, Schedule, Step};
-use crate::program::typed_expr::{Expr, ExprKind};
 use crate::schedule::{date_offset, user_time};
 
 /// Everyone, by how far they came before any gate. The sets are disjoint and together everyone.
@@ -32,19 +31,20 @@ pub fn who(
     let asked = input
         .only
         .map_or_else(|| Bitmap::all(users), |only| only.and(&Bitmap::all(users)));
+    let prepared = input.scope.campaign(input.campaign);
     let mut who = match step {
         // Who is named is meant.
-        None if input.only.is_some() => of_condition(input, &campaign.when, asked)?,
+        None if input.only.is_some() => of_condition(input, Some(&prepared.when), asked)?,
         None => of_condition(
             input,
-            &campaign.when,
+            Some(&prepared.when),
             asked.and(&meant(input.scope, campaign, input.due)?),
         )?,
-        Some(step) => of_step(input, campaign, step, asked)?,
+        Some(step) => of_step(input, step, asked)?,
     };
     if step.is_none() {
-        if let Some(top) = &campaign.top {
-            let kept = largest(input, &top.by, top.n, &who.matched)?;
+        if let (Some(top), Some(by)) = (&campaign.top, &prepared.top) {
+            let kept = largest(input, by, top.n, &who.matched)?;
             who.below_top = who.matched.minus(&kept);
             who.matched = kept;
         }
@@ -78,25 +78,30 @@ pub fn meant(scope: &EvalScope, campaign: &Campaign, due: Instant) -> Result<Bit
     Ok(eval::audience(scope, &condition)?.yes)
 }
 
+/// Those for whom a condition holds; without one everybody who is asked.
 fn of_condition(
     input: &DecideInput,
-    condition: &Expr,
+    condition: Option<&Prepared>,
     asked: Bitmap,
 ) -> Result<Population, EvalError> {
     let users = asked.len();
-    let AudienceMask { yes, known } = ask::audience(input.scope, condition, &asked)?;
+    let AudienceMask { yes, known } = match condition {
+        Some(condition) => ask::audience(input.scope, condition, &asked)?,
+        None => AudienceMask {
+            yes: asked.clone(),
+            known: asked.clone(),
+        },
+    };
     let unknown = asked.minus(&known);
-    let unknown_because = if unknown.is_empty() {
-        Vec::new()
-    } else {
-        eval::unknown_because(
+    let unknown_because = match condition {
+        Some(condition) if !unknown.is_empty() => condition.unknown_because(
             input.scope,
-            condition,
             &AudienceMask {
                 yes: yes.clone(),
                 known: unknown.complement(),
             },
-        )?
+        )?,
+        Some(_) | None => Vec::new(),
     };
     Ok(Population {
         not_matched: Bitmap::all(users).minus(&yes).minus(&unknown),
@@ -110,29 +115,19 @@ fn of_condition(
 }
 
 /// A follow-up: its `if`, for those who have not left the series.
-fn of_step(
-    input: &DecideInput,
-    campaign: &Campaign,
-    step: &Step,
-    asked: Bitmap,
-) -> Result<Population, EvalError> {
-    let left = match &campaign.leave_when {
+fn of_step(input: &DecideInput, step: &Step, asked: Bitmap) -> Result<Population, EvalError> {
+    let prepared = input.scope.campaign(input.campaign);
+    let left = match &prepared.leave_when {
         // As with `except`, only those of whom it is true have left.
         Some(leave) => ask::audience(input.scope, leave, &asked)?.yes,
         None => Bitmap::none(asked.len()),
     };
     let asked = asked.minus(&left);
-    let everyone = Expr {
-        ty: crate::base::Type::Bool,
-        span: step.span,
-        optional: false,
-        kind: ExprKind::Everyone,
-    };
-    let mut who = of_condition(
-        input,
-        step.when.as_ref().unwrap_or(&everyone),
-        asked.clone(),
-    )?;
+    let when = input
+        .step
+        .checked_sub(1)
+        .and_then(|number| prepared.steps.get(number)?.as_ref());
+    let mut who = of_condition(input, when, asked.clone())?;
     if step.otherwise.is_some() {
         who.otherwise = asked.and(&who.not_matched);
         who.not_matched = who.not_matched.minus(&who.otherwise);
@@ -141,13 +136,18 @@ fn of_step(
 }
 
 /// The `n` users with the largest values; missing values come last, ties go by user id.
-fn largest(input: &DecideInput, by: &Expr, n: u64, users: &Bitmap) -> Result<Bitmap, EvalError> {
+fn largest(
+    input: &DecideInput,
+    by: &Prepared,
+    n: u64,
+    users: &Bitmap,
+) -> Result<Bitmap, EvalError> {
     let n = usize::try_from(n).unwrap_or(usize::MAX);
     if n >= users.count() {
         return Ok(users.clone());
     }
     let snapshot = input.scope.snapshot;
-    let values = eval::values(input.scope, by, users)?;
+    let values = by.values(input.scope, users)?;
     let mut ranked: Vec<(Option<Value>, UserNo)> = values.into_iter().zip(users.iter()).collect();
     ranked.select_nth_unstable_by(n, |(a, user), (b, other)| {
         let by_value = match (a, b) {

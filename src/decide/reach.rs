@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ask;
-use crate::base::{Bitmap, UserNo};
+use crate::base::{Bitmap, CampaignId, UserNo};
 use crate::eval::{EvalError, EvalScope};
 use crate::program::typed::{Takes, Via};
 
@@ -16,6 +16,7 @@ pub type RouteAddress = (usize, Arc<str>);
 /// has an address which is open, or by the one of the highest weight (of equal ones the first).
 pub fn reach(
     scope: &EvalScope,
+    campaign: CampaignId,
     via: &Via,
     users: &Bitmap,
     usable: impl Fn(usize) -> bool,
@@ -32,7 +33,7 @@ pub fn reach(
         .filter(|(position, _)| usable(*position))
     {
         let addresses = ask::addresses(scope, route.address, &rest)?;
-        let weights = match &route.weight {
+        let weights = match scope.campaign(campaign).weight(route.span) {
             Some(weight) => ask::numbers(scope, weight, &rest)?,
             None => vec![0.0; addresses.len()],
         };

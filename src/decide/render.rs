@@ -10,10 +10,9 @@ use rayon::prelude::*;
 use super::ask;
 use super::decision::Rendered;
 use crate::base::value::{Shown, show_money};
-use crate::base::{Bitmap, TagId, Type, UserNo, Value, Zone};
-use crate::eval::{self, EvalError, EvalScope};
+use crate::base::{Bitmap, TagId, TemplateId, Type, UserNo, Value, Zone};
+use crate::eval::{EvalError, EvalScope, Prepared};
 use crate::program::typed::{PartKind, Piece, Program, Template};
-use crate::program::typed_expr::{Expr, ExprKind, Function};
 
 /// How many users are asked for a default that only a costly question finds.
 const LOOKED_AT: usize = 4096;
@@ -46,9 +45,13 @@ pub fn part_name(kind: &PartKind) -> String {
 ///
 /// # Errors
 /// Those of evaluation.
-pub fn render(scope: &EvalScope, template: &Template, users: &Bitmap) -> Result<Texts, EvalError> {
-    let columns: Vec<Column> = holes(template)
-        .map(|hole| Column::of(scope, hole, users))
+pub fn render(scope: &EvalScope, template: TemplateId, users: &Bitmap) -> Result<Texts, EvalError> {
+    let holes = &scope.template(template).holes;
+    let template = scope.program.template(template);
+    let columns: Vec<Column> = template
+        .holes()
+        .zip(holes)
+        .map(|(hole, prepared)| Column::of(scope, prepared, &hole.ty, users))
         .collect::<Result<_, _>>()?;
     let mut of: Vec<Option<u32>> = vec![Some(0); users.count()];
     for column in &columns {
@@ -83,7 +86,7 @@ pub fn render(scope: &EvalScope, template: &Template, users: &Bitmap) -> Result<
 /// Those of evaluation.
 pub fn render_one(
     scope: &EvalScope,
-    template: &Template,
+    template: TemplateId,
     user: UserNo,
 ) -> Result<Option<Arc<Rendered>>, EvalError> {
     let users = ask::only(scope.snapshot.user_count().max(user.index() + 1), user);
@@ -110,52 +113,22 @@ pub fn address_of(
 /// Those of evaluation.
 pub fn with_defaults(
     scope: &EvalScope,
-    template: &Template,
+    template: TemplateId,
     users: &Bitmap,
 ) -> Result<Bitmap, EvalError> {
     let mut out = Bitmap::none(users.len());
-    for hole in holes(template) {
-        let mut todo = vec![hole];
-        while let Some(expr) = todo.pop() {
-            todo.extend(expr.children_about_users());
-            let ExprKind::Coalesce(value, _) = &expr.kind else {
-                continue;
-            };
-            let value = shown_as_it_is(value);
-            let found = match value.kind {
-                ExprKind::Tag(_) => ask::missing(scope, value, users)?,
-                _ => ask::missing(
-                    scope,
-                    value,
-                    &Bitmap::from_users(users.len(), users.iter().take(LOOKED_AT)),
-                )?,
-            };
-            out = out.or(&found);
-        }
+    let mut first = None;
+    for default in &scope.template(template).defaults {
+        let asked = if default.of_tag {
+            users
+        } else {
+            first.get_or_insert_with(|| {
+                Bitmap::from_users(users.len(), users.iter().take(LOOKED_AT))
+            })
+        };
+        out = out.or(&ask::audience(scope, &default.missing, asked)?.yes);
     }
     Ok(out)
-}
-
-/// What a function shows, where it is missing exactly when its argument is.
-fn shown_as_it_is(expr: &Expr) -> &Expr {
-    match &expr.kind {
-        ExprKind::Call {
-            function: Function::Text | Function::Number | Function::Lower | Function::Mask,
-            args,
-        } => args.first().map_or(expr, shown_as_it_is),
-        _ => expr,
-    }
-}
-
-pub fn holes(template: &Template) -> impl Iterator<Item = &Expr> {
-    template
-        .parts
-        .iter()
-        .flat_map(|part| &part.text.pieces)
-        .filter_map(|piece| match piece {
-            Piece::Hole(expr) => Some(expr),
-            Piece::Text(_) => None,
-        })
 }
 
 /// The next number for something new, the same number for the same thing.
@@ -172,8 +145,13 @@ struct Column {
 }
 
 impl Column {
-    fn of(scope: &EvalScope, hole: &Expr, users: &Bitmap) -> Result<Self, EvalError> {
-        let values = eval::values(scope, hole, users)?;
+    fn of(
+        scope: &EvalScope,
+        hole: &Prepared,
+        ty: &Type,
+        users: &Bitmap,
+    ) -> Result<Self, EvalError> {
+        let values = hole.values(scope, users)?;
         let mut known: HashMap<Arc<str>, u32> = HashMap::new();
         let mut texts: Vec<Arc<str>> = Vec::new();
         let mut shown = String::new();
@@ -192,7 +170,7 @@ impl Column {
                 Some(Value::Text(text)) => Some(number(&text)),
                 Some(value) => {
                     shown.clear();
-                    show(scope.program, &value, &hole.ty, &mut shown);
+                    show(scope.program, &value, ty, &mut shown);
                     Some(number(&shown))
                 }
             });

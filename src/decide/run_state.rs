@@ -222,6 +222,7 @@ impl<'a> RunState<'a> {
                 let usable = |route: usize| only.is_none_or(|only| route == only);
                 let places = reach(
                     self.input.scope,
+                    self.input.campaign,
                     via,
                     &users,
                     usable,
@@ -449,7 +450,8 @@ impl<'a> RunState<'a> {
 
     /// The priority of each of the users' messages, in their order.
     fn priorities(&self, users: &Bitmap) -> Result<Vec<i32>, EvalError> {
-        let Some(priority) = &self.campaign.priority.value else {
+        let prepared = self.input.scope.campaign(self.input.campaign);
+        let Some(priority) = &prepared.priority else {
             return Ok(vec![0; users.count()]);
         };
         // Beyond the range of i32 the nearest of its ends.
@@ -481,15 +483,14 @@ impl<'a> RunState<'a> {
         // A user has one way, and so one template.
         let mut by_user: Vec<Option<u32>> = vec![None; self.decision.users];
         for (number, written) in self.written.iter_mut().enumerate() {
-            let template = scope.program.template(written.template);
             let of_this = self
                 .candidates
                 .iter()
                 .filter(|c| c.written == number)
                 .map(|c| c.user);
             let readers = Bitmap::from_users(self.decision.users, of_this);
-            written.texts = render::render(scope, template, &readers)?;
-            written.with_defaults = render::with_defaults(scope, template, &readers)?;
+            written.texts = render::render(scope, written.template, &readers)?;
+            written.with_defaults = render::with_defaults(scope, written.template, &readers)?;
             for (user, text) in readers.iter().zip(&written.texts.of) {
                 if let Some(slot) = by_user.get_mut(user.index()) {
                     *slot = *text;

@@ -10,7 +10,9 @@ use crate::base::value::group_digits;
 use crate::base::world::World;
 use crate::base::{FileId, Instant, UserNo};
 use crate::diag::{Finding, Findings, Sources};
-use crate::eval::{self, AudienceCounts, AudienceMask, EvalScope, MessageLog, Tables, Trace};
+use crate::eval::{
+    self, AudienceCounts, AudienceMask, EvalScope, MessageLog, PreparedProgram, Tables, Trace,
+};
 use crate::ledger::Ledger;
 use crate::program::check::{check_condition, check_value};
 use crate::program::typed::Program;
@@ -20,6 +22,8 @@ use crate::syntax::{ast, parse};
 
 /// Everything that evaluating a condition needs.
 pub struct EvalData {
+    /// Of the program that it was gathered for.
+    pub prepared: Arc<PreparedProgram>,
     pub snapshot: Arc<Snapshot>,
     pub tables: Tables,
     pub own: MessageLog,
@@ -109,6 +113,7 @@ impl EvalData {
             None => MessageLog::default(),
         };
         Ok(EvalData {
+            prepared: project.prepared(),
             snapshot,
             tables,
             own,
@@ -116,10 +121,12 @@ impl EvalData {
         })
     }
 
+    /// The program must be the one that the data were gathered for.
     pub fn scope<'a>(&'a self, program: &'a Program) -> EvalScope<'a> {
         EvalScope {
             snapshot: &self.snapshot,
             program,
+            prepared: &self.prepared,
             tables: &self.tables,
             own: &self.own,
             now: self.now,

@@ -1,10 +1,9 @@
 //! What comes after a message: when a follow-up is due, and what is known of the message before it.
 //! The same for `test` blocks, rehearsals and real hand-overs.
 
-use super::triggers::did_after;
-use crate::base::{Bitmap, Calendar, Instant, UserNo, Zone};
-use crate::eval::{self, EvalError, EvalScope, ReceiptStatus, StepOutcomes};
-use crate::program::typed::{Campaign, Step};
+use crate::base::{Bitmap, Calendar, CampaignId, Instant, UserNo, Zone};
+use crate::eval::{EvalError, EvalScope, ReceiptStatus, StepOutcomes};
+use crate::program::typed::Step;
 use crate::program::typed_expr::{OwnEvent, StepOutcome};
 
 /// When a follow-up of something that was handed over at `last` is due.
@@ -27,7 +26,7 @@ pub fn due(step: &Step, zone: Zone, last: Instant) -> Instant {
 /// Those of evaluation.
 pub fn outcomes(
     scope: &EvalScope,
-    campaign: &Campaign,
+    campaign: CampaignId,
     from: usize,
     handed_over: Instant,
     reached: &[(UserNo, [ReceiptStatus; 7])],
@@ -62,7 +61,10 @@ pub fn outcomes(
             truth(receipts, OwnEvent::Clicked),
         );
     }
-    let Some(goal) = &campaign.goal else {
+    let (Some(goal), Some(reached_goal)) = (
+        &scope.program.campaign(campaign).goal,
+        &scope.campaign(campaign).goal,
+    ) else {
         return Ok(outcomes);
     };
     let end = goal
@@ -74,7 +76,7 @@ pub fn outcomes(
         scope.snapshot.user_count(),
         reached.iter().map(|(user, _)| *user),
     );
-    let converted = eval::values(&then, &did_after(&goal.event, handed_over, end), &users)?;
+    let converted = reached_goal.bind(&then)?.since(handed_over).values(&users);
     for (user, value) in users.iter().zip(converted) {
         let truth = match value {
             Some(crate::base::Value::Bool(did)) => Some(did),

@@ -142,7 +142,7 @@ fn way(
     let program = &project.program;
     let template = program.template(send.template);
     let scope = data.scope(program);
-    let texts = render(&scope, template, users).map_err(Failure::from)?;
+    let texts = render(&scope, send.template, users).map_err(Failure::from)?;
     let mut bubbles = Vec::new();
     if one {
         if let Some(message) = texts.all.first() {
@@ -168,7 +168,7 @@ fn way(
             kind: BubbleKind::Longest,
             message: m.clone(),
         }));
-        let defaults = with_defaults(&scope, template, users).map_err(Failure::from)?;
+        let defaults = with_defaults(&scope, send.template, users).map_err(Failure::from)?;
         let of = |place: usize| {
             texts
                 .of

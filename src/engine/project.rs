@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -14,6 +15,7 @@ use crate::base::Lang;
 use crate::base::world::World;
 use crate::base::{CampaignId, FileId, Instant, Schema, Zone};
 use crate::diag::{Finding, Findings, Level, Sources};
+use crate::eval::PreparedProgram;
 use crate::program::check::{CheckOptions, check};
 use crate::program::typed::Program;
 use crate::syntax::clause_table::ClauseId;
@@ -40,6 +42,7 @@ pub struct Project {
     pub sources: Sources,
     pub files: Vec<ast::File>,
     pub program: Program,
+    prepared: OnceLock<Arc<PreparedProgram>>,
     pub findings: Vec<Finding>,
     /// `--now`, in the policy's zone.
     pub now: Option<Instant>,
@@ -133,10 +136,19 @@ impl Project {
             sources,
             files,
             program,
+            prepared: OnceLock::new(),
             findings: findings.sorted(),
             now,
             focus,
         })
+    }
+
+    /// The program's conditions and values, ready to be evaluated; each is lowered once, however
+    /// often and over whatever data it is asked.
+    pub fn prepared(&self) -> Arc<PreparedProgram> {
+        self.prepared
+            .get_or_init(|| Arc::new(PreparedProgram::new(&self.program)))
+            .clone()
     }
 
     /// Findings in the files given; all when a folder was given.

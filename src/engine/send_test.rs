@@ -178,12 +178,13 @@ fn content(
     user: Option<UserNo>,
 ) -> Result<Arc<Rendered>, Failure> {
     let scope = data.scope(&project.program);
-    let template = project.program.template(send.template);
     let found = match user {
-        Some(user) => render_one(&scope, template, user).map_err(Failure::from)?,
+        Some(user) => render_one(&scope, send.template, user).map_err(Failure::from)?,
         None => {
             let users = Bitmap::all(data.snapshot.user_count());
-            let texts = render(&scope, template, &users).map_err(Failure::from)?.all;
+            let texts = render(&scope, send.template, &users)
+                .map_err(Failure::from)?
+                .all;
             let length = |m: &Rendered| {
                 m.parts
                     .iter()

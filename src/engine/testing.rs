@@ -15,10 +15,12 @@ use crate::base::{Lang, Msg};
 use crate::decide::decision::Decision;
 use crate::decide::{DecideInput, ForbiddenWords, again_value, decide_all, meant};
 use crate::diag::Span;
-use crate::eval::{self, EvalScope, MessageLog, ReceiptStatus, StepOutcomes, Tables};
+use crate::eval::{
+    self, EvalScope, MessageLog, PreparedProgram, ReceiptStatus, StepOutcomes, Tables,
+};
 use crate::msg;
 use crate::program::typed::{Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
-use crate::program::typed_expr::{EventPattern, EventSource};
+use crate::program::typed_expr::EventSource;
 use crate::schedule::{calendar, date_offset};
 use crate::store::{Snapshot, SnapshotBuilder};
 
@@ -64,6 +66,7 @@ pub fn run_test(
         program: &project.program,
         test,
         snapshot,
+        prepared: project.prepared(),
         tables,
         words,
         memory: SimulatedHistory {
@@ -141,6 +144,7 @@ struct Bench<'a> {
     program: &'a Program,
     test: &'a Test,
     snapshot: Snapshot,
+    prepared: Arc<PreparedProgram>,
     tables: Tables,
     words: ForbiddenWords,
     memory: SimulatedHistory,
@@ -232,7 +236,7 @@ impl Bench<'_> {
         let mut pending: BTreeMap<usize, (Instant, u64)> = BTreeMap::new();
         for i in events {
             let event = &self.test.events[i];
-            if !self.fits(&trigger.event, &event.values, event.at) {
+            if !self.fits(id, &event.values, event.at) {
                 continue;
             }
             let key = pending.get(&event.user).copied();
@@ -263,10 +267,10 @@ impl Bench<'_> {
         }
     }
 
-    fn fits(&self, pattern: &EventPattern, values: &[Option<Value>], now: Instant) -> bool {
+    fn fits(&self, id: CampaignId, values: &[Option<Value>], now: Instant) -> bool {
         let own = MessageLog::default();
         let scope = self.scope(now, &own, None, None);
-        eval::row_fits(&scope, pattern, values).unwrap_or(false)
+        scope.campaign(id).takes(&scope, values).unwrap_or(false)
     }
 
     fn scope<'s>(
@@ -279,6 +283,7 @@ impl Bench<'_> {
         EvalScope {
             snapshot: &self.snapshot,
             program: self.program,
+            prepared: &self.prepared,
             tables: &self.tables,
             own,
             now,
@@ -356,15 +361,12 @@ impl Bench<'_> {
         at: Instant,
     ) -> Result<(), Failure> {
         let campaign = self.program.campaign(id);
-        let Schedule::Trigger(trigger) = &campaign.schedule else {
-            return Ok(());
-        };
         let values = &self.test.events[event].values;
         let only = Bitmap::from_users(self.snapshot.user_count(), [UserNo(user as u32)]);
         let own = self.memory.log(at);
         let (decision, again_value) = {
             let scope = self.scope(at, &own, Some(values), None);
-            if triggers::came_meanwhile(&scope, trigger, armed, UserNo(user as u32))? {
+            if triggers::came_meanwhile(&scope, id, armed, UserNo(user as u32))? {
                 return Ok(());
             }
             let input =
@@ -389,9 +391,13 @@ impl Bench<'_> {
         handed_over: Instant,
         at: Instant,
     ) -> Result<(), Failure> {
-        let campaign = self.program.campaign(id);
         let own = self.memory.log(at);
-        let from = campaign.steps.get(step - 1).map_or(0, |s| s.from);
+        let from = self
+            .program
+            .campaign(id)
+            .steps
+            .get(step - 1)
+            .map_or(0, |s| s.from);
         // Nobody tells a test of receipts; what it knows is whether the goal was reached.
         let reached: Vec<_> = users
             .iter()
@@ -399,7 +405,7 @@ impl Bench<'_> {
             .collect();
         let outcomes = follow_ups::outcomes(
             &self.scope(at, &own, None, None),
-            campaign,
+            id,
             from,
             handed_over,
             &reached,
@@ -500,11 +506,8 @@ impl Bench<'_> {
                 let (_, unknown, at) = self.audience_of(*campaign)?;
                 let own = self.memory.log(at);
                 let scope = self.scope(at, &own, None, None);
-                let tags = eval::unknown_tags(
-                    &scope,
-                    &self.program.campaign(*campaign).when,
-                    number(*user),
-                )?;
+                let when = &scope.campaign(*campaign).when;
+                let tags = when.unknown_tags(&scope, number(*user))?;
                 let is_unknown = unknown.contains(number(*user));
                 let message = match because.filter(|tag| !tags.contains(tag)) {
                     Some(tag) if is_unknown => {
@@ -610,7 +613,7 @@ impl Bench<'_> {
         let Some(last) = runs.last() else {
             let own = self.memory.log(self.started);
             let scope = self.scope(self.started, &own, None, None);
-            let audience = eval::audience(&scope, &self.program.campaign(id).when)?;
+            let audience = scope.campaign(id).when.audience(&scope)?;
             return Ok((audience.yes, audience.known.complement(), self.started));
         };
         let none = Bitmap::none(self.snapshot.user_count());

@@ -1,13 +1,9 @@
 //! What an event starts: whether its campaign waits, whether the wait came to nothing, and what is
 //! asked when it is over. The same for `test` blocks, rehearsals and real events.
 
-use crate::base::Zone;
-use crate::base::{Instant, Type, UserNo};
-use crate::eval::{self, EvalError, EvalScope};
+use crate::base::{CampaignId, Instant, UserNo, Zone};
+use crate::eval::{EvalError, EvalScope};
 use crate::program::typed::{Again, Campaign, Trigger};
-use crate::program::typed_expr::{
-    Aggregate, EventPattern, EventQuery, Expr, ExprKind, Length, Window,
-};
 
 /// What an event does to the wait of its user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,32 +49,12 @@ pub fn arming(
 /// Those of evaluation.
 pub fn came_meanwhile(
     scope: &EvalScope,
-    trigger: &Trigger,
+    campaign: CampaignId,
     armed: Instant,
     user: UserNo,
 ) -> Result<bool, EvalError> {
-    match &trigger.unless {
-        Some(unless) => {
-            Ok(eval::holds(scope, &did_after(unless, armed, scope.now), user)? == Some(true))
-        }
+    match &scope.campaign(campaign).unless {
+        Some(unless) => Ok(unless.was_since(scope, armed, user)? == Some(true)),
         None => Ok(false),
-    }
-}
-
-/// Whether such an event was after one instant and not after the other, which must be `now` when it
-/// is asked.
-pub fn did_after(pattern: &EventPattern, after: Instant, now: Instant) -> Expr {
-    let query = EventQuery {
-        what: Aggregate::Did,
-        pattern: pattern.clone(),
-        field: None,
-        then: None,
-        window: Window::Last(Length::Elapsed(now.since(after))),
-    };
-    Expr {
-        ty: Type::Bool,
-        span: pattern.span,
-        optional: true,
-        kind: ExprKind::Event(Box::new(query)),
     }
 }

@@ -10,10 +10,10 @@ use super::eval_data::EvalData;
 use super::{Failure, Project};
 use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
-use crate::base::{Bitmap, Calendar, Date, Instant, TimeOfDay, UserNo, Zone, value};
+use crate::base::{Bitmap, Calendar, CampaignId, Date, Instant, TimeOfDay, UserNo, Zone, value};
 use crate::decide::decision::Decision;
 use crate::eval::{self, EvalScope};
-use crate::program::typed::{Campaign, DateOffset, Schedule, UserTime};
+use crate::program::typed::{DateOffset, Schedule, UserTime};
 use crate::schedule::{date_offset, user_time};
 
 /// How far a plan looks ahead for the days of users.
@@ -54,14 +54,19 @@ impl UserSchedule {
     pub fn of(
         project: &Project,
         data: &EvalData,
-        campaign: &Campaign,
+        id: CampaignId,
         position: ScheduleRecord,
         user: UserNo,
     ) -> Result<Option<UserSchedule>, Failure> {
         let zone = project.program.policy.zone;
+        let scope = data.scope(&project.program);
+        let value = match &scope.campaign(id).of_user {
+            Some(of) => of.value(&scope, user)?,
+            None => None,
+        };
+        let campaign = project.program.campaign(id);
         let (expr, answer) = match &campaign.schedule {
             Schedule::Dated(schedule) => {
-                let value = eval::physical(&data.scope(&project.program), &schedule.of, user)?;
                 let answer = value
                     .and_then(|value| date_offset::date_of(&value, zone))
                     .map_or(Answer::None, |date| {
@@ -77,21 +82,19 @@ impl UserSchedule {
                 (&schedule.of, answer)
             }
             Schedule::OwnTime(schedule) => {
-                let answer =
-                    match eval::physical(&data.scope(&project.program), &schedule.at, user)? {
-                        Some(value::Value::Time(own)) => {
-                            let times =
-                                agenda::own_times(&project.program, campaign, position, data.now);
-                            let before = Instant(data.now.0.saturating_sub(1));
-                            Answer::Time {
-                                own,
-                                next: times.and_then(|(times, after)| {
-                                    times.next_of(own, after.max(before))
-                                }),
-                            }
+                let answer = match value {
+                    Some(value::Value::Time(own)) => {
+                        let times =
+                            agenda::own_times(&project.program, campaign, position, data.now);
+                        let before = Instant(data.now.0.saturating_sub(1));
+                        Answer::Time {
+                            own,
+                            next: times
+                                .and_then(|(times, after)| times.next_of(own, after.max(before))),
                         }
-                        Some(_) | None => Answer::None,
-                    };
+                    }
+                    Some(_) | None => Answer::None,
+                };
                 (&schedule.at, answer)
             }
             Schedule::Once(_) | Schedule::Every(_) | Schedule::Trigger(_) => return Ok(None),

@@ -60,7 +60,7 @@ pub fn why(
         Some(ledger) => planning::position(ledger, declared)?,
         None => ScheduleRecord::default(),
     };
-    let turn = UserSchedule::of(project, data, typed, position, user)?;
+    let turn = UserSchedule::of(project, data, campaign, position, user)?;
     if let Some(turn) = &turn {
         decision = match decision.and_then(|next| turn.ahead(next.due)) {
             Some(due) => planning::decide_at(project, data, ledger.as_ref(), campaign, due, world)?,

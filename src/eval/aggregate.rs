@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use super::batch::BlockEvaluator;
 use super::bind::{BoundQuery, Events};
+use super::bound_test::BoundTest;
 use super::masks::{BLOCK, Bits, NONE, Truths, among, minus, or, rows, set, wide};
-use super::ready::PreparedTables;
 use super::scan::prefetch;
 use super::vector::{Vector, VectorData};
 use crate::plan::node::Query;
@@ -94,7 +94,7 @@ pub fn values(
 pub fn test(
     block: &mut BlockEvaluator,
     query: &BoundQuery,
-    test: &PreparedTables,
+    test: &BoundTest,
     need: &Bits,
 ) -> Option<Truths> {
     let (tallies, there) = tally(block, query, need)?;
@@ -119,7 +119,7 @@ fn tally(
     query: &BoundQuery,
     need: &Bits,
 ) -> Option<(Aggregates, Bits)> {
-    let Events::Table(table) = &query.events else {
+    let Events::Table(table) = &*query.events else {
         return None;
     };
     let adds = plain(query.query, table)?;

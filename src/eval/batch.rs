@@ -12,13 +12,13 @@ use std::rc::Rc;
 
 use super::aggregate::{self, Aggregates};
 use super::bind::BoundPlan;
+use super::bound_test::BoundTest;
 use super::cache::{self, CachedAnswers};
 use super::column_source::ColumnSource;
 use super::masks::{
     BLOCK, Bits, NONE, Truths, WORDS, and, first, get, is_none, minus, or, rows, set, zip,
 };
 use super::messages::MessageLog;
-use super::ready::PreparedTables;
 use super::vector::{Scalar, Vector, VectorData};
 use super::{AudienceCounts, AudienceMask, event_rows, masks};
 use crate::base::{Bitmap, GeoPoint, Type, UserNo, Value, Zone};
@@ -328,7 +328,7 @@ impl<'b> BlockEvaluator<'b> {
     }
 
     /// The test of a count or sum that nothing else asks for.
-    fn tally(&mut self, mut of: ValId, test: &PreparedTables, need: &Bits) -> Option<Truths> {
+    fn tally(&mut self, mut of: ValId, test: &BoundTest, need: &Bits) -> Option<Truths> {
         let bound = self.bound;
         while let (ValKind::Named(_, named), false) =
             (&bound.plan.val(of).kind, bound.is_asked_again(of))
@@ -664,7 +664,7 @@ impl<'b> BlockEvaluator<'b> {
 
 // ------------------------------------------------------------------ loops
 
-fn test_lanes(test: &PreparedTables, of: &Vector, need: &Bits) -> Truths {
+fn test_lanes(test: &BoundTest, of: &Vector, need: &Bits) -> Truths {
     let known = and(&of.known, need);
     let mut yes = NONE;
     match &of.data {

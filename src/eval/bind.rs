@@ -6,14 +6,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use arrow_array::Int64Array;
+
+use super::bound_test::BoundTest;
 use super::column_source::ColumnSource;
 use super::order::best_first;
 use super::point::{Point, PointTarget};
-use super::ready::PreparedTables;
+use super::prepared::Lowered;
 use super::{AudienceCounts, AudienceMask, EvalError, EvalScope, batch};
-use crate::base::{Bitmap, EventSchema, TagId, Type, UserNo, Value};
+use crate::base::{Bitmap, Elapsed, EventSchema, Instant, TagId, Type, UserNo, Value};
 use crate::plan::Plan;
 use crate::plan::node::{Cond, CondId, Node, Pattern, Query, ValId, ValKind};
 use crate::program::typed_expr::{EventSource, OwnEvent};
@@ -23,25 +26,30 @@ use crate::store::{ChangedBlock, Column, ColumnData, ColumnStats, EventTable};
 pub struct BoundPlan<'a> {
     pub scope: EvalScope<'a>,
     pub plan: &'a Plan,
+    lowered: &'a Lowered,
+    data: Arc<BoundData<'a>>,
+    /// Tests whose bounds move with the clock.
+    clock_tests: BTreeMap<CondId, BoundTest<'a>>,
+    queries: BTreeMap<Node, BoundQuery<'a>>,
+}
+
+/// What is found once in a snapshot, whatever the clock says.
+struct BoundData<'a> {
     /// By [`TagId`]; none where the plan does not read the tag or the store does not have it.
     tags: Vec<Option<Tag<'a>>>,
     /// By [`CondId`].
-    tests: Vec<Option<PreparedTables<'a>>>,
-    /// Whether more than one node asks it, by [`CondId`].
-    shared: Vec<bool>,
-    /// The same by [`ValId`].
-    asked_again: Vec<bool>,
+    tests: Vec<Option<BoundTest<'a>>>,
+    events: BTreeMap<Node, (Arc<Events<'a>>, Option<Arc<Events<'a>>>)>,
     /// By [`CondId`]: the parts of an `and` or `or`, best first.
-    orders: Vec<Vec<CondId>>,
-    cond_queries: BTreeMap<CondId, BoundQuery<'a>>,
-    val_queries: BTreeMap<ValId, BoundQuery<'a>>,
+    orders: OnceLock<Vec<Vec<CondId>>>,
 }
 
 struct Tag<'a> {
     data: Cow<'a, ColumnData>,
     /// Of the column as it is stored; none of one that was converted.
     stats: Option<&'a ColumnStats>,
-    fresh: Option<(&'a arrow_array::Int64Array, i64)>,
+    /// Of a tag declared `fresh`: when its values were written, and how old they may be.
+    fresh: Option<(&'a Int64Array, Elapsed)>,
     /// Blocks in the place of the column's own; none of one that was converted.
     changed: &'a [Option<Arc<ChangedBlock>>],
 }
@@ -51,8 +59,10 @@ pub struct BoundQuery<'a> {
     pub query: &'a Query,
     /// Both included.
     pub bounds: (i64, i64),
-    pub events: Events<'a>,
-    pub next: Option<Events<'a>>,
+    /// The bounds were given, and are not those of the query's window.
+    pub given: bool,
+    pub events: Arc<Events<'a>>,
+    pub next: Option<Arc<Events<'a>>>,
 }
 
 /// Where the rows of a pattern are.
@@ -66,121 +76,106 @@ pub enum Events<'a> {
 impl<'a> BoundPlan<'a> {
     /// # Errors
     /// Stored values that do not fit the program's types.
-    pub fn new(scope: &EvalScope<'a>, plan: &'a Plan) -> Result<Self, EvalError> {
-        let zone = plan.zone;
-        let mut bound = BoundPlan {
-            scope: *scope,
-            plan,
+    pub fn new(scope: &EvalScope<'a>, lowered: &'a Lowered) -> Result<Self, EvalError> {
+        let plan = &lowered.plan;
+        let test = |cond: &'a Cond| match cond {
+            Cond::Test { test, .. } if !test.moves_with_the_clock() => {
+                Some(BoundTest::new(test, scope.now, plan.zone))
+            }
+            _ => None,
+        };
+        let mut data = BoundData {
             tags: scope.program.schema.tags.iter().map(|_| None).collect(),
-            tests: Vec::with_capacity(plan.conds.len()),
-            shared: shared(plan, plan.conds.len(), |node| match node {
-                Node::Cond(id) => Some(id.0),
-                Node::Val(_) => None,
-            }),
-            asked_again: shared(plan, plan.vals.len(), |node| match node {
-                Node::Val(id) => Some(id.0),
-                Node::Cond(_) => None,
-            }),
-            orders: Vec::new(),
-            cond_queries: BTreeMap::new(),
-            val_queries: BTreeMap::new(),
+            tests: plan.conds.iter().map(test).collect(),
+            events: BTreeMap::new(),
+            orders: OnceLock::new(),
         };
-        for (cond, number) in plan.conds.iter().zip(0..) {
-            bound.tests.push(match cond {
-                Cond::Test { test, .. } => Some(PreparedTables::new(test, scope.now, zone)),
+        for val in &plan.vals {
+            if let ValKind::Tag(id) = val.kind
+                && let Some(slot) = data.tags.get_mut(id.index())
+            {
+                *slot = bind_tag(scope, id)?;
+            }
+        }
+        for node in &lowered.queries {
+            let Some(query) = plan.query(*node) else {
+                continue;
+            };
+            let next = match &query.then {
+                Some(then) => Some(Arc::new(events(scope, &then.next)?)),
+                None => None,
+            };
+            let found = Arc::new(events(scope, &query.pattern)?);
+            data.events.insert(*node, (found, next));
+        }
+        Ok(BoundPlan::moment(*scope, lowered, Arc::new(data)))
+    }
+
+    /// The same at another instant, for another trigger event or with other outcomes; users, tags
+    /// and events are those that were bound.
+    pub fn at(&self, scope: &EvalScope<'a>) -> Self {
+        let scope = EvalScope {
+            snapshot: self.scope.snapshot,
+            program: self.scope.program,
+            ..*scope
+        };
+        BoundPlan::moment(scope, self.lowered, self.data.clone())
+    }
+
+    fn moment(scope: EvalScope<'a>, lowered: &'a Lowered, data: Arc<BoundData<'a>>) -> Self {
+        let plan = &lowered.plan;
+        let clock_tests = lowered
+            .clock_tests
+            .iter()
+            .filter_map(|id| match plan.cond(*id) {
+                Cond::Test { test, .. } => Some((*id, BoundTest::new(test, scope.now, plan.zone))),
                 _ => None,
-            });
-            if let Some(query) = cond.query() {
-                let query = bound.query(query)?;
-                bound.cond_queries.insert(CondId(number), query);
-            }
+            })
+            .collect();
+        let queries = data
+            .events
+            .iter()
+            .filter_map(|(node, (events, next))| {
+                let query = plan.query(*node)?;
+                let (from, to) = query.bounds(scope.now, plan.zone);
+                let bound = BoundQuery {
+                    query,
+                    bounds: (from.0, to.0),
+                    given: false,
+                    events: events.clone(),
+                    next: next.clone(),
+                };
+                Some((*node, bound))
+            })
+            .collect();
+        BoundPlan {
+            scope,
+            plan,
+            lowered,
+            data,
+            clock_tests,
+            queries,
         }
-        for (val, number) in plan.vals.iter().zip(0..) {
-            if let ValKind::Tag(id) = val.kind {
-                bound.bind_tag(id)?;
-            }
-            if let Some(query) = val.kind.query() {
-                let query = bound.query(query)?;
-                bound.val_queries.insert(ValId(number), query);
-            }
-        }
-        bound.orders = best_first(&bound);
-        Ok(bound)
     }
 
-    fn bind_tag(&mut self, id: TagId) -> Result<(), EvalError> {
-        let Some(tag) = self.scope.program.schema.tags.get(id.index()) else {
-            return Ok(());
-        };
-        let Some(column) = self.scope.snapshot.tag(&tag.name)? else {
-            return Ok(());
-        };
-        let data = readable(column, &tag.name, &tag.ty)?;
-        let fresh = match (tag.fresh, column.stored().1) {
-            (None, _) => None,
-            (Some(within), Some(written)) => Some((written, self.scope.now.minus(within).0)),
-            (Some(_), None) if column.known() == 0 => None,
-            (Some(_), None) => {
-                return Err(EvalError::NoTimes {
-                    tag: tag.name.clone(),
-                });
-            }
-        };
-        let stats = match data {
-            Cow::Borrowed(_) => self.scope.snapshot.column_stats(&tag.name)?,
-            Cow::Owned(_) => None,
-        };
-        let changed = match data {
-            Cow::Borrowed(_) => column.changed(),
-            Cow::Owned(_) => &[],
-        };
-        if let Some(slot) = self.tags.get_mut(id.index()) {
-            *slot = Some(Tag {
-                data,
-                stats,
-                fresh,
-                changed,
-            });
+    /// Events count from after an instant up to `now`, whatever the windows of the queries are.
+    #[must_use]
+    pub fn since(mut self, after: Instant) -> Self {
+        for query in self.queries.values_mut() {
+            query.bounds = (after.0.saturating_add(1), self.scope.now.0);
+            query.given = true;
         }
-        Ok(())
-    }
-
-    fn query(&self, query: &'a Query) -> Result<BoundQuery<'a>, EvalError> {
-        let (from, to) = query.bounds(self.scope.now, self.plan.zone);
-        let next = query
-            .then
-            .as_ref()
-            .map(|then| self.events(&then.next))
-            .transpose()?;
-        Ok(BoundQuery {
-            query,
-            bounds: (from.0, to.0),
-            events: self.events(&query.pattern)?,
-            next,
-        })
-    }
-
-    fn events(&self, pattern: &Pattern) -> Result<Events<'a>, EvalError> {
-        let id = match pattern.source {
-            EventSource::Own(own) => return Ok(Events::Own(own)),
-            EventSource::Declared(id) => id,
-        };
-        let Some(schema) = self.scope.program.schema.events.get(id.index()) else {
-            return Ok(Events::None);
-        };
-        Ok(match self.scope.snapshot.event(&schema.name)? {
-            None => Events::None,
-            Some(table) if same_rows(&table.schema, schema) => Events::Table(Cow::Borrowed(table)),
-            Some(table) => Events::Table(Cow::Owned(table.in_schema(schema)?)),
-        })
+        self
     }
 
     /// The column of a stored tag; `None` when the store does not have it.
     pub fn tag(&self, id: TagId) -> Option<ColumnSource<'_>> {
-        let tag = self.tags.get(id.index())?.as_ref()?;
+        let tag = self.bound_tag(id)?;
         Some(ColumnSource {
             data: &tag.data,
-            fresh: tag.fresh,
+            fresh: tag
+                .fresh
+                .map(|(written, within)| (written, self.scope.now.minus(within).0)),
             blocks: tag.stats.map(ColumnStats::blocks),
             changed: tag.changed,
         })
@@ -189,8 +184,7 @@ impl<'a> BoundPlan<'a> {
     /// What identifies the contents of a tag's column; `None` where nothing does, or where it was
     /// converted.
     pub fn version(&self, id: TagId) -> Option<&str> {
-        let tag = self.tags.get(id.index())?.as_ref()?;
-        match tag.data {
+        match self.bound_tag(id)?.data {
             Cow::Borrowed(_) => self
                 .scope
                 .snapshot
@@ -201,33 +195,45 @@ impl<'a> BoundPlan<'a> {
 
     /// How a tag's values are spread, where that is known.
     pub fn stats(&self, id: TagId) -> Option<&ColumnStats> {
-        self.tags.get(id.index())?.as_ref()?.stats
+        self.bound_tag(id)?.stats
+    }
+
+    fn bound_tag(&self, id: TagId) -> Option<&Tag<'a>> {
+        self.data.tags.get(id.index())?.as_ref()
     }
 
     /// The parts of an `and` or `or` in the order in which to ask them.
     pub fn order(&self, id: CondId) -> &[CondId] {
-        self.orders.get(id.0 as usize).map_or(&[], Vec::as_slice)
+        self.data
+            .orders
+            .get_or_init(|| best_first(self))
+            .get(id.0 as usize)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Whether an answer is worth keeping, since another node will ask again.
     pub fn is_shared(&self, id: CondId) -> bool {
-        self.shared.get(id.0 as usize).copied().unwrap_or(true)
+        let shared = &self.lowered.shared_conds;
+        shared.get(id.0 as usize).copied().unwrap_or(true)
     }
 
     /// As [`is_shared`](Self::is_shared), of a value.
     pub fn is_asked_again(&self, id: ValId) -> bool {
-        self.asked_again.get(id.0 as usize).copied().unwrap_or(true)
+        let shared = &self.lowered.shared_vals;
+        shared.get(id.0 as usize).copied().unwrap_or(true)
     }
 
-    pub fn test(&self, id: CondId) -> Option<&PreparedTables<'a>> {
-        self.tests.get(id.0 as usize)?.as_ref()
+    /// A test that is the same at every instant.
+    pub fn steady_test(&self, id: CondId) -> Option<&BoundTest<'a>> {
+        self.data.tests.get(id.0 as usize)?.as_ref()
+    }
+
+    pub fn test(&self, id: CondId) -> Option<&BoundTest<'a>> {
+        self.steady_test(id).or_else(|| self.clock_tests.get(&id))
     }
 
     pub fn query_of(&self, node: Node) -> Option<&BoundQuery<'a>> {
-        match node {
-            Node::Cond(id) => self.cond_queries.get(&id),
-            Node::Val(id) => self.val_queries.get(&id),
-        }
+        self.queries.get(&node)
     }
 }
 
@@ -235,12 +241,9 @@ impl BoundPlan<'_> {
     /// Makes ready what finds one user's events without a search: worth its one pass over the users
     /// where many are asked one after the other.
     pub fn index_events(&self) {
-        for query in self.cond_queries.values().chain(self.val_queries.values()) {
-            for events in [Some(&query.events), query.next.as_ref()]
-                .into_iter()
-                .flatten()
-            {
-                if let Events::Table(table) = events {
+        for (events, next) in self.data.events.values() {
+            for events in std::iter::once(events).chain(next) {
+                if let Events::Table(table) = &**events {
                     table
                         .segments
                         .iter()
@@ -267,6 +270,28 @@ impl BoundPlan<'_> {
         }
     }
 
+    /// As [`audience`](Self::audience), of some users, who are asked one by one.
+    pub fn audience_among(&self, users: &Bitmap) -> AudienceMask {
+        let mut some = AudienceMask {
+            yes: Bitmap::none(users.len()),
+            known: Bitmap::none(users.len()),
+        };
+        let Node::Cond(root) = self.plan.root else {
+            return some;
+        };
+        let mut point = Point::new(self, PointTarget::User(UserNo(0)));
+        for user in users.iter() {
+            point.reset(PointTarget::User(user));
+            if let Some(answer) = point.cond(root) {
+                some.known.insert(user);
+                if answer {
+                    some.yes.insert(user);
+                }
+            }
+        }
+        some
+    }
+
     /// As [`audience`](Self::audience), counted.
     pub fn counts(&self) -> AudienceCounts {
         match self.plan.root {
@@ -283,6 +308,22 @@ impl BoundPlan<'_> {
         }
     }
 
+    /// Whether the root is true for one user; `None` is unknown, as is a value.
+    pub fn holds(&self, user: UserNo) -> Option<bool> {
+        match self.plan.root {
+            Node::Cond(root) => Point::new(self, PointTarget::User(user)).cond(root),
+            Node::Val(_) => None,
+        }
+    }
+
+    /// The same of an event row, given by its values.
+    pub fn fits(&self, row: &[Option<Value>]) -> Option<bool> {
+        match self.plan.root {
+            Node::Cond(root) => Point::new(self, PointTarget::Fields(row)).cond(root),
+            Node::Val(_) => None,
+        }
+    }
+
     /// The root for one user: a value, or a condition as a bool.
     pub fn value(&self, user: UserNo) -> Option<Value> {
         Point::new(self, PointTarget::User(user)).value(self.plan.root)
@@ -294,20 +335,49 @@ impl BoundPlan<'_> {
     }
 }
 
-/// Which nodes of a kind have more than one parent; `number` tells the nodes of that kind.
-fn shared(plan: &Plan, nodes: usize, number: impl Fn(Node) -> Option<u32>) -> Vec<bool> {
-    let mut parents = vec![0u32; nodes];
-    let parts = plan
-        .conds
-        .iter()
-        .flat_map(Cond::parts)
-        .chain(plan.vals.iter().flat_map(|v| v.kind.parts()));
-    for part in parts.filter_map(number) {
-        if let Some(n) = parents.get_mut(part as usize) {
-            *n += 1;
+fn bind_tag<'a>(scope: &EvalScope<'a>, id: TagId) -> Result<Option<Tag<'a>>, EvalError> {
+    let Some(tag) = scope.program.schema.tags.get(id.index()) else {
+        return Ok(None);
+    };
+    let Some(column) = scope.snapshot.tag(&tag.name)? else {
+        return Ok(None);
+    };
+    let data = readable(column, &tag.name, &tag.ty)?;
+    let fresh = match (tag.fresh, column.stored().1) {
+        (None, _) => None,
+        (Some(within), Some(written)) => Some((written, within)),
+        (Some(_), None) if column.known() == 0 => None,
+        (Some(_), None) => {
+            return Err(EvalError::NoTimes {
+                tag: tag.name.clone(),
+            });
         }
-    }
-    parents.into_iter().map(|n| n > 1).collect()
+    };
+    let (stats, changed) = match data {
+        Cow::Borrowed(_) => (scope.snapshot.column_stats(&tag.name)?, column.changed()),
+        Cow::Owned(_) => (None, &[][..]),
+    };
+    Ok(Some(Tag {
+        data,
+        stats,
+        fresh,
+        changed,
+    }))
+}
+
+fn events<'a>(scope: &EvalScope<'a>, pattern: &Pattern) -> Result<Events<'a>, EvalError> {
+    let id = match pattern.source {
+        EventSource::Own(own) => return Ok(Events::Own(own)),
+        EventSource::Declared(id) => id,
+    };
+    let Some(schema) = scope.program.schema.events.get(id.index()) else {
+        return Ok(Events::None);
+    };
+    Ok(match scope.snapshot.event(&schema.name)? {
+        None => Events::None,
+        Some(table) if same_rows(&table.schema, schema) => Events::Table(Cow::Borrowed(table)),
+        Some(table) => Events::Table(Cow::Owned(table.in_schema(schema)?)),
+    })
 }
 
 /// The column's values in the type `ty`.

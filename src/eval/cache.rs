@@ -171,6 +171,9 @@ fn key(bound: &BoundPlan, id: CondId, cond: &Cond) -> Option<String> {
 /// A plain question about declared events as a column, once it was asked before.
 fn derived(bound: &BoundPlan, node: Node, ty: &Type) -> Option<Arc<DerivedColumn>> {
     let query = bound.query_of(node)?;
+    if query.given {
+        return None;
+    }
     let what = query.query;
     let EventSource::Declared(event) = what.pattern.source else {
         return None;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow_array::{Array, FixedSizeListArray, Float64Array, Int64Array};
 use arrow_buffer::BooleanBuffer;
 
+use super::bound_test::{BoundTest, in_list};
 use super::masks::{BLOCK, Bits, NONE, Truths, among, and, count, first, rows, set, within};
-use super::ready::{PreparedTables, in_list};
 use super::scan::{BitSet, Number, one_of, prefetch, scan};
 use super::vector::{Scalar, SetRef, Vector, VectorData};
 use crate::base::GeoPoint;
@@ -162,14 +162,7 @@ impl<'b> ColumnSource<'b> {
 
     /// The answers of the `len` rows from `start` on to a test, in the rows of `need`; of other
     /// rows nothing is said.
-    pub fn test(
-        &self,
-        test: &PreparedTables,
-        start: usize,
-        len: usize,
-        need: &Bits,
-        out: &mut Truths,
-    ) {
+    pub fn test(&self, test: &BoundTest, start: usize, len: usize, need: &Bits, out: &mut Truths) {
         if let Some(block) = self.changed(start) {
             return block.test(test, 0, len, need, out);
         }
@@ -205,7 +198,7 @@ impl<'b> ColumnSource<'b> {
             ($array:expr, $t:ty) => {{
                 let values = values!($array);
                 match test {
-                    PreparedTables::Int { lo, hi } => {
+                    BoundTest::Int { lo, hi } => {
                         match (
                             <$t>::try_from((*lo).max(<$t>::MIN.into())),
                             <$t>::try_from((*hi).min(<$t>::MAX.into())),
@@ -215,10 +208,10 @@ impl<'b> ColumnSource<'b> {
                             _ => NONE,
                         }
                     }
-                    PreparedTables::IntIn([one]) => {
+                    BoundTest::IntIn([one]) => {
                         <$t>::try_from(*one).map_or(NONE, |one| values.between(one, one))
                     }
-                    PreparedTables::IntIn(list) => values.that(|v| in_list(list, v.into())),
+                    BoundTest::IntIn(list) => values.that(|v| in_list(list, v.into())),
                     other => values.that(|v| other.int(v.into())),
                 }
             }};
@@ -233,7 +226,7 @@ impl<'b> ColumnSource<'b> {
             ColumnData::Instant(a) => ints!(a, i64),
             ColumnData::Code16(a) => ints!(a, u16),
             ColumnData::Code8(a) => match test {
-                PreparedTables::IntIn(list) => {
+                BoundTest::IntIn(list) => {
                     let codes: Vec<u8> = list
                         .iter()
                         .filter_map(|code| u8::try_from(*code).ok())
@@ -243,21 +236,21 @@ impl<'b> ColumnSource<'b> {
                 _ => ints!(a, u8),
             },
             ColumnData::Ratio(a) => match test {
-                PreparedTables::Float { lo, hi } => values!(a).between(at_least(*lo), at_most(*hi)),
+                BoundTest::Float { lo, hi } => values!(a).between(at_least(*lo), at_most(*hi)),
                 other => values!(a).that(|v| other.float(v.into())),
             },
             ColumnData::Float(a) => match test {
-                PreparedTables::Float { lo, hi } => values!(a).between(*lo, *hi),
+                BoundTest::Float { lo, hi } => values!(a).between(*lo, *hi),
                 other => values!(a).that(|v| other.float(v)),
             },
             ColumnData::Bits32(a) => match test {
-                PreparedTables::Set {
+                BoundTest::Set {
                     all: false, bits, ..
                 } => values!(a).shares_any(*bits as u32),
                 other => values!(a).that(|v| other.bit_set(v.into())),
             },
             ColumnData::Bits64(a) => match test {
-                PreparedTables::Set {
+                BoundTest::Set {
                     all: false, bits, ..
                 } => values!(a).shares_any(*bits),
                 other => values!(a).that(|v| other.bit_set(v)),
@@ -272,38 +265,38 @@ impl<'b> ColumnSource<'b> {
 
 impl ColumnSource<'_> {
     /// The answer of every value of a block, where what the block holds leaves only one.
-    fn foreseen(&self, test: &PreparedTables, start: usize) -> Option<bool> {
+    fn foreseen(&self, test: &BoundTest, start: usize) -> Option<bool> {
         let stats = self
             .blocks
             .filter(|_| start.is_multiple_of(BLOCK))?
             .get(start / BLOCK)?;
         match (test, stats.extent) {
             (
-                PreparedTables::Int { lo, hi },
+                BoundTest::Int { lo, hi },
                 Extent::Int {
                     lo: least,
                     hi: most,
                 },
             ) => foregone(*lo <= least && most <= *hi, most < *lo || *hi < least),
-            (PreparedTables::IntIn(list), Extent::Int { lo, hi }) => foregone(
+            (BoundTest::IntIn(list), Extent::Int { lo, hi }) => foregone(
                 lo == hi && in_list(list, lo),
                 !list.iter().any(|n| (lo..=hi).contains(n)),
             ),
             (
-                PreparedTables::Float { lo, hi },
+                BoundTest::Float { lo, hi },
                 Extent::Float {
                     lo: least,
                     hi: most,
                 },
             ) => foregone(*lo <= least && most <= *hi, most < *lo || *hi < least),
             (
-                PreparedTables::Set {
+                BoundTest::Set {
                     all: false, bits, ..
                 },
                 Extent::Bits { all, any },
             ) => foregone(all & bits != 0, any & bits == 0),
             (
-                PreparedTables::Set {
+                BoundTest::Set {
                     all: true,
                     bits,
                     beyond,

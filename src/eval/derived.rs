@@ -165,7 +165,7 @@ impl DerivedColumn {
         query: &BoundQuery,
         before: Option<&DerivedColumn>,
     ) -> Option<DerivedColumn> {
-        let Events::Table(table) = &query.events else {
+        let Events::Table(table) = &*query.events else {
             return None;
         };
         let (users, window) = (bound.scope.snapshot.user_count(), query.bounds);

@@ -4,7 +4,7 @@
 use crate::base::Msg;
 use crate::diag::Span;
 use crate::msg;
-use crate::plan::{MAX_DEPTH, Misfit};
+use crate::plan::{LowerError, MAX_DEPTH};
 use crate::store::StoreError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +44,11 @@ impl EvalError {
     }
 }
 
-impl From<Misfit> for EvalError {
-    fn from(misfit: Misfit) -> Self {
-        match misfit {
-            Misfit::TooDeep(span) => EvalError::TooDeep(span),
-            Misfit::Shape(span) => EvalError::Internal(span),
+impl From<LowerError> for EvalError {
+    fn from(error: LowerError) -> Self {
+        match error {
+            LowerError::TooDeep(span) => EvalError::TooDeep(span),
+            LowerError::Shape(span) => EvalError::Internal(span),
         }
     }
 }

@@ -11,6 +11,7 @@
 mod aggregate;
 mod batch;
 mod bind;
+mod bound_test;
 mod cache;
 mod column_source;
 mod derived;
@@ -22,7 +23,8 @@ pub mod messages;
 mod order;
 pub mod physical;
 mod point;
-mod ready;
+mod prepared;
+mod prepared_program;
 mod rules;
 mod scan;
 mod steps;
@@ -35,18 +37,17 @@ pub use bind::BoundPlan;
 pub use cache::forget;
 pub use error::EvalError;
 pub use messages::{MessageLog, OwnMessage, ReceiptStatus};
+pub use prepared::Prepared;
+pub use prepared_program::{PreparedCampaign, PreparedProgram, PreparedTemplate};
 pub use rules::{BoundRules, ChangeKind, RuleEvaluator, RuleSet};
 pub use tables::{TableError, Tables};
 pub use trace::Trace;
 
 use std::collections::BTreeMap;
 
-use self::point::{Point, PointTarget};
-use crate::base::{Bitmap, Instant, TagId, UserNo, Value};
-use crate::plan::node::{CondId, Node};
-use crate::plan::{self, Plan};
+use crate::base::{Bitmap, Instant, UserNo, Value};
 use crate::program::typed::Program;
-use crate::program::typed_expr::{EventPattern, Expr, StepOutcome};
+use crate::program::typed_expr::{Expr, StepOutcome};
 use crate::store::Snapshot;
 
 /// What an expression is evaluated over.
@@ -54,6 +55,8 @@ use crate::store::Snapshot;
 pub struct EvalScope<'a> {
     pub snapshot: &'a Snapshot,
     pub program: &'a Program,
+    /// What is prepared of this program.
+    pub prepared: &'a PreparedProgram,
     pub tables: &'a Tables,
     pub own: &'a MessageLog,
     pub now: Instant,
@@ -100,72 +103,21 @@ pub struct AudienceCounts {
     pub unknown: usize,
 }
 
-/// The audience of a condition.
+/// The audience of a condition that is asked once; for those of a program see [`PreparedProgram`].
 ///
 /// # Errors
 /// A store whose values do not fit the program's types; a condition that is nested too deep.
 pub fn audience(scope: &EvalScope, condition: &Expr) -> Result<AudienceMask, EvalError> {
-    let (plan, root) = lower_condition(scope, condition)?;
-    Ok(batch::audience(&BoundPlan::new(scope, &plan)?, root))
+    Prepared::new(scope.program, condition).audience(scope)
 }
 
-/// How many users a condition is true, false and unknown for; faster than an [`audience`] that is
-/// only counted.
+/// How many users such a condition is true, false and unknown for; faster than an [`audience`] that
+/// is only counted.
 ///
 /// # Errors
 /// As [`audience`].
 pub fn counts(scope: &EvalScope, condition: &Expr) -> Result<AudienceCounts, EvalError> {
-    let (plan, root) = lower_condition(scope, condition)?;
-    Ok(batch::counts(&BoundPlan::new(scope, &plan)?, root))
-}
-
-/// A condition for one user; `None` is unknown.
-///
-/// # Errors
-/// As [`audience`].
-pub fn holds(scope: &EvalScope, condition: &Expr, user: UserNo) -> Result<Option<bool>, EvalError> {
-    let (plan, root) = lower_condition(scope, condition)?;
-    let bound = BoundPlan::new(scope, &plan)?;
-    Ok(Point::new(&bound, PointTarget::User(user)).cond(root))
-}
-
-/// A value for one user; `None` is missing (of a condition: unknown).
-///
-/// # Errors
-/// As [`audience`].
-pub fn physical(scope: &EvalScope, expr: &Expr, user: UserNo) -> Result<Option<Value>, EvalError> {
-    let plan = plan::lower(scope.program, expr)?;
-    Ok(BoundPlan::new(scope, &plan)?.value(user))
-}
-
-/// A value for each of some users, in the order of their numbers.
-///
-/// # Errors
-/// As [`audience`].
-pub fn values(
-    scope: &EvalScope,
-    expr: &Expr,
-    users: &Bitmap,
-) -> Result<Vec<Option<Value>>, EvalError> {
-    let plan = plan::lower(scope.program, expr)?;
-    Ok(BoundPlan::new(scope, &plan)?.values(users))
-}
-
-/// Whether an event row, given by its values, fits the `where` of a pattern; unknown does not.
-///
-/// # Errors
-/// As [`audience`].
-pub fn row_fits(
-    scope: &EvalScope,
-    pattern: &EventPattern,
-    row: &[Option<Value>],
-) -> Result<bool, EvalError> {
-    let Some(filter) = &pattern.filter else {
-        return Ok(true);
-    };
-    let (plan, root) = lower_condition(scope, filter)?;
-    let bound = BoundPlan::new(scope, &plan)?;
-    Ok(Point::new(&bound, PointTarget::Fields(row)).cond(root) == Some(true))
+    Prepared::new(scope.program, condition).counts(scope)
 }
 
 /// A condition taken apart for one user: each part with its truth and values.
@@ -174,50 +126,4 @@ pub fn row_fits(
 /// As [`audience`].
 pub fn explain(scope: &EvalScope, condition: &Expr, user: UserNo) -> Result<Trace, EvalError> {
     trace::trace(scope, condition, user)
-}
-
-/// The tags whose missing values make a condition unknown for a user, in the order of the schema; a
-/// derived tag with those that it stands on.
-///
-/// # Errors
-/// As [`audience`].
-pub fn unknown_tags(
-    scope: &EvalScope,
-    condition: &Expr,
-    user: UserNo,
-) -> Result<Vec<TagId>, EvalError> {
-    let (plan, root) = lower_condition(scope, condition)?;
-    Ok(unknown_causes::unknown_tags(
-        &BoundPlan::new(scope, &plan)?,
-        root,
-        user,
-    ))
-}
-
-/// For how many users a condition is unknown because a tag has no value; a user counts for each
-/// such tag. Most first.
-///
-/// # Errors
-/// As [`audience`].
-pub fn unknown_because(
-    scope: &EvalScope,
-    condition: &Expr,
-    audience: &AudienceMask,
-) -> Result<Vec<(TagId, usize)>, EvalError> {
-    let (plan, root) = lower_condition(scope, condition)?;
-    let mut list: Vec<(TagId, usize)> =
-        unknown_causes::unknown_because(&BoundPlan::new(scope, &plan)?, root, audience)
-            .into_iter()
-            .collect();
-    list.retain(|(_, n)| *n > 0);
-    list.sort_by_key(|(tag, n)| (std::cmp::Reverse(*n), *tag));
-    Ok(list)
-}
-
-fn lower_condition(scope: &EvalScope, condition: &Expr) -> Result<(Plan, CondId), EvalError> {
-    let plan = plan::lower(scope.program, condition)?;
-    match plan.root {
-        Node::Cond(root) => Ok((plan, root)),
-        Node::Val(_) => Err(EvalError::Internal(condition.span)),
-    }
 }

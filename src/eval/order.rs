@@ -6,7 +6,7 @@
 //! operators do not care about order.
 
 use super::bind::BoundPlan;
-use super::ready::PreparedTables;
+use super::bound_test::BoundTest;
 use crate::base::Value;
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
 use crate::store::{ColumnData, ColumnStats};
@@ -142,15 +142,15 @@ fn test(bound: &BoundPlan, id: CondId, of: ValId) -> Guess {
 }
 
 /// The share of a column's rows that pass a test.
-fn share(stats: &ColumnStats, test: &PreparedTables) -> Option<f64> {
+fn share(stats: &ColumnStats, test: &BoundTest) -> Option<f64> {
     let of_known = match test {
-        PreparedTables::Int { lo, hi } => stats.share_between(*lo as f64, *hi as f64)?,
-        PreparedTables::IntIn(list) => list
+        BoundTest::Int { lo, hi } => stats.share_between(*lo as f64, *hi as f64)?,
+        BoundTest::IntIn(list) => list
             .iter()
             .map(|n| stats.share_between(*n as f64, *n as f64))
             .sum::<Option<f64>>()?,
-        PreparedTables::Float { lo, hi } => stats.share_between(*lo, *hi)?,
-        PreparedTables::Set { all, items, .. } => {
+        BoundTest::Float { lo, hi } => stats.share_between(*lo, *hi)?,
+        BoundTest::Set { all, items, .. } => {
             let member = |item: &Value| match item {
                 Value::Enum(code) => stats.share_with(*code),
                 _ => None,
@@ -161,7 +161,7 @@ fn share(stats: &ColumnStats, test: &PreparedTables) -> Option<f64> {
                 false => 1.0 - shares.iter().map(|s| 1.0 - s).product::<f64>(),
             }
         }
-        PreparedTables::FloatIn(_) | PreparedTables::Text(_) | PreparedTables::Days(_) => {
+        BoundTest::FloatIn(_) | BoundTest::Text(_) | BoundTest::Days(_) => {
             return None;
         }
     };

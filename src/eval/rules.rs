@@ -6,12 +6,14 @@
 //! answer of a rule with a window without any change: whoever waits for that asks again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use super::bind::BoundPlan;
 use super::point::{Point, PointTarget};
+use super::prepared::Lowered;
 use super::steps::{Steps, UserNumbers};
 use super::{EvalError, EvalScope};
-use crate::base::{EventId, TagId, UserNo};
+use crate::base::{EventId, TagId, UserNo, Value};
 use crate::plan::node::{Cond, CondId, Node, Query, ValKind};
 use crate::plan::{Lowering, Plan};
 use crate::program::typed::Program;
@@ -29,8 +31,10 @@ pub enum ChangeKind {
 /// Conditions with their index; a rule is named by its position.
 #[derive(Debug)]
 pub struct RuleSet {
-    plan: Plan,
+    lowered: Lowered,
     roots: Vec<CondId>,
+    /// Laid out when they are first bound, in the order that suits the columns as they are then.
+    steps: OnceLock<Steps>,
     by_change: BTreeMap<ChangeKind, Vec<usize>>,
 }
 
@@ -58,8 +62,9 @@ impl RuleSet {
             }
         }
         Ok(RuleSet {
-            plan,
+            lowered: Lowered::new(plan),
             roots,
+            steps: OnceLock::new(),
             by_change,
         })
     }
@@ -80,28 +85,40 @@ impl RuleSet {
     /// # Errors
     /// Stored values that do not fit the program's types.
     pub fn bind<'a>(&'a self, scope: &EvalScope<'a>) -> Result<BoundRules<'a>, EvalError> {
-        let bound = BoundPlan::new(scope, &self.plan)?;
-        bound.index_events();
-        Ok(BoundRules {
-            steps: Steps::new(&bound, &self.roots),
-            bound,
-        })
+        let bound = BoundPlan::new(scope, &self.lowered)?;
+        let steps = self.steps.get_or_init(|| Steps::new(&bound, &self.roots));
+        Ok(BoundRules { steps, bound })
     }
 }
 
 /// Rules at one moment.
 pub struct BoundRules<'a> {
-    steps: Steps,
+    steps: &'a Steps,
     bound: BoundPlan<'a>,
 }
 
-impl BoundRules<'_> {
+impl<'a> BoundRules<'a> {
+    /// The same at another instant or for another trigger event, over the same users, tags and
+    /// events.
+    pub fn at(&self, scope: &EvalScope<'a>) -> BoundRules<'a> {
+        BoundRules {
+            steps: self.steps,
+            bound: self.bound.at(scope),
+        }
+    }
+
+    /// Makes ready what finds one user's events without a search: worth its one pass over the users
+    /// where many are asked one after the other.
+    pub fn index_events(&self) {
+        self.bound.index_events();
+    }
+
     /// Something to ask for one user after the other.
     pub fn asker(&self) -> RuleEvaluator<'_> {
         RuleEvaluator {
             point: Point::new(&self.bound, PointTarget::User(UserNo(0))),
             numbers: self.steps.numbers(),
-            steps: &self.steps,
+            steps: self.steps,
         }
     }
 }
@@ -113,16 +130,36 @@ pub struct RuleEvaluator<'b> {
     steps: &'b Steps,
 }
 
-impl RuleEvaluator<'_> {
+impl<'b> RuleEvaluator<'b> {
+    /// Whether each of some rules holds for an event row, given by its values; as
+    /// [`ask`](Self::ask).
+    pub fn ask_row(
+        &mut self,
+        row: &'b [Option<Value>],
+        rules: impl IntoIterator<Item = usize>,
+        tell: impl FnMut(usize, Option<bool>),
+    ) {
+        self.ask_target(PointTarget::Fields(row), rules, tell);
+    }
+
     /// Whether each of some rules holds for a user, in the order given; `None` is unknown, as is a
     /// rule that there is not.
     pub fn ask(
         &mut self,
         user: UserNo,
         rules: impl IntoIterator<Item = usize>,
+        tell: impl FnMut(usize, Option<bool>),
+    ) {
+        self.ask_target(PointTarget::User(user), rules, tell);
+    }
+
+    fn ask_target(
+        &mut self,
+        target: PointTarget<'b>,
+        rules: impl IntoIterator<Item = usize>,
         mut tell: impl FnMut(usize, Option<bool>),
     ) {
-        self.point.reset(PointTarget::User(user));
+        self.point.reset(target);
         self.numbers.reset();
         for rule in rules {
             tell(

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::bind::BoundPlan;
+use super::bound_test::BoundTest;
 use super::point::Point;
-use super::ready::PreparedTables;
 use super::vector::Scalar;
 use crate::plan::node::{Cond, CondId, ValId};
 
@@ -37,7 +37,8 @@ enum What {
     Ask,
 }
 
-/// The rules of a plan, bound to a store and a moment.
+/// The rules of a plan, for any store and moment.
+#[derive(Debug)]
 pub struct Steps {
     steps: Vec<Step>,
     /// The value of the plan that each slot holds.
@@ -96,10 +97,10 @@ impl Steps {
             Cond::Not(of) => (step.what, below) = (What::Not, std::slice::from_ref(of)),
             Cond::Test { of, .. } => {
                 let free = u16::try_from(self.slots.len()).ok();
-                let range = match bound.test(id) {
-                    Some(PreparedTables::Int { lo, hi }) => Some((What::Int, *lo, *hi)),
-                    Some(PreparedTables::IntIn([one])) => Some((What::Int, *one, *one)),
-                    Some(PreparedTables::Float { lo, hi }) => {
+                let range = match bound.steady_test(id) {
+                    Some(BoundTest::Int { lo, hi }) => Some((What::Int, *lo, *hi)),
+                    Some(BoundTest::IntIn([one])) => Some((What::Int, *one, *one)),
+                    Some(BoundTest::Float { lo, hi }) => {
                         Some((What::Float, lo.to_bits() as i64, hi.to_bits() as i64))
                     }
                     _ => None,

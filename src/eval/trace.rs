@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::bind::BoundPlan;
 use super::point::{Point, PointTarget};
+use super::prepared::Lowered;
 use super::{EvalError, EvalScope};
 use crate::base::Lang;
 use crate::base::value::Shown;
@@ -43,8 +44,12 @@ pub fn trace(scope: &EvalScope, condition: &Expr, user: UserNo) -> Result<Trace,
     let root = drawing.lowering.node(condition)?;
     let sketch = drawing.part(condition, None)?;
     let plan = drawing.lowering.finish(root);
-    let bound = BoundPlan::new(scope, &plan)?;
-    Ok(sketch.filled(&mut Point::new(&bound, PointTarget::User(user)), plan.zone))
+    let lowered = Lowered::new(plan);
+    let bound = BoundPlan::new(scope, &lowered)?;
+    Ok(sketch.filled(
+        &mut Point::new(&bound, PointTarget::User(user)),
+        bound.plan.zone,
+    ))
 }
 
 /// A part before anyone is looked at.

@@ -2,7 +2,7 @@
 //! chosen by type.
 //!
 //! The checker has made sure that types fit; an expression that breaks its word ends in a
-//! [`Misfit`], never in a panic.
+//! [`LowerError`], never in a panic.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub const MAX_DEPTH: u32 = 1000;
 
 /// Why an expression cannot be lowered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misfit {
+pub enum LowerError {
     /// Nested deeper than [`MAX_DEPTH`].
     TooDeep(Span),
     /// Of a shape that the checker never makes.
@@ -37,7 +37,7 @@ pub enum Misfit {
 ///
 /// # Errors
 /// An expression that is nested too deep, or that no checker has seen.
-pub fn lower(program: &Program, expr: &Expr) -> Result<Plan, Misfit> {
+pub fn lower(program: &Program, expr: &Expr) -> Result<Plan, LowerError> {
     let mut lowering = Lowering::new(program);
     let root = lowering.node(expr)?;
     Ok(lowering.finish(root))
@@ -71,7 +71,7 @@ impl<'p> Lowering<'p> {
 
     /// # Errors
     /// As [`lower`].
-    pub fn node(&mut self, e: &Expr) -> Result<Node, Misfit> {
+    pub fn node(&mut self, e: &Expr) -> Result<Node, LowerError> {
         if e.ty == Type::Bool {
             self.cond(e).map(Node::Cond)
         } else {
@@ -82,10 +82,10 @@ impl<'p> Lowering<'p> {
     fn deeper<T>(
         &mut self,
         e: &Expr,
-        inside: impl FnOnce(&mut Self) -> Result<T, Misfit>,
-    ) -> Result<T, Misfit> {
+        inside: impl FnOnce(&mut Self) -> Result<T, LowerError>,
+    ) -> Result<T, LowerError> {
         if self.depth >= MAX_DEPTH {
-            return Err(Misfit::TooDeep(e.span));
+            return Err(LowerError::TooDeep(e.span));
         }
         self.depth += 1;
         let result = inside(self);
@@ -95,11 +95,11 @@ impl<'p> Lowering<'p> {
 
     // ---------------------------------------------------------------- conditions
 
-    fn cond(&mut self, e: &Expr) -> Result<CondId, Misfit> {
+    fn cond(&mut self, e: &Expr) -> Result<CondId, LowerError> {
         self.deeper(e, |this| this.cond_here(e))
     }
 
-    fn cond_here(&mut self, e: &Expr) -> Result<CondId, Misfit> {
+    fn cond_here(&mut self, e: &Expr) -> Result<CondId, LowerError> {
         match &e.kind {
             ExprKind::Const(Value::Bool(b)) => Ok(self.builder.always(Some(*b))),
             ExprKind::Everyone => Ok(self.builder.always(Some(true))),
@@ -141,7 +141,7 @@ impl<'p> Lowering<'p> {
             ExprKind::SetContains { set, mode, items } => {
                 let of = self.val(set)?;
                 if form(&set.ty) != Form::Set {
-                    return Err(Misfit::Shape(e.span));
+                    return Err(LowerError::Shape(e.span));
                 }
                 let mut items = items.clone();
                 items.dedup();
@@ -174,7 +174,7 @@ impl<'p> Lowering<'p> {
             }
             ExprKind::Tag(id) => match self.derived(*id, e.span)? {
                 Some(Node::Cond(of)) => Ok(of),
-                Some(Node::Val(_)) => Err(Misfit::Shape(e.span)),
+                Some(Node::Val(_)) => Err(LowerError::Shape(e.span)),
                 None => self.flag(e),
             },
             ExprKind::TriggerField(_)
@@ -185,17 +185,17 @@ impl<'p> Lowering<'p> {
             | ExprKind::Partition(_)
             | ExprKind::Arith { .. }
             | ExprKind::Neg(_)
-            | ExprKind::Call { .. } => Err(Misfit::Shape(e.span)),
+            | ExprKind::Call { .. } => Err(LowerError::Shape(e.span)),
         }
     }
 
     /// A value of type bool as it is stored.
-    fn flag(&mut self, e: &Expr) -> Result<CondId, Misfit> {
+    fn flag(&mut self, e: &Expr) -> Result<CondId, LowerError> {
         let of = self.leaf(e)?;
         Ok(self.builder.push(Cond::Flag(of)))
     }
 
-    fn audience(&mut self, id: AudienceId, span: Span) -> Result<CondId, Misfit> {
+    fn audience(&mut self, id: AudienceId, span: Span) -> Result<CondId, LowerError> {
         if let Some(done) = self.audiences.get(&id) {
             return Ok(*done);
         }
@@ -203,14 +203,14 @@ impl<'p> Lowering<'p> {
         let audience = program
             .audiences
             .get(id.index())
-            .ok_or(Misfit::Shape(span))?;
+            .ok_or(LowerError::Shape(span))?;
         let cond = self.cond(&audience.when)?;
         self.audiences.insert(id, cond);
         Ok(cond)
     }
 
     /// What a derived tag stands for; `None` for a stored one.
-    fn derived(&mut self, id: TagId, span: Span) -> Result<Option<Node>, Misfit> {
+    fn derived(&mut self, id: TagId, span: Span) -> Result<Option<Node>, LowerError> {
         if let Some(done) = self.derived.get(&id) {
             return Ok(Some(*done));
         }
@@ -218,7 +218,7 @@ impl<'p> Lowering<'p> {
         let Some(of) = program
             .tags
             .get(id.index())
-            .ok_or(Misfit::Shape(span))?
+            .ok_or(LowerError::Shape(span))?
             .derived
             .as_ref()
         else {
@@ -233,7 +233,7 @@ impl<'p> Lowering<'p> {
         Ok(Some(node))
     }
 
-    fn known(&mut self, of: &Expr) -> Result<CondId, Misfit> {
+    fn known(&mut self, of: &Expr) -> Result<CondId, LowerError> {
         Ok(match self.node(of)? {
             Node::Cond(c) => self.builder.is_decided(c),
             Node::Val(v) => self.builder.is_known(v),
@@ -246,7 +246,7 @@ impl<'p> Lowering<'p> {
         left: &Expr,
         right: &Expr,
         span: Span,
-    ) -> Result<CondId, Misfit> {
+    ) -> Result<CondId, LowerError> {
         let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
         let cond = match (self.compared(left)?, self.compared(right)?) {
             (Node::Cond(a), Node::Cond(b)) if equality => self.builder.same(a, b),
@@ -275,7 +275,7 @@ impl<'p> Lowering<'p> {
                             | (Form::Text, Form::Text)
                     );
                     if !comparable {
-                        return Err(Misfit::Shape(span));
+                        return Err(LowerError::Shape(span));
                     }
                     match op {
                         CompareOp::Eq | CompareOp::Ne => self.builder.compare(Order::Eq, a, b),
@@ -286,7 +286,7 @@ impl<'p> Lowering<'p> {
                     }
                 }
             }
-            _ => return Err(Misfit::Shape(span)),
+            _ => return Err(LowerError::Shape(span)),
         };
         Ok(if op == CompareOp::Ne {
             self.builder.not(cond)
@@ -297,7 +297,7 @@ impl<'p> Lowering<'p> {
 
     /// A side of a comparison. A mean of money or of elapsed time is shown in whole units but
     /// compared as it is: ¥20.004 is more than ¥20.
-    fn compared(&mut self, e: &Expr) -> Result<Node, Misfit> {
+    fn compared(&mut self, e: &Expr) -> Result<Node, LowerError> {
         match &e.kind {
             ExprKind::Event(query)
                 if query.what == Aggregate::Avg && matches!(e.ty, Type::Money | Type::Elapsed) =>
@@ -309,24 +309,30 @@ impl<'p> Lowering<'p> {
         }
     }
 
-    fn in_range(&mut self, of: &Expr, lo: &Expr, hi: &Expr, span: Span) -> Result<CondId, Misfit> {
+    fn in_range(
+        &mut self,
+        of: &Expr,
+        lo: &Expr,
+        hi: &Expr,
+        span: Span,
+    ) -> Result<CondId, LowerError> {
         let (Node::Val(of), Node::Val(lo), Node::Val(hi)) =
             (self.compared(of)?, self.compared(lo)?, self.compared(hi)?)
         else {
-            return Err(Misfit::Shape(span));
+            return Err(LowerError::Shape(span));
         };
         let form_of = form(&self.builder.val(of).ty);
         if let (Some(lo), Some(hi)) = (self.builder.constant(lo), self.builder.constant(hi)) {
-            let test = test_in_range(form_of, lo, hi).ok_or(Misfit::Shape(span))?;
+            let test = test_in_range(form_of, lo, hi).ok_or(LowerError::Shape(span))?;
             return Ok(self.builder.test(of, &test));
         }
         if !matches!(form_of, Form::Int | Form::Float | Form::Text) {
-            return Err(Misfit::Shape(span));
+            return Err(LowerError::Shape(span));
         }
         Ok(self.builder.between(of, lo, hi))
     }
 
-    fn in_list(&mut self, of: &Expr, list: &[Value], span: Span) -> Result<CondId, Misfit> {
+    fn in_list(&mut self, of: &Expr, list: &[Value], span: Span) -> Result<CondId, LowerError> {
         match self.compared(of)? {
             Node::Cond(of) => {
                 // Unknown stays unknown, even where both truths are listed.
@@ -338,8 +344,8 @@ impl<'p> Lowering<'p> {
                 Ok(self.builder.if_cond(of, yes, no))
             }
             Node::Val(v) => {
-                let test =
-                    test_in_list(form(&self.builder.val(v).ty), list).ok_or(Misfit::Shape(span))?;
+                let test = test_in_list(form(&self.builder.val(v).ty), list)
+                    .ok_or(LowerError::Shape(span))?;
                 Ok(self.builder.test(v, &test))
             }
         }
@@ -351,7 +357,7 @@ impl<'p> Lowering<'p> {
         window: Window,
         yearly: bool,
         span: Span,
-    ) -> Result<CondId, Misfit> {
+    ) -> Result<CondId, LowerError> {
         let value = self.val(of)?;
         match (&of.ty, yearly) {
             (Type::Date, false) => Ok(self.builder.test(
@@ -372,14 +378,20 @@ impl<'p> Lowering<'p> {
                 let day = self.day(value);
                 Ok(self.builder.test(day, &ValueTest::Yearly(window)))
             }
-            _ => Err(Misfit::Shape(span)),
+            _ => Err(LowerError::Shape(span)),
         }
     }
 
-    fn text(&mut self, op: TextOp, of: &Expr, what: &Expr, span: Span) -> Result<CondId, Misfit> {
+    fn text(
+        &mut self,
+        op: TextOp,
+        of: &Expr,
+        what: &Expr,
+        span: Span,
+    ) -> Result<CondId, LowerError> {
         let (value, part) = (self.val(of)?, self.val(what)?);
         if form(&of.ty) != Form::Text || form(&what.ty) != Form::Text {
-            return Err(Misfit::Shape(span));
+            return Err(LowerError::Shape(span));
         }
         if let Some(Value::Text(part)) = self.builder.constant(part) {
             let test = match op {
@@ -397,13 +409,13 @@ impl<'p> Lowering<'p> {
 
     // ---------------------------------------------------------------- values
 
-    fn val(&mut self, e: &Expr) -> Result<ValId, Misfit> {
+    fn val(&mut self, e: &Expr) -> Result<ValId, LowerError> {
         self.deeper(e, |this| this.val_here(e))
     }
 
-    fn val_here(&mut self, e: &Expr) -> Result<ValId, Misfit> {
+    fn val_here(&mut self, e: &Expr) -> Result<ValId, LowerError> {
         if e.ty == Type::Bool {
-            return Err(Misfit::Shape(e.span));
+            return Err(LowerError::Shape(e.span));
         }
         match &e.kind {
             ExprKind::Const(_)
@@ -413,7 +425,7 @@ impl<'p> Lowering<'p> {
             | ExprKind::Event(_) => self.leaf(e),
             ExprKind::Tag(id) => match self.derived(*id, e.span)? {
                 Some(Node::Val(v)) => Ok(v),
-                Some(Node::Cond(_)) => Err(Misfit::Shape(e.span)),
+                Some(Node::Cond(_)) => Err(LowerError::Shape(e.span)),
                 None => self.leaf(e),
             },
             ExprKind::Partition(id) => self.partition(*id, e.span),
@@ -435,7 +447,7 @@ impl<'p> Lowering<'p> {
                 let op = match form(&of.ty) {
                     Form::Int => Unary::Int(IntFn::Neg),
                     Form::Float => Unary::Float(FloatFn::Neg),
-                    _ => return Err(Misfit::Shape(e.span)),
+                    _ => return Err(LowerError::Shape(e.span)),
                 };
                 let value = if of.ty == Type::Ratio {
                     self.ratio_as_number(value)
@@ -465,12 +477,12 @@ impl<'p> Lowering<'p> {
             | ExprKind::TextContains { .. }
             | ExprKind::StartsWith { .. }
             | ExprKind::IsMissing(_)
-            | ExprKind::IsKnown(_) => Err(Misfit::Shape(e.span)),
+            | ExprKind::IsKnown(_) => Err(LowerError::Shape(e.span)),
         }
     }
 
     /// What is read and not computed from other values of the user.
-    fn leaf(&mut self, e: &Expr) -> Result<ValId, Misfit> {
+    fn leaf(&mut self, e: &Expr) -> Result<ValId, LowerError> {
         let kind = match &e.kind {
             ExprKind::Const(value) => ValKind::Const(value.clone()),
             ExprKind::Tag(id) => ValKind::Tag(*id),
@@ -492,12 +504,12 @@ impl<'p> Lowering<'p> {
                 }
             }
             ExprKind::Event(query) => ValKind::Event(Box::new(self.query(query, e.span)?)),
-            _ => return Err(Misfit::Shape(e.span)),
+            _ => return Err(LowerError::Shape(e.span)),
         };
         Ok(self.builder.push_val(&e.ty, kind))
     }
 
-    fn partition(&mut self, id: PartitionId, span: Span) -> Result<ValId, Misfit> {
+    fn partition(&mut self, id: PartitionId, span: Span) -> Result<ValId, LowerError> {
         if let Some(done) = self.partitions.get(&id) {
             return Ok(*done);
         }
@@ -505,7 +517,7 @@ impl<'p> Lowering<'p> {
         let partition = program
             .partitions
             .get(id.index())
-            .ok_or(Misfit::Shape(span))?;
+            .ok_or(LowerError::Shape(span))?;
         let arms = partition
             .arms
             .iter()
@@ -528,12 +540,12 @@ impl<'p> Lowering<'p> {
     }
 
     /// An int, number or ratio as a number.
-    fn number(&mut self, of: ValId, span: Span) -> Result<ValId, Misfit> {
+    fn number(&mut self, of: ValId, span: Span) -> Result<ValId, LowerError> {
         match self.builder.val(of).ty {
             Type::Number => Ok(of),
             Type::Int { .. } => Ok(self.builder.unary(&Type::Number, Unary::IntToFloat, of)),
             Type::Ratio => Ok(self.ratio_as_number(of)),
-            _ => Err(Misfit::Shape(span)),
+            _ => Err(LowerError::Shape(span)),
         }
     }
 
@@ -553,9 +565,9 @@ impl<'p> Lowering<'p> {
         left: (ValId, &Type),
         right: (ValId, &Type),
         e: &Expr,
-    ) -> Result<ValId, Misfit> {
+    ) -> Result<ValId, LowerError> {
         let ((a, a_ty), (b, b_ty)) = (left, right);
-        let misfit = Err(Misfit::Shape(e.span));
+        let error = Err(LowerError::Shape(e.span));
         let int_op = match op {
             ArithOp::Add => Some(IntOp::Add),
             ArithOp::Sub => Some(IntOp::Sub),
@@ -599,45 +611,45 @@ impl<'p> Lowering<'p> {
                 };
                 return Ok(self.builder.binary(&e.ty, Binary::Float(op), a, b));
             }
-            _ => return misfit,
+            _ => return error,
         };
         Ok(self.builder.binary(&e.ty, binary, a, b))
     }
 
-    fn call(&mut self, function: Function, args: &[Expr], e: &Expr) -> Result<ValId, Misfit> {
-        let misfit = || Misfit::Shape(e.span);
+    fn call(&mut self, function: Function, args: &[Expr], e: &Expr) -> Result<ValId, LowerError> {
+        let error = || LowerError::Shape(e.span);
         let vals = args
             .iter()
             .map(|a| self.val(a))
             .collect::<Result<Vec<_>, _>>()?;
         let (first, ty) = (
-            *vals.first().ok_or(misfit())?,
-            args.first().map(|a| &a.ty).ok_or(misfit())?,
+            *vals.first().ok_or(error())?,
+            args.first().map(|a| &a.ty).ok_or(error())?,
         );
         let of = form(ty);
         let day_part = |this: &mut Self, part| {
             if !matches!(ty, Type::Date | Type::Instant) {
-                return Err(misfit());
+                return Err(error());
             }
             let day = this.day(first);
             Ok(this.builder.unary(&e.ty, Unary::Int(part), day))
         };
         let unary = match (function, of) {
             (Function::Distance, Form::Place) => {
-                let second = *vals.get(1).ok_or(misfit())?;
+                let second = *vals.get(1).ok_or(error())?;
                 if form(&self.builder.val(second).ty) != Form::Place {
-                    return Err(misfit());
+                    return Err(error());
                 }
                 return Ok(self.builder.binary(&e.ty, Binary::Distance, first, second));
             }
             (Function::Days, Form::Int) => {
-                let (from, to) = (self.day(first), *vals.get(1).ok_or(misfit())?);
+                let (from, to) = (self.day(first), *vals.get(1).ok_or(error())?);
                 let to = self.day(to);
                 if [from, to]
                     .iter()
                     .any(|v| self.builder.val(*v).ty != Type::Date)
                 {
-                    return Err(misfit());
+                    return Err(error());
                 }
                 return Ok(self
                     .builder
@@ -664,18 +676,18 @@ impl<'p> Lowering<'p> {
             (Function::Text, _) if matches!(ty, Type::Enum(_)) => Unary::MemberName,
             (Function::Least, _) => return self.extreme(Pick::Least, &vals, e),
             (Function::Greatest, _) => return self.extreme(Pick::Greatest, &vals, e),
-            _ => return Err(misfit()),
+            _ => return Err(error()),
         };
         Ok(self.builder.unary(&e.ty, unary, first))
     }
 
-    fn extreme(&mut self, pick: Pick, vals: &[ValId], e: &Expr) -> Result<ValId, Misfit> {
+    fn extreme(&mut self, pick: Pick, vals: &[ValId], e: &Expr) -> Result<ValId, LowerError> {
         let of = form(&e.ty);
         let op = match of {
             Form::Int => Binary::Int(IntOp::Pick(pick)),
             Form::Float => Binary::Float(FloatOp::Pick(pick)),
             Form::Text => Binary::Text(pick),
-            Form::Bool | Form::Place | Form::Set => return Err(Misfit::Shape(e.span)),
+            Form::Bool | Form::Place | Form::Set => return Err(LowerError::Shape(e.span)),
         };
         let mut best: Option<ValId> = None;
         for value in vals {
@@ -685,25 +697,25 @@ impl<'p> Lowering<'p> {
                 *value
             };
             if form(&self.builder.val(value).ty) != of {
-                return Err(Misfit::Shape(e.span));
+                return Err(LowerError::Shape(e.span));
             }
             best = Some(match best {
                 None => value,
                 Some(best) => self.builder.binary(&e.ty, op, best, value),
             });
         }
-        best.ok_or(Misfit::Shape(e.span))
+        best.ok_or(LowerError::Shape(e.span))
     }
 
     // ---------------------------------------------------------------- events
 
-    fn query(&mut self, query: &EventQuery, span: Span) -> Result<Query, Misfit> {
+    fn query(&mut self, query: &EventQuery, span: Span) -> Result<Query, LowerError> {
         let pattern = self.pattern(&query.pattern)?;
         let field = match query.field {
             Some(position) => Some((
                 position,
                 self.field_type(query.pattern.source, position)
-                    .ok_or(Misfit::Shape(span))?,
+                    .ok_or(LowerError::Shape(span))?,
             )),
             None => None,
         };
@@ -728,7 +740,7 @@ impl<'p> Lowering<'p> {
         if needs_field != field.is_some()
             || (then.is_some() && !matches!(query.what, Aggregate::Did | Aggregate::Count))
         {
-            return Err(Misfit::Shape(span));
+            return Err(LowerError::Shape(span));
         }
         Ok(Query {
             what: query.what,
@@ -739,7 +751,7 @@ impl<'p> Lowering<'p> {
         })
     }
 
-    fn pattern(&mut self, pattern: &EventPattern) -> Result<Pattern, Misfit> {
+    fn pattern(&mut self, pattern: &EventPattern) -> Result<Pattern, LowerError> {
         let filter = pattern.filter.as_ref().map(|f| self.cond(f)).transpose()?;
         Ok(Pattern {
             source: pattern.source,

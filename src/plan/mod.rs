@@ -15,7 +15,7 @@ mod simplify;
 mod tag_use;
 mod text;
 
-pub use lower::{Lowering, MAX_DEPTH, Misfit, lower};
+pub use lower::{LowerError, Lowering, MAX_DEPTH, lower};
 pub use node::Plan;
 pub use show::show;
 pub use tag_use::tags_of;

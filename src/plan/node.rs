@@ -47,6 +47,14 @@ impl Plan {
     pub fn val(&self, id: ValId) -> &Val {
         &self.vals[id.0 as usize]
     }
+
+    /// What a node asks of a user's events.
+    pub fn query(&self, node: Node) -> Option<&Query> {
+        match node {
+            Node::Cond(id) => self.cond(id).query(),
+            Node::Val(id) => self.val(id).kind.query(),
+        }
+    }
 }
 
 /// A condition: true, false or unknown.
@@ -157,6 +165,24 @@ pub enum ValueTest {
         all: bool,
         items: Vec<Value>,
     },
+}
+
+impl ValueTest {
+    /// Whether it is another test at another instant.
+    pub fn moves_with_the_clock(&self) -> bool {
+        match self {
+            ValueTest::Window { .. } | ValueTest::Yearly(_) => true,
+            ValueTest::Int { .. }
+            | ValueTest::IntIn(_)
+            | ValueTest::Float { .. }
+            | ValueTest::FloatIn(_)
+            | ValueTest::Text { .. }
+            | ValueTest::TextIn(_)
+            | ValueTest::Contains(_)
+            | ValueTest::StartsWith(_)
+            | ValueTest::Set { .. } => false,
+        }
+    }
 }
 
 /// One end of a range.

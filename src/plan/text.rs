@@ -9,7 +9,7 @@ use super::node::{
     Cond, CondId, Node, Order, Pattern, Plan, Query, TextOp, ValId, ValKind, ValueTest,
 };
 use super::show::{constant, row_field, window_text};
-use super::{Misfit, lower};
+use super::{LowerError, lower};
 use crate::base::{Type, Value};
 use crate::program::typed::Program;
 use crate::program::typed_expr::{Aggregate, EventSource, Expr};
@@ -18,8 +18,8 @@ use crate::program::typed_expr::{Aggregate, EventSource, Expr};
 pub fn describe(program: &Program, expr: &Expr) -> String {
     match lower(program, expr) {
         Ok(plan) => Text::of(program, &plan),
-        Err(Misfit::TooDeep(_)) => "nested too deep\n".into(),
-        Err(Misfit::Shape(_)) => "not an expression that the checker makes\n".into(),
+        Err(LowerError::TooDeep(_)) => "nested too deep\n".into(),
+        Err(LowerError::Shape(_)) => "not an expression that the checker makes\n".into(),
     }
 }
 

@@ -176,6 +176,19 @@ pub struct Template {
     pub parts: Vec<TemplatePart>,
 }
 
+impl Template {
+    /// The values that its messages show, in the order of the text.
+    pub fn holes(&self) -> impl Iterator<Item = &Expr> {
+        self.parts
+            .iter()
+            .flat_map(|part| &part.text.pieces)
+            .filter_map(|piece| match piece {
+                Piece::Hole(expr) => Some(expr),
+                Piece::Text(_) => None,
+            })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct TemplatePart {
     pub kind: PartKind,

@@ -155,6 +155,7 @@ pub fn read_data(
     let tables = Tables::load(&project.program, &project.folder, world, snapshot, now)?;
     // The decider reads the program's own messages itself, where conditions ask about them.
     Ok(EvalData {
+        prepared: project.prepared(),
         snapshot: snapshot.clone(),
         tables,
         own: MessageLog::default(),

@@ -18,7 +18,7 @@ use tagcast::decide::decision::{Contents, Decision, Gate};
 use tagcast::decide::history::{History, NoHistory};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{EvalScope, MessageLog, StepOutcomes, Tables};
+use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, StepOutcomes, Tables};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::Program;
 use tagcast::store::{Snapshot, SnapshotBuilder};
@@ -43,6 +43,7 @@ template named { body "{name ?? '您'}好" entry "客服 400-000-0000" }
 /// A program with its users.
 pub struct Bench {
     pub program: Program,
+    pub prepared: PreparedProgram,
     pub snapshot: Snapshot,
     pub tables: Tables,
     pub own: MessageLog,
@@ -75,6 +76,7 @@ impl Bench {
             ForbiddenWords::default(),
         );
         Bench {
+            prepared: PreparedProgram::new(&program),
             program,
             snapshot,
             tables,
@@ -89,6 +91,7 @@ impl Bench {
         EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
+            prepared: &self.prepared,
             tables: &self.tables,
             own: &self.own,
             now,

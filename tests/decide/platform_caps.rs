@@ -10,7 +10,7 @@ use tagcast::decide::decision::{Decision, Gate};
 use tagcast::decide::history::History;
 use tagcast::decide::platform_caps::ForeignUse;
 use tagcast::decide::{DecideInput, ForbiddenWords, Reschedule, decide_all};
-use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
 use tagcast::ledger::{Ledger, Occasion, RunInfo, Writer};
 use tagcast::program::platform::{self, Amount, AmountWord, Holder, Per};
 use tagcast::program::typed::{ChannelName, Program};
@@ -79,6 +79,7 @@ impl Bench {
         let scope = EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
+            prepared: &PreparedProgram::new(&self.program),
             tables: &tables,
             own: &own,
             now: due,

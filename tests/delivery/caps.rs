@@ -10,7 +10,7 @@ use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::Decision;
 use tagcast::decide::history::{CapScope, History};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-use tagcast::eval::{EvalScope, MessageLog, Tables};
+use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
 use tagcast::ledger::{BatchOutcome, Verdict};
 use tagcast::ledger::{
     Claim, ClaimAttempt, DueSegment, Ledger, LedgerError, MessageProgress, State, Writer,
@@ -262,6 +262,7 @@ impl Round<'_> {
         let scope = EvalScope {
             snapshot,
             program: self.program,
+            prepared: &PreparedProgram::new(self.program),
             tables: &tables,
             own: &own,
             now,

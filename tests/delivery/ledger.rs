@@ -17,7 +17,7 @@ use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 use tagcast::deliver::channel::Channels;
 use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::eval::{EvalScope, MessageLog, ReceiptStatus, Tables};
+use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, ReceiptStatus, Tables};
 use tagcast::ledger::{
     Applied, Ledger, LedgerError, LiveCampaign, LiveProgram, MessageNews, MessageProgress,
     Occasion, ReceiptKind, RunId, State, Writer,
@@ -274,6 +274,7 @@ fn case_33_the_last_slot_goes_by_priority_then_name() {
         let scope = EvalScope {
             snapshot: &snapshot,
             program: &place.program,
+            prepared: &PreparedProgram::new(&place.program),
             tables: &tables,
             own: &own,
             now: at(DUE),

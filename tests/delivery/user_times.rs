@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tagcast::base::world::SimulatedWorld;
 use tagcast::base::{Calendar, Date, Instant, UserNo, Value, Zone};
 use tagcast::engine::{Project, ProjectOptions};
-use tagcast::eval::{self, EvalScope, MessageLog, Tables};
+use tagcast::eval::{self, EvalScope, MessageLog, Prepared, PreparedProgram, Tables};
 use tagcast::program::typed::{Program, Schedule};
 use tagcast::program::typed_expr::ExprKind;
 use tagcast::schedule::date_offset;
@@ -302,7 +302,7 @@ proptest! {
         }
         builder.tag(program.schema.tags[0].clone(), column.clone());
         let (snapshot, tables, own) = (builder.build(), Tables::default(), MessageLog::default());
-        let scope = EvalScope { snapshot: &snapshot, program: &program, tables: &tables, own: &own, now: due, trigger: None, outcomes: None };
+        let scope = EvalScope { snapshot: &snapshot, program: &program, prepared: &PreparedProgram::new(&program), tables: &tables, own: &own, now: due, trigger: None, outcomes: None };
         let condition = date_offset::condition(schedule, zone, due);
         let audience = eval::audience(&scope, &condition).unwrap();
         for (n, value) in column.iter().enumerate() {
@@ -318,7 +318,7 @@ proptest! {
             // March.
             let nobodys = matches!(condition.kind, ExprKind::Const(_));
             prop_assert_eq!(audience.known.contains(user), value.is_some() || nobodys);
-            prop_assert_eq!(eval::holds(&scope, &condition, user).unwrap(), (value.is_some() || nobodys).then_some(is_due));
+            prop_assert_eq!(Prepared::new(&program, &condition).holds(&scope, user).unwrap(), (value.is_some() || nobodys).then_some(is_due));
         }
     }
 }

@@ -518,7 +518,7 @@ fn claims_of_others_are_left_alone() {
 #[test]
 fn case_33_the_last_slot_with_one_two_and_four_workers() {
     use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-    use tagcast::eval::{EvalScope as Asking, MessageLog, Tables};
+    use tagcast::eval::{EvalScope as Asking, MessageLog, PreparedProgram, Tables};
     let program = "template T \"满300减50\"
         policy { cap 1 per month }
         campaign low { when everyone send template T at 2026-11-11 10:00 }
@@ -539,6 +539,7 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
         let scope = Asking {
             snapshot: &snapshot,
             program: &place.program,
+            prepared: &PreparedProgram::new(&place.program),
             tables: &tables,
             own: &own,
             now: at(DUE),
@@ -596,7 +597,7 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
 #[test]
 fn case_35_slots_are_taken_while_workers_claim() {
     use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-    use tagcast::eval::{EvalScope as Asking, MessageLog, Tables};
+    use tagcast::eval::{EvalScope as Asking, MessageLog, PreparedProgram, Tables};
     let program = "template T \"满300减50\"
         policy { cap 1 per month }
         campaign low { when everyone send template T at 2026-11-11 10:00 }
@@ -622,6 +623,7 @@ fn case_35_slots_are_taken_while_workers_claim() {
     let scope = Asking {
         snapshot: &snapshot,
         program: &place.program,
+        prepared: &PreparedProgram::new(&place.program),
         tables: &tables,
         own: &own,
         now: at(DUE),

@@ -17,7 +17,7 @@ use crate::foreign::{self, Node, cel, feel};
 use serde_json::Value as Json;
 use tagcast::base::{Bitmap, Instant, Type, UserNo, Value};
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{self, EvalScope, MessageLog, Tables};
+use tagcast::eval::{self, EvalScope, MessageLog, Prepared, PreparedProgram, Tables};
 use tagcast::program::check::{CheckOptions, check, check_value};
 use tagcast::store::SnapshotBuilder;
 use tagcast::syntax::parse::{parse, parse_condition};
@@ -69,16 +69,18 @@ fn answer(t: &Translation) -> Result<(Type, Option<Value>), String> {
     let scope = EvalScope {
         snapshot: &snapshot,
         program: &program,
+        prepared: &PreparedProgram::new(&program),
         tables: &tables,
         own: &own,
         now: Instant(0),
         trigger: None,
         outcomes: None,
     };
-    let value = eval::physical(&scope, &expr, UserNo(0)).unwrap();
+    let prepared = Prepared::new(&program, &expr);
+    let value = prepared.value(&scope, UserNo(0)).unwrap();
     let everyone = Bitmap::all(1);
     assert_eq!(
-        eval::values(&scope, &expr, &everyone).unwrap().first(),
+        prepared.values(&scope, &everyone).unwrap().first(),
         Some(&value),
         "two evaluators, `{}`",
         t.text

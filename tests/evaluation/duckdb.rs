@@ -465,6 +465,7 @@ fn duckdb_chooses_the_same_people() {
     )
     .unwrap();
     let data = EvalData {
+        prepared: project.prepared(),
         snapshot,
         tables: Tables::default(),
         own: MessageLog::default(),

@@ -190,6 +190,7 @@ fn bench(order: &[usize], late: fn(usize) -> bool) -> Bench {
     writer.commit().unwrap();
     let now = project.now.unwrap();
     let data = EvalData {
+        prepared: project.prepared(),
         snapshot: store.snapshot().unwrap(),
         tables: Tables::default(),
         own: MessageLog::default(),

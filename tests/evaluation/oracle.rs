@@ -9,9 +9,12 @@ use std::sync::Arc;
 use crate::generate::{self, Gen, Rng, now};
 use crate::plain::{self, Facts, Oracle};
 use proptest::prelude::*;
+use std::sync::LazyLock;
 use tagcast::base::world::World;
 use tagcast::base::*;
-use tagcast::eval::{self, ChangeKind, EvalScope, MessageLog, RuleSet, StepOutcomes, Tables};
+use tagcast::eval::{
+    ChangeKind, EvalScope, MessageLog, Prepared, PreparedProgram, RuleSet, StepOutcomes, Tables,
+};
 use tagcast::plan;
 use tagcast::program::typed::Program;
 use tagcast::program::typed_expr::*;
@@ -212,6 +215,10 @@ fn tables(program: &mut Program, facts: &Facts, snapshot: &Snapshot) -> Tables {
     .expect("tables load")
 }
 
+/// What is asked here belongs to no campaign.
+static NO_CAMPAIGNS: LazyLock<PreparedProgram> =
+    LazyLock::new(|| PreparedProgram::new(&Program::default()));
+
 struct Case {
     program: Program,
     facts: Facts,
@@ -247,6 +254,7 @@ impl Case {
         EvalScope {
             snapshot: &self.snapshot,
             program: &self.program,
+            prepared: &NO_CAMPAIGNS,
             tables: &self.tables,
             own: &self.own,
             now: now(),
@@ -269,8 +277,8 @@ impl Case {
         let oracle = self.oracle();
         let all = Bitmap::all(self.facts.users);
         let want: Vec<Option<Value>> = all.iter().map(|user| oracle.ask(e, user)).collect();
-        let plan = plan::lower(&self.program, e).expect("lowers");
-        let bound = eval::BoundPlan::new(&scope, &plan).expect("binds");
+        let prepared = Prepared::new(&self.program, e);
+        let bound = prepared.bind(&scope).expect("binds");
         let batch = bound.values(&all);
         for (user, want) in all.iter().zip(&want) {
             let (batch, point) = (&batch[user.index()], bound.value(user));

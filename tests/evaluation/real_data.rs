@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tagcast::base::world::SimulatedWorld;
 use tagcast::base::{FileId, Instant, Zone};
 use tagcast::diag::{Findings, Sources};
-use tagcast::eval::{self, EvalScope, MessageLog, Tables};
+use tagcast::eval::{self, EvalScope, MessageLog, PreparedProgram, Tables};
 use tagcast::program::check::{CheckOptions, check, check_condition};
 use tagcast::program::typed::Program;
 use tagcast::store::import::{EventImport, Reading, TagImport, infer};
@@ -52,6 +52,7 @@ fn audience(
     let scope = EvalScope {
         snapshot,
         program,
+        prepared: &PreparedProgram::new(program),
         tables: &tables,
         own: &own,
         now,

@@ -820,6 +820,7 @@ fn changed_blocks_are_asked_as_folded_ones_are() {
     )
     .unwrap();
     let data = |snapshot: &Arc<Snapshot>| ::tagcast::engine::eval_data::EvalData {
+        prepared: project.prepared(),
         snapshot: snapshot.clone(),
         tables: Default::default(),
         own: Default::default(),
@@ -842,9 +843,9 @@ fn changed_blocks_are_asked_as_folded_ones_are() {
                 "{text}"
             );
             for user in (0..10_000).step_by(37).map(UserNo) {
-                let alone =
-                    ::tagcast::eval::holds(&before.scope(&project.program), &condition, user)
-                        .unwrap();
+                let alone = ::tagcast::eval::Prepared::new(&project.program, &condition)
+                    .holds(&before.scope(&project.program), user)
+                    .unwrap();
                 assert_eq!(
                     alone,
                     audience

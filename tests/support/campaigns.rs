@@ -223,6 +223,7 @@ impl Bench {
         let tables =
             Tables::load(&project.program, &project.folder, &world, &snapshot, now).unwrap();
         EvalData {
+            prepared: project.prepared(),
             snapshot,
             tables,
             own: MessageLog::default(),

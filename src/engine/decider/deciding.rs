@@ -7,7 +7,7 @@ use crate::decide::decision::{Decision, Gate};
 use crate::decide::{DecideInput, again_value, decide_all};
 use crate::engine::decider::CycleOutcome;
 use crate::engine::{Failure, agenda, event_values, follow_ups, triggers};
-use crate::eval::{self, EvalScope, StepOutcomes};
+use crate::eval::{EvalScope, StepOutcomes};
 use crate::ledger::{
     DeciderChanges, EndReason, Ledger, NewWait, Occasion, State, Timer, Wait, Writer,
 };
@@ -108,7 +108,7 @@ impl Decider {
             .collect();
         let typed = program.campaign(campaign);
         let from = typed.steps.get(index).map_or(0, |s| s.from);
-        let outcomes = follow_ups::outcomes(&scope, typed, from, timer.handed_over, &receipts)?;
+        let outcomes = follow_ups::outcomes(&scope, campaign, from, timer.handed_over, &receipts)?;
         Ok(Some(DueDecision::FollowUp(Box::new(FollowUp {
             campaign,
             step: index + 1,
@@ -166,20 +166,16 @@ impl Decider {
                     values,
                 } => {
                     let campaign = program.campaign(*id);
-                    let Some((trigger, _)) = trigger(campaign) else {
-                        continue;
-                    };
                     let scope = EvalScope {
                         trigger: Some(values),
                         ..base
                     };
                     let late = missed(*id);
                     let over = if wait.user.index() >= users
-                        || eval::holds(&scope, &campaign.when, wait.user)? == Some(false)
+                        || scope.campaign(*id).when.holds(&scope, wait.user)? == Some(false)
                     {
                         EndReason::NotMatched
-                    } else if !late
-                        && triggers::came_meanwhile(&scope, trigger, wait.armed, wait.user)?
+                    } else if !late && triggers::came_meanwhile(&scope, *id, wait.armed, wait.user)?
                     {
                         EndReason::Unless
                     } else {

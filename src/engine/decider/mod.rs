@@ -25,7 +25,7 @@ use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::Decision;
 use crate::decide::{ForbiddenWords, Reschedule};
-use crate::eval::{self, EvalScope};
+use crate::eval::EvalScope;
 use crate::ledger::{
     CampaignNames, DeciderChanges, EndReason, Hold, HoldScope as Held, Ledger, LedgerError,
     NewWait, Occasion, RunId, RunInfo, Writer,
@@ -389,9 +389,7 @@ impl Decider {
             now: one.at,
             ..self.data.scope(self.program())
         };
-        if !eval::row_fits(&scope, &trigger.event, &one.values)?
-            || ledger.knows_event(name, &one.id)?
-        {
+        if !scope.campaign(id).takes(&scope, &one.values)? || ledger.knows_event(name, &one.id)? {
             return Ok(None);
         }
         let of_user = |w: &NewWait| w.user == one.user && w.campaign == *name;

@@ -8,7 +8,7 @@ use crate::plan::node::{End, ValueTest};
 use super::vector::{Scalar, SetRef};
 
 #[derive(Debug)]
-pub enum PreparedTables<'p> {
+pub enum BoundTest<'p> {
     /// Both ends included.
     Int {
         lo: i64,
@@ -35,11 +35,11 @@ pub enum PreparedTables<'p> {
     },
 }
 
-impl<'p> PreparedTables<'p> {
+impl<'p> BoundTest<'p> {
     pub fn new(test: &'p ValueTest, now: Instant, zone: Zone) -> Self {
         match test {
-            ValueTest::Int { lo, hi } => PreparedTables::Int { lo: *lo, hi: *hi },
-            ValueTest::IntIn(list) => PreparedTables::IntIn(list),
+            ValueTest::Int { lo, hi } => BoundTest::Int { lo: *lo, hi: *hi },
+            ValueTest::IntIn(list) => BoundTest::IntIn(list),
             ValueTest::Float { lo, hi } => {
                 let lo = lo.map_or(
                     f64::NEG_INFINITY,
@@ -49,19 +49,19 @@ impl<'p> PreparedTables<'p> {
                     f64::INFINITY,
                     |End { at, included }| if included { at } else { at.next_down() },
                 );
-                PreparedTables::Float { lo, hi }
+                BoundTest::Float { lo, hi }
             }
-            ValueTest::FloatIn(list) => PreparedTables::FloatIn(list),
+            ValueTest::FloatIn(list) => BoundTest::FloatIn(list),
             ValueTest::Text { .. }
             | ValueTest::TextIn(_)
             | ValueTest::Contains(_)
-            | ValueTest::StartsWith(_) => PreparedTables::Text(test),
+            | ValueTest::StartsWith(_) => BoundTest::Text(test),
             ValueTest::Window {
                 window,
                 instants: true,
             } => {
                 let (from, to) = window.instants(now, zone);
-                PreparedTables::Int {
+                BoundTest::Int {
                     lo: from.0,
                     hi: to.0,
                 }
@@ -71,7 +71,7 @@ impl<'p> PreparedTables<'p> {
                 instants: false,
             } => {
                 let (from, to) = window.dates(zone.date(now));
-                PreparedTables::Int {
+                BoundTest::Int {
                     lo: i64::from(from.0),
                     hi: i64::from(to.0),
                 }
@@ -90,7 +90,7 @@ impl<'p> PreparedTables<'p> {
                         }
                     }
                 }
-                PreparedTables::Days(days)
+                BoundTest::Days(days)
             }
             ValueTest::Set { all, items } => {
                 let codes = items.iter().map(|item| match item {
@@ -98,7 +98,7 @@ impl<'p> PreparedTables<'p> {
                     _ => None,
                 });
                 let bits = codes.clone().flatten().fold(0, |bits, bit| bits | bit);
-                PreparedTables::Set {
+                BoundTest::Set {
                     all: *all,
                     items,
                     bits,
@@ -110,9 +110,9 @@ impl<'p> PreparedTables<'p> {
 
     pub fn int(&self, x: i64) -> bool {
         match self {
-            PreparedTables::Int { lo, hi } => (*lo <= x) & (x <= *hi),
-            PreparedTables::IntIn(list) => in_list(list, x),
-            PreparedTables::Days(days) => month_day(x)
+            BoundTest::Int { lo, hi } => (*lo <= x) & (x <= *hi),
+            BoundTest::IntIn(list) => in_list(list, x),
+            BoundTest::Days(days) => month_day(x)
                 .and_then(|i| days.get(i))
                 .copied()
                 .unwrap_or(false),
@@ -122,28 +122,28 @@ impl<'p> PreparedTables<'p> {
 
     pub fn float(&self, x: f64) -> bool {
         match self {
-            PreparedTables::Float { lo, hi } => (*lo <= x) & (x <= *hi),
-            PreparedTables::FloatIn(list) => list.contains(&x),
+            BoundTest::Float { lo, hi } => (*lo <= x) & (x <= *hi),
+            BoundTest::FloatIn(list) => list.contains(&x),
             _ => false,
         }
     }
 
     pub fn text(&self, x: &str) -> bool {
         match self {
-            PreparedTables::Text(test) => test.holds_text(x),
+            BoundTest::Text(test) => test.holds_text(x),
             _ => false,
         }
     }
 
     pub fn bit_set(&self, x: u64) -> bool {
         match self {
-            PreparedTables::Set {
+            BoundTest::Set {
                 all: true,
                 bits,
                 beyond,
                 ..
             } => !beyond & (x & bits == *bits),
-            PreparedTables::Set {
+            BoundTest::Set {
                 all: false, bits, ..
             } => x & bits != 0,
             _ => false,
@@ -154,13 +154,13 @@ impl<'p> PreparedTables<'p> {
         match (self, x) {
             (_, SetRef::Bits(bits)) => self.bit_set(*bits),
             (
-                PreparedTables::Set {
+                BoundTest::Set {
                     all: true, items, ..
                 },
                 x,
             ) => items.iter().all(|item| x.contains(item)),
             (
-                PreparedTables::Set {
+                BoundTest::Set {
                     all: false, items, ..
                 },
                 x,
