@@ -69,6 +69,7 @@ fn one_user(c: &mut Criterion) {
     for count in RULES {
         let set = RuleSet::new(&bench.project.program, &rules[..count]).expect("rules");
         let bound = set.bind(&scope).expect("the store fits");
+        bound.index_events();
         let mut asker = bound.asker();
         let mut ask = |rules: &mut dyn Iterator<Item = usize>| {
             let mut holding = 0;

@@ -5,8 +5,10 @@
 //! Whatever a decision is for ends in the same transaction that plans it, so that a process killed
 //! at any instant decides each thing once.
 
+mod arriving;
 mod below_minimum;
 mod deciding;
+mod trigger_index;
 mod user_times;
 
 use std::cell::Cell;
@@ -15,20 +17,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::deciding::DueDecision;
+use self::trigger_index::TriggerIndex;
 use super::agenda::{self, SchedulePosition, ScheduleRecord};
 use super::eval_data::EvalData;
 use super::history_cache::HistoryCache;
 use super::own_messages::asks_own;
-use super::triggers::{self, Arming};
-use super::{Failure, Project, consent, event_values, follow_ups, policy_refresh};
+use super::{Failure, Project, consent, follow_ups, policy_refresh};
 use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
 use crate::decide::decision::Decision;
 use crate::decide::{ForbiddenWords, Reschedule};
-use crate::eval::EvalScope;
 use crate::ledger::{
-    CampaignNames, DeciderChanges, EndReason, Hold, HoldScope as Held, Ledger, LedgerError,
-    NewWait, Occasion, RunId, RunInfo, Writer,
+    CampaignNames, DeciderChanges, Hold, HoldScope as Held, Ledger, LedgerError, Occasion, RunId,
+    RunInfo, Writer,
 };
 use crate::program::typed::{Campaign, Program, Schedule, Trigger};
 use crate::program::typed_expr::EventSource;
@@ -100,6 +101,7 @@ pub struct Decider {
     words: ForbiddenWords,
     /// Those that are carried out, with how far each has come on the calendar.
     campaigns: BTreeMap<CampaignId, ScheduleRecord>,
+    triggers: TriggerIndex,
     names: CampaignNames,
     /// Of those whose users have their own times: as the data are now, nobody's time comes before.
     nobody_until: BTreeMap<CampaignId, Instant>,
@@ -150,6 +152,7 @@ impl Decider {
                 .iter()
                 .map(|id| program.campaign(*id).declared.name.as_str()),
         );
+        let triggers = TriggerIndex::new(program, campaigns)?;
         let asks_own = asks_own(program);
         let digest = project.digest();
         Ok(Decider {
@@ -158,6 +161,7 @@ impl Decider {
             data,
             words,
             campaigns: positions,
+            triggers,
             names,
             nobody_until: BTreeMap::new(),
             cancelled: cancelled(ledger)?,
@@ -277,31 +281,7 @@ impl Decider {
 
     /// The campaigns that wait for events, and on which kind.
     pub fn triggers(&self) -> Vec<(CampaignId, EventId)> {
-        self.campaigns
-            .keys()
-            .filter_map(|id| Some((*id, awaited(self.program().campaign(*id))?)))
-            .collect()
-    }
-
-    /// Looks at events that arrived: those that a campaign waits after get a wait, those without
-    /// `wait` are decided at once. `fed` says how far the arrivals have been dealt with after this.
-    /// Campaigns for which `skip` is true leave an event alone.
-    ///
-    /// # Errors
-    /// Data that does not fit, a ledger that cannot be written.
-    pub fn arrive(
-        &mut self,
-        arrived: &[IncomingEvent],
-        fed: Vec<(String, i64)>,
-        skip: &dyn Fn(CampaignId, &IncomingEvent) -> bool,
-        now: Instant,
-        ledger: &mut Writer,
-    ) -> Result<CycleOutcome, Failure> {
-        self.cancelled = cancelled(ledger)?;
-        // What a part of it has planned the ledger knows.
-        self.unless_overtaken(ledger, |decider, ledger| {
-            decider.let_arrive(arrived, fed.clone(), skip, now, ledger)
-        })
+        self.triggers.campaigns().collect()
     }
 
     /// Does a part of the work anew from what the ledger says by then, whenever a claim came before
@@ -327,121 +307,6 @@ impl Decider {
                 other => return other,
             }
         }
-    }
-
-    fn let_arrive(
-        &mut self,
-        arrived: &[IncomingEvent],
-        fed: Vec<(String, i64)>,
-        skip: &dyn Fn(CampaignId, &IncomingEvent) -> bool,
-        now: Instant,
-        ledger: &mut Writer,
-    ) -> Result<CycleOutcome, Failure> {
-        self.refresh_own(ledger)?;
-        let mut batch = Batch::default();
-        let mut done = CycleOutcome {
-            events: arrived.len(),
-            ..CycleOutcome::default()
-        };
-        let triggers = self.triggers();
-        let mut ready: BTreeMap<Instant, Vec<DueDecision>> = BTreeMap::new();
-        for one in arrived {
-            for (id, _) in triggers.iter().filter(|(_, event)| *event == one.event) {
-                if !skip(*id, one) {
-                    ready.entry(one.at).or_default().extend(self.arm(
-                        *id,
-                        one,
-                        &mut batch.later,
-                        ledger,
-                    )?);
-                }
-            }
-        }
-        for (at, asked) in ready.into_iter().filter(|(_, asked)| !asked.is_empty()) {
-            self.decide(at, asked, now, &mut batch, ledger, &mut done)?;
-            if batch.is_full() {
-                self.plan(&mut batch, now, ledger, &mut done)?;
-            }
-        }
-        batch.later.fed = fed;
-        self.plan(&mut batch, now, ledger, &mut done)?;
-        Ok(done)
-    }
-
-    /// What an event means for one campaign: a wait in `later`, something to be decided at once, or
-    /// nothing.
-    fn arm(
-        &self,
-        id: CampaignId,
-        one: &IncomingEvent,
-        later: &mut DeciderChanges,
-        ledger: &Ledger,
-    ) -> Result<Option<DueDecision>, Failure> {
-        let campaign = self.program().campaign(id);
-        let Some((trigger, event)) = trigger(campaign) else {
-            return Ok(None);
-        };
-        let name = &campaign.declared.name;
-        if self.cancelled.contains(name) {
-            return Ok(None);
-        }
-        let scope = EvalScope {
-            now: one.at,
-            ..self.data.scope(self.program())
-        };
-        if !scope.campaign(id).takes(&scope, &one.values)? || ledger.knows_event(name, &one.id)? {
-            return Ok(None);
-        }
-        let of_user = |w: &NewWait| w.user == one.user && w.campaign == *name;
-        if later
-            .waits
-            .iter()
-            .any(|w| w.event == one.id && w.campaign == *name)
-        {
-            return Ok(None);
-        }
-        let here = later
-            .waits
-            .iter()
-            .filter(|w| of_user(w))
-            .map(|w| w.due)
-            .max();
-        let stored = if trigger.wait.is_some() {
-            ledger.waiting(name, one.user)?
-        } else {
-            None
-        };
-        let stored =
-            stored.filter(|(number, _)| !later.waits_over.iter().any(|(over, _)| over == number));
-        let pending = here.into_iter().chain(stored.map(|(_, due)| due)).max();
-        let wait = |due| NewWait {
-            campaign: name.clone(),
-            user: one.user,
-            event: one.id.clone(),
-            armed: one.at,
-            due,
-            values: event_values::write(self.program().schema.event(event), &one.values),
-        };
-        match triggers::arming(campaign, trigger, self.zone(), one.at, pending) {
-            Arming::Starts(due) if trigger.wait.is_none() => {
-                return Ok(Some(DueDecision::Event {
-                    campaign: id,
-                    number: None,
-                    wait: wait(due),
-                    values: one.values.clone(),
-                }));
-            }
-            Arming::Starts(due) => later.waits.push(wait(due)),
-            Arming::Restarts(due) => {
-                later.waits.retain(|w| !of_user(w));
-                later
-                    .waits_over
-                    .extend(stored.map(|(number, _)| (number, EndReason::Restarted)));
-                later.waits.push(wait(due));
-            }
-            Arming::Ignored => {}
-        }
-        Ok(None)
     }
 
     /// Sets the timers of follow-ups for what has been handed over.
