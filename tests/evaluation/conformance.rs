@@ -5,10 +5,10 @@
 //! checker and evaluators, once with its literals as written and once with each literal as a tag of
 //! the user; the point evaluator and the batch evaluator are both asked. What cannot be translated
 //! is counted by its reason in `docs/conformance.md`, which this test holds to the truth
-//! (`TAGCAST_BLESS=1` writes it anew). The cases are not part of the project: without them only the
+//! (`BLESS=1` writes it anew). The cases are not part of the project: without them only the
 //! translators' own tests run.
 
-use crate::support;
+use crate::support::{self, bless};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -264,15 +264,7 @@ fn published_cases_have_the_same_answers_and_the_page_says_which() {
     for (title, outcomes) in [(CEL, cel), (FEEL, feel)] {
         section(&mut page, title, &outcomes);
     }
-    let path = support::root().join("docs/conformance.md");
-    if std::env::var_os("TAGCAST_BLESS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    assert_eq!(
-        page,
-        std::fs::read_to_string(&path).unwrap_or_default(),
-        "docs/conformance.md: TAGCAST_BLESS=1 writes it anew"
-    );
+    bless::file("docs/conformance.md", &page);
 }
 
 const INTRODUCTION: &str = "# Conformance

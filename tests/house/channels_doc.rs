@@ -1,8 +1,8 @@
 //! `docs/channels.md` says what the platform files say. `BLESS=1 cargo test --test house channels_doc`
 //! writes it anew.
 
+use crate::support::bless;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use tagcast::base::value::group_digits;
 use tagcast::program::platform::{
@@ -42,16 +42,7 @@ many off. Limits a minute or an hour (`wecom.app`) are left to the platform. Whe
 
 #[test]
 fn page_and_platform_files_agree() {
-    let page = page();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/channels.md");
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == page,
-        "docs/channels.md is not what the platform files say: run `BLESS=1 cargo test --test house channels_doc` and read the diff"
-    );
+    bless::file("docs/channels.md", &page());
 }
 
 fn page() -> String {

@@ -1,8 +1,8 @@
 //! What the reference lists of the language is what the tables of the checker say. `BLESS=1 cargo
 //! test --test house reference` writes it anew.
 
+use crate::support::bless;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use tagcast::diag::{Findings, Sources};
 use tagcast::program::builtins::BUILTINS;
@@ -10,22 +10,8 @@ use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::reserved::RESERVED;
 use tagcast::syntax::parse::parse;
 
-/// The text between `<!-- name -->` and `<!-- /name -->`.
 fn compare(name: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/language.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let start = page.find(&open).expect("the marker") + open.len();
-    let end = start + page[start..].find(&close).expect("the closing marker");
-    if std::env::var_os("BLESS").is_some() && page[start..end] != *expected {
-        let page = format!("{}{expected}{}", &page[..start], &page[end..]);
-        std::fs::write(&path, page).unwrap();
-        return;
-    }
-    assert!(
-        page[start..end] == *expected,
-        "{name}: run `BLESS=1 cargo test --test house reference` and read the diff"
-    );
+    bless::part("docs/language.md", name, expected);
 }
 
 #[test]

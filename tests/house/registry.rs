@@ -2,16 +2,12 @@
 //! rules; and adding one touches the files that `docs/contributing/` names and no others.
 //! `BLESS=1` writes the lists under `docs/` anew.
 
-use crate::support;
+use crate::support::{self, bless};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tagcast::diag::{Level, catalog};
 use tagcast::lint;
-
-fn bless() -> bool {
-    std::env::var_os("BLESS").is_some()
-}
 
 #[test]
 fn names_are_sorted_kebab_case_and_unique() {
@@ -83,7 +79,7 @@ fn lints_are_sorted_and_their_files_begin_with_their_names() {
 // ------------------------------------------------------------------ where a row may be named
 
 /// The files that a guide under `docs/contributing/` lists in its section `Files`.
-fn files_of(guide: &str) -> Vec<String> {
+pub fn files_of(guide: &str) -> Vec<String> {
     let path = support::root().join("docs/contributing").join(guide);
     let page = std::fs::read_to_string(&path).unwrap();
     let (_, rest) = page.split_once("\n## Files\n").expect("a section `Files`");
@@ -95,7 +91,7 @@ fn files_of(guide: &str) -> Vec<String> {
 }
 
 /// The Rust of a guide stands in one of its files as it is shown.
-fn code_is_real(guide: &str) {
+pub fn code_is_real(guide: &str) {
     let path = support::root().join("docs/contributing").join(guide);
     let page = std::fs::read_to_string(&path).unwrap();
     let texts: Vec<String> = files_of(guide)
@@ -208,15 +204,7 @@ fn the_list_of_findings_is_complete() {
             ));
         }
     }
-    let path = support::root().join("docs/lints.md");
-    if bless() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap_or_default(),
-        text,
-        "BLESS=1 writes it"
-    );
+    bless::file("docs/lints.md", &text);
 }
 
 /// `docs/keywords.md` lists every keyword.
@@ -237,13 +225,5 @@ fn the_list_of_keywords_is_complete() {
             keyword.zh.join(" · ")
         ));
     }
-    let path = support::root().join("docs/keywords.md");
-    if bless() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap_or_default(),
-        text,
-        "BLESS=1 writes it"
-    );
+    bless::file("docs/keywords.md", &text);
 }

@@ -2,12 +2,12 @@
 //! linted as a program of its own, and its findings are compared with `<name>.stderr` (English) and
 //! `<name>.zh.stderr` (Chinese, where the wording differs, which is always).
 //!
-//! A first line `# ui: --now 2027-11-01` sets the clock. `BLESS=1 cargo test --test language ui`
-//! writes what is seen now; read the diff.
+//! A first line `# ui: --now 2027-11-01` sets the clock. `BLESS=1 cargo test --test language
+//! ui` writes what is seen now; read the diff.
 
-use crate::support;
+use crate::support::{self, bless};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tagcast::base::Lang;
 use tagcast::base::{Instant, Zone};
@@ -81,20 +81,6 @@ fn cases() -> Vec<PathBuf> {
     out
 }
 
-fn compare(expected: &Path, seen: &str, failures: &mut Vec<String>) {
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(expected, seen).unwrap();
-        return;
-    }
-    let wanted = std::fs::read_to_string(expected).unwrap_or_default();
-    if wanted != seen {
-        failures.push(format!(
-            "{}\n--- expected\n{wanted}\n--- seen\n{seen}",
-            expected.display()
-        ));
-    }
-}
-
 #[test]
 fn every_case_says_what_it_said() {
     let cases = cases();
@@ -114,12 +100,12 @@ fn every_case_says_what_it_said() {
                 &|_| lang,
                 false,
             );
-            compare(&path.with_extension(ending), &seen, &mut failures);
+            failures.extend(bless::difference(&path.with_extension(ending), &seen));
         }
     }
     assert!(
         failures.is_empty(),
-        "{} cases differ; BLESS=1 rewrites them\n{}",
+        "{} cases differ\n{}",
         failures.len(),
         failures.join("\n\n")
     );

@@ -1,6 +1,7 @@
 //! Helpers that several test files share.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod bless;
 pub mod campaigns;
 pub mod delivery;
 pub mod postgres;

@@ -1,0 +1,102 @@
+//! One name for one thing: types, files, and the glossary that says what stands in two stages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::floors::SOURCE;
+use crate::source::rust_files;
+use crate::support::root;
+
+/// Types of this name stand in two modules, until one of them has a better one.
+const TYPES_STILL_TWICE: &[&str] = &["Command", "Shape"];
+
+/// Files of this name stand in two folders, until one of them has a better one.
+const FILES_STILL_TWICE: &[&str] = &[
+    "alipay", "douyin", "tencent", "batch", "text", "schema", "value",
+];
+
+/// Rows of the glossary's section on names that stand for two stages: each name, and its modules.
+fn stages() -> BTreeMap<String, BTreeSet<String>> {
+    let page =
+        std::fs::read_to_string(root().join("docs/contributing/glossary.md")).unwrap_or_default();
+    let section = page
+        .split("\n## One name, two stages")
+        .nth(1)
+        .expect("the section of the glossary");
+    let section = section.split("\n## ").next().unwrap();
+    let mut stages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in section.lines().filter(|l| l.starts_with("| `")) {
+        let mut words = row.split('`').skip(1).step_by(2);
+        let name = words.next().unwrap().to_owned();
+        assert!(
+            stages
+                .insert(name.clone(), words.map(str::to_owned).collect())
+                .is_none(),
+            "the glossary lists {name} twice"
+        );
+    }
+    stages
+}
+
+#[test]
+fn a_type_has_a_name_of_its_own() {
+    let mut modules: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for t in &SOURCE.types {
+        modules.entry(&t.name).or_default().insert(t.module.clone());
+    }
+    modules.retain(|name, all| all.len() > 1 && !TYPES_STILL_TWICE.contains(name));
+    let stages = stages();
+    for (name, all) in &modules {
+        let listed = stages.get(*name).unwrap_or_else(|| {
+            panic!("`{name}` stands in {all:?}: it needs another name, or a row in the glossary")
+        });
+        assert_eq!(listed, all, "`{name}` in the glossary");
+        let of = |stage: &str| all.iter().filter(|m| m.starts_with(stage)).count();
+        assert_eq!(
+            (of("syntax::ast"), of("program::typed"), all.len()),
+            (1, 1, 2),
+            "`{name}` is no name of two stages: {all:?}"
+        );
+    }
+    for name in stages.keys() {
+        assert!(
+            modules.contains_key(name.as_str()),
+            "the glossary lists {name}, which stands once"
+        );
+    }
+}
+
+#[test]
+fn a_file_has_a_name_of_its_own() {
+    let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in rust_files(&root().join("src")) {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let folder = file.parent().unwrap().to_str().unwrap().to_owned();
+        // The entries of these registries are named as users name them, and so are their parts.
+        let entry = folder.starts_with("deliver/platforms/")
+            || [
+                "cli/commands",
+                "lint/rules",
+                "program/builtins",
+                "program/clauses",
+            ]
+            .contains(&folder.as_str());
+        if !entry && !["mod", "error", "tests"].contains(&name.as_str()) {
+            folders.entry(name).or_default().push(folder);
+        }
+    }
+    folders.retain(|name, all| all.len() > 1 && !FILES_STILL_TWICE.contains(&name.as_str()));
+    assert!(folders.is_empty(), "{folders:#?}");
+}
+
+#[test]
+fn modules_have_one_style() {
+    for file in rust_files(&root().join("src")) {
+        let beside = root().join("src").join(file.with_extension(""));
+        assert!(
+            !beside.is_dir(),
+            "src/{}: a module with modules inside is `{}/mod.rs`",
+            file.display(),
+            file.with_extension("").display()
+        );
+    }
+}
