@@ -9,9 +9,9 @@ use super::platform_caps::is_cap;
 use crate::base::Msg;
 use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
 use crate::msg;
+use crate::program::outcome::Outcome;
 
-/// Why a matched user gets no message. The order is the order of the gates: the first that stops is
-/// the reason.
+/// The gate that stopped a matched user: an [`Outcome`], with what else is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
     OptedOut,
@@ -32,138 +32,100 @@ pub enum Gate {
     TooFewForList,
     NotApproved,
     Quota,
-    /// `choose` or the `else` of a follow-up came to `nothing`. (An arm of a split that sends
-    /// nothing is a control group.)
     Nothing,
-    /// A follow-up of a message of which nobody knows whether it was sent.
     OutcomeUnknown,
-    /// Nobody was there in time: the deadline had passed when it was decided.
     Missed,
 }
 
 impl Gate {
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Gate::OptedOut => Outcome::OptedOut,
+            Gate::NoConsent => Outcome::NoConsent,
+            Gate::Excluded(_) => Outcome::Excluded,
+            Gate::DuplicateAddress => Outcome::DuplicateAddress,
+            Gate::Again => Outcome::Again,
+            Gate::Holdout => Outcome::Holdout,
+            Gate::Control => Outcome::Control,
+            Gate::Unreachable => Outcome::Unreachable,
+            Gate::Capped(_) => Outcome::Capped,
+            Gate::BlockedWords => Outcome::BlockedWords,
+            Gate::TooLong => Outcome::TooLong,
+            Gate::MissingContent => Outcome::MissingContent,
+            Gate::TooFewForList => Outcome::TooFewForList,
+            Gate::NotApproved => Outcome::NotApproved,
+            Gate::Quota => Outcome::Quota,
+            Gate::Nothing => Outcome::Nothing,
+            Gate::OutcomeUnknown => Outcome::OutcomeUnknown,
+            Gate::Missed => Outcome::Missed,
+        }
+    }
+
+    /// The gate of an outcome, with what the ledger keeps beside it; `None` for the users that are
+    /// not matched.
+    pub fn of(outcome: Outcome, by: Option<&str>) -> Option<Gate> {
+        let by = by.map(str::to_owned);
+        Some(match outcome {
+            Outcome::NotMatched | Outcome::Unknown | Outcome::BelowTop | Outcome::NotSampled => {
+                return None;
+            }
+            Outcome::OptedOut => Gate::OptedOut,
+            Outcome::NoConsent => Gate::NoConsent,
+            Outcome::Excluded => Gate::Excluded(by.unwrap_or_default()),
+            Outcome::DuplicateAddress => Gate::DuplicateAddress,
+            Outcome::Again => Gate::Again,
+            Outcome::Holdout => Gate::Holdout,
+            Outcome::Control => Gate::Control,
+            Outcome::Unreachable => Gate::Unreachable,
+            Outcome::Capped => Gate::Capped(by),
+            Outcome::BlockedWords => Gate::BlockedWords,
+            Outcome::TooLong => Gate::TooLong,
+            Outcome::MissingContent => Gate::MissingContent,
+            Outcome::TooFewForList => Gate::TooFewForList,
+            Outcome::NotApproved => Gate::NotApproved,
+            Outcome::Quota => Gate::Quota,
+            Outcome::Nothing => Gate::Nothing,
+            Outcome::OutcomeUnknown => Gate::OutcomeUnknown,
+            Outcome::Missed => Gate::Missed,
+        })
+    }
+
     /// The name as scripts (`because capped`), reports and the ledger write it.
     pub fn name(&self) -> &'static str {
-        match self {
-            Gate::OptedOut => "opted_out",
-            Gate::NoConsent => "no_consent",
-            Gate::Excluded(_) => "excluded",
-            Gate::DuplicateAddress => "duplicate_address",
-            Gate::Again => "again",
-            Gate::Holdout => "holdout",
-            Gate::Control => "control",
-            Gate::Unreachable => "unreachable",
-            Gate::Capped(_) => "capped",
-            Gate::BlockedWords => "blocked_words",
-            Gate::TooLong => "too_long",
-            Gate::MissingContent => "missing_content",
-            Gate::TooFewForList => "too_few_for_list",
-            Gate::NotApproved => "not_approved",
-            Gate::Quota => "quota",
-            Gate::Nothing => "nothing",
-            Gate::OutcomeUnknown => "outcome_unknown",
-            Gate::Missed => "missed",
-        }
+        self.outcome().name()
     }
 
     /// What goes with the name: the reason that policy gives, or the campaign that has the slot.
     pub fn by(&self) -> Option<&str> {
-        match self {
-            Gate::Excluded(reason) => Some(reason),
-            Gate::Capped(winner) => winner.as_deref(),
-            _ => None,
+        if let Gate::Excluded(by) | Gate::Capped(Some(by)) = self {
+            Some(by)
+        } else {
+            None
         }
     }
 
     /// For people.
     pub fn msg(&self) -> Msg {
-        match self {
-            Gate::OptedOut => msg!("opted out", "已退订"),
-            Gate::NoConsent => msg!("no consent", "未同意"),
-            Gate::Excluded(reason) => msg!("excluded: {reason}", "策略排除：{reason}"),
-            Gate::DuplicateAddress => msg!("duplicate address", "地址重复"),
-            Gate::Again => msg!("reached before", "此前已触达"),
-            Gate::Holdout => msg!("holdout", "对照"),
-            Gate::Control => msg!("control arm", "对照分组"),
-            Gate::Unreachable => msg!("unreachable", "无可用渠道"),
-            Gate::Capped(Some(cap)) if is_cap(cap) => {
-                msg!("capped by the platform: {cap}", "平台频控：{cap}")
-            }
-            Gate::Capped(Some(winner)) => {
-                msg!("capped by {winner}", "频控，名额已被 {winner} 占用")
-            }
-            Gate::Capped(None) => msg!("capped", "频控"),
-            Gate::BlockedWords => msg!("forbidden words", "含禁用词"),
-            Gate::TooLong => msg!("too long", "超长"),
-            Gate::MissingContent => msg!("missing content", "内容缺失"),
-            Gate::TooFewForList => msg!("too few for a list", "人数不足以群发"),
-            Gate::NotApproved => msg!("not approved", "未获批准"),
-            Gate::Quota => msg!("quota used up", "配额用尽"),
-            Gate::Nothing => msg!("nothing chosen", "未选中任何内容"),
-            Gate::OutcomeUnknown => msg!(
-                "outcome of the message before it unknown",
-                "前一条消息结果未知"
-            ),
-            Gate::Missed => msg!("missed its deadline", "错过最晚期限"),
+        let Msg { en, zh } = self.outcome().msg();
+        let Some(by) = self.by() else {
+            return Msg { en, zh };
+        };
+        if self.outcome() == Outcome::Excluded {
+            msg!("{en}: {by}", "{zh}：{by}")
+        } else if is_cap(by) {
+            msg!("{en} by the platform: {by}", "平台{zh}：{by}")
+        } else {
+            msg!("{en} by {by}", "{zh}，名额已被 {by} 占用")
         }
     }
-
-    /// The gate of a name, with what the ledger keeps beside it.
-    pub fn named(name: &str, by: Option<&str>) -> Option<Gate> {
-        let by = by.map(str::to_owned);
-        Some(match name {
-            "opted_out" => Gate::OptedOut,
-            "no_consent" => Gate::NoConsent,
-            "excluded" => Gate::Excluded(by.unwrap_or_default()),
-            "duplicate_address" => Gate::DuplicateAddress,
-            "again" => Gate::Again,
-            "holdout" => Gate::Holdout,
-            "control" => Gate::Control,
-            "unreachable" => Gate::Unreachable,
-            "capped" => Gate::Capped(by),
-            "blocked_words" => Gate::BlockedWords,
-            "too_long" => Gate::TooLong,
-            "missing_content" => Gate::MissingContent,
-            "too_few_for_list" => Gate::TooFewForList,
-            "not_approved" => Gate::NotApproved,
-            "quota" => Gate::Quota,
-            "nothing" => Gate::Nothing,
-            "outcome_unknown" => Gate::OutcomeUnknown,
-            "missed" => Gate::Missed,
-            _ => return None,
-        })
-    }
-
-    /// All names, in gate order; what a script may write after `because`.
-    pub const NAMES: [&'static str; 18] = [
-        "opted_out",
-        "no_consent",
-        "excluded",
-        "duplicate_address",
-        "again",
-        "holdout",
-        "control",
-        "unreachable",
-        "capped",
-        "blocked_words",
-        "too_long",
-        "missing_content",
-        "too_few_for_list",
-        "not_approved",
-        "quota",
-        "nothing",
-        "outcome_unknown",
-        "missed",
-    ];
 }
 
 impl fmt::Display for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Gate::Excluded(reason) => write!(f, "excluded: {reason}"),
-            Gate::Capped(Some(cap)) if is_cap(cap) => write!(f, "capped by the platform: {cap}"),
-            Gate::Capped(Some(winner)) => write!(f, "capped by {winner}"),
-            gate => f.write_str(gate.name()),
+        if self.by().is_some() {
+            f.write_str(&self.msg().en)
+        } else {
+            f.write_str(self.name())
         }
     }
 }
@@ -172,13 +134,9 @@ impl fmt::Display for Gate {
 /// too, in Chinese in words.
 pub fn reason(name: &str, by: Option<&str>) -> Msg {
     let en = by.map_or_else(|| name.to_owned(), |by| format!("{name}: {by}"));
-    let zh = match name {
-        "not_matched" => "不匹配".into(),
-        "unknown" => "未知".into(),
-        "below_top" => "未进入取前".into(),
-        "not_sampled" => "未被抽中".into(),
-        _ => Gate::named(name, by).map_or_else(|| en.clone(), |gate| gate.msg().zh),
-    };
+    let words = Outcome::named(name)
+        .map(|outcome| Gate::of(outcome, by).map_or_else(|| outcome.msg(), |gate| gate.msg()));
+    let zh = words.map_or_else(|| en.clone(), |words| words.zh);
     Msg { en, zh }
 }
 
@@ -226,6 +184,32 @@ impl Decision {
             - self.unknown.count()
             - self.below_top.count()
             - self.not_sampled.count()
+    }
+
+    /// The users that are not matched, by outcome.
+    pub fn unselected(&self) -> [(Outcome, &Bitmap); 4] {
+        [
+            (Outcome::NotMatched, &self.not_matched),
+            (Outcome::Unknown, &self.unknown),
+            (Outcome::BelowTop, &self.below_top),
+            (Outcome::NotSampled, &self.not_sampled),
+        ]
+    }
+
+    /// The gate that stopped a user.
+    pub fn stopped_by(&self, user: UserNo) -> Option<&Gate> {
+        self.stopped
+            .iter()
+            .find(|(_, users)| users.contains(user))
+            .map(|(gate, _)| gate)
+    }
+
+    /// Why a user gets no message, if so.
+    pub fn outcome(&self, user: UserNo) -> Option<Outcome> {
+        let unselected = self.unselected().into_iter();
+        let found = unselected.filter(|(_, users)| users.contains(user));
+        let outcome = found.map(|(outcome, _)| outcome).next();
+        outcome.or_else(|| self.stopped_by(user).map(Gate::outcome))
     }
 
     /// Messages planned.
@@ -288,13 +272,15 @@ pub struct Rendered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::outcome::OUTCOMES;
 
     #[test]
-    fn every_name_is_a_gate_with_words() {
-        for name in Gate::NAMES {
-            let gate = Gate::named(name, Some("c")).unwrap();
-            assert_eq!(gate.name(), name);
-            assert_ne!(reason(name, None).zh, name, "in Chinese");
+    fn gates_are_outcomes_of_the_matched() {
+        for row in OUTCOMES {
+            let gate = Gate::of(row.outcome, Some("c"));
+            assert_eq!(gate.is_none(), row.outcome.is_selection(), "{}", row.name);
+            assert!(gate.is_none_or(|gate| gate.outcome() == row.outcome));
+            assert_ne!(reason(row.name, None).zh, row.name, "in Chinese");
         }
         assert_eq!(
             reason("capped", Some("spring")),
@@ -302,6 +288,9 @@ mod tests {
         );
         assert_eq!(reason("no_consent", None).en, "no_consent");
         assert_eq!(reason("below_top", None).zh, "未进入取前");
-        assert_eq!(Gate::named("nowhere", None), None);
+        assert_eq!(
+            Gate::Excluded("young".into()).msg(),
+            msg!("excluded: young", "策略排除：young")
+        );
     }
 }

@@ -19,6 +19,7 @@ use crate::eval::{
     self, EvalScope, MessageLog, PreparedProgram, ReceiptStatus, StepOutcomes, Tables,
 };
 use crate::msg;
+use crate::program::outcome::Outcome;
 use crate::program::typed::{Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
 use crate::program::typed_expr::EventSource;
 use crate::schedule::{calendar, date_offset};
@@ -552,21 +553,14 @@ impl Bench<'_> {
             ExpectKind::Nothing { user, because } => {
                 let name = user_name(*user);
                 let none = self.sent_to(*user).next().is_none();
-                let gate = |d: &Decision| {
-                    d.stopped
-                        .iter()
-                        .find(|(_, users)| users.contains(number(*user)))
-                        .map(|(g, _)| g.name())
-                };
-                let stopped = because.as_ref().is_none_or(|wanted| {
-                    self.decisions
-                        .iter()
-                        .any(|d| gate(d) == Some(wanted.as_str()))
+                let stopped = because.is_none_or(|wanted| {
+                    let outcomes = self.decisions.iter().map(|d| d.outcome(number(*user)));
+                    outcomes.flatten().any(|outcome| outcome == wanted)
                 });
                 if none && stopped {
                     return Ok(None);
                 }
-                let message = match because {
+                let message = match because.map(Outcome::name) {
                     Some(gate) if none => msg!(
                         "`{name}` is not stopped by `{gate}`",
                         "`{name}` 不是被 `{gate}` 拦下的"
@@ -657,15 +651,13 @@ impl Bench<'_> {
         let number = UserNo(user as u32);
         for d in &self.decisions {
             let name = &self.program.campaign(d.campaign).declared.name;
-            if let Some((gate, _)) = d.stopped.iter().find(|(_, users)| users.contains(number)) {
+            if let Some(gate) = d.stopped_by(number) {
                 en.push(format!("{name}: stopped by {gate}"));
                 zh.push(format!("{name}：被 {gate} 拦下"));
-            } else if d.unknown.contains(number) {
-                en.push(format!("{name}: unknown"));
-                zh.push(format!("{name}：未知"));
-            } else if d.not_matched.contains(number) {
-                en.push(format!("{name}: not matched"));
-                zh.push(format!("{name}：不匹配"));
+            } else if let Some(outcome) = d.outcome(number) {
+                let words = outcome.msg();
+                en.push(format!("{name}: {}", words.en));
+                zh.push(format!("{name}：{}", words.zh));
             }
         }
         if en.is_empty() {

@@ -22,6 +22,7 @@ use crate::decide::windows::{self, WindowState};
 use crate::eval::Trace;
 use crate::ledger::{Ledger, MessageProgress, RunId, UserOutcome};
 use crate::msg;
+use crate::program::outcome::Outcome;
 use crate::program::typed::ChannelName;
 use crate::schedule::hand_over_by;
 
@@ -197,24 +198,14 @@ fn not_open(
 
 /// The one outcome of a user in a decision.
 pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
-    if let Some((gate, _)) = decision
-        .stopped
-        .iter()
-        .find(|(_, users)| users.contains(user))
-    {
+    if let Some(gate) = decision.stopped_by(user) {
         return Msg {
             en: gate.to_string(),
             zh: gate.msg().zh,
         };
     }
-    let sets = [
-        ("not_matched", &decision.not_matched),
-        ("unknown", &decision.unknown),
-        ("below_top", &decision.below_top),
-        ("not_sampled", &decision.not_sampled),
-    ];
-    if let Some((name, _)) = sets.into_iter().find(|(_, users)| users.contains(user)) {
-        return reason(name, None);
+    if let Some(outcome) = decision.outcome(user) {
+        return reason(outcome.name(), None);
     }
     let groups: Vec<_> = decision
         .messages
@@ -222,7 +213,7 @@ pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
         .filter(|g| g.users.contains(&user))
         .collect();
     let Some(first) = groups.first() else {
-        return reason("nothing", None);
+        return reason(Outcome::Nothing.name(), None);
     };
     let arm = first
         .arm
@@ -261,7 +252,7 @@ fn happened_text(h: &MessageProgress) -> Msg {
                 ),
             }
         }
-        MessageProgress::NotMatched => reason("not_matched", None),
+        MessageProgress::NotMatched => reason(Outcome::NotMatched.name(), None),
         MessageProgress::Stopped {
             reason: name,
             detail,

@@ -17,8 +17,9 @@ use super::sql::schema;
 use super::{Ledger, Writer};
 use crate::base::world::World;
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
-use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered, SlotTransfer};
+use crate::decide::decision::{Contents, Decision, MessageGroup, Rendered, SlotTransfer};
 use crate::msg;
+use crate::program::outcome::Outcome;
 use crate::program::platform::{self, HandOver};
 use crate::program::typed::{Program, Purpose};
 
@@ -320,25 +321,20 @@ impl Frozen {
         let program = info.program;
         let campaign = program.campaign(decision.campaign);
         let name = step_name(decision, info)?;
-        let before = [
-            ("unknown", &decision.unknown),
-            ("below_top", &decision.below_top),
-            ("not_sampled", &decision.not_sampled),
-        ];
         let mut stopped = Vec::new();
-        for (reason, users) in before.into_iter().filter(|(_, users)| !users.is_empty()) {
-            stopped.push(self.stopped(reason, None, users));
+        let unselected = decision.unselected().into_iter();
+        for (outcome, users) in unselected.filter(|(_, users)| !users.is_empty()) {
+            // Who is not matched is counted, not listed.
+            if outcome != Outcome::NotMatched {
+                stopped.push(self.stopped(outcome.name(), None, users));
+            }
         }
         for (gate, users) in decision
             .stopped
             .iter()
             .filter(|(_, users)| !users.is_empty())
         {
-            let detail = match gate {
-                Gate::Excluded(reason) => Some(reason.clone()),
-                Gate::Capped(winner) => winner.clone(),
-                _ => None,
-            };
+            let detail = gate.by().map(str::to_owned);
             stopped.push(self.stopped(gate.name(), detail, users));
         }
         let arms = decision

@@ -13,6 +13,7 @@ use super::state::{ReceiptKind, State};
 use super::{Ledger, MessageKey};
 use crate::base::{Instant, UserNo, Zone};
 use crate::eval::{MessageLog, OwnMessage, ReceiptStatus};
+use crate::program::outcome::Outcome;
 use crate::program::platform::{self, Observed};
 use crate::program::typed::ChannelName;
 use crate::program::typed_expr::OwnEvent;
@@ -61,6 +62,13 @@ pub struct StoppedReport {
     pub users: i64,
 }
 
+impl StoppedReport {
+    /// Whether these users were not among the matched ones.
+    pub fn is_unselected(&self) -> bool {
+        Outcome::named(&self.reason).is_some_and(Outcome::is_selection)
+    }
+}
+
 /// What became of the messages of one arm, template and channel.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct MessagesReport {
@@ -73,11 +81,10 @@ pub struct MessagesReport {
 impl RunReport {
     /// Users that matched, before any gate.
     pub fn matched(&self) -> i64 {
-        let before = ["unknown", "below_top", "not_sampled"];
         let out: i64 = self
             .stopped
             .iter()
-            .filter(|s| before.contains(&s.reason.as_str()))
+            .filter(|s| s.is_unselected())
             .map(|s| s.users)
             .sum();
         self.users - self.not_matched - out

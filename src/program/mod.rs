@@ -9,6 +9,7 @@ pub mod builtins;
 pub mod campaign;
 pub mod check;
 pub mod definedness;
+pub mod outcome;
 pub mod platform;
 pub mod reserved;
 pub mod scope;

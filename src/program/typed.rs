@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::outcome::Outcome;
 use super::typed_expr::{EventPattern, Expr, Length, StepOutcome};
 use crate::base::{
     AudienceId, Calendar, CampaignId, Date, Elapsed, EventId, FieldSchema, GeoPoint, Instant,
@@ -673,10 +674,9 @@ pub enum ExpectKind {
         at: Option<Instant>,
         via: Option<ChannelName>,
     },
-    /// `because` is a gate's name, checked against the known ones.
     Nothing {
         user: usize,
-        because: Option<String>,
+        because: Option<Outcome>,
     },
     Reaches {
         campaign: CampaignId,

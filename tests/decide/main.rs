@@ -208,21 +208,11 @@ impl Bench {
 
     /// `a: template hi by sandbox.file to u1`, `capped by other`, `unknown` …
     pub fn outcome(&self, decision: &Decision, user: UserNo) -> String {
-        let before: [(&str, &Bitmap); 4] = [
-            ("not_matched", &decision.not_matched),
-            ("unknown", &decision.unknown),
-            ("below_top", &decision.below_top),
-            ("not_sampled", &decision.not_sampled),
-        ];
-        if let Some((name, _)) = before.into_iter().find(|(_, users)| users.contains(user)) {
-            return name.into();
-        }
-        if let Some((gate, _)) = decision
-            .stopped
-            .iter()
-            .find(|(_, users)| users.contains(user))
-        {
+        if let Some(gate) = decision.stopped_by(user) {
             return gate.to_string();
+        }
+        if let Some(outcome) = decision.outcome(user) {
+            return outcome.name().into();
         }
         let mine = decision
             .messages

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use tagcast::diag::{Findings, Sources};
 use tagcast::program::builtins::BUILTINS;
 use tagcast::program::check::{CheckOptions, check};
+use tagcast::program::outcome::{OUTCOMES, OutcomeStage};
 use tagcast::program::reserved::RESERVED;
 use tagcast::syntax::parse::parse;
 
@@ -31,6 +32,29 @@ fn the_reference_lists_every_function_and_every_reserved_form() {
         let _ = writeln!(reserved, "| `{}` | {} |", r.form.replace('|', "\\|"), r.en);
     }
     compare("reserved", &reserved);
+}
+
+#[test]
+fn the_reference_lists_every_outcome() {
+    let mut outcomes = String::from(
+        "| outcome | in words | Chinese | users | in a test |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for o in OUTCOMES {
+        let users = match o.stage {
+            OutcomeStage::Selection => "not matched",
+            OutcomeStage::Gate => "matched",
+        };
+        let (en, zh) = o.words;
+        let test = o
+            .not_in_tests
+            .map_or("yes".to_owned(), |(why, _)| format!("no: {why}"));
+        let _ = writeln!(
+            outcomes,
+            "| `{}` | {en} | {zh} | {users} | {test} |",
+            o.name
+        );
+    }
+    compare("outcomes", &outcomes);
 }
 
 #[test]

@@ -393,6 +393,36 @@ policy { consent ok exclude region == \"Beijing\" \"not there\" }";
 }
 
 #[test]
+fn who_is_not_matched_has_an_outcome_too() {
+    let c =
+        "campaign c { when spent > ¥100 top 1 by spent send template hello at 2030-03-01 10:00 }";
+    let steps = "now 2030-03-01 09:00
+  user rich { spent: ¥900 }
+  user second { spent: ¥500 }
+  user poor { spent: ¥1 }
+  user unheard { }
+";
+    holds(
+        c,
+        &format!(
+            "{steps}
+  expect rich receives template hello
+  expect second receives nothing because below_top
+  expect poor receives nothing because not_matched
+  expect unheard receives nothing because unknown"
+        ),
+    );
+    fails(
+        c,
+        steps,
+        &[(
+            "expect second receives nothing because not_matched",
+            "`second` is not stopped by `not_matched` / c: below top",
+        )],
+    );
+}
+
+#[test]
 fn caps_and_quiet_hours_hold_over_the_whole_test() {
     let c = "campaign first { when vip send template hello at 2030-03-01 10:00 priority 5 }
 campaign second { when vip send template bye at 2030-03-01 12:00 }

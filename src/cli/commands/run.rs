@@ -268,8 +268,7 @@ fn show_run(run: &RunReport, project: &Project, lang: Lang, out: &mut String) {
     };
     line(0, run.users, word("users", "用户"));
     line(1, run.not_matched, word("not matched", "不匹配"));
-    let before = |reason: &str| ["unknown", "below_top", "not_sampled"].contains(&reason);
-    for stopped in run.stopped.iter().filter(|s| before(&s.reason)) {
+    for stopped in run.stopped.iter().filter(|s| s.is_unselected()) {
         let words = reason(&stopped.reason, None);
         line(
             1,
@@ -282,7 +281,7 @@ fn show_run(run: &RunReport, project: &Project, lang: Lang, out: &mut String) {
         );
     }
     line(0, run.matched(), word("matched", "匹配"));
-    for stopped in run.stopped.iter().filter(|s| !before(&s.reason)) {
+    for stopped in run.stopped.iter().filter(|s| !s.is_unselected()) {
         line(
             1,
             stopped.users,

@@ -7,36 +7,12 @@ use crate::base::{Instant, TagId, Value};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::campaign;
+use crate::program::outcome::{OUTCOMES, Outcome, OutcomeInfo};
 use crate::program::reserved::not_supported;
 use crate::program::scope::nearest;
 use crate::program::typed::{Expect, ExpectKind, Test, TestEvent, TestUser};
 use crate::program::typed_expr::OwnEvent;
 use crate::syntax::ast::{self, LiteralKind, TestStepKind};
-
-/// What may stand after `receives nothing because`: every reason why a user gets no message, in the
-/// order of a run.
-pub const REASONS: [&str; 20] = [
-    "not_matched",
-    "unknown",
-    "below_top",
-    "not_sampled",
-    "opted_out",
-    "no_consent",
-    "excluded",
-    "duplicate_address",
-    "again",
-    "holdout",
-    "control",
-    "unreachable",
-    "capped",
-    "blocked_words",
-    "too_long",
-    "missing_content",
-    "too_few_for_list",
-    "not_approved",
-    "quota",
-    "nothing",
-];
 
 /// So many users one test can have.
 pub const MAX_TEST_USERS: usize = 10_000;
@@ -364,12 +340,13 @@ impl Checker<'_> {
             }
             TestStepKind::ReceivesNothing { user, because } => {
                 let user = self.user_named(user, scene);
-                if let Some(because) = because {
-                    self.check_reason(because)?;
-                }
+                let because = match because {
+                    Some(name) => Some(self.outcome_named(name)?),
+                    None => None,
+                };
                 ExpectKind::Nothing {
                     user: user?,
-                    because: because.as_ref().map(|b| b.name.clone()),
+                    because,
                 }
             }
             TestStepKind::Reaches { campaign, n } => {
@@ -527,28 +504,51 @@ impl Checker<'_> {
         self.date_time(e, "at").map(|(d, t)| zone.instant(d, t))
     }
 
-    fn check_reason(&mut self, because: &ast::Ident) -> Option<()> {
+    /// An outcome that a test can expect.
+    fn outcome_named(&mut self, because: &ast::Ident) -> Option<Outcome> {
         let n = &because.name;
-        if REASONS.contains(&n.as_str()) {
-            return Some(());
-        }
-        let finding = Finding::new(
-            &catalog::UNKNOWN_NAME,
-            because.span,
-            msg!("no reason is named `{n}`", "没有名为 `{n}` 的原因"),
-        );
-        self.report(match nearest(n, REASONS.iter().copied()) {
-            Some(near) => finding.fix(
-                msg!("did you mean `{near}`", "是否想写 `{near}`"),
+        let in_tests = || OUTCOMES.iter().filter(|o| o.not_in_tests.is_none());
+        let help = || {
+            let names: Vec<&str> = in_tests().map(|o| o.name).collect();
+            let list = names.join(", ");
+            msg!("a test can expect {list}", "测试可以期望 {list}")
+        };
+        let finding = match Outcome::named(n).map(Outcome::info) {
+            Some(OutcomeInfo {
+                outcome,
+                not_in_tests: None,
+                ..
+            }) => return Some(*outcome),
+            Some(OutcomeInfo {
+                not_in_tests: Some((en, zh)),
+                ..
+            }) => Finding::new(
+                &catalog::UNKNOWN_NAME,
                 because.span,
-                near,
-                false,
-            ),
+                msg!(
+                    "`{n}` does not happen in a test: {en}",
+                    "`{n}` 不会出现在测试中：{zh}"
+                ),
+            )
+            .help(help()),
             None => {
-                let list = REASONS.join(", ");
-                finding.help(msg!("the reasons are {list}", "原因有 {list}"))
+                let finding = Finding::new(
+                    &catalog::UNKNOWN_NAME,
+                    because.span,
+                    msg!("no reason is named `{n}`", "没有名为 `{n}` 的原因"),
+                );
+                match nearest(n, in_tests().map(|o| o.name)) {
+                    Some(near) => finding.fix(
+                        msg!("did you mean `{near}`", "是否想写 `{near}`"),
+                        because.span,
+                        near,
+                        false,
+                    ),
+                    None => finding.help(help()),
+                }
             }
-        });
+        };
+        self.report(finding);
         None
     }
 }
