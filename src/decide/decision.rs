@@ -9,9 +9,9 @@ use super::platform_caps::is_cap;
 use crate::base::Msg;
 use crate::base::{Bitmap, CampaignId, Instant, TagId, TemplateId, UserNo};
 use crate::msg;
-use crate::program::outcome::Outcome;
+use crate::program::run_outcome::RunOutcome;
 
-/// The gate that stopped a matched user: an [`Outcome`], with what else is known.
+/// The gate that stopped a matched user: an [`RunOutcome`], with what else is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
     OptedOut,
@@ -38,55 +38,58 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> RunOutcome {
         match self {
-            Gate::OptedOut => Outcome::OptedOut,
-            Gate::NoConsent => Outcome::NoConsent,
-            Gate::Excluded(_) => Outcome::Excluded,
-            Gate::DuplicateAddress => Outcome::DuplicateAddress,
-            Gate::Again => Outcome::Again,
-            Gate::Holdout => Outcome::Holdout,
-            Gate::Control => Outcome::Control,
-            Gate::Unreachable => Outcome::Unreachable,
-            Gate::Capped(_) => Outcome::Capped,
-            Gate::BlockedWords => Outcome::BlockedWords,
-            Gate::TooLong => Outcome::TooLong,
-            Gate::MissingContent => Outcome::MissingContent,
-            Gate::TooFewForList => Outcome::TooFewForList,
-            Gate::NotApproved => Outcome::NotApproved,
-            Gate::Quota => Outcome::Quota,
-            Gate::Nothing => Outcome::Nothing,
-            Gate::OutcomeUnknown => Outcome::OutcomeUnknown,
-            Gate::Missed => Outcome::Missed,
+            Gate::OptedOut => RunOutcome::OptedOut,
+            Gate::NoConsent => RunOutcome::NoConsent,
+            Gate::Excluded(_) => RunOutcome::Excluded,
+            Gate::DuplicateAddress => RunOutcome::DuplicateAddress,
+            Gate::Again => RunOutcome::Again,
+            Gate::Holdout => RunOutcome::Holdout,
+            Gate::Control => RunOutcome::Control,
+            Gate::Unreachable => RunOutcome::Unreachable,
+            Gate::Capped(_) => RunOutcome::Capped,
+            Gate::BlockedWords => RunOutcome::BlockedWords,
+            Gate::TooLong => RunOutcome::TooLong,
+            Gate::MissingContent => RunOutcome::MissingContent,
+            Gate::TooFewForList => RunOutcome::TooFewForList,
+            Gate::NotApproved => RunOutcome::NotApproved,
+            Gate::Quota => RunOutcome::Quota,
+            Gate::Nothing => RunOutcome::Nothing,
+            Gate::OutcomeUnknown => RunOutcome::OutcomeUnknown,
+            Gate::Missed => RunOutcome::Missed,
         }
     }
 
     /// The gate of an outcome, with what the ledger keeps beside it; `None` for the users that are
     /// not matched.
-    pub fn of(outcome: Outcome, by: Option<&str>) -> Option<Gate> {
+    pub fn of(outcome: RunOutcome, by: Option<&str>) -> Option<Gate> {
         let by = by.map(str::to_owned);
         Some(match outcome {
-            Outcome::NotMatched | Outcome::Unknown | Outcome::BelowTop | Outcome::NotSampled => {
+            RunOutcome::NotMatched
+            | RunOutcome::Unknown
+            | RunOutcome::BelowTop
+            | RunOutcome::NotSampled => {
                 return None;
             }
-            Outcome::OptedOut => Gate::OptedOut,
-            Outcome::NoConsent => Gate::NoConsent,
-            Outcome::Excluded => Gate::Excluded(by.unwrap_or_default()),
-            Outcome::DuplicateAddress => Gate::DuplicateAddress,
-            Outcome::Again => Gate::Again,
-            Outcome::Holdout => Gate::Holdout,
-            Outcome::Control => Gate::Control,
-            Outcome::Unreachable => Gate::Unreachable,
-            Outcome::Capped => Gate::Capped(by),
-            Outcome::BlockedWords => Gate::BlockedWords,
-            Outcome::TooLong => Gate::TooLong,
-            Outcome::MissingContent => Gate::MissingContent,
-            Outcome::TooFewForList => Gate::TooFewForList,
-            Outcome::NotApproved => Gate::NotApproved,
-            Outcome::Quota => Gate::Quota,
-            Outcome::Nothing => Gate::Nothing,
-            Outcome::OutcomeUnknown => Gate::OutcomeUnknown,
-            Outcome::Missed => Gate::Missed,
+            RunOutcome::OptedOut => Gate::OptedOut,
+            RunOutcome::NoConsent => Gate::NoConsent,
+            RunOutcome::Excluded => Gate::Excluded(by.unwrap_or_default()),
+            RunOutcome::DuplicateAddress => Gate::DuplicateAddress,
+            RunOutcome::Again => Gate::Again,
+            RunOutcome::Holdout => Gate::Holdout,
+            RunOutcome::Control => Gate::Control,
+            RunOutcome::Unreachable => Gate::Unreachable,
+            RunOutcome::Capped => Gate::Capped(by),
+            RunOutcome::BlockedWords => Gate::BlockedWords,
+            RunOutcome::TooLong => Gate::TooLong,
+            RunOutcome::MissingContent => Gate::MissingContent,
+            RunOutcome::TooFewForList => Gate::TooFewForList,
+            RunOutcome::NotApproved => Gate::NotApproved,
+            RunOutcome::Quota => Gate::Quota,
+            RunOutcome::Nothing => Gate::Nothing,
+            RunOutcome::OutcomeUnknown => Gate::OutcomeUnknown,
+            RunOutcome::Missed => Gate::Missed,
         })
     }
 
@@ -110,7 +113,7 @@ impl Gate {
         let Some(by) = self.by() else {
             return Msg { en, zh };
         };
-        if self.outcome() == Outcome::Excluded {
+        if self.outcome() == RunOutcome::Excluded {
             msg!("{en}: {by}", "{zh}：{by}")
         } else if is_cap(by) {
             msg!("{en} by the platform: {by}", "平台{zh}：{by}")
@@ -134,7 +137,7 @@ impl fmt::Display for Gate {
 /// too, in Chinese in words.
 pub fn reason(name: &str, by: Option<&str>) -> Msg {
     let en = by.map_or_else(|| name.to_owned(), |by| format!("{name}: {by}"));
-    let words = Outcome::named(name)
+    let words = RunOutcome::named(name)
         .map(|outcome| Gate::of(outcome, by).map_or_else(|| outcome.msg(), |gate| gate.msg()));
     let zh = words.map_or_else(|| en.clone(), |words| words.zh);
     Msg { en, zh }
@@ -187,12 +190,12 @@ impl Decision {
     }
 
     /// The users that are not matched, by outcome.
-    pub fn unselected(&self) -> [(Outcome, &Bitmap); 4] {
+    pub fn unselected(&self) -> [(RunOutcome, &Bitmap); 4] {
         [
-            (Outcome::NotMatched, &self.not_matched),
-            (Outcome::Unknown, &self.unknown),
-            (Outcome::BelowTop, &self.below_top),
-            (Outcome::NotSampled, &self.not_sampled),
+            (RunOutcome::NotMatched, &self.not_matched),
+            (RunOutcome::Unknown, &self.unknown),
+            (RunOutcome::BelowTop, &self.below_top),
+            (RunOutcome::NotSampled, &self.not_sampled),
         ]
     }
 
@@ -205,7 +208,7 @@ impl Decision {
     }
 
     /// Why a user gets no message, if so.
-    pub fn outcome(&self, user: UserNo) -> Option<Outcome> {
+    pub fn outcome(&self, user: UserNo) -> Option<RunOutcome> {
         let unselected = self.unselected().into_iter();
         let found = unselected.filter(|(_, users)| users.contains(user));
         let outcome = found.map(|(outcome, _)| outcome).next();
@@ -272,7 +275,7 @@ pub struct Rendered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::outcome::OUTCOMES;
+    use crate::program::run_outcome::OUTCOMES;
 
     #[test]
     fn gates_are_outcomes_of_the_matched() {

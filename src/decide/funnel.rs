@@ -12,7 +12,7 @@ use super::load::{AccountLoad, about};
 use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
 use crate::base::{Bitmap, Elapsed, Instant, UserNo, Zone};
-use crate::program::typed::{ChannelName, Program};
+use crate::program::typed::{Campaign, ChannelName, Program};
 
 /// Counts of a decision, and messages to look at.
 #[derive(Clone, Debug, Serialize)]
@@ -78,7 +78,7 @@ pub struct ByChannel {
     pub calls: u64,
     #[serde(skip)]
     pub lists: bool,
-    /// The time that the channel's rate and quotas and the campaign's pace make it take.
+    /// The time that the limits of the channel and of the campaign make it take.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub takes: Elapsed,
     #[serde(serialize_with = "rfc3339")]
@@ -193,7 +193,7 @@ impl Funnel {
             choose_unknown: decision.choose_unknown,
             channels: channels
                 .iter()
-                .map(|(channel, groups)| by_channel(channel, groups, campaign.pace))
+                .map(|(channel, groups)| by_channel(channel, groups, campaign))
                 .collect(),
             samples: samples(&decision.messages),
             takes: takes(decision),
@@ -374,13 +374,13 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn by_channel(channel: &ChannelName, groups: &[&MessageGroup], pace: Option<u32>) -> ByChannel {
+fn by_channel(channel: &ChannelName, groups: &[&MessageGroup], campaign: &Campaign) -> ByChannel {
     // Each group has its own jobs: they differ in more than the text.
     let sizes: Vec<usize> = groups
         .iter()
         .flat_map(|group| distinct(group).into_iter().map(|(_, size)| size))
         .collect();
-    let load = AccountLoad::of(channel, &sizes, pace);
+    let load = AccountLoad::of(channel, &sizes, Some(campaign));
     let not_before = groups
         .iter()
         .map(|g| g.not_before)

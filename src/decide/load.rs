@@ -1,4 +1,4 @@
-//! What messages cost on a channel: calls or jobs, and the time that rate, quotas and pace make
+//! What messages cost on a channel: calls or jobs, and the time that rate, quotas and the campaign's pace make
 //! them take.
 
 use crate::base::Elapsed;
@@ -6,7 +6,7 @@ use crate::base::value::group_digits;
 use crate::program::platform::{
     self, Amount, AmountWord, CountingRule, Endpoint, HandOver, Holder, Per,
 };
-use crate::program::typed::ChannelName;
+use crate::program::typed::{Campaign, ChannelName};
 
 /// The fewest days that a month has.
 const SHORTEST_MONTH: u64 = 28;
@@ -20,8 +20,13 @@ pub struct AccountLoad {
 }
 
 impl AccountLoad {
-    /// For lists of users that get one text each; `pace` is in messages a minute.
-    pub fn of(channel: &ChannelName, sizes: &[usize], pace: Option<u32>) -> Self {
+    /// For lists of users that get one text each, of one campaign if it is given.
+    pub fn of(channel: &ChannelName, sizes: &[usize], campaign: Option<&Campaign>) -> Self {
+        Self::at_pace(channel, sizes, campaign.and_then(|campaign| campaign.pace))
+    }
+
+    /// `pace` is in messages a minute.
+    fn at_pace(channel: &ChannelName, sizes: &[usize], pace: Option<u32>) -> Self {
         let messages: u64 = sizes.iter().map(|n| *n as u64).sum();
         let endpoint = platform::endpoint(&channel.platform, &channel.endpoint);
         let (lists, together) = match endpoint.map(|e| e.hand_over) {
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn pace_throttles() {
-        let load = AccountLoad::of(&channel("sandbox", "file"), &[601], Some(60));
+        let load = AccountLoad::at_pace(&channel("sandbox", "file"), &[601], Some(60));
         assert_eq!(load.takes, Elapsed::minutes(10));
     }
 }

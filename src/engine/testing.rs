@@ -19,7 +19,7 @@ use crate::eval::{
     self, EvalScope, MessageLog, PreparedProgram, ReceiptStatus, StepOutcomes, Tables,
 };
 use crate::msg;
-use crate::program::outcome::Outcome;
+use crate::program::run_outcome::RunOutcome;
 use crate::program::typed::{Campaign, Expect, ExpectKind, Program, Schedule, Test, Trigger};
 use crate::program::typed_expr::EventSource;
 use crate::schedule::{calendar, date_offset};
@@ -560,7 +560,7 @@ impl Bench<'_> {
                 if none && stopped {
                     return Ok(None);
                 }
-                let message = match because.map(Outcome::name) {
+                let message = match because.map(RunOutcome::name) {
                     Some(gate) if none => msg!(
                         "`{name}` is not stopped by `{gate}`",
                         "`{name}` 不是被 `{gate}` 拦下的"

@@ -22,7 +22,7 @@ use crate::decide::windows::{self, WindowState};
 use crate::eval::Trace;
 use crate::ledger::{Ledger, MessageProgress, RunId, UserOutcome};
 use crate::msg;
-use crate::program::outcome::Outcome;
+use crate::program::run_outcome::RunOutcome;
 use crate::program::typed::ChannelName;
 use crate::schedule::hand_over_by;
 
@@ -213,7 +213,7 @@ pub fn outcome(decision: &Decision, user: UserNo) -> Msg {
         .filter(|g| g.users.contains(&user))
         .collect();
     let Some(first) = groups.first() else {
-        return reason(Outcome::Nothing.name(), None);
+        return reason(RunOutcome::Nothing.name(), None);
     };
     let arm = first
         .arm
@@ -252,7 +252,7 @@ fn happened_text(h: &MessageProgress) -> Msg {
                 ),
             }
         }
-        MessageProgress::NotMatched => reason(Outcome::NotMatched.name(), None),
+        MessageProgress::NotMatched => reason(RunOutcome::NotMatched.name(), None),
         MessageProgress::Stopped {
             reason: name,
             detail,

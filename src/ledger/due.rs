@@ -7,6 +7,7 @@ use super::sql::states::{OPEN_SEGMENTS, PLANNED};
 use super::sql::{self, OptionalExtension, SqlRow, params};
 
 use super::error::LedgerError;
+use super::send_limits::SendLimits;
 use super::{Ledger, record};
 use crate::base::{Elapsed, Instant, TimeOfDay, Zone};
 use crate::decide::platform_caps;
@@ -23,13 +24,13 @@ pub(super) struct OpenSegment {
     pub campaign: String,
     pub step: String,
     pub zone: Zone,
-    pace: Option<i64>,
+    limits: SendLimits,
     quiet: Option<Quiet>,
 }
 
 pub(super) const OPEN: &str =
     "SELECT s.segment, s.run, s.step, s.fanout_index, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
-        s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.pace,
+        s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.limits,
         t.quiet_from, t.quiet_to, s.follows, s.displaced
     FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
 
@@ -63,7 +64,7 @@ impl OpenSegment {
             campaign: row.get(19)?,
             step: row.get(20)?,
             zone: Zone::named(&zone).unwrap_or(Zone::UTC),
-            pace: row.get(22)?,
+            limits: SendLimits::read(&row.get::<String>(22)?),
             quiet: row
                 .get::<Option<u32>>(23)?
                 .zip(row.get(24)?)
@@ -108,9 +109,9 @@ impl DueSegment {
         end_of_quiet(self.segment.quiet?, self.segment.zone, now)
     }
 
-    /// Messages a minute that the campaign allows itself.
-    pub fn pace(&self) -> Option<i64> {
-        self.segment.pace
+    /// The campaign's own limit of messages, in the window that `now` is in.
+    pub fn own_rate(&self, now: Instant) -> Option<RateLimit> {
+        self.segment.limits.rate(&self.segment.campaign, now)
     }
 }
 

@@ -52,6 +52,7 @@ mod report;
 mod rescheduled;
 mod reserved_space;
 mod restore;
+mod send_limits;
 mod sent_messages;
 mod spool;
 mod sql;

@@ -13,14 +13,15 @@ use super::blob::Blob;
 use super::encode::{self, NO_SALT};
 use super::error::LedgerError;
 use super::record::{ArmMembers, Displaced, PlanRecord, Record, Segment, StoppedRecord};
+use super::send_limits::SendLimits;
 use super::sql::schema;
 use super::{Ledger, Writer};
 use crate::base::world::World;
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
 use crate::decide::decision::{Contents, Decision, MessageGroup, Rendered, SlotTransfer};
 use crate::msg;
-use crate::program::outcome::Outcome;
 use crate::program::platform::{self, HandOver};
+use crate::program::run_outcome::RunOutcome;
 use crate::program::typed::{Program, Purpose};
 
 /// Most members of a segment whose messages are handed over one by one.
@@ -320,12 +321,13 @@ impl Frozen {
         check(decision)?;
         let program = info.program;
         let campaign = program.campaign(decision.campaign);
+        let limits = SendLimits::of(campaign);
         let name = step_name(decision, info)?;
         let mut stopped = Vec::new();
         let unselected = decision.unselected().into_iter();
         for (outcome, users) in unselected.filter(|(_, users)| !users.is_empty()) {
             // Who is not matched is counted, not listed.
-            if outcome != Outcome::NotMatched {
+            if outcome != RunOutcome::NotMatched {
                 stopped.push(self.stopped(outcome.name(), None, users));
             }
         }
@@ -368,7 +370,7 @@ impl Frozen {
             users: count(decision.users),
             not_matched: count(decision.not_matched.count()),
             choose_unknown: count(decision.choose_unknown),
-            pace: campaign.pace,
+            limits: limits.clone(),
             rising: campaign.priority.rising_per_hour,
             quiet: program.rules(campaign).quiet.map(|q| (q.from.0, q.to.0)),
             unknown_because: decision
@@ -390,12 +392,11 @@ impl Frozen {
         })));
         self.transfers(&decision.takes, &campaign.declared.name, decision.users);
         let follows = campaign.steps.iter().any(|s| s.from == decision.step);
-        // The follow-up of a segment comes after its last hand-over: at a slow pace it is short, so
-        // that nobody waits long for the others.
-        let most = campaign
-            .pace
-            .filter(|_| follows)
-            .map_or(usize::MAX, |pace| pace.max(1) as usize);
+        let most = if follows {
+            limits.segment_size()
+        } else {
+            usize::MAX
+        };
         for group in &decision.messages {
             for places in cut(group, most) {
                 let of = Of {

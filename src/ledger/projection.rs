@@ -192,7 +192,7 @@ impl Projection<'_> {
         }
         self.run(
             "INSERT INTO step (run, step, name, due, planned_at, zone, program, snapshot, seed, purpose, users, not_matched,
-                choose_unknown, pace, rising, quiet_from, quiet_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                choose_unknown, limits, rising, quiet_from, quiet_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (run, step) DO UPDATE SET not_matched = step.not_matched - (excluded.users - excluded.not_matched),
                 choose_unknown = step.choose_unknown + excluded.choose_unknown, finished_at = NULL",
             params![
@@ -209,7 +209,7 @@ impl Projection<'_> {
                 p.users,
                 p.not_matched,
                 p.choose_unknown,
-                p.pace,
+                p.limits.text(),
                 p.rising,
                 p.quiet.map(|(from, _)| from),
                 p.quiet.map(|(_, to)| to)

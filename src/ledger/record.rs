@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::send_limits::SendLimits;
 use super::state::{ReceiptKind, State};
 use crate::base::{Instant, UserNo};
 use crate::program::platform::ContactKind;
@@ -239,7 +240,7 @@ pub(super) struct PlanRecord {
     pub users: i64,
     pub not_matched: i64,
     pub choose_unknown: i64,
-    pub pace: Option<u32>,
+    pub limits: SendLimits,
     pub rising: i64,
     /// Seconds of the day in the zone.
     pub quiet: Option<(u32, u32)>,

@@ -13,8 +13,8 @@ use super::state::{ReceiptKind, State};
 use super::{Ledger, MessageKey};
 use crate::base::{Instant, UserNo, Zone};
 use crate::eval::{MessageLog, OwnMessage, ReceiptStatus};
-use crate::program::outcome::Outcome;
 use crate::program::platform::{self, Observed};
+use crate::program::run_outcome::RunOutcome;
 use crate::program::typed::ChannelName;
 use crate::program::typed_expr::OwnEvent;
 
@@ -65,7 +65,7 @@ pub struct StoppedReport {
 impl StoppedReport {
     /// Whether these users were not among the matched ones.
     pub fn is_unselected(&self) -> bool {
-        Outcome::named(&self.reason).is_some_and(Outcome::is_selection)
+        RunOutcome::named(&self.reason).is_some_and(RunOutcome::is_selection)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::outcome::Outcome;
+use super::run_outcome::RunOutcome;
 use super::typed_expr::{EventPattern, Expr, Length, StepOutcome};
 use crate::base::{
     AudienceId, Calendar, CampaignId, Date, Elapsed, EventId, FieldSchema, GeoPoint, Instant,
@@ -676,7 +676,7 @@ pub enum ExpectKind {
     },
     Nothing {
         user: usize,
-        because: Option<Outcome>,
+        because: Option<RunOutcome>,
     },
     Reaches {
         campaign: CampaignId,

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod add_a_clause;
 mod channels_doc;
 mod docs;
 mod floors;

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use tagcast::diag::{Findings, Sources};
 use tagcast::program::builtins::BUILTINS;
 use tagcast::program::check::{CheckOptions, check};
-use tagcast::program::outcome::{OUTCOMES, OutcomeStage};
 use tagcast::program::reserved::RESERVED;
+use tagcast::program::run_outcome::{OUTCOMES, OutcomeStage};
 use tagcast::syntax::parse::parse;
 
 fn compare(name: &str, expected: &str) {

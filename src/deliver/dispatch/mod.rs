@@ -21,9 +21,7 @@ use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
 use crate::ledger::{Batch, BatchOutcome, Verdict};
-use crate::ledger::{
-    BelowListMin, ClaimAttempt, DueFilter, Ledger, LedgerError, RateLimit, Worker, Writer,
-};
+use crate::ledger::{BelowListMin, ClaimAttempt, DueFilter, Ledger, LedgerError, Worker, Writer};
 use crate::msg;
 use crate::program::platform::{HandOver, Key};
 use crate::program::typed::ChannelName as Name;
@@ -277,7 +275,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
         progress: &mut dyn DispatchProgress,
     ) -> Result<DispatchSummary, LedgerError> {
         let mut carried = DispatchSummary::default();
-        // Campaigns that wait for their pace or for the end of quiet hours.
+        // Campaigns that wait for their own rate or for the end of quiet hours.
         let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
         // Channels, by account and endpoint, that wait for their next window.
         let mut full: BTreeMap<(String, String), Instant> = BTreeMap::new();
@@ -334,19 +332,17 @@ impl<D: WriterAccess> DispatchLoop<D> {
                     }
                     self.held.remove(&campaign);
                     let in_windows = self.desk.writer().in_windows(now)?;
-                    let pace = due.pace().map(|most| {
-                        RateLimit::a_minute(format!("campaign {campaign}"), most, in_windows)
-                    });
+                    let own_rate = due.own_rate(in_windows);
                     let channel = self.channels.of(&name);
                     let together = least(channel)..=channel.most();
                     let mut limits = quota::limits(channel.endpoint(), &name, in_windows);
-                    limits.extend(pace.clone());
+                    limits.extend(own_rate.clone());
                     let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
                     let taken = self.desk.writer().claim(due, together, &limits, now)?;
                     match taken {
                         ClaimAttempt::UsedUp(limit) => {
                             let ends = now.plus(limit.ends.since(in_windows));
-                            if pace.as_ref() == Some(&limit) {
+                            if own_rate.as_ref() == Some(&limit) {
                                 waiting.insert(campaign, ends);
                             } else {
                                 full.insert((name.account, name.endpoint), ends);

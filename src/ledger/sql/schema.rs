@@ -47,7 +47,7 @@ CREATE TABLE hold (scope {text} NOT NULL, name {text} NOT NULL, cancelled {int} 
 CREATE TABLE run (run {int} PRIMARY KEY, campaign {text} NOT NULL, occasion {text} NOT NULL, value {text}, UNIQUE (campaign, occasion));
 CREATE TABLE step (run {int} NOT NULL, step {int} NOT NULL, name {text} NOT NULL, due {int} NOT NULL, planned_at {int} NOT NULL,
     zone {text} NOT NULL, program {text} NOT NULL, snapshot {text} NOT NULL, seed {text} NOT NULL, purpose {text} NOT NULL, users {int} NOT NULL,
-    not_matched {int} NOT NULL, choose_unknown {int} NOT NULL, pace {int}, rising {int} NOT NULL,
+    not_matched {int} NOT NULL, choose_unknown {int} NOT NULL, limits {text} NOT NULL, rising {int} NOT NULL,
     quiet_from {int}, quiet_to {int}, finished_at {int},
     PRIMARY KEY (run, step));
 CREATE INDEX step_open ON step (run, step) WHERE finished_at IS NULL;

@@ -7,8 +7,8 @@ use crate::base::{Instant, TagId, Value};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::campaign;
-use crate::program::outcome::{OUTCOMES, Outcome, OutcomeInfo};
 use crate::program::reserved::not_supported;
+use crate::program::run_outcome::{OUTCOMES, RunOutcome, RunOutcomeInfo};
 use crate::program::scope::nearest;
 use crate::program::typed::{Expect, ExpectKind, Test, TestEvent, TestUser};
 use crate::program::typed_expr::OwnEvent;
@@ -505,7 +505,7 @@ impl Checker<'_> {
     }
 
     /// An outcome that a test can expect.
-    fn outcome_named(&mut self, because: &ast::Ident) -> Option<Outcome> {
+    fn outcome_named(&mut self, because: &ast::Ident) -> Option<RunOutcome> {
         let n = &because.name;
         let in_tests = || OUTCOMES.iter().filter(|o| o.not_in_tests.is_none());
         let help = || {
@@ -513,13 +513,13 @@ impl Checker<'_> {
             let list = names.join(", ");
             msg!("a test can expect {list}", "测试可以期望 {list}")
         };
-        let finding = match Outcome::named(n).map(Outcome::info) {
-            Some(OutcomeInfo {
+        let finding = match RunOutcome::named(n).map(RunOutcome::info) {
+            Some(RunOutcomeInfo {
                 outcome,
                 not_in_tests: None,
                 ..
             }) => return Some(*outcome),
-            Some(OutcomeInfo {
+            Some(RunOutcomeInfo {
                 not_in_tests: Some((en, zh)),
                 ..
             }) => Finding::new(

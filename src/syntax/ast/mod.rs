@@ -269,7 +269,7 @@ pub struct Clause {
 /// mean the same in all. The common shapes come first.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClauseKind {
-    /// [`Shape::Value`](super::clause_table::Shape::Value): `sample 10%`, `pace 500 per minute`
+    /// [`Shape::Value`](super::clause_table::Shape::Value): `sample 10%`, `deadline 2h`
     Value(ClauseId, Expr),
     /// `purpose service`, `consent marketing_ok`, `no cap`
     Name(ClauseId, Ident),

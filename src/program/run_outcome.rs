@@ -3,7 +3,7 @@
 //! `decide` maps its gates onto it, test blocks write it after `because`, the ledger keeps its
 //! names, `plan`, `status` and `why` show its words.
 
-use crate::diag::Msg;
+use crate::base::Msg;
 
 /// When a user leaves the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub enum OutcomeStage {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct OutcomeInfo {
-    pub outcome: Outcome,
+pub struct RunOutcomeInfo {
+    pub outcome: RunOutcome,
     /// As scripts (`because capped`), machine formats and the ledger write it.
     pub name: &'static str,
     pub stage: OutcomeStage,
@@ -31,12 +31,12 @@ macro_rules! outcomes {
         /// Why a user gets no message. The order is that of a run: the first that holds is the
         /// outcome.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Outcome { $($(#[$doc])* $id),* }
+        pub enum RunOutcome { $($(#[$doc])* $id),* }
 
         /// All outcomes, in the order of a run.
-        pub static OUTCOMES: &[OutcomeInfo] = &[
-            $(OutcomeInfo {
-                outcome: Outcome::$id,
+        pub static OUTCOMES: &[RunOutcomeInfo] = &[
+            $(RunOutcomeInfo {
+                outcome: RunOutcome::$id,
                 name: $name,
                 stage: OutcomeStage::$stage,
                 words: ($en, $zh),
@@ -78,8 +78,8 @@ outcomes! {
         Some(("a test runs whatever is due at its time", "测试会按时执行所有到期内容"));
 }
 
-impl Outcome {
-    pub fn info(self) -> &'static OutcomeInfo {
+impl RunOutcome {
+    pub fn info(self) -> &'static RunOutcomeInfo {
         &OUTCOMES[self as usize]
     }
 
@@ -88,7 +88,7 @@ impl Outcome {
         self.info().name
     }
 
-    pub fn named(name: &str) -> Option<Outcome> {
+    pub fn named(name: &str) -> Option<RunOutcome> {
         OUTCOMES.iter().find(|o| o.name == name).map(|o| o.outcome)
     }
 
@@ -114,8 +114,8 @@ mod tests {
     fn every_outcome_has_its_row() {
         for (i, row) in OUTCOMES.iter().enumerate() {
             assert_eq!(row.outcome as usize, i, "{}", row.name);
-            assert_eq!(Outcome::named(row.name), Some(row.outcome));
+            assert_eq!(RunOutcome::named(row.name), Some(row.outcome));
         }
-        assert_eq!(Outcome::named("nowhere"), None);
+        assert_eq!(RunOutcome::named("nowhere"), None);
     }
 }
