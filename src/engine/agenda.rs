@@ -1,17 +1,17 @@
 //! Which campaigns are due when: what `apply` fixed, what recurs, and what waits for events.
 
-use crate::base::{CampaignId, Instant, Zone};
+use crate::base::{Instant, Zone};
 use crate::ledger::Occasion;
 use crate::program::typed::{Campaign, Program, Schedule};
 use crate::schedule::user_time::UserTimes;
 use crate::schedule::{calendar, date_offset, hand_over};
 
-/// How a campaign stands to the clock.
+/// Where a campaign is on its schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchedulePosition {
     /// Its next instant.
     Next(Instant),
-    /// A one-off campaign whose instant has been carried out, or a recurring one past its last day.
+    /// A one-off campaign whose instant has been dealt with, or a recurring one past its last day.
     Over,
     /// It waits for events.
     Triggered,
@@ -22,14 +22,14 @@ pub enum SchedulePosition {
 pub struct ScheduleRecord {
     /// The instant of a one-off campaign, fixed when it was first applied.
     pub fixed: Option<Instant>,
-    /// The last instant that was carried out or recorded as missed.
+    /// The last instant that was planned or recorded as missed.
     pub handled: Option<Instant>,
-    /// When the campaign became live: earlier instants are none of its business.
+    /// When the campaign became live: it is not due at earlier instants.
     pub live_since: Option<Instant>,
 }
 
-/// Where a campaign stands at `now`.
-pub fn standing(
+/// Where a campaign is on its schedule at `now`.
+pub fn schedule_position(
     program: &Program,
     campaign: &Campaign,
     position: ScheduleRecord,
@@ -128,11 +128,4 @@ pub fn first_open(program: &Program, campaign: &Campaign, after: Instant, now: I
 
 fn just_before(at: Instant) -> Instant {
     Instant(at.0.saturating_sub(1))
-}
-
-/// A campaign and the instant at which it is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DueCampaign {
-    pub at: Instant,
-    pub campaign: CampaignId,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::base::Msg;
 use crate::base::{Elapsed, Instant};
 use crate::decide::platform_caps::ForeignUse;

@@ -1,8 +1,8 @@
-//! The past as the decider remembers it: read from the ledger once, then kept by adding what it
-//! decides itself, so that an event costs no look through the ledger.
+//! The history of messages as the decider keeps it: read from the ledger once, then extended by what
+//! it decides itself, so that an event costs no scan of the ledger.
 //!
-//! What gives a slot back (a refusal, an expiry) is seen after [`HistoryCache::forget`]. Until then the
-//! past is too strict, never too mild.
+//! What gives a slot back (a refusal, an expiry) is seen after [`HistoryCache::forget`]. Until then
+//! the cached history is too strict, never too lax.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::program::typed::{ChannelName, Program, Purpose};
 #[derive(Default)]
 pub struct HistoryCache {
     maps: RefCell<Maps>,
-    /// A question was asked that only the ledger can answer, while something was not in it yet.
+    /// A question was asked that only the ledger can answer, before all decisions were in it.
     asked_too_early: Cell<bool>,
 }
 
@@ -50,7 +50,7 @@ struct Added {
     takes: Vec<SlotTransfer>,
 }
 
-/// Those of them that have their channel and time in common.
+/// Messages that have their channel and time in common.
 struct Group {
     channel: ChannelName,
     template: String,
@@ -136,7 +136,7 @@ impl Added {
     }
 }
 
-/// Periods that are kept: those of the last days and of all caps. More than this means that days
+/// Periods that are kept: those of all caps and of the last days. More than this means that days
 /// have passed.
 const MOST_PERIODS: usize = 64;
 
@@ -157,7 +157,7 @@ impl HistoryCache {
     pub fn committed(&self) {
         let maps = &mut *self.maps.borrow_mut();
         if maps.added.iter().any(|a| !a.takes.is_empty()) {
-            // Who lost a slot was not reached either.
+            // Users who lost a slot were not reached either.
             *maps = Maps::default();
         }
         maps.added.clear();
@@ -166,7 +166,7 @@ impl HistoryCache {
     /// What `ledger` and memory know of some users, or of all.
     pub fn view<'a>(&'a self, ledger: &'a Ledger, among: Option<&'a Bitmap>) -> HistoryView<'a> {
         HistoryView {
-            past: self,
+            cache: self,
             ledger,
             among,
         }
@@ -218,7 +218,7 @@ impl HistoryCache {
 }
 
 pub struct HistoryView<'a> {
-    past: &'a HistoryCache,
+    cache: &'a HistoryCache,
     ledger: &'a Ledger,
     /// Who is asked about.
     among: Option<&'a Bitmap>,
@@ -240,7 +240,7 @@ impl History for HistoryView<'_> {
     type Error = LedgerError;
 
     fn opted_out(&self, users: usize) -> Result<Bitmap, LedgerError> {
-        let mut maps = self.past.maps.borrow_mut();
+        let mut maps = self.cache.maps.borrow_mut();
         let known = maps.opted_out.take().filter(|known| known.len() >= users);
         let map = known.map_or_else(|| self.ledger.opted_out(users), Ok)?;
         maps.opted_out = Some(map.clone());
@@ -248,7 +248,7 @@ impl History for HistoryView<'_> {
     }
 
     fn last_planned(&self, campaign: &str) -> Result<BTreeMap<UserNo, Instant>, LedgerError> {
-        let maps = &mut *self.past.maps.borrow_mut();
+        let maps = &mut *self.cache.maps.borrow_mut();
         if !maps.last.contains_key(campaign) {
             let mut last = self.ledger.last_planned(campaign)?;
             maps.added
@@ -265,7 +265,7 @@ impl History for HistoryView<'_> {
     }
 
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, LedgerError> {
-        let maps = &mut *self.past.maps.borrow_mut();
+        let maps = &mut *self.cache.maps.borrow_mut();
         if !maps.values.contains_key(campaign) {
             let mut values = self.ledger.reached_values(campaign)?;
             maps.added
@@ -287,7 +287,7 @@ impl History for HistoryView<'_> {
         from: Date,
         to: Date,
     ) -> Result<BTreeMap<UserNo, CapUsage>, LedgerError> {
-        let maps = &mut *self.past.maps.borrow_mut();
+        let maps = &mut *self.cache.maps.borrow_mut();
         let key = (scope.clone(), from, to);
         if !maps.counted.contains_key(&key) {
             if maps.counted.len() >= MOST_PERIODS {
@@ -330,7 +330,7 @@ impl History for HistoryView<'_> {
         channel: &ChannelName,
         from: Instant,
     ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
-        let maps = &mut *self.past.maps.borrow_mut();
+        let maps = &mut *self.cache.maps.borrow_mut();
         if maps
             .sent
             .get(channel)
@@ -356,7 +356,7 @@ impl History for HistoryView<'_> {
         from: Instant,
         few: Option<&[UserNo]>,
     ) -> Result<Vec<(UserNo, Instant)>, LedgerError> {
-        let maps = &mut *self.past.maps.borrow_mut();
+        let maps = &mut *self.cache.maps.borrow_mut();
         let key = (channel.clone(), template.map(str::to_owned));
         if maps
             .through
@@ -387,9 +387,9 @@ impl History for HistoryView<'_> {
         below: i64,
         now: Instant,
     ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
-        if !self.past.maps.borrow().added.is_empty() {
+        if !self.cache.maps.borrow().added.is_empty() {
             // What is decided and not planned yet has no place in the ledger that could be named.
-            self.past.asked_too_early.set(true);
+            self.cache.asked_too_early.set(true);
             return Ok(BTreeMap::new());
         }
         self.ledger.unclaimed(users, below, now)

@@ -1,4 +1,5 @@
-//! The whole order: from a folder, a store and a clock to what the commands show.
+//! From a folder, a store and a clock to what the commands show: projects, plans, and the cycle of
+//! deciding and sending.
 //!
 //! Only this floor knows how the others follow one another. It prints nothing: commands and REPL
 //! do.
@@ -11,27 +12,27 @@ pub mod cycle;
 pub mod decider;
 pub mod eval_data;
 pub mod event_values;
+pub mod explain_user;
 pub mod failure;
 pub mod follow_ups;
 pub mod go_live;
 pub mod history_cache;
+pub mod ledger_status;
+pub mod message_preview;
 mod own_messages;
 pub mod planning;
 mod policy_refresh;
-pub mod preview;
 pub mod project;
-pub mod recalling;
-pub mod restoring;
-pub mod run;
+pub mod recall_run;
+pub mod restored_ledger;
+pub mod run_until;
 pub mod saved_plan;
-pub mod send_test;
 pub mod simulated_history;
-pub mod status;
 pub mod store_events;
+pub mod test_message;
 pub mod testing;
 pub mod triggers;
 mod user_schedule;
-pub mod why;
 
 pub use config::Config;
 pub use failure::Failure;

@@ -24,13 +24,13 @@ use crate::program::typed::Schedule;
 /// One campaign of a plan.
 pub struct PlannedCampaign {
     pub campaign: CampaignId,
-    pub standing: SchedulePosition,
+    pub schedule: SchedulePosition,
     /// What it would do at its next instant; of a trigger, what it would do if its event came to
     /// everyone now.
     pub decision: Option<Decision>,
-    /// Where the schedule is per user: how many users' turn it is when. Where each has a time of
+    /// Where the schedule is per user: how many are due when. Where each has a time of
     /// their own, the decision is about all of them.
-    pub turns: UserScheduleCounts,
+    pub due_per_user: UserScheduleCounts,
 }
 
 impl PlannedCampaign {
@@ -43,7 +43,7 @@ impl PlannedCampaign {
         );
         let day = |at| zone.date(at);
         let before = before.and_then(|text| zone.parse_instant(text)).map(day);
-        matches!(self.standing, SchedulePosition::Next(at) if counts_days && Some(day(at)) != before)
+        matches!(self.schedule, SchedulePosition::Next(at) if counts_days && Some(day(at)) != before)
     }
 }
 
@@ -72,27 +72,34 @@ pub fn plan(
             continue;
         }
         let position = match &ledger {
-            Some(ledger) => position(ledger, &campaign.declared.name)?,
+            Some(ledger) => schedule_record(ledger, &campaign.declared.name)?,
             None => ScheduleRecord::default(),
         };
-        let standing = agenda::standing(&project.program, campaign, position, data.now);
-        let turns = match (&campaign.schedule, standing) {
+        let schedule = agenda::schedule_position(&project.program, campaign, position, data.now);
+        let due_per_user = match (&campaign.schedule, schedule) {
             (Schedule::Dated(dated), SchedulePosition::Next(first)) => {
                 UserScheduleCounts::by_day(project, data, dated, first)?
             }
-            _ => UserScheduleCounts::default(),
+            (Schedule::Dated(_), SchedulePosition::Over | SchedulePosition::Triggered)
+            | (
+                Schedule::Once(_)
+                | Schedule::Every(_)
+                | Schedule::OwnTime(_)
+                | Schedule::Trigger(_),
+                SchedulePosition::Next(_) | SchedulePosition::Over | SchedulePosition::Triggered,
+            ) => UserScheduleCounts::default(),
         };
         campaigns.push(PlannedCampaign {
             campaign: id,
-            standing,
+            schedule,
             decision: None,
-            turns,
+            due_per_user,
         });
     }
     // Those due at one instant compete for the same slots: they are decided together.
     let mut groups: BTreeMap<Instant, Vec<usize>> = BTreeMap::new();
     for (i, planned) in campaigns.iter().enumerate() {
-        match planned.standing {
+        match planned.schedule {
             SchedulePosition::Next(at) => groups.entry(at).or_default().push(i),
             SchedulePosition::Triggered => groups.entry(data.now).or_default().push(i),
             SchedulePosition::Over => {}
@@ -106,7 +113,8 @@ pub fn plan(
         };
         for (i, decision) in members.into_iter().zip(decisions) {
             if let Schedule::OwnTime(own) = &project.program.campaign(decision.campaign).schedule {
-                campaigns[i].turns = UserScheduleCounts::by_hour(project, data, own, &decision)?;
+                campaigns[i].due_per_user =
+                    UserScheduleCounts::by_hour(project, data, own, &decision)?;
             }
             campaigns[i].decision = Some(decision);
         }
@@ -138,7 +146,7 @@ pub fn decide_at(
 }
 
 /// Decides campaigns that are due at the same instant; those whose users have times of their own
-/// for all of them, if so said.
+/// for all of them, where `at_any_time` is set.
 ///
 /// # Errors
 /// Those of evaluation and of the history.
@@ -178,7 +186,7 @@ pub fn decide_group<H: History>(
 ///
 /// # Errors
 /// Those of the ledger.
-pub fn position(ledger: &Ledger, campaign: &str) -> Result<ScheduleRecord, Failure> {
+pub fn schedule_record(ledger: &Ledger, campaign: &str) -> Result<ScheduleRecord, Failure> {
     let live = ledger.live(campaign)?;
     Ok(ScheduleRecord {
         fixed: live.fixed,
@@ -213,7 +221,7 @@ impl PlanReport {
                 let _ = writeln!(out, "  {line}");
             }
             let is_own = matches!(campaign.schedule, Schedule::OwnTime(_));
-            let when = match (planned.standing, lang) {
+            let when = match (planned.schedule, lang) {
                 (SchedulePosition::Next(at), Lang::En) if is_own => {
                     format!("due from {} on, each user at their own time", zone.show(at))
                 }
@@ -237,7 +245,7 @@ impl PlanReport {
             if let Some(open) = binding::unbound(project, campaign) {
                 let _ = writeln!(out, "  {}", open.get(lang));
             }
-            out.push_str(&planned.turns.show(zone, lang));
+            out.push_str(&planned.due_per_user.show(zone, lang));
             if let Some(funnel) = funnel {
                 out.push_str(&funnel.show(lang));
             }
@@ -270,19 +278,19 @@ impl PlanReport {
         let zone = project.program.policy.zone;
         let campaigns = self.campaigns.iter().zip(self.funnels(project)).map(|(planned, funnel)| {
             let campaign = project.program.campaign(planned.campaign);
-            let due = match planned.standing {
+            let due = match planned.schedule {
                 SchedulePosition::Next(at) => json!(zone.show_rfc3339(at)),
                 SchedulePosition::Over | SchedulePosition::Triggered => Value::Null,
             };
-            let standing = match planned.standing {
+            let schedule = match planned.schedule {
                 SchedulePosition::Next(_) => "due",
                 SchedulePosition::Over => "over",
                 SchedulePosition::Triggered => "triggered",
             };
             let funnel = funnel.map(|f| f.json());
-            let mut json = json!({"campaign": campaign.declared.name, "standing": standing, "due": due, "unbound": binding::unbound(project, campaign).map(|m| m.en), "funnel": funnel});
+            let mut json = json!({"campaign": campaign.declared.name, "standing": schedule, "due": due, "unbound": binding::unbound(project, campaign).map(|m| m.en), "funnel": funnel});
             if let Some(fields) = json.as_object_mut() {
-                fields.extend(planned.turns.json(zone).into_iter().map(|(name, value)| (name.to_string(), value)));
+                fields.extend(planned.due_per_user.json(zone).into_iter().map(|(name, value)| (name.to_string(), value)));
             }
             json
         });

@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use super::{Config, Failure, config};
+use super::config::{self, Config};
+use super::failure::Failure;
 use crate::base::Lang;
 use crate::base::world::World;
 use crate::base::{CampaignId, FileId, Instant, Schema, Zone};
@@ -237,18 +238,21 @@ pub fn parse_instant(text: &str, zone: Zone) -> Result<Instant, Failure> {
 
 /// The zone that policy names, before anything is checked: `--now` is read in it.
 fn zone_of(files: &[ast::File]) -> Zone {
-    let clauses = files
-        .iter()
-        .flat_map(|f| &f.items)
-        .filter_map(|i| match &i.kind {
-            ast::ItemKind::Policy(p) => Some(&p.clauses),
-            _ => None,
-        });
+    let clauses = files.iter().flat_map(|f| &f.items).filter_map(|item| {
+        if let ast::ItemKind::Policy(policy) = &item.kind {
+            Some(&policy.clauses)
+        } else {
+            None
+        }
+    });
     clauses
         .flatten()
-        .find_map(|c| match &c.kind {
-            ast::ClauseKind::Text(ClauseId::Timezone, name) => Zone::named(&name.value),
-            _ => None,
+        .find_map(|clause| {
+            if let ast::ClauseKind::Text(ClauseId::Timezone, name) = &clause.kind {
+                Zone::named(&name.value)
+            } else {
+                None
+            }
         })
         .unwrap_or(Zone::SHANGHAI)
 }

@@ -69,7 +69,7 @@ impl SavedPlan {
                     .declared
                     .name
                     .clone(),
-                due: match planned.standing {
+                due: match planned.schedule {
                     SchedulePosition::Next(at) => Some(zone.show_rfc3339(at)),
                     SchedulePosition::Over | SchedulePosition::Triggered => None,
                 },

@@ -305,7 +305,7 @@ impl Bench<'_> {
                     {
                         self.put_next_minute(id, at);
                         let own = self.memory.log(at);
-                        // Most minutes are nobody's.
+                        // At most minutes no user is due.
                         if !meant(
                             &self.scope(at, &own, None, None),
                             self.program.campaign(id),
@@ -399,7 +399,7 @@ impl Bench<'_> {
             .steps
             .get(step - 1)
             .map_or(0, |s| s.from);
-        // Nobody tells a test of receipts; what it knows is whether the goal was reached.
+        // A test has no receipts; it knows whether the goal was reached.
         let reached: Vec<_> = users
             .iter()
             .map(|user| (user, [ReceiptStatus::Unknown; 7]))

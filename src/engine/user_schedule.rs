@@ -1,5 +1,5 @@
-//! Whose turn it is when, where a schedule is per user: for one user, why and when; for all, how
-//! many on which day or at which hour.
+//! Schedules that are per user: when and why one user is due, and how many users are due on which
+//! day or at which hour.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ const DAYS_AHEAD: usize = 31;
 /// So many of them are shown to people.
 const DAYS_SHOWN: usize = 7;
 
-/// When it is one user's turn.
+/// When one user is due.
 pub struct UserSchedule {
     /// What the schedule asks of each user, as it is written.
     of: String,
@@ -105,7 +105,7 @@ impl UserSchedule {
         }))
     }
 
-    /// The user's first turn that is not before the campaign's next.
+    /// The first instant at which the user is due, from the campaign's next one on.
     pub fn ahead(&self, next: Instant) -> Option<Instant> {
         match &self.answer {
             Answer::None => None,
@@ -114,7 +114,7 @@ impl UserSchedule {
         }
     }
 
-    /// Whether a run was for the turn of this user; most are for that of others.
+    /// Whether this user was due at a run; at most of them others are.
     pub fn is_at(&self, due: Instant, zone: Zone) -> bool {
         match &self.answer {
             Answer::None => false,
@@ -181,17 +181,17 @@ impl Day {
     }
 }
 
-/// How many users' turn it is when, in a plan.
+/// How many users are due when, in a plan.
 #[derive(Default)]
 pub struct UserScheduleCounts {
-    /// Days on which it is somebody's, whatever the condition says: those of the next month.
+    /// Days of the next month on which users are due, whatever the condition says.
     days: Option<Vec<(Instant, usize)>>,
     /// Hours of the day, with the messages that fall into them.
     hours: Option<Vec<(u32, usize)>>,
 }
 
 impl UserScheduleCounts {
-    /// Whose day each of the next days is, from the first occasion on.
+    /// How many users are due on each of the next days, from the first occasion on.
     ///
     /// # Errors
     /// Data that does not fit the program.

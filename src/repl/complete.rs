@@ -27,13 +27,17 @@ impl Vocabulary {
         words.extend(program.campaigns.iter().map(|c| c.declared.name.clone()));
         words.extend(builtins::BUILTINS.iter().map(|b| b.name.to_owned()));
         words.extend(keyword::expression_words().map(str::to_owned));
-        let of_type = |ty: &Type| match ty {
-            Type::Enum(e) => Some(e.members.clone()),
-            Type::Set(of) => match of.as_ref() {
-                Type::Enum(e) => Some(e.members.clone()),
-                _ => None,
-            },
-            _ => None,
+        let of_type = |ty: &Type| {
+            let one = if let Type::Set(of) = ty {
+                of.as_ref()
+            } else {
+                ty
+            };
+            if let Type::Enum(members) = one {
+                Some(members.members.clone())
+            } else {
+                None
+            }
         };
         let tags = program
             .schema

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::ServiceState;
-use super::commands::{Command, CommandSender};
+use super::commands::{CommandSender, SchedulerCommand};
+use super::service_state::ServiceState;
 use crate::ledger::NewCall;
 
-/// Calls that may wait at once; a platform whose call is turned away repeats it.
+/// Calls that may wait at once; a platform whose call is refused repeats it.
 const MOST_WAITING: usize = 4_096;
 /// Calls that are kept in one transaction.
 const MOST_TOGETHER: usize = 500;
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 type Waiting = (NewCall, oneshot::Sender<bool>);
 
-/// Where calls are handed in.
+/// Takes calls in.
 #[derive(Clone)]
 pub struct InboxSender(SyncSender<Waiting>);
 
@@ -35,7 +35,7 @@ impl InboxSender {
     }
 }
 
-/// Works until nobody can hand in anything any more.
+/// Works until all senders are gone.
 pub fn run(service: &ServiceState, commands: &CommandSender, calls: &Receiver<Waiting>) {
     loop {
         let first = match calls.recv_timeout(TICK) {
@@ -52,11 +52,11 @@ pub fn run(service: &ServiceState, commands: &CommandSender, calls: &Receiver<Wa
         let kept = match kept {
             Ok(()) => {
                 service.metrics.callbacks.add(together.len());
-                commands.send(Command::Calls);
+                commands.send(SchedulerCommand::Calls);
                 true
             }
             Err(error) => {
-                service.metrics.troubles.add(1);
+                service.metrics.failures.add(1);
                 service.journal.retrying(&error.into(), Duration::ZERO);
                 false
             }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
-use super::ServiceState;
 use super::fetch::MailNotice;
+use super::service_state::ServiceState;
 use crate::base::{Type, UserNo};
 use crate::deliver::callback::{CallbackEvent, CallbackKind, CallbackSubject, Incoming};
 use crate::deliver::channels;

@@ -14,7 +14,7 @@ const CAPACITY: usize = 16_384;
 /// Acknowledgements whose latency is measured while the scheduler is held up.
 const MOST_MEASURED: usize = 100_000;
 
-pub enum Command {
+pub enum SchedulerCommand {
     /// Events are durable up to a position of the log of live changes.
     Events { position: u64, acknowledged: Moment },
     /// Changes of tags are durable in the same log.
@@ -27,19 +27,19 @@ pub enum Command {
 
 /// The sending side, one for each thread.
 #[derive(Clone)]
-pub struct CommandSender(SyncSender<Command>);
+pub struct CommandSender(SyncSender<SchedulerCommand>);
 
 impl CommandSender {
     /// Waits while the channel is full. When the scheduler has ended, the command is dropped: the
     /// next process reads the logs.
-    pub fn send(&self, command: Command) {
+    pub fn send(&self, command: SchedulerCommand) {
         let _ = self.0.send(command);
     }
 }
 
 /// The receiving side: the commands that have come and are not done yet, taken together.
 pub struct CommandQueue {
-    receiver: Receiver<Command>,
+    receiver: Receiver<SchedulerCommand>,
     /// Calls may be in the ledger's inbox that are not applied.
     pub calls: bool,
     dispatched: DispatchReport,
@@ -80,9 +80,9 @@ impl CommandQueue {
         }
     }
 
-    fn add(&mut self, command: Command) {
+    fn add(&mut self, command: SchedulerCommand) {
         match command {
-            Command::Events {
+            SchedulerCommand::Events {
                 position,
                 acknowledged,
             } => {
@@ -90,9 +90,9 @@ impl CommandQueue {
                     self.acknowledged.push((position, acknowledged));
                 }
             }
-            Command::Tags => {}
-            Command::Calls => self.calls = true,
-            Command::Dispatched(report) => {
+            SchedulerCommand::Tags => {}
+            SchedulerCommand::Calls => self.calls = true,
+            SchedulerCommand::Dispatched(report) => {
                 self.dispatched.history_changed |= report.history_changed;
                 self.dispatched.below_min.extend(report.below_min);
             }
@@ -129,13 +129,13 @@ mod tests {
         let (sender, mut queue) = open();
         queue.calls = false;
         for position in [3, 1, 2] {
-            sender.send(Command::Events {
+            sender.send(SchedulerCommand::Events {
                 position,
                 acknowledged: Moment::now(),
             });
         }
-        sender.send(Command::Calls);
-        sender.send(Command::Dispatched(DispatchReport {
+        sender.send(SchedulerCommand::Calls);
+        sender.send(SchedulerCommand::Dispatched(DispatchReport {
             history_changed: true,
             ..DispatchReport::default()
         }));
@@ -150,11 +150,11 @@ mod tests {
     fn a_full_channel_holds_up_the_sender_and_an_ended_scheduler_does_not() {
         let (sender, mut queue) = open();
         for _ in 0..CAPACITY {
-            sender.send(Command::Tags);
+            sender.send(SchedulerCommand::Tags);
         }
         let blocked = std::thread::spawn({
             let sender = sender.clone();
-            move || sender.send(Command::Calls)
+            move || sender.send(SchedulerCommand::Calls)
         });
         std::thread::sleep(Duration::from_millis(50));
         assert!(!blocked.is_finished());
@@ -164,6 +164,6 @@ mod tests {
         }
         blocked.join().unwrap();
         drop(queue);
-        sender.send(Command::Tags);
+        sender.send(SchedulerCommand::Tags);
     }
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant as Moment};
 
-use super::ServiceState;
-use super::commands::{Command, CommandSender};
+use super::commands::{CommandSender, SchedulerCommand};
+use super::service_state::ServiceState;
 use crate::base::{Elapsed, Instant};
 use crate::deliver::channel::Channel;
 use crate::engine::Failure;
@@ -18,11 +18,11 @@ use crate::msg;
 
 const TICK: Duration = Duration::from_millis(250);
 /// How long a token may be used. WeCom says ten minutes.
-const VALID: Elapsed = Elapsed::minutes(9);
+const TOKEN_VALID: Elapsed = Elapsed::minutes(9);
 /// When a mailbox is read again that could not be read.
-const AGAIN: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(60);
 /// Where a platform file does not say how often.
-const EVERY: Duration = Duration::from_secs(600);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(600);
 
 /// An account and the name of its mailbox.
 type Name = (String, String);
@@ -43,16 +43,15 @@ struct Token {
     at: Instant,
 }
 
-/// When each mailbox is looked into the next time, with its token; and why it could not be read the
-/// last time.
+/// When each mailbox is read next, with its token; and why it could not be read the last time.
 #[derive(Default)]
-struct Rounds {
+struct MailboxSchedule {
     next: BTreeMap<Name, (Moment, Option<Token>)>,
     failing: BTreeMap<Name, String>,
 }
 
-impl Rounds {
-    /// Takes in a notice; gives the token of a mailbox that is to be looked into now, `None`
+impl MailboxSchedule {
+    /// Takes in a notice; gives the token of a mailbox that is to be read now, `None`
     /// where it is not.
     fn due(&mut self, name: &Name, notice: Option<Token>, now: Moment) -> Option<Option<Token>> {
         let entry = self.next.entry(name.clone()).or_insert((now, None));
@@ -71,7 +70,7 @@ impl Rounds {
     /// It could not be read. Whether that is news. The token stays good for another try.
     fn failed(&mut self, name: &Name, why: &str, every: Duration, now: Moment) -> bool {
         if let Some((next, _)) = self.next.get_mut(name) {
-            *next = now + AGAIN.min(every);
+            *next = now + RETRY.min(every);
         }
         self.failing
             .insert(name.clone(), why.into())
@@ -81,7 +80,7 @@ impl Rounds {
 
 /// Works until the world asks to stop.
 pub fn run(service: &ServiceState, commands: &CommandSender, notices: &Receiver<MailNotice>) {
-    let mut rounds = Rounds::default();
+    let mut schedule = MailboxSchedule::default();
     let mut tokens: BTreeMap<Name, Token> = BTreeMap::new();
     while !service.world.stopping() {
         let channels = service.accounts.get().channels.with_mailbox();
@@ -96,13 +95,12 @@ pub fn run(service: &ServiceState, commands: &CommandSender, notices: &Receiver<
                 continue;
             };
             let name = (account.clone(), mailbox.to_owned());
-            let Some(token) = rounds.due(&name, tokens.remove(&name), Moment::now()) else {
+            let Some(token) = schedule.due(&name, tokens.remove(&name), Moment::now()) else {
                 continue;
             };
-            let every = channel
-                .endpoint()
-                .mailbox
-                .map_or(EVERY, |m| Duration::from_micros(m.every.0.unsigned_abs()));
+            let every = channel.endpoint().mailbox.map_or(DEFAULT_INTERVAL, |m| {
+                Duration::from_micros(m.every.0.unsigned_abs())
+            });
             let fetch = Fetch {
                 service,
                 commands,
@@ -112,7 +110,7 @@ pub fn run(service: &ServiceState, commands: &CommandSender, notices: &Receiver<
             };
             match fetch.all(token.as_ref()) {
                 Ok(true) => {
-                    if rounds.read(&name, every, Moment::now()) {
+                    if schedule.read(&name, every, Moment::now()) {
                         service.journal.info(msg!(
                             "what users of `{account}` write is read again",
                             "`{account}` 用户的来信已恢复读取"
@@ -120,10 +118,10 @@ pub fn run(service: &ServiceState, commands: &CommandSender, notices: &Receiver<
                     }
                 }
                 // Asked to stop, or another process is reading it.
-                Ok(false) => drop(rounds.read(&name, every, Moment::now())),
+                Ok(false) => drop(schedule.read(&name, every, Moment::now())),
                 Err(why) => {
                     service.metrics.fetches_failed.add(1);
-                    if rounds.failed(&name, &why, every, Moment::now()) {
+                    if schedule.failed(&name, &why, every, Moment::now()) {
                         service.journal.info(msg!(
                             "what users of `{account}` write cannot be read, so that nobody counts as having written; it is tried again every minute: {why}",
                             "无法读取 `{account}` 用户的来信，暂不计入任何人的来信；每分钟重试：{why}"
@@ -173,7 +171,7 @@ impl Fetch<'_> {
                 .mark(self.account, self.mailbox)
                 .map_err(|e| text(e.into()))?;
             let valid = token
-                .filter(|token| service.world.now() < token.at.plus(VALID))
+                .filter(|token| service.world.now() < token.at.plus(TOKEN_VALID))
                 .map(|token| token.text.as_str());
             let page = match self.channel.fetch(&mark, valid) {
                 // A token that is refused is no reason not to ask; there is a slower way without
@@ -191,7 +189,7 @@ impl Fetch<'_> {
             }
             if page.body.is_some() {
                 service.metrics.pages.add(1);
-                self.commands.send(Command::Calls);
+                self.commands.send(SchedulerCommand::Calls);
             }
             if !page.more {
                 return Ok(true);
@@ -212,28 +210,28 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_is_looked_into_at_the_start_when_told_and_from_time_to_time() {
-        let (mut rounds, name, start) = (
-            Rounds::default(),
+    fn a_mailbox_is_read_at_the_start_after_a_notice_and_from_time_to_time() {
+        let (mut schedule, name, start) = (
+            MailboxSchedule::default(),
             ("wecom".to_owned(), "kf1".to_owned()),
             Moment::now(),
         );
         let every = Duration::from_secs(600);
-        let due = |rounds: &mut Rounds, told, after: u64| {
-            rounds
+        let due = |schedule: &mut MailboxSchedule, told, after: u64| {
+            schedule
                 .due(&name, told, start + Duration::from_secs(after))
                 .map(|token| token.map(|t| t.text).unwrap_or_default())
         };
-        assert_eq!(due(&mut rounds, None, 0).as_deref(), Some(""));
-        rounds.read(&name, every, start);
-        assert_eq!(due(&mut rounds, None, 599), None);
-        assert_eq!(due(&mut rounds, token("t"), 1).as_deref(), Some("t"));
-        // The token outlives a failure, and not a success; a failure is told once.
-        assert!(rounds.failed(&name, "no answer", every, start));
-        assert_eq!(due(&mut rounds, None, 59), None);
-        assert_eq!(due(&mut rounds, None, 60).as_deref(), Some("t"));
-        assert!(!rounds.failed(&name, "no answer", every, start));
-        assert!(rounds.read(&name, every, start));
-        assert_eq!(due(&mut rounds, None, 600).as_deref(), Some(""));
+        assert_eq!(due(&mut schedule, None, 0).as_deref(), Some(""));
+        schedule.read(&name, every, start);
+        assert_eq!(due(&mut schedule, None, 599), None);
+        assert_eq!(due(&mut schedule, token("t"), 1).as_deref(), Some("t"));
+        // The token outlives a failure, and not a success; a failure is reported once.
+        assert!(schedule.failed(&name, "no answer", every, start));
+        assert_eq!(due(&mut schedule, None, 59), None);
+        assert_eq!(due(&mut schedule, None, 60).as_deref(), Some("t"));
+        assert!(!schedule.failed(&name, "no answer", every, start));
+        assert!(schedule.read(&name, every, start));
+        assert_eq!(due(&mut schedule, None, 600).as_deref(), Some(""));
     }
 }

@@ -20,10 +20,10 @@ use axum::routing::{MethodRouter, get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::ServiceState;
 use super::call_inbox::InboxSender;
 use super::intake::{Intake, IntakeKind};
 use super::listener::LimitedListener;
+use super::service_state::ServiceState;
 use crate::base::{Lang, Msg};
 use crate::deliver::callback::Incoming;
 use crate::deliver::wire::secret::Secret;
@@ -304,7 +304,7 @@ fn refuse(status: StatusCode, headers: &HeaderMap, why: &Msg) -> Response {
 
 /// A body that is too large, or that ended before its time.
 fn no_body(why: &BytesRejection, headers: &HeaderMap) -> Response {
-    let said = match why.status() {
+    let message = match why.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let most = MOST_BODY >> 20;
             msg!(
@@ -317,7 +317,7 @@ fn no_body(why: &BytesRejection, headers: &HeaderMap) -> Response {
             "请求体未能读完：请重发"
         ),
     };
-    refuse(why.status(), headers, &said)
+    refuse(why.status(), headers, &message)
 }
 
 fn asked_for(headers: &HeaderMap) -> Lang {
@@ -330,9 +330,9 @@ fn asked_for(headers: &HeaderMap) -> Lang {
 
 async fn health(State(app): State<Arc<AppState>>) -> Response {
     let metrics = &app.service.metrics;
-    let status = match (metrics.clock_jumped.get(), metrics.put_off.get()) {
+    let status = match (metrics.clock_jumped.get(), metrics.retrying.get()) {
         (0, 0) => return axum::Json(json!({"status": "ok"})).into_response(),
-        (0, _) => "work is put off",
+        (0, _) => "work is tried again later",
         (_, _) => "the clock jumped",
     };
     (
@@ -479,8 +479,8 @@ async fn callback(
     if !by_token && let Err(why) = callbacks.check(&call) {
         return app.not_from_platform(&headers, &why);
     }
-    // Whoever can mend a call is told at once what is wrong with it; a platform cannot, and repeats
-    // what is not taken.
+    // A caller with the token can correct its call and reads at once what is wrong; a platform cannot,
+    // and repeats what is refused.
     if by_token && let Err(why) = callbacks.read(&call) {
         return refuse(StatusCode::BAD_REQUEST, &headers, &why);
     }
@@ -563,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_listens_to_the_world_without_a_token() {
+    fn a_public_address_needs_a_token() {
         let listen = |at: &str, token: Option<&str>| {
             ListenOptions::new(at.parse().unwrap(), token.map(Secret::new))
                 .map_err(|f| f.message.en)

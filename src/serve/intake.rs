@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant as Moment;
 
-use super::commands::{Command, CommandSender};
+use super::commands::{CommandSender, SchedulerCommand};
 use super::published::Published;
 use crate::base::Msg;
 use crate::base::world::World;
@@ -128,11 +128,11 @@ impl Intake {
         taken.new = acknowledged.new.iter().filter(|new| **new).count();
         taken.position = acknowledged.position;
         self.commands.send(match kind {
-            IntakeKind::Events => Command::Events {
+            IntakeKind::Events => SchedulerCommand::Events {
                 position: acknowledged.position,
                 acknowledged: Moment::now(),
             },
-            IntakeKind::Tags => Command::Tags,
+            IntakeKind::Tags => SchedulerCommand::Tags,
         });
         Ok(taken)
     }

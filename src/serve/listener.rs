@@ -1,4 +1,4 @@
-//! Connections: so many at a time, and none that does nothing for long.
+//! Connections: a limited number at a time, and none that is idle for long.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,11 +13,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Connections that are open at once; others wait to be accepted.
-const MOST: usize = 1_024;
+const MOST_CONNECTIONS: usize = 1_024;
 /// A connection on which nothing comes in for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long it rests when the system gives no more connections.
-const NO_MORE: Duration = Duration::from_millis(100);
+/// How long it waits when the system gives no more connections.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 pub struct LimitedListener {
     inner: TcpListener,
@@ -28,7 +28,7 @@ impl LimitedListener {
     pub fn new(inner: TcpListener) -> Self {
         LimitedListener {
             inner,
-            free: Arc::new(Semaphore::new(MOST)),
+            free: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
         }
     }
 }
@@ -40,7 +40,7 @@ impl axum::serve::Listener for LimitedListener {
     async fn accept(&mut self) -> (IdleTimeout, SocketAddr) {
         loop {
             let Ok(permit) = self.free.clone().acquire_owned().await else {
-                sleep(NO_MORE).await;
+                sleep(ACCEPT_RETRY).await;
                 continue;
             };
             match self.inner.accept().await {
@@ -55,7 +55,7 @@ impl axum::serve::Listener for LimitedListener {
                         from,
                     );
                 }
-                Err(_) => sleep(NO_MORE).await,
+                Err(_) => sleep(ACCEPT_RETRY).await,
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ServiceState;
+use super::service_state::ServiceState;
 use super::watch::FileWatch;
 use crate::base::value::count_of;
 use crate::base::world::World;
@@ -138,7 +138,7 @@ pub fn start_cycle(
     metrics
         .campaigns
         .set(i64::try_from(campaigns).unwrap_or(i64::MAX));
-    metrics.struck.add(withdrawn);
+    metrics.withdrawn.add(withdrawn);
     Ok(cycle)
 }
 

@@ -98,18 +98,18 @@ pub struct Metrics {
     pub unknown: Counter,
     pub expired: Counter,
     pub opted_out: Counter,
-    pub struck: Counter,
+    pub withdrawn: Counter,
     pub reloads: Counter,
     pub reloads_refused: Counter,
-    pub troubles: Counter,
+    pub failures: Counter,
     pub requests: Counter,
     pub campaigns: Gauge,
     pub campaigns_stopped: Gauge,
     pub waits: Gauge,
     pub clock_jumped: Gauge,
-    pub put_off: Gauge,
-    pub strays: Gauge,
-    /// From the acknowledgement of an event to what it led to.
+    pub retrying: Gauge,
+    pub unmatched_receipts: Gauge,
+    /// From the acknowledgement of an event to its decision.
     pub decision: Histogram,
 }
 
@@ -126,7 +126,7 @@ impl Metrics {
             ),
             (
                 "tagcast_events_decided_total",
-                "Events looked at by the scheduler",
+                "Events decided by the scheduler",
                 &self.events_decided,
             ),
             (
@@ -147,17 +147,17 @@ impl Metrics {
             ),
             (
                 "tagcast_mailbox_pages_total",
-                "Pages fetched that platforms keep instead of calling back",
+                "Pages of messages fetched from mailboxes of platforms",
                 &self.pages,
             ),
             (
                 "tagcast_mailbox_failures_total",
-                "Times that such a page could not be fetched",
+                "Times that a page of a mailbox could not be fetched",
                 &self.fetches_failed,
             ),
             (
                 "tagcast_runs_total",
-                "Runs planned, a trigger event or a part of a follow-up each one",
+                "Runs planned; each trigger event and each part of a follow-up is one",
                 &self.runs,
             ),
             (
@@ -177,12 +177,12 @@ impl Metrics {
             ),
             (
                 "tagcast_messages_unknown_total",
-                "Hand-overs without an answer",
+                "Messages sent without an answer",
                 &self.unknown,
             ),
             (
                 "tagcast_messages_expired_total",
-                "Messages not handed over within their deadline",
+                "Messages not sent within their deadline",
                 &self.expired,
             ),
             (
@@ -191,9 +191,9 @@ impl Metrics {
                 &self.opted_out,
             ),
             (
-                "tagcast_struck_total",
-                "Planned messages struck because consent ended or their words became forbidden",
-                &self.struck,
+                "tagcast_withdrawn_total",
+                "Planned messages withdrawn because consent ended or their words became forbidden",
+                &self.withdrawn,
             ),
             (
                 "tagcast_reloads_total",
@@ -206,9 +206,9 @@ impl Metrics {
                 &self.reloads_refused,
             ),
             (
-                "tagcast_troubles_total",
-                "Times that work was put off: disk full, ledger locked",
-                &self.troubles,
+                "tagcast_failures_total",
+                "Times that work failed and was tried again later: disk full, ledger locked",
+                &self.failures,
             ),
             (
                 "tagcast_http_requests_total",
@@ -224,11 +224,7 @@ impl Metrics {
             );
         }
         let gauges: [(&str, &str, &Gauge); 6] = [
-            (
-                "tagcast_campaigns",
-                "Campaigns carried out",
-                &self.campaigns,
-            ),
+            ("tagcast_campaigns", "Live campaigns", &self.campaigns),
             (
                 "tagcast_campaigns_stopped",
                 "Campaigns stopped because of their channel",
@@ -236,18 +232,18 @@ impl Metrics {
             ),
             (
                 "tagcast_waits",
-                "Users whose event a campaign waits after",
+                "Users in a wait after their event",
                 &self.waits,
             ),
             (
-                "tagcast_strays",
-                "Receipts for ids that nobody knows",
-                &self.strays,
+                "tagcast_unmatched_receipts",
+                "Receipts for unknown message ids",
+                &self.unmatched_receipts,
             ),
             (
-                "tagcast_work_put_off",
-                "1 while work waits for a full disk or a locked ledger",
-                &self.put_off,
+                "tagcast_retrying",
+                "1 while work waits to be tried again: disk full, ledger locked",
+                &self.retrying,
             ),
             (
                 "tagcast_clock_jumped",

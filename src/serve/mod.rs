@@ -21,6 +21,7 @@ pub mod metrics;
 mod published;
 mod scheduler;
 mod sender;
+mod service_state;
 pub mod steady_clock;
 mod store_feed;
 mod turn_driver;
@@ -28,16 +29,16 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{channel, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::base::Msg;
 use crate::base::world::World;
 use crate::engine::Failure;
-use crate::ledger::{Ledger, LedgerLocation, Writer};
+use crate::ledger::{Ledger, LedgerLocation};
 use crate::msg;
-use crate::store::Users;
+
+pub use service_state::Journal;
 
 use accounts::Accounts;
 use http::{HttpServer, ListenOptions};
@@ -46,6 +47,7 @@ use metrics::Metrics;
 use published::Published;
 use scheduler::Scheduler;
 use sender::Sender;
+use service_state::ServiceState;
 use steady_clock::SteadyWorld;
 use store_feed::StoreFeed;
 
@@ -59,47 +61,11 @@ pub struct ServeOptions {
     pub listen: Option<ListenOptions>,
 }
 
-/// What the operator of the service reads as it happens.
-pub trait Journal: Send + Sync {
-    fn info(&self, what: Msg);
-
-    /// Work failed and is tried again after a while.
-    fn retrying(&self, why: &Failure, wait: Duration);
-}
-
-/// What the threads of the service share: the ledger's writer, and what they only read or count.
-struct ServiceState {
-    ledger: Arc<Mutex<Writer>>,
-    metrics: Metrics,
-    world: Arc<dyn World>,
-    /// The same, asked whether its clock can be believed.
-    clock: Arc<SteadyWorld>,
-    journal: Arc<dyn Journal>,
-    /// Of the program that is served.
-    accounts: Published<Accounts>,
-    /// Of the newest state of the store.
-    users: Published<Users>,
-}
-
-impl ServiceState {
-    /// The ledger, for one transaction or for a turn of the scheduler.
-    fn ledger(&self) -> MutexGuard<'_, Writer> {
-        locked(&self.ledger)
-    }
-}
-
-/// A thread that panicked while it held a lock of ours has left nothing half done: transactions end
-/// or never were.
-fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Serves until the world asks to stop.
 ///
 /// # Errors
 /// What keeps the service from starting: a program with errors, a ledger that another process
-/// writes to. Later troubles are told to the journal, and the service goes on as soon as they are
-/// over.
+/// writes to. Later failures go to the journal, and work is tried again until it succeeds.
 pub fn serve(
     options: ServeOptions,
     world: Arc<dyn World>,

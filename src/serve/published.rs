@@ -1,8 +1,6 @@
 //! Read-only data that one thread replaces as a whole while others read it.
 
-use std::sync::{Arc, Mutex};
-
-use super::locked;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct Published<T>(Mutex<Arc<T>>);
 
@@ -19,4 +17,10 @@ impl<T> Published<T> {
     pub fn publish(&self, value: T) {
         *locked(&self.0) = Arc::new(value);
     }
+}
+
+/// A thread that panicked while it held a lock of ours has left nothing half done: transactions end
+/// or never were.
+pub fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,9 +14,10 @@ use super::commands::{CommandQueue, CommandSender};
 use super::fetch::MailNotice;
 use super::intake::Intake;
 use super::loaded_program::{self, LoadedProgram, ProgramChange};
+use super::service_state::ServiceState;
+use super::steady_clock;
 use super::store_feed::StoreFeed;
 use super::turn_driver::TurnDriver;
-use super::{ServiceState, steady_clock};
 use crate::base::Msg;
 use crate::engine::cycle::{Cycle, TurnReport};
 use crate::engine::{Failure, Project};
@@ -110,12 +111,12 @@ impl Scheduler {
             match self.step() {
                 Ok(idle) => {
                     retry = RETRY;
-                    service.metrics.put_off.set(0);
+                    service.metrics.retrying.set(0);
                     self.queue.wait(idle.min(TICK));
                 }
                 Err(failure) => {
-                    service.metrics.troubles.add(1);
-                    service.metrics.put_off.set(1);
+                    service.metrics.failures.add(1);
+                    service.metrics.retrying.set(1);
                     service.journal.retrying(&failure, retry);
                     self.cycle = None;
                     self.feed.start_anew();
@@ -179,7 +180,7 @@ impl Scheduler {
         metrics.runs.add(turn.outcome.runs.len());
         metrics.missed.add(turn.outcome.missed.len());
         metrics.events_decided.add(turn.outcome.events);
-        metrics.struck.add(turn.withdrawn);
+        metrics.withdrawn.add(turn.withdrawn);
         if !turn.outcome.runs.is_empty() || turn.rerouted {
             self.wake_sender();
         }
@@ -215,7 +216,7 @@ impl Scheduler {
             .as_ref()
             .and_then(|intake| intake.fold_failure())
         {
-            service.metrics.troubles.add(1);
+            service.metrics.failures.add(1);
             service.journal.retrying(&Failure::new(why), Duration::ZERO);
         }
         let word_files = self
@@ -264,7 +265,10 @@ impl Scheduler {
             waits += ledger.waits(&project.program.campaign(id).declared.name)?.0;
         }
         self.service.metrics.waits.set(waits);
-        self.service.metrics.strays.set(ledger.strays()?);
+        self.service
+            .metrics
+            .unmatched_receipts
+            .set(ledger.strays()?);
         Ok(())
     }
 

@@ -5,9 +5,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Moment};
 
-use super::ServiceState;
 use super::accounts::Accounts;
-use super::commands::{Command, CommandSender};
+use super::commands::{CommandSender, SchedulerCommand};
+use super::service_state::ServiceState;
 use crate::deliver::dispatch::{DispatchLoop, DispatchSummary};
 use crate::engine::cycle::DispatchReport;
 use crate::ledger::Writer;
@@ -31,7 +31,7 @@ pub struct Sender {
     dispatcher: DispatchLoop<Arc<Mutex<Writer>>>,
     accounts: Arc<Accounts>,
     users: Arc<Users>,
-    /// Campaigns whose stop the journal has been told of.
+    /// Campaigns whose stop is in the journal.
     reported: BTreeSet<String>,
 }
 
@@ -83,7 +83,7 @@ impl Sender {
                     self.wait(idle);
                 }
                 Err(error) => {
-                    service.metrics.troubles.add(1);
+                    service.metrics.failures.add(1);
                     service.journal.retrying(&error.into(), retry);
                     let until = Moment::now() + retry;
                     while Moment::now() < until && !service.world.stopping() {
@@ -137,7 +137,7 @@ impl Sender {
         // The scheduler sets the timers of follow-ups for what has been sent.
         let handled = sent.accepted + sent.refused + sent.unknown > 0 || sent.expired > 0;
         if handled || report.history_changed || !report.below_min.is_empty() {
-            self.commands.send(Command::Dispatched(report));
+            self.commands.send(SchedulerCommand::Dispatched(report));
         }
         let stopped = self.dispatcher.stopped();
         metrics

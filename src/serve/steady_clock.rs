@@ -58,7 +58,7 @@ impl SteadyWorld {
     }
 }
 
-/// What people are told when the clock jumped.
+/// What the journal says when the clock jumped.
 pub fn jumped(by: Elapsed) -> Msg {
     msg!(
         "the clock jumped by {by}: nothing is decided or sent until it is put right; if it is right now, start anew",

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ServiceState;
+use super::service_state::ServiceState;
 use crate::base::Schema;
 use crate::base::world::World;
 use crate::engine::Failure;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 
-use super::ServiceState;
 use super::call_reader::CallReader;
 use super::commands::CommandQueue;
+use super::service_state::ServiceState;
 use super::store_feed::{LIVE, StoreFeed};
 use crate::base::Instant;
 use crate::engine::cycle::{CycleDriver, DispatchReport, EventBatch, Received};

@@ -1,4 +1,4 @@
-//! Whether the files of a program changed, by their looks: its text, its lists of forbidden words,
+//! Whether the files of a program changed, by size, time and permissions: its text, its lists of forbidden words,
 //! `tagcast.toml`, and the files of secrets that this names.
 
 use std::fs::Permissions;
@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use crate::engine::config::{Config, FILE_NAME};
 use crate::engine::{Failure, project};
 
-/// What a file looks like from outside.
-type Looks = (u64, Option<SystemTime>, Permissions);
+/// Size, time of the last change, permissions.
+type FileState = (u64, Option<SystemTime>, Permissions);
 
 /// Each file of a program; `None` for one that is not there.
 #[derive(PartialEq, Eq, Default)]
-pub struct FileWatch(Vec<(PathBuf, Option<Looks>)>);
+pub struct FileWatch(Vec<(PathBuf, Option<FileState>)>);
 
 impl FileWatch {
     /// `words`: files of forbidden words.

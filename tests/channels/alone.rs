@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{UserNo, Value};
-use tagcast::engine::run::{self, RunSummary};
+use tagcast::engine::run_until::{self, RunSummary};
 use tagcast::engine::{Project, ProjectOptions};
 use tagcast::ledger::{Ledger, LedgerLocation, MessageProgress, State};
 
@@ -63,7 +63,7 @@ fn work(bench: &Bench, server: &Server, now: &str) -> RunSummary {
             .collect::<Vec<_>>()
     );
     let data = bench.data(&project, at(now));
-    run::run(
+    run_until::run(
         Arc::new(project),
         data,
         &bench.store(),

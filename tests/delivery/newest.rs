@@ -158,7 +158,7 @@ fn a_service_takes_over_changed_words_for_what_is_planned() {
     std::fs::write(folder.join("words.txt"), "sale\n").unwrap();
     // A new minute may have begun just before, and with it one more message.
     until(&folder, "striking", || {
-        (metric(&at, "tagcast_struck_total ") >= 2).then_some(())
+        (metric(&at, "tagcast_withdrawn_total ") >= 2).then_some(())
     });
     assert!(log(&folder).contains("took over the changed lists of forbidden words"));
     // A list that has gone forbids nothing: what was in force stays so, and the service says it.

@@ -156,8 +156,15 @@ fn why(bench: &Bench, campaign: &str, user: u32, now: &str) -> (String, serde_js
         (bench.project(), Arc::new(SimulatedWorld::at(at(now))));
     let data = bench.data(&project, at(now));
     let id = project.program.campaign_named(campaign).unwrap();
-    let why = tagcast::engine::why::why(&project, &data, &bench.store(), id, UserNo(user), &world)
-        .unwrap();
+    let why = tagcast::engine::explain_user::why(
+        &project,
+        &data,
+        &bench.store(),
+        id,
+        UserNo(user),
+        &world,
+    )
+    .unwrap();
     (why.show(&project, Lang::En), why.json(&project))
 }
 

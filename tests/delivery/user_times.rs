@@ -777,10 +777,14 @@ fn an_old_copy_of_the_ledger_sends_at_no_turn_twice() {
     std::fs::write(&ledger, old).unwrap();
     let world: std::sync::Arc<dyn tagcast::base::world::World> =
         std::sync::Arc::new(SimulatedWorld::at(at("2027-03-03 12:05")));
-    let given_up =
-        tagcast::engine::restoring::go_on(&bench.place(), &bench.project(), "li", &world)
-            .unwrap()
-            .expect("it is behind");
+    let given_up = tagcast::engine::restored_ledger::resume_after_restore(
+        &bench.place(),
+        &bench.project(),
+        "li",
+        &world,
+    )
+    .unwrap()
+    .expect("it is behind");
     assert_eq!(
         given_up.missed,
         [("c".to_string(), 1), ("renew".to_string(), 2)]

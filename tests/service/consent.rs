@@ -166,7 +166,7 @@ fn a_service_strikes_as_soon_as_consent_ends() {
     assert_eq!(with_token(&at, "POST", "/v1/tags", &body).0, 200);
     // A new minute may have begun just before, and with it one more message.
     until(&folder, "striking", || {
-        (metric(&at, "tagcast_struck_total ") >= 2).then_some(())
+        (metric(&at, "tagcast_withdrawn_total ") >= 2).then_some(())
     });
     assert_eq!(service.stop(), Some(0), "{}", log(&folder));
     let all = sent(&folder);

@@ -220,7 +220,7 @@ fn callbacks_are_kept_and_count_once() {
     let all = until_sent(&folder, 4);
     assert_eq!(all[3], "second u1");
     until(&folder, "stray", || {
-        (metric(&at, "tagcast_strays ") == 1).then_some(())
+        (metric(&at, "tagcast_unmatched_receipts ") == 1).then_some(())
     });
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(sent(&folder).len(), 4);
@@ -258,7 +258,7 @@ fn failure_mode_09_a_burst_of_callbacks_is_kept_first() {
         }
     });
     until(&folder, "strays", || {
-        (metric(&at, "tagcast_strays ") == STRAYS as i64).then_some(())
+        (metric(&at, "tagcast_unmatched_receipts ") == STRAYS as i64).then_some(())
     });
     assert_eq!(
         metric(&at, "tagcast_callbacks_total "),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{EventSchema, FieldSchema, Instant, TagSchema, Type, Value, Zone};
 use tagcast::engine::eval_data::EvalData;
-use tagcast::engine::run::{self, RunSummary};
+use tagcast::engine::run_until::{self, RunSummary};
 use tagcast::engine::{Failure, Project, ProjectOptions};
 use tagcast::eval::{MessageLog, Tables};
 use tagcast::ledger::{Ledger, LedgerLocation, MessageKey, MessageNews, MessageProgress, State};
@@ -252,7 +252,7 @@ impl Bench {
     fn go(&self, from: &str, until: &str, world: Arc<dyn World>) -> Result<RunSummary, Failure> {
         let project = self.project();
         let data = self.data(&project, at(from));
-        run::run(
+        run_until::run(
             project,
             data,
             &self.store(),

@@ -3,7 +3,7 @@
 use crate::cli::args::{OutputFormat, PreviewArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::eval_data::EvalData;
-use crate::engine::{Failure, preview};
+use crate::engine::{Failure, message_preview};
 use crate::msg;
 
 pub fn run(cx: &Context, args: &PreviewArgs) -> Result<u8, Failure> {
@@ -19,7 +19,7 @@ pub fn run(cx: &Context, args: &PreviewArgs) -> Result<u8, Failure> {
         .map(|id| super::why::user_with_id(&snapshot, id))
         .transpose()?;
     let data = EvalData::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
-    let preview = preview::preview(&project, &data, campaign, user)?;
+    let preview = message_preview::preview(&project, &data, campaign, user)?;
     let lang = cx.lang_of(&project);
     if let Some(file) = &args.html {
         super::fmt::replace_file(file, &preview.html(lang))?;

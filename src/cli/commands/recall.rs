@@ -7,7 +7,7 @@ use crate::base::world::{ClockWorld, World};
 use crate::cli::args::{OutputFormat, RecallArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::deliver::channel::Channels;
-use crate::engine::{Failure, binding, recalling};
+use crate::engine::{Failure, binding, recall_run};
 use crate::ledger::RunId;
 use crate::msg;
 
@@ -23,7 +23,7 @@ pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
         None => binding::channels(&project, &store, &cx.world())?,
     };
     let number = args.run;
-    let Some(report) = recalling::recall(
+    let Some(report) = recall_run::recall(
         RunId(number),
         &mut console,
         &channels,

@@ -12,8 +12,8 @@ use crate::base::value::count_of;
 use crate::base::world::{ClockWorld, World};
 use crate::cli::args::{OutputFormat, ResolveArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::engine::status::{unknown_json, unknown_line};
-use crate::engine::{Failure, ProjectOptions, restoring};
+use crate::engine::ledger_status::{unknown_json, unknown_line};
+use crate::engine::{Failure, ProjectOptions, restored_ledger};
 use crate::ledger::Ledger;
 use crate::msg;
 
@@ -93,7 +93,9 @@ fn settle(
 fn after_restore(cx: &Context, who: &str, format: OutputFormat) -> Result<u8, Failure> {
     let project = cx.project(&[], ProjectOptions::default())?;
     let world: Arc<dyn World> = Arc::new(ClockWorld::new(cx.world(), cx.now(&project)));
-    let Some(given_up) = restoring::go_on(&cx.ledger()?, &project, who, &world)? else {
+    let Some(given_up) =
+        restored_ledger::resume_after_restore(&cx.ledger()?, &project, who, &world)?
+    else {
         return Err(Failure::refused(msg!(
             "the ledger is not behind its hand-overs, nothing was changed",
             "账本并不落后于已完成的发送，未作任何改动"

@@ -15,7 +15,7 @@ use crate::cli::output::{Context, print_json, print_out};
 use crate::decide::decision::reason;
 use crate::deliver::dispatch::DispatchProgress;
 use crate::engine::eval_data::EvalData;
-use crate::engine::run::{self, CampaignSummary, RunSummary};
+use crate::engine::run_until::{self, CampaignSummary, RunSummary};
 use crate::engine::{Failure, Project, project};
 use crate::ledger::{RunReport, State};
 use crate::msg;
@@ -38,7 +38,7 @@ pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
     let data = EvalData::gather(&project, snapshot, &store, now, &cx.world())?;
     let mut bar = Bar::new(&cx);
     let project = Arc::new(project);
-    let report = run::run(project.clone(), data, &store, until, &cx.world(), &mut bar)?;
+    let report = run_until::run(project.clone(), data, &store, until, &cx.world(), &mut bar)?;
     drop(bar);
     let lang = cx.lang_of(&project);
     match format {

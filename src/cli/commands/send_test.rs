@@ -6,7 +6,7 @@ use crate::cli::args::{OutputFormat, SendTestArgs};
 use crate::cli::output::{Context, print_json};
 use crate::engine::Failure;
 use crate::engine::eval_data::EvalData;
-use crate::engine::send_test::{TestSendRequest, send_test};
+use crate::engine::test_message::{TestSendRequest, send_test};
 use crate::ledger::State;
 use crate::msg;
 

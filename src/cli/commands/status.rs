@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::args::OutputFormat;
 use crate::cli::output::{Context, print_json, print_out};
-use crate::engine::status::{PROMISE, Status};
+use crate::engine::ledger_status::{PROMISE, Status};
 use crate::engine::{Failure, ProjectOptions};
 use crate::msg;
 

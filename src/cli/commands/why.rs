@@ -4,7 +4,7 @@ use crate::base::{CampaignId, UserNo};
 use crate::cli::args::{OutputFormat, WhyArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::eval_data::EvalData;
-use crate::engine::{Failure, Project, why};
+use crate::engine::{Failure, Project, explain_user};
 use crate::msg;
 use crate::store::Snapshot;
 
@@ -16,7 +16,7 @@ pub fn run(cx: &Context, args: &WhyArgs) -> Result<u8, Failure> {
     let campaign = campaign_named(&project, &args.campaign)?;
     let user = user_with_id(&snapshot, &args.user)?;
     let data = EvalData::gather(&project, snapshot, &store, cx.now(&project), &cx.world())?;
-    let why = why::why(&project, &data, &store, campaign, user, &cx.world())?;
+    let why = explain_user::why(&project, &data, &store, campaign, user, &cx.world())?;
     match format {
         OutputFormat::Json => print_json(&why.json(&project))?,
         _ => print_out(&why.show(&project, cx.lang_of(&project)))?,

@@ -144,7 +144,7 @@ impl Decider {
         for id in campaigns {
             positions.insert(
                 *id,
-                super::planning::position(ledger, &program.campaign(*id).declared.name)?,
+                super::planning::schedule_record(ledger, &program.campaign(*id).declared.name)?,
             );
         }
         let names = CampaignNames::of(
@@ -269,7 +269,7 @@ impl Decider {
         if self.cancelled.contains(&campaign.declared.name) {
             return None;
         }
-        match agenda::standing(self.program(), campaign, *self.campaigns.get(&id)?, now) {
+        match agenda::schedule_position(self.program(), campaign, *self.campaigns.get(&id)?, now) {
             SchedulePosition::Next(at) => Some(
                 self.nobody_until
                     .get(&id)
@@ -298,7 +298,7 @@ impl Decider {
                     self.past.forget();
                     let program = &self.project.program;
                     for (id, standing) in &mut self.campaigns {
-                        *standing = super::planning::position(
+                        *standing = super::planning::schedule_record(
                             ledger,
                             &program.campaign(*id).declared.name,
                         )?;

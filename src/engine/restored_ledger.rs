@@ -1,15 +1,15 @@
-//! Going on with an old copy of the ledger: what was due by now is given up, for it may have been
-//! sent after the copy was made.
+//! Continuing with an old copy of the ledger: what was due by now is recorded as missed, because it
+//! may have been sent after the copy was made.
 
 use std::sync::Arc;
 
 use super::agenda::{self, SchedulePosition};
-use super::planning::position;
+use super::planning::schedule_record;
 use super::{Failure, Project, store_events};
 use crate::base::world::World;
 use crate::ledger::{DeciderChanges, Ledger, LedgerLocation, Restored};
 
-/// What was given up.
+/// What was recorded as missed.
 pub struct RestoreReport {
     pub ledger: Restored,
     /// Due instants that are recorded as missed: by campaign, how many.
@@ -20,7 +20,7 @@ pub struct RestoreReport {
 ///
 /// # Errors
 /// A ledger that cannot be written, or is in use.
-pub fn go_on(
+pub fn resume_after_restore(
     ledger: &LedgerLocation,
     project: &Project,
     who: &str,
@@ -41,16 +41,16 @@ pub fn go_on(
         let mut n = 0;
         let program = &project.program;
         if let Some((times, after)) =
-            agenda::own_times(program, campaign, position(&writer, name)?, now)
+            agenda::own_times(program, campaign, schedule_record(&writer, name)?, now)
         {
-            // Every minute is due: the last one stands for all.
+            // Every minute is due: the last one is recorded for all.
             if let Some(last) = times.last(after, now) {
                 writer.record_missed(name, last, now)?;
                 n = 1;
             }
         } else {
             while let SchedulePosition::Next(at) =
-                agenda::standing(program, campaign, position(&writer, name)?, now)
+                agenda::schedule_position(program, campaign, schedule_record(&writer, name)?, now)
             {
                 if at > now {
                     break;

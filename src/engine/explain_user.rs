@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::agenda::ScheduleRecord;
 use super::eval_data::EvalData;
+use super::message_preview::sends;
 use super::planning;
-use super::preview::sends;
 use super::user_schedule::UserSchedule;
 use super::{Failure, Project};
 use crate::base::world::World;
@@ -35,8 +35,8 @@ pub struct Why {
     /// What would happen at the campaign's next instant, or where the schedule is per user, at this
     /// user's.
     pub next: Option<(Instant, Msg)>,
-    /// When it is this user's turn, where the schedule is per user.
-    pub turn: Option<UserSchedule>,
+    /// When this user is due, where the schedule is per user.
+    pub user_schedule: Option<UserSchedule>,
 }
 
 /// # Errors
@@ -58,12 +58,12 @@ pub fn why(
         .find_map(|planned| planned.decision);
     let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
     let position = match &ledger {
-        Some(ledger) => planning::position(ledger, declared)?,
+        Some(ledger) => planning::schedule_record(ledger, declared)?,
         None => ScheduleRecord::default(),
     };
-    let turn = UserSchedule::of(project, data, campaign, position, user)?;
-    if let Some(turn) = &turn {
-        decision = match decision.and_then(|next| turn.ahead(next.due)) {
+    let user_schedule = UserSchedule::of(project, data, campaign, position, user)?;
+    if let Some(user_schedule) = &user_schedule {
+        decision = match decision.and_then(|next| user_schedule.ahead(next.due)) {
             Some(due) => planning::decide_at(project, data, ledger.as_ref(), campaign, due, world)?,
             None => None,
         };
@@ -77,12 +77,12 @@ pub fn why(
         ),
         None => (Vec::new(), Vec::new()),
     };
-    if let Some(turn) = &turn {
-        // Of the runs at other users' turns nothing is told.
+    if let Some(user_schedule) = &user_schedule {
+        // Runs at which other users were due are left out.
         let is_nothing = |h: &UserOutcome| matches!(h.happened, MessageProgress::NotMatched);
         let concern: BTreeSet<RunId> = happened
             .iter()
-            .filter(|h| !is_nothing(h) || turn.is_at(h.due, h.zone))
+            .filter(|h| !is_nothing(h) || user_schedule.is_at(h.due, h.zone))
             .map(|h| h.run)
             .collect();
         happened.retain(|h| concern.contains(&h.run));
@@ -93,11 +93,12 @@ pub fn why(
         happened,
         passed_over,
         next,
-        turn,
+        user_schedule,
     })
 }
 
-/// The channels of a campaign that the past closes for a user at an instant, and why.
+/// The channels of a campaign that are closed to a user at an instant by what was sent and
+/// received before, and why.
 fn passed_over(
     project: &Project,
     data: &EvalData,
@@ -136,8 +137,11 @@ fn passed_over(
                 None => not_open(&message, ledger, user, zone)?,
             };
             out.extend(
-                why.filter(|why| !out.iter().any(|(of, said)| of == channel && said == why))
-                    .map(|why| (channel.clone(), why)),
+                why.filter(|why| {
+                    !out.iter()
+                        .any(|(of, reason_text)| of == channel && reason_text == why)
+                })
+                .map(|why| (channel.clone(), why)),
             );
         }
     }
@@ -154,13 +158,13 @@ fn not_open(
 ) -> Result<Option<Msg>, Failure> {
     let mut all: Option<Msg> = None;
     for rule in message.rules() {
-        let doors = message.doors(rule, None, ledger, Some(&[user]))?;
-        if rule.lasts() && doors.as_ref().is_none_or(Vec::is_empty) {
+        let states = message.doors(rule, None, ledger, Some(&[user]))?;
+        if rule.lasts() && states.as_ref().is_none_or(Vec::is_empty) {
             return Ok(None);
         }
-        let Some(doors) = doors else { continue };
+        let Some(states) = states else { continue };
         let Msg { en, zh } = &rule.after;
-        let said = match doors.first() {
+        let reason_text = match states.first() {
             Some((_, WindowState::Open(_))) => return Ok(None),
             Some((_, WindowState::ClosedAt(at))) => {
                 let at = zone.show(*at);
@@ -183,10 +187,10 @@ fn not_open(
             None => msg!("{en} would open it", "{zh}即可开放"),
         };
         all = Some(match all {
-            None => said,
+            None => reason_text,
             Some(before) => Msg {
-                en: format!("{}; {}", before.en, said.en),
-                zh: format!("{}；{}", before.zh, said.zh),
+                en: format!("{}; {}", before.en, reason_text.en),
+                zh: format!("{}；{}", before.zh, reason_text.zh),
             },
         });
     }
@@ -264,7 +268,11 @@ impl Why {
     pub fn show(&self, project: &Project, lang: Lang) -> String {
         let zone = project.program.policy.zone;
         let mut out = self.trace.show(&project.sources, lang);
-        out.extend(self.turn.iter().map(|turn| turn.show(zone, lang)));
+        out.extend(
+            self.user_schedule
+                .iter()
+                .map(|user_schedule| user_schedule.show(zone, lang)),
+        );
         for h in &self.happened {
             let due = zone.show(h.due);
             let what = happened_text(&h.happened);
@@ -299,8 +307,8 @@ impl Why {
             "passed_over": self.passed_over.iter().map(|(channel, why)| json!({"channel": channel.to_string(), "why": why.en})).collect::<Vec<_>>(),
             "next": self.next.as_ref().map(|(due, what)| json!({"due": zone.show_rfc3339(*due), "outcome": what.en})),
         });
-        if let (Some(turn), Some(fields)) = (&self.turn, why.as_object_mut()) {
-            fields.insert("turn".into(), turn.json(zone));
+        if let (Some(user_schedule), Some(fields)) = (&self.user_schedule, why.as_object_mut()) {
+            fields.insert("turn".into(), user_schedule.json(zone));
         }
         why
     }

@@ -1,5 +1,5 @@
-//! How things stand: what is held back, what is open and until when, what nobody knows, and what is
-//! promised.
+//! The state of a ledger: what is held back, what is left to send and until when, what is unknown,
+//! and what tagcast promises.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::agenda::{self, SchedulePosition};
-use super::planning::position;
+use super::planning::schedule_record;
 use super::{Failure, Project};
 use crate::base::Lang;
 use crate::base::value::{count_of, group_digits};
@@ -96,11 +96,11 @@ impl Status {
         };
         let mut campaigns = Vec::new();
         for name in ledger.campaigns()? {
-            let place = position(&ledger, &name)?;
+            let place = schedule_record(&ledger, &name)?;
             let known = project.and_then(|p| Some((p, p.program.campaign_named(&name)?)));
             let next = known.and_then(|(p, id)| {
-                match agenda::standing(&p.program, p.program.campaign(id), place, now) {
-                    // Any minute, if it is anybody's.
+                match agenda::schedule_position(&p.program, p.program.campaign(id), place, now) {
+                    // It may be any minute: that depends on the users.
                     SchedulePosition::Next(_)
                         if matches!(p.program.campaign(id).schedule, Schedule::OwnTime(_)) =>
                     {
@@ -514,7 +514,7 @@ fn asks(ledger: &Ledger) -> Result<BTreeMap<String, (usize, Instant)>, Failure> 
     Ok(asks)
 }
 
-/// A hand-over that nobody knows about, on one line.
+/// A message whose outcome is unknown, on one line.
 pub fn unknown_line(stuck: &UnknownBatch, zone: Zone, zh: bool) -> String {
     let UnknownBatch {
         batch,

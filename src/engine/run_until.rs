@@ -11,7 +11,7 @@ use super::agenda::{self, SchedulePosition};
 use super::cycle::{Cycle, CycleDriver, DispatchReport, EventBatch, Received};
 use super::decider::CycleOutcome;
 use super::eval_data::EvalData;
-use super::planning::position;
+use super::planning::schedule_record;
 use super::store_events::ImportedEvents;
 use super::{Failure, Project, binding};
 use crate::base::world::{ClockWorld, World};
@@ -27,30 +27,29 @@ pub struct CampaignSummary {
     pub campaign: CampaignId,
     /// What was planned in this run, an entry for each instant that was due.
     pub runs: Vec<RunReport>,
-    /// Due instants that nobody was there for in time.
+    /// Due instants whose deadline had passed.
     pub missed: Vec<Instant>,
     /// When it is due next; of a campaign that waits for events, when its next wait ends.
     pub next: Option<Instant>,
-    /// Users whose event it waits after.
+    /// Users who are in a wait after their event.
     pub waits: i64,
-    /// It was carried out in an earlier run, and nothing is left.
+    /// It ended in an earlier run, and nothing is left.
     pub over: bool,
-    /// Why it was not carried out, or not to the end; what was sent the ledger knows.
+    /// Why it stopped; what was sent before is in the ledger.
     pub stopped: Option<Msg>,
 }
 
 pub struct RunSummary {
     pub campaigns: Vec<CampaignSummary>,
-    /// Ctrl-C came: what was not handed over stays planned.
+    /// Someone asked to stop: what was not sent stays planned.
     pub interrupted: bool,
-    /// Messages handed over without an answer.
+    /// Messages sent without an answer.
     pub unknown: usize,
     /// The clock was simulated, so that accounts that are bound were not used.
     pub rehearsal: bool,
 }
 
-/// Carries out the project's campaigns up to `until`; an `until` after now passes on a simulated
-/// clock.
+/// Runs the project's campaigns up to `until`; an `until` after now passes on a simulated clock.
 ///
 /// # Errors
 /// A ledger that is in use or cannot be written, data that does not fit. A channel's failure stops
@@ -69,7 +68,7 @@ pub fn run(
     let clock = Arc::new(ClockWorld::new(world.clone(), now));
     let (real, world): (_, Arc<dyn World>) = (world, clock.clone());
     let mut ledger = Ledger::open(project.config.ledger(store)?, world.clone())?;
-    // What a simulated clock carries out is a rehearsal: nobody hears of it.
+    // A run on a simulated clock is a rehearsal: it sends to the sandbox.
     let channels = if rehearsal {
         Channels::sandbox(&project.outbox(store), world.clone())?
     } else {
@@ -112,7 +111,7 @@ pub fn run(
         clock.advance_to(at);
     };
     cycle.clean_up(world.now(), driver.ledger())?;
-    let (carry, decider) = (&driver.dispatcher, cycle.decider());
+    let (dispatcher, decider) = (&driver.dispatcher, cycle.decider());
 
     let mut planned: BTreeMap<CampaignId, BTreeSet<RunId>> = BTreeMap::new();
     for (campaign, run) in done.runs {
@@ -124,7 +123,7 @@ pub fn run(
         let name = &campaign.declared.name;
         let mut runs = Vec::new();
         for run in planned.remove(&id).unwrap_or_default() {
-            runs.extend(carry.ledger().report(run)?);
+            runs.extend(dispatcher.ledger().report(run)?);
         }
         let missed: Vec<Instant> = done
             .missed
@@ -132,18 +131,18 @@ pub fn run(
             .filter(|(missed, _)| *missed == id)
             .map(|(_, at)| *at)
             .collect();
-        let standing = agenda::standing(
+        let standing = agenda::schedule_position(
             &project.program,
             campaign,
-            position(carry.ledger(), name)?,
+            schedule_record(dispatcher.ledger(), name)?,
             until,
         );
-        let (waits, wait_ends) = carry.ledger().waits(name)?;
+        let (waits, wait_ends) = dispatcher.ledger().waits(name)?;
         ended.push(CampaignSummary {
             campaign: id,
             over: standing == SchedulePosition::Over && runs.is_empty() && missed.is_empty(),
             next: match standing {
-                // The decider knows whose time comes next.
+                // The decider knows the next time of any user.
                 SchedulePosition::Next(_) if matches!(campaign.schedule, Schedule::OwnTime(_)) => {
                     decider.next_on_calendar(id, now)
                 }
@@ -154,10 +153,10 @@ pub fn run(
             waits,
             runs,
             missed,
-            stopped: carry
+            stopped: dispatcher
                 .stopped()
                 .get(name)
-                .or_else(|| carry.held(name))
+                .or_else(|| dispatcher.held(name))
                 .cloned(),
         });
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
 use super::eval_data::EvalData;
-use super::preview::sends;
+use super::message_preview::sends;
 use super::{Failure, Project, binding};
 use crate::base::Msg;
 use crate::base::world::World;

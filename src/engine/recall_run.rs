@@ -1,5 +1,5 @@
-//! Taking a run back: what is not sent never leaves, what is sent is taken back where the channel
-//! can, and of the rest it is said why not.
+//! Recalling a run: what is not sent is withdrawn, what is sent is recalled where the channel can, and
+//! for the rest the report gives the reason.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::store::Users;
 /// News that are kept in one transaction.
 const AT_ONCE: usize = 1_000;
 
-/// What became of a message that was handed over.
+/// What became of a message that was sent.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Outcome {
     Recalled,
