@@ -1,16 +1,8 @@
 //! A finding as data. Both wordings are made where it is raised; which one is shown is decided
 //! where it is rendered.
 
-use super::{Code, Span};
+use super::{Code, Level, Span};
 use crate::base::Msg;
-
-/// How much a finding matters. `Error` stops plan and run.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Level {
-    Note,
-    Warning,
-    Error,
-}
 
 /// A second place that is involved.
 #[derive(Clone, PartialEq, Eq, Debug)]

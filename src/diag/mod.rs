@@ -7,9 +7,11 @@
 pub mod catalog;
 pub mod finding;
 pub mod finding_pages;
+mod level;
 pub mod render;
 pub mod source;
 
 pub use catalog::Code;
-pub use finding::{Edit, Finding, Findings, Fix, Label, Level};
+pub use finding::{Edit, Finding, Findings, Fix, Label};
+pub use level::Level;
 pub use source::{SourceFile, Sources, Span};

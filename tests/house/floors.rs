@@ -80,15 +80,14 @@ const FOR_TESTS: &[(&str, &[&str])] = &[("schedule", &["diag"])];
 const CIRCLES: &[(&str, &[usize])] = &[
     ("decide", &[9, 2]),
     ("deliver", &[20, 8, 3]),
-    ("diag", &[3, 2]),
     ("engine", &[12, 3]),
     ("eval", &[16]),
     ("ledger", &[34, 3]),
     ("lint", &[13]),
     ("program", &[20, 3]),
     ("serve", &[14, 2]),
-    ("store", &[7, 7, 5, 4, 2, 2]),
-    ("syntax", &[5, 2]),
+    ("store", &[7, 7, 4]),
+    ("syntax", &[5]),
 ];
 
 /// Lines of a file without its tests.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shown_path;
+use super::shown_path::shown_path;
 use crate::base::Lang;
 use crate::diag::{Finding, Level, Sources, Span};
 

@@ -3,6 +3,7 @@
 mod human;
 mod machine;
 mod sarif;
+mod shown_path;
 
 use super::{Finding, Sources};
 use crate::base::Lang;
@@ -36,12 +37,4 @@ pub fn render(
         RenderFormat::Sarif => sarif::render(sources, findings, lang),
         RenderFormat::Github => machine::github(sources, findings, lang),
     }
-}
-
-/// A path with forward slashes, as every format shows it.
-fn shown_path(sources: &Sources, finding: &Finding) -> String {
-    sources
-        .path(finding.span.file)
-        .to_string_lossy()
-        .replace('\\', "/")
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::shown_path;
+use super::shown_path::shown_path;
 use crate::base::Lang;
 use crate::diag::{Code, Finding, Level, Sources, Span};
 

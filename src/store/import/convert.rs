@@ -21,7 +21,7 @@ use super::cell::Cell;
 use super::reading::{Reading, money_of_float};
 use super::shortest::shortest;
 use super::table::{ColumnTargets, Field, RowErrors, RowIds};
-use super::{check_id, id_of};
+use super::user_id::{check_id, id_of};
 use crate::base::{Date, EnumType, Type, Value, Zone};
 use crate::store::column::MAX_BIT_MEMBERS;
 use crate::store::{ColumnBuilder, ColumnData};

@@ -8,6 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::arrow::{self, Batches, guarded};
+use super::open_rows::open_rows;
 use super::row_source::{self, FileFormat, RowSource};
 use super::table::{ColumnTargets, Header, Role, RowBlock, RowErrors, RowIds, read_rows};
 use super::{ImportError, convert, parquet};
@@ -83,7 +84,7 @@ impl Blocks {
         let mut rows_said = None;
         let (source, header, wanted) = match row_source::format_of(path)? {
             FileFormat::Csv | FileFormat::Tsv | FileFormat::JsonLines => {
-                let rows = row_source::open(path)?;
+                let rows = open_rows(path)?;
                 let wanted = wanted(rows.columns())?;
                 let header = Header::of(rows.columns(), &wanted);
                 (Source::Rows(rows), header, wanted)

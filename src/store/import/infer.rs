@@ -13,8 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cell::{Cell, plain_text};
+use super::open_rows::open_rows;
 use super::reading::Reading;
-use super::row_source::{self, Bad};
+use super::row_source::Bad;
 use super::{ImportError, no_column};
 use crate::base::{EnumType, EventSchema, FieldSchema, Schema, TagSchema, Type, Value};
 use crate::store::declarations;
@@ -66,7 +67,7 @@ pub fn tags(
     reading: &Reading,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Inferred, ImportError> {
-    let mut source = row_source::open(file)?;
+    let mut source = open_rows(file)?;
     let mut columns: Vec<Seen> = Vec::new();
     loop {
         let read = source.next_row(&mut |position, _, cell| {

@@ -16,11 +16,13 @@ pub mod import_events;
 pub mod import_tags;
 pub mod infer;
 mod jsonl;
+mod open_rows;
 mod parquet;
 mod reading;
 mod row_source;
 mod shortest;
 mod table;
+mod user_id;
 
 use crate::base::Msg;
 use crate::msg;
@@ -38,15 +40,12 @@ pub use import_events::EventImport;
 pub use import_tags::TagImport;
 pub use reading::Reading;
 pub use row_source::FileFormat;
+pub use table::MAX_SHOWN_ERRORS;
 use table::{RowBlock, RowErrors};
+pub use user_id::MAX_ID_BYTES;
 
-/// Row errors that are kept in full; the rest is counted.
-pub const MAX_SHOWN_ERRORS: usize = 1000;
 /// Rows that are read at once; between two of them progress is told and the wish to stop heard.
 const BLOCK_ROWS: usize = 16_384;
-/// Bytes of a user id.
-pub const MAX_ID_BYTES: usize = 256;
-
 /// How far an import is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ImportProgress {
@@ -208,44 +207,6 @@ impl<'a> Steps<'a> {
             Ok(())
         }
     }
-}
-
-/// The id in a cell.
-fn id_of(cell: &cell::Cell<'_>) -> Result<String, Msg> {
-    let text = match cell {
-        cell::Cell::Missing | cell::Cell::Text("") => {
-            return Err(msg!(
-                "the user id is empty: every row needs one",
-                "用户编号为空：每一行都要有"
-            ));
-        }
-        other => cell::plain_text(other).ok_or_else(|| {
-            msg!(
-                "the user id is not text or a number",
-                "用户编号既不是文本也不是数字"
-            )
-        })?,
-    };
-    check_id(&text)?;
-    Ok(text)
-}
-
-/// Whether a text can be a user's id.
-fn check_id(text: &str) -> Result<(), Msg> {
-    if text.len() > MAX_ID_BYTES {
-        return Err(msg!(
-            "the user id has {0} bytes, more than {MAX_ID_BYTES}",
-            "用户编号有 {0} 字节，超过 {MAX_ID_BYTES}",
-            text.len()
-        ));
-    }
-    if text.trim() != text || text.chars().any(char::is_control) {
-        return Err(msg!(
-            "the user id has spaces around it or control characters in it: remove them",
-            "用户编号前后有空格或含有控制字符：请去掉"
-        ));
-    }
-    Ok(())
 }
 
 /// What is said when the file lacks a column that was asked for.

@@ -8,7 +8,6 @@ use std::io::Read;
 use std::path::Path;
 
 use super::cell::Cell;
-use super::{arrow, csv, jsonl, parquet};
 use crate::store::StoreError;
 
 /// A row longer than this has lost its end.
@@ -67,17 +66,6 @@ impl FileFormat {
             _ => None,
         }
     }
-}
-
-/// Opens a file to be read row by row.
-pub(super) fn open(path: &Path) -> Result<Box<dyn RowSource + Send>, StoreError> {
-    Ok(match format_of(path)? {
-        FileFormat::Csv => Box::new(csv::Csv::open(path, b',')?),
-        FileFormat::Tsv => Box::new(csv::Csv::open(path, b'\t')?),
-        FileFormat::JsonLines => Box::new(jsonl::JsonLines::open(path)?),
-        FileFormat::Parquet => Box::new(parquet::open(path)?),
-        FileFormat::Arrow => Box::new(arrow::open(path)?),
-    })
 }
 
 /// The format that a file's name says, unless its first bytes say otherwise.

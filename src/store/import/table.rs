@@ -11,9 +11,12 @@ use std::collections::HashMap;
 use super::cell::Cell;
 use super::reading::Reading;
 use super::row_source::{Bad, RowSource};
-use super::{MAX_SHOWN_ERRORS, id_of};
+use super::user_id::id_of;
 use crate::base::{Instant, Type, UserNo};
 use crate::store::{ColumnBuilder, ColumnData, StoreError, Users};
+
+/// Row errors that are kept in full; the rest is counted.
+pub const MAX_SHOWN_ERRORS: usize = 1000;
 
 /// A declared tag or field that a column of the file may fill.
 pub(super) struct Field<'a> {

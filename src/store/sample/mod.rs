@@ -7,6 +7,7 @@
 
 mod places;
 mod random;
+mod spec;
 mod user;
 
 use std::sync::Arc;
@@ -17,8 +18,10 @@ use super::merge::{self, Arrivals};
 use super::users::NewUsers;
 use super::{Column, EventSegment, StoreError, StoreWriter};
 use crate::base::{
-    EnumType, EventSchema, FieldSchema, Instant, Layer, Schema, TagSchema, Type, Value, Zone,
+    EnumType, EventSchema, FieldSchema, Instant, Layer, Schema, TagSchema, Type, Value,
 };
+pub use spec::SampleSpec;
+use spec::{CATEGORIES, DEVICES};
 use user::User;
 
 /// How many users unless said.
@@ -28,16 +31,6 @@ const CHUNK_ROWS: usize = 1 << 20;
 /// Users between two tellings of progress.
 const USERS_A_STEP: u32 = 8192;
 
-/// What to make.
-#[derive(Clone, Copy, Debug)]
-pub struct SampleSpec {
-    pub users: u32,
-    pub seed: u64,
-    /// Nothing happens after this; days are counted back from it.
-    pub now: Instant,
-    pub zone: Zone,
-}
-
 /// What was made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Made {
@@ -46,12 +39,6 @@ pub struct Made {
     pub events: Vec<(String, u64)>,
 }
 
-/// What the users like and buy.
-pub(super) const CATEGORIES: [&str; 16] = [
-    "beauty", "food", "fashion", "sports", "baby", "home", "digital", "travel", "books", "pets",
-    "health", "outdoor", "music", "garden", "auto", "luxury",
-];
-const DEVICES: [&str; 5] = ["android", "ios", "harmony", "mini_program", "web"];
 const LEVELS: [&str; 5] = ["none", "bronze", "silver", "gold", "platinum"];
 
 fn enum_of<'a>(members: impl IntoIterator<Item = &'a str>) -> Type {
@@ -144,19 +131,6 @@ pub fn schema() -> Schema {
             ),
         ],
     }
-}
-
-/// Positions of the events in [`schema`].
-const VIEW: usize = 0;
-const CART_ADD: usize = 1;
-const PURCHASE: usize = 2;
-const COUPON_USED: usize = 3;
-
-/// An event of a user: which, when, its fields.
-struct Happened {
-    event: usize,
-    at: Instant,
-    fields: Vec<Option<Value>>,
 }
 
 impl SampleSpec {

@@ -4,7 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use super::places::REGIONS;
 use super::random::{Random, zipf};
-use super::{CART_ADD, CATEGORIES, COUPON_USED, DEVICES, Happened, PURCHASE, SampleSpec, VIEW};
+use super::spec::{
+    CART_ADD, CATEGORIES, COUPON_USED, DEVICES, Happened, PURCHASE, SampleSpec, VIEW,
+};
 use crate::base::{Date, GeoPoint, Instant, TimeOfDay, Value};
 
 /// Days of events before now.

@@ -1,6 +1,6 @@
 //! Expressions: what may stand in a condition, a field or a template's braces.
 
-use super::Ident;
+use super::ident::Ident;
 use crate::base::{Date, Decimal, TimeOfDay};
 use crate::diag::Span;
 

@@ -2,20 +2,14 @@
 //! so that one mistake hides nothing else.
 
 mod expr;
+mod ident;
 
 pub use expr::*;
+pub use ident::Ident;
 
 use super::clause_table::ClauseId;
 use crate::base::FileId;
 use crate::diag::Span;
-
-/// A name, after NFC. `span` covers the quotes of a quoted one.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Ident {
-    pub name: String,
-    pub span: Span,
-    pub quoted: bool,
-}
 
 /// A string literal: its value with escapes resolved.
 #[derive(Clone, PartialEq, Debug)]
