@@ -22,12 +22,12 @@ use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 use tagcast::base::world::World;
 use tagcast::base::{Instant, TagSchema, Value};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-use tagcast::deliver::channel::Channels;
-use tagcast::deliver::channels;
+use tagcast::deliver::account::AccountSettings;
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::deliver::wire::account::AccountSettings;
-use tagcast::deliver::wire::client::Http;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::http::client::Http;
+use tagcast::deliver::http::secret::Secret;
+use tagcast::deliver::platforms::open_account;
 use tagcast::diag::{Findings, Sources};
 use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
 use tagcast::ledger::{Ledger, LedgerLocation, Occasion, RunInfo, State};
@@ -231,18 +231,14 @@ fn measure(
     let seen = Arc::new(Seen::default());
     let url = serve(seen.clone());
     let world: Arc<dyn World> = Arc::new(Wall(AtomicU64::new(1)));
-    let settings = AccountSettings {
-        name: "service_account".into(),
-        platform: "service_account".into(),
-        app_id: Some("app".into()),
-        secret: Some(Secret::new("secret")),
-        base_url: Some(url),
-        ..AccountSettings::default()
-    };
+    let settings = AccountSettings::new("service_account", "service_account")
+        .with("app_id", "app")
+        .with("secret", Secret::new("secret"))
+        .with("base_url", url);
     let mut channels = Channels::sandbox(&std::env::temp_dir().join("unused.jsonl"), world.clone())
         .expect("channels");
     for (endpoint, channel) in
-        channels::of_account(settings, &Http::new().expect("HTTP"), &world).expect("an account")
+        open_account(settings, &Http::new().expect("HTTP"), &world).expect("an account")
     {
         channels = channels.bind("service_account", endpoint, channel);
     }

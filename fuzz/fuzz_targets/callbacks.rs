@@ -3,24 +3,29 @@
 
 use libfuzzer_sys::fuzz_target;
 use tagcast::base::Instant;
-use tagcast::deliver::callback::{Incoming, of_account};
-use tagcast::deliver::wire::account::Settings;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::account::AccountSettings;
+use tagcast::deliver::callback::Incoming;
+use tagcast::deliver::http::secret::Secret;
+use tagcast::deliver::platforms;
 
 fuzz_target!(|call: (&str, &str, &str)| {
     let (query, signature, body) = call;
     for platform in ["wecom", "alipay", "douyin", "webhook"] {
-        let settings = Settings {
-            platform: platform.into(),
-            secret: Some(Secret::new(include_str!(
-                "../../tests/platforms/keys/app_private.pem"
-            ))),
-            platform_key: Some(include_str!("../../tests/platforms/keys/alipay_public.pem").into()),
-            callback_token: Some(Secret::new("token")),
-            callback_key: Some(Secret::new("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")),
-            ..Settings::default()
-        };
-        let Ok(Some(callbacks)) = of_account(&settings) else {
+        let settings = AccountSettings::new(platform, platform)
+            .with(
+                "secret",
+                Secret::new(include_str!("../../tests/platforms/keys/app_private.pem")),
+            )
+            .with(
+                "platform_key",
+                include_str!("../../tests/platforms/keys/alipay_public.pem"),
+            )
+            .with("callback_token", Secret::new("token"))
+            .with(
+                "callback_key",
+                Secret::new("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
+            );
+        let Ok(Some(callbacks)) = platforms::callbacks(&settings) else {
             continue;
         };
         let call = Incoming {
@@ -31,8 +36,8 @@ fuzz_target!(|call: (&str, &str, &str)| {
         };
         let _ = (
             callbacks.check(&call),
-            callbacks.greet(&call),
-            callbacks.thanks(&call),
+            callbacks.verify_url(&call),
+            callbacks.acknowledge(&call),
             callbacks.read(&call),
         );
     }

@@ -6,26 +6,23 @@
 //! what must be put right before it is looked at, was not looked at; it is asked again once with a
 //! new token.)
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
-use super::channels::{ChannelError, SandboxFile};
-use crate::base::Msg;
-use crate::base::world::World;
-use crate::base::{Elapsed, Instant};
+use crate::base::{Elapsed, Instant, Msg};
 use crate::decide::decision::Rendered;
 use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Page};
+use crate::msg;
 use crate::program::platform::{Endpoint, Key};
-use crate::program::typed::ChannelName as Name;
 
 /// A way to hand over messages.
 pub trait Channel: Send + Sync {
     /// What its platform promises: how a repeat is recognised, what becomes known of each outcome.
     fn endpoint(&self) -> &Endpoint;
 
-    /// Most messages of a batch.
-    fn most(&self) -> usize;
+    /// How many messages a batch may hold.
+    fn max_batch(&self) -> usize;
 
     /// How long after a claim whose process is gone the platform may still receive it.
     fn settles_after(&self) -> Elapsed;
@@ -144,71 +141,44 @@ pub enum Recalled {
     },
 }
 
-/// Who carries which endpoint.
-#[derive(Clone)]
-pub struct Channels {
-    bound: BTreeMap<(String, String), Arc<dyn Channel>>,
-    otherwise: Arc<dyn Channel>,
+/// Why a channel cannot be set up.
+#[derive(Debug)]
+pub enum ChannelError {
+    /// A file that tells a channel what to do cannot be read or makes no sense.
+    Control { file: PathBuf, reason: String },
+    /// An account's settings cannot be used.
+    Account { name: String, why: Msg },
+    /// A file that a setting names cannot be read.
+    File { file: PathBuf, error: io::Error },
 }
 
-impl Channels {
-    /// Nothing is bound: all messages become lines of a file.
-    ///
-    /// # Errors
-    /// When the file's control file cannot be read.
-    pub fn sandbox(file: &Path, world: Arc<dyn World>) -> Result<Self, ChannelError> {
-        Ok(Channels::all_by(Arc::new(SandboxFile::at(file, world)?)))
-    }
-
-    /// One channel carries everything that is not bound.
-    pub fn all_by(otherwise: Arc<dyn Channel>) -> Self {
-        Channels {
-            bound: BTreeMap::new(),
-            otherwise,
+impl ChannelError {
+    pub fn message(&self) -> Msg {
+        match self {
+            ChannelError::Account { name, why } => {
+                let Msg { en, zh } = why;
+                msg!(
+                    "`[accounts.{name}]` in `tagcast.toml`: {en}",
+                    "tagcast.toml 的 `[accounts.{name}]`：{zh}"
+                )
+            }
+            ChannelError::File { file, error } => {
+                let file = file.display();
+                msg!("`{file}`: {error}", "`{file}`：{error}")
+            }
+            ChannelError::Control { file, reason } => msg!(
+                "the control file `{0}` cannot be used ({reason}): write `[[fault]]` with `do`, and `campaign`, `after` and `times` as needed, or remove it",
+                "无法使用控制文件 `{0}`（{reason}）：请写 `[[fault]]` 及 `do`，需要时加 `campaign`、`after`、`times`，或删除该文件",
+                file.display()
+            ),
         }
-    }
-
-    /// Lets `channel` carry an endpoint of an account.
-    #[must_use]
-    pub fn bind(mut self, account: &str, endpoint: &str, channel: Arc<dyn Channel>) -> Self {
-        self.bound
-            .insert((account.into(), endpoint.into()), channel);
-        self
-    }
-
-    /// The same with no account bound.
-    #[must_use]
-    pub fn unbound(&self) -> Self {
-        Channels {
-            bound: BTreeMap::new(),
-            otherwise: self.otherwise.clone(),
-        }
-    }
-
-    /// Lets an account's endpoints be carried as they are there.
-    #[must_use]
-    pub fn bind_as(mut self, account: &str, there: &Channels) -> Self {
-        let endpoints = there.bound.iter().filter(|((of, _), _)| of == account);
-        self.bound
-            .extend(endpoints.map(|(name, channel)| (name.clone(), channel.clone())));
-        self
-    }
-
-    /// The channels that have a mailbox, each with its account.
-    pub fn with_mailbox(&self) -> Vec<(String, Arc<dyn Channel>)> {
-        let bound = self
-            .bound
-            .iter()
-            .filter(|(_, channel)| channel.mailbox().is_some());
-        bound
-            .map(|((account, _), channel)| (account.clone(), channel.clone()))
-            .collect()
-    }
-
-    pub fn of(&self, name: &Name) -> &dyn Channel {
-        self.bound
-            .get(&(name.account.clone(), name.endpoint.clone()))
-            .unwrap_or(&self.otherwise)
-            .as_ref()
     }
 }
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message().en)
+    }
+}
+
+impl std::error::Error for ChannelError {}

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::{Failure, Project};
 use crate::base::Msg;
 use crate::base::world::World;
-use crate::deliver::channel::Channels;
-use crate::deliver::channels;
-use crate::deliver::wire::account::AccountSettings;
-use crate::deliver::wire::client::Http;
+use crate::deliver::account::AccountSettings;
+use crate::deliver::channels::Channels;
+use crate::deliver::http::client::Http;
+use crate::deliver::platforms;
 use crate::msg;
 use crate::program::platform::PLATFORMS;
 use crate::program::typed::{Action, Campaign, ChannelName, Via};
@@ -80,7 +80,8 @@ impl AccountBindings {
                         Some(http) => Arc::clone(http),
                         None => Arc::clone(next.http.insert(Http::new().map_err(Failure::new)?)),
                     };
-                    for (endpoint, channel) in channels::of_account(settings.clone(), &http, world)?
+                    for (endpoint, channel) in
+                        platforms::open_account(settings.clone(), &http, world)?
                     {
                         next.channels = next.channels.bind(name, endpoint, channel);
                     }

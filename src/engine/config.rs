@@ -10,8 +10,7 @@ use super::failure::Failure;
 use crate::base::Msg;
 use crate::base::{Elapsed, Instant};
 use crate::decide::platform_caps::ForeignUse;
-use crate::deliver::wire::account::AccountSettings;
-use crate::deliver::wire::secret::Secret;
+use crate::deliver::account_config::AccountConfig;
 use crate::ledger::LedgerLocation;
 use crate::msg;
 use crate::store::Store;
@@ -130,118 +129,6 @@ fn has_password(url: &str) -> bool {
     user.is_some_and(|user| user.contains(':')) || url.contains("password=")
 }
 
-/// `[accounts.NAME]`: a real account. Secrets are named here, never written: each is in a variable
-/// of the environment or in a file that only its owner may read.
-#[derive(Deserialize, PartialEq, Debug, Clone, Default)]
-#[serde(deny_unknown_fields)]
-pub struct AccountConfig {
-    /// The account's own name, unless said.
-    pub platform: Option<String>,
-    pub app_id: Option<String>,
-    pub secret_env: Option<String>,
-    pub secret_file: Option<PathBuf>,
-    pub base_url: Option<String>,
-    pub agent_id: Option<i64>,
-    pub open_kfid: Option<String>,
-    pub sender: Option<String>,
-    pub cover: Option<String>,
-    pub card: Option<String>,
-    /// A PEM file.
-    pub platform_key: Option<PathBuf>,
-    pub open_id: Option<String>,
-    pub refresh_token_env: Option<String>,
-    pub refresh_token_file: Option<PathBuf>,
-    #[serde(default)]
-    pub keeps_keys: bool,
-    pub callback_token_env: Option<String>,
-    pub callback_token_file: Option<PathBuf>,
-    pub callback_key_env: Option<String>,
-    pub callback_key_file: Option<PathBuf>,
-    pub together: Option<usize>,
-    /// Messages that a user gets from it in one period of a platform's cap by other hands: from its
-    /// console, from another program.
-    #[serde(default)]
-    pub foreign: u32,
-}
-
-impl AccountConfig {
-    /// The files that the settings are read from, relative to the folder.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let files = [
-            &self.secret_file,
-            &self.refresh_token_file,
-            &self.callback_token_file,
-            &self.callback_key_file,
-            &self.platform_key,
-        ];
-        files.into_iter().flatten().map(PathBuf::as_path)
-    }
-
-    /// The settings of the account, its secrets read; files are relative to the folder.
-    ///
-    /// # Errors
-    /// A secret that is not there, is given twice, or that others may read.
-    pub fn settings(&self, name: &str, folder: &Path) -> Result<AccountSettings, Failure> {
-        let at = |why: Msg| {
-            let Msg { en, zh } = why;
-            Failure::new(msg!(
-                "`[accounts.{name}]` in `tagcast.toml`: {en}",
-                "tagcast.toml 的 `[accounts.{name}]`：{zh}"
-            ))
-        };
-        let secret = |what: &str, env: &Option<String>, file: &Option<PathBuf>| match (env, file) {
-            (Some(_), Some(_)) => Err(msg!(
-                "`{what}_env` and `{what}_file` are both given: leave one",
-                "同时写了 `{what}_env` 和 `{what}_file`：请只保留一个"
-            )),
-            (Some(env), None) => Secret::from_env(env).map(Some),
-            (None, Some(file)) => Secret::from_file(&folder.join(file)).map(Some),
-            (None, None) => Ok(None),
-        };
-        let platform_key = match &self.platform_key {
-            None => None,
-            Some(file) => {
-                let path = folder.join(file);
-                Some(std::fs::read_to_string(&path).map_err(|e| Failure::io(&path, &e))?)
-            }
-        };
-        Ok(AccountSettings {
-            name: name.into(),
-            platform: self.platform.clone().unwrap_or_else(|| name.into()),
-            app_id: self.app_id.clone(),
-            secret: secret("secret", &self.secret_env, &self.secret_file).map_err(at)?,
-            base_url: self.base_url.clone(),
-            agent_id: self.agent_id,
-            open_kfid: self.open_kfid.clone(),
-            sender: self.sender.clone(),
-            cover: self.cover.clone(),
-            card: self.card.clone(),
-            platform_key,
-            open_id: self.open_id.clone(),
-            refresh_token: secret(
-                "refresh_token",
-                &self.refresh_token_env,
-                &self.refresh_token_file,
-            )
-            .map_err(at)?,
-            keeps_keys: self.keeps_keys,
-            callback_token: secret(
-                "callback_token",
-                &self.callback_token_env,
-                &self.callback_token_file,
-            )
-            .map_err(at)?,
-            callback_key: secret(
-                "callback_key",
-                &self.callback_key_env,
-                &self.callback_key_file,
-            )
-            .map_err(at)?,
-            together: self.together,
-        })
-    }
-}
-
 /// `[[tags]]`: a file of users.
 #[derive(Deserialize, PartialEq, Debug, Clone)]
 #[serde(deny_unknown_fields)]
@@ -349,53 +236,6 @@ mod tests {
                 .unwrap_err()
                 .contains("unknown field `secret`")
         );
-    }
-
-    #[test]
-    fn secrets_come_from_elsewhere() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |text: &str| std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
-        let settings = || {
-            let config = Config::load(dir.path()).unwrap();
-            config.accounts["rose"]
-                .settings("rose", dir.path())
-                .map_err(|f| f.message.en)
-        };
-        file(
-            "[accounts.rose]\nplatform = \"service_account\"\nsecret_env = \"TAGCAST_NO_SUCH_VARIABLE\"",
-        );
-        assert!(
-            settings()
-                .unwrap_err()
-                .contains("`TAGCAST_NO_SUCH_VARIABLE` is not set")
-        );
-        file("[accounts.rose]\nsecret_env = \"A\"\nsecret_file = \"b\"");
-        assert!(settings().unwrap_err().contains("both given"));
-        file(
-            "[accounts.rose]\nplatform = \"service_account\"\napp_id = \"wx1\"\nsecret_file = \"key\"",
-        );
-        std::fs::write(dir.path().join("key"), "hunter2\n").unwrap();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(
-                dir.path().join("key"),
-                std::fs::Permissions::from_mode(0o644),
-            )
-            .unwrap();
-            assert!(settings().unwrap_err().contains("chmod 600"));
-            std::fs::set_permissions(
-                dir.path().join("key"),
-                std::fs::Permissions::from_mode(0o600),
-            )
-            .unwrap();
-        }
-        let found = settings().unwrap();
-        assert_eq!(
-            (found.platform.as_str(), found.app_id.as_deref()),
-            ("service_account", Some("wx1"))
-        );
-        assert!(!format!("{found:?}").contains("hunter2"));
     }
 
     #[test]

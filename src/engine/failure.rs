@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::base::Msg;
 use crate::decide::{DecideError, WordsError};
-use crate::deliver::channels::ChannelError;
+use crate::deliver::channel::ChannelError;
 use crate::eval::{EvalError, TableError};
 use crate::ledger::LedgerError;
 use crate::msg;

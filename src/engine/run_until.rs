@@ -16,7 +16,7 @@ use super::store_events::ImportedEvents;
 use super::{Failure, Project, binding};
 use crate::base::world::{ClockWorld, World};
 use crate::base::{CampaignId, Instant, Msg};
-use crate::deliver::channel::Channels;
+use crate::deliver::channels::Channels;
 use crate::deliver::dispatch::{DispatchLoop, DispatchProgress};
 
 use crate::ledger::{Ledger, RunId, RunReport, Writer};

@@ -119,7 +119,7 @@ pub struct BatchEvidence {
 /// A page of a platform's mailbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// To be read by the account's [`Callbacks`](super::callback::Callbacks); `None` where it holds
+    /// To be read by the account's callbacks; `None` where it holds
     /// nothing.
     pub body: Option<String>,
     /// The platform's mark of the place behind it.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::Msg;
-use crate::deliver::callback::{self, Callbacks};
-use crate::deliver::channel::Channels;
+use crate::deliver::account::AccountSettings;
+use crate::deliver::callback::Callbacks;
+use crate::deliver::channels::Channels;
+use crate::deliver::platforms;
 use crate::engine::Failure;
 use crate::engine::binding::AccountBindings;
 
@@ -65,8 +67,12 @@ impl Accounts {
 
 /// Those of the sandbox may be sent by whoever has the service's token.
 fn callbacks(bound: &AccountBindings) -> Result<AllCallbacks, Failure> {
-    let mut all = AllCallbacks::from([("sandbox".to_owned(), callback::of_sandbox())]);
-    for (name, settings) in bound.settings() {
+    let mut all = AllCallbacks::new();
+    let sandbox = (
+        "sandbox".to_owned(),
+        AccountSettings::new("sandbox", "sandbox"),
+    );
+    for (name, settings) in std::iter::once((&sandbox.0, &sandbox.1)).chain(bound.settings()) {
         let at = |why: Msg| {
             Failure::new(Msg {
                 en: format!("`[accounts.{name}]`: {}", why.en),
@@ -74,7 +80,7 @@ fn callbacks(bound: &AccountBindings) -> Result<AllCallbacks, Failure> {
             })
         };
         all.extend(
-            callback::of_account(settings)
+            platforms::callbacks(settings)
                 .map_err(at)?
                 .map(|callbacks| (name.clone(), callbacks)),
         );

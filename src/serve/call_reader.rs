@@ -8,7 +8,7 @@ use super::fetch::MailNotice;
 use super::service_state::ServiceState;
 use crate::base::{Type, UserNo};
 use crate::deliver::callback::{CallbackEvent, CallbackKind, CallbackSubject, Incoming};
-use crate::deliver::channels;
+use crate::deliver::platforms;
 use crate::engine::{Failure, Project};
 use crate::ledger::{NewCall, Receipt, ReceiptContent};
 use crate::msg;
@@ -164,7 +164,7 @@ impl CallReader {
             let index = self
                 .addresses
                 .entry((tag.name.clone(), platform.to_string()))
-                .or_insert_with(|| TextIndex::by(channels::who(platform)));
+                .or_insert_with(|| TextIndex::by(platforms::callback_user(platform)));
             users.extend(index.find(column, address));
         }
         Ok(users)

@@ -26,8 +26,8 @@ use super::listener::LimitedListener;
 use super::service_state::ServiceState;
 use crate::base::{Lang, Msg};
 use crate::deliver::callback::Incoming;
-use crate::deliver::wire::secret::Secret;
-use crate::deliver::wire::signature::same;
+use crate::deliver::http::secret::Secret;
+use crate::deliver::http::signature::same;
 use crate::engine::Failure;
 use crate::ledger::NewCall;
 use crate::msg;
@@ -433,7 +433,7 @@ async fn verify_url(
         body: "",
         at: app.service.world.now(),
     };
-    match callbacks.greet(&call) {
+    match callbacks.verify_url(&call) {
         Ok(text) => text.into_response(),
         Err(why) => app.not_from_platform(&headers, &why),
     }
@@ -464,7 +464,7 @@ async fn callback(
     };
     let at = app.service.world.now();
     let signature = headers
-        .get(callbacks.signed_in())
+        .get(callbacks.signature_header())
         .and_then(|v| v.to_str().ok())
         .unwrap_or("")
         .to_owned();
@@ -475,7 +475,7 @@ async fn callback(
         body: &body,
         at,
     };
-    let by_token = callbacks.by_token() && signature.is_empty() && app.knows(&headers);
+    let by_token = callbacks.accepts_token() && signature.is_empty() && app.knows(&headers);
     if !by_token && let Err(why) = callbacks.check(&call) {
         return app.not_from_platform(&headers, &why);
     }
@@ -484,7 +484,7 @@ async fn callback(
     if by_token && let Err(why) = callbacks.read(&call) {
         return refuse(StatusCode::BAD_REQUEST, &headers, &why);
     }
-    let answer = callbacks.thanks(&call);
+    let answer = callbacks.acknowledge(&call);
     match app
         .inbox
         .keep(NewCall {

@@ -6,7 +6,7 @@ use serde_json::json;
 use tagcast::base::Elapsed;
 use tagcast::decide::decision::Rendered;
 use tagcast::deliver::channel::Recalled;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::http::secret::Secret;
 use tagcast::ledger::ReceiptKind;
 use tagcast::ledger::{Refusal, Verdict};
 
@@ -19,10 +19,9 @@ fn server() -> Server {
 }
 
 fn account(server: &Server) -> Account {
-    Account::new("alipay", &server.url).with(|s| {
-        s.secret = Some(Secret::new(APP_PRIVATE));
-        s.platform_key = Some(PLATFORM_PUBLIC.into());
-    })
+    Account::new("alipay", &server.url)
+        .with("secret", Secret::new(APP_PRIVATE))
+        .with("platform_key", PLATFORM_PUBLIC)
 }
 
 fn users(n: usize) -> Vec<String> {
@@ -92,7 +91,7 @@ fn single_messages_are_signed_and_refusals_have_names() {
 fn signatures_are_checked_both_ways() {
     let server = server();
     let other = include_str!("../platforms/keys/alipay_private.pem");
-    let wrong = Account::new("alipay", &server.url).with(|s| s.secret = Some(Secret::new(other)));
+    let wrong = Account::new("alipay", &server.url).with("secret", Secret::new(other));
     let reply = wrong
         .channel("single")
         .send(&batch(1, &users(2), &template()));

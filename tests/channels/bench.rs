@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo, Zone};
 use tagcast::decide::decision::Rendered;
+use tagcast::deliver::account::{AccountSettings, SettingValue};
 use tagcast::deliver::channel::{Channel, NextAction, Reply};
-use tagcast::deliver::channels;
-use tagcast::deliver::wire::account::AccountSettings;
-use tagcast::deliver::wire::client::Http;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::http::client::Http;
+use tagcast::deliver::http::secret::Secret;
+use tagcast::deliver::platforms::open_account;
 use tagcast::ledger::RunId;
 use tagcast::ledger::{Batch, BatchOutcome, Message, Verdict};
 use tagcast::program::typed::ChannelName as Name;
@@ -24,22 +24,18 @@ pub struct Account {
 
 impl Account {
     pub fn new(platform: &str, url: &str) -> Self {
-        let settings = AccountSettings {
-            name: platform.into(),
-            platform: platform.into(),
-            app_id: Some(APP.into()),
-            secret: Some(Secret::new(SECRET)),
-            base_url: Some(url.into()),
-            ..AccountSettings::default()
-        };
+        let settings = AccountSettings::new(platform, platform)
+            .with("app_id", APP)
+            .with("secret", Secret::new(SECRET))
+            .with("base_url", url);
         Account {
             world: Arc::new(SimulatedWorld::at(now())),
             settings,
         }
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut AccountSettings)) -> Self {
-        change(&mut self.settings);
+    pub fn with(mut self, setting: &'static str, value: impl Into<SettingValue>) -> Self {
+        self.settings.set(setting, value);
         self
     }
 
@@ -49,8 +45,7 @@ impl Account {
 
     pub fn channel(&self, endpoint: &str) -> Arc<dyn Channel> {
         let world: Arc<dyn World> = self.world.clone();
-        let all =
-            channels::of_account(self.settings.clone(), &Http::new().unwrap(), &world).unwrap();
+        let all = open_account(self.settings.clone(), &Http::new().unwrap(), &world).unwrap();
         all.into_iter()
             .find(|(name, _)| *name == endpoint)
             .unwrap()

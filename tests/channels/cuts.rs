@@ -7,12 +7,12 @@ use std::sync::Arc;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant};
 use tagcast::decide::decision::{Contents, Decision};
-use tagcast::deliver::channel::Channels;
-use tagcast::deliver::channels;
+use tagcast::deliver::account::AccountSettings;
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::deliver::wire::account::AccountSettings;
-use tagcast::deliver::wire::client::Http;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::http::client::Http;
+use tagcast::deliver::http::secret::Secret;
+use tagcast::deliver::platforms::open_account;
 use tagcast::ledger::{Ledger, State};
 use tagcast::program::typed::ChannelName as Name;
 
@@ -53,21 +53,17 @@ pub fn channels_at(
     world: &Arc<dyn World>,
 ) -> Channels {
     let http = Http::new().unwrap();
-    let settings = |platform: &str, url: &str| AccountSettings {
-        name: platform.into(),
-        platform: platform.into(),
-        app_id: Some(APP.into()),
-        secret: Some(Secret::new(SECRET)),
-        base_url: Some(url.into()),
-        together: Some(together),
-        ..AccountSettings::default()
+    let settings = |platform: &str, url: &str| {
+        AccountSettings::new(platform, platform)
+            .with("app_id", APP)
+            .with("secret", Secret::new(SECRET))
+            .with("base_url", url)
+            .with("concurrency", i64::try_from(together).unwrap())
     };
     let mut all =
         Channels::sandbox(std::path::Path::new("/nowhere/outbox.jsonl"), world.clone()).unwrap();
     for (platform, url) in [("service_account", wechat), ("wecom", wecom)] {
-        for (endpoint, channel) in
-            channels::of_account(settings(platform, url), &http, world).unwrap()
-        {
+        for (endpoint, channel) in open_account(settings(platform, url), &http, world).unwrap() {
             all = all.bind(platform, endpoint, channel);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tagcast::decide::decision::Rendered;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::http::secret::Secret;
 use tagcast::ledger::{Refusal, Verdict};
 
 use super::bench::{APP, Account, batch, content, letters, stops, verdicts, waits};
@@ -16,11 +16,10 @@ fn server() -> Server {
 }
 
 fn account(server: &Server) -> Account {
-    Account::new("douyin", &server.url).with(|s| {
-        s.open_id = Some(OPEN_ID.into());
-        s.refresh_token = Some(Secret::new(REFRESH));
-        s.card = Some("card-template".into());
-    })
+    Account::new("douyin", &server.url)
+        .with("open_id", OPEN_ID)
+        .with("refresh_token", Secret::new(REFRESH))
+        .with("card", "card-template")
 }
 
 fn card() -> Arc<Rendered> {

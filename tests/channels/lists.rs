@@ -9,11 +9,12 @@ use tagcast::base::UserNo;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::decide::decision::Contents;
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::callback::{self, CallbackKind, Incoming};
-use tagcast::deliver::channel::Channels;
+use tagcast::deliver::account::AccountSettings;
+use tagcast::deliver::callback::{CallbackKind, Incoming};
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::{DispatchLoop, DispatchSummary};
-use tagcast::deliver::wire::account::AccountSettings;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::http::secret::Secret;
+use tagcast::deliver::platforms::callbacks;
 use tagcast::ledger::{
     CallApplied, ClaimAttempt, Ledger, MessageOutcome, MessageProgress, NewCall, Receipt,
     ReceiptContent as Says, RunId, State, Writer,
@@ -166,13 +167,10 @@ impl Run {
             <Status><![CDATA[{status}]]></Status><TotalCount>{total}</TotalCount><FilterCount>{filter}</FilterCount>
             <SentCount>{sent}</SentCount><ErrorCount>{error}</ErrorCount></xml>"
         );
-        let settings = AccountSettings {
-            platform: "service_account".into(),
-            app_id: Some(APP.into()),
-            callback_token: Some(Secret::new("token")),
-            ..AccountSettings::default()
-        };
-        let reads = callback::of_account(&settings).unwrap().unwrap();
+        let settings = AccountSettings::new("service_account", "service_account")
+            .with("app_id", APP)
+            .with("callback_token", Secret::new("token"));
+        let reads = callbacks(&settings).unwrap().unwrap();
         let said = reads
             .read(&Incoming {
                 query: "",

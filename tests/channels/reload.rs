@@ -87,7 +87,7 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
             .filter(|(code, out, _)| *code == 0 && !out.contains("been waiting since"))
     });
     // No TOML, an account that lacks a secret, one that others may read: nothing changes.
-    configure(folder, &second.url, "together = \n");
+    configure(folder, &second.url, "concurrency = \n");
     says("the one before it goes on", 1);
     configure(folder, &second.url, "callback_token_file = \"token\"\n");
     says("the one before it goes on", 2);

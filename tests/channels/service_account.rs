@@ -287,7 +287,7 @@ fn failure_mode_08_a_lost_finish_event_is_asked_for() {
 #[test]
 fn failure_mode_10_a_quota_is_waited_for() {
     let server = server();
-    let account = account(&server).with(|s| s.together = Some(4));
+    let account = account(&server).with("concurrency", 4);
     server.with(|p: &mut WeChat| p.calls_left.insert("template", 10));
     let reply = account
         .channel("template")

@@ -7,9 +7,9 @@ use serde_json::json;
 use tagcast::base::Msg;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::decide::decision::Contents;
-use tagcast::deliver::channel::Channels;
-use tagcast::deliver::channels::SandboxFile;
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::deliver::platforms::sandbox::SandboxFile;
 use tagcast::ledger::{State, Writer};
 use tagcast::program::typed::ChannelName as Name;
 

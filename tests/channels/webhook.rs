@@ -15,7 +15,7 @@ fn text() -> std::sync::Arc<tagcast::decide::decision::Rendered> {
 fn a_hundred_messages_several_at_once() {
     let server = Server::start(Receiver::new(SECRET));
     server.latency(Duration::from_millis(5));
-    let account = Account::new("webhook", &server.url).with(|s| s.together = Some(16));
+    let account = Account::new("webhook", &server.url).with("concurrency", 16);
     let reply = account
         .channel("post")
         .send(&batch(1, &openids(100), &text()));
@@ -33,7 +33,7 @@ fn a_hundred_messages_several_at_once() {
 #[test]
 fn a_wrong_secret_stops_the_account() {
     let server = Server::start(Receiver::new("another"));
-    let account = Account::new("webhook", &server.url).with(|s| s.together = Some(4));
+    let account = Account::new("webhook", &server.url).with("concurrency", 4);
     let reply = account
         .channel("post")
         .send(&batch(1, &openids(50), &text()));
@@ -50,7 +50,7 @@ fn a_wrong_secret_stops_the_account() {
 #[test]
 fn case_07_what_a_lost_connection_proves() {
     let server = Server::start(Receiver::new(SECRET));
-    let account = Account::new("webhook", &server.url).with(|s| s.keeps_keys = true);
+    let account = Account::new("webhook", &server.url).with("keeps_keys", true);
     let channel = account.channel("post");
     assert!(channel.knows_repeats());
     server.fault("/", What::CutAfter, 1);

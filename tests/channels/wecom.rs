@@ -18,10 +18,9 @@ fn server() -> Server {
 }
 
 fn account(server: &Server) -> Account {
-    Account::new("wecom", &server.url).with(|s| {
-        s.agent_id = Some(1_000_002);
-        s.open_kfid = Some("kf1".into());
-    })
+    Account::new("wecom", &server.url)
+        .with("agent_id", 1_000_002)
+        .with("open_kfid", "kf1")
 }
 
 fn text() -> Arc<Rendered> {

@@ -14,7 +14,7 @@ use tagcast::base::world::World;
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::{Decision, Gate};
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::channel::Channels;
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::ledger::{Ledger, LedgerError, LiveCampaign, LiveProgram, MessageProgress, State};
 
@@ -283,13 +283,13 @@ fn a_failed_write_says_what_to_do() {
 fn the_platform_never_sees_what_is_not_claimed() {
     struct Watching {
         ledger: PathBuf,
-        inner: tagcast::deliver::channels::SandboxFile,
+        inner: tagcast::deliver::platforms::sandbox::SandboxFile,
     }
     impl tagcast::deliver::channel::Channel for Watching {
         fn endpoint(&self) -> &tagcast::program::platform::Endpoint {
             self.inner.endpoint()
         }
-        fn most(&self) -> usize {
+        fn max_batch(&self) -> usize {
             50
         }
         fn settles_after(&self) -> tagcast::base::Elapsed {
@@ -330,7 +330,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
     ledger
         .plan_run(&wanted.personal(0..OF), &wanted.info())
         .unwrap();
-    let inner = tagcast::deliver::channels::SandboxFile::at(
+    let inner = tagcast::deliver::platforms::sandbox::SandboxFile::at(
         &dir.path().join("outbox.jsonl"),
         world.clone(),
     )

@@ -10,9 +10,10 @@ use crate::support::delivery::{
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::history::{CapScope, History};
-use tagcast::deliver::channel::{Channel, Channels, NextAction, Reply};
-use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::channel::{Channel, NextAction, Reply};
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::eval::ReceiptStatus;
 use tagcast::ledger::{Batch, BatchOutcome, DeliveryCounts, Refusal, Verdict};
 use tagcast::ledger::{
@@ -628,7 +629,7 @@ impl Channel for Says {
     fn endpoint(&self) -> &tagcast::program::platform::Endpoint {
         self.0.endpoint()
     }
-    fn most(&self) -> usize {
+    fn max_batch(&self) -> usize {
         100
     }
     fn settles_after(&self) -> tagcast::base::Elapsed {

@@ -14,9 +14,9 @@ use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::Gate;
 use tagcast::decide::history::{CapScope, History};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
-use tagcast::deliver::channel::Channels;
-use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, ReceiptStatus, Tables};
 use tagcast::ledger::{
     Applied, Ledger, LedgerError, LiveCampaign, LiveProgram, MessageNews, MessageProgress,
@@ -197,7 +197,7 @@ fn case_19_lists_of_every_size() {
             fn endpoint(&self) -> &tagcast::program::platform::Endpoint {
                 tagcast::program::platform::endpoint("service_account", "mass").unwrap()
             }
-            fn most(&self) -> usize {
+            fn max_batch(&self) -> usize {
                 10_000
             }
             fn settles_after(&self) -> tagcast::base::Elapsed {

@@ -15,9 +15,10 @@ use crate::support::delivery::{Dying, OF, Place, at, ids, on_server, outbox, use
 use crate::support::postgres;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant, UserNo};
-use tagcast::deliver::channel::{Channel, Channels, Reply};
-use tagcast::deliver::channels::{Fault, FaultEffect, SandboxFile};
+use tagcast::deliver::channel::{Channel, Reply};
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
+use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::ledger::{Batch, BatchOutcome, Message, Verdict};
 use tagcast::ledger::{Console, HoldScope, Ledger, LedgerError, MessageProgress, State};
 use tagcast::program::platform::{self, Endpoint};
@@ -77,7 +78,7 @@ impl Channel for Keyless {
         platform::endpoint("service_account", "chat").expect("a known channel")
     }
 
-    fn most(&self) -> usize {
+    fn max_batch(&self) -> usize {
         7
     }
 

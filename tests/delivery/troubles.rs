@@ -16,12 +16,13 @@ use crate::support::postgres;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant};
 use tagcast::decide::decision::{Contents, Decision};
-use tagcast::deliver::channel::{Channel, Channels, Reply};
-use tagcast::deliver::channels;
+use tagcast::deliver::account::AccountSettings;
+use tagcast::deliver::channel::{Channel, Reply};
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::{DispatchLoop, WriterAccess};
-use tagcast::deliver::wire::account::AccountSettings;
-use tagcast::deliver::wire::client::Http;
-use tagcast::deliver::wire::secret::Secret;
+use tagcast::deliver::http::client::Http;
+use tagcast::deliver::http::secret::Secret;
+use tagcast::deliver::platforms::open_account;
 use tagcast::ledger::{Batch, BatchOutcome, Verdict};
 use tagcast::ledger::{Ledger, LedgerError, State, Writer};
 use tagcast::program::platform::{self, Endpoint};
@@ -65,7 +66,7 @@ impl<F: Fn(&Batch) -> Reply + Send + Sync> Channel for Twenty<F> {
         self.0
     }
 
-    fn most(&self) -> usize {
+    fn max_batch(&self) -> usize {
         20
     }
 
@@ -598,15 +599,11 @@ const APP: &str = "wx1";
 const SECRET: &str = "s3cret-of-the-account";
 
 fn wechat(url: &str, world: &Arc<dyn World>, endpoint: &str) -> Arc<dyn Channel> {
-    let settings = AccountSettings {
-        name: "service_account".into(),
-        platform: "service_account".into(),
-        app_id: Some(APP.into()),
-        secret: Some(Secret::new(SECRET)),
-        base_url: Some(url.into()),
-        ..AccountSettings::default()
-    };
-    let all = channels::of_account(settings, &Http::new().unwrap(), world).unwrap();
+    let settings = AccountSettings::new("service_account", "service_account")
+        .with("app_id", APP)
+        .with("secret", Secret::new(SECRET))
+        .with("base_url", url);
+    let all = open_account(settings, &Http::new().unwrap(), world).unwrap();
     all.into_iter()
         .find(|(name, _)| *name == endpoint)
         .unwrap()
@@ -646,8 +643,8 @@ impl Channel for StandsStill {
         self.0.endpoint()
     }
 
-    fn most(&self) -> usize {
-        self.0.most()
+    fn max_batch(&self) -> usize {
+        self.0.max_batch()
     }
 
     fn settles_after(&self) -> Elapsed {

@@ -11,7 +11,8 @@ use crate::support::delivery::{
 use crate::support::postgres;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, Instant};
-use tagcast::deliver::channel::{Channel, Channels, Reply};
+use tagcast::deliver::channel::{Channel, Reply};
+use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::ledger::{Batch, BatchOutcome, Verdict};
 use tagcast::ledger::{ClaimAttempt, Console, HoldScope, Ledger, LedgerError, State};
@@ -57,7 +58,7 @@ impl Channel for Line {
         platform::endpoint("sandbox", "file").unwrap()
     }
 
-    fn most(&self) -> usize {
+    fn max_batch(&self) -> usize {
         self.most
     }
 
@@ -699,7 +700,7 @@ impl Channel for ChaosLine {
         platform::endpoint(platform, endpoint).unwrap()
     }
 
-    fn most(&self) -> usize {
+    fn max_batch(&self) -> usize {
         9
     }
 
@@ -848,7 +849,7 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
         fn endpoint(&self) -> &Endpoint {
             platform::endpoint("sandbox", "file").unwrap()
         }
-        fn most(&self) -> usize {
+        fn max_batch(&self) -> usize {
             10
         }
         fn settles_after(&self) -> Elapsed {

@@ -5,6 +5,8 @@ use crate::support::bless;
 use std::fmt::Write as _;
 
 use tagcast::base::value::group_digits;
+use tagcast::deliver::account::{Needed, SettingField};
+use tagcast::deliver::{account_config, platforms};
 use tagcast::program::platform::{
     self, Amount, AmountWord, Contact, CountingRule, Endpoint, Fact, HandOver, Holder, Key,
     LimitOf, MessagePart, Observed, Per, Quota, Reaction, Recall, Shape, Unit, WaitUntil,
@@ -50,6 +52,7 @@ fn page() -> String {
     endpoints(&mut out);
     shapes(&mut out);
     fields(&mut out);
+    settings(&mut out);
     promises(&mut out);
     errors(&mut out);
     former(&mut out);
@@ -303,19 +306,48 @@ A broadcast on Alipay goes to a group that labels make; labels act a day late, s
 ";
 
 /// What `[accounts.NAME]` needs for a channel besides its platform.
-fn needs(platform: &str, endpoint: &str) -> &'static str {
-    match (platform, endpoint) {
-        (
-            "service_account" | "subscription_account" | "wecom",
-            "mass" | "template" | "notice" | "chat" | "article" | "group",
-        ) => "`app_id` `secret_env`",
-        ("wecom", "app") => "`app_id` `secret_env` `agent_id`",
-        ("wecom", "kf") => "`app_id` `secret_env` `open_kfid`",
-        ("alipay", _) => "`app_id` `secret_env` (the private key), `platform_key` to check answers",
-        ("douyin", _) => "`app_id` `open_id` `refresh_token_env`",
-        ("webhook", _) => "`base_url` `secret_env`, `keeps_keys` where it does",
-        _ => "nothing",
+fn needs(platform: &str, endpoint: &str) -> String {
+    let needed = platforms::settings_of(platform)
+        .iter()
+        .filter(|field| match field.needed {
+            Needed::Always => true,
+            Needed::ByEndpoint(name) => name == endpoint,
+            Needed::Optional => false,
+        });
+    let keys: Vec<String> = needed.map(|field| format!("`{}`", field.key())).collect();
+    match keys.is_empty() {
+        true => "nothing".into(),
+        false => keys.join(" "),
     }
+}
+
+fn settings(out: &mut String) {
+    out.push_str(
+        "## Settings of an account\n\nThe keys of `[accounts.NAME]` in `tagcast.toml` ([operations.md](operations.md#accounts)). Of a secret one of two is written: `…_env`, the variable of the\n\
+         environment that holds it, or `…_file`, the file that holds it and that only its owner may read.\n\n| platform | key | needed | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    let mut row = |platform: &str, field: &SettingField| {
+        let keys: Vec<String> = field.keys().iter().map(|key| format!("`{key}`")).collect();
+        let needed = match field.needed {
+            Needed::Always => "yes".to_owned(),
+            Needed::ByEndpoint(endpoint) => format!("by `{endpoint}`"),
+            Needed::Optional => "no".into(),
+        };
+        let _ = writeln!(
+            out,
+            "| {platform} | {} | {needed} | {} |",
+            keys.join(", "),
+            field.doc
+        );
+    };
+    row("all", &account_config::PLATFORM);
+    row("all", &account_config::FOREIGN);
+    for p in platform::all() {
+        for field in platforms::settings_of(&p.name) {
+            row(&format!("`{}`", p.name), field);
+        }
+    }
+    out.push('\n');
 }
 
 fn promises(out: &mut String) {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
-use tagcast::deliver::wire::signature::Verifier;
+use tagcast::deliver::http::signature::Verifier;
 
 use super::{Accepted, Callback, Platform, Said, Seen};
 

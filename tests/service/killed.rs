@@ -37,7 +37,7 @@ fn prepared(url: &str) -> tempfile::TempDir {
     )
     .unwrap();
     let account = format!(
-        "[accounts.service_account]\napp_id = \"{APP}\"\nsecret_env = \"TEST_SECRET\"\nbase_url = \"{url}\"\ntogether = 16\n"
+        "[accounts.service_account]\napp_id = \"{APP}\"\nsecret_env = \"TEST_SECRET\"\nbase_url = \"{url}\"\nconcurrency = 16\n"
     );
     std::fs::write(
         dir.path().join("tagcast.toml"),

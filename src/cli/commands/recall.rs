@@ -6,7 +6,7 @@ use super::hold::{console, who};
 use crate::base::world::{ClockWorld, World};
 use crate::cli::args::{OutputFormat, RecallArgs};
 use crate::cli::output::{Context, print_json, print_out};
-use crate::deliver::channel::Channels;
+use crate::deliver::channels::Channels;
 use crate::engine::{Failure, binding, recall_run};
 use crate::ledger::RunId;
 use crate::msg;

@@ -12,7 +12,7 @@ use crate::base::world::World;
 use crate::base::{Lang, Msg};
 use crate::cli::args::{OutputFormat, ServeArgs};
 use crate::cli::output::Context;
-use crate::deliver::wire::secret::Secret;
+use crate::deliver::http::secret::Secret;
 use crate::engine::Failure;
 use crate::msg;
 use crate::serve::http::ListenOptions;

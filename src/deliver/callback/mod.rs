@@ -1,19 +1,10 @@
-//! What platforms tell over HTTP: who may tell it, and what it means. One file a family of
-//! platforms.
+//! Callbacks: what platforms report over HTTP, who may report it, and what it means.
 //!
 //! A call is checked when it comes, kept as it is in the ledger's inbox, acknowledged, and read
 //! afterwards: a reader may be slow or wrong without anything being lost.
 
-mod alipay;
-mod douyin;
-mod lines;
-mod tencent;
-mod wecom_kf;
-mod xml;
+pub mod xml;
 
-use std::sync::Arc;
-
-use super::wire::account::AccountSettings;
 use crate::base::Instant;
 use crate::base::Msg;
 use crate::ledger::DeliveryCounts;
@@ -26,17 +17,17 @@ use crate::program::platform::ContactKind;
 pub struct Incoming<'a> {
     /// After the `?`, not decoded.
     pub query: &'a str,
-    /// The head that brings the signature ([`Callbacks::signed_in`]); empty where there is none.
+    /// The header that brings the signature ([`Callbacks::signature_header`]); empty where there is none.
     pub signature: &'a str,
     pub body: &'a str,
     /// When it came.
     pub at: Instant,
 }
 
-/// Something that a platform says.
+/// Something that a platform reports.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CallbackEvent {
-    /// The same for the same thing, however often it is said.
+    /// The same for the same thing, however often it is reported.
     pub key: String,
     pub when: Instant,
     pub what: CallbackKind,
@@ -78,7 +69,7 @@ pub enum CallbackSubject {
     Id(String),
 }
 
-/// What a platform reads as "taken".
+/// The answer that a platform reads as "taken".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Acknowledgement {
     /// The type of the content.
@@ -98,33 +89,34 @@ impl Acknowledgement {
 /// How an account's callbacks are understood.
 pub trait Callbacks: Send + Sync {
     /// Whether the call comes from the platform. (The service's own token may open the door
-    /// instead, where [`Self::by_token`] says so.)
+    /// instead, where [`Self::accepts_token`] says so.)
     ///
     /// # Errors
     /// Why it does not.
     fn check(&self, call: &Incoming) -> Result<(), Msg>;
 
     /// Whether the service's token is enough.
-    fn by_token(&self) -> bool {
+    fn accepts_token(&self) -> bool {
         false
     }
 
-    /// The head of a call that brings its signature, where neither its query nor its body does.
-    fn signed_in(&self) -> &'static str {
+    /// The header of a call that brings its signature, where neither its query nor its body does.
+    fn signature_header(&self) -> &'static str {
         "x-tagcast-signature"
     }
 
-    /// The answer to the platform's first call, which only asks whether anybody is there; some ask
-    /// so by a call like any other.
+    /// The answer to the GET by which a platform verifies the URL that it was given; some verify it
+    /// by a call like any other.
     ///
     /// # Errors
     /// Why it gets none.
-    fn greet(&self, _: &Incoming) -> Result<String, Msg> {
+    fn verify_url(&self, _: &Incoming) -> Result<String, Msg> {
         Err(msg!("this platform asks by POST", "该平台以 POST 校验地址"))
     }
 
-    /// What tells the platform that a call was taken, which [`Self::check`] has found good.
-    fn thanks(&self, call: &Incoming) -> Acknowledgement;
+    /// The answer that tells the platform that a call was taken, which [`Self::check`] has found
+    /// good.
+    fn acknowledge(&self, call: &Incoming) -> Acknowledgement;
 
     /// What a call says; what means nothing to us is left out.
     ///
@@ -133,34 +125,8 @@ pub trait Callbacks: Send + Sync {
     fn read(&self, call: &Incoming) -> Result<Vec<CallbackEvent>, Msg>;
 }
 
-/// How an account's callbacks are understood; `None` where its platform calls nobody back.
-///
-/// # Errors
-/// Settings that are wrong.
-pub fn of_account(settings: &AccountSettings) -> Result<Option<Arc<dyn Callbacks>>, Msg> {
-    Ok(match settings.platform.as_str() {
-        "service_account" | "subscription_account" | "wecom" => {
-            tencent::TencentCallbacks::of(settings)?
-                .map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>)
-        }
-        "alipay" => alipay::AlipayCallbacks::of(settings)?
-            .map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
-        "douyin" => douyin::DouyinCallbacks::of(settings)
-            .map(|callbacks| Arc::new(callbacks) as Arc<dyn Callbacks>),
-        "webhook" => Some(Arc::new(lines::Lines::signed(
-            settings.callback_token.clone().or(settings.secret.clone()),
-        ))),
-        _ => None,
-    })
-}
-
-/// Of the sandbox: whoever has the service's token may play the platform.
-pub fn of_sandbox() -> Arc<dyn Callbacks> {
-    Arc::new(lines::Lines::signed(None))
-}
-
 /// That the user with this address at the account did something.
-fn contact(address: &str, kind: ContactKind, topic: &str) -> CallbackKind {
+pub fn contact(address: &str, kind: ContactKind, topic: &str) -> CallbackKind {
     CallbackKind::Contact {
         who: CallbackSubject::At(address.into()),
         kind,
@@ -169,7 +135,7 @@ fn contact(address: &str, kind: ContactKind, topic: &str) -> CallbackKind {
 }
 
 /// An instant that a platform writes in seconds or in milliseconds.
-fn instant(number: i64) -> Instant {
+pub fn instant(number: i64) -> Instant {
     // In seconds this is the year 5138.
     let micros = if number.unsigned_abs() < 100_000_000_000 {
         1_000_000
@@ -180,7 +146,7 @@ fn instant(number: i64) -> Instant {
 }
 
 /// A value of a query, decoded.
-fn query_value(query: &str, name: &str) -> Option<String> {
+pub fn query_value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name).then(|| String::from_utf8_lossy(&decoded(value)).into_owned())
@@ -188,7 +154,7 @@ fn query_value(query: &str, name: &str) -> Option<String> {
 }
 
 /// `%2B` is `+`, and `+` is a blank.
-fn decoded(text: &str) -> Vec<u8> {
+pub fn decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -216,90 +182,7 @@ fn decoded(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::deliver::wire::secret::Secret;
-
-    fn all_families() -> Vec<Arc<dyn Callbacks>> {
-        let secret = |text: &str| Some(Secret::new(text));
-        let of = |platform: &str| {
-            of_account(&AccountSettings {
-                platform: platform.into(),
-                app_id: Some("wx1".into()),
-                secret: secret(include_str!(
-                    "../../../tests/platforms/keys/app_private.pem"
-                )),
-                platform_key: Some(
-                    include_str!("../../../tests/platforms/keys/alipay_public.pem").into(),
-                ),
-                callback_token: secret("token"),
-                callback_key: secret("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
-                open_kfid: Some("kf1".into()),
-                ..AccountSettings::default()
-            })
-        };
-        ["wecom", "alipay", "douyin", "webhook"]
-            .iter()
-            .filter_map(|platform| of(platform).unwrap())
-            .collect()
-    }
-
-    /// Pieces of what platforms write, in any order.
-    fn pieces() -> impl Strategy<Value = String> {
-        let piece = prop_oneof![
-            ".{0,20}",
-            proptest::sample::select(
-                &[
-                    "<xml>",
-                    "</xml>",
-                    "<Encrypt>",
-                    "</Encrypt>",
-                    "<![CDATA[",
-                    "]]>",
-                    "<FromUserId>a",
-                    "</FromUserId>",
-                    "<Event>",
-                    "<EventType>",
-                    "subscribe_msg_popup_event",
-                    "follow",
-                    "AAAA",
-                    "%",
-                    "%3C",
-                    "&",
-                    "=",
-                    "biz_content=",
-                    "sign=",
-                    "{\"event\":",
-                    "\"im_authorize\"",
-                    ",\"content\":",
-                    "\"{\\\"auth_status\\\":1}\"",
-                    "}",
-                    "{\"user\":\"u\",\"kind\":\"follow\"}\n",
-                    "9223372036854775807",
-                    "<CreateTime>",
-                    "[{\"origin\":3,\"send_time\":",
-                    "}]",
-                    ",\"event\":{\"event_type\":\"msg_send_fail\",\"fail_type\":10}",
-                ][..]
-            )
-            .prop_map(str::to_owned),
-        ];
-        proptest::collection::vec(piece, 0..12).prop_map(|all| all.concat())
-    }
-
-    proptest! {
-        /// Whoever calls, and whatever he sends: an answer, never a panic; and nobody passes who
-        /// has not signed.
-        #[test]
-        fn no_call_is_too_strange(query in pieces(), signature in pieces(), body in pieces(), at: i64) {
-            for callbacks in all_families() {
-                let call = Incoming { query: &query, signature: &signature, body: &body, at: Instant(at) };
-                prop_assert!(callbacks.check(&call).is_err());
-                let _ = (callbacks.greet(&call), callbacks.thanks(&call), callbacks.read(&call));
-            }
-        }
-    }
 
     #[test]
     fn queries() {

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use self::polling::PollOutcome;
 use self::troubles::Troubles;
-use super::channel::{Channel, Channels, NextAction, Reply};
+use super::channel::{Channel, NextAction, Reply};
+use super::channels::Channels;
 use super::quota;
 use crate::base::Msg;
 use crate::base::value::count_of;
@@ -334,7 +335,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
                     let in_windows = self.desk.writer().in_windows(now)?;
                     let own_rate = due.own_rate(in_windows);
                     let channel = self.channels.of(&name);
-                    let together = least(channel)..=channel.most();
+                    let together = least(channel)..=channel.max_batch();
                     let mut limits = quota::limits(channel.endpoint(), &name, in_windows);
                     limits.extend(own_rate.clone());
                     let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
