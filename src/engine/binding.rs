@@ -13,7 +13,7 @@ use crate::deliver::channels::Channels;
 use crate::deliver::http::client::Http;
 use crate::deliver::platforms;
 use crate::msg;
-use crate::program::platform::PLATFORMS;
+use crate::program::platform;
 use crate::program::typed::{Action, Campaign, ChannelName, Via};
 
 /// The channels of a program: real ones where an account is bound.
@@ -110,7 +110,7 @@ fn check(project: &Project, name: &str, platform: &str) -> Result<(), Failure> {
         .iter()
         .find(|a| a.name == name)
         .map(|a| a.platform.as_str());
-    let declared = declared.or(PLATFORMS.contains(&name).then_some(name));
+    let declared = declared.or(platform::find(name).map(|_| name));
     match declared {
         Some(declared) if declared == platform => Ok(()),
         Some(declared) => Err(Failure::new(msg!(

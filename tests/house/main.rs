@@ -9,6 +9,7 @@ mod docs;
 mod floors;
 mod guides;
 mod names;
+mod platforms;
 mod promise;
 mod reference;
 mod registry;

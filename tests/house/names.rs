@@ -10,9 +10,7 @@ use crate::support::root;
 const TYPES_STILL_TWICE: &[&str] = &["Shape"];
 
 /// Files of this name stand in two folders, until one of them has a better one.
-const FILES_STILL_TWICE: &[&str] = &[
-    "alipay", "douyin", "tencent", "batch", "text", "schema", "value",
-];
+const FILES_STILL_TWICE: &[&str] = &["batch", "text", "schema", "value"];
 
 /// Rows of the glossary's section on names that stand for two stages: each name, and its modules.
 fn stages() -> BTreeMap<String, BTreeSet<String>> {

@@ -90,7 +90,7 @@ pub fn files_of(guide: &str) -> Vec<String> {
     rows.map(str::to_owned).collect()
 }
 
-/// The Rust of a guide stands in one of its files as it is shown.
+/// The Rust and the TOML of a guide stand in one of its files as they are shown.
 pub fn code_is_real(guide: &str) {
     let path = support::root().join("docs/contributing").join(guide);
     let page = std::fs::read_to_string(&path).unwrap();
@@ -98,7 +98,10 @@ pub fn code_is_real(guide: &str) {
         .iter()
         .map(|f| std::fs::read_to_string(support::root().join(f)).expect(f))
         .collect();
-    for (_, line, code) in support::code_blocks(&page).iter().filter(|b| b.0 == "rust") {
+    for (language, line, code) in &support::code_blocks(&page) {
+        if !matches!(language.as_str(), "rust" | "toml") {
+            continue;
+        }
         assert!(
             texts.iter().any(|text| text.contains(code)),
             "{guide}:{line}: no file of the guide holds\n{code}"

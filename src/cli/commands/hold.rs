@@ -9,7 +9,7 @@ use crate::cli::output::{Context, print_json};
 use crate::engine::Failure;
 use crate::ledger::{Console, HoldScope};
 use crate::msg;
-use crate::program::platform::PLATFORMS;
+use crate::program::platform;
 
 pub fn pause(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
     let (mut console, scope, format) = open(cx, args)?;
@@ -110,7 +110,7 @@ fn open(cx: &Context, args: &HoldArgs) -> Result<(Console, HoldScope, OutputForm
         (None, Some(name)) => {
             let mut accounts = console.accounts()?;
             accounts.extend(cx.config.accounts.keys().cloned());
-            accounts.extend(PLATFORMS.map(str::to_owned));
+            accounts.extend(platform::names().iter().map(|name| (*name).to_owned()));
             known(name, &accounts, &msg!("account", "账号"))?;
             HoldScope::Account(name.clone())
         }

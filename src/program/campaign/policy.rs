@@ -8,7 +8,7 @@ use crate::base::{Type, Zone};
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
-use crate::program::platform::{self, PLATFORMS};
+use crate::program::platform;
 use crate::program::typed::{Account, Exclude, Policy, Purpose, PurposeRules, Requirement};
 use crate::syntax::ast::{self, ClauseKind};
 use crate::syntax::clause_table::{ClauseId, ClausePlace};
@@ -74,14 +74,14 @@ pub fn check_settings(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl
 }
 
 /// Fills `program.accounts`: the default account of each platform first, in the order of
-/// [`PLATFORMS`], then the declared ones.
+/// [`platform::names`], then the declared ones.
 pub fn check_accounts(checker: &mut Checker<'_>, accounts: &[&ast::AccountDecl]) {
     let default = |p: &&str| Account {
         name: (*p).to_string(),
         platform: (*p).to_string(),
         title: None,
     };
-    checker.program.accounts = PLATFORMS.iter().map(default).collect();
+    checker.program.accounts = platform::names().iter().map(default).collect();
     for account in accounts {
         let platform = &account.platform;
         let known = platform::find(&platform.name).is_some();
@@ -95,19 +95,21 @@ pub fn check_accounts(checker: &mut Checker<'_>, accounts: &[&ast::AccountDecl])
                     platform.name
                 ),
             );
-            checker.report(match super::nearest(&platform.name, PLATFORMS) {
-                Some(near) => finding.fix(
-                    msg!("write `{near}`", "改为 `{near}`"),
-                    platform.span,
-                    near,
-                    false,
-                ),
-                None => finding.help(msg!(
-                    "the platforms are {}",
-                    "平台有 {}",
-                    quoted(&PLATFORMS)
-                )),
-            });
+            checker.report(
+                match super::nearest(&platform.name, platform::names().iter().copied()) {
+                    Some(near) => finding.fix(
+                        msg!("write `{near}`", "改为 `{near}`"),
+                        platform.span,
+                        near,
+                        false,
+                    ),
+                    None => finding.help(msg!(
+                        "the platforms are {}",
+                        "平台有 {}",
+                        quoted(platform::names())
+                    )),
+                },
+            );
         }
         // An account on an unknown platform keeps its place: positions are what names stand for.
         checker.program.accounts.push(Account {

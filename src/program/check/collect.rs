@@ -9,7 +9,7 @@ use crate::base::{
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::builtins::{RESERVED_NAMES, builtin};
-use crate::program::platform::PLATFORMS;
+use crate::program::platform;
 use crate::program::reserved::not_supported;
 use crate::program::scope::Symbol;
 use crate::program::typed::Declared;
@@ -83,7 +83,7 @@ impl Checker<'_> {
                         self.declare_name(
                             item,
                             &account.name,
-                            Symbol::Account(PLATFORMS.len() + items.accounts.len()),
+                            Symbol::Account(platform::names().len() + items.accounts.len()),
                         );
                         items.accounts.push(account);
                     }
@@ -241,7 +241,7 @@ fn built_in(name: &str) -> Option<Msg> {
             "a built-in event (of one's own messages)",
             "内置事件（自己发出的消息）"
         ))
-    } else if PLATFORMS.contains(&name) {
+    } else if platform::find(name).is_some() {
         Some(msg!("a platform", "平台"))
     } else if RESERVED_NAMES.contains(&name) {
         Some(msg!("something built in", "内置的东西"))

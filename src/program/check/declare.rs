@@ -13,7 +13,7 @@ use crate::base::{
 };
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
-use crate::program::platform::PLATFORMS;
+use crate::program::platform;
 use crate::program::scope::{Symbol, nearest};
 use crate::program::typed::{Audience, Declared, List, Lookup, Partition, PlaceDef, Tag};
 use crate::program::types;
@@ -468,7 +468,7 @@ impl Checker<'_> {
         match self.scope.get(n).map(|e| e.symbol) {
             Some(Symbol::Account(_)) => return Some(Type::Address(n.as_str().into())),
             Some(Symbol::Broken) => return None,
-            _ if PLATFORMS.contains(&n.as_str()) => return Some(Type::Address(n.as_str().into())),
+            _ if platform::find(n).is_some() => return Some(Type::Address(n.as_str().into())),
             _ => {}
         }
         let finding = Finding::new(
@@ -476,7 +476,7 @@ impl Checker<'_> {
             account.span,
             msg!("no account is named `{n}`", "没有名为 `{n}` 的账号"),
         );
-        let near = nearest(n, PLATFORMS.iter().copied()).map(str::to_owned);
+        let near = nearest(n, platform::names().iter().copied()).map(str::to_owned);
         let near = near.or_else(|| {
             self.scope
                 .nearest(n, |s| matches!(s, Symbol::Account(_)))
@@ -490,7 +490,7 @@ impl Checker<'_> {
                 false,
             ),
             None => {
-                let list = PLATFORMS.join(", ");
+                let list = platform::names().join(", ");
                 finding.help(msg!(
                     "a platform ({list}) or an account declared by `account`",
                     "平台（{list}）或用 `account` 声明的账号"

@@ -19,6 +19,8 @@ pub struct Platform {
     pub title: Msg,
     /// Where the platform's days and months begin.
     pub zone: String,
+    /// Its place in lists, from 1.
+    pub order: u32,
     /// The types that fields of typed shapes can have.
     #[serde(default)]
     pub field_types: Vec<FieldType>,

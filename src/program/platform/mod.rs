@@ -12,38 +12,29 @@ use std::sync::LazyLock;
 
 pub use data::*;
 
-/// The platforms; each has a default account of the same name.
-pub const PLATFORMS: [&str; 7] = [
-    "service_account",
-    "subscription_account",
-    "wecom",
-    "alipay",
-    "douyin",
-    "webhook",
-    "sandbox",
-];
-
-/// In the order of [`PLATFORMS`].
-const FILES: [&str; PLATFORMS.len()] = [
-    include_str!("../../../platforms/service_account.toml"),
-    include_str!("../../../platforms/subscription_account.toml"),
-    include_str!("../../../platforms/wecom.toml"),
-    include_str!("../../../platforms/alipay.toml"),
-    include_str!("../../../platforms/douyin.toml"),
-    include_str!("../../../platforms/webhook.toml"),
-    include_str!("../../../platforms/sandbox.toml"),
-];
+/// The text of each file of `platforms/`, listed by `build.rs`.
+const FILES: &[&str] = &include!(concat!(env!("OUT_DIR"), "/platform_files.rs"));
 
 static LOADED: LazyLock<Vec<Platform>> = LazyLock::new(|| {
-    FILES
+    let mut platforms: Vec<Platform> = FILES
         .iter()
         .map(|text| toml::from_str(text).expect("the files are built in, and a test reads each"))
-        .collect()
+        .collect();
+    platforms.sort_by_key(|platform| platform.order);
+    platforms
 });
 
-/// All platforms, in the order of [`PLATFORMS`].
+static NAMES: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| LOADED.iter().map(|p| p.name.as_str()).collect());
+
+/// All platforms, in the order of lists.
 pub fn all() -> &'static [Platform] {
     &LOADED
+}
+
+/// Their names, in the same order. Each has a default account of the same name.
+pub fn names() -> &'static [&'static str] {
+    &NAMES
 }
 
 pub fn find(name: &str) -> Option<&'static Platform> {
