@@ -111,11 +111,6 @@ impl Store {
         &self.dir
     }
 
-    /// Where the ledger of runs and messages belongs.
-    pub fn ledger_path(&self) -> PathBuf {
-        Self::ledger_path_in(&self.dir)
-    }
-
     pub fn world(&self) -> &Arc<dyn World> {
         &self.world
     }

@@ -80,12 +80,11 @@ const FOR_TESTS: &[(&str, &[&str])] = &[("schedule", &["diag"])];
 const CIRCLES: &[(&str, &[usize])] = &[
     ("decide", &[9, 2]),
     ("deliver", &[20, 8, 3]),
-    ("engine", &[12, 3]),
+    ("engine", &[3]),
     ("eval", &[16]),
     ("ledger", &[34, 3]),
     ("lint", &[13]),
     ("program", &[20, 3]),
-    ("serve", &[14, 2]),
     ("store", &[7, 7, 4]),
     ("syntax", &[5]),
 ];
