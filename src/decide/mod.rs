@@ -16,7 +16,6 @@ mod caps;
 mod content;
 pub mod decision;
 mod error;
-pub mod fallback_channel;
 pub mod funnel;
 mod gates;
 mod groups;
@@ -28,17 +27,15 @@ mod next_route;
 pub mod platform_caps;
 mod population;
 mod reach;
+pub mod recheck;
 pub mod render;
-mod reschedule;
 mod run_state;
 pub mod windows;
 pub mod words;
 
-pub use ask::consenting;
 pub use error::DecideError;
-pub use gates::{again_value, consents};
+pub use gates::again_value;
 pub use population::meant;
-pub use reschedule::Reschedule;
 pub use words::{ForbiddenWords, WordsError};
 
 use crate::base::{Bitmap, CampaignId, Instant};

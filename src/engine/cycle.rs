@@ -14,13 +14,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::decider::{CycleOutcome, Decider, IncomingEvent};
+use super::decider::{CycleOutcome, Decider, IncomingEvent, ReplanReason};
 use super::eval_data::EvalData;
 use super::go_live::make_live;
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{CampaignId, Instant};
-use crate::ledger::{BelowListMin, Writer};
+use crate::ledger::{PlannedMessages, Writer};
 use crate::store::Snapshot;
 
 /// What differs between `run` and `serve`: where reports and events come from, and who sends.
@@ -68,7 +68,7 @@ pub struct DispatchReport {
     /// What counts of the past is not what it was when this was planned.
     pub history_changed: bool,
     /// Lists that have fewer members than their channel takes.
-    pub below_min: Vec<BelowListMin>,
+    pub below_min: Vec<PlannedMessages>,
     /// Someone asked to stop; what is left stays planned.
     pub interrupted: bool,
     /// When there is more to send.
@@ -118,7 +118,7 @@ impl Cycle {
         let campaigns = project.campaigns();
         make_live(&project, &campaigns, now, None, ledger)?;
         let mut decider = Decider::new(project, data, &campaigns, ledger, world)?;
-        let withdrawn = decider.rule_planned(now, ledger)?;
+        let withdrawn = decider.replan(ReplanReason::NewProgram, now, ledger)?;
         Ok((Cycle { decider }, withdrawn))
     }
 
@@ -155,7 +155,9 @@ impl Cycle {
             self.decider.forget();
         }
 
-        let withdrawn = self.decider.ask_consent(at, driver.ledger())?;
+        let withdrawn = self
+            .decider
+            .replan(ReplanReason::Consent, at, driver.ledger())?;
         // A list that is too short is planned anew, and what takes another channel is sent in turn.
         let mut rerouted = false;
         let dispatched = loop {
@@ -167,8 +169,8 @@ impl Cycle {
                 break dispatched;
             }
             rerouted = true;
-            self.decider
-                .move_on(&dispatched.below_min, at, driver.ledger())?;
+            let lists = ReplanReason::BelowListMin(&dispatched.below_min);
+            self.decider.replan(lists, at, driver.ledger())?;
         };
 
         let mut outcome = CycleOutcome::default();

@@ -7,7 +7,6 @@
 pub mod agenda;
 pub mod binding;
 pub mod config;
-mod consent;
 pub mod cycle;
 pub mod decider;
 pub mod eval_data;
@@ -21,7 +20,6 @@ pub mod ledger_status;
 pub mod message_preview;
 mod own_messages;
 pub mod planning;
-mod policy_refresh;
 pub mod project;
 pub mod recall_run;
 pub mod restored_ledger;

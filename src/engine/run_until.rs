@@ -193,7 +193,7 @@ impl CycleDriver for RunDriver<'_> {
         self.unknown += sent.unknown;
         Ok(DispatchReport {
             history_changed: sent.changes_the_past(),
-            below_min: self.dispatcher.left_alone(),
+            below_min: self.dispatcher.lists_below_min(),
             interrupted: sent.interrupted,
             next: sent.next,
         })

@@ -9,12 +9,12 @@ use super::sql::states::{PLANNED, SLOT_RETURNED};
 use super::sql::{self, OptionalExtension, ToValue, params};
 
 use super::error::LedgerError;
-use super::planned_runs::{purpose_name, purpose_of};
+use super::planned_runs::purpose_name;
 use super::state::State;
 use super::{Ledger, Writer, blob, encode};
 use crate::base::{Bitmap, Date, Elapsed, Instant, UserNo};
 use crate::decide::history::{
-    BlockedAddresses, CapScope, CapUsage, History, LastContact, PendingMessages, Unclaimed,
+    BlockedAddresses, CapScope, CapUsage, History, LastContact, Unclaimed,
 };
 use crate::program::platform::ContactKind;
 use crate::program::typed::ChannelName;
@@ -282,51 +282,19 @@ impl History for Ledger {
         below: i64,
         now: Instant,
     ) -> Result<BTreeMap<UserNo, Vec<Unclaimed>>, LedgerError> {
-        let sql = format!(
-            "SELECT * FROM (SELECT s.segment, s.users, s.claimed, s.displaced, r.campaign, t.purpose, s.account, s.platform, s.endpoint, s.day,
-                s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) AS present, s.not_before, s.template
-             FROM segment s JOIN run r USING (run) JOIN step t USING (run, step) WHERE s.rest_state = {PLANNED} AND s.claimed + s.displaced < s.size) AS open
-             WHERE present < ?2 ORDER BY segment",
+        let which = format!(
+            "s.rest_state = {PLANNED} AND s.claimed + s.displaced < s.size
+                AND s.priority + t.rising * (max(?1 - s.not_before, 0) / {hour}) < ?2 ORDER BY s.segment",
             hour = Elapsed::hours(1).0
         );
-        let mut select = self.db.prepare_cached(&sql)?;
-        let rows = select.query_map(params![now.0, below], |row| {
-            let standing = PendingMessages {
-                segment: row.get(0)?,
-                campaign: row.get(4)?,
-                template: row.get(12)?,
-                purpose: purpose_of(&row.get::<String>(5)?),
-                channel: ChannelName {
-                    account: row.get(6)?,
-                    platform: row.get(7)?,
-                    endpoint: row.get(8)?,
-                },
-                day: Date(row.get(9)?),
-                not_before: Instant(row.get(11)?),
-                priority: row.get(10)?,
-            };
-            Ok((
-                Arc::new(standing),
-                row.get::<String>(1)?,
-                row.get::<i64>(2)?,
-                row.get::<i64>(3)?,
-            ))
-        })?;
         let mut found: BTreeMap<UserNo, Vec<Unclaimed>> = BTreeMap::new();
-        for row in rows.collect::<Result<Vec<_>, _>>()? {
-            let (standing, column, claimed, taken) = row;
-            let members = encode::read_users(&blob::load(&self.db, &column)?)
-                .ok_or_else(|| blob::damaged(&column))?;
-            let lost = self.lost(standing.segment, taken, claimed, i64::MAX)?;
-            let open = (0u32..)
-                .zip(members)
-                .skip(usize::try_from(claimed).unwrap_or(usize::MAX));
-            for (place, user) in open.filter(|(place, user)| {
-                users.contains(*user) && lost.binary_search(&i64::from(*place)).is_err()
-            }) {
+        for segment in self.open_segments(&which, params![now.0, below])? {
+            let standing = Arc::new(segment.pending(segment.priority_at(now)));
+            let members = self.unclaimed_members(&segment)?;
+            for (place, user) in members.filter(|(_, user)| users.contains(*user)) {
                 found.entry(user).or_default().push(Unclaimed {
                     standing: standing.clone(),
-                    place,
+                    place: u32::try_from(place).unwrap_or(u32::MAX),
                 });
             }
         }

@@ -20,12 +20,12 @@ use super::sql::{OptionalExtension, ToValue, params};
 use super::blob;
 use super::due::{DueFilter, DueSegment, OPEN, OpenSegment, RateLimit};
 
-use super::below_list_min::BelowListMin;
 use super::encode;
 use super::error::LedgerError;
 use super::location::Lock;
 use super::planned_runs::RunId;
 use super::record::{self, ClaimRecord, QuotaSpend, Record};
+use super::replan::PlannedMessages;
 use super::spool::SpooledAnswer;
 use super::state::State;
 use super::{Ledger, Writer, location};
@@ -46,7 +46,7 @@ pub enum ClaimAttempt {
     /// All of them have opted out since the plan, or are not reached any more.
     AllStruck,
     /// So many have opted out since the plan that too few are left for a list.
-    LeftAlone(Box<BelowListMin>),
+    BelowListMin(Box<PlannedMessages>),
     /// Opt-outs had left too few of them for a list: now they stand in one list with others who get
     /// the same, whose turn comes next.
     Joined,
@@ -207,8 +207,6 @@ impl NextMembers {
             first: segment.claimed,
             size: *size,
             opted_out: opted_out.clone(),
-            below_list_min: Vec::new(),
-            rerouted: Vec::new(),
             unreachable: unreachable.clone(),
             displaced: segment.displaced,
             passed_over: displaced_places.clone(),
@@ -575,17 +573,19 @@ impl Writer {
             size -= least - left;
         }
         let next = self.next_of_list(&segment, (least, size), now)?;
-        let too_few = (next.members.len() as u64) < least.unsigned_abs();
-        if too_few && !next.members.is_empty() {
-            return match self.join(&segment, &next.members, now)? {
-                true => Ok(ClaimAttempt::Joined),
-                false => Ok(ClaimAttempt::LeftAlone(Box::new(BelowListMin {
-                    segment,
-                    next,
-                }))),
-            };
-        }
         let passed_over = next.passed_over(&segment);
+        let too_few = (next.members.len() as u64) < least.unsigned_abs();
+        if let Some(first) = next.members.first().filter(|_| too_few) {
+            let members = next
+                .members
+                .iter()
+                .map(|member| (member.place, member.user));
+            let left = PlannedMessages::of_list(segment, members, passed_over);
+            return Ok(match self.join_list(&left, &first.content, now)? {
+                true => ClaimAttempt::Joined,
+                false => ClaimAttempt::BelowListMin(Box::new(left)),
+            });
+        }
         let (mut members, opened_anew) = (next.members, next.opened_anew);
         let number = self.next_id("batch")?;
         let key = platform_key(&format!("{} batch {number}", self.id));
@@ -692,7 +692,6 @@ impl Writer {
                 .map(|(segment, ..)| Record::SegmentEnded {
                     segment: *segment,
                     state,
-                    claimed: None,
                 })
                 .collect();
             match self.commit(kind, now, &[], &records) {

@@ -7,11 +7,12 @@ use super::sql::states::{OPEN_SEGMENTS, PLANNED};
 use super::sql::{self, OptionalExtension, SqlRow, params};
 
 use super::error::LedgerError;
+use super::planned_runs::purpose_of;
 use super::send_limits::SendLimits;
 use super::{Ledger, record};
-use crate::base::{Elapsed, Instant, TimeOfDay, Zone};
-use crate::decide::platform_caps;
-use crate::program::typed::{ChannelName, Quiet};
+use crate::base::{Date, Elapsed, Instant, TimeOfDay, Zone};
+use crate::decide::recheck::counts_on_another_day;
+use crate::program::typed::{ChannelName, Purpose, Quiet};
 use crate::schedule::quiet::end_of_quiet;
 
 /// A segment with its run, as far as handing over needs them.
@@ -23,15 +24,20 @@ pub(super) struct OpenSegment {
     pub displaced: i64,
     pub campaign: String,
     pub step: String,
+    pub purpose: Purpose,
+    /// Of the run, or of the follow-up.
+    pub due: Instant,
     pub zone: Zone,
     limits: SendLimits,
-    quiet: Option<Quiet>,
+    /// The priority rises by so much in an hour of waiting.
+    pub rising: i64,
+    pub quiet: Option<Quiet>,
 }
 
 pub(super) const OPEN: &str =
     "SELECT s.segment, s.run, s.step, s.fanout_index, s.attempt, s.arm, s.template, s.account, s.platform, s.endpoint, s.priority,
         s.not_before, s.expires, s.day, s.size, s.users, s.addresses, s.contents, s.claimed, r.campaign, t.name, t.zone, t.limits,
-        t.quiet_from, t.quiet_to, s.follows, s.displaced
+        t.quiet_from, t.quiet_to, s.follows, s.displaced, t.purpose, t.due, t.rising
     FROM segment s JOIN run r USING (run) JOIN step t USING (run, step)";
 
 impl OpenSegment {
@@ -65,6 +71,9 @@ impl OpenSegment {
             step: row.get(20)?,
             zone: Zone::named(&zone).unwrap_or(Zone::UTC),
             limits: SendLimits::read(&row.get::<String>(22)?),
+            purpose: purpose_of(&row.get::<String>(27)?),
+            due: Instant(row.get(28)?),
+            rising: row.get(29)?,
             quiet: row
                 .get::<Option<u32>>(23)?
                 .zip(row.get(24)?)
@@ -82,9 +91,8 @@ impl OpenSegment {
     /// Whether its turn has come on another day than the one that it counts on, or its platform
     /// counts it on: then it is planned again before anything of it is claimed.
     pub fn is_of_another_day(&self, now: Instant) -> bool {
-        let of_platform = |at| platform_caps::day(&self.channel(), at);
-        self.zone.date(now).0 != self.of.day
-            || of_platform(now) != of_platform(Instant(self.of.not_before))
+        let planned = (Date(self.of.day), Instant(self.of.not_before));
+        counts_on_another_day(&self.channel(), self.zone, planned, now)
     }
 }
 

@@ -177,7 +177,6 @@ impl Console {
                 &[Record::SegmentEnded {
                     segment,
                     state: State::Withdrawn,
-                    claimed: None,
                 }],
             ) {
                 Ok(()) => withdrawn += n,

@@ -21,7 +21,6 @@ mod answer;
 mod audit;
 mod backlog;
 mod batch;
-mod below_list_min;
 mod blob;
 mod calls;
 mod cap_history;
@@ -37,19 +36,17 @@ mod evidence;
 mod fence;
 mod forget;
 mod holds;
-mod list_join;
 mod live_programs;
 mod location;
 mod mailbox;
 
 mod outcome;
 mod planned_runs;
-mod policy_update;
 mod polls;
 mod projection;
 mod record;
+mod replan;
 mod report;
-mod rescheduled;
 mod reserved_space;
 mod restore;
 mod send_limits;
@@ -60,7 +57,6 @@ mod state;
 mod test_send;
 mod timers;
 mod trouble;
-mod withdraw;
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -71,7 +67,6 @@ pub use backlog::Backlog;
 pub use batch::{
     Batch, BatchEvidence, BatchOutcome, DeliveryCounts, Message, Page, Refusal, Verdict,
 };
-pub use below_list_min::{BelowListMin, Rerouted};
 pub use calls::{Call, CallApplied, NewCall, Receipt, ReceiptContent};
 pub use claim::{Claim, ClaimAttempt, UnknownBatch, UnsettledBatch};
 pub use console::Console;
@@ -85,10 +80,9 @@ pub use location::LedgerLocation;
 pub use mailbox::MailboxState;
 pub use outcome::{MessageOutcome, MessageProgress, UserOutcome};
 pub use planned_runs::{Occasion, PlannedRun, RunId, RunInfo};
-pub use policy_update::SegmentPolicy;
 pub use polls::{PollRequest, PolledBatch};
+pub use replan::{PlannedFilter, PlannedMessages};
 pub use report::{MessagesReport, RunReport, StoppedReport};
-pub use rescheduled::{Rescheduled, SlotLoss};
 pub use restore::Restored;
 pub use sent_messages::SentMessage;
 pub use sql::Error as DbError;
@@ -99,7 +93,6 @@ pub use timers::{
     Wait,
 };
 pub use trouble::Trouble;
-pub use withdraw::{WithdrawReason, Withdrawable};
 
 use crate::base::Instant;
 use crate::base::world::World;

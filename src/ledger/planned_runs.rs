@@ -12,13 +12,13 @@ use serde::Serialize;
 use super::blob::Blob;
 use super::encode::{self, NO_SALT};
 use super::error::LedgerError;
-use super::record::{ArmMembers, Displaced, PlanRecord, Record, Segment, StoppedRecord};
+use super::record::{ArmMembers, PlanRecord, Record, ReplanRecord, Segment, StoppedRecord};
 use super::send_limits::SendLimits;
 use super::sql::schema;
 use super::{Ledger, Writer};
 use crate::base::world::World;
 use crate::base::{Bitmap, Date, Instant, UserNo, Zone};
-use crate::decide::decision::{Contents, Decision, MessageGroup, Rendered, SlotTransfer};
+use crate::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered, SlotTransfer};
 use crate::msg;
 use crate::program::platform::{self, HandOver};
 use crate::program::run_outcome::RunOutcome;
@@ -424,30 +424,14 @@ impl Frozen {
                 .or_default()
                 .insert(i64::from(take.from.place), take.user);
         }
-        for (segment, places) in segments {
-            self.displaced(segment, &places, Some(by.into()), users);
+        let gate = Gate::Capped(Some(by.into()));
+        for (segment, members) in segments {
+            let (places, users_of): (Vec<i64>, Vec<UserNo>) = members.into_iter().unzip();
+            let members = Blob::new(encode::bitmap(&Bitmap::from_users(users, users_of)));
+            self.records
+                .push(ReplanRecord::withdrawn(segment, places, &gate, &members));
+            self.blobs.push(members);
         }
-    }
-
-    fn displaced(
-        &mut self,
-        segment: i64,
-        places: &BTreeMap<i64, UserNo>,
-        by: Option<String>,
-        users: usize,
-    ) {
-        let members = self.keep(encode::bitmap(&Bitmap::from_users(
-            users,
-            places.values().copied(),
-        )));
-        self.records.push(Record::Displaced(Box::new(Displaced {
-            segment,
-            places: places.keys().copied().collect(),
-            by,
-            no_consent: false,
-            blocked_words: false,
-            members,
-        })));
     }
 
     fn stopped(&mut self, reason: &str, detail: Option<String>, users: &Bitmap) -> StoppedRecord {

@@ -7,14 +7,12 @@ use super::sql::{Connection, ToValue, params};
 use super::calls::id_digest;
 use super::error::LedgerError;
 use super::record::{
-    AnswerRecord, ClaimRecord, Displaced, PlanRecord, PolicyUpdate, ReceiptRecord, Record, Segment,
-    TimerRecord,
+    AnswerRecord, ClaimRecord, PlanRecord, ReceiptRecord, Record, Segment, TimerRecord,
 };
 use super::sql::schema::FIRST_NUMBER;
 use super::state::State;
 use super::{blob, encode};
 use crate::base::UserNo;
-use crate::decide::decision::Gate;
 
 /// The tables, and where the columns are that the records name.
 pub(super) struct Projection<'a> {
@@ -46,20 +44,18 @@ impl Projection<'_> {
             }
             Record::Planned(planned) => self.planned(planned, at),
             Record::Segment(segment) => self.segment(segment),
-            Record::Claimed(claimed) => self.claimed(claimed, at),
+            Record::Claimed(claimed) => self.claimed(claimed, at, |_| None),
             Record::Forgotten { run } => self.forgotten(*run, at),
-            Record::Displaced(displaced) => self.displaced(displaced),
-            Record::PolicyUpdated(update) => self.policy_updated(update),
+            Record::Replanned(replanned) => self.replanned(replanned, at),
             Record::Answered(answered) => self.answered(answered, at),
             Record::Orphaned { batch } => self.guarded(
                 "UPDATE batch SET state = ?, state_at = ? WHERE batch = ? AND state = ?",
                 params![State::Unknown.code(), at, batch, State::Claimed.code()],
                 "batch claimed",
             ),
-            Record::SegmentEnded { segment, state, claimed } => self.guarded(
-                format!("UPDATE segment SET rest_state = ?1, rest_state_at = ?2 WHERE segment = ?3 AND rest_state = {PLANNED} AND claimed < size
-                    AND claimed = coalesce(CAST(?4 AS BIGINT), claimed)"),
-                params![state.code(), at, segment, claimed],
+            Record::SegmentEnded { segment, state } => self.guarded(
+                format!("UPDATE segment SET rest_state = ?, rest_state_at = ? WHERE segment = ? AND rest_state = {PLANNED} AND claimed < size"),
+                params![state.code(), at, segment],
                 "segment open",
             ),
             Record::ReceiptLearned(learned) => self.learned(learned),
@@ -292,7 +288,14 @@ impl Projection<'_> {
         )
     }
 
-    fn claimed(&self, c: &ClaimRecord, at: i64) -> Done {
+    /// The next members of a segment were taken for a hand-over. `ended` are those who get none for
+    /// other reasons than the record's.
+    pub(super) fn claimed(
+        &self,
+        c: &ClaimRecord,
+        at: i64,
+        ended: impl Fn(i64) -> Option<State>,
+    ) -> Done {
         self.guarded(
             format!("UPDATE segment SET claimed = claimed + ?1, displaced = displaced - ?5
              WHERE segment = ?2 AND claimed = ?3 AND displaced = ?4 AND rest_state = {PLANNED} AND claimed + ?1 <= size
@@ -304,16 +307,10 @@ impl Projection<'_> {
         let batch = c.batch.as_ref().map(|b| b.batch);
         let sent = c.size
             - i64::try_from(
-                [
-                    &c.opted_out,
-                    &c.below_list_min,
-                    &c.rerouted,
-                    &c.unreachable,
-                    &c.passed_over,
-                ]
-                .map(Vec::len)
-                .iter()
-                .sum::<usize>(),
+                [&c.opted_out, &c.unreachable, &c.passed_over]
+                    .map(Vec::len)
+                    .iter()
+                    .sum::<usize>(),
             )
             .unwrap_or(0);
         if let Some(b) = &c.batch {
@@ -337,10 +334,8 @@ impl Projection<'_> {
         let rows = claimed.map(|(place, user)| {
             let (batch, state) = if c.opted_out.binary_search(&place).is_ok() {
                 (None, Some(State::Struck.code()))
-            } else if c.below_list_min.binary_search(&place).is_ok() {
-                (None, Some(State::Withdrawn.code()))
-            } else if c.rerouted.binary_search(&place).is_ok() {
-                (None, Some(State::NotSent.code()))
+            } else if let Some(state) = ended(place) {
+                (None, Some(state.code()))
             } else if c.unreachable.binary_search(&place).is_ok() {
                 (None, Some(State::Expired.code()))
             } else {
@@ -392,95 +387,6 @@ impl Projection<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Messages that nobody has begun to hand over lose their slots: from now on they are stopped
-    /// at a gate.
-    fn displaced(&self, t: &Displaced) -> Done {
-        let n = i64::try_from(t.places.len()).unwrap_or(i64::MAX);
-        self.guarded(
-            format!("UPDATE segment SET displaced = displaced + ? WHERE segment = ? AND claimed <= ? AND rest_state = {PLANNED}"),
-            params![n, t.segment, t.places.first()],
-            "segment unclaimed",
-        )?;
-        let mut select = self.db.prepare_cached(
-            "SELECT run, step, fanout_index, attempt, users FROM segment WHERE segment = ?",
-        )?;
-        let (run, step, fanout_index, attempt, users): (i64, i64, i64, i64, String) = select
-            .query_row([t.segment], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
-            })?;
-        let users = encode::read_users(&blob::load(self.blobs, &users)?)
-            .ok_or_else(|| blob::damaged(&users))?;
-        let user = |place: &i64| {
-            usize::try_from(*place)
-                .ok()
-                .and_then(|place| users.get(place))
-                .map(|user| i64::from(user.0))
-        };
-        let rows = t.places.iter().filter_map(|place| {
-            let key = [
-                Some(run),
-                Some(step),
-                Some(fanout_index),
-                Some(user(place)?),
-                Some(attempt),
-            ];
-            let [run, step, fanout_index, user, attempt] = key;
-            Some([
-                run,
-                step,
-                fanout_index,
-                user,
-                attempt,
-                Some(t.segment),
-                Some(*place),
-                None,
-                Some(State::Capped.code()),
-            ])
-        });
-        self.db.insert_numbers(
-            "message",
-            [
-                "run",
-                "step",
-                "fanout_index",
-                "user_no",
-                "attempt",
-                "segment",
-                "place",
-                "batch",
-                "state",
-            ],
-            rows,
-        )?;
-        let next = "SELECT coalesce(max(place) + 1, 0) FROM stopped WHERE run = ? AND step = ?";
-        let next: i64 = self
-            .db
-            .prepare_cached(next)?
-            .query_row(params![run, step], |row| row.get(0))?;
-        let gate = match (t.no_consent, t.blocked_words) {
-            (true, _) => Gate::NoConsent,
-            (false, true) => Gate::BlockedWords,
-            (false, false) => Gate::Capped(None),
-        }
-        .name();
-        self.run(
-            "INSERT INTO stopped (run, step, place, reason, detail, users, members) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![run, step, next, gate, t.by, n, t.members],
-        )
-    }
-
-    fn policy_updated(&self, r: &PolicyUpdate) -> Done {
-        self.run(
-            format!("UPDATE segment SET expires = ? WHERE segment = ? AND rest_state = {PLANNED}"),
-            params![r.expires, r.segment],
-        )?;
-        let (from, to) = r.quiet.unzip();
-        self.run(
-            "UPDATE step SET quiet_from = ?, quiet_to = ? WHERE run = ? AND step = ?",
-            params![from, to, r.run, r.step],
-        )
     }
 
     fn answered(&self, a: &AnswerRecord, at: i64) -> Done {

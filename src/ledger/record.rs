@@ -50,8 +50,8 @@ pub(super) enum Record {
     Forgotten {
         run: i64,
     },
-    Displaced(Box<Displaced>),
-    PolicyUpdated(Box<PolicyUpdate>),
+    /// Messages that are planned and not claimed change.
+    Replanned(Box<ReplanRecord>),
     Answered(Box<AnswerRecord>),
     /// Claimed by a process that is gone.
     Orphaned {
@@ -61,9 +61,6 @@ pub(super) enum Record {
     SegmentEnded {
         segment: i64,
         state: State,
-        /// So many were claimed, no more.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        claimed: Option<i64>,
     },
     ReceiptLearned(Box<ReceiptRecord>),
     OptedOut {
@@ -331,12 +328,6 @@ pub(super) struct ClaimRecord {
     pub size: i64,
     /// Places in the segment whose users opted out since the plan.
     pub opted_out: Vec<i64>,
-    /// Places of those whom these left behind, too few for a list.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub below_list_min: Vec<i64>,
-    /// Places of such who get it by another channel.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rerouted: Vec<i64>,
     /// Places of those for whom the channel has closed since the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreachable: Vec<i64>,
@@ -351,33 +342,46 @@ pub(super) struct ClaimRecord {
     pub spent: Vec<QuotaSpend>,
 }
 
-/// Unclaimed messages lost their slots.
+/// Messages of a segment that are planned and not claimed change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Displaced {
+pub(super) struct ReplanRecord {
     pub segment: i64,
-    /// In the segment, in their order.
-    pub places: Vec<i64>,
-    /// The campaign that has the slots now; `None` where the cap has become smaller, or consent
-    /// ended.
-    pub by: Option<String>,
-    /// Their users have no consent any more.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub no_consent: bool,
-    /// They say what is forbidden by now.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub blocked_words: bool,
-    pub members: Digest,
+    pub change: ReplanChange,
 }
 
-/// What is open of a segment stands under newer rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PolicyUpdate {
-    pub run: i64,
-    pub step: i64,
-    /// Of the whole step: seconds of the day in its zone.
-    pub quiet: Option<(u32, u32)>,
-    pub segment: i64,
-    pub expires: i64,
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReplanChange {
+    /// Some are stopped at a gate.
+    Withdrawn {
+        /// In the segment, rising.
+        places: Vec<i64>,
+        gate: String,
+        /// The campaign, or the platform's cap, that has their slots.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        members: Digest,
+    },
+    /// All are sent under another policy.
+    NewPolicy {
+        run: i64,
+        step: i64,
+        /// Of the whole step: seconds of the day in its zone.
+        quiet: Option<(u32, u32)>,
+        expires: i64,
+    },
+    /// What is left goes on in other segments.
+    Replaced {
+        /// So many were claimed, no more.
+        claimed: i64,
+    },
+    /// What is left of a list that is too short to be sent ends.
+    ListEnded {
+        found: ClaimRecord,
+        /// Places of those who go by another channel, and of those who get no message.
+        rerouted: Vec<i64>,
+        not_sent: Vec<i64>,
+    },
 }
 
 fn is_zero(n: &i64) -> bool {

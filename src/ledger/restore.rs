@@ -64,7 +64,6 @@ impl Writer {
             records.push(Record::SegmentEnded {
                 segment,
                 state: State::Withdrawn,
-                claimed: None,
             });
             restored.withdrawn += n;
         }

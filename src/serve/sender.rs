@@ -131,7 +131,7 @@ impl Sender {
             .add(usize::try_from(sent.expired).unwrap_or(0));
         let report = DispatchReport {
             history_changed: sent.changes_the_past(),
-            below_min: self.dispatcher.left_alone(),
+            below_min: self.dispatcher.lists_below_min(),
             ..DispatchReport::default()
         };
         // The scheduler sets the timers of follow-ups for what has been sent.

@@ -17,6 +17,7 @@ use crate::platforms::wechat::WeChat;
 use crate::platforms::{Calls, Server};
 use crate::support;
 use crate::support::campaigns::{Bench, at};
+use crate::support::delivery::planned;
 use crate::support::service::{SERVE, Service, address, log, metric, sent, until, until_sent};
 
 /// Planned in quiet hours; handed over when they end.
@@ -75,17 +76,12 @@ fn work(bench: &Bench, server: &Server, now: &str) -> RunSummary {
 }
 
 /// The three are planned for the morning; then two of them want no messages.
-fn left_alone(bench: &Bench, server: &Server) {
+fn below_min(bench: &Bench, server: &Server) {
     work(bench, server, PLANNED);
     let mut ledger =
         Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(at(PLANNED)))).unwrap();
     assert_eq!(
-        ledger
-            .still_planned()
-            .unwrap()
-            .iter()
-            .map(|one| one.users.len())
-            .max(),
+        planned(&ledger).iter().map(|of| of.group.users.len()).max(),
         Some(3)
     );
     ledger
@@ -131,7 +127,7 @@ fn case_20_who_is_left_alone_goes_by_the_next_channel() {
         ),
     );
     let (bench, server) = bench(&program);
-    left_alone(&bench, &server);
+    below_min(&bench, &server);
     work(&bench, &server, MORNING);
     assert_eq!(
         (server.requests("mass/send"), bench.got("a")),
@@ -168,7 +164,7 @@ fn case_20_the_next_channel_must_take_the_message() {
         campaign("a", "via service_account.mass, wecom.app, sandbox.file")
     );
     let (bench, server) = bench(&program);
-    left_alone(&bench, &server);
+    below_min(&bench, &server);
     work(&bench, &server, MORNING);
     assert_eq!(
         bench
@@ -194,7 +190,7 @@ fn case_20_weights_choose_the_next_channel() {
     let (mut bench, server) = bench(&program);
     (0..3).for_each(|i| bench.addressed(&format!("u{i}"), "other"));
     bench.set("u2", "n", Some(Value::Int(2)));
-    left_alone(&bench, &server);
+    below_min(&bench, &server);
     work(&bench, &server, MORNING);
     // An account that is not bound writes to the sandbox's file, under its own name.
     assert_eq!(
@@ -227,7 +223,7 @@ fn case_20_whom_no_other_channel_takes_gets_nothing() {
             campaign("late", via)
         );
         let (bench, server) = bench(&program);
-        left_alone(&bench, &server);
+        below_min(&bench, &server);
         work(&bench, &server, MORNING);
         assert_eq!(
             left(&bench, "late"),
@@ -265,9 +261,9 @@ fn case_20_an_address_occurs_once_in_a_run() {
         // Reached only by the other channel.
         bench.addressed_at("v", "other", "shared");
         work(&bench, &server, PLANNED);
-        let mut lists = bench.ledger().still_planned().unwrap();
-        lists.retain(|one| one.users.len() > 1);
-        let (left, others) = lists[0].users.split_first().unwrap();
+        let mut lists = planned(&bench.ledger());
+        lists.retain(|of| of.group.users.len() > 1);
+        let (left, others) = lists[0].group.users.split_first().unwrap();
         bench.addressed_at(&format!("u{}", left.0), "other", address);
         let mut ledger =
             Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(at(PLANNED)))).unwrap();
@@ -319,7 +315,7 @@ fn case_20_the_service_finds_the_next_channel() {
     until(&folder, "plan", || {
         let ledger = Ledger::open_existing(LedgerLocation::File(folder.join(".tagcast/ledger.db")))
             .unwrap()?;
-        (ledger.still_planned().unwrap().len() == 1).then_some(())
+        (planned(&ledger).len() == 1).then_some(())
     });
     let seconds = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
     for user in ["o0", "o1"] {

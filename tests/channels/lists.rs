@@ -24,7 +24,7 @@ use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
 use crate::platforms::wechat::WeChat;
 use crate::platforms::{Calls, Server, What};
-use crate::support::delivery::{DUE, Place, Wanted, at, day, ids, state, users, verified};
+use crate::support::delivery::{DUE, Place, Wanted, at, day, ids, planned, state, users, verified};
 
 /// A run of one campaign to a list of openids, and the platform that it goes to.
 struct Run {
@@ -284,9 +284,9 @@ fn case_20_a_list_that_shrinks_to_one_is_not_sent() {
 /// left where that is under way already.
 #[test]
 fn case_20_who_is_left_alone_joins_another_list() {
-    let first = |ledger: &Writer| ledger.still_planned().unwrap()[0].users.clone();
+    let list = |ledger: &Writer, n: usize| planned(ledger)[n].group.users.clone();
     let mut run = Run::of(10_001);
-    let all_but_one: Vec<UserNo> = first(run.ledger()).split_off(1);
+    let all_but_one: Vec<UserNo> = list(run.ledger(), 0).split_off(1);
     assert_eq!(all_but_one.len(), 5_000);
     run.ledger()
         .opt_out(&all_but_one, "callback", at(DUE))
@@ -316,7 +316,7 @@ fn case_20_who_is_left_alone_joins_another_list() {
 
     // The second has left when the first comes to its turn.
     let mut run = Run::of(10_001);
-    let second: Vec<UserNo> = run.ledger().still_planned().unwrap()[1].users.clone();
+    let second = list(run.ledger(), 1);
     let due = run
         .ledger()
         .due(at(DUE), &Default::default())

@@ -17,7 +17,7 @@ use super::bench::{APP, SECRET, content};
 use super::cuts::channels_at;
 use crate::platforms::wechat::WeChat;
 use crate::platforms::{Server, What};
-use crate::support::delivery::{DUE, OF, Place, at, ids, state, users, verified};
+use crate::support::delivery::{DUE, OF, Place, at, ids, reschedule, state, users, verified};
 
 /// `a` goes by template messages, `b` into the sandbox's file.
 fn planned(place: &Place) -> Writer {
@@ -59,16 +59,7 @@ fn work(
         world.clone(),
         Vec::new(),
     ));
-    // As the decider does with what is left of another day, where no cap is in the way.
-    let left: Vec<_> = ledger
-        .displaced(at(from))
-        .unwrap()
-        .into_iter()
-        .map(|displaced| (displaced, Vec::new()))
-        .collect();
-    if !left.is_empty() {
-        ledger.plan_again(&left, at(from)).unwrap();
-    }
+    reschedule(ledger, at(from));
     let channels: Channels = channels_at([&server.url, "http://127.0.0.1:9"], 4, &world)
         .bind("sandbox", "file", sandbox);
     let mut carry = DispatchLoop::new(ledger, channels, ids(&users(OF)), world);

@@ -9,9 +9,10 @@ use tagcast::base::{Instant, UserNo, Value};
 use tagcast::decide::decision::{Decision, Gate};
 use tagcast::decide::history::History;
 use tagcast::decide::platform_caps::ForeignUse;
-use tagcast::decide::{DecideInput, ForbiddenWords, Reschedule, decide_all};
+use tagcast::decide::recheck::{DayRecheck, NewDay, Recheck};
+use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
-use tagcast::ledger::{Ledger, Occasion, RunInfo, Writer};
+use tagcast::ledger::{Ledger, Occasion, PlannedFilter, RunInfo, Writer};
 use tagcast::program::platform::{self, Amount, AmountWord, Holder, Per};
 use tagcast::program::typed::{ChannelName, Program};
 use tagcast::store::{Snapshot, SnapshotBuilder};
@@ -241,25 +242,24 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
             .is_none(),
         "it is planned again first"
     );
-    let displaced = bench.ledger.displaced(late).unwrap().remove(0);
-    assert_eq!(displaced.not_before, midnight);
-    let mut again = Reschedule::new(
-        &bench.program,
-        &bench.foreign,
-        displaced.day,
-        USERS,
-        &bench.ledger,
-    );
-    let lost = again
-        .without_slot(
-            &displaced.standing,
-            (&displaced.standing.channel, displaced.not_before),
-            &displaced.users,
-        )
+    let planned = bench
+        .ledger
+        .planned_messages(PlannedFilter::OnAnotherDay, late)
         .unwrap();
-    drop(again);
-    assert_eq!(lost, []);
-    bench.ledger.plan_again(&[(displaced, lost)], late).unwrap();
+    let group = &planned[0].group;
+    let day = group.zone.date(late);
+    let mut slots = DayRecheck::new(&bench.program, &bench.foreign, day, USERS, &bench.ledger);
+    let change = slots.check(group, late).unwrap();
+    drop(slots);
+    let expected = Recheck::Reschedule {
+        day: NewDay {
+            day,
+            not_before: midnight,
+        },
+        no_slot: Vec::new(),
+    };
+    assert_eq!(change, expected);
+    bench.ledger.replan(&[(&planned[0], change)], late).unwrap();
     assert!(
         bench
             .ledger

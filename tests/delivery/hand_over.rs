@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use crate::support::delivery::{
-    DUE, OF, Place, Wanted, always, at, day, ids, mass, on_server, recount, state, users, verified,
-    world,
+    DUE, OF, Place, Wanted, always, at, day, ids, mass, on_server, planned, recount, reschedule,
+    state, users, verified, world,
 };
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
+use tagcast::decide::decision::Gate;
 use tagcast::decide::history::{CapScope, History};
+use tagcast::decide::recheck::Recheck;
 use tagcast::deliver::channel::{Channel, NextAction, Reply};
 use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
@@ -17,8 +19,8 @@ use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::eval::ReceiptStatus;
 use tagcast::ledger::{Batch, BatchOutcome, DeliveryCounts, Refusal, Verdict};
 use tagcast::ledger::{
-    ClaimAttempt, Ledger, LedgerError, MessageKey, MessageNews, MessageProgress, NewCall, Receipt,
-    ReceiptContent, ReceiptKind, State, WithdrawReason, Withdrawable, Writer,
+    ClaimAttempt, Ledger, LedgerError, MessageKey, MessageNews, MessageProgress, NewCall,
+    PlannedMessages, Receipt, ReceiptContent, ReceiptKind, State, Writer,
 };
 use tagcast::program::typed_expr::OwnEvent;
 
@@ -77,10 +79,7 @@ fn pace_quiet_hours_deadline_and_priority() {
         place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted,
         0
     );
-    let displaced = ledger.displaced(at("2026-11-12 08:00")).unwrap();
-    assert_eq!(displaced.iter().map(|d| d.users.len()).sum::<usize>(), 30);
-    let again: Vec<_> = displaced.into_iter().map(|d| (d, Vec::new())).collect();
-    ledger.plan_again(&again, at("2026-11-12 08:00")).unwrap();
+    assert_eq!(reschedule(&mut ledger, at("2026-11-12 08:00")), 30);
     assert_eq!(
         place.carry(&mut ledger, "2026-11-12 08:00", &[]).0.accepted,
         30
@@ -342,10 +341,7 @@ fn case_20_lists_are_joined_once() {
     let mut decision = a.to(0..10_001);
     decision.messages[0].channel = mass();
     ledger.plan_run(&decision, &a.info()).unwrap();
-    let all_but_one = ledger.still_planned().unwrap()[0]
-        .users
-        .clone()
-        .split_off(1);
+    let all_but_one = planned(&ledger)[0].group.users.clone().split_off(1);
     ledger
         .opt_out(&all_but_one, "console", at("2026-11-11 09:59"))
         .unwrap();
@@ -380,23 +376,30 @@ fn consent_that_ends_counts_until_the_claim() {
     let mut ledger = place.open();
     let a = place.wanted("a");
     ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
-    let before = ledger.still_planned().unwrap();
+    let before = planned(&ledger);
+    let group = &before[0].group;
     assert_eq!(
         (
             before.len(),
-            before[0].campaign.as_str(),
-            before[0].users.len()
+            group.pending.campaign.as_str(),
+            group.users.len()
         ),
         (1, "a", 10)
     );
-    let strike = |ledger: &mut Writer, of: &[Withdrawable], users: &[u32]| {
-        ledger.strike(
-            &[(&of[0], users.iter().map(|user| UserNo(*user)).collect())],
-            WithdrawReason::NoConsent,
+    let withdraw = |ledger: &mut Writer, of: &[PlannedMessages], users: &[u32]| {
+        let position = |user: &u32| {
+            let found = of[0].group.users.iter().position(|known| known.0 == *user);
+            (found.unwrap(), Gate::NoConsent)
+        };
+        ledger.replan(
+            &[(
+                &of[0],
+                Recheck::Withdraw(users.iter().map(position).collect()),
+            )],
             at("2026-11-11 09:59"),
         )
     };
-    assert_eq!(strike(&mut ledger, &before, &[7, 8]).unwrap(), 2);
+    assert_eq!(withdraw(&mut ledger, &before, &[7, 8]).unwrap(), 2);
     // The first three are claimed; who has looked before that strikes nobody.
     let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
     let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=3, &[], at(DUE)).unwrap() else {
@@ -409,7 +412,7 @@ fn consent_that_ends_counts_until_the_claim() {
         .map(|m| m.user.0)
         .collect();
     assert!(matches!(
-        strike(&mut ledger, &before, &[claimed[0], 9]),
+        withdraw(&mut ledger, &before, &[claimed[0], 9]),
         Err(LedgerError::Overtaken(_))
     ));
     let all = BatchOutcome::Taken(
@@ -421,15 +424,16 @@ fn consent_that_ends_counts_until_the_claim() {
             .collect(),
     );
     ledger.answer(claim, &all, at(DUE)).unwrap();
-    let now = ledger.still_planned().unwrap();
-    let left: Vec<u32> = now[0].users.iter().map(|user| user.0).collect();
+    let now = planned(&ledger);
+    let mut left: Vec<u32> = now[0].group.users.iter().map(|user| user.0).collect();
+    left.sort_unstable();
     assert_eq!(
         left,
         (0..10)
             .filter(|user| !claimed.contains(user) && ![7, 8].contains(user))
             .collect::<Vec<_>>()
     );
-    assert_eq!(strike(&mut ledger, &now, &left[..1]).unwrap(), 1);
+    assert_eq!(withdraw(&mut ledger, &now, &left[..1]).unwrap(), 1);
     recount(&ledger, &["a"]);
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!(place.sent("a"), 10 - 3 - claimed.len());
@@ -442,7 +446,7 @@ fn consent_that_ends_counts_until_the_claim() {
         .map(|s| s.users)
         .sum();
     assert_eq!((stopped, report.finished_at.is_some()), (3, true));
-    assert_eq!(ledger.still_planned().unwrap(), []);
+    assert!(planned(&ledger).is_empty());
     recount(&ledger, &["a"]);
     verified(&ledger);
 }

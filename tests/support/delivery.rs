@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Bitmap, Date, Instant, UserNo, Zone};
 use tagcast::decide::decision::{Contents, Decision, Gate, MessageGroup, Rendered};
-use tagcast::decide::history::{CapScope, History};
+use tagcast::decide::history::{CapScope, History, NoHistory};
+use tagcast::decide::platform_caps::ForeignUse;
+use tagcast::decide::recheck::DayRecheck;
 use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::{DispatchLoop, DispatchSummary};
 use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::diag::{Findings, Sources};
 use tagcast::ledger;
-use tagcast::ledger::{Ledger, MessageProgress, Occasion, RunInfo, State, Writer};
+use tagcast::ledger::{
+    Ledger, MessageProgress, Occasion, PlannedFilter, PlannedMessages, RunInfo, State, Writer,
+};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::{Action, ChannelName, Program};
 use tagcast::store::{Snapshot, SnapshotBuilder, Users};
@@ -53,6 +57,32 @@ pub fn program(text: &str) -> Program {
             .collect::<Vec<_>>()
     );
     program
+}
+
+/// What is planned and not claimed, a segment each.
+pub fn planned(ledger: &Ledger) -> Vec<PlannedMessages> {
+    let mut planned = ledger
+        .planned_messages(PlannedFilter::All, Instant(0))
+        .expect("a readable ledger");
+    planned.retain(|of| !of.group.users.is_empty());
+    planned
+}
+
+/// Moves what is due on another day than planned to that day, as the decider does where no cap is
+/// in the way; gives how many messages.
+pub fn reschedule(ledger: &mut Writer, now: Instant) -> usize {
+    let planned = ledger
+        .planned_messages(PlannedFilter::OnAnotherDay, now)
+        .expect("a readable ledger");
+    let (program, foreign) = (Program::default(), ForeignUse::new());
+    let mut changes = Vec::new();
+    for of in &planned {
+        let day = of.group.zone.date(now);
+        let mut slots = DayRecheck::new(&program, &foreign, day, 0, &NoHistory);
+        changes.push((of, slots.check(&of.group, now).expect("no history")));
+    }
+    ledger.replan(&changes, now).expect("nobody claims");
+    planned.iter().map(|of| of.group.users.len()).sum()
 }
 
 /// Users `u0` to `u{n-1}` with those numbers.

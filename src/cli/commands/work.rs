@@ -66,7 +66,7 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
                 handed_over += carried.accepted;
                 // Who is left alone on a list is for the process that decides, which hands over,
                 // too.
-                drop(carry.left_alone());
+                drop(carry.lists_below_min());
             }
             Err(error) if args.once => return Err(error.into()),
             Err(error) => {

@@ -21,8 +21,11 @@ use crate::base::Msg;
 use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
+use crate::decide::recheck::Recheck;
 use crate::ledger::{Batch, BatchOutcome, Verdict};
-use crate::ledger::{BelowListMin, ClaimAttempt, DueFilter, Ledger, LedgerError, Worker, Writer};
+use crate::ledger::{
+    ClaimAttempt, DueFilter, Ledger, LedgerError, PlannedMessages, Worker, Writer,
+};
 use crate::msg;
 use crate::program::platform::{HandOver, Key};
 use crate::program::typed::ChannelName as Name;
@@ -37,7 +40,7 @@ const LOOKED_FOR: Elapsed = Elapsed::hours(24);
 const HALTED_FOR: Elapsed = Elapsed::hours(1);
 /// Whoever is left alone on a list is left to the decider for so long; then it is looked again
 /// whether that is still so.
-const LEFT_ALONE_FOR: Elapsed = Elapsed::minutes(1);
+const AWAIT_DECIDER: Elapsed = Elapsed::minutes(1);
 /// A request begins so soon after its claim or not at all: whoever settles the claims of a process
 /// that is gone relies on it.
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
@@ -144,11 +147,11 @@ pub struct DispatchLoop<D: WriterAccess> {
     troubles: Troubles,
     /// When it was last looked whether a platform is to be asked something.
     looked_for_asks: Instant,
-    /// Whether somebody finds other channels for those who are left alone on a list.
+    /// Whether a decider finds other channels for the members of lists that have become too short.
     has_decider: bool,
-    /// Lists that are too short, for whoever decides; and until when they wait for that.
-    left_alone: Vec<BelowListMin>,
-    waiting_alone: BTreeMap<i64, Instant>,
+    /// Such lists, for the decider; and until when each segment waits for it.
+    lists_below_min: Vec<PlannedMessages>,
+    awaiting_decider: BTreeMap<i64, Instant>,
 }
 
 /// When a batch may be handed over again, and how long it will wait after that.
@@ -185,13 +188,13 @@ impl<D: WriterAccess> DispatchLoop<D> {
             troubles: Troubles::new(),
             looked_for_asks: Instant(i64::MIN),
             has_decider: false,
-            left_alone: Vec::new(),
-            waiting_alone: BTreeMap::new(),
+            lists_below_min: Vec::new(),
+            awaiting_decider: BTreeMap::new(),
         }
     }
 
-    /// Leaves those who are left alone on a list to somebody who takes them by
-    /// [`Self::left_alone`].
+    /// Leaves lists that have become too short to a decider, which takes them by
+    /// [`Self::lists_below_min`].
     #[must_use]
     pub fn with_decider(self) -> Self {
         DispatchLoop {
@@ -200,10 +203,10 @@ impl<D: WriterAccess> DispatchLoop<D> {
         }
     }
 
-    /// The lists that have become too short since it was asked last. Until they are ended they are
-    /// left alone for a while.
-    pub fn left_alone(&mut self) -> Vec<BelowListMin> {
-        std::mem::take(&mut self.left_alone)
+    /// The lists that have become too short since it was asked last. Until the decider has changed
+    /// them they are not claimed for a while.
+    pub fn lists_below_min(&mut self) -> Vec<PlannedMessages> {
+        std::mem::take(&mut self.lists_below_min)
     }
 
     /// Shows these users' ids from now on.
@@ -301,8 +304,8 @@ impl<D: WriterAccess> DispatchLoop<D> {
             waiting.retain(|_, end| *end > now);
             full.retain(|_, end| *end > now);
             let campaigns = waiting.keys().chain(self.stopped.keys()).cloned().collect();
-            self.waiting_alone.retain(|_, until| *until > now);
-            let segments = self.waiting_alone.keys().copied().collect();
+            self.awaiting_decider.retain(|_, until| *until > now);
+            let segments = self.awaiting_decider.keys().copied().collect();
             let except = DueFilter {
                 campaigns,
                 channels: full.keys().cloned().collect(),
@@ -352,13 +355,15 @@ impl<D: WriterAccess> DispatchLoop<D> {
                         ClaimAttempt::AllStruck
                         | ClaimAttempt::Joined
                         | ClaimAttempt::Overtaken => {}
-                        ClaimAttempt::LeftAlone(left) if self.has_decider => {
-                            self.waiting_alone
-                                .insert(left.number(), now.plus(LEFT_ALONE_FOR));
-                            self.left_alone.push(*left);
+                        ClaimAttempt::BelowListMin(left) if self.has_decider => {
+                            self.awaiting_decider
+                                .insert(left.number(), now.plus(AWAIT_DECIDER));
+                            self.lists_below_min.push(*left);
                         }
-                        ClaimAttempt::LeftAlone(left) => {
-                            self.desk.writer().end_left_alone(&left, &[], now)?;
+                        ClaimAttempt::BelowListMin(left) => {
+                            let nowhere = Recheck::Reroute(Vec::new());
+                            let mut ledger = self.desk.writer();
+                            ledger.replan_unless_claimed(&left, nowhere, now)?;
                         }
                         ClaimAttempt::Claim(claim) => {
                             carried.opened_anew |= claim.opened_anew;

@@ -6,8 +6,8 @@
 //! at any instant decides each thing once.
 
 mod arriving;
-mod below_minimum;
 mod deciding;
+mod replan;
 mod trigger_index;
 mod user_times;
 
@@ -17,16 +17,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::deciding::DueDecision;
+use self::replan::ConsentCursor;
+pub use self::replan::ReplanReason;
 use self::trigger_index::TriggerIndex;
 use super::agenda::{self, SchedulePosition, ScheduleRecord};
 use super::eval_data::EvalData;
 use super::history_cache::HistoryCache;
 use super::own_messages::asks_own;
-use super::{Failure, Project, consent, follow_ups, policy_refresh};
+use super::{Failure, Project, follow_ups};
 use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
+use crate::decide::ForbiddenWords;
 use crate::decide::decision::Decision;
-use crate::decide::{ForbiddenWords, Reschedule};
 use crate::ledger::{
     CampaignNames, DeciderChanges, Hold, HoldScope as Held, Ledger, LedgerError, Occasion, RunId,
     RunInfo, Writer,
@@ -108,7 +110,7 @@ pub struct Decider {
     /// Those that a person has cancelled: nothing is planned for them.
     cancelled: BTreeSet<String>,
     past: HistoryCache,
-    consent: consent::ConsentCursor,
+    consent: ConsentCursor,
     /// The last plan came too late: what it would have taken was claimed in the meantime.
     overtaken: Cell<bool>,
     /// Whether any condition asks about the program's own messages: then they are read before each
@@ -166,7 +168,7 @@ impl Decider {
             nobody_until: BTreeMap::new(),
             cancelled: cancelled(ledger)?,
             past: HistoryCache::default(),
-            consent: consent::ConsentCursor::default(),
+            consent: ConsentCursor::default(),
             overtaken: Cell::new(false),
             asks_own,
             world,
@@ -189,21 +191,6 @@ impl Decider {
         self.nobody_until.clear();
     }
 
-    /// Strikes what is planned for users who have ended a consent that it needs; gives how many
-    /// messages.
-    ///
-    /// # Errors
-    /// Data or a ledger that cannot be read or written.
-    pub fn ask_consent(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
-        let struck = self
-            .consent
-            .strike(&self.project.program, &self.data, now, ledger)?;
-        if struck > 0 {
-            self.past.forget();
-        }
-        Ok(struck)
-    }
-
     /// Whether a program forbids the same words; not where they cannot be read.
     pub fn forbids_as(&self, project: &Project) -> bool {
         ForbiddenWords::load(&project.program, &project.folder, self.world.as_ref())
@@ -218,19 +205,6 @@ impl Decider {
             self.world.as_ref(),
         )
         .unwrap_or_default()
-    }
-
-    /// Puts what is planned already under the rules of this program: its quiet hours, deadlines and
-    /// forbidden words.
-    ///
-    /// # Errors
-    /// A ledger that cannot be read or written.
-    pub fn rule_planned(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
-        let struck = policy_refresh::apply(&self.project.program, &self.words, now, ledger)?;
-        if struck > 0 {
-            self.past.forget();
-        }
-        Ok(struck)
     }
 
     /// Slots were given back, or users opted out: the past is read anew.
@@ -369,33 +343,6 @@ impl Decider {
         Ok(done)
     }
 
-    /// Finds slots for what comes to its turn on another day than it was planned for.
-    fn plan_again(&mut self, at: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
-        let displaced = ledger.displaced(at)?;
-        let Some(day) = displaced.first().map(|d| d.day) else {
-            return Ok(0);
-        };
-        let users = self.data.snapshot.user_count();
-        let view = self.past.view(ledger, None);
-        let foreign = self.project.config.foreign();
-        let mut again = Reschedule::new(self.program(), &foreign, day, users, &view);
-        let mut all = Vec::new();
-        for one in displaced.into_iter().filter(|d| d.day == day) {
-            let lost = again.without_slot(
-                &one.standing,
-                (&one.standing.channel, one.not_before),
-                &one.users,
-            )?;
-            all.push((one, lost));
-        }
-        drop(again);
-        let planned = ledger.plan_again(&all, at.max(self.world.now()));
-        planned.inspect_err(|e| self.overtaken.set(matches!(e, LedgerError::Overtaken(_))))?;
-        // They count on another day now.
-        self.past.forget();
-        Ok(all.len())
-    }
-
     /// The next calendar instant or follow-up with the waits that end before it.
     fn turn(
         &mut self,
@@ -403,7 +350,7 @@ impl Decider {
         now: Instant,
         ledger: &mut Writer,
     ) -> Result<CycleOutcome, Failure> {
-        let again = self.plan_again(at, ledger)?;
+        let again = self.replan(ReplanReason::AnotherDay, at, ledger)?;
         if again > 0 {
             return Ok(CycleOutcome {
                 dealt: again,

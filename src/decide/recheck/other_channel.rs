@@ -1,62 +1,48 @@
-//! The next channel for those who are left alone on a list when their turn comes, because opt-outs
-//! have made it too short since the plan.
+//! The next channel for messages of a list that is too short to be sent, because of opt-outs since
+//! the plan.
 //!
-//! As for lists that are too short at the plan ([`super::lists`]) it is the next one of their `via`
-//! that reaches them; what it asks (addresses, windows, lengths, caps, quiet hours, deadline) is
-//! asked as of now. Only channels that take single messages come into question.
+//! As for lists that are too short when they are planned (`short_lists`) it is the next one of their
+//! `via` that reaches them; what it requires (addresses, windows, lengths, caps, quiet hours,
+//! deadline) is checked as of now. Only channels that take single messages are considered.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::DecideError;
-use super::ask;
-use super::content::ContentCheck;
-use super::decision::Rendered;
-use super::gates::HistoryAnswers;
-use super::history::{History, PendingMessages};
-use super::platform_caps::ForeignUse;
-use super::reach::reach;
-use super::reschedule::Reschedule;
-use super::windows::{OpenWindows, PlannedMessage};
-use super::words::ForbiddenWords;
-use crate::base::{CampaignId, Date, Instant, TemplateId, UserNo};
+use super::another_day::DayRecheck;
+use super::planned_group::{NewRoute, PlannedGroup};
+use crate::base::{CampaignId, Date, TemplateId, UserNo};
+use crate::decide::DecideError;
+use crate::decide::ask;
+use crate::decide::content::ContentCheck;
+use crate::decide::decision::Rendered;
+use crate::decide::gates::HistoryAnswers;
+use crate::decide::history::History;
+use crate::decide::platform_caps::ForeignUse;
+use crate::decide::reach::reach;
+use crate::decide::windows::{OpenWindows, PlannedMessage};
+use crate::decide::words::ForbiddenWords;
 use crate::eval::EvalScope;
 use crate::program::platform::{self, HandOver};
 use crate::program::typed::{Action, Campaign, ChannelName, Send, Takes, Via};
 use crate::schedule::quiet::end_of_quiet;
 use crate::schedule::{SendWindow, hand_over_by};
 
-/// A message as it was planned.
-pub struct StrandedMessage<'a> {
-    pub campaign: CampaignId,
-    /// 0 is the campaign's first message, n the nth follow-up.
-    pub step: usize,
-    pub arm: Option<&'a str>,
-    pub template: &'a str,
-    pub due: Instant,
-    pub standing: &'a PendingMessages,
-}
-
-/// Where a user is reached, and when.
-pub type FallbackTarget = (ChannelName, Arc<str>, SendWindow);
-
-/// Looks for it; `now` of the scope is when it is looked for.
-pub struct FallbackSearch<'a, H> {
+/// Finds it; `now` of the scope is when the message would be sent.
+pub struct ChannelRecheck<'a, H> {
     scope: &'a EvalScope<'a>,
     words: &'a ForbiddenWords,
     foreign: &'a ForeignUse,
     history: &'a H,
-    slots: BTreeMap<Date, Reschedule<'a, H>>,
+    slots: BTreeMap<Date, DayRecheck<'a, H>>,
 }
 
-impl<'a, H: History> FallbackSearch<'a, H> {
+impl<'a, H: History> ChannelRecheck<'a, H> {
     pub fn new(
         scope: &'a EvalScope<'a>,
         words: &'a ForbiddenWords,
         foreign: &'a ForeignUse,
         history: &'a H,
     ) -> Self {
-        FallbackSearch {
+        ChannelRecheck {
             scope,
             words,
             foreign,
@@ -65,21 +51,21 @@ impl<'a, H: History> FallbackSearch<'a, H> {
         }
     }
 
-    /// Where a user gets the message instead; `None` where nothing else of its `via` takes it.
-    /// `is_taken` are addresses that the run goes to already.
+    /// Where a user of a group gets the message instead; `None` where no other channel of its `via`
+    /// takes it. `id` and `step` (0 is the campaign's first message, n the nth follow-up) are
+    /// those of the group; `is_taken` are addresses that the run goes to already.
     ///
     /// # Errors
     /// Those of evaluation and of the history.
-    pub fn place(
+    pub fn next_route(
         &mut self,
-        alone: &StrandedMessage,
-        user: UserNo,
-        message: &Rendered,
+        (group, id, step): (&PlannedGroup, CampaignId, usize),
+        (user, message): (UserNo, &Rendered),
         is_taken: impl Fn(&ChannelName, &str) -> Result<bool, DecideError>,
-    ) -> Result<Option<FallbackTarget>, DecideError> {
+    ) -> Result<Option<NewRoute>, DecideError> {
         let (program, now) = (self.scope.program, self.scope.now);
-        let campaign = program.campaign(alone.campaign);
-        let Some((template, via)) = self.send(campaign, alone) else {
+        let campaign = program.campaign(id);
+        let Some((template, via)) = self.send_of(campaign, step, group) else {
             return Ok(None);
         };
         let quiet = program.rules(campaign).quiet;
@@ -87,27 +73,27 @@ impl<'a, H: History> FallbackSearch<'a, H> {
             .and_then(|quiet| end_of_quiet(quiet, program.policy.zone, now))
             .unwrap_or(now);
         let users = ask::only(self.scope.snapshot.user_count(), user);
-        let mut past = HistoryAnswers::new(self.history);
+        let mut history = HistoryAnswers::new(self.history);
         // By route: until when it takes the message, and what is known of whom it reaches.
         let mut routes = Vec::new();
         for route in &via.routes {
             let channel = &route.channel;
-            let expires = hand_over_by(program, campaign, channel, alone.due).expires;
+            let expires = hand_over_by(program, campaign, channel, group.due).expires;
             let usable =
-                *channel != alone.standing.channel && takes_one(channel) && not_before <= expires;
+                *channel != group.pending.channel && takes_one(channel) && not_before <= expires;
             let planned = PlannedMessage {
                 channel,
                 template: program.template(template),
                 at: not_before,
             };
-            let open = past.open(&planned, &users)?;
+            let open = history.open(&planned, &users)?;
             routes.push((
                 usable,
                 SendWindow {
                     not_before,
                     expires,
                 },
-                past.barred(&channel.account, &users)?,
+                history.barred(&channel.account, &users)?,
                 open,
             ));
         }
@@ -120,7 +106,7 @@ impl<'a, H: History> FallbackSearch<'a, H> {
                 .get(route)
                 .is_some_and(|(_, _, barred, open)| known(open) && !barred.holds(user, address))
         };
-        let Some((route, address)) = reach(self.scope, alone.campaign, via, &users, usable, open)?
+        let Some((route, address)) = reach(self.scope, id, via, &users, usable, open)?
             .pop()
             .flatten()
         else {
@@ -146,20 +132,23 @@ impl<'a, H: History> FallbackSearch<'a, H> {
         let slots = self
             .slots
             .entry(day)
-            .or_insert_with(|| Reschedule::new(program, foreign, day, users.len(), history));
-        let has_none = slots.without_slot(alone.standing, (channel, not_before), &[user])?;
-        Ok(has_none
-            .is_empty()
-            .then(|| (channel.clone(), address, *window)))
+            .or_insert_with(|| DayRecheck::new(program, foreign, day, users.len(), history));
+        let no_slot = slots.without_slot(&group.pending, (channel, not_before), &[user])?;
+        Ok(no_slot.is_empty().then(|| NewRoute {
+            channel: channel.clone(),
+            address,
+            window: *window,
+        }))
     }
 
     /// What the program sends there now, and by which channels.
-    fn send(
+    fn send_of(
         &self,
         campaign: &'a Campaign,
-        alone: &StrandedMessage,
+        step: usize,
+        group: &PlannedGroup,
     ) -> Option<(TemplateId, &'a Via)> {
-        let step = alone.step.checked_sub(1).map(|n| campaign.steps.get(n));
+        let step = step.checked_sub(1).map(|n| campaign.steps.get(n));
         let actions = match step {
             None => vec![&campaign.action],
             Some(step) => step
@@ -171,17 +160,17 @@ impl<'a, H: History> FallbackSearch<'a, H> {
         let mut sends = Vec::new();
         actions
             .into_iter()
-            .for_each(|action| sends_of(action, alone.arm, &mut sends));
+            .for_each(|action| sends_of(action, group.arm.as_deref(), &mut sends));
         let sends = sends
             .into_iter()
             .map(|send| (send.template, send.via.as_ref().unwrap_or(&campaign.via)));
         let is_it = |(template, via): &(TemplateId, &Via)| {
             via.takes != Takes::All
-                && self.scope.program.template(*template).declared.name == alone.template
+                && self.scope.program.template(*template).declared.name == group.pending.template
                 && via
                     .routes
                     .iter()
-                    .any(|route| route.channel == alone.standing.channel)
+                    .any(|route| route.channel == group.pending.channel)
         };
         sends.into_iter().find(is_it)
     }
