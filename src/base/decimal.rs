@@ -101,6 +101,22 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// Division to the nearest whole number, half away from zero; `None` by zero or where it does not
+/// fit.
+pub fn div_round(a: i128, b: i128) -> Option<i64> {
+    if b == 0 {
+        return None;
+    }
+    let (whole, rest) = (a / b, a % b);
+    let away = if (a < 0) == (b < 0) { 1 } else { -1 };
+    i64::try_from(if rest.unsigned_abs() * 2 >= b.unsigned_abs() {
+        whole + away
+    } else {
+        whole
+    })
+    .ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

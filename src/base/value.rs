@@ -225,3 +225,17 @@ impl fmt::Display for Shown<'_> {
         }
     }
 }
+
+/// A text with its first and last character kept and the rest `*`; of two characters the first, of
+/// one none.
+pub fn masked(text: &str) -> String {
+    let mut rest = text.chars();
+    match (rest.next(), rest.next_back()) {
+        (None, _) => String::new(),
+        (Some(_), None) => "*".into(),
+        (Some(first), Some(last)) => match rest.count() {
+            0 => format!("{first}*"),
+            hidden => format!("{first}{}{last}", "*".repeat(hidden)),
+        },
+    }
+}

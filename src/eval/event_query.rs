@@ -12,8 +12,9 @@ use std::collections::{BTreeSet, HashSet};
 use super::bind::{BoundPlan, BoundQuery, Events};
 use super::column_source::ColumnSource;
 use super::vector::{Scalar, SetRef};
+use crate::base::decimal::div_round;
 use crate::base::{Instant, Type, Value};
-use crate::plan::kernel::{Pick, div_round, ratio_to_number};
+use crate::plan::kernel::{Pick, ratio_to_number};
 use crate::plan::node::FollowedBy;
 use crate::program::typed_expr::Aggregate;
 

@@ -32,6 +32,7 @@ pub mod tables;
 mod trace;
 mod unknown_causes;
 mod vector;
+mod vector_ops;
 
 pub use bind::BoundPlan;
 pub use cache::forget;

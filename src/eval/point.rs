@@ -9,8 +9,9 @@ use super::messages::MessageLog;
 use super::tables;
 use super::vector::Scalar;
 use crate::base::{Type, UserNo, Value};
-use crate::plan::kernel::{Binary, Unary, distance, int_to_float, mask, quotient};
+use crate::plan::kernel::{Binary, Unary, int_to_float, quotient};
 use crate::plan::node::{Cond, CondId, Node, Order, TextOp, ValId, ValKind};
+use crate::program::builtins::function::{BinaryBody, UnaryBody};
 use crate::store::EventSegment;
 
 /// What is looked at.
@@ -272,13 +273,22 @@ impl<'b> Point<'b> {
                     .get(usize::try_from(code).ok()?)
                     .map(|m| Scalar::Text(Cow::Borrowed(m)))
             }
-            (Unary::Lower, Scalar::Text(t)) => Some(Scalar::Text(Cow::Owned(t.to_lowercase()))),
-            (Unary::Mask, Scalar::Text(t)) => Some(Scalar::Text(Cow::Owned(mask(&t)))),
-            (Unary::TextLength, Scalar::Text(t)) => {
-                i64::try_from(t.chars().count()).ok().map(Scalar::Int)
-            }
-            (Unary::SetLength, Scalar::Set(s)) => i64::try_from(s.len()).ok().map(Scalar::Int),
-            _ => None,
+            (Unary::Call(call), of) => match (call.body, of) {
+                (UnaryBody::Int(f), Scalar::Int(x)) => f(x).map(Scalar::Int),
+                (UnaryBody::Float(f), Scalar::Float(x)) => f(x).map(Scalar::Float),
+                (UnaryBody::Text(f), Scalar::Text(t)) => Some(Scalar::Text(Cow::Owned(f(&t)))),
+                (UnaryBody::TextToInt(f), Scalar::Text(t)) => f(&t).map(Scalar::Int),
+                (UnaryBody::SetSizeToInt(f), Scalar::Set(s)) => f(s.len()).map(Scalar::Int),
+                (
+                    UnaryBody::Int(_)
+                    | UnaryBody::Float(_)
+                    | UnaryBody::Text(_)
+                    | UnaryBody::TextToInt(_)
+                    | UnaryBody::SetSizeToInt(_),
+                    _,
+                ) => None,
+            },
+            (Unary::Int(_) | Unary::Float(_) | Unary::IntToFloat | Unary::MemberName, _) => None,
         }
     }
 
@@ -293,13 +303,27 @@ impl<'b> Point<'b> {
             }
             (Binary::Scale(f), Scalar::Int(a), Scalar::Float(b)) => f.apply(a, b).map(Scalar::Int),
             (Binary::Quotient, Scalar::Int(a), Scalar::Int(b)) => quotient(a, b).map(Scalar::Float),
-            (Binary::Distance, Scalar::Place(a), Scalar::Place(b)) => {
-                distance(a, b).map(Scalar::Float)
-            }
-            (Binary::Text(pick), Scalar::Text(a), Scalar::Text(b)) => {
-                Some(Scalar::Text(if pick.second(b.cmp(&a)) { b } else { a }))
-            }
-            _ => None,
+            (Binary::Call(call), a, b) => match (call.body, a, b) {
+                (BinaryBody::Int(f), Scalar::Int(a), Scalar::Int(b)) => f(a, b).map(Scalar::Int),
+                (BinaryBody::Float(f), Scalar::Float(a), Scalar::Float(b)) => {
+                    f(a, b).map(Scalar::Float)
+                }
+                (BinaryBody::PickText(second), Scalar::Text(a), Scalar::Text(b)) => {
+                    Some(Scalar::Text(if second(&a, &b) { b } else { a }))
+                }
+                (BinaryBody::Places(f), Scalar::Place(a), Scalar::Place(b)) => {
+                    f(a, b).map(Scalar::Float)
+                }
+                (
+                    BinaryBody::Int(_)
+                    | BinaryBody::Float(_)
+                    | BinaryBody::PickText(_)
+                    | BinaryBody::Places(_),
+                    _,
+                    _,
+                ) => None,
+            },
+            (Binary::Int(_) | Binary::Float(_) | Binary::Scale(_) | Binary::Quotient, _, _) => None,
         }
     }
 

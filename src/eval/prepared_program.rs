@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use super::{EvalError, EvalScope, Prepared};
 use crate::base::{CampaignId, TagId, TemplateId, Value};
 use crate::diag::Span;
+use crate::program::builtins::function::Arity;
 use crate::program::typed::{Action, Campaign, Program, Schedule, Step, Template, Via};
-use crate::program::typed_expr::{Expr, ExprKind, Function};
+use crate::program::typed_expr::{Expr, ExprKind};
 
 /// What is prepared of a program. It belongs to that program alone: it names things by their
 /// positions there.
@@ -202,10 +203,12 @@ impl PreparedTemplate {
 /// What a function shows, where it is missing exactly when its argument is.
 fn shown_as_it_is(expr: &Expr) -> &Expr {
     match &expr.kind {
-        ExprKind::Call {
-            function: Function::Text | Function::Number | Function::Lower | Function::Mask,
-            args,
-        } => args.first().map_or(expr, shown_as_it_is),
+        ExprKind::ToNumber(of) | ExprKind::MemberName(of) => shown_as_it_is(of),
+        ExprKind::Call { function, args }
+            if function.arity == Arity::One && !(function.facts.can_fail)(&expr.ty, None) =>
+        {
+            args.first().map_or(expr, shown_as_it_is)
+        }
         _ => expr,
     }
 }

@@ -11,10 +11,9 @@ use super::point::{Point, PointTarget};
 use super::prepared::Lowered;
 use super::{EvalError, EvalScope};
 use crate::base::Lang;
-use crate::base::value::Shown;
+use crate::base::value::{Shown, masked};
 use crate::base::{AudienceId, PartitionId, TagId, Type, UserNo, Value, Zone};
 use crate::diag::{Sources, Span};
-use crate::plan::kernel::mask;
 use crate::plan::node::Node;
 use crate::plan::{Lowering, show};
 use crate::program::typed::Program;
@@ -262,7 +261,7 @@ impl Sketch<'_> {
 
 fn shown(value: &Value, ty: &Type, private: bool, zone: Zone) -> String {
     match value {
-        Value::Text(text) if private => mask(text),
+        Value::Text(text) if private => masked(text),
         _ if private => "***".into(),
         _ => Shown { value, ty, zone }.to_string(),
     }

@@ -7,8 +7,11 @@
 //! is 0.3 and ten times ¥99.90 by 30% is what a person reckons.
 
 use std::cmp::Ordering;
+use std::fmt;
 
-use crate::base::{Calendar, Date, GeoPoint, Instant, Zone};
+use crate::base::decimal::div_round;
+use crate::base::{Calendar, Date, Instant, Zone};
+use crate::program::builtins::function::{BinaryBody, UnaryBody};
 
 /// One value to one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,32 +21,19 @@ pub enum Unary {
     IntToFloat,
     /// An enum member's code to its name.
     MemberName,
-    Lower,
-    Mask,
-    /// In Unicode scalar values.
-    TextLength,
-    SetLength,
+    Call(FunctionBody<UnaryBody>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IntFn {
     Neg,
-    Abs,
-    /// To whole units of money, half away from zero.
-    RoundMoney,
     /// The day of an instant in the policy's zone.
     DateOf,
-    Year,
-    Month,
-    Day,
-    Weekday,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FloatFn {
     Neg,
-    Abs,
-    Round,
     RatioToNumber,
 }
 
@@ -56,8 +46,74 @@ pub enum Binary {
     Scale(ScaleOp),
     /// Two whole numbers to a float.
     Quotient,
-    Distance,
-    Text(Pick),
+    Call(FunctionBody<BinaryBody>),
+}
+
+/// A built-in function and the body that fits its arguments.
+#[derive(Clone, Copy)]
+pub struct FunctionBody<B> {
+    pub name: &'static str,
+    pub body: B,
+}
+
+/// The types of the arguments choose the body, so that the name tells two calls with the same
+/// arguments apart.
+impl<B> PartialEq for FunctionBody<B> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl<B> Eq for FunctionBody<B> {}
+
+impl<B> fmt::Debug for FunctionBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Unary {
+    /// As a plan shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unary::Int(IntFn::Neg) | Unary::Float(FloatFn::Neg) => "neg",
+            Unary::Int(IntFn::DateOf) => "date_of",
+            Unary::Float(FloatFn::RatioToNumber) => "ratio_to_number",
+            Unary::IntToFloat => "int_to_float",
+            Unary::MemberName => "member_name",
+            Unary::Call(call) => call.name,
+        }
+    }
+}
+
+impl Binary {
+    /// As a plan shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Binary::Int(op) => match op {
+                IntOp::Add => "add",
+                IntOp::Sub => "sub",
+                IntOp::Mul => "mul",
+                IntOp::Mod => "mod",
+                IntOp::DivRound => "div_round",
+                IntOp::DatePlus => "date_plus",
+                IntOp::DateMinus => "date_minus",
+                IntOp::InstantPlus => "instant_plus",
+                IntOp::InstantMinus => "instant_minus",
+            },
+            Binary::Float(op) => match op {
+                FloatOp::Add => "add",
+                FloatOp::Sub => "sub",
+                FloatOp::Mul => "mul",
+                FloatOp::Div => "div",
+                FloatOp::Mod => "mod",
+            },
+            Binary::Scale(ScaleOp::Times) => "times",
+            Binary::Scale(ScaleOp::Over) => "over",
+            Binary::Quotient => "quotient",
+            Binary::Call(call) => call.name,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +128,6 @@ pub enum IntOp {
     DateMinus,
     InstantPlus,
     InstantMinus,
-    Pick(Pick),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +137,6 @@ pub enum FloatOp {
     Mul,
     Div,
     Mod,
-    Pick(Pick),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,15 +182,7 @@ impl IntFn {
     pub fn apply(self, x: i64, zone: Zone) -> Option<i64> {
         match self {
             IntFn::Neg => x.checked_neg(),
-            IntFn::Abs => x.checked_abs(),
-            IntFn::RoundMoney => {
-                div_round(i128::from(x), 100).and_then(|units| units.checked_mul(100))
-            }
             IntFn::DateOf => Some(i64::from(zone.date(Instant(x)).0)),
-            IntFn::Year => Some(i64::from(date(x)?.year())),
-            IntFn::Month => Some(i64::from(date(x)?.month())),
-            IntFn::Day => Some(i64::from(date(x)?.day())),
-            IntFn::Weekday => Some(i64::from(date(x)?.weekday())),
         }
     }
 }
@@ -157,7 +203,6 @@ impl IntOp {
             IntOp::InstantMinus => zone
                 .add_calendar(Instant(a), unpack(b).negated())
                 .map(|i| i.0),
-            IntOp::Pick(pick) => Some(if pick.second(b.cmp(&a)) { b } else { a }),
         }
     }
 }
@@ -166,8 +211,6 @@ impl FloatFn {
     pub fn apply(self, x: f64) -> f64 {
         match self {
             FloatFn::Neg => -x,
-            FloatFn::Abs => x.abs(),
-            FloatFn::Round => x.round(),
             FloatFn::RatioToNumber => ratio_to_number(x as f32),
         }
     }
@@ -186,13 +229,6 @@ impl FloatOp {
                     rest + b
                 } else {
                     rest
-                }
-            }
-            FloatOp::Pick(pick) => {
-                if b.partial_cmp(&a).is_some_and(|order| pick.second(order)) {
-                    b
-                } else {
-                    a
                 }
             }
         };
@@ -215,10 +251,6 @@ pub fn quotient(a: i64, b: i64) -> Option<f64> {
     (b != 0).then(|| a as f64 / b as f64)
 }
 
-pub fn distance(a: GeoPoint, b: GeoPoint) -> Option<f64> {
-    Some(a.distance_m(b)).filter(|d| d.is_finite())
-}
-
 /// The remainder with the sign of the divisor.
 fn floor_mod(a: i64, b: i64) -> Option<i64> {
     if b == 0 {
@@ -230,21 +262,6 @@ fn floor_mod(a: i64, b: i64) -> Option<i64> {
     } else {
         rest
     })
-}
-
-/// Division to the nearest whole number, half away from zero.
-pub fn div_round(a: i128, b: i128) -> Option<i64> {
-    if b == 0 {
-        return None;
-    }
-    let (whole, rest) = (a / b, a % b);
-    let away = if (a < 0) == (b < 0) { 1 } else { -1 };
-    i64::try_from(if rest.unsigned_abs() * 2 >= b.unsigned_abs() {
-        whole + away
-    } else {
-        whole
-    })
-    .ok()
 }
 
 /// A float as the nearest whole number, half away from zero.
@@ -282,19 +299,6 @@ pub fn int_to_float(a: i64, b: f64) -> Ordering {
     }
 }
 
-/// First and last character kept, the rest `*`; of two characters the first, of one none.
-pub fn mask(text: &str) -> String {
-    let mut rest = text.chars();
-    match (rest.next(), rest.next_back()) {
-        (None, _) => String::new(),
-        (Some(_), None) => "*".into(),
-        (Some(first), Some(last)) => match rest.count() {
-            0 => format!("{first}*"),
-            hidden => format!("{first}{}{last}", "*".repeat(hidden)),
-        },
-    }
-}
-
 /// Whether a day comes round between two days, both included; 29 February counts as the 28th in a
 /// common year.
 pub fn comes_round(day: Date, from: Date, to: Date) -> bool {
@@ -329,8 +333,6 @@ mod tests {
             assert_eq!(div_round(a, b), Some(want), "{a} / {b}");
         }
         assert_eq!(div_round(i128::from(i64::MIN), -1), None);
-        assert_eq!(IntFn::RoundMoney.apply(-150, Zone::UTC), Some(-200));
-        assert_eq!(IntFn::RoundMoney.apply(149, Zone::UTC), Some(100));
         assert_eq!(ScaleOp::Times.apply(1005, 0.5), Some(503));
         assert_eq!(ScaleOp::Over.apply(1, 0.0), None);
         assert_eq!(ScaleOp::Times.apply(i64::MAX, 1.0), None);
@@ -442,17 +444,5 @@ mod tests {
             d("2027-01-05"),
             d("2027-01-01")
         ));
-    }
-
-    #[test]
-    fn masks_hide_the_middle() {
-        for (text, masked) in [
-            ("", ""),
-            ("王", "*"),
-            ("王二", "王*"),
-            ("13812345678", "1*********8"),
-        ] {
-            assert_eq!(mask(text), masked);
-        }
     }
 }

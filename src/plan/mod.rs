@@ -4,18 +4,18 @@
 //!
 //! A plan depends on the program alone, not on a store or a clock, so one plan serves every
 //! executor. [`node`] is what plans are made of, [`kernel`] what operators do, [`form`] how types
-//! lie in columns, [`lower`](mod@lower) the way from the typed program, [`simplify`] the rules.
+//! lie in columns, [`lower`] the way from the typed program, [`simplify`] the rules.
 
 pub mod form;
 pub mod kernel;
-mod lower;
+mod lowering;
 pub mod node;
 mod show;
 mod simplify;
 mod tag_use;
 mod text;
 
-pub use lower::{LowerError, Lowering, MAX_DEPTH, lower};
+pub use lowering::{LowerError, Lowering, MAX_DEPTH, lower};
 pub use node::Plan;
 pub use show::show;
 pub use tag_use::tags_of;

@@ -4,8 +4,8 @@ use crate::base::value::Shown;
 use crate::base::{Type, Value, Zone};
 use crate::program::typed::Program;
 use crate::program::typed_expr::{
-    Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, Function, OWN_FIELDS,
-    SetMode, Window,
+    Aggregate, ArithOp, CompareOp, EventPattern, EventSource, Expr, ExprKind, OWN_FIELDS, SetMode,
+    Window,
 };
 
 /// A value as the language writes it.
@@ -120,14 +120,11 @@ pub fn show(program: &Program, expr: &Expr, row: Option<EventSource>) -> String 
             otherwise,
         } => format!("if({}, {}, {})", s(when), s(then), s(otherwise)),
         // Conversions that nobody wrote.
-        K::Call {
-            function: Function::Number | Function::Text,
-            args,
-        } => args.iter().map(s).collect(),
+        K::ToNumber(a) | K::MemberName(a) => s(a),
         K::Call { function, args } => {
             format!(
                 "{}({})",
-                format!("{function:?}").to_lowercase(),
+                function.usage.name,
                 args.iter().map(s).collect::<Vec<_>>().join(", ")
             )
         }

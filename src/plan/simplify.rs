@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::form::{float_of, int_of, text_of, value_of_float, value_of_int};
-use super::kernel::{Binary, Unary, distance, mask, quotient};
+use super::kernel::{Binary, Unary, quotient};
 use super::node::{Cond, CondId, Node, Order, Plan, Val, ValId, ValKind, ValueTest};
 use crate::base::{TagId, Type, Value, Zone};
+use crate::program::builtins::function::{BinaryBody, UnaryBody};
 use crate::program::typed_expr::EventSource;
 
 /// A plan in the making.
@@ -470,8 +471,8 @@ impl Builder {
             return self.value(ty, None);
         }
         match self.constant(of) {
-            // Sets have no constant functions worth folding.
-            Some(value) if op != Unary::SetLength => {
+            // Sets are left to the evaluators.
+            Some(value) if !matches!(value, Value::Set(_)) => {
                 let folded = fold_unary(op, value, &self.val(of).ty, ty, self.zone);
                 self.value(ty, folded)
             }
@@ -532,10 +533,13 @@ fn fold_unary(op: Unary, value: &Value, from: &Type, ty: &Type, zone: Zone) -> O
                 .map(|m| Value::text(m)),
             _ => None,
         },
-        Unary::Lower => Some(Value::text(&text_of(value)?.to_lowercase())),
-        Unary::Mask => Some(Value::text(&mask(text_of(value)?))),
-        Unary::TextLength => value_of_int(ty, i64::try_from(text_of(value)?.chars().count()).ok()?),
-        Unary::SetLength => None,
+        Unary::Call(call) => match call.body {
+            UnaryBody::Int(f) => value_of_int(ty, f(int_of(value)?)?),
+            UnaryBody::Float(f) => value_of_float(ty, f(float_of(value)?)?),
+            UnaryBody::Text(f) => Some(Value::text(&f(text_of(value)?))),
+            UnaryBody::TextToInt(f) => value_of_int(ty, f(text_of(value)?)?),
+            UnaryBody::SetSizeToInt(_) => None,
+        },
     }
 }
 
@@ -545,17 +549,21 @@ fn fold_binary(op: Binary, a: &Value, b: &Value, ty: &Type, zone: Zone) -> Optio
         Binary::Float(op) => value_of_float(ty, op.apply(float_of(a)?, float_of(b)?)?),
         Binary::Scale(op) => value_of_int(ty, op.apply(int_of(a)?, float_of(b)?)?),
         Binary::Quotient => value_of_float(ty, quotient(int_of(a)?, int_of(b)?)?),
-        Binary::Distance => match (a, b) {
-            (Value::Place(a), Value::Place(b)) => value_of_float(ty, distance(*a, *b)?),
-            _ => None,
+        Binary::Call(call) => match call.body {
+            BinaryBody::Int(f) => value_of_int(ty, f(int_of(a)?, int_of(b)?)?),
+            BinaryBody::Float(f) => value_of_float(ty, f(float_of(a)?, float_of(b)?)?),
+            BinaryBody::PickText(second) => {
+                let picked = if second(text_of(a)?, text_of(b)?) {
+                    b
+                } else {
+                    a
+                };
+                Some(picked.clone())
+            }
+            BinaryBody::Places(f) => match (a, b) {
+                (Value::Place(a), Value::Place(b)) => value_of_float(ty, f(*a, *b)?),
+                _ => None,
+            },
         },
-        Binary::Text(pick) => {
-            let (x, y) = (text_of(a)?, text_of(b)?);
-            Some(if pick.second(y.cmp(x)) {
-                b.clone()
-            } else {
-                a.clone()
-            })
-        }
     }
 }

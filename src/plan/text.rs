@@ -309,9 +309,9 @@ impl<'a> Text<'a> {
                 v(then),
                 v(otherwise)
             ),
-            ValKind::Unary(op, of) => format!("{}({})", words(&format!("{op:?}")), v(of)),
+            ValKind::Unary(op, of) => format!("{}({})", op.name(), v(of)),
             ValKind::Binary(op, a, b) => {
-                format!("{}({}, {})", words(&format!("{op:?}")), v(a), v(b))
+                format!("{}({}, {})", op.name(), v(a), v(b))
             }
             ValKind::Event(query) => self.query(query),
         }
@@ -364,17 +364,4 @@ impl<'a> Text<'a> {
         }
         text
     }
-}
-
-/// `Int(DatePlus)` as `date_plus`: the innermost word in small letters.
-fn words(op: &str) -> String {
-    let inner = op.trim_end_matches(')').rsplit('(').next().unwrap_or(op);
-    let mut out = String::new();
-    for c in inner.chars() {
-        if c.is_uppercase() && !out.is_empty() {
-            out.push('_');
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
 }

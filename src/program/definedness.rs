@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::typed::Program;
-use super::typed_expr::{Aggregate, ArithOp, EventSource, Expr, ExprKind, Function, OwnEvent};
+use super::typed_expr::{Aggregate, ArithOp, EventSource, Expr, ExprKind, OwnEvent};
 use crate::base::{AudienceId, LookupId, PartitionId, TagId, Type, Value};
 
 /// What is proved to have a value.
@@ -180,7 +180,9 @@ impl Proof<'_> {
             ExprKind::InList { of, .. }
             | ExprKind::InWindow { of, .. }
             | ExprKind::SetContains { set: of, .. }
-            | ExprKind::Neg(of) => self.proves(of, Outcome::Known),
+            | ExprKind::Neg(of)
+            | ExprKind::ToNumber(of)
+            | ExprKind::MemberName(of) => self.proves(of, Outcome::Known),
             ExprKind::Coalesce(a, b) => {
                 let left = self.proves(a, Outcome::Known);
                 if left.is_empty() {
@@ -296,6 +298,7 @@ pub(super) fn optional(program: &Program, ty: &Type, kind: &ExprKind) -> bool {
             left.optional || right.optional || can_overflow(ty, kind)
         }
         ExprKind::Neg(a) => a.optional || can_overflow(ty, kind),
+        ExprKind::ToNumber(a) | ExprKind::MemberName(a) => a.optional,
         ExprKind::InRange {
             of: a,
             lo: b,
@@ -367,16 +370,9 @@ fn can_overflow(ty: &Type, kind: &ExprKind) -> bool {
             Type::Number => false,
             _ => true,
         },
-        ExprKind::Call {
-            function: Function::Abs,
-            args,
-        } => match (ty, args.first()) {
-            (Type::Int { .. }, Some(of)) => {
-                int_bounds(of).is_none_or(|(lo, _)| lo == i128::from(i64::MIN))
-            }
-            (Type::Number, _) => false,
-            _ => true,
-        },
+        ExprKind::Call { function, args } => {
+            (function.facts.can_fail)(ty, args.first().and_then(int_bounds))
+        }
         _ => false,
     }
 }
@@ -389,13 +385,10 @@ fn magnitude(e: &Expr) -> f64 {
         (_, Type::Int { .. }) => int_bounds(e).map_or(f64::INFINITY, |(lo, hi)| {
             lo.unsigned_abs().max(hi.unsigned_abs()) as f64
         }),
-        (
-            ExprKind::Call {
-                function: Function::Number | Function::Abs | Function::Round,
-                args,
-            },
-            _,
-        ) => args.first().map_or(f64::INFINITY, magnitude) + 1.0,
+        (ExprKind::ToNumber(of), _) => magnitude(of) + 1.0,
+        (ExprKind::Call { function, args }, _) if function.facts.near_argument => {
+            args.first().map_or(f64::INFINITY, magnitude) + 1.0
+        }
         (ExprKind::Neg(of), _) => magnitude(of),
         (
             ExprKind::Coalesce(a, b)
@@ -567,6 +560,7 @@ impl Search<'_> {
                     self.walk(b);
                 }
             }
+            ExprKind::ToNumber(a) | ExprKind::MemberName(a) => self.walk(a),
             ExprKind::Call { args, .. } => {
                 args.iter().for_each(|a| self.walk(a));
                 self.add(can_overflow(&e.ty, &e.kind), UndefinedCause::Arithmetic);
@@ -626,11 +620,10 @@ pub fn is_private(program: &Program, e: &Expr) -> bool {
             otherwise: b,
             ..
         } => is_private(program, a) || is_private(program, b),
-        ExprKind::Neg(a) => is_private(program, a),
-        ExprKind::Call {
-            function: Function::Mask,
-            ..
-        } => false,
+        ExprKind::Neg(a) | ExprKind::ToNumber(a) | ExprKind::MemberName(a) => {
+            is_private(program, a)
+        }
+        ExprKind::Call { function, .. } if function.facts.hides_private => false,
         ExprKind::Call { args, .. } => args.iter().any(|a| is_private(program, a)),
         _ => false,
     }

@@ -1,6 +1,7 @@
 //! Typed expressions. A condition is an expression of type bool, evaluated in three values: true,
 //! false, unknown.
 
+use super::builtins::function::Function;
 use crate::base::{
     AudienceId, Calendar, Date, Elapsed, EventId, Instant, ListId, LookupId, PartitionId, TagId,
     Type, Value, Zone,
@@ -32,7 +33,12 @@ impl Expr {
             | K::Audience(_)
             | K::List(_) => Vec::new(),
             K::LookupField { keys: list, .. } | K::Call { args: list, .. } => list.iter().collect(),
-            K::Not(a) | K::Neg(a) | K::IsMissing(a) | K::IsKnown(a) => vec![a],
+            K::Not(a)
+            | K::Neg(a)
+            | K::IsMissing(a)
+            | K::IsKnown(a)
+            | K::ToNumber(a)
+            | K::MemberName(a) => vec![a],
             K::InList { of, .. } | K::InWindow { of, .. } | K::SetContains { set: of, .. } => {
                 vec![of]
             }
@@ -163,9 +169,13 @@ pub enum ExprKind {
         otherwise: Box<Expr>,
     },
     Call {
-        function: Function,
+        function: &'static Function,
         args: Vec<Expr>,
     },
+    /// An int or a ratio as a number, where the other side is one. Nobody writes it.
+    ToNumber(Box<Expr>),
+    /// An enum member as the text of its name (`region ?? "nowhere"`). Nobody writes it.
+    MemberName(Box<Expr>),
     Event(Box<EventQuery>),
 }
 
@@ -189,7 +199,7 @@ pub enum CompareOp {
 ///   number
 /// - date ± calendar → date; instant ± elapsed or calendar → instant; instant − instant → elapsed
 ///
-/// `mod` is never negative. A ratio elsewhere comes wrapped in [`Function::Number`].
+/// `mod` is never negative. A ratio elsewhere comes wrapped in [`ExprKind::ToNumber`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArithOp {
     Add,
@@ -205,36 +215,6 @@ pub enum SetMode {
     One,
     Any,
     All,
-}
-
-/// Functions over single values; a missing argument gives missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Function {
-    /// Metres between two places.
-    Distance,
-    /// Whole days from the first to the second date (of instants: their dates in the policy's
-    /// zone).
-    Days,
-    Year,
-    Month,
-    Day,
-    /// 1 = Monday to 7.
-    Weekday,
-    Lower,
-    /// Unicode scalar values of a text, members of a set.
-    Length,
-    Abs,
-    /// A number to a whole one, money to whole units; half away from zero, and at the very ends of
-    /// the range to what still fits.
-    Round,
-    Least,
-    Greatest,
-    /// A private value made showable: first and last character kept, the rest `*`.
-    Mask,
-    /// Not written by anyone: an int or a ratio as a number, where the other side is one.
-    Number,
-    /// Not written by anyone: an enum member's name as text (`region ?? "nowhere"`).
-    Text,
 }
 
 /// What is asked of a user's events.

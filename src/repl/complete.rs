@@ -25,7 +25,7 @@ impl Vocabulary {
         words.extend(program.partitions.iter().map(|p| p.declared.name.clone()));
         words.extend(program.lists.iter().map(|l| l.declared.name.clone()));
         words.extend(program.campaigns.iter().map(|c| c.declared.name.clone()));
-        words.extend(builtins::BUILTINS.iter().map(|b| b.name.to_owned()));
+        words.extend(builtins::BUILTINS.iter().map(|b| b.usage().name.to_owned()));
         words.extend(keyword::expression_words().map(str::to_owned));
         let of_type = |ty: &Type| {
             let one = if let Type::Set(of) = ty {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use tagcast::base::*;
 use tagcast::diag::Span;
 use tagcast::eval::{OwnMessage, ReceiptStatus, StepOutcomes};
+use tagcast::program::builtins::function::{Arity, Coercion, Function};
+use tagcast::program::builtins::{BUILTINS, Builtin, builtin};
 use tagcast::program::typed::*;
 use tagcast::program::typed_expr::*;
 
@@ -509,6 +511,13 @@ fn node(ty: &Type, kind: ExprKind) -> Expr {
     }
 }
 
+fn function(name: &str) -> &'static Function {
+    match builtin(name) {
+        Some(Builtin::Function(function)) => function,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
 impl Gen<'_> {
     pub fn expr(&mut self, ty: &Type, depth: usize) -> Expr {
         let kind = if depth == 0 || self.rng.one_in(6) {
@@ -631,7 +640,7 @@ impl Gen<'_> {
             return node(
                 ty,
                 ExprKind::Call {
-                    function: Function::Lower,
+                    function: function("lower"),
                     args: vec![key],
                 },
             );
@@ -670,10 +679,10 @@ impl Gen<'_> {
                 self.arith(sign, &Type::Instant, &by, depth)
             }
             Type::Elapsed => match self.rng.below(3) {
-                0 => self.call(Function::Abs, &[Type::Elapsed], depth),
+                0 => self.call(ty, depth),
                 _ => self.arith(ArithOp::Sub, &Type::Instant, &Type::Instant, depth),
             },
-            Type::Distance => self.call(Function::Distance, &[Type::Place, Type::Place], depth),
+            Type::Distance => self.call(ty, depth),
             Type::Ratio | Type::Time => self.extreme(ty, depth),
             Type::Enum(_) | Type::Set(_) | Type::Calendar | Type::Place | Type::Address(_) => {
                 self.leaf(ty)
@@ -681,11 +690,44 @@ impl Gen<'_> {
         }
     }
 
-    fn call(&mut self, function: Function, types: &[Type], depth: usize) -> ExprKind {
-        ExprKind::Call {
-            function,
-            args: types.iter().map(|ty| self.expr(ty, depth)).collect(),
+    /// A call of any function that gives the type; every overload of every function is made
+    /// sooner or later.
+    fn call(&mut self, ty: &Type, depth: usize) -> ExprKind {
+        let mut options: Vec<(&'static Function, Type, Coercion)> = Vec::new();
+        let functions = BUILTINS.iter().filter_map(|b| match b {
+            Builtin::Function(function) => Some(*function),
+            Builtin::Events(..) | Builtin::If(_) | Builtin::Yearly(_) => None,
+        });
+        for function in functions.filter(|f| f.arity != Arity::Alike) {
+            for of in types() {
+                if let Some(overload) = (function.overload)(&of)
+                    && kind_of(&overload.result) == kind_of(ty)
+                    && overload.body.is_some()
+                {
+                    options.push((function, of, overload.convert));
+                }
+            }
         }
+        let (function, of, convert) = self.rng.pick(&options);
+        let args = (0..*function.arity.count().start()).map(|_| {
+            let of = match of {
+                Type::Date | Type::Instant => self.rng.pick(&[Type::Date, Type::Instant]),
+                _ => of.clone(),
+            };
+            let arg = self.expr(&of, depth);
+            // As the checker puts them in place.
+            match (convert, &of) {
+                (Coercion::Number, Type::Int { .. } | Type::Ratio) => {
+                    node(&Type::Number, ExprKind::ToNumber(Box::new(arg)))
+                }
+                (Coercion::MemberName, Type::Enum(_)) => {
+                    node(&Type::TEXT, ExprKind::MemberName(Box::new(arg)))
+                }
+                _ => arg,
+            }
+        });
+        let args = args.collect();
+        ExprKind::Call { function, args }
     }
 
     fn arith(&mut self, op: ArithOp, left: &Type, right: &Type, depth: usize) -> ExprKind {
@@ -703,7 +745,7 @@ impl Gen<'_> {
     }
 
     fn extreme(&mut self, ty: &Type, depth: usize) -> ExprKind {
-        let function = self.rng.pick(&[Function::Least, Function::Greatest]);
+        let function = self.rng.pick(&[function("least"), function("greatest")]);
         let args = (0..2 + self.rng.below(2))
             .map(|_| self.expr(ty, depth))
             .collect();
@@ -714,31 +756,9 @@ impl Gen<'_> {
         let op = self
             .rng
             .pick(&[ArithOp::Add, ArithOp::Sub, ArithOp::Mul, ArithOp::Mod]);
-        let day = self.rng.pick(&[Type::Date, Type::Instant]);
         match self.rng.below(9) {
             0 => ExprKind::Neg(self.boxed(&Type::INT, depth)),
-            1 => self.call(Function::Abs, &[Type::INT], depth),
-            2 => {
-                let to = self.rng.pick(&[Type::Date, Type::Instant]);
-                self.call(Function::Days, &[day, to], depth)
-            }
-            3 => {
-                let part = self.rng.pick(&[
-                    Function::Year,
-                    Function::Month,
-                    Function::Day,
-                    Function::Weekday,
-                ]);
-                self.call(part, &[day], depth)
-            }
-            4 => {
-                let sets: Vec<Type> = types()
-                    .into_iter()
-                    .filter(|t| matches!(t, Type::Set(_) | Type::Text { .. }))
-                    .collect();
-                let of = self.rng.pick(&sets);
-                self.call(Function::Length, &[of], depth)
-            }
+            1..=4 => self.call(&Type::INT, depth),
             5 => self.extreme(&Type::INT, depth),
             _ => self.arith(op, &Type::INT, &Type::INT, depth),
         }
@@ -758,11 +778,10 @@ impl Gen<'_> {
         );
         match self.rng.below(10) {
             0 => ExprKind::Neg(self.boxed(&Type::Number, depth)),
-            1 => self.call(Function::Abs, &[Type::Number], depth),
-            2 => self.call(Function::Round, &[Type::Number], depth),
+            1 | 2 => self.call(&Type::Number, depth),
             3 => {
                 let of = self.rng.pick(&[Type::INT, Type::Ratio]);
-                self.call(Function::Number, &[of], depth)
+                ExprKind::ToNumber(self.boxed(&of, depth))
             }
             4 => self.extreme(&Type::Number, depth),
             5 => self.arith(ArithOp::Div, &Type::Money, &Type::Money, depth),
@@ -779,8 +798,7 @@ impl Gen<'_> {
         let sign = self.rng.pick(&[ArithOp::Add, ArithOp::Sub]);
         match self.rng.below(8) {
             0 => ExprKind::Neg(self.boxed(&Type::Money, depth)),
-            1 => self.call(Function::Abs, &[Type::Money], depth),
-            2 => self.call(Function::Round, &[Type::Money], depth),
+            1 | 2 => self.call(&Type::Money, depth),
             3 => self.extreme(&Type::Money, depth),
             4 => {
                 let by = self.rng.pick(&[Type::INT, Type::Number, Type::Ratio]);
@@ -796,12 +814,11 @@ impl Gen<'_> {
 
     fn text(&mut self, depth: usize) -> ExprKind {
         match self.rng.below(4) {
-            0 => self.call(Function::Lower, &[Type::TEXT], depth),
-            1 => self.call(Function::Mask, &[Type::TEXT], depth),
+            0 | 1 => self.call(&Type::TEXT, depth),
             2 => {
                 let of = self.rng.pick(&[members(3), members(300)]);
                 // The name is that of the expression's own enum.
-                self.call(Function::Text, &[of], depth)
+                ExprKind::MemberName(self.boxed(&of, depth))
             }
             _ => self.extreme(&Type::TEXT, depth),
         }

@@ -121,10 +121,16 @@ impl Oracle<'_> {
             }
             K::Neg(a) => return negate(value(a)?),
             K::Call { function, args } => {
-                let types: Vec<&Type> = args.iter().map(|a| &a.ty).collect();
                 let args: Vec<Value> = args.iter().map(value).collect::<Option<_>>()?;
-                return self.call(*function, &args, &types, &e.ty);
+                return self.call(function.usage.name, &args, &e.ty);
             }
+            K::ToNumber(a) => return number(float(&value(a)?)),
+            K::MemberName(a) => match (value(a)?, &a.ty) {
+                (Value::Enum(code), Type::Enum(of)) => {
+                    return Some(Value::text(&of.members[usize::from(code)]));
+                }
+                other => panic!("{other:?} has no name"),
+            },
             K::Event(query) => return self.event(query, &e.ty, user),
 
             K::Everyone => Some(true),
@@ -501,13 +507,7 @@ impl Oracle<'_> {
         })
     }
 
-    fn call(
-        &self,
-        function: Function,
-        args: &[Value],
-        types: &[&Type],
-        ty: &Type,
-    ) -> Option<Value> {
+    fn call(&self, function: &str, args: &[Value], ty: &Type) -> Option<Value> {
         let day = |v: &Value| match v {
             Value::Date(d) => *d,
             Value::Instant(i) => self.zone().date(*i),
@@ -516,33 +516,33 @@ impl Oracle<'_> {
         let first = &args[0];
         let int = |n: i64| Some(Value::Int(n));
         match function {
-            Function::Distance => match (first, &args[1]) {
+            "distance" => match (first, &args[1]) {
                 (Value::Place(a), Value::Place(b)) => Some(Value::Distance(a.distance_m(*b))),
                 other => panic!("distance of {other:?}"),
             },
-            Function::Days => int(i64::from(day(&args[1]).0) - i64::from(day(first).0)),
-            Function::Year => int(day(first).year().into()),
-            Function::Month => int(day(first).month().into()),
-            Function::Day => int(day(first).day().into()),
-            Function::Weekday => int(day(first).weekday().into()),
-            Function::Lower => Some(Value::text(&text(first.clone()).to_lowercase())),
-            Function::Length => int(match first {
+            "days" => int(i64::from(day(&args[1]).0) - i64::from(day(first).0)),
+            "year" => int(day(first).year().into()),
+            "month" => int(day(first).month().into()),
+            "day" => int(day(first).day().into()),
+            "weekday" => int(day(first).weekday().into()),
+            "lower" => Some(Value::text(&text(first.clone()).to_lowercase())),
+            "length" => int(match first {
                 Value::Set(items) => items.len() as i64,
                 other => text(other.clone()).chars().count() as i64,
             }),
-            Function::Abs => match first {
+            "abs" => match first {
                 Value::Number(n) => number(n.abs()),
                 other if whole(other) < 0 => negate(other.clone()),
                 other => Some(other.clone()),
             },
-            Function::Round => match first {
+            "round" => match first {
                 Value::Money(m) => Some(Value::Money(
                     round_half_away(i128::from(*m), 100).checked_mul(100)?,
                 )),
                 other => number(float(other).round()),
             },
-            Function::Least | Function::Greatest => {
-                let wanted = if function == Function::Least {
+            "least" | "greatest" => {
+                let wanted = if function == "least" {
                     Ordering::Less
                 } else {
                     Ordering::Greater
@@ -557,7 +557,7 @@ impl Oracle<'_> {
                     Some(best)
                 }
             }
-            Function::Mask => {
+            "mask" => {
                 let chars: Vec<char> = text(first.clone()).chars().collect();
                 let last = chars.len().saturating_sub(1);
                 let masked = chars.iter().enumerate();
@@ -568,13 +568,7 @@ impl Oracle<'_> {
                         .collect::<String>(),
                 ))
             }
-            Function::Number => number(float(first)),
-            Function::Text => match (first, types[0]) {
-                (Value::Enum(code), Type::Enum(of)) => {
-                    Some(Value::text(&of.members[usize::from(*code)]))
-                }
-                other => panic!("{other:?} has no name"),
-            },
+            other => panic!("no plain rule for `{other}`"),
         }
     }
 }

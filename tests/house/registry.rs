@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tagcast::diag::{Level, catalog};
 use tagcast::lint;
+use tagcast::program::builtins::{BUILTINS, Builtin};
 
 #[test]
 fn names_are_sorted_kebab_case_and_unique() {
@@ -163,6 +164,50 @@ fn every_lint_has_its_files() {
             .filter(|f| f.starts_with("src/"))
             .collect();
         assert_eq!(named, expected, "{name} is named elsewhere");
+    }
+}
+
+/// A function is named in the files that `docs/contributing/add-a-function.md` lists, and in no
+/// other file of `src/`.
+#[test]
+fn every_function_has_its_files() {
+    const GUIDE: &str = "add-a-function.md";
+    let listed = files_of(GUIDE);
+    assert_eq!(listed.len(), 4, "{listed:?}");
+    code_is_real(GUIDE);
+    for builtin in BUILTINS {
+        let Builtin::Function(function) = builtin else {
+            continue;
+        };
+        let name = function.usage.name;
+        let files: Vec<String> = listed
+            .iter()
+            .map(|f| f.replace("/length.", &format!("/{name}.")))
+            .collect();
+        let text = |file: &String| {
+            std::fs::read_to_string(support::root().join(file))
+                .unwrap_or_else(|e| panic!("{name}: {file}: {e}"))
+        };
+        assert!(
+            text(&files[0]).starts_with(&format!("//! `{name}`: ")),
+            "{name}: the header names the function"
+        );
+        assert!(
+            text(&files[2]).contains(&format!("\"{name}\" ")),
+            "{name}: no plain rule"
+        );
+        let words = [
+            format!("name: \"{name}\","),
+            format!("builtin(\"{name}\")"),
+            format!(".name == \"{name}\""),
+            format!("{name}::FUNCTION"),
+            format!("builtins::{name}"),
+        ];
+        let expected: BTreeSet<String> = files
+            .into_iter()
+            .filter(|f| f.starts_with("src/"))
+            .collect();
+        assert_eq!(files_with(&words), expected, "{name} is named elsewhere");
     }
 }
 

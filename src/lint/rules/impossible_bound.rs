@@ -1,12 +1,11 @@
 //! `impossible-bound`: a comparison that a tag's type decides once and for all, such as `age > 200`
 //! of an `int 0..120`.
 
-use crate::base::Msg;
-use crate::base::{Type, Value};
+use crate::base::{Msg, Type, Value};
 use crate::diag::{Code, Finding, Findings};
 use crate::lint::{LintContext, Rule};
 use crate::msg;
-use crate::program::typed_expr::{CompareOp, Expr, ExprKind, Function};
+use crate::program::typed_expr::{CompareOp, Expr, ExprKind};
 use crate::program::walk;
 
 pub static RULE: Rule = Rule {
@@ -23,41 +22,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
 /// Between which numbers a value of the type lies.
 fn bounds(e: &Expr) -> Option<(f64, f64)> {
     match (&e.kind, &e.ty) {
-        (
-            ExprKind::Call {
-                function: Function::Length,
-                args,
-            },
-            _,
-        ) => match &args.first()?.ty {
-            Type::Text { max: Some(n) } => Some((0.0, f64::from(*n))),
-            Type::Set(of) => match of.as_ref() {
-                Type::Enum(members) => Some((0.0, members.members.len() as f64)),
-                _ => None,
-            },
-            _ => None,
-        },
-        (
-            ExprKind::Call {
-                function: Function::Weekday,
-                ..
-            },
-            _,
-        ) => Some((1.0, 7.0)),
-        (
-            ExprKind::Call {
-                function: Function::Month,
-                ..
-            },
-            _,
-        ) => Some((1.0, 12.0)),
-        (
-            ExprKind::Call {
-                function: Function::Day,
-                ..
-            },
-            _,
-        ) => Some((1.0, 31.0)),
+        (ExprKind::Call { function, args }, _) => (function.facts.bounds)(&args.first()?.ty),
         (ExprKind::Event(query), Type::Int { .. }) if query.field.is_none() => {
             Some((0.0, f64::INFINITY))
         }
@@ -81,10 +46,7 @@ fn number(e: &Expr) -> Option<f64> {
         ExprKind::Const(Value::Number(n)) => Some(*n),
         ExprKind::Const(Value::Ratio(r)) => Some(f64::from(*r)),
         // An int that is compared with a number is read as one.
-        ExprKind::Call {
-            function: Function::Number,
-            args,
-        } => number(args.first()?),
+        ExprKind::ToNumber(of) => number(of),
         _ => None,
     }
 }
@@ -137,10 +99,7 @@ fn look(cx: &LintContext, e: &Expr, out: &mut Findings) {
 /// A value behind the conversion that the checker put around it.
 fn unwrapped(e: &Expr) -> &Expr {
     match &e.kind {
-        ExprKind::Call {
-            function: Function::Number,
-            args,
-        } => args.first().unwrap_or(e),
+        ExprKind::ToNumber(of) => of,
         _ => e,
     }
 }

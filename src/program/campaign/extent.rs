@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use crate::base::value::Shown;
 use crate::base::{Type, Zone};
 use crate::diag::Span;
+use crate::program::builtins::function::{Arity, ShownLength};
 use crate::program::definedness::{Definedness, can_be_missing};
 use crate::program::platform::Unit;
 use crate::program::typed::{Piece, Program, Text};
-use crate::program::typed_expr::{Expr, ExprKind, Function};
+use crate::program::typed_expr::{Expr, ExprKind};
 
 /// The longest number that is counted with.
 const NUMBER: &str = "-123456789.123456";
@@ -138,42 +139,32 @@ pub(super) fn longest(known: KnownFacts<'_>, e: &Expr, unit: Unit) -> Result<Lon
             otherwise: b,
             ..
         } => Ok(longest(known, a, unit)?.or(longest(known, b, unit)?)),
-        ExprKind::Call {
-            function: Function::Mask | Function::Text,
-            args,
-        } => match args.first() {
-            Some(arg) => longest(known, arg, unit),
-            None => by_type(e, unit),
-        },
-        ExprKind::Call {
-            function: Function::Lower,
-            args,
-        } => match args.first() {
-            // One letter, İ, becomes two.
-            Some(arg) => longest(known, arg, unit).map(|l| match unit {
-                Unit::Chars if l.example.is_ascii() => l,
-                Unit::Chars => Longest {
-                    size: l.size.saturating_mul(2),
-                    ..l
-                },
-                Unit::Bytes => l,
-            }),
-            None => by_type(e, unit),
-        },
-        ExprKind::Call {
-            function: Function::Least | Function::Greatest,
-            args,
-        } => {
-            let mut best: Option<Longest> = None;
-            for arg in args {
-                let next = longest(known, arg, unit)?;
-                best = Some(match best {
-                    Some(b) => b.or(next),
-                    None => next,
-                });
+        ExprKind::MemberName(member) => longest(known, member, unit),
+        ExprKind::Call { function, args } => match function.facts.length {
+            ShownLength::OfType => by_type(e, unit),
+            ShownLength::OfArgument { growth } => match args.first() {
+                Some(arg) => longest(known, arg, unit).map(|l| match unit {
+                    Unit::Chars if l.example.is_ascii() => l,
+                    Unit::Chars => Longest {
+                        size: l.size.saturating_mul(growth),
+                        ..l
+                    },
+                    Unit::Bytes => l,
+                }),
+                None => by_type(e, unit),
+            },
+            ShownLength::OfLongestArgument => {
+                let mut best: Option<Longest> = None;
+                for arg in args {
+                    let next = longest(known, arg, unit)?;
+                    best = Some(match best {
+                        Some(b) => b.or(next),
+                        None => next,
+                    });
+                }
+                best.map_or_else(|| by_type(e, unit), Ok)
             }
-            best.map_or_else(|| by_type(e, unit), Ok)
-        }
+        },
         _ => by_type(e, unit),
     }
 }
@@ -269,6 +260,14 @@ fn is_atom(e: &Expr) -> bool {
     )
 }
 
+/// The smaller of two bounds, where both are known.
+fn fewer(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
 /// How many different values `e` can have, if the types bound it. Missing is not one.
 fn values(known: KnownFacts<'_>, e: &Expr) -> Option<u64> {
     match &e.kind {
@@ -282,20 +281,16 @@ fn values(known: KnownFacts<'_>, e: &Expr) -> Option<u64> {
             otherwise: b,
             ..
         } => Some(values(known, a)?.saturating_add(values(known, b)?)),
-        ExprKind::Call {
-            function:
-                Function::Mask | Function::Lower | Function::Text | Function::Number | Function::Round,
-            args,
-        } => values(known, args.first()?),
+        ExprKind::ToNumber(a) | ExprKind::MemberName(a) => values(known, a),
+        // A function gives at most one value for each of its argument.
+        ExprKind::Call { function, args } if function.arity == Arity::One => {
+            fewer(values(known, args.first()?), type_values(&e.ty))
+        }
         ExprKind::LookupField { keys, .. } => {
             let by_key = keys.iter().try_fold(1u64, |product, k| {
                 Some(product.saturating_mul(values(known, k)?))
             });
-            let by_type = type_values(&e.ty);
-            match (by_key, by_type) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            }
+            fewer(by_key, type_values(&e.ty))
         }
         _ => type_values(&e.ty),
     }

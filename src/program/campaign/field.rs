@@ -10,7 +10,7 @@ use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::platform::{Alphabet, FieldType, Platform, Shape, Unit};
 use crate::program::typed::{PartKind, Piece, Route, Template, TemplatePart};
-use crate::program::typed_expr::{Expr, ExprKind, Function};
+use crate::program::typed_expr::{Expr, ExprKind};
 
 /// The most digits of an amount.
 const AMOUNT_DIGITS: usize = 10;
@@ -157,10 +157,8 @@ fn fits(alphabet: Alphabet, e: &Expr) -> Fit {
             otherwise: b,
             ..
         } => return fits(alphabet, a).max(fits(alphabet, b)),
-        ExprKind::Call {
-            function: Function::Text | Function::Lower | Function::Number,
-            args,
-        } => {
+        ExprKind::ToNumber(a) | ExprKind::MemberName(a) => return fits(alphabet, a),
+        ExprKind::Call { function, args } if function.facts.keeps_alphabet => {
             return args
                 .iter()
                 .map(|a| fits(alphabet, a))

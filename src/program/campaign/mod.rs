@@ -39,7 +39,7 @@ use std::collections::BTreeSet;
 use super::check::{Checker, Declaration, ExprContext};
 use super::scope::Symbol;
 use super::typed::ChannelName;
-use super::typed_expr::{Expr, ExprKind, Function};
+use super::typed_expr::{Expr, ExprKind};
 use crate::base::{CampaignId, TemplateId, Type};
 use crate::diag::{Finding, catalog};
 use crate::msg;
@@ -100,10 +100,7 @@ fn number(
             ty: Type::Number,
             span: value.span,
             optional: value.optional,
-            kind: ExprKind::Call {
-                function: Function::Number,
-                args: vec![value],
-            },
+            kind: ExprKind::ToNumber(Box::new(value)),
         }),
         _ => {
             let ty = value.ty.describe();

@@ -7,7 +7,7 @@ use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, Declaration, ExprContext};
 use crate::program::typed::{PartKind, Piece, Program, Template, TemplatePart, Text};
-use crate::program::typed_expr::{Expr, ExprKind, Function};
+use crate::program::typed_expr::{Expr, ExprKind};
 use crate::syntax::ast;
 
 pub(super) fn template(
@@ -156,11 +156,8 @@ fn leak(program: &Program, e: &Expr) -> Option<(Span, String)> {
             let tag = program.schema.tag(*id);
             (tag.private || matches!(tag.ty, Type::Address(_))).then(|| (e.span, tag.name.clone()))
         }
-        ExprKind::Call {
-            function: Function::Mask,
-            ..
-        }
-        | ExprKind::LookupField { .. } => None,
+        ExprKind::Call { function, .. } if function.facts.hides_private => None,
+        ExprKind::LookupField { .. } => None,
         _ => e
             .children()
             .into_iter()

@@ -9,7 +9,7 @@ use crate::base::{Type, Value};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::definedness::int_bounds_of;
-use crate::program::typed_expr::{ArithOp, Expr, ExprKind, Function};
+use crate::program::typed_expr::{ArithOp, Expr, ExprKind};
 use crate::program::types;
 use crate::syntax::ast::{self, LiteralKind};
 
@@ -27,14 +27,7 @@ impl Exprs<'_> {
                 Value::Number(r.to_string().parse().unwrap_or_else(|_| f64::from(r))),
             ),
             _ if e.ty == Type::Number => e,
-            _ => self.node(
-                e.span,
-                Type::Number,
-                ExprKind::Call {
-                    function: Function::Number,
-                    args: vec![e],
-                },
-            ),
+            _ => self.node(e.span, Type::Number, ExprKind::ToNumber(Box::new(e))),
         }
     }
 

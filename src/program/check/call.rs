@@ -7,32 +7,14 @@ use crate::base::Msg;
 use crate::base::{LookupId, Type};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
-use crate::program::builtins::{BUILTINS, BuiltinKind, builtin};
+use crate::program::builtins::function::{Arity, Coercion, Function};
+use crate::program::builtins::{BUILTINS, Builtin, builtin, by_synonym};
 use crate::program::definedness::Definedness;
 use crate::program::reserved::not_supported;
 use crate::program::scope::{Symbol, nearest};
-use crate::program::typed_expr::{Expr, ExprKind, Function};
+use crate::program::typed_expr::{Expr, ExprKind};
 use crate::program::types;
 use crate::syntax::ast;
-
-/// What people of other languages call our functions, and what is not a function here.
-const SYNONYMS: [(&str, &str); 15] = [
-    ("len", "length"),
-    ("size", "length"),
-    ("average", "avg"),
-    ("mean", "avg"),
-    ("exists", "did"),
-    ("has", "did"),
-    ("happened", "did"),
-    ("last", "latest"),
-    ("iff", "if"),
-    ("iif", "if"),
-    ("datediff", "days"),
-    ("dayofweek", "weekday"),
-    ("lowercase", "lower"),
-    ("tolower", "lower"),
-    ("count_distinct", "distinct"),
-];
 
 impl Exprs<'_> {
     pub fn call(
@@ -44,11 +26,11 @@ impl Exprs<'_> {
         cx: &ExprContext<'_>,
     ) -> Option<Expr> {
         let n = &name.name;
-        match builtin(n).map(|b| b.kind) {
-            Some(BuiltinKind::Function(function)) => self.function(span, function, name, args, cx),
-            Some(BuiltinKind::Events(what)) => self.event_query(span, what, name, args, cx),
-            Some(BuiltinKind::If) => self.choice(span, name, args, want, cx),
-            Some(BuiltinKind::Yearly) => {
+        match builtin(n) {
+            Some(Builtin::Function(function)) => self.function(span, function, name, args, cx),
+            Some(Builtin::Events(what, _)) => self.event_query(span, what, name, args, cx),
+            Some(Builtin::If(_)) => self.choice(span, name, args, want, cx),
+            Some(Builtin::Yearly(_)) => {
                 self.report(
                     Finding::new(
                         &catalog::WRONG_ARGUMENTS,
@@ -120,11 +102,8 @@ impl Exprs<'_> {
                     msg!("no function is named `{n}`", "没有名为 `{n}` 的函数"),
                 );
                 let lower = n.to_lowercase();
-                let near = SYNONYMS
-                    .iter()
-                    .find(|(theirs, _)| *theirs == lower)
-                    .map(|(_, ours)| *ours)
-                    .or_else(|| nearest(n, BUILTINS.iter().map(|b| b.name)))
+                let near = by_synonym(&lower)
+                    .or_else(|| nearest(n, BUILTINS.iter().map(|b| b.usage().name)))
                     .or_else(|| self.scope.nearest(n, |s| matches!(s, Symbol::Lookup(_))));
                 match near {
                     Some(near) => finding.fix(
@@ -146,7 +125,7 @@ impl Exprs<'_> {
     /// "`days` is called as …".
     pub fn wrong_arguments(&mut self, name: &ast::Ident, span: Span) {
         let n = &name.name;
-        let signature = builtin(n).map_or(n.as_str(), |b| b.signature);
+        let signature = builtin(n).map_or(n.as_str(), |b| b.usage().signature);
         self.report(Finding::new(
             &catalog::WRONG_ARGUMENTS,
             span,
@@ -184,101 +163,35 @@ impl Exprs<'_> {
     fn function(
         &mut self,
         span: Span,
-        function: Function,
+        function: &'static Function,
         name: &ast::Ident,
         args: &[ast::Arg],
         cx: &ExprContext<'_>,
     ) -> Option<Expr> {
-        let count = match function {
-            Function::Distance | Function::Days => 2..=2,
-            Function::Least | Function::Greatest => 2..=16,
-            _ => 1..=1,
-        };
-        let args = self.plain_args(name, args, span, count)?;
-        if matches!(function, Function::Least | Function::Greatest) {
-            return self.extreme(span, function, &args, cx);
+        let args = self.plain_args(name, args, span, function.arity.count())?;
+        if function.arity == Arity::Alike {
+            return self.alike(span, function, &args, cx);
         }
         let typed: Vec<Option<Expr>> = args.iter().map(|a| self.expr(a, None, cx)).collect();
         let mut typed: Vec<Expr> = typed.into_iter().collect::<Option<_>>()?;
-        let is_day = |ty: &Type| matches!(ty, Type::Date | Type::Instant);
-        let int = |lo, hi| Type::Int {
-            lo: Some(lo),
-            hi: Some(hi),
-        };
-        let u32_max = i64::from(u32::MAX);
-        let one = typed.first().map(|e| e.ty.clone())?;
-        let (fits, wanted, ty): (fn(&Type) -> bool, Type, Type) = match function {
-            Function::Distance => (|t| *t == Type::Place, Type::Place, Type::Distance),
-            Function::Days => (is_day, Type::Date, int(-u32_max, u32_max)),
-            Function::Year => (is_day, Type::Date, int(-300_000, 300_000)),
-            Function::Month => (is_day, Type::Date, int(1, 12)),
-            Function::Day => (is_day, Type::Date, int(1, 31)),
-            Function::Weekday => (is_day, Type::Date, int(1, 7)),
-            Function::Lower => (|t| matches!(t, Type::Text { .. }), Type::TEXT, Type::TEXT),
-            Function::Length => (
-                |t| matches!(t, Type::Text { .. } | Type::Set(_)),
-                Type::TEXT,
-                int(0, u32_max),
-            ),
-            Function::Abs => (
-                |t| {
-                    matches!(
-                        t,
-                        Type::Int { .. } | Type::Number | Type::Money | Type::Elapsed
-                    )
-                },
-                Type::Number,
-                absolute(&one),
-            ),
-            Function::Round => (
-                |t| {
-                    matches!(
-                        t,
-                        Type::Int { .. } | Type::Number | Type::Ratio | Type::Money
-                    )
-                },
-                Type::Number,
-                match one {
-                    Type::Ratio => Type::Number,
-                    ty => ty,
-                },
-            ),
-            Function::Mask => (
-                |t| matches!(t, Type::Text { .. } | Type::Address(_) | Type::Enum(_)),
-                Type::TEXT,
-                match one {
-                    Type::Text { max } => Type::Text { max },
-                    _ => Type::TEXT,
-                },
-            ),
-            // Not written by anyone, or handled above.
-            Function::Least | Function::Greatest | Function::Number | Function::Text => {
-                return None;
-            }
-        };
         for e in &typed {
-            if !fits(&e.ty) {
-                self.mismatch(e.span, &e.ty, &wanted, None);
+            if (function.overload)(&e.ty).is_none() {
+                self.mismatch(e.span, &e.ty, &function.expects, None);
                 return None;
             }
         }
-        match function {
-            // Already whole.
-            Function::Round if matches!(ty, Type::Int { .. }) => return typed.pop(),
-            Function::Round if ty == Type::Number => {
-                typed = typed.into_iter().map(|e| self.as_number(e)).collect()
-            }
-            Function::Mask => typed = typed.into_iter().map(|e| self.as_text(e)).collect(),
-            _ => {}
+        let overload = (function.overload)(&typed.first()?.ty)?;
+        if overload.body.is_none() {
+            return typed.pop();
         }
-        Some(self.node(
-            span,
-            ty,
-            ExprKind::Call {
-                function,
-                args: typed,
-            },
-        ))
+        let convert = |e| match overload.convert {
+            Coercion::Number => self.as_number(e),
+            Coercion::MemberName => self.as_text(e),
+            // The plan takes the date of an instant, for it knows the zone.
+            Coercion::Keep | Coercion::Day => e,
+        };
+        let args = typed.into_iter().map(convert).collect();
+        Some(self.node(span, overload.result, ExprKind::Call { function, args }))
     }
 
     /// An enum member as the text of its name; a text as it is.
@@ -294,10 +207,7 @@ impl Exprs<'_> {
                 self.node(
                     e.span,
                     Type::Text { max },
-                    ExprKind::Call {
-                        function: Function::Text,
-                        args: vec![e],
-                    },
+                    ExprKind::MemberName(Box::new(e)),
                 )
             }
             _ => e,
@@ -306,10 +216,10 @@ impl Exprs<'_> {
 
     /// `least(a, b, …)`: values of one ordered type; literals take the type of the first that is
     /// none.
-    fn extreme(
+    fn alike(
         &mut self,
         span: Span,
-        function: Function,
+        function: &'static Function,
         args: &[&ast::Expr],
         cx: &ExprContext<'_>,
     ) -> Option<Expr> {
@@ -549,26 +459,5 @@ impl Exprs<'_> {
             typed
         };
         self.expect_type(typed, ty, Some(declared))
-    }
-}
-
-fn absolute(ty: &Type) -> Type {
-    match ty {
-        Type::Int {
-            lo: Some(lo),
-            hi: Some(hi),
-        } => {
-            let (a, b) = (lo.unsigned_abs(), hi.unsigned_abs());
-            let least = if *lo <= 0 && *hi >= 0 { 0 } else { a.min(b) };
-            Type::Int {
-                lo: i64::try_from(least).ok(),
-                hi: i64::try_from(a.max(b)).ok(),
-            }
-        }
-        Type::Int { .. } => Type::Int {
-            lo: Some(0),
-            hi: None,
-        },
-        ty => ty.clone(),
     }
 }

@@ -8,7 +8,7 @@ use crate::base::{Type, Value};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::scope::Symbol;
-use crate::program::typed_expr::{CompareOp, EventSource, Expr, ExprKind, Function, OWN_FIELDS};
+use crate::program::typed_expr::{CompareOp, EventSource, Expr, ExprKind, OWN_FIELDS};
 use crate::program::types;
 use crate::syntax::ast;
 
@@ -386,17 +386,12 @@ fn member_texts(e: &Expr) -> Option<Vec<String>> {
     let ExprKind::Coalesce(left, right) = &e.kind else {
         return None;
     };
-    let (
-        ExprKind::Call {
-            function: Function::Text,
-            args,
-        },
-        ExprKind::Const(Value::Text(fallback)),
-    ) = (&left.kind, &right.kind)
+    let (ExprKind::MemberName(member), ExprKind::Const(Value::Text(fallback))) =
+        (&left.kind, &right.kind)
     else {
         return None;
     };
-    let Type::Enum(of) = &args.first()?.ty else {
+    let Type::Enum(of) = &member.ty else {
         return None;
     };
     Some(

@@ -180,7 +180,7 @@ impl Exprs<'_> {
             return self.report(finding);
         }
         if let Some(b) = builtin(n).filter(|_| !name.quoted) {
-            let signature = b.signature;
+            let signature = b.usage().signature;
             return self.report(
                 Finding::new(
                     &catalog::TYPE_MISMATCH,

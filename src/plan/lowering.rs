@@ -7,17 +7,20 @@
 use std::collections::BTreeMap;
 
 use super::form::{Form, form, test_for, test_in_list, test_in_range};
-use super::kernel::{Binary, FloatFn, FloatOp, IntFn, IntOp, Pick, ScaleOp, Unary};
+use super::kernel::{Binary, FloatFn, FloatOp, FunctionBody, IntFn, IntOp, ScaleOp, Unary};
 use super::node::{
     Cond, CondId, FollowedBy, Node, Order, Pattern, Plan, Query, TextOp, ValId, ValKind, ValueTest,
 };
 use super::simplify::Builder;
 use crate::base::{AudienceId, PartitionId, TagId, Type, Value};
 use crate::diag::Span;
+use crate::program::builtins::function::{
+    Arity, BinaryBody, Coercion, Function, ScalarBody, UnaryBody,
+};
 use crate::program::typed::Program;
 use crate::program::typed_expr::{
-    Aggregate, ArithOp, CompareOp, EventPattern, EventQuery, EventSource, Expr, ExprKind, Function,
-    SetMode, Window,
+    Aggregate, ArithOp, CompareOp, EventPattern, EventQuery, EventSource, Expr, ExprKind, SetMode,
+    Window,
 };
 
 /// Expressions nested deeper than this, audiences and derived tags counted as if they stood in
@@ -185,6 +188,8 @@ impl<'p> Lowering<'p> {
             | ExprKind::Partition(_)
             | ExprKind::Arith { .. }
             | ExprKind::Neg(_)
+            | ExprKind::ToNumber(_)
+            | ExprKind::MemberName(_)
             | ExprKind::Call { .. } => Err(LowerError::Shape(e.span)),
         }
     }
@@ -460,7 +465,18 @@ impl<'p> Lowering<'p> {
                 let (a, b) = (self.val(left)?, self.val(right)?);
                 self.arithmetic(*op, (a, &left.ty), (b, &right.ty), e)
             }
-            ExprKind::Call { function, args } => self.call(*function, args, e),
+            ExprKind::Call { function, args } => self.call(function, args, e),
+            ExprKind::ToNumber(of) => {
+                let value = self.val(of)?;
+                self.number(value, e.span)
+            }
+            ExprKind::MemberName(of) => {
+                let value = self.val(of)?;
+                match of.ty {
+                    Type::Enum(_) => Ok(self.builder.unary(&e.ty, Unary::MemberName, value)),
+                    _ => Err(LowerError::Shape(e.span)),
+                }
+            }
             ExprKind::StepOutcome { .. }
             | ExprKind::Everyone
             | ExprKind::Audience(_)
@@ -616,95 +632,51 @@ impl<'p> Lowering<'p> {
         Ok(self.builder.binary(&e.ty, binary, a, b))
     }
 
-    fn call(&mut self, function: Function, args: &[Expr], e: &Expr) -> Result<ValId, LowerError> {
-        let error = || LowerError::Shape(e.span);
-        let vals = args
-            .iter()
-            .map(|a| self.val(a))
-            .collect::<Result<Vec<_>, _>>()?;
-        let (first, ty) = (
-            *vals.first().ok_or(error())?,
-            args.first().map(|a| &a.ty).ok_or(error())?,
-        );
-        let of = form(ty);
-        let day_part = |this: &mut Self, part| {
-            if !matches!(ty, Type::Date | Type::Instant) {
-                return Err(error());
-            }
-            let day = this.day(first);
-            Ok(this.builder.unary(&e.ty, Unary::Int(part), day))
+    fn call(&mut self, function: &Function, args: &[Expr], e: &Expr) -> Result<ValId, LowerError> {
+        let error = LowerError::Shape(e.span);
+        if !function.arity.count().contains(&args.len()) {
+            return Err(error);
+        }
+        let alike = function.arity == Arity::Alike;
+        let of = if alike {
+            Some(&e.ty)
+        } else {
+            args.first().map(|a| &a.ty)
         };
-        let unary = match (function, of) {
-            (Function::Distance, Form::Place) => {
-                let second = *vals.get(1).ok_or(error())?;
-                if form(&self.builder.val(second).ty) != Form::Place {
-                    return Err(error());
-                }
-                return Ok(self.builder.binary(&e.ty, Binary::Distance, first, second));
-            }
-            (Function::Days, Form::Int) => {
-                let (from, to) = (self.day(first), *vals.get(1).ok_or(error())?);
-                let to = self.day(to);
-                if [from, to]
-                    .iter()
-                    .any(|v| self.builder.val(*v).ty != Type::Date)
-                {
-                    return Err(error());
-                }
-                return Ok(self
-                    .builder
-                    .binary(&e.ty, Binary::Int(IntOp::Sub), to, from));
-            }
-            (Function::Year, _) => return day_part(self, IntFn::Year),
-            (Function::Month, _) => return day_part(self, IntFn::Month),
-            (Function::Day, _) => return day_part(self, IntFn::Day),
-            (Function::Weekday, _) => return day_part(self, IntFn::Weekday),
-            (Function::Lower, Form::Text) => Unary::Lower,
-            (Function::Mask, Form::Text) => Unary::Mask,
-            (Function::Length, Form::Text) => Unary::TextLength,
-            (Function::Length, Form::Set) => Unary::SetLength,
-            (Function::Abs, Form::Int) => Unary::Int(IntFn::Abs),
-            (Function::Abs, Form::Float) => Unary::Float(FloatFn::Abs),
-            (Function::Round, Form::Int) if *ty == Type::Money => Unary::Int(IntFn::RoundMoney),
-            (Function::Round, Form::Float) => {
-                let number = self.number(first, e.span)?;
-                return Ok(self
-                    .builder
-                    .unary(&e.ty, Unary::Float(FloatFn::Round), number));
-            }
-            (Function::Number, _) => return self.number(first, e.span),
-            (Function::Text, _) if matches!(ty, Type::Enum(_)) => Unary::MemberName,
-            (Function::Least, _) => return self.extreme(Pick::Least, &vals, e),
-            (Function::Greatest, _) => return self.extreme(Pick::Greatest, &vals, e),
-            _ => return Err(error()),
-        };
-        Ok(self.builder.unary(&e.ty, unary, first))
-    }
-
-    fn extreme(&mut self, pick: Pick, vals: &[ValId], e: &Expr) -> Result<ValId, LowerError> {
-        let of = form(&e.ty);
-        let op = match of {
-            Form::Int => Binary::Int(IntOp::Pick(pick)),
-            Form::Float => Binary::Float(FloatOp::Pick(pick)),
-            Form::Text => Binary::Text(pick),
-            Form::Bool | Form::Place | Form::Set => return Err(LowerError::Shape(e.span)),
-        };
-        let mut best: Option<ValId> = None;
-        for value in vals {
-            let value = if e.ty == Type::Number {
-                self.number(*value, e.span)?
-            } else {
-                *value
-            };
-            if form(&self.builder.val(value).ty) != of {
-                return Err(LowerError::Shape(e.span));
-            }
-            best = Some(match best {
-                None => value,
-                Some(best) => self.builder.binary(&e.ty, op, best, value),
+        let overload = of.and_then(|ty| (function.overload)(ty)).ok_or(error)?;
+        if !alike && args.iter().any(|a| (function.overload)(&a.ty).is_none()) {
+            return Err(error);
+        }
+        let mut vals = Vec::with_capacity(args.len());
+        for arg in args {
+            let value = self.val(arg)?;
+            vals.push(match overload.convert {
+                Coercion::Number => self.number(value, e.span)?,
+                Coercion::Day => self.day(value),
+                // The checker has put the name in place.
+                Coercion::MemberName | Coercion::Keep => value,
             });
         }
-        best.ok_or(LowerError::Shape(e.span))
+        let takes = overload.body.map(argument_form);
+        let fits =
+            |v: &ValId| takes.is_none_or(|form_of| form(&self.builder.val(*v).ty) == form_of);
+        if !vals.iter().all(fits) {
+            return Err(error);
+        }
+        let name = function.usage.name;
+        let mut vals = vals.into_iter();
+        let first = vals.next().ok_or(error)?;
+        Ok(match overload.body {
+            None => first,
+            Some(ScalarBody::One(body)) => {
+                let call = Unary::Call(FunctionBody { name, body });
+                self.builder.unary(&e.ty, call, first)
+            }
+            Some(ScalarBody::Two(body)) => vals.fold(first, |before, next| {
+                let call = Binary::Call(FunctionBody { name, body });
+                self.builder.binary(&e.ty, call, before, next)
+            }),
+        })
     }
 
     // ---------------------------------------------------------------- events
@@ -773,5 +745,17 @@ impl<'p> Lowering<'p> {
             ),
             EventSource::Own(_) => Some(Type::TEXT),
         }
+    }
+}
+
+/// How the arguments of a function's body lie.
+fn argument_form(body: ScalarBody) -> Form {
+    match body {
+        ScalarBody::One(UnaryBody::Int(_)) | ScalarBody::Two(BinaryBody::Int(_)) => Form::Int,
+        ScalarBody::One(UnaryBody::Float(_)) | ScalarBody::Two(BinaryBody::Float(_)) => Form::Float,
+        ScalarBody::One(UnaryBody::Text(_) | UnaryBody::TextToInt(_))
+        | ScalarBody::Two(BinaryBody::PickText(_)) => Form::Text,
+        ScalarBody::One(UnaryBody::SetSizeToInt(_)) => Form::Set,
+        ScalarBody::Two(BinaryBody::Places(_)) => Form::Place,
     }
 }
