@@ -253,7 +253,7 @@ fn failure_mode_07_no_list_is_not_everybody() {
     assert_eq!(server.requests("sendall"), 0);
     let source = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/deliver/channels/wechat.rs"
+        "/src/deliver/platforms/wechat/send.rs"
     ))
     .unwrap();
     let code: String = source
