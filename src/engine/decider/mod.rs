@@ -8,6 +8,7 @@
 mod arriving;
 mod deciding;
 mod replan;
+mod replan_reason;
 mod trigger_index;
 mod user_times;
 
@@ -17,8 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::deciding::DueDecision;
-use self::replan::ConsentCursor;
-pub use self::replan::ReplanReason;
+use self::replan_reason::ConsentCursor;
+pub use self::replan_reason::ReplanReason;
 use self::trigger_index::TriggerIndex;
 use super::agenda::{self, SchedulePosition, ScheduleRecord};
 use super::eval_data::EvalData;

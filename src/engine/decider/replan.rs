@@ -1,72 +1,17 @@
 //! Planned messages that nobody has claimed are checked again, for whatever reason: what is open is
 //! read, [`recheck`] says what changes of it, and the changes are written.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use super::Decider;
-use crate::base::{CampaignId, Elapsed, Instant};
+use super::replan_reason::ReplanReason;
+use crate::base::{CampaignId, Instant};
 use crate::decide::DecideError;
 use crate::decide::recheck::{self, ChannelRecheck, DayRecheck, NewRoute, PlannedGroup, Recheck};
 use crate::engine::Failure;
-use crate::engine::eval_data::EvalData;
 use crate::eval::EvalScope;
 use crate::ledger::{Ledger, LedgerError, PlannedFilter, PlannedMessages, Writer};
-use crate::program::typed::Program;
-use crate::store::Snapshot;
 
 /// How often a change is tried while other workers claim.
 const TRIES: usize = 10;
-
-/// A consent that counts only while it is fresh may run out at any time: it is asked about again so
-/// much later.
-const CONSENT_INTERVAL: Elapsed = Elapsed::minutes(1);
-
-/// Why planned messages are checked again.
-#[derive(Clone, Copy)]
-pub enum ReplanReason<'a> {
-    /// A program was loaded: its quiet hours, deadlines and forbidden words apply to all that is
-    /// planned.
-    NewProgram,
-    /// Users may have ended a consent that their messages need.
-    Consent,
-    /// Some are due and count on another day than it is.
-    AnotherDay,
-    /// What is left of these lists is too short to be sent.
-    BelowListMin(&'a [PlannedMessages]),
-}
-
-/// On which data consent was asked about, and when.
-#[derive(Default)]
-pub(super) struct ConsentCursor(Option<(Arc<Snapshot>, Instant)>);
-
-impl ConsentCursor {
-    /// Whether no consent that a program needs has changed or can have run out since it was asked
-    /// about.
-    fn is_current(&mut self, program: &Program, data: &EvalData, now: Instant) -> bool {
-        let consents: BTreeSet<&str> = recheck::consent_tags(program)
-            .into_iter()
-            .map(|id| program.schema.tag(id).name.as_str())
-            .collect();
-        let runs_out = program
-            .schema
-            .tags
-            .iter()
-            .any(|tag| tag.fresh.is_some() && consents.contains(tag.name.as_str()));
-        let Some((before, at)) = &self.0 else {
-            return false;
-        };
-        let same = Arc::ptr_eq(before, &data.snapshot)
-            || consents
-                .iter()
-                .all(|name| before.shares_tag(&data.snapshot, name));
-        let is_current = same && !(runs_out && now >= at.plus(CONSENT_INTERVAL));
-        if is_current {
-            self.0 = Some((data.snapshot.clone(), *at));
-        }
-        is_current
-    }
-}
 
 impl Decider {
     /// Checks planned messages again and changes what has to be changed; gives how many messages
@@ -149,7 +94,7 @@ impl Decider {
                 other => other?,
             }
         };
-        consent.0 = Some((data.snapshot.clone(), now));
+        consent.asked(data, now);
         Ok(withdrawn)
     }
 
