@@ -10,7 +10,6 @@ pub mod config;
 pub mod cycle;
 pub mod decider;
 pub mod eval_data;
-pub mod event_values;
 pub mod explain_user;
 pub mod failure;
 pub mod follow_ups;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::cycle::EventBatch;
 use super::decider::{IncomingEvent, awaited};
 use super::{Failure, Project};
-use crate::base::{CampaignId, EventId, EventSchema, Instant, Value};
+use crate::base::{CampaignId, EventId, EventSchema, Instant, StoredEvent, Value};
 use crate::ledger::Ledger;
 use crate::program::typed::Program;
 use crate::store::Snapshot;
@@ -148,7 +148,7 @@ fn id(schema: &EventSchema, user: u32, at: Instant, values: &[Option<Value>]) ->
         "{} {user} {} {}",
         schema.name,
         at.0,
-        super::event_values::write(schema, values)
+        StoredEvent::new(schema, values).as_json()
     );
     let mut id = blake3::hash(text.as_bytes()).to_hex().to_string();
     id.truncate(32);

@@ -7,7 +7,7 @@
 //! so that a kept answer can never be old; and the least used go first when [`BUDGET`] is full.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
@@ -115,11 +115,25 @@ struct Cache {
     clock: u64,
 }
 
-static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
+/// The answers that are kept for a loaded program.
+#[derive(Debug, Default)]
+pub struct AnswerCache(Mutex<Cache>);
 
-/// Lets go of every kept answer, and of what was asked once.
-pub fn forget() {
-    *lock() = Cache::default();
+impl AnswerCache {
+    /// Lets go of every kept answer, and of what was asked once.
+    pub fn forget(&self) {
+        *self.lock() = Cache::default();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} answers, {} bytes", self.kept.len(), self.bytes)
+    }
 }
 
 /// What is kept of a plan's answers; those that were asked for before and are not kept yet are
@@ -192,24 +206,25 @@ fn derived(bound: &BoundPlan, node: Node, ty: &Type) -> Option<Arc<DerivedColumn
         "{} {:?} {:?} {:?} {:?} {ty:?}",
         event.name, event.fields, what.what, what.field, what.window
     );
-    let before = match lock().ask(&key) {
+    let before = match bound.scope.prepared.answers.lock().ask(&key) {
         Asked::First => return None,
         Asked::Again => None,
         Asked::Kept(Answer::Derived(derived)) => Some(derived),
         Asked::Kept(Answer::Atom(_)) => return None,
     };
     let now = Arc::new(DerivedColumn::of(bound, node, query, before.as_deref())?);
-    lock().keep(key, &Answer::Derived(now.clone()));
+    bound
+        .scope
+        .prepared
+        .answers
+        .lock()
+        .keep(key, &Answer::Derived(now.clone()));
     Some(now)
-}
-
-fn lock() -> MutexGuard<'static, Cache> {
-    CACHE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn atom(bound: &BoundPlan, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>> {
     let key = format!("{users} {what}");
-    match lock().ask(&key) {
+    match bound.scope.prepared.answers.lock().ask(&key) {
         Asked::Kept(Answer::Atom(atom)) => return Some(atom),
         Asked::Kept(Answer::Derived(_)) | Asked::First => return None,
         Asked::Again => {}
@@ -241,7 +256,12 @@ fn atom(bound: &BoundPlan, id: CondId, what: &str, users: usize) -> Option<Arc<A
         yes,
         no: (answered < users).then_some(no),
     });
-    lock().keep(key, &Answer::Atom(atom.clone()));
+    bound
+        .scope
+        .prepared
+        .answers
+        .lock()
+        .keep(key, &Answer::Atom(atom.clone()));
     Some(atom)
 }
 

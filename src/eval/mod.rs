@@ -35,7 +35,6 @@ mod vector;
 mod vector_ops;
 
 pub use bind::BoundPlan;
-pub use cache::forget;
 pub use error::EvalError;
 pub use messages::{MessageLog, OwnMessage, ReceiptStatus};
 pub use prepared::Prepared;

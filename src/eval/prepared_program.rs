@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::cache::AnswerCache;
 use super::{EvalError, EvalScope, Prepared};
 use crate::base::{CampaignId, TagId, TemplateId, Value};
 use crate::diag::Span;
@@ -11,7 +12,7 @@ use crate::program::builtins::function::Arity;
 use crate::program::typed::{Action, Campaign, Program, Schedule, Step, Template, Via};
 use crate::program::typed_expr::{Expr, ExprKind};
 
-/// What is prepared of a program. It belongs to that program alone: it names things by their
+/// What is prepared of a program, and the answers to its questions that are kept. It belongs to that program alone: it names things by their
 /// positions there.
 #[derive(Debug)]
 pub struct PreparedProgram {
@@ -19,6 +20,7 @@ pub struct PreparedProgram {
     templates: Vec<OnceLock<PreparedTemplate>>,
     tags: Vec<OnceLock<Prepared>>,
     excludes: OnceLock<Vec<Prepared>>,
+    pub(super) answers: AnswerCache,
 }
 
 /// What a campaign asks.
@@ -71,7 +73,13 @@ impl PreparedProgram {
             templates: cells(program.templates.len()),
             tags: cells(program.schema.tags.len()),
             excludes: OnceLock::new(),
+            answers: AnswerCache::default(),
         }
+    }
+
+    /// Lets go of the answers that are kept.
+    pub fn forget_answers(&self) {
+        self.answers.forget();
     }
 }
 

@@ -15,7 +15,7 @@ use super::planned_runs::{PlannedRun, RunId, RunInfo, salt};
 use super::record::{Record, TimerRecord, WaitRecord};
 use super::state::State;
 use super::{Ledger, Writer, encode};
-use crate::base::{Instant, UserNo};
+use crate::base::{Instant, StoredEvent, UserNo};
 use crate::decide::decision::Decision;
 use crate::eval::ReceiptStatus;
 use crate::program::typed::ChannelName;
@@ -30,8 +30,8 @@ pub struct NewWait {
     /// When the event was.
     pub armed: Instant,
     pub due: Instant,
-    /// The event's fields, as the engine writes them.
-    pub values: String,
+    /// The event's fields.
+    pub values: StoredEvent,
 }
 
 /// A wait that is in the ledger, under its number.
@@ -161,7 +161,7 @@ impl Ledger {
             event: row.get(3)?,
             armed: Instant(row.get(4)?),
             due: Instant(row.get(5)?),
-            values: values.ok_or_else(|| blob::damaged(&digest))?,
+            values: StoredEvent::from_row(values.ok_or_else(|| blob::damaged(&digest))?),
         };
         Ok(Wait {
             number: row.get(0)?,
@@ -486,7 +486,7 @@ impl Writer {
         for (number, wait) in (self.next_id("wait")?..).zip(&later.waits) {
             // With its number, so that no two waits share what is removed when one of them ends.
             let values = Blob::new(encode::strings(
-                &[&number.to_string(), &wait.values],
+                &[&number.to_string(), wait.values.as_json()],
                 salt(self.world.as_ref()),
             ));
             records.push(Record::WaitStarted(Box::new(WaitRecord {

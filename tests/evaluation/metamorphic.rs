@@ -367,7 +367,7 @@ fn statistics_of_blocks_change_nothing() {
     assert!(bench.data.snapshot.block_stats("age").unwrap().is_none());
     for (text, with) in CONDITIONS.iter().zip(with) {
         // Asked first, so that no kept answer of before can speak for them.
-        ::tagcast::eval::forget();
+        bench.data.prepared.forget_answers();
         assert_eq!(bench.ask(text), with, "{text}");
     }
 }

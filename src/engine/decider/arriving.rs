@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deciding::DueDecision;
 use super::{Batch, CycleOutcome, Decider, IncomingEvent, cancelled, trigger};
-use crate::base::{CampaignId, Instant, UserNo};
+use crate::base::{CampaignId, Instant, StoredEvent, UserNo};
+use crate::engine::Failure;
 use crate::engine::triggers::{self, Arming};
-use crate::engine::{Failure, event_values};
 use crate::ledger::{DeciderChanges, EndReason, Ledger, NewWait, Writer};
 
 /// The waits that begin with the events of one transaction, as the campaigns ask for them.
@@ -133,15 +133,14 @@ impl Decider {
             event: one.id.clone(),
             armed: one.at,
             due,
-            values: event_values::write(self.program().schema.event(event), &one.values),
+            values: StoredEvent::new(self.program().schema.event(event), &one.values),
         };
         match triggers::arming(campaign, trigger, self.zone(), one.at, pending) {
-            Arming::Starts(due) if trigger.wait.is_none() => {
+            Arming::Starts(_) if trigger.wait.is_none() => {
                 return Ok(Some(DueDecision::Event {
                     campaign: id,
                     number: None,
-                    wait: wait(due),
-                    values: one.values.clone(),
+                    event: one.clone(),
                 }));
             }
             Arming::Starts(due) => {

@@ -1,16 +1,14 @@
 //! What is due at one instant, decided together: campaigns by the calendar, events whose wait is
 //! over, follow-ups.
 
-use super::{Batch, Decider, trigger};
-use crate::base::{Bitmap, CampaignId, Instant, Value};
+use super::{Batch, Decider, IncomingEvent, trigger};
+use crate::base::{Bitmap, CampaignId, Instant};
 use crate::decide::decision::{Decision, Gate};
 use crate::decide::{DecideInput, again_value, decide_all};
 use crate::engine::decider::CycleOutcome;
-use crate::engine::{Failure, agenda, event_values, follow_ups, triggers};
+use crate::engine::{Failure, agenda, follow_ups, triggers};
 use crate::eval::{EvalScope, StepOutcomes};
-use crate::ledger::{
-    DeciderChanges, EndReason, Ledger, NewWait, Occasion, State, Timer, Wait, Writer,
-};
+use crate::ledger::{DeciderChanges, EndReason, Ledger, Occasion, State, Timer, Wait, Writer};
 use crate::schedule::hand_over;
 
 /// Something that is to be decided at one instant.
@@ -21,8 +19,7 @@ pub(super) enum DueDecision {
         campaign: CampaignId,
         /// `None`: it never was in the ledger.
         number: Option<i64>,
-        wait: NewWait,
-        values: Vec<Option<Value>>,
+        event: IncomingEvent,
     },
     FollowUp(Box<FollowUp>),
 }
@@ -51,12 +48,17 @@ impl Decider {
             .and_then(|id| Some((id, trigger(self.program().campaign(id))?.1)));
         match found {
             Some((campaign, event)) => {
-                let values = event_values::read(self.program().schema.event(event), &wait.values);
+                let values = wait.values.values(self.program().schema.event(event));
                 Some(DueDecision::Event {
                     campaign,
                     number: Some(number),
-                    wait,
-                    values,
+                    event: IncomingEvent {
+                        id: wait.event,
+                        event,
+                        user: wait.user,
+                        at: wait.armed,
+                        values,
+                    },
                 })
             }
             None => {
@@ -162,20 +164,19 @@ impl Decider {
                 DueDecision::Event {
                     campaign: id,
                     number,
-                    wait,
-                    values,
+                    event,
                 } => {
                     let campaign = program.campaign(*id);
                     let scope = EvalScope {
-                        trigger: Some(values),
+                        trigger: Some(&event.values),
                         ..base
                     };
                     let late = missed(*id);
-                    let over = if wait.user.index() >= users
-                        || scope.campaign(*id).when.holds(&scope, wait.user)? == Some(false)
+                    let over = if event.user.index() >= users
+                        || scope.campaign(*id).when.holds(&scope, event.user)? == Some(false)
                     {
                         EndReason::NotMatched
-                    } else if !late && triggers::came_meanwhile(&scope, *id, wait.armed, wait.user)?
+                    } else if !late && triggers::came_meanwhile(&scope, *id, event.at, event.user)?
                     {
                         EndReason::Unless
                     } else {
@@ -186,10 +187,10 @@ impl Decider {
                         continue;
                     }
                     let occasion = Occasion::Event {
-                        id: wait.event.clone(),
+                        id: event.id.clone(),
                         value: again_value(&scope, campaign),
                     };
-                    let only = Bitmap::from_users(users, [wait.user]);
+                    let only = Bitmap::from_users(users, [event.user]);
                     if late {
                         decided.push((stopped(*id, 0, due, users, Gate::Missed, &only), occasion));
                     } else {

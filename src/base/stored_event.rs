@@ -1,30 +1,51 @@
-//! The fields of an event as a text that outlives the program: by name, enum members by theirs. A
-//! field that the program has no more, or in another type, has no value when it is read again.
+//! The fields of an event in a form that outlives the program and the process: JSON by the names of
+//! fields and enum members. A field that the program has no more, or in another type, has no value
+//! when it is read again.
+//!
+//! In memory the values of an event are typed by the program's schema, from where the event comes in
+//! to the message that shows them. This is the one way into a row and back.
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::base::{
-    Calendar, Date, Elapsed, EventSchema, GeoPoint, Instant, TimeOfDay, Type, Value,
-};
+use super::geo_point::GeoPoint;
+use super::schema::EventSchema;
+use super::time::{Calendar, Date, Elapsed, Instant, TimeOfDay};
+use super::value::{Type, Value};
 
-pub fn write(schema: &EventSchema, values: &[Option<Value>]) -> String {
-    let fields = schema.fields.iter().zip(values);
-    let written: Map<String, Json> = fields
-        .filter_map(|(field, value)| {
-            Some((field.name.clone(), to_json(value.as_ref()?, &field.ty)))
-        })
-        .collect();
-    Json::Object(written).to_string()
-}
+/// The values of an event as a row keeps them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredEvent(String);
 
-/// One a field of the schema, in its order.
-pub fn read(schema: &EventSchema, text: &str) -> Vec<Option<Value>> {
-    let written: Map<String, Json> = serde_json::from_str(text).unwrap_or_default();
-    schema
-        .fields
-        .iter()
-        .map(|field| of_json(written.get(&field.name)?, &field.ty))
-        .collect()
+impl StoredEvent {
+    /// `values` are by field of the schema.
+    pub fn new(schema: &EventSchema, values: &[Option<Value>]) -> Self {
+        let fields = schema.fields.iter().zip(values);
+        let written: Map<String, Json> = fields
+            .filter_map(|(field, value)| {
+                Some((field.name.clone(), to_json(value.as_ref()?, &field.ty)))
+            })
+            .collect();
+        StoredEvent(Json::Object(written).to_string())
+    }
+
+    /// As it was read from a row.
+    pub fn from_row(json: String) -> Self {
+        StoredEvent(json)
+    }
+
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// One value for each field of the schema, in its order.
+    pub fn values(&self, schema: &EventSchema) -> Vec<Option<Value>> {
+        let written: Map<String, Json> = serde_json::from_str(&self.0).unwrap_or_default();
+        schema
+            .fields
+            .iter()
+            .map(|field| of_json(written.get(&field.name)?, &field.ty))
+            .collect()
+    }
 }
 
 fn to_json(value: &Value, ty: &Type) -> Json {
@@ -160,27 +181,30 @@ mod tests {
             .collect();
         let values: Vec<Option<Value>> = all.iter().map(|(_, v)| Some(v.clone())).collect();
         let schema = schema(&fields);
-        assert_eq!(read(&schema, &write(&schema, &values)), values);
+        assert_eq!(StoredEvent::new(&schema, &values).values(&schema), values);
         let none = vec![None; all.len()];
-        assert_eq!(read(&schema, &write(&schema, &none)), none);
+        assert_eq!(StoredEvent::new(&schema, &none).values(&schema), none);
     }
 
     #[test]
     fn what_the_program_has_no_more_is_missing() {
         let old = schema(&[("sku", Type::TEXT), ("price", Type::Money)]);
-        let text = write(&old, &[Some(Value::text("a1")), Some(Value::Money(900))]);
+        let stored = StoredEvent::new(&old, &[Some(Value::text("a1")), Some(Value::Money(900))]);
         let new = schema(&[
             ("price", Type::Date),
             ("sku", Type::TEXT),
             ("shop", Type::TEXT),
         ]);
         assert_eq!(
-            read(&new, &text),
+            stored.values(&new),
             [Some(Value::Date(Date(900))), Some(Value::text("a1")), None]
         );
         let new = schema(&[("price", Type::Text { max: Some(3) })]);
         assert_eq!(
-            (read(&new, &text), read(&new, "not JSON")),
+            (
+                stored.values(&new),
+                StoredEvent::from_row("not JSON".into()).values(&new)
+            ),
             (vec![None], vec![None])
         );
     }
