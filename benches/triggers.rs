@@ -158,17 +158,8 @@ fn measure(campaigns: usize, waiting: Waiting, users: usize, events: usize) -> (
             at,
             values: vec![Some(Value::Money(rng.below(100_000) as i64))],
         };
-        let fed = decider
-            .triggers()
-            .into_iter()
-            .map(|(id, _)| {
-                (
-                    store_events::source(&project.program.campaign(id).declared.name),
-                    at.0,
-                )
-            })
-            .chain([("live".to_owned(), number as i64)])
-            .collect();
+        let mut fed = store_events::all_seen(&project, at);
+        fed.push(("live".to_owned(), number as i64));
         let began = Clock::now();
         decider.set_snapshot(snapshot.clone());
         let done = decider

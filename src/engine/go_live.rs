@@ -46,7 +46,7 @@ pub fn make_live(
         .collect();
     Ok(ledger.make_live(
         &LiveProgram {
-            digest: &digest,
+            digest,
             sources: &sources,
             campaigns: &live,
             plan,

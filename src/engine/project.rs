@@ -44,6 +44,7 @@ pub struct Project {
     pub files: Vec<ast::File>,
     pub program: Program,
     prepared: OnceLock<Arc<PreparedProgram>>,
+    digest: OnceLock<String>,
     pub findings: Vec<Finding>,
     /// `--now`, in the policy's zone.
     pub now: Option<Instant>,
@@ -138,6 +139,7 @@ impl Project {
             files,
             program,
             prepared: OnceLock::new(),
+            digest: OnceLock::new(),
             findings: findings.sorted(),
             now,
             focus,
@@ -205,21 +207,23 @@ impl Project {
 
     /// A digest of everything that the program means, by file name and text; the same files give
     /// the same digest.
-    pub fn digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for (_, file) in self.sources.iter() {
-            let name = file
-                .path
-                .strip_prefix(&self.folder)
-                .unwrap_or(&file.path)
-                .to_string_lossy()
-                .replace('\\', "/");
-            for part in [name.as_bytes(), file.text.as_bytes()] {
-                hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(part);
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let mut hasher = blake3::Hasher::new();
+            for (_, file) in self.sources.iter() {
+                let name = file
+                    .path
+                    .strip_prefix(&self.folder)
+                    .unwrap_or(&file.path)
+                    .to_string_lossy()
+                    .replace('\\', "/");
+                for part in [name.as_bytes(), file.text.as_bytes()] {
+                    hasher.update(&(part.len() as u64).to_le_bytes());
+                    hasher.update(part);
+                }
             }
-        }
-        hasher.finalize().to_hex().to_string()
+            hasher.finalize().to_hex().to_string()
+        })
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::agenda::{self, SchedulePosition};
 use super::planning::schedule_record;
-use super::{Failure, Project, store_events};
+use super::{Failure, Project};
 use crate::base::world::World;
-use crate::ledger::{DeciderChanges, Ledger, LedgerLocation, Restored};
+use crate::ledger::{DeciderChanges, Ledger, LedgerLocation, Restored, event_sources};
 
 /// What was recorded as missed.
 pub struct RestoreReport {
@@ -63,7 +63,7 @@ pub fn resume_after_restore(
             missed.push((name.clone(), n));
         }
         // Events up to now may have been answered.
-        fed.push((store_events::source(name), now.0));
+        fed.push((event_sources::of_campaign(name), now.0));
     }
     writer.plan_later(
         &[],

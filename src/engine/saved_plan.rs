@@ -82,7 +82,7 @@ impl SavedPlan {
             version: VERSION,
             id: format!("{:016x}{:016x}", world.unique(), world.unique()),
             path: path.to_path_buf(),
-            program: project.digest(),
+            program: project.digest().to_owned(),
             snapshot: snapshot.digest().to_string(),
             seed: project.config.seed,
             now: zone.show_rfc3339(plan.now),

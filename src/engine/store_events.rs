@@ -7,7 +7,7 @@ use super::cycle::EventBatch;
 use super::decider::{IncomingEvent, awaited};
 use super::{Failure, Project};
 use crate::base::{CampaignId, EventId, EventSchema, Instant, StoredEvent, Value};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, event_sources};
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
@@ -49,16 +49,8 @@ impl ImportedEvents {
                 .live(name)?
                 .since
                 .map(|since| Instant(since.0.saturating_sub(1)));
-            let source = source(name);
-            seen.insert(
-                id,
-                ledger
-                    .fed(&source)?
-                    .map(Instant)
-                    .or(before_live)
-                    .unwrap_or(now),
-            );
-            sources.push(source);
+            seen.insert(id, ledger.events_seen(name)?.or(before_live).unwrap_or(now));
+            sources.push(event_sources::of_campaign(name));
             kinds.insert(event);
         }
         let after = seen.values().min().copied().unwrap_or(until);
@@ -97,9 +89,18 @@ impl ImportedEvents {
     }
 }
 
-/// Under which name the ledger keeps how far a campaign has come among the imported events.
-pub fn source(campaign: &str) -> String {
-    format!("store {campaign}")
+/// How the ledger keeps that all events of the store up to an instant are dealt with for the
+/// project's campaigns.
+pub fn all_seen(project: &Project, until: Instant) -> Vec<(String, i64)> {
+    if project.focus.is_none() {
+        return vec![(event_sources::of_program(project.digest()), until.0)];
+    }
+    let campaigns = project.campaigns().into_iter();
+    campaigns
+        .map(|id| project.program.campaign(id))
+        .filter(|campaign| awaited(campaign).is_some())
+        .map(|campaign| (event_sources::of_campaign(&campaign.declared.name), until.0))
+        .collect()
 }
 
 /// The events of some kinds after one instant up to another, oldest first.

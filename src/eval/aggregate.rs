@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
-use super::batch::BlockEvaluator;
 use super::bind::{BoundQuery, Events};
+use super::block::BlockEvaluator;
 use super::bound_test::BoundTest;
 use super::masks::{BLOCK, Bits, NONE, Truths, among, minus, or, rows, set, wide};
 use super::scan::prefetch;
@@ -54,7 +54,7 @@ pub struct Run {
     rows: u32,
 }
 
-/// What a block of tallies needs, kept from block to block.
+/// What a block of aggregates needs, kept from block to block.
 #[derive(Default)]
 pub struct Aggregates {
     /// Users as rows of the block, and their positions in a segment.
@@ -74,15 +74,15 @@ pub fn values(
     query: &BoundQuery,
     need: &Bits,
 ) -> Option<Vector<'static>> {
-    let (tallies, there) = tally(block, query, need)?;
+    let (aggregates, there) = aggregate(block, query, need)?;
     let (mut known, mut values) = (minus(need, &there), vec![0i64; BLOCK]);
     for row in rows(&there) {
-        if let (Some(total), Some(value)) = (tallies.total(row), values.get_mut(row)) {
+        if let (Some(total), Some(value)) = (aggregates.total(row), values.get_mut(row)) {
             *value = total;
             set(&mut known, row);
         }
     }
-    block.tallies = tallies;
+    block.aggregates = aggregates;
     Some(Vector {
         known,
         data: VectorData::Int(values),
@@ -97,24 +97,24 @@ pub fn test(
     test: &BoundTest,
     need: &Bits,
 ) -> Option<Truths> {
-    let (tallies, there) = tally(block, query, need)?;
+    let (aggregates, there) = aggregate(block, query, need)?;
     let mut yes = among(&there, |row| {
-        tallies.total(row).is_some_and(|total| test.int(total))
+        aggregates.total(row).is_some_and(|total| test.int(total))
     });
-    let beyond = among(&there, |row| tallies.total(row).is_none());
+    let beyond = among(&there, |row| aggregates.total(row).is_none());
     let mut no = minus(&minus(&there, &yes), &beyond);
     let rest = minus(need, &there);
     match test.int(0) {
         true => yes = or(&yes, &rest),
         false => no = or(&no, &rest),
     }
-    block.tallies = tallies;
+    block.aggregates = aggregates;
     Some(Truths { yes, no })
 }
 
 /// The totals of those users of `need` who have events at all, and who they are; of the others the
 /// total is nought.
-fn tally(
+fn aggregate(
     block: &mut BlockEvaluator,
     query: &BoundQuery,
     need: &Bits,
@@ -123,17 +123,17 @@ fn tally(
         return None;
     };
     let adds = plain(query.query, table)?;
-    let mut tallies = std::mem::take(&mut block.tallies);
-    tallies.sums = query.query.what == Aggregate::Sum;
-    tallies.low.resize(BLOCK, 0);
-    tallies.high.resize(BLOCK, 0);
+    let mut aggregates = std::mem::take(&mut block.aggregates);
+    aggregates.sums = query.query.what == Aggregate::Sum;
+    aggregates.low.resize(BLOCK, 0);
+    aggregates.high.resize(BLOCK, 0);
     let mut there = NONE;
     for (segment, adds) in table.segments.iter().zip(&adds) {
-        tallies.find(segment, block.start, need, &mut there);
+        aggregates.find(segment, block.start, need, &mut there);
         let (at, window) = (segment.at.values(), query.bounds);
         let Aggregates {
             runs, low, high, ..
-        } = &mut tallies;
+        } = &mut aggregates;
         match adds {
             Adds::One => count(at, window, runs, low),
             Adds::Int8(values) => add(at, window, values, runs, low, high),
@@ -142,7 +142,7 @@ fn tally(
             Adds::Int64(values) => add_wide(at, window, values, runs, low, high),
         }
     }
-    Some((tallies, there))
+    Some((aggregates, there))
 }
 
 impl Aggregates {
@@ -380,13 +380,13 @@ mod tests {
             let wanted: Vec<usize> = (from as usize..(from + rows) as usize)
                 .filter(|i| (window.0..=window.1).contains(&at[*i]))
                 .collect();
-            let mut tallies = Aggregates {
+            let mut aggregates = Aggregates {
                 low: vec![0; BLOCK],
                 ..Aggregates::default()
             };
-            count(&at, window, &run, &mut tallies.low);
+            count(&at, window, &run, &mut aggregates.low);
             assert_eq!(
-                tallies.total(7),
+                aggregates.total(7),
                 Some(wanted.len() as i64),
                 "{from} {rows} {window:?}"
             );

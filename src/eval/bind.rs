@@ -12,11 +12,10 @@ use arrow_array::Int64Array;
 
 use super::bound_test::BoundTest;
 use super::column_source::ColumnSource;
-use super::order::best_first;
-use super::point::{Point, PointTarget};
-use super::prepared::Lowered;
-use super::{AudienceCounts, AudienceMask, EvalError, EvalScope, batch};
-use crate::base::{Bitmap, Elapsed, EventSchema, Instant, TagId, Type, UserNo, Value};
+use super::error::EvalError;
+use super::eval_scope::EvalScope;
+use super::lowered::Lowered;
+use crate::base::{Elapsed, EventSchema, Instant, TagId, Type};
 use crate::plan::Plan;
 use crate::plan::node::{Cond, CondId, Node, Pattern, Query, ValId, ValKind};
 use crate::program::typed_expr::{EventSource, OwnEvent};
@@ -78,11 +77,12 @@ impl<'a> BoundPlan<'a> {
     /// Stored values that do not fit the program's types.
     pub fn new(scope: &EvalScope<'a>, lowered: &'a Lowered) -> Result<Self, EvalError> {
         let plan = &lowered.plan;
-        let test = |cond: &'a Cond| match cond {
-            Cond::Test { test, .. } if !test.moves_with_the_clock() => {
-                Some(BoundTest::new(test, scope.now, plan.zone))
-            }
-            _ => None,
+        let test = |cond: &'a Cond| {
+            let Cond::Test { test, .. } = cond else {
+                return None;
+            };
+            let steady = !test.moves_with_the_clock();
+            steady.then(|| BoundTest::new(test, scope.now, plan.zone))
         };
         let mut data = BoundData {
             tags: scope.program.schema.tags.iter().map(|_| None).collect(),
@@ -127,9 +127,11 @@ impl<'a> BoundPlan<'a> {
         let clock_tests = lowered
             .clock_tests
             .iter()
-            .filter_map(|id| match plan.cond(*id) {
-                Cond::Test { test, .. } => Some((*id, BoundTest::new(test, scope.now, plan.zone))),
-                _ => None,
+            .filter_map(|id| {
+                let Cond::Test { test, .. } = plan.cond(*id) else {
+                    return None;
+                };
+                Some((*id, BoundTest::new(test, scope.now, plan.zone)))
             })
             .collect();
         let queries = data
@@ -202,13 +204,9 @@ impl<'a> BoundPlan<'a> {
         self.data.tags.get(id.index())?.as_ref()
     }
 
-    /// The parts of an `and` or `or` in the order in which to ask them.
-    pub fn order(&self, id: CondId) -> &[CondId] {
-        self.data
-            .orders
-            .get_or_init(|| best_first(self))
-            .get(id.0 as usize)
-            .map_or(&[], Vec::as_slice)
+    /// Where the order is kept in which to ask the parts of each `and` and `or`, by [`CondId`].
+    pub(super) fn orders(&self) -> &OnceLock<Vec<Vec<CondId>>> {
+        &self.data.orders
     }
 
     /// Whether an answer is worth keeping, since another node will ask again.
@@ -251,87 +249,6 @@ impl BoundPlan<'_> {
                 }
             }
         }
-    }
-}
-
-/// What a bound plan can be asked; who asks often binds once.
-impl BoundPlan<'_> {
-    /// Everyone for whom the root is true, false or unknown; a value is nobody's condition.
-    pub fn audience(&self) -> AudienceMask {
-        match self.plan.root {
-            Node::Cond(root) => batch::audience(self, root),
-            Node::Val(_) => {
-                let nobody = Bitmap::none(self.scope.snapshot.user_count());
-                AudienceMask {
-                    yes: nobody.clone(),
-                    known: nobody,
-                }
-            }
-        }
-    }
-
-    /// As [`audience`](Self::audience), of some users, who are asked one by one.
-    pub fn audience_among(&self, users: &Bitmap) -> AudienceMask {
-        let mut some = AudienceMask {
-            yes: Bitmap::none(users.len()),
-            known: Bitmap::none(users.len()),
-        };
-        let Node::Cond(root) = self.plan.root else {
-            return some;
-        };
-        let mut point = Point::new(self, PointTarget::User(UserNo(0)));
-        for user in users.iter() {
-            point.reset(PointTarget::User(user));
-            if let Some(answer) = point.cond(root) {
-                some.known.insert(user);
-                if answer {
-                    some.yes.insert(user);
-                }
-            }
-        }
-        some
-    }
-
-    /// As [`audience`](Self::audience), counted.
-    pub fn counts(&self) -> AudienceCounts {
-        match self.plan.root {
-            Node::Cond(root) => batch::counts(self, root),
-            Node::Val(_) => {
-                let users = self.scope.snapshot.user_count();
-                AudienceCounts {
-                    users,
-                    yes: 0,
-                    no: 0,
-                    unknown: users,
-                }
-            }
-        }
-    }
-
-    /// Whether the root is true for one user; `None` is unknown, as is a value.
-    pub fn holds(&self, user: UserNo) -> Option<bool> {
-        match self.plan.root {
-            Node::Cond(root) => Point::new(self, PointTarget::User(user)).cond(root),
-            Node::Val(_) => None,
-        }
-    }
-
-    /// The same of an event row, given by its values.
-    pub fn fits(&self, row: &[Option<Value>]) -> Option<bool> {
-        match self.plan.root {
-            Node::Cond(root) => Point::new(self, PointTarget::Fields(row)).cond(root),
-            Node::Val(_) => None,
-        }
-    }
-
-    /// The root for one user: a value, or a condition as a bool.
-    pub fn value(&self, user: UserNo) -> Option<Value> {
-        Point::new(self, PointTarget::User(user)).value(self.plan.root)
-    }
-
-    /// The root for each of some users, in the order of their numbers.
-    pub fn values(&self, users: &Bitmap) -> Vec<Option<Value>> {
-        batch::values(self, users)
     }
 }
 

@@ -116,7 +116,10 @@ impl<'p> BoundTest<'p> {
                 .and_then(|i| days.get(i))
                 .copied()
                 .unwrap_or(false),
-            _ => false,
+            BoundTest::Float { .. }
+            | BoundTest::FloatIn(_)
+            | BoundTest::Text(_)
+            | BoundTest::Set { .. } => false,
         }
     }
 
@@ -124,14 +127,23 @@ impl<'p> BoundTest<'p> {
         match self {
             BoundTest::Float { lo, hi } => (*lo <= x) & (x <= *hi),
             BoundTest::FloatIn(list) => list.contains(&x),
-            _ => false,
+            BoundTest::Int { .. }
+            | BoundTest::IntIn(_)
+            | BoundTest::Text(_)
+            | BoundTest::Days(_)
+            | BoundTest::Set { .. } => false,
         }
     }
 
     pub fn text(&self, x: &str) -> bool {
         match self {
             BoundTest::Text(test) => test.holds_text(x),
-            _ => false,
+            BoundTest::Int { .. }
+            | BoundTest::IntIn(_)
+            | BoundTest::Float { .. }
+            | BoundTest::FloatIn(_)
+            | BoundTest::Days(_)
+            | BoundTest::Set { .. } => false,
         }
     }
 
@@ -146,7 +158,12 @@ impl<'p> BoundTest<'p> {
             BoundTest::Set {
                 all: false, bits, ..
             } => x & bits != 0,
-            _ => false,
+            BoundTest::Int { .. }
+            | BoundTest::IntIn(_)
+            | BoundTest::Float { .. }
+            | BoundTest::FloatIn(_)
+            | BoundTest::Text(_)
+            | BoundTest::Days(_) => false,
         }
     }
 

@@ -121,9 +121,9 @@ impl<'b> ColumnSource<'b> {
     }
 
     /// The values of the `len` rows from `start` on.
-    pub fn lanes(&self, start: usize, len: usize) -> Vector<'b> {
+    pub fn vector(&self, start: usize, len: usize) -> Vector<'b> {
         if let Some(block) = self.changed(start) {
-            return block.lanes(0, len);
+            return block.vector(0, len);
         }
         let known = self.known(start, len);
         let n = self.rows(start, len);

@@ -15,8 +15,8 @@ use arrow_array::{ArrowPrimitiveType, BooleanArray, Float64Array, PrimitiveArray
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use rayon::prelude::*;
 
-use super::batch::{BlockEvaluator, Frame};
 use super::bind::{BoundPlan, BoundQuery, Events};
+use super::block::{BlockEvaluator, Frame};
 use super::column_source::ColumnSource;
 use super::masks::{BLOCK, Bits, NONE, and, first, get, minus, or, rows, set};
 use super::vector::{Vector, VectorData};
@@ -376,7 +376,7 @@ impl Work<'_> {
     /// The values of a block, and how long they hold.
     fn whole(&self, block: &mut BlockEvaluator) -> Option<(ColumnData, Holds)> {
         let all = block.all();
-        let data = stored(&self.lanes(block, &all), block.len)?;
+        let data = stored(&self.vector(block, &all), block.len)?;
         let mut holds = Holds {
             window: self.window,
             ..Holds::EVERYTHING
@@ -397,12 +397,12 @@ impl Work<'_> {
         some: &Bits,
     ) -> Option<(ColumnData, Holds)> {
         let some = and(some, &block.all());
-        let new = self.lanes(block, &some);
+        let new = self.vector(block, &some);
         let data = match patched(values, &new, &some) {
             Some(data) => data,
             None => stored(
                 &ColumnSource::plain(values)
-                    .lanes(0, block.len)
+                    .vector(0, block.len)
                     .overlay(&new, &some),
                 block.len,
             )?,
@@ -418,7 +418,7 @@ impl Work<'_> {
         Some((data, holds))
     }
 
-    fn lanes<'b>(&self, block: &mut BlockEvaluator<'b>, need: &Bits) -> Vector<'b> {
+    fn vector<'b>(&self, block: &mut BlockEvaluator<'b>, need: &Bits) -> Vector<'b> {
         match self.node {
             Node::Cond(id) => {
                 let truths = block.cond(id, need);
@@ -428,10 +428,10 @@ impl Work<'_> {
                 }
             }
             Node::Val(id) => {
-                let lanes = block.val(id, need);
+                let vector = block.val(id, need);
                 Vector {
-                    known: and(&lanes.known, need),
-                    data: lanes.data.clone(),
+                    known: and(&vector.known, need),
+                    data: vector.data.clone(),
                 }
             }
         }
@@ -494,10 +494,10 @@ fn nulls(known: &Bits, len: usize) -> Option<NullBuffer> {
 }
 
 /// Values of a block in the narrowest form that holds them.
-fn stored(lanes: &Vector, len: usize) -> Option<ColumnData> {
+fn stored(vector: &Vector, len: usize) -> Option<ColumnData> {
     use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
-    let nulls = nulls(&lanes.known, len);
-    Some(match &lanes.data {
+    let nulls = nulls(&vector.known, len);
+    Some(match &vector.data {
         VectorData::Bool(yes) => ColumnData::Bool(BooleanArray::new(bits(yes, len), nulls)),
         VectorData::Int(values) => {
             let known = || {
@@ -505,7 +505,7 @@ fn stored(lanes: &Vector, len: usize) -> Option<ColumnData> {
                     .iter()
                     .take(len)
                     .enumerate()
-                    .filter(|(row, _)| get(&lanes.known, *row))
+                    .filter(|(row, _)| get(&vector.known, *row))
                     .map(|(_, v)| *v)
             };
             let fits = |lo: i64, hi: i64| known().all(|v| (lo..=hi).contains(&v));
@@ -594,15 +594,15 @@ mod tests {
 
     #[test]
     fn values_are_stored_as_narrow_as_they_are() {
-        let lanes = |values: &[i64], known: &[usize]| {
-            let mut lanes = Vector {
+        let vector = |values: &[i64], known: &[usize]| {
+            let mut vector = Vector {
                 known: super::super::masks::NONE,
                 data: VectorData::Int(values.to_vec()),
             };
             known
                 .iter()
-                .for_each(|row| super::super::masks::set(&mut lanes.known, *row));
-            lanes
+                .for_each(|row| super::super::masks::set(&mut vector.known, *row));
+            vector
         };
         for (values, known, width) in [
             (&[1, -128, 127][..], &[0, 1, 2][..], 1),
@@ -611,7 +611,7 @@ mod tests {
             (&[1, 1 << 40, 3], &[0, 1, 2], 8),
             (&[1, 40_000, 3], &[1], 4),
         ] {
-            let data = stored(&lanes(values, known), 3).unwrap();
+            let data = stored(&vector(values, known), 3).unwrap();
             let found = match data {
                 ColumnData::Int8(_) => 1,
                 ColumnData::Int16(_) => 2,

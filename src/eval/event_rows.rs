@@ -5,8 +5,8 @@
 //! user and segment. A filter is evaluated over blocks of event rows, and only over those that lie
 //! in a run. A row counts when its filter is true; a row for which it is unknown does not.
 
-use super::batch::{BlockEvaluator, Frame};
 use super::bind::{BoundQuery, Events};
+use super::block::{BlockEvaluator, Frame};
 use super::event_query::{Hit, Hits, QueryResult, answer};
 use super::masks::{BLOCK, Bits, NONE, Truths, and, get, minus, set};
 use super::messages::ReceiptStatus;

@@ -1,7 +1,7 @@
 //! Plan and snapshot to answers: who is in an audience, what a value is, and why.
 //!
-//! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users as masks of
-//! 64-bit words and reads columns in loops ([`mod@column`]); [`point`] works on one user. Both ask
+//! One plan, two evaluators, one meaning. [`batch`] works on blocks of 4,096 users ([`mod@block`])
+//! as masks of 64-bit words and reads columns in loops ([`column_source`]); [`point`] works on one user. Both ask
 //! the same [`kernel`](crate::plan::kernel) what operators do and the same [`event_query`] what a user's
 //! events amount to; [`event_rows`] finds those of a block. Lists and lookups are in [`tables`], the
 //! program's own messages in [`messages`]. Many conditions for one user, and which of them a change
@@ -9,15 +9,20 @@
 //! these two, stands in the tests.
 
 mod aggregate;
+mod answer_cache;
+mod audience_mask;
 mod batch;
 mod bind;
+mod block;
 mod bound_test;
-mod cache;
 mod column_source;
 mod derived;
 mod error;
+mod eval_scope;
 mod event_query;
 mod event_rows;
+mod kept_answers;
+mod lowered;
 mod masks;
 pub mod messages;
 mod order;
@@ -25,6 +30,7 @@ pub mod physical;
 mod point;
 mod prepared;
 mod prepared_program;
+mod questions;
 mod rules;
 mod scan;
 mod steps;
@@ -34,8 +40,10 @@ mod unknown_causes;
 mod vector;
 mod vector_ops;
 
+pub use audience_mask::{AudienceCounts, AudienceMask};
 pub use bind::BoundPlan;
 pub use error::EvalError;
+pub use eval_scope::{EvalScope, StepOutcomes};
 pub use messages::{MessageLog, OwnMessage, ReceiptStatus};
 pub use prepared::Prepared;
 pub use prepared_program::{PreparedCampaign, PreparedProgram, PreparedTemplate};
@@ -43,65 +51,8 @@ pub use rules::{BoundRules, ChangeKind, RuleEvaluator, RuleSet};
 pub use tables::{TableError, Tables};
 pub use trace::Trace;
 
-use std::collections::BTreeMap;
-
-use crate::base::{Bitmap, Instant, UserNo, Value};
-use crate::program::typed::Program;
-use crate::program::typed_expr::{Expr, StepOutcome};
-use crate::store::Snapshot;
-
-/// What an expression is evaluated over.
-#[derive(Clone, Copy)]
-pub struct EvalScope<'a> {
-    pub snapshot: &'a Snapshot,
-    pub program: &'a Program,
-    /// What is prepared of this program.
-    pub prepared: &'a PreparedProgram,
-    pub tables: &'a Tables,
-    pub own: &'a MessageLog,
-    pub now: Instant,
-    /// The values of `event.field`, by field position; `None` outside a trigger.
-    pub trigger: Option<&'a [Option<Value>]>,
-    /// The outcomes of a follow-up's step.
-    pub outcomes: Option<&'a StepOutcomes>,
-}
-
-/// The outcomes of steps, by step and user: yes, no, or not known. What is not there is not known.
-#[derive(Clone, Debug, Default)]
-pub struct StepOutcomes {
-    /// By the order of [`StepOutcome`]: delivered, opened, clicked, converted.
-    pub known: BTreeMap<(usize, UserNo), [Option<bool>; 4]>,
-}
-
-impl StepOutcomes {
-    pub fn set(&mut self, step: usize, user: UserNo, outcome: StepOutcome, truth: Option<bool>) {
-        if let Some(slot) = self
-            .known
-            .entry((step, user))
-            .or_default()
-            .get_mut(outcome as usize)
-        {
-            *slot = truth;
-        }
-    }
-}
-
-/// For whom a condition is true, and for whom it is known to be true or false.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AudienceMask {
-    /// Those for whom it is true; all of them are `known`.
-    pub yes: Bitmap,
-    pub known: Bitmap,
-}
-
-/// An audience in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AudienceCounts {
-    pub users: usize,
-    pub yes: usize,
-    pub no: usize,
-    pub unknown: usize,
-}
+use crate::base::UserNo;
+use crate::program::typed_expr::Expr;
 
 /// The audience of a condition that is asked once; for those of a program see [`PreparedProgram`].
 ///

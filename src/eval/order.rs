@@ -25,8 +25,18 @@ const EVENTS: f64 = 400.0;
 /// A text or a list, in bytes.
 const LONG: f64 = 60.0;
 
+impl BoundPlan<'_> {
+    /// The parts of an `and` or `or` in the order in which to ask them.
+    pub fn order(&self, id: CondId) -> &[CondId] {
+        self.orders()
+            .get_or_init(|| best_first(self))
+            .get(id.0 as usize)
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
 /// The parts of each `and` and `or`, best first, by [`CondId`]; empty for the others.
-pub fn best_first(bound: &BoundPlan) -> Vec<Vec<CondId>> {
+fn best_first(bound: &BoundPlan) -> Vec<Vec<CondId>> {
     let plan = bound.plan;
     let mut guesses = vec![
         Guess {

@@ -112,7 +112,7 @@ impl<'b> Point<'b> {
                     .tables
                     .list(*list)
                     .is_some_and(|users| users.contains(user)),
-                _ => false,
+                PointTarget::Row(..) | PointTarget::Own(..) | PointTarget::Fields(_) => false,
             }),
             Cond::StepOutcome { step, outcome } => match self.at {
                 PointTarget::User(user) => bound
@@ -123,11 +123,15 @@ impl<'b> Point<'b> {
                     .get(*outcome as usize)
                     .copied()
                     .flatten(),
-                _ => None,
+                PointTarget::Row(..) | PointTarget::Own(..) | PointTarget::Fields(_) => None,
             },
             Cond::Flag(of) => match self.val(*of)? {
                 Scalar::Bool(b) => Some(b),
-                _ => None,
+                Scalar::Int(_)
+                | Scalar::Float(_)
+                | Scalar::Text(_)
+                | Scalar::Place(_)
+                | Scalar::Set(_) => None,
             },
             Cond::Not(of) => self.cond(*of).map(|b| !b),
             Cond::All(parts) => self.join(parts, true),
@@ -190,7 +194,7 @@ impl<'b> Point<'b> {
             ValKind::Missing => None,
             ValKind::Tag(tag) => match self.at {
                 PointTarget::User(user) => bound.tag(*tag)?.get(user.index()),
-                _ => None,
+                PointTarget::Row(..) | PointTarget::Own(..) | PointTarget::Fields(_) => None,
             },
             ValKind::TriggerField(field) => bound
                 .scope

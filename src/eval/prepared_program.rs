@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::cache::AnswerCache;
-use super::{EvalError, EvalScope, Prepared};
-use crate::base::{CampaignId, TagId, TemplateId, Value};
+use super::answer_cache::AnswerCache;
+use super::prepared::Prepared;
+use crate::base::{CampaignId, TagId, TemplateId};
 use crate::diag::Span;
 use crate::program::builtins::function::Arity;
 use crate::program::typed::{Action, Campaign, Program, Schedule, Step, Template, Via};
@@ -75,6 +75,29 @@ impl PreparedProgram {
             excludes: OnceLock::new(),
             answers: AnswerCache::default(),
         }
+    }
+
+    pub(super) fn campaign(&self, program: &Program, id: CampaignId) -> &PreparedCampaign {
+        self.campaigns[id.index()]
+            .get_or_init(|| PreparedCampaign::new(program, program.campaign(id)))
+    }
+
+    pub(super) fn template(&self, program: &Program, id: TemplateId) -> &PreparedTemplate {
+        self.templates[id.index()]
+            .get_or_init(|| PreparedTemplate::new(program, program.template(id)))
+    }
+
+    pub(super) fn tag(&self, program: &Program, id: TagId) -> &Prepared {
+        self.tags[id.index()].get_or_init(|| Prepared::tag(program, id))
+    }
+
+    pub(super) fn excludes(&self, program: &Program) -> &[Prepared] {
+        self.excludes.get_or_init(|| {
+            let excludes = program.policy.excludes.iter();
+            excludes
+                .map(|exclude| Prepared::new(program, &exclude.when))
+                .collect()
+        })
     }
 
     /// Lets go of the answers that are kept.
@@ -159,18 +182,6 @@ impl PreparedCampaign {
         }
     }
 
-    /// Whether the campaign is triggered by an event of its kind with these values; where that is
-    /// not known it is not.
-    ///
-    /// # Errors
-    /// As [`Prepared::bind`].
-    pub fn takes(&self, scope: &EvalScope, row: &[Option<Value>]) -> Result<bool, EvalError> {
-        match &self.filter {
-            Some(filter) => filter.fits(scope, row),
-            None => Ok(true),
-        }
-    }
-
     /// The condition of an arm of `choose`; `None` for `otherwise`.
     pub fn arm(&self, arm: Span) -> Option<&Prepared> {
         self.arms.get(&arm)
@@ -218,38 +229,5 @@ fn shown_as_it_is(expr: &Expr) -> &Expr {
             args.first().map_or(expr, shown_as_it_is)
         }
         _ => expr,
-    }
-}
-
-/// What the program of a scope asks.
-impl<'a> EvalScope<'a> {
-    pub fn campaign(&self, id: CampaignId) -> &'a PreparedCampaign {
-        let program = self.program;
-        self.prepared.campaigns[id.index()]
-            .get_or_init(|| PreparedCampaign::new(program, program.campaign(id)))
-    }
-
-    pub fn template(&self, id: TemplateId) -> &'a PreparedTemplate {
-        let program = self.program;
-        self.prepared.templates[id.index()]
-            .get_or_init(|| PreparedTemplate::new(program, program.template(id)))
-    }
-
-    /// The value of a tag.
-    pub fn tag(&self, id: TagId) -> &'a Prepared {
-        let program = self.program;
-        self.prepared.tags[id.index()].get_or_init(|| Prepared::tag(program, id))
-    }
-
-    /// Whom policy excludes, in the order of its clauses.
-    pub fn excludes(&self) -> &'a [Prepared] {
-        let program = self.program;
-        self.prepared.excludes.get_or_init(|| {
-            let excludes = &program.policy.excludes;
-            excludes
-                .iter()
-                .map(|exclude| Prepared::new(program, &exclude.when))
-                .collect()
-        })
     }
 }

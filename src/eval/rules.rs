@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::bind::BoundPlan;
+use super::error::EvalError;
+use super::eval_scope::EvalScope;
+use super::lowered::Lowered;
 use super::point::{Point, PointTarget};
-use super::prepared::Lowered;
 use super::steps::{Steps, UserNumbers};
-use super::{EvalError, EvalScope};
 use crate::base::{EventId, TagId, UserNo, Value};
 use crate::plan::node::{Cond, CondId, Node, Query, ValKind};
 use crate::plan::{Lowering, Plan};

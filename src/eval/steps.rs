@@ -3,7 +3,7 @@
 //!
 //! A plan's nodes are made for one evaluation of many users; ten thousand rules of them fill more
 //! memory than a core keeps near. A step is 24 bytes: a range that a number must lie in, or an
-//! operator over the steps that follow it. What is neither is asked of the plan.
+//! operator over the steps that follow it. StepKind is neither is asked of the plan.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::plan::node::{Cond, CondId, ValId};
 /// One node of a rule, in front of the nodes below it.
 #[derive(Clone, Copy, Debug)]
 struct Step {
-    what: What,
+    kind: StepKind,
     slot: u16,
     /// The step behind the last one below.
     end: u32,
@@ -26,7 +26,7 @@ struct Step {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum What {
+enum StepKind {
     All,
     Any,
     Not,
@@ -56,7 +56,7 @@ pub struct UserNumbers {
 
 #[derive(Clone, Copy, Default)]
 struct Number {
-    /// What was read in another round is somebody else's.
+    /// StepKind was read in another round is somebody else's.
     round: u32,
     value: Option<i64>,
 }
@@ -79,7 +79,7 @@ impl Steps {
     fn lay(&mut self, bound: &BoundPlan, id: CondId, slots: &mut BTreeMap<ValId, u16>) {
         let at = self.steps.len();
         let mut step = Step {
-            what: What::Ask,
+            kind: StepKind::Ask,
             slot: 0,
             end: 0,
             lo: i64::from(id.0),
@@ -87,31 +87,38 @@ impl Steps {
         };
         let mut below: &[CondId] = &[];
         match bound.plan.cond(id) {
-            // What several ask is answered once, and laid out by none of them: a named audience of
+            // StepKind several ask is answered once, and laid out by none of them: a named audience of
             // named audiences would grow with each.
             Cond::All(_) | Cond::Any(_) | Cond::Not(_) | Cond::Named(..) if bound.is_shared(id) => {
             }
             Cond::Named(_, of) => return self.lay(bound, *of, slots),
-            Cond::All(_) => (step.what, below) = (What::All, bound.order(id)),
-            Cond::Any(_) => (step.what, below) = (What::Any, bound.order(id)),
-            Cond::Not(of) => (step.what, below) = (What::Not, std::slice::from_ref(of)),
+            Cond::All(_) => (step.kind, below) = (StepKind::All, bound.order(id)),
+            Cond::Any(_) => (step.kind, below) = (StepKind::Any, bound.order(id)),
+            Cond::Not(of) => (step.kind, below) = (StepKind::Not, std::slice::from_ref(of)),
             Cond::Test { of, .. } => {
                 let free = u16::try_from(self.slots.len()).ok();
                 let range = match bound.steady_test(id) {
-                    Some(BoundTest::Int { lo, hi }) => Some((What::Int, *lo, *hi)),
-                    Some(BoundTest::IntIn([one])) => Some((What::Int, *one, *one)),
+                    Some(BoundTest::Int { lo, hi }) => Some((StepKind::Int, *lo, *hi)),
+                    Some(BoundTest::IntIn([one])) => Some((StepKind::Int, *one, *one)),
                     Some(BoundTest::Float { lo, hi }) => {
-                        Some((What::Float, lo.to_bits() as i64, hi.to_bits() as i64))
+                        Some((StepKind::Float, lo.to_bits() as i64, hi.to_bits() as i64))
                     }
-                    _ => None,
+                    Some(
+                        BoundTest::IntIn(_)
+                        | BoundTest::FloatIn(_)
+                        | BoundTest::Text(_)
+                        | BoundTest::Days(_)
+                        | BoundTest::Set { .. },
+                    )
+                    | None => None,
                 };
-                if let (Some((what, lo, hi)), Some(slot)) = (range, slots.get(of).copied().or(free))
+                if let (Some((kind, lo, hi)), Some(slot)) = (range, slots.get(of).copied().or(free))
                 {
                     if slots.insert(*of, slot).is_none() {
                         self.slots.push(*of);
                     }
                     step = Step {
-                        what,
+                        kind,
                         slot,
                         end: 0,
                         lo,
@@ -119,7 +126,20 @@ impl Steps {
                     };
                 }
             }
-            _ => {}
+            Cond::Always(_)
+            | Cond::List(_)
+            | Cond::StepOutcome { .. }
+            | Cond::Flag(_)
+            | Cond::IsTrue(_)
+            | Cond::IsDecided(_)
+            | Cond::IsKnown(_)
+            | Cond::Same(..)
+            | Cond::OrElse(..)
+            | Cond::If { .. }
+            | Cond::Compare { .. }
+            | Cond::Between { .. }
+            | Cond::Text { .. }
+            | Cond::Did(_) => {}
         }
         self.steps.push(step);
         for part in below {
@@ -146,19 +166,19 @@ impl Steps {
 
     fn truth(&self, at: usize, numbers: &mut UserNumbers, point: &mut Point) -> Option<bool> {
         let step = self.steps.get(at)?;
-        match step.what {
-            What::All => self.join(at + 1, step.end, true, numbers, point),
-            What::Any => self.join(at + 1, step.end, false, numbers, point),
-            What::Not => self.truth(at + 1, numbers, point).map(|b| !b),
-            What::Int => numbers
+        match step.kind {
+            StepKind::All => self.join(at + 1, step.end, true, numbers, point),
+            StepKind::Any => self.join(at + 1, step.end, false, numbers, point),
+            StepKind::Not => self.truth(at + 1, numbers, point).map(|b| !b),
+            StepKind::Int => numbers
                 .get(self, step.slot, point)
                 .map(|n| (step.lo <= n) & (n <= step.hi)),
-            What::Float => {
+            StepKind::Float => {
                 let float = |bits: i64| f64::from_bits(bits as u64);
                 let n = float(numbers.get(self, step.slot, point)?);
                 Some((float(step.lo) <= n) & (n <= float(step.hi)))
             }
-            What::Ask => point.cond(CondId(u32::try_from(step.lo).ok()?)),
+            StepKind::Ask => point.cond(CondId(u32::try_from(step.lo).ok()?)),
         }
     }
 

@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 
 use super::bind::BoundPlan;
+use super::error::EvalError;
+use super::eval_scope::EvalScope;
+use super::lowered::Lowered;
 use super::point::{Point, PointTarget};
-use super::prepared::Lowered;
-use super::{EvalError, EvalScope};
 use crate::base::Lang;
 use crate::base::value::{Shown, masked};
 use crate::base::{AudienceId, PartitionId, TagId, Type, UserNo, Value, Zone};

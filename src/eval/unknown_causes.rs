@@ -1,13 +1,13 @@
-//! Whose fault it is that a condition is unknown: from the root down, the users for whom a part is
+//! Which tags make a condition unknown: from the root down, the users for whom a part is
 //! unknown and matters, as far as the tags that have no value for them.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::AudienceMask;
-use super::batch::{BlockEvaluator, Frame};
+use super::audience_mask::AudienceMask;
 use super::bind::BoundPlan;
+use super::block::{BlockEvaluator, Frame};
 use super::masks::{BLOCK, Bits, NONE, WORDS, and, is_none, minus, or};
 use crate::base::{TagId, UserNo};
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
@@ -31,7 +31,7 @@ pub fn unknown_because(
                 of.iter_mut()
                     .zip(unknown.words().iter().skip(number * WORDS))
                     .for_each(|(w, unknown)| *w = *unknown);
-                let tags = blame(block, root, &of);
+                let tags = unknown_causes(block, root, &of);
                 tags.into_iter()
                     .map(|(tag, users)| (tag, users.iter().map(|w| w.count_ones() as usize).sum()))
                     .collect()
@@ -53,7 +53,7 @@ pub fn unknown_tags(bound: &BoundPlan, root: CondId, user: UserNo) -> Vec<TagId>
     );
     let all = block.all();
     let of = minus(&all, &block.cond(root, &all).known());
-    blame(&mut block, root, &of)
+    unknown_causes(&mut block, root, &of)
         .into_iter()
         .filter(|(_, users)| !is_none(users))
         .map(|(tag, _)| tag)
@@ -62,14 +62,14 @@ pub fn unknown_tags(bound: &BoundPlan, root: CondId, user: UserNo) -> Vec<TagId>
 
 /// For each tag the rows of `of`, all of which the root is unknown for, in which it is missing and
 /// matters.
-fn blame(block: &mut BlockEvaluator, root: CondId, of: &Bits) -> BTreeMap<TagId, Bits> {
+fn unknown_causes(block: &mut BlockEvaluator, root: CondId, of: &Bits) -> BTreeMap<TagId, Bits> {
     let plan = block.bound.plan;
     let mut marks = Marks {
         conds: BTreeMap::from([(root, *of)]),
         vals: BTreeMap::new(),
         tags: BTreeMap::new(),
     };
-    // Every node comes after those that it is made of, so that on the way back all who blame it
+    // Every node comes after those that it is made of, so that on the way back all who depend on it
     // have spoken.
     for node in plan.order.iter().rev() {
         match node {

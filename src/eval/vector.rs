@@ -172,16 +172,16 @@ impl<'a> Vector<'a> {
 
     /// The values that `of` gives for the rows of `need`, all of one form.
     pub fn collect(need: &Bits, mut of: impl FnMut(usize) -> Option<Scalar<'a>>) -> Vector<'a> {
-        let mut lanes = Vector {
+        let mut vector = Vector {
             known: NONE,
             data: VectorData::Nothing,
         };
         for row in rows(need) {
             if let Some(value) = of(row) {
-                lanes.put(row, value);
+                vector.put(row, value);
             }
         }
-        lanes
+        vector
     }
 
     fn put(&mut self, row: usize, value: Scalar<'a>) {
@@ -280,7 +280,7 @@ mod tests {
     use crate::eval::masks::first;
 
     #[test]
-    fn lanes_lie_over_each_other() {
+    fn vectors_lie_over_each_other() {
         let odd = Vector::collect(&first(8), |r| (r % 2 == 1).then_some(Scalar::Int(r as i64)));
         let all = Vector::same(&Scalar::Int(-1), &first(6));
         let both = odd.clone().or_else(&all);

@@ -10,7 +10,7 @@ use crate::plan::kernel::{Binary, Unary, int_to_float, quotient};
 use crate::plan::node::Order;
 use crate::program::builtins::function::{BinaryBody, UnaryBody};
 
-pub fn test_lanes(test: &BoundTest, of: &Vector, need: &Bits) -> Truths {
+pub fn test_vector(test: &BoundTest, of: &Vector, need: &Bits) -> Truths {
     let known = and(&of.known, need);
     let mut yes = NONE;
     match &of.data {

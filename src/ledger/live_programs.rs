@@ -6,7 +6,7 @@ use super::sql::{OptionalExtension, params};
 use super::blob::{self, Blob};
 use super::error::LedgerError;
 use super::record::Record;
-use super::{Ledger, Writer};
+use super::{Ledger, Writer, event_sources};
 use crate::base::Instant;
 
 /// A program that becomes live.
@@ -181,6 +181,15 @@ impl Writer {
         for campaign in program.campaigns {
             let live = self.live(campaign.name)?;
             let new_instant = live.fixed.is_none() && campaign.fixed.is_some();
+            // What it has seen with the program that it leaves it has seen.
+            if live.program.as_deref() != Some(program.digest)
+                && let Some(seen) = self.events_seen(campaign.name)?
+            {
+                records.push(Record::EventsRead {
+                    source: event_sources::of_campaign(campaign.name),
+                    position: seen.0,
+                });
+            }
             if live.since.is_none()
                 || new_instant
                 || live.program.as_deref() != Some(program.digest)

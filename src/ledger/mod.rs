@@ -32,6 +32,7 @@ mod contacts;
 mod due;
 mod encode;
 mod error;
+pub mod event_sources;
 mod evidence;
 mod fence;
 mod forget;

@@ -386,19 +386,6 @@ impl Ledger {
         )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-
-    /// How far the arrivals of a source are dealt with.
-    ///
-    /// # Errors
-    /// As [`Self::waits_due`].
-    pub fn fed(&self, source: &str) -> Result<Option<i64>, LedgerError> {
-        let sql = "SELECT position FROM event_source WHERE source = ?";
-        Ok(self
-            .db
-            .prepare_cached(sql)?
-            .query_row([source], |row| row.get(0))
-            .optional()?)
-    }
 }
 
 /// What is known of a message: its state and receipts.

@@ -10,7 +10,7 @@ use super::service_state::ServiceState;
 use super::store_feed::{LIVE, StoreFeed};
 use crate::base::Instant;
 use crate::engine::cycle::{CycleDriver, DispatchReport, EventBatch, Received};
-use crate::engine::{Failure, Project, decider, store_events};
+use crate::engine::{Failure, Project, store_events};
 use crate::ledger::Writer;
 
 pub struct TurnDriver<'a> {
@@ -71,19 +71,11 @@ impl CycleDriver for TurnDriver<'_> {
             received.snapshot = Some(self.feed.snapshot().clone());
             let position = i64::try_from(changes.position).unwrap_or(i64::MAX);
             // `run` must not take what came this way for an import that it has not seen.
-            let sources = self
-                .project
-                .campaigns()
-                .into_iter()
-                .map(|id| program.campaign(id))
-                .filter(|campaign| decider::awaited(campaign).is_some())
-                .map(|campaign| store_events::source(&campaign.declared.name));
+            let mut fed = store_events::all_seen(self.project, self.now);
+            fed.push((LIVE.to_owned(), position));
             self.batch = Some(EventBatch {
                 events: changes.events,
-                fed: sources
-                    .map(|source| (source, self.now.0))
-                    .chain([(LIVE.to_owned(), position)])
-                    .collect(),
+                fed,
                 seen: BTreeMap::new(),
             });
             self.position = Some(changes.position);

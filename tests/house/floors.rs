@@ -81,7 +81,7 @@ const CIRCLES: &[(&str, &[usize])] = &[
     ("decide", &[9, 2]),
     ("deliver", &[20, 8, 3]),
     ("engine", &[3]),
-    ("eval", &[16]),
+    ("eval", &[3]),
     ("ledger", &[34, 3]),
     ("lint", &[13]),
     ("program", &[20, 3]),
@@ -93,11 +93,7 @@ const CIRCLES: &[(&str, &[usize])] = &[
 const MAX_LINES: usize = 800;
 
 /// Longer than that today. A number may only fall.
-const LONG: &[(&str, usize)] = &[
-    ("ledger/claim.rs", 850),
-    ("format/item.rs", 841),
-    ("eval/batch.rs", 843),
-];
+const LONG: &[(&str, usize)] = &[("ledger/claim.rs", 850), ("format/item.rs", 841)];
 
 pub static SOURCE: LazyLock<Source> = LazyLock::new(|| Source::read(&root().join("src")));
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deciding::DueDecision;
-use super::{Batch, CycleOutcome, Decider, IncomingEvent, cancelled, trigger};
+use super::due_decision::{DecisionBatch, DueDecision};
+use super::incoming::{IncomingEvent, trigger};
+use super::{CycleOutcome, Decider, cancelled};
 use crate::base::{CampaignId, Instant, StoredEvent, UserNo};
 use crate::engine::Failure;
 use crate::engine::triggers::{self, Arming};
@@ -57,7 +58,7 @@ impl Decider {
         ledger: &mut Writer,
     ) -> Result<CycleOutcome, Failure> {
         self.refresh_own(ledger)?;
-        let mut batch = Batch::default();
+        let mut batch = DecisionBatch::default();
         let mut done = CycleOutcome {
             events: arrived.len(),
             ..CycleOutcome::default()

@@ -1,40 +1,16 @@
 //! What is due at one instant, decided together: campaigns by the calendar, events whose wait is
 //! over, follow-ups.
 
-use super::{Batch, Decider, IncomingEvent, trigger};
+use super::due_decision::{DecisionBatch, DueDecision, FollowUp};
+use super::incoming::{IncomingEvent, trigger};
+use super::{CycleOutcome, Decider};
 use crate::base::{Bitmap, CampaignId, Instant};
 use crate::decide::decision::{Decision, Gate};
 use crate::decide::{DecideInput, again_value, decide_all};
-use crate::engine::decider::CycleOutcome;
 use crate::engine::{Failure, agenda, follow_ups, triggers};
-use crate::eval::{EvalScope, StepOutcomes};
+use crate::eval::EvalScope;
 use crate::ledger::{DeciderChanges, EndReason, Ledger, Occasion, State, Timer, Wait, Writer};
 use crate::schedule::hand_over;
-
-/// Something that is to be decided at one instant.
-pub(super) enum DueDecision {
-    Scheduled(CampaignId),
-    /// A trigger event whose wait is over, or that needs none.
-    Event {
-        campaign: CampaignId,
-        /// `None`: it never was in the ledger.
-        number: Option<i64>,
-        event: IncomingEvent,
-    },
-    FollowUp(Box<FollowUp>),
-}
-
-/// A follow-up for the members of one segment.
-pub(super) struct FollowUp {
-    campaign: CampaignId,
-    /// Its number in the program; the first follow-up is 1.
-    step: usize,
-    timer: Timer,
-    reached: Bitmap,
-    outcomes: StepOutcomes,
-    /// Nobody knows whether these were sent anything.
-    unknown: Bitmap,
-}
 
 impl Decider {
     /// A wait whose time has come; ended in `later` when its campaign waits for no events any more.
@@ -44,7 +20,7 @@ impl Decider {
         later: &mut DeciderChanges,
     ) -> Option<DueDecision> {
         let found = self
-            .carried_out(&wait.campaign)
+            .live_campaign(&wait.campaign)
             .and_then(|id| Some((id, trigger(self.program().campaign(id))?.1)));
         match found {
             Some((campaign, event)) => {
@@ -76,7 +52,7 @@ impl Decider {
         ledger: &Ledger,
     ) -> Result<Option<DueDecision>, Failure> {
         let program = self.program();
-        let found = self.carried_out(&timer.campaign).and_then(|id| {
+        let found = self.live_campaign(&timer.campaign).and_then(|id| {
             let at = program
                 .campaign(id)
                 .steps
@@ -127,7 +103,7 @@ impl Decider {
         due: Instant,
         asked: Vec<DueDecision>,
         now: Instant,
-        batch: &mut Batch,
+        batch: &mut DecisionBatch,
         ledger: &mut Writer,
         done: &mut CycleOutcome,
     ) -> Result<(), Failure> {

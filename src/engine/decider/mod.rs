@@ -7,17 +7,21 @@
 
 mod arriving;
 mod deciding;
+mod due_decision;
+mod incoming;
 mod replan;
 mod replan_reason;
 mod trigger_index;
 mod user_times;
+
+pub use incoming::{IncomingEvent, awaited};
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::deciding::DueDecision;
+use self::due_decision::{DecisionBatch, DueDecision};
 use self::replan_reason::ConsentCursor;
 pub use self::replan_reason::ReplanReason;
 use self::trigger_index::TriggerIndex;
@@ -27,35 +31,18 @@ use super::history_cache::HistoryCache;
 use super::own_messages::asks_own;
 use super::{Failure, Project, follow_ups};
 use crate::base::world::World;
-use crate::base::{CampaignId, EventId, Instant, UserNo, Value, Zone};
+use crate::base::{CampaignId, EventId, Instant, Zone};
 use crate::decide::ForbiddenWords;
-use crate::decide::decision::Decision;
 use crate::ledger::{
     CampaignNames, DeciderChanges, Hold, HoldScope as Held, Ledger, LedgerError, Occasion, RunId,
     RunInfo, Writer,
 };
-use crate::program::typed::{Campaign, Program, Schedule, Trigger};
-use crate::program::typed_expr::EventSource;
+use crate::program::typed::Program;
 use crate::schedule::hand_over;
 use crate::store::Snapshot;
 
 /// Waits that are decided in one go.
 const MOST_WAITS: usize = 1_000;
-/// Decisions that are planned in one transaction, and messages: whichever comes first.
-const MOST_DECISIONS: usize = 500;
-const MOST_MESSAGES: usize = 50_000;
-
-/// An event that came in, from a file or over the network.
-#[derive(Clone, PartialEq, Debug)]
-pub struct IncomingEvent {
-    /// No other event has it; the same event has it again.
-    pub id: String,
-    pub event: EventId,
-    pub user: UserNo,
-    pub at: Instant,
-    /// By field of the program's schema.
-    pub values: Vec<Option<Value>>,
-}
 
 /// What came of a turn.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -83,26 +70,11 @@ impl CycleOutcome {
     }
 }
 
-/// What is decided and not yet planned.
-#[derive(Default)]
-struct Batch {
-    decisions: Vec<(Decision, Occasion)>,
-    later: DeciderChanges,
-    messages: usize,
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        self.decisions.len() >= MOST_DECISIONS || self.messages >= MOST_MESSAGES
-    }
-}
-
 pub struct Decider {
     project: Arc<Project>,
-    digest: String,
     data: EvalData,
     words: ForbiddenWords,
-    /// Those that are carried out, with how far each has come on the calendar.
+    /// The live campaigns, with how far each has come on the calendar.
     campaigns: BTreeMap<CampaignId, ScheduleRecord>,
     triggers: TriggerIndex,
     names: CampaignNames,
@@ -156,11 +128,12 @@ impl Decider {
                 .map(|id| program.campaign(*id).declared.name.as_str()),
         );
         let triggers = TriggerIndex::new(program, campaigns)?;
+        // Lowered now, so that no event waits for it.
+        let scope = data.scope(program);
+        campaigns.iter().for_each(|id| _ = scope.campaign(*id));
         let asks_own = asks_own(program);
-        let digest = project.digest();
         Ok(Decider {
             project,
-            digest,
             data,
             words,
             campaigns: positions,
@@ -292,7 +265,7 @@ impl Decider {
         let mut later = DeciderChanges::default();
         for segment in ledger.handed_over()? {
             let Some(campaign) = self
-                .carried_out(&segment.campaign)
+                .live_campaign(&segment.campaign)
                 .map(|id| self.program().campaign(id))
             else {
                 continue;
@@ -379,7 +352,7 @@ impl Decider {
             return Ok(done);
         }
         self.refresh_own(ledger)?;
-        let mut batch = Batch::default();
+        let mut batch = DecisionBatch::default();
         let mut asked: BTreeMap<Instant, Vec<DueDecision>> = BTreeMap::new();
         for wait in waits {
             done.dealt += 1;
@@ -424,8 +397,8 @@ impl Decider {
         Ok(done)
     }
 
-    /// The number of a campaign that is carried out here.
-    fn carried_out(&self, name: &str) -> Option<CampaignId> {
+    /// The number of a campaign that is live here.
+    fn live_campaign(&self, name: &str) -> Option<CampaignId> {
         self.program()
             .campaign_named(name)
             .filter(|id| self.campaigns.contains_key(id))
@@ -440,12 +413,12 @@ impl Decider {
     /// Makes a batch durable.
     fn plan(
         &self,
-        batch: &mut Batch,
+        batch: &mut DecisionBatch,
         now: Instant,
         ledger: &mut Writer,
         done: &mut CycleOutcome,
     ) -> Result<(), Failure> {
-        let Batch {
+        let DecisionBatch {
             decisions, later, ..
         } = std::mem::take(batch);
         if decisions.is_empty() && later.is_empty() {
@@ -454,7 +427,7 @@ impl Decider {
         let now = now.max(self.world.now());
         let info = |occasion: &Occasion| RunInfo {
             program: &self.project.program,
-            program_digest: &self.digest,
+            program_digest: self.project.digest(),
             snapshot_digest: self.data.snapshot.digest(),
             seed: self.project.config.seed,
             occasion: occasion.clone(),
@@ -482,20 +455,4 @@ impl Decider {
         }
         Ok(())
     }
-}
-
-/// The trigger of a campaign and the declared event that it waits for.
-fn trigger(campaign: &Campaign) -> Option<(&Trigger, EventId)> {
-    match &campaign.schedule {
-        Schedule::Trigger(trigger) => match trigger.event.source {
-            EventSource::Declared(event) => Some((trigger, event)),
-            EventSource::Own(_) => None,
-        },
-        Schedule::Once(_) | Schedule::Every(_) | Schedule::Dated(_) | Schedule::OwnTime(_) => None,
-    }
-}
-
-/// The kind of event that a campaign waits for.
-pub fn awaited(campaign: &Campaign) -> Option<EventId> {
-    trigger(campaign).map(|(_, event)| event)
 }

@@ -173,7 +173,7 @@ impl Decider {
 
     /// The campaign and the number of its step by the program as it is now.
     fn step_of(&self, group: &PlannedGroup) -> Option<(CampaignId, usize)> {
-        let id = self.carried_out(&group.pending.campaign)?;
+        let id = self.live_campaign(&group.pending.campaign)?;
         let campaign = self.program().campaign(id);
         match campaign
             .steps

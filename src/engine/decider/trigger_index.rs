@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::IncomingEvent;
+use super::incoming::{IncomingEvent, awaited};
 use crate::base::{CampaignId, EventId, Type};
 use crate::eval::{BoundRules, EvalError, EvalScope, RuleSet};
 use crate::program::typed::{Program, Schedule};
@@ -32,7 +32,7 @@ impl TriggerIndex {
     pub fn new(program: &Program, campaigns: &[CampaignId]) -> Result<Self, EvalError> {
         let mut by_event: BTreeMap<EventId, Vec<CampaignId>> = BTreeMap::new();
         for id in campaigns {
-            if let Some(event) = super::awaited(program.campaign(*id)) {
+            if let Some(event) = awaited(program.campaign(*id)) {
                 by_event.entry(event).or_default().push(*id);
             }
         }

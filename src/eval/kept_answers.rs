@@ -4,15 +4,16 @@
 //! Conditions repeat: the same campaign every day, the same `region == "Shanghai"` in every
 //! question of an afternoon. An answer is kept when it is asked for a second time, under what the
 //! column's file holds and not where it lies, or with the segments of events that it was read from,
-//! so that a kept answer can never be old; and the least used go first when [`BUDGET`] is full.
+//! so that a kept answer can never be old.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::batch::{BlockEvaluator, Frame, STRETCH};
+use super::answer_cache::Asked;
 use super::bind::BoundPlan;
+use super::block::{BlockEvaluator, Frame, STRETCH, StoredAnswers};
 use super::column_source::ColumnSource;
 use super::derived::DerivedColumn;
 use super::masks::{BLOCK, Bits, NONE, Truths, WORDS, and, first, minus};
@@ -20,10 +21,6 @@ use crate::base::Type;
 use crate::plan::node::{Cond, CondId, Node, ValId, ValKind};
 use crate::program::typed_expr::{Aggregate, EventSource};
 
-/// Bytes of answers that are kept: at ten million users 2.5 MB a test, 10 MB a count.
-const BUDGET: usize = 256 << 20;
-/// Tests that are remembered as asked once.
-const ASKED: usize = 10_000;
 /// Below so many users a column is as fast as its answers.
 const FEWEST: usize = 16 * BLOCK;
 
@@ -71,68 +68,23 @@ pub struct CachedAnswers {
     vals: BTreeMap<ValId, Arc<DerivedColumn>>,
 }
 
-impl CachedAnswers {
-    pub const NOTHING: &'static CachedAnswers = &CachedAnswers {
-        atoms: Vec::new(),
-        conds: BTreeMap::new(),
-        vals: BTreeMap::new(),
-    };
-
-    pub fn atom(&self, id: CondId) -> Option<&Atom> {
-        self.atoms.get(id.0 as usize)?.as_deref()
+impl StoredAnswers for CachedAnswers {
+    fn write_truths(&self, id: CondId, start: usize, len: usize, out: &mut Truths) -> bool {
+        match self.atoms.get(id.0 as usize) {
+            Some(Some(atom)) => {
+                atom.truths(start, len, out);
+                true
+            }
+            Some(None) | None => false,
+        }
     }
 
-    /// The column that a question about events is for the block of users from `start` on.
-    pub fn column(&self, node: Node, start: usize) -> Option<ColumnSource<'_>> {
+    fn column(&self, node: Node, start: usize) -> Option<ColumnSource<'_>> {
         match node {
             Node::Cond(id) => self.conds.get(&id),
             Node::Val(id) => self.vals.get(&id),
         }?
         .source(start)
-    }
-}
-
-#[derive(Clone)]
-enum Answer {
-    Atom(Arc<Atom>),
-    Derived(Arc<DerivedColumn>),
-}
-
-impl Answer {
-    fn bytes(&self) -> usize {
-        match self {
-            Answer::Atom(atom) => atom.bytes(),
-            Answer::Derived(derived) => derived.bytes(),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Cache {
-    kept: HashMap<String, (Answer, u64)>,
-    asked: HashMap<String, u64>,
-    bytes: usize,
-    clock: u64,
-}
-
-/// The answers that are kept for a loaded program.
-#[derive(Debug, Default)]
-pub struct AnswerCache(Mutex<Cache>);
-
-impl AnswerCache {
-    /// Lets go of every kept answer, and of what was asked once.
-    pub fn forget(&self) {
-        *self.lock() = Cache::default();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Cache> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Cache {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} answers, {} bytes", self.kept.len(), self.bytes)
     }
 }
 
@@ -206,27 +158,25 @@ fn derived(bound: &BoundPlan, node: Node, ty: &Type) -> Option<Arc<DerivedColumn
         "{} {:?} {:?} {:?} {:?} {ty:?}",
         event.name, event.fields, what.what, what.field, what.window
     );
-    let before = match bound.scope.prepared.answers.lock().ask(&key) {
+    let before = match bound.scope.prepared.answers.ask(&key) {
         Asked::First => return None,
         Asked::Again => None,
-        Asked::Kept(Answer::Derived(derived)) => Some(derived),
-        Asked::Kept(Answer::Atom(_)) => return None,
+        Asked::Kept(answer) => Some(answer.downcast::<DerivedColumn>().ok()?),
     };
     let now = Arc::new(DerivedColumn::of(bound, node, query, before.as_deref())?);
     bound
         .scope
         .prepared
         .answers
-        .lock()
-        .keep(key, &Answer::Derived(now.clone()));
+        .keep(key, now.clone(), now.bytes());
     Some(now)
 }
 
 fn atom(bound: &BoundPlan, id: CondId, what: &str, users: usize) -> Option<Arc<Atom>> {
     let key = format!("{users} {what}");
-    match bound.scope.prepared.answers.lock().ask(&key) {
-        Asked::Kept(Answer::Atom(atom)) => return Some(atom),
-        Asked::Kept(Answer::Derived(_)) | Asked::First => return None,
+    match bound.scope.prepared.answers.ask(&key) {
+        Asked::Kept(answer) => return answer.downcast().ok(),
+        Asked::First => return None,
         Asked::Again => {}
     }
     let words = users.div_ceil(64);
@@ -260,91 +210,13 @@ fn atom(bound: &BoundPlan, id: CondId, what: &str, users: usize) -> Option<Arc<A
         .scope
         .prepared
         .answers
-        .lock()
-        .keep(key, &Answer::Atom(atom.clone()));
+        .keep(key, atom.clone(), atom.bytes());
     Some(atom)
-}
-
-enum Asked {
-    First,
-    Again,
-    Kept(Answer),
-}
-
-impl Cache {
-    fn ask(&mut self, key: &str) -> Asked {
-        self.clock += 1;
-        if let Some((answer, used)) = self.kept.get_mut(key) {
-            *used = self.clock;
-            return Asked::Kept(answer.clone());
-        }
-        if self.asked.remove(key).is_some() {
-            return Asked::Again;
-        }
-        if self.asked.len() >= ASKED {
-            self.asked.clear();
-        }
-        self.asked.insert(key.to_owned(), self.clock);
-        Asked::First
-    }
-
-    fn keep(&mut self, key: String, answer: &Answer) {
-        // One in the place of another does not count twice.
-        if let Some((before, _)) = self.kept.remove(&key) {
-            self.bytes -= before.bytes();
-        }
-        if answer.bytes() > BUDGET {
-            return;
-        }
-        while self.bytes + answer.bytes() > BUDGET {
-            // Ties cannot be: the clock moves with every question.
-            let Some(oldest) = self
-                .kept
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(key, _)| key.clone())
-            else {
-                break;
-            };
-            if let Some((gone, _)) = self.kept.remove(&oldest) {
-                self.bytes -= gone.bytes();
-            }
-        }
-        self.clock += 1;
-        self.bytes += answer.bytes();
-        self.kept.insert(key, (answer.clone(), self.clock));
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_least_used_go_first_and_the_budget_holds() {
-        let mut cache = Cache::default();
-        let atom = || {
-            Answer::Atom(Arc::new(Atom {
-                yes: vec![1; 1 << 20],
-                no: Some(vec![0; 1 << 20]),
-            }))
-        };
-        for i in 0..40 {
-            let key = format!("k{i}");
-            assert!(matches!(cache.ask(&key), Asked::First));
-            assert!(matches!(cache.ask(&key), Asked::Again));
-            cache.keep(key, &atom());
-            assert!(
-                matches!(cache.ask("k0"), Asked::Kept(_)),
-                "what is used stays"
-            );
-            assert!(
-                cache.bytes <= BUDGET
-                    && cache.bytes == cache.kept.values().map(|(a, _)| a.bytes()).sum::<usize>()
-            );
-        }
-        assert!(!cache.kept.contains_key("k1") && cache.kept.contains_key("k39"));
-    }
 
     #[test]
     fn the_last_block_may_be_short() {
