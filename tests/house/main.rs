@@ -4,6 +4,7 @@
 mod support;
 
 mod add_a_clause;
+mod add_a_tag_type;
 mod channels_doc;
 mod docs;
 mod floors;
