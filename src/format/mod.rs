@@ -6,7 +6,9 @@
 //! otherwise. What is printed is read again and compared; if it means something else, nothing is
 //! returned.
 
+mod format_clause;
 mod format_expr;
+mod format_test;
 mod item;
 mod printer;
 mod same;

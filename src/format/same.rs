@@ -1,6 +1,6 @@
 //! Whether two trees mean the same: everything but places, and the order of a campaign's clauses.
 
-use super::item::clause_rank;
+use super::format_clause::clause_rank;
 use crate::syntax::ast::{Clause, ClauseKind, File, ItemKind};
 
 pub fn same(a: &File, b: &File) -> bool {
@@ -11,17 +11,15 @@ pub fn same(a: &File, b: &File) -> bool {
 fn shape(file: &File) -> String {
     let mut file = file.clone();
     for item in &mut file.items {
-        match &mut item.kind {
-            ItemKind::Campaign(c) => sort(&mut c.clauses),
-            ItemKind::Policy(p) => {
-                sort(&mut p.clauses);
-                for clause in &mut p.clauses {
-                    if let ClauseKind::For { clauses, .. } = &mut clause.kind {
-                        sort(clauses);
-                    }
+        if let ItemKind::Campaign(c) = &mut item.kind {
+            sort(&mut c.clauses);
+        } else if let ItemKind::Policy(p) = &mut item.kind {
+            sort(&mut p.clauses);
+            for clause in &mut p.clauses {
+                if let ClauseKind::For { clauses, .. } = &mut clause.kind {
+                    sort(clauses);
                 }
             }
-            _ => {}
         }
     }
     let mut comments: Vec<&str> = file.comments.iter().map(|c| c.text.trim_end()).collect();

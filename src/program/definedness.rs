@@ -431,11 +431,10 @@ pub(super) fn int_bounds(e: &Expr) -> Option<(i128, i128)> {
     if let ExprKind::Const(Value::Int(n)) = e.kind {
         return Some((n.into(), n.into()));
     }
-    match e.ty {
-        Type::Int { lo, hi } => {
-            Some((lo.unwrap_or(i64::MIN).into(), hi.unwrap_or(i64::MAX).into()))
-        }
-        _ => None,
+    if let Type::Int { lo, hi } = e.ty {
+        Some((lo.unwrap_or(i64::MIN).into(), hi.unwrap_or(i64::MAX).into()))
+    } else {
+        None
     }
 }
 

@@ -166,7 +166,7 @@ impl Scope {
 
 /// The candidate that `name` was probably meant to be: equal but for case, few letters apart, or
 /// the only one that begins with it. The order of the candidates does not matter.
-pub fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let wanted = name.to_lowercase();
     let length = wanted.chars().count();
     let mut best: Option<(usize, &str)> = None;

@@ -102,8 +102,8 @@ pub struct Declared {
     /// The whole declaration.
     pub span: Span,
     pub doc: Vec<String>,
-    /// An error was found in it: its content is a placeholder, lints leave it alone, and nothing of
-    /// the program may be carried out.
+    /// An error was found in it: its content is a placeholder, no lint looks at it, and nothing of
+    /// the program may be run.
     pub failed: bool,
 }
 

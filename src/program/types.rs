@@ -1,8 +1,9 @@
 //! Types as people write and read them, and which type can stand where.
 
+use std::cmp::Ordering;
+
 use super::scope::nearest;
-use crate::base::Msg;
-use crate::base::Type;
+use crate::base::{Msg, Type, Value};
 use crate::msg;
 
 /// Types that are one word.
@@ -158,6 +159,58 @@ pub fn is_ordered(ty: &Type) -> bool {
         | Type::Calendar
         | Type::Place
         | Type::Address(_) => false,
+    }
+}
+
+/// The type of a sum of such values; `None` where they are not added up.
+pub fn sum_of(ty: &Type) -> Option<Type> {
+    match ty {
+        Type::Int { .. } => Some(Type::INT),
+        Type::Number | Type::Ratio => Some(Type::Number),
+        Type::Money | Type::Elapsed | Type::Distance => Some(ty.clone()),
+        Type::Bool
+        | Type::Text { .. }
+        | Type::Enum(_)
+        | Type::Set(_)
+        | Type::Date
+        | Type::Time
+        | Type::Instant
+        | Type::Calendar
+        | Type::Place
+        | Type::Address(_) => None,
+    }
+}
+
+/// The type of a mean of such values; `None` where there is none.
+pub fn mean_of(ty: &Type) -> Option<Type> {
+    if *ty == Type::Ratio {
+        return Some(Type::Ratio);
+    }
+    sum_of(ty).map(|sum| if sum == Type::INT { Type::Number } else { sum })
+}
+
+/// Types of which a value stands for a day.
+pub fn has_day(ty: &Type) -> bool {
+    matches!(ty, Type::Date | Type::Instant)
+}
+
+/// The order of two constants; `None` where their types have none in common.
+pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) | (Value::Money(a), Value::Money(b)) => Some(a.cmp(b)),
+        (Value::Number(a), Value::Number(b)) | (Value::Distance(a), Value::Distance(b)) => {
+            a.partial_cmp(b)
+        }
+        (Value::Ratio(a), Value::Ratio(b)) => a.partial_cmp(b),
+        (Value::Int(a), Value::Number(b)) => (*a as f64).partial_cmp(b),
+        (Value::Number(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
+        (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
+        (Value::Enum(a), Value::Enum(b)) => Some(a.cmp(b)),
+        (Value::Date(a), Value::Date(b)) => Some(a.cmp(b)),
+        (Value::Time(a), Value::Time(b)) => Some(a.cmp(b)),
+        (Value::Instant(a), Value::Instant(b)) => Some(a.cmp(b)),
+        (Value::Elapsed(a), Value::Elapsed(b)) => Some(a.cmp(b)),
+        _ => None,
     }
 }
 

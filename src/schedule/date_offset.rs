@@ -80,10 +80,12 @@ pub fn days_of_date(dated: &DateOffset, date: Date) -> Vec<(Date, Calendar)> {
 
 /// The date that a value of `DateOffset::of` stands for.
 pub fn date_of(value: &Value, zone: Zone) -> Option<Date> {
-    match value {
-        Value::Date(date) => Some(*date),
-        Value::Instant(at) => Some(zone.date(*at)),
-        _ => None,
+    if let Value::Date(date) = value {
+        Some(*date)
+    } else if let Value::Instant(at) = value {
+        Some(zone.date(*at))
+    } else {
+        None
     }
 }
 
@@ -108,15 +110,14 @@ fn dates_away(day: Date, offset: Calendar) -> Option<(Date, Date)> {
 
 /// `of` lies on one of these days, in the zone.
 fn within(of: &Expr, zone: Zone, lo: Date, hi: Date) -> Expr {
-    let (lo, hi) = match of.ty {
-        Type::Instant => {
-            let end = zone.start_of(hi.plus_days(1)).0.saturating_sub(1);
-            (
-                Value::Instant(zone.start_of(lo)),
-                Value::Instant(Instant(end)),
-            )
-        }
-        _ => (Value::Date(lo), Value::Date(hi)),
+    let (lo, hi) = if of.ty == Type::Instant {
+        let end = zone.start_of(hi.plus_days(1)).0.saturating_sub(1);
+        (
+            Value::Instant(zone.start_of(lo)),
+            Value::Instant(Instant(end)),
+        )
+    } else {
+        (Value::Date(lo), Value::Date(hi))
     };
     let bound = |value| {
         Box::new(Expr {

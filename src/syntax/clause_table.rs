@@ -19,7 +19,7 @@ pub enum ClausePlace {
 
 /// What follows the words of a clause. All but `Own` are parsed, visited and formatted alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum ClauseShape {
     /// One expression, and keywords behind it that never differ: `pace 500 per minute`.
     Value(&'static [&'static str]),
     /// `purpose service`
@@ -47,7 +47,7 @@ pub struct ClauseInfo {
     pub places: &'static [ClausePlace],
     /// Whether one block may have several.
     pub repeats: bool,
-    pub shape: Shape,
+    pub shape: ClauseShape,
 }
 
 impl ClauseInfo {
@@ -90,38 +90,38 @@ macro_rules! clauses {
 }
 
 clauses! {
-    Timezone    "timezone"     "时区"   IN_POLICY   ONCE    Shape::Text;
-    Currency    "currency"     "币种"   IN_POLICY   ONCE    Shape::Text;
-    Consent     "consent"      "授权"   IN_POLICY   ONCE    Shape::Name;
-    ForbidWords "forbid words" "禁止"   IN_POLICY   REPEATS Shape::Texts;
-    Require     "require"      "要求"   IN_POLICY   REPEATS Shape::Names;
-    Exclude     "exclude"      "剔除"   IN_POLICY   REPEATS Shape::Own;
-    Goal        "goal"         "目标"   IN_CAMPAIGN ONCE    Shape::Own;
-    Purpose     "purpose"      "用途"   IN_CAMPAIGN ONCE    Shape::Name;
-    On          "on"           "触发"   IN_CAMPAIGN ONCE    Shape::Own;
-    When        "when"         "当"     IN_CAMPAIGN ONCE    Shape::Own;
-    Top         "top"          "取前"   IN_CAMPAIGN ONCE    Shape::Own;
-    Sample      "sample"       "抽样"   IN_CAMPAIGN ONCE    Shape::Value(&[]);
-    Action      "send"         "发送"   IN_CAMPAIGN ONCE    Shape::Own;
-    Holdout     "holdout"      "对照"   ANYWHERE    ONCE    Shape::Own;
-    Via         "via"          "渠道"   IN_CAMPAIGN ONCE    Shape::Own;
-    At          "at"           "于" | "在" IN_CAMPAIGN ONCE    Shape::Own;
-    Every       "every"        "每"     IN_CAMPAIGN ONCE    Shape::Own;
-    Again       "again"        "再次"   IN_CAMPAIGN ONCE    Shape::Own;
-    Priority    "priority"     "优先级" IN_CAMPAIGN ONCE    Shape::Own;
-    Cap         "cap"          "频控"   ANYWHERE    REPEATS Shape::Own;
-    Quiet       "quiet"        "免打扰" ANYWHERE    ONCE    Shape::Own;
-    Deadline    "deadline"     "最晚"   IN_CAMPAIGN ONCE    Shape::Value(&[]);
-    Pace        "pace"         "速率"   IN_CAMPAIGN ONCE    Shape::Value(&["per", "minute"]);
-    Recall      "recall"       "撤回"   IN_CAMPAIGN ONCE    Shape::Value(&[]);
-    No          "no"           "无"     IN_PURPOSE  REPEATS Shape::Name;
-    After       "after"        "之后"   IN_CAMPAIGN REPEATS Shape::Own;
-    LeaveWhen   "leave when"   "退出"   IN_CAMPAIGN ONCE    Shape::Value(&[]);
-    Rollout     "rollout"      "灰度"   IN_CAMPAIGN REPEATS Shape::Reserved;
-    StopIf      "stop if"      "停止"   IN_CAMPAIGN REPEATS Shape::Reserved;
-    Target      "target"       "达标"   IN_CAMPAIGN ONCE    Shape::Own;
-    For         "for"          "针对"   IN_POLICY   REPEATS Shape::Own;
-    Review      "review"       "审批"   IN_POLICY   REPEATS Shape::Reserved;
+    Timezone    "timezone"     "时区"   IN_POLICY   ONCE    ClauseShape::Text;
+    Currency    "currency"     "币种"   IN_POLICY   ONCE    ClauseShape::Text;
+    Consent     "consent"      "授权"   IN_POLICY   ONCE    ClauseShape::Name;
+    ForbidWords "forbid words" "禁止"   IN_POLICY   REPEATS ClauseShape::Texts;
+    Require     "require"      "要求"   IN_POLICY   REPEATS ClauseShape::Names;
+    Exclude     "exclude"      "剔除"   IN_POLICY   REPEATS ClauseShape::Own;
+    Goal        "goal"         "目标"   IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Purpose     "purpose"      "用途"   IN_CAMPAIGN ONCE    ClauseShape::Name;
+    On          "on"           "触发"   IN_CAMPAIGN ONCE    ClauseShape::Own;
+    When        "when"         "当"     IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Top         "top"          "取前"   IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Sample      "sample"       "抽样"   IN_CAMPAIGN ONCE    ClauseShape::Value(&[]);
+    Action      "send"         "发送"   IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Holdout     "holdout"      "对照"   ANYWHERE    ONCE    ClauseShape::Own;
+    Via         "via"          "渠道"   IN_CAMPAIGN ONCE    ClauseShape::Own;
+    At          "at"           "于" | "在" IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Every       "every"        "每"     IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Again       "again"        "再次"   IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Priority    "priority"     "优先级" IN_CAMPAIGN ONCE    ClauseShape::Own;
+    Cap         "cap"          "频控"   ANYWHERE    REPEATS ClauseShape::Own;
+    Quiet       "quiet"        "免打扰" ANYWHERE    ONCE    ClauseShape::Own;
+    Deadline    "deadline"     "最晚"   IN_CAMPAIGN ONCE    ClauseShape::Value(&[]);
+    Pace        "pace"         "速率"   IN_CAMPAIGN ONCE    ClauseShape::Value(&["per", "minute"]);
+    Recall      "recall"       "撤回"   IN_CAMPAIGN ONCE    ClauseShape::Value(&[]);
+    No          "no"           "无"     IN_PURPOSE  REPEATS ClauseShape::Name;
+    After       "after"        "之后"   IN_CAMPAIGN REPEATS ClauseShape::Own;
+    LeaveWhen   "leave when"   "退出"   IN_CAMPAIGN ONCE    ClauseShape::Value(&[]);
+    Rollout     "rollout"      "灰度"   IN_CAMPAIGN REPEATS ClauseShape::Reserved;
+    StopIf      "stop if"      "停止"   IN_CAMPAIGN REPEATS ClauseShape::Reserved;
+    Target      "target"       "达标"   IN_CAMPAIGN ONCE    ClauseShape::Own;
+    For         "for"          "针对"   IN_POLICY   REPEATS ClauseShape::Own;
+    Review      "review"       "审批"   IN_POLICY   REPEATS ClauseShape::Reserved;
 }
 
 impl ClauseId {
@@ -136,7 +136,7 @@ pub fn only_in_policy(keyword: &str) -> bool {
     CLAUSES.iter().any(|c| {
         c.keyword() == keyword
             && c.places == IN_POLICY
-            && c.shape != Shape::Reserved
+            && c.shape != ClauseShape::Reserved
             && c.id != ClauseId::For
     })
 }

@@ -86,14 +86,13 @@ const CIRCLES: &[(&str, &[usize])] = &[
     ("lint", &[13]),
     ("program", &[20, 3]),
     ("store", &[7, 7, 4]),
-    ("syntax", &[5]),
 ];
 
 /// Lines of a file without its tests.
 const MAX_LINES: usize = 800;
 
 /// Longer than that today. A number may only fall.
-const LONG: &[(&str, usize)] = &[("ledger/claim.rs", 850), ("format/item.rs", 841)];
+const LONG: &[(&str, usize)] = &[("ledger/claim.rs", 850)];
 
 pub static SOURCE: LazyLock<Source> = LazyLock::new(|| Source::read(&root().join("src")));
 

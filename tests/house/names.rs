@@ -7,7 +7,7 @@ use crate::source::rust_files;
 use crate::support::root;
 
 /// Types of this name stand in two modules, until one of them has a better one.
-const TYPES_STILL_TWICE: &[&str] = &["Shape"];
+const TYPES_STILL_TWICE: &[&str] = &[];
 
 /// Files of this name stand in two folders, until one of them has a better one.
 const FILES_STILL_TWICE: &[&str] = &["batch", "text", "schema", "value"];

@@ -1,15 +1,17 @@
 //! What is sent: `send`, `split`, `choose`, and the follow-ups `after`.
 
-use super::campaign::CampaignChecker;
-use super::clauses::twice;
+use super::campaign_checker::CampaignChecker;
+use super::clauses::{duplicate_name, twice};
 use super::limits::some_share;
-use super::message::{self, Use};
-use super::truth::{Truth, truth};
+use super::message;
+use super::template_use::TemplateUse;
+use super::truth::{Truth, nobody, truth};
 use super::{observe, route};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::Checker;
 use crate::program::definedness::Definedness;
+use crate::program::scope::nearest;
 use crate::program::typed::{Action, Arm, ChooseArm, Send, Share, Step, Via};
 use crate::syntax::ast;
 
@@ -124,7 +126,7 @@ impl CampaignChecker<'_, '_> {
             self.failed = true;
         } else {
             let campaign = self.via.as_ref().filter(|_| own.is_none());
-            let u = Use {
+            let u = TemplateUse {
                 program: &self.checker.program,
                 template,
                 send: send.template.span,
@@ -135,7 +137,7 @@ impl CampaignChecker<'_, '_> {
                 late: at.late,
                 recall: self.recall,
             };
-            let checked = message::check(&u, self.told);
+            let checked = message::check(&u, self.reported);
             for finding in checked.findings {
                 self.report(finding);
             }
@@ -153,7 +155,7 @@ impl CampaignChecker<'_, '_> {
     /// The channels of a `via`, as far as they are good; `None` where none is.
     pub(super) fn own_channels(&mut self, via: &ast::Via) -> Option<Via> {
         let cx = self.cx();
-        let (typed, whole) = route::via(self.checker, via, &cx, self.told);
+        let (typed, whole) = route::via(self.checker, via, &cx, self.reported);
         self.failed |= !whole;
         self.channel_rules(&typed);
         (!typed.routes.is_empty()).then_some(typed)
@@ -164,7 +166,7 @@ impl CampaignChecker<'_, '_> {
         let mut total: Option<u64> = Some(0);
         for (i, arm) in arms.iter().enumerate() {
             if let Some(first) = arms.iter().take(i).find(|a| a.name.name == arm.name.name) {
-                self.report(super::campaign::duplicate_name(&arm.name, first.name.span));
+                self.report(duplicate_name(&arm.name, first.name.span));
             }
             let share = some_share(self.checker, &arm.share, "split", "分组");
             total = total.zip(share).map(|(t, s)| t + u64::from(s.0));
@@ -252,7 +254,7 @@ impl CampaignChecker<'_, '_> {
                         here.present.assume(&self.checker.program, condition);
                         here.proof = condition.span;
                         match truth(&self.checker.program, condition) {
-                            Truth::Never => self.report(super::campaign::nobody(condition.span)),
+                            Truth::Never => self.report(nobody(condition.span)),
                             Truth::Always | Truth::Everyone => closed = Some(arm.span),
                             Truth::Open => {}
                         }
@@ -371,7 +373,7 @@ impl CampaignChecker<'_, '_> {
             }
             if truth(&self.checker.program, condition) == Truth::Never {
                 let span = condition.span;
-                self.report(super::campaign::nobody(span));
+                self.report(nobody(span));
             }
         }
         let action = self.action(&after.action, &here);
@@ -434,7 +436,7 @@ impl CampaignChecker<'_, '_> {
             .iter()
             .map(|(n, _)| n.as_str())
             .chain([self.declared.name.as_str()]);
-        let finding = match super::nearest(&wanted.name, known) {
+        let finding = match nearest(&wanted.name, known) {
             Some(near) => finding.fix(
                 msg!("write `{near}`", "改为 `{near}`"),
                 wanted.span,

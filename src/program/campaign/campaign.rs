@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::action::{ActionContext, Nested};
-use super::clauses::Clauses;
+use super::campaign_checker::{CampaignChecker, purpose_word};
+use super::clauses::{Clauses, twice};
 use super::limits::{self, some_share};
 use super::message::{Jobs, quota_words};
-use super::truth::{Truth, truth};
-use super::{ReportedOnce, number, route, schedule};
-use crate::base::{CampaignId, EventId, Type};
-use crate::diag::{Finding, Level, Span, catalog};
+use super::reported_once::ReportedOnce;
+use super::truth::{Truth, nobody, truth};
+use super::{observe, policy, route, schedule};
+use crate::base::{CampaignId, Type};
+use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, Declaration, ExprContext};
 use crate::program::definedness::Definedness;
-use crate::program::platform;
+use crate::program::scope::nearest;
 use crate::program::typed::{
-    Action, Campaign, ChannelName, Declared, Goal, Holdout, Once, Priority, Purpose, Route,
-    Schedule, Share, Takes, Top, Via,
+    Action, Campaign, ChannelName, Goal, Holdout, Once, Priority, Purpose, Route, Schedule, Share,
+    Takes, Top, Via,
 };
 use crate::program::typed_expr::{Expr, ExprKind, Length, StepOutcome};
 use crate::syntax::ast::{self, ClauseKind};
@@ -27,36 +29,10 @@ const GOAL_WITHIN: Length = Length::Elapsed(crate::base::Elapsed::hours(72));
 /// `pace` above this is no throttle.
 pub const MAX_PACE: u64 = 10_000_000;
 
-/// One campaign while it is checked. What fails is replaced by something harmless, and the campaign
-/// is marked.
-pub(super) struct CampaignChecker<'w, 'c> {
-    pub checker: &'w mut Checker<'c>,
-    pub told: &'w mut ReportedOnce,
-    pub declared: Declared,
-    pub failed: bool,
-    pub trigger: Option<EventId>,
-    /// Each user has a time of their own, so that no list comes together.
-    pub own_time: bool,
-    /// What the trigger's `where` proves; it holds for follow-ups too.
-    pub trigger_present: Definedness,
-    pub purpose: Purpose,
-    /// `None` where no channel of the clause is good.
-    pub via: Option<Via>,
-    pub recall: Option<(Length, Span)>,
-    /// What list channels need for the first message.
-    pub jobs: Vec<Jobs>,
-    /// There is a `goal`, so that a user can be converted.
-    pub has_goal: bool,
-    /// A message has channels of its own.
-    pub own_via: bool,
-    /// The first message that has none of its own.
-    pub without_via: Option<Span>,
-}
-
 pub(super) fn campaign(
     checker: &mut Checker<'_>,
     declaration: &Declaration<'_, CampaignId, ast::CampaignDecl>,
-    told: &mut ReportedOnce,
+    reported: &mut ReportedOnce,
 ) -> Campaign {
     let ast = declaration.ast;
     let declared = declaration.declared.clone();
@@ -64,7 +40,7 @@ pub(super) fn campaign(
     let failed = declared.failed || !clauses.whole;
     let mut work = CampaignChecker {
         checker,
-        told,
+        reported,
         declared,
         failed,
         trigger: None,
@@ -187,7 +163,7 @@ impl CampaignChecker<'_, '_> {
         let sample = clauses.value(ClauseId::Sample);
         let sample = self.optional(sample, |w, e| some_share(w.checker, e, "sample", "抽样"));
         let deadline = clauses.value(ClauseId::Deadline);
-        let deadline = self.optional(deadline, |w, e| w.positive(e, "deadline"));
+        let deadline = self.optional(deadline, |w, e| limits::positive(w.checker, e, "deadline"));
         let pace = clauses.value(ClauseId::Pace);
         let pace = self.optional(pace, |w, e| {
             w.checker
@@ -221,37 +197,6 @@ impl CampaignChecker<'_, '_> {
             steps,
             leave_when,
             target,
-        }
-    }
-
-    /// An error marks the campaign.
-    pub(super) fn report(&mut self, finding: Finding) {
-        self.failed |= finding.level == Level::Error;
-        self.checker.report(finding);
-    }
-
-    fn or<T>(&mut self, value: Option<T>, otherwise: T) -> T {
-        self.failed |= value.is_none();
-        value.unwrap_or(otherwise)
-    }
-
-    /// The value of a clause that may be absent; a failed one marks the campaign.
-    fn optional<A, B>(
-        &mut self,
-        clause: Option<(&ast::Clause, A)>,
-        check: impl FnOnce(&mut Self, A) -> Option<B>,
-    ) -> Option<B> {
-        let (_, inner) = clause?;
-        let value = check(self, inner);
-        self.failed |= value.is_none();
-        value
-    }
-
-    /// What is in scope in this campaign's expressions.
-    pub(super) fn cx<'p>(&self) -> ExprContext<'p> {
-        ExprContext {
-            trigger: self.trigger,
-            ..ExprContext::default()
         }
     }
 
@@ -315,7 +260,7 @@ impl CampaignChecker<'_, '_> {
 
     fn purpose_clause(&mut self, clauses: &Clauses<'_>) -> Purpose {
         let found = clauses.name(ClauseId::Purpose);
-        self.optional(found, |w, name| super::policy::purpose(w.checker, name))
+        self.optional(found, |w, name| policy::purpose(w.checker, name))
             .unwrap_or_default()
     }
 
@@ -340,77 +285,13 @@ impl CampaignChecker<'_, '_> {
             })
             .map(|(_, v)| v);
         if let (Some(first), Some(second)) = (found, sent) {
-            let finding = super::clauses::twice("via", second.span, first.span);
+            let finding = twice("via", second.span, first.span);
             self.report(finding);
         }
         let Some(via) = found.or(sent) else {
             return Some(sandbox(name));
         };
         self.own_channels(via)
-    }
-
-    /// What holds for a channel whatever is sent: purposes, and no lists on a trigger.
-    pub(super) fn channel_rules(&mut self, via: &Via) {
-        for route in &via.routes {
-            let Some(endpoint) =
-                platform::endpoint(&route.channel.platform, &route.channel.endpoint)
-            else {
-                continue;
-            };
-            let channel = &route.channel;
-            if !endpoint.allows(self.purpose) {
-                let purpose = purpose_word(self.purpose);
-                let allowed: Vec<&str> = Purpose::ALL
-                    .iter()
-                    .filter(|(p, _)| endpoint.allows(*p))
-                    .map(|(_, n)| *n)
-                    .collect();
-                self.report(
-                    Finding::new(
-                        &catalog::PURPOSE_REFUSED,
-                        route.span,
-                        msg!("`{channel}` is not for messages of purpose `{purpose}`", "`{channel}` 不允许用途为 `{purpose}` 的消息"),
-                    )
-                    .help(msg!(
-                        "it takes {}; say `purpose` if the message is one of these, or choose another channel",
-                        "它允许 {}；如果消息属于这些用途，请写 `purpose`，否则换一个渠道",
-                        route::quoted(&allowed)
-                    )),
-                );
-            }
-            if endpoint.is_list() && self.own_time {
-                self.report(
-                    Finding::new(
-                        &catalog::LIST_CHANNEL_ON_TRIGGER,
-                        route.span,
-                        msg!(
-                            "`{channel}` sends to lists of users, and here each user has a time of their own",
-                            "`{channel}` 按名单群发，而这里每个用户有各自的时间"
-                        ),
-                    )
-                    .help(msg!(
-                        "choose a channel that takes a text a user, or write one time for all: `at 20:00`",
-                        "换一个逐人发送的渠道，或写统一的时间：`at 20:00`"
-                    )),
-                );
-            }
-            if endpoint.is_list() && self.trigger.is_some() {
-                self.report(
-                    Finding::new(
-                        &catalog::LIST_CHANNEL_ON_TRIGGER,
-                        route.span,
-                        msg!(
-                            "`{channel}` sends to lists of users, and an event concerns one",
-                            "`{channel}` 按名单群发，而事件只涉及一个用户"
-                        ),
-                    )
-                    .help(msg!(
-                        "choose a channel that takes a text a user, or collect the users and send `every day at …`",
-                        "换一个逐人发送的渠道，或改为 `every day at …` 汇总后发送"
-                    )),
-                );
-            }
-        }
     }
 
     fn action_clause(&mut self, clauses: &Clauses<'_>, at: &ActionContext, name: Span) -> Action {
@@ -468,10 +349,12 @@ impl CampaignChecker<'_, '_> {
     /// Without a campaign's `via`, a message beside others that name their channels would go to the
     /// sandbox unnoticed.
     fn all_have_channels(&mut self, clauses: &Clauses<'_>) {
-        let says_via = clauses.iter().any(|c| match &c.kind {
-            ClauseKind::Via(_) => true,
-            ClauseKind::Action(ast::Action::Send(s)) => s.via.is_some(),
-            _ => false,
+        let says_via = clauses.iter().any(|c| {
+            if let ClauseKind::Action(ast::Action::Send(s)) = &c.kind {
+                s.via.is_some()
+            } else {
+                matches!(c.kind, ClauseKind::Via(_))
+            }
         });
         if let (false, true, Some(span)) = (says_via, self.own_via, self.without_via) {
             self.report(
@@ -544,26 +427,6 @@ impl CampaignChecker<'_, '_> {
         limits::holdout(self.checker, share, key)
     }
 
-    /// `converted` asks whether the campaign's goal was reached.
-    pub(super) fn needs_goal(&mut self, span: Span) {
-        if !self.has_goal {
-            self.report(
-                Finding::new(
-                    &catalog::MISSING_CLAUSE,
-                    span,
-                    msg!(
-                        "`converted` asks for the goal, and this campaign has none",
-                        "`converted` 指达成目标，而这个活动没有目标"
-                    ),
-                )
-                .help(msg!(
-                    "add for instance `goal EVENT within 72h`",
-                    "例如加上 `goal 事件 within 72h`"
-                )),
-            );
-        }
-    }
-
     fn top(&mut self, clauses: &Clauses<'_>) -> Option<Top> {
         let found = clauses.find(|k| {
             if let ClauseKind::Top { n, by } = k {
@@ -608,7 +471,7 @@ impl CampaignChecker<'_, '_> {
             let pattern = w.checker.event_pattern(event, &ExprContext::default());
             let within = match within {
                 None => Some(GOAL_WITHIN),
-                Some(e) => w.positive(e, "goal within"),
+                Some(e) => limits::positive(w.checker, e, "goal within"),
             };
             Some(Goal {
                 event: pattern?,
@@ -627,7 +490,7 @@ impl CampaignChecker<'_, '_> {
         });
         self.optional(found, |w, (value, rising)| {
             let cx = w.cx();
-            let value = number(w.checker, value, "priority", &cx);
+            let value = w.checker.number(value, "priority", &cx);
             let rising = match rising {
                 None => Some(0),
                 Some(e) => w
@@ -671,23 +534,21 @@ impl CampaignChecker<'_, '_> {
                         band.outcome.name
                     ),
                 );
-                self.report(
-                    match super::nearest(&band.outcome.name, names.iter().copied()) {
-                        Some(near) => finding.fix(
-                            msg!("write `{near}`", "改为 `{near}`"),
-                            band.outcome.span,
-                            near,
-                            false,
-                        ),
-                        None => {
-                            finding.help(msg!("write one of {}", "可写：{}", route::quoted(&names)))
-                        }
-                    },
-                );
+                self.report(match nearest(&band.outcome.name, names.iter().copied()) {
+                    Some(near) => finding.fix(
+                        msg!("write `{near}`", "改为 `{near}`"),
+                        band.outcome.span,
+                        near,
+                        false,
+                    ),
+                    None => {
+                        finding.help(msg!("write one of {}", "可写：{}", route::quoted(&names)))
+                    }
+                });
                 continue;
             };
             if let Some((_, _, first)) = out.iter().find(|(o, _, _)| *o == outcome) {
-                let finding = super::clauses::twice(&band.outcome.name, band.outcome.span, *first);
+                let finding = twice(&band.outcome.name, band.outcome.span, *first);
                 self.report(finding);
                 continue;
             }
@@ -698,7 +559,7 @@ impl CampaignChecker<'_, '_> {
             }
             if let Some(share) = share {
                 if let Some(finding) =
-                    super::observe::target(outcome, band.outcome.span, action, self.via.as_ref())
+                    observe::target(outcome, band.outcome.span, action, self.via.as_ref())
                 {
                     self.report(finding);
                 }
@@ -706,10 +567,6 @@ impl CampaignChecker<'_, '_> {
             }
         }
         out.into_iter().map(|(o, s, _)| (o, s)).collect()
-    }
-
-    fn positive(&mut self, e: &ast::Expr, what: &str) -> Option<Length> {
-        limits::positive(self.checker, e, what)
     }
 }
 
@@ -719,38 +576,6 @@ const OUTCOMES: [(StepOutcome, &str); 4] = [
     (StepOutcome::Clicked, "clicked"),
     (StepOutcome::Converted, "converted"),
 ];
-
-pub(super) fn purpose_word(purpose: Purpose) -> &'static str {
-    Purpose::ALL
-        .iter()
-        .find(|(p, _)| *p == purpose)
-        .map_or("", |(_, n)| n)
-}
-
-pub(super) fn nobody(span: Span) -> Finding {
-    Finding::new(
-        &catalog::MATCHES_NOBODY,
-        span,
-        msg!("this is true for no user", "没有用户满足这个条件"),
-    )
-    .help(msg!(
-        "nothing would ever be sent: change the condition, or leave it out",
-        "什么都不会发送：修改条件，或去掉它"
-    ))
-}
-
-pub(super) fn duplicate_name(again: &ast::Ident, first: Span) -> Finding {
-    Finding::new(
-        &catalog::DUPLICATE_NAME,
-        again.span,
-        msg!(
-            "`{}` is the name of an earlier one",
-            "`{}` 与前面的重名",
-            again.name
-        ),
-    )
-    .label(first, msg!("the first one", "第一次在这里"))
-}
 
 /// Without `via`: nothing leaves the house.
 fn sandbox(span: Span) -> Via {

@@ -6,7 +6,7 @@ use crate::msg;
 use crate::program::check::Checker;
 use crate::program::reserved::not_supported;
 use crate::syntax::ast::{Clause, ClauseKind, Expr, Ident};
-use crate::syntax::clause_table::{CLAUSES, ClauseId, ClauseInfo, ClausePlace, Shape};
+use crate::syntax::clause_table::{CLAUSES, ClauseId, ClauseInfo, ClausePlace, ClauseShape};
 
 /// The clauses that count: misplaced and repeated ones are reported and left out.
 pub(super) struct Clauses<'a> {
@@ -32,7 +32,7 @@ impl<'a> Clauses<'a> {
                 continue;
             };
             let info = id.info();
-            if info.shape == Shape::Reserved {
+            if info.shape == ClauseShape::Reserved {
                 checker.report(not_supported(info.name, clause.span));
                 out.whole = false;
                 continue;
@@ -103,6 +103,28 @@ pub(super) fn twice(word: &str, again: Span, first: Span) -> Finding {
     )
     .label(first, msg!("the first one", "第一次在这里"))
     .help(msg!("keep one of them", "只保留其中一个"))
+}
+
+pub(super) fn duplicate_name(again: &Ident, first: Span) -> Finding {
+    Finding::new(
+        &catalog::DUPLICATE_NAME,
+        again.span,
+        msg!(
+            "`{}` is the name of an earlier one",
+            "`{}` 与前面的重名",
+            again.name
+        ),
+    )
+    .label(first, msg!("the first one", "第一次在这里"))
+}
+
+pub(super) fn repeated(what: &str, span: Span, first: Span) -> Finding {
+    Finding::new(
+        &catalog::BAD_SCHEDULE,
+        span,
+        msg!("`{what}` is written twice", "`{what}` 写了两次"),
+    )
+    .label(first, msg!("the first one", "第一次在这里"))
 }
 
 fn misplaced(clause: &Clause, info: &ClauseInfo, place: ClausePlace) -> Finding {

@@ -1,10 +1,12 @@
 //! Schedules that count from a date of each user: `at 10:00 on 30, 7, 1 days before plan_end`.
 
-use crate::base::{Calendar, Type};
+use super::clauses::repeated;
+use crate::base::Calendar;
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
 use crate::program::typed::DateOffset;
+use crate::program::types;
 use crate::syntax::ast;
 
 /// The most days of one campaign.
@@ -42,9 +44,10 @@ pub(super) fn dated(
         }
     };
     let offsets = offsets(checker, on);
-    let of = checker.value(&on.of, None, &ExprContext::default()).and_then(|of| match of.ty {
-        Type::Date | Type::Instant => Some(of),
-        _ => {
+    let of = checker.value(&on.of, None, &ExprContext::default()).and_then(|of| {
+        if types::has_day(&of.ty) {
+            Some(of)
+        } else {
             let ty = of.ty.describe();
             let side = if on.after { "after" } else { "before" };
             checker.report(
@@ -96,7 +99,7 @@ fn offsets(checker: &mut Checker<'_>, on: &ast::OnOffsets) -> Option<Vec<Calenda
         }
         if let Some((_, first)) = seen.iter().find(|(known, _)| *known == length) {
             let text = checker.sources.slice(span).to_string();
-            checker.report(super::schedule::repeated(&text, span, *first));
+            checker.report(repeated(&text, span, *first));
             return None;
         }
         seen.push((length, span));

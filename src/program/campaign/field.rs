@@ -1,14 +1,15 @@
 //! Typed fields (`field thing1 = …`): the platform gives each type a length and an alphabet.
 
 use super::extent::{self, KnownFacts};
-use super::message::{Use, no_longest, over};
 use super::route::quoted;
 use super::template::part_name;
+use super::template_use::{TemplateUse, no_longest, over};
 use crate::base::Type;
 use crate::base::Value;
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::platform::{Alphabet, FieldType, Platform, Shape, Unit};
+use crate::program::scope::nearest;
 use crate::program::typed::{PartKind, Piece, Route, Template, TemplatePart};
 use crate::program::typed_expr::{Expr, ExprKind};
 
@@ -16,7 +17,7 @@ use crate::program::typed_expr::{Expr, ExprKind};
 const AMOUNT_DIGITS: usize = 10;
 
 pub(super) fn check(
-    u: &Use<'_>,
+    u: &TemplateUse<'_>,
     template: &Template,
     route: &Route,
     platform: &Platform,
@@ -50,13 +51,19 @@ fn unknown_type(part: &TemplatePart, route: &Route, shape: &Shape, name: &str) -
             "`{channel}` 没有字段类型 `{bare}`"
         ),
     );
-    match super::nearest(bare, types.iter().copied()) {
+    match nearest(bare, types.iter().copied()) {
         Some(near) => finding.help(msg!("did you mean `{near}`?", "是否想写 `{near}`？")),
         None => finding.help(msg!("the types are {}", "字段类型有 {}", quoted(&types))),
     }
 }
 
-fn one(u: &Use<'_>, part: &TemplatePart, route: &Route, ty: &FieldType, out: &mut Vec<Finding>) {
+fn one(
+    u: &TemplateUse<'_>,
+    part: &TemplatePart,
+    route: &Route,
+    ty: &FieldType,
+    out: &mut Vec<Finding>,
+) {
     let known = KnownFacts {
         program: u.program,
         present: u.present,

@@ -2,36 +2,24 @@
 //! it.
 
 use super::extent::{self, KnownFacts, Longest, Unbounded};
-use super::{ReportedOnce, field, template::part_name};
+use super::field;
+use super::reported_once::ReportedOnce;
+use super::template::part_name;
+use super::template_use::{TemplateUse, no_longest, over};
 use crate::base::Msg;
 use crate::base::value::group_digits;
-use crate::base::{Elapsed, EventId, TemplateId, Type};
+use crate::base::{Elapsed, Type};
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
-use crate::program::definedness::{Definedness, UndefinedCause, can_be_missing};
+use crate::program::definedness::{UndefinedCause, can_be_missing};
 use crate::program::platform::{
     self, Amount, CountingRule, Endpoint, Holder, LimitOf, MessagePart, Per, Recall, Shape, Unit,
 };
-use crate::program::typed::{Piece, Program, Route, Template, Text};
+use crate::program::typed::{Piece, Route, Template, Text};
 use crate::program::typed_expr::{Expr, Length};
 
 /// Jobs in one run on a channel that names no quota: each is a task that somebody has to look at.
 pub const MAX_JOBS: u64 = 100;
-
-/// One `send` of a campaign.
-pub(super) struct Use<'a> {
-    pub program: &'a Program,
-    pub template: TemplateId,
-    pub send: Span,
-    pub routes: &'a [Route],
-    pub trigger: Option<EventId>,
-    pub present: &'a Definedness,
-    /// The conditions that select, for labels; the campaign's name where there are none.
-    pub proof: Span,
-    /// A follow-up: what the campaign's `when` proved was true earlier.
-    pub late: bool,
-    pub recall: Option<(Length, Span)>,
-}
 
 /// What a list channel needs for one `send`.
 pub(super) struct Jobs {
@@ -47,7 +35,7 @@ pub(super) struct Checked {
 }
 
 /// Checks a template that has no errors of its own.
-pub(super) fn check(u: &Use<'_>, told: &mut ReportedOnce) -> Checked {
+pub(super) fn check(u: &TemplateUse<'_>, reported: &mut ReportedOnce) -> Checked {
     let mut out = Checked {
         findings: Vec::new(),
         jobs: Vec::new(),
@@ -78,7 +66,7 @@ pub(super) fn check(u: &Use<'_>, told: &mut ReportedOnce) -> Checked {
         out.findings.extend(not_recallable(u, route, shape));
         // The text is the same in every campaign: one finding for a template and an endpoint is
         // enough.
-        if told.first(&format!(
+        if reported.first(&format!(
             "{} {} {}",
             u.template, route.channel.platform, endpoint.name
         )) {
@@ -94,7 +82,7 @@ pub(super) fn check(u: &Use<'_>, told: &mut ReportedOnce) -> Checked {
     out
 }
 
-fn known<'a>(u: &'a Use<'_>) -> KnownFacts<'a> {
+fn known<'a>(u: &'a TemplateUse<'_>) -> KnownFacts<'a> {
     KnownFacts {
         program: u.program,
         present: u.present,
@@ -103,7 +91,7 @@ fn known<'a>(u: &'a Use<'_>) -> KnownFacts<'a> {
 
 // ------------------------------------------------------------------ for the user
 
-fn wrong_event(u: &Use<'_>, template: &Template) -> Option<Finding> {
+fn wrong_event(u: &TemplateUse<'_>, template: &Template) -> Option<Finding> {
     let wanted = template.for_event?;
     if u.trigger == Some(wanted) {
         return None;
@@ -143,7 +131,7 @@ fn wrong_event(u: &Use<'_>, template: &Template) -> Option<Finding> {
     )
 }
 
-fn missing_values(u: &Use<'_>, template: &Template) -> Vec<Finding> {
+fn missing_values(u: &TemplateUse<'_>, template: &Template) -> Vec<Finding> {
     let mut out = Vec::new();
     for part in &template.parts {
         for hole in extent::holes([&part.text]) {
@@ -157,7 +145,7 @@ fn missing_values(u: &Use<'_>, template: &Template) -> Vec<Finding> {
     out
 }
 
-fn missing_value(u: &Use<'_>, hole: &Expr, source: UndefinedCause) -> Finding {
+fn missing_value(u: &TemplateUse<'_>, hole: &Expr, source: UndefinedCause) -> Finding {
     let (what, zh) = source_name(u, source);
     let finding = Finding::new(
         &catalog::MISSING_IN_MESSAGE,
@@ -208,7 +196,7 @@ fn missing_value(u: &Use<'_>, hole: &Expr, source: UndefinedCause) -> Finding {
     }
 }
 
-fn source_name(u: &Use<'_>, source: UndefinedCause) -> (String, String) {
+fn source_name(u: &TemplateUse<'_>, source: UndefinedCause) -> (String, String) {
     let quoted = |name: &str| (format!("`{name}`"), format!("`{name}`"));
     let both = |en: &str, zh: &str| (en.to_string(), zh.to_string());
     match source {
@@ -245,7 +233,7 @@ fn source_name(u: &Use<'_>, source: UndefinedCause) -> (String, String) {
 // ------------------------------------------------------------------ for the channel
 
 fn not_carried(
-    u: &Use<'_>,
+    u: &TemplateUse<'_>,
     template: &Template,
     route: &Route,
     endpoint: &Endpoint,
@@ -337,7 +325,7 @@ fn not_carried(
     ))
 }
 
-fn not_recallable(u: &Use<'_>, route: &Route, shape: &Shape) -> Option<Finding> {
+fn not_recallable(u: &TemplateUse<'_>, route: &Route, shape: &Shape) -> Option<Finding> {
     let (length, span) = u.recall?;
     let channel = &route.channel;
     if shape.recall.possible_for(at_most(length)) {
@@ -379,7 +367,12 @@ fn at_most(length: Length) -> Elapsed {
 
 // ------------------------------------------------------------------ length
 
-fn too_long(u: &Use<'_>, template: &Template, route: &Route, shape: &Shape) -> Vec<Finding> {
+fn too_long(
+    u: &TemplateUse<'_>,
+    template: &Template,
+    route: &Route,
+    shape: &Shape,
+) -> Vec<Finding> {
     let mut out = Vec::new();
     for limit in &shape.limits {
         let covered: Vec<_> = match limit.of {
@@ -461,89 +454,6 @@ fn joined(
     Ok(whole)
 }
 
-pub(super) fn unit_words(unit: Unit) -> (&'static str, &'static str) {
-    match unit {
-        Unit::Chars => ("characters", " 个字符"),
-        Unit::Bytes => ("bytes", " 字节"),
-    }
-}
-
-pub(super) fn over(
-    u: &Use<'_>,
-    route: &Route,
-    names: &[String],
-    (first, others): (Span, &[Span]),
-    longest: &Longest,
-    (max, unit): (u64, Unit),
-    level: Level,
-) -> Finding {
-    let (en, zh) = unit_words(unit);
-    let (size, limit) = (group_digits(longest.size), group_digits(max));
-    let channel = &route.channel;
-    let mut finding = Finding::new(
-        &catalog::MESSAGE_TOO_LONG,
-        first,
-        msg!(
-            "{} can be {size} {en} long, and `{channel}` takes {limit}",
-            "{} 最长可达 {size}{zh}，`{channel}` 最多 {limit}",
-            names.join(" + ")
-        ),
-    );
-    finding.level = level;
-    for span in others {
-        finding = finding.label(*span, msg!("counts too", "也计算在内"));
-    }
-    if route.span != u.send {
-        finding = finding.label(route.span, msg!("this channel", "这个渠道"));
-    }
-    finding = finding.help(msg!(
-        "the longest one is `{}`",
-        "最长的例子：`{}`",
-        longest.shown()
-    ));
-    if level == Level::Warning {
-        finding = finding.help(msg!(
-            "no source settles this limit of the platform; try it before you rely on it",
-            "平台的这个限制没有可靠来源，请先试发"
-        ));
-    }
-    finding
-}
-
-pub(super) fn no_longest(
-    u: &Use<'_>,
-    route: &Route,
-    unbounded: &Unbounded,
-    (max, unit): (u64, Unit),
-    level: Level,
-) -> Finding {
-    let (en, zh) = unit_words(unit);
-    let (limit, channel) = (group_digits(max), &route.channel);
-    let mut finding = Finding::new(
-        &catalog::UNBOUNDED_TEXT,
-        unbounded.span,
-        msg!(
-            "this {} can be of any length, and `{channel}` takes {limit} {en}",
-            "这里的 {} 没有长度上限，`{channel}` 最多 {limit}{zh}",
-            unbounded.ty.describe()
-        ),
-    );
-    finding.level = level;
-    if route.span != u.send {
-        finding = finding.label(route.span, msg!("this channel", "这个渠道"));
-    }
-    match unbounded.ty {
-        Type::Text { .. } => finding.help(msg!(
-            "declare how long it can be, for instance `text(20)`",
-            "声明最大长度，例如 `text(20)`"
-        )),
-        _ => finding.help(msg!(
-            "show something that has a longest form",
-            "换成长度有限的内容"
-        )),
-    }
-}
-
 // ------------------------------------------------------------------ how many texts
 
 /// The jobs that a list channel may start, if it says.
@@ -558,7 +468,13 @@ fn job_quota(endpoint: &Endpoint) -> (u64, Option<Per>) {
     }
 }
 
-fn jobs(u: &Use<'_>, template: &Template, route: &Route, endpoint: &Endpoint, out: &mut Checked) {
+fn jobs(
+    u: &TemplateUse<'_>,
+    template: &Template,
+    route: &Route,
+    endpoint: &Endpoint,
+    out: &mut Checked,
+) {
     let holes = extent::holes(template.parts.iter().map(|p| &p.text));
     let quota = job_quota(endpoint);
     match extent::how_many(known(u), &holes) {

@@ -21,6 +21,7 @@ mod action;
     reason = "the file is named after what it checks"
 )]
 mod campaign;
+mod campaign_checker;
 mod clauses;
 mod date_offsets;
 mod extent;
@@ -29,20 +30,17 @@ pub mod limits;
 mod message;
 mod observe;
 mod policy;
+mod reported_once;
 mod route;
 pub mod schedule;
 mod template;
+mod template_use;
 mod truth;
 
-use std::collections::BTreeSet;
-
-use super::check::{Checker, Declaration, ExprContext};
-use super::scope::Symbol;
+use self::reported_once::ReportedOnce;
+use super::check::{Checker, Declaration};
 use super::typed::ChannelName;
-use super::typed_expr::{Expr, ExprKind};
-use crate::base::{CampaignId, TemplateId, Type};
-use crate::diag::{Finding, catalog};
-use crate::msg;
+use crate::base::{CampaignId, TemplateId};
 use crate::syntax::ast;
 
 pub use message::MAX_JOBS;
@@ -62,9 +60,9 @@ pub fn check_campaigns(
     checker: &mut Checker<'_>,
     campaigns: &[Declaration<'_, CampaignId, ast::CampaignDecl>],
 ) {
-    let mut told = ReportedOnce::default();
+    let mut reported = ReportedOnce::default();
     for declaration in campaigns {
-        let typed = campaign::campaign(checker, declaration, &mut told);
+        let typed = campaign::campaign(checker, declaration, &mut reported);
         checker.program.campaigns.push(typed);
     }
     observe::receipts(checker);
@@ -73,59 +71,4 @@ pub fn check_campaigns(
 /// The channel that a path names; `None` after a finding.
 pub fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Option<ChannelName> {
     route::channel(checker, path).map(|resolved| resolved.channel)
-}
-
-/// What has been reported and need not be again.
-#[derive(Debug, Default)]
-pub(crate) struct ReportedOnce(BTreeSet<String>);
-
-impl ReportedOnce {
-    /// Whether `what` has not been told before.
-    fn first(&mut self, what: &str) -> bool {
-        self.0.insert(what.to_string())
-    }
-}
-
-/// An expression that is a number: `priority`, `weight`. A ratio counts as one.
-fn number(
-    checker: &mut Checker<'_>,
-    e: &ast::Expr,
-    what: &str,
-    cx: &ExprContext<'_>,
-) -> Option<Expr> {
-    let value = checker.value(e, None, cx)?;
-    match value.ty {
-        Type::Int { .. } | Type::Number => Some(value),
-        Type::Ratio => Some(Expr {
-            ty: Type::Number,
-            span: value.span,
-            optional: value.optional,
-            kind: ExprKind::ToNumber(Box::new(value)),
-        }),
-        _ => {
-            let ty = value.ty.describe();
-            checker.report(Finding::new(
-                &catalog::TYPE_MISMATCH,
-                e.span,
-                msg!(
-                    "`{what}` takes a number, and this is {ty}",
-                    "`{what}` 需要数字，这里是 {ty}"
-                ),
-            ));
-            None
-        }
-    }
-}
-
-/// The known name that a misspelt one is nearest to.
-fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    super::scope::nearest(name, known.into_iter())
-}
-
-/// The name stands for something that could not be read: uses of it are silent.
-fn is_broken(checker: &Checker<'_>, name: &str) -> bool {
-    checker
-        .scope
-        .get(name)
-        .is_some_and(|e| e.symbol == Symbol::Broken)
 }

@@ -3,12 +3,13 @@
 use super::clauses::{Clauses, twice};
 use super::limits;
 use super::route::quoted;
-use super::truth::{Truth, truth};
+use super::truth::{Truth, nobody, truth};
 use crate::base::{Type, Zone};
 use crate::diag::{Finding, Level, Span, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
 use crate::program::platform;
+use crate::program::scope::nearest;
 use crate::program::typed::{Account, Exclude, Policy, Purpose, PurposeRules, Requirement};
 use crate::syntax::ast::{self, ClauseKind};
 use crate::syntax::clause_table::{ClauseId, ClausePlace};
@@ -23,54 +24,57 @@ const CURRENCIES: [&str; 20] = [
 /// `timezone` and `currency`: what expressions need to know before anything else is read.
 pub fn check_settings(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>) {
     for clause in policy.iter().flat_map(|p| &p.clauses) {
-        match &clause.kind {
-            ClauseKind::Text(ClauseId::Timezone, name) => match Zone::named(&name.value) {
-                Some(zone) => checker.program.policy.zone = zone,
-                None => {
-                    let near = super::nearest(&name.value, Zone::names());
-                    let finding = Finding::new(
-                        &catalog::UNKNOWN_NAME,
-                        name.span,
-                        msg!(
-                            "no time zone is named `{}`",
-                            "没有名为 `{}` 的时区",
-                            name.value
-                        ),
-                    );
-                    checker.report(match near {
-                        Some(near) => finding.fix(
-                            msg!("write `{near}`", "改为 `{near}`"),
-                            name.span,
-                            format!("\"{near}\""),
-                            false,
-                        ),
-                        None => finding.help(msg!(
-                            "write a name of the IANA list, for instance `Asia/Shanghai`",
-                            "写 IANA 时区名，例如 `Asia/Shanghai`"
-                        )),
-                    });
-                }
-            },
-            ClauseKind::Text(ClauseId::Currency, name)
-                if CURRENCIES.contains(&name.value.as_str()) =>
-            {
-                checker.program.policy.currency = name.value.clone();
-            }
-            ClauseKind::Text(ClauseId::Currency, name) => checker.report(
-                Finding::new(
-                    &catalog::UNKNOWN_NAME,
-                    name.span,
-                    msg!(
-                        "`{}` is not a currency that money can be in",
-                        "不支持货币 `{}`",
-                        name.value
-                    ),
-                )
-                .help(msg!("write one of {}", "可写：{}", quoted(&CURRENCIES))),
-            ),
-            _ => {}
+        if let ClauseKind::Text(ClauseId::Timezone, name) = &clause.kind {
+            timezone(checker, name);
+        } else if let ClauseKind::Text(ClauseId::Currency, name) = &clause.kind {
+            currency(checker, name);
         }
     }
+}
+
+fn timezone(checker: &mut Checker<'_>, name: &ast::Str) {
+    if let Some(zone) = Zone::named(&name.value) {
+        checker.program.policy.zone = zone;
+        return;
+    }
+    let finding = Finding::new(
+        &catalog::UNKNOWN_NAME,
+        name.span,
+        msg!(
+            "no time zone is named `{}`",
+            "没有名为 `{}` 的时区",
+            name.value
+        ),
+    );
+    checker.report(match nearest(&name.value, Zone::names()) {
+        Some(near) => finding.fix(
+            msg!("write `{near}`", "改为 `{near}`"),
+            name.span,
+            format!("\"{near}\""),
+            false,
+        ),
+        None => finding.help(msg!(
+            "write a name of the IANA list, for instance `Asia/Shanghai`",
+            "写 IANA 时区名，例如 `Asia/Shanghai`"
+        )),
+    });
+}
+
+fn currency(checker: &mut Checker<'_>, name: &ast::Str) {
+    if CURRENCIES.contains(&name.value.as_str()) {
+        checker.program.policy.currency = name.value.clone();
+        return;
+    }
+    let finding = Finding::new(
+        &catalog::UNKNOWN_NAME,
+        name.span,
+        msg!(
+            "`{}` is not a currency that money can be in",
+            "不支持货币 `{}`",
+            name.value
+        ),
+    );
+    checker.report(finding.help(msg!("write one of {}", "可写：{}", quoted(&CURRENCIES))));
 }
 
 /// Fills `program.accounts`: the default account of each platform first, in the order of
@@ -96,7 +100,7 @@ pub fn check_accounts(checker: &mut Checker<'_>, accounts: &[&ast::AccountDecl])
                 ),
             );
             checker.report(
-                match super::nearest(&platform.name, platform::names().iter().copied()) {
+                match nearest(&platform.name, platform::names().iter().copied()) {
                     Some(near) => finding.fix(
                         msg!("write `{near}`", "改为 `{near}`"),
                         platform.span,
@@ -163,7 +167,26 @@ pub fn check_policy(checker: &mut Checker<'_>, policy: Option<&ast::PolicyDecl>)
                 let rules = purpose_rules(checker, clauses);
                 typed.purposes.insert(of, rules);
             }
-            _ => {}
+            // `collect` has left out what does not stand in the policy.
+            ClauseKind::Value(..)
+            | ClauseKind::Name(..)
+            | ClauseKind::Names(..)
+            | ClauseKind::Text(..)
+            | ClauseKind::Texts(..)
+            | ClauseKind::Reserved(_)
+            | ClauseKind::When(_)
+            | ClauseKind::Top { .. }
+            | ClauseKind::Goal { .. }
+            | ClauseKind::Action(_)
+            | ClauseKind::Via(_)
+            | ClauseKind::At { .. }
+            | ClauseKind::Every(_)
+            | ClauseKind::On(_)
+            | ClauseKind::Again(_)
+            | ClauseKind::Priority { .. }
+            | ClauseKind::After(_)
+            | ClauseKind::Target(_)
+            | ClauseKind::Broken => {}
         }
     }
     checker.program.policy = typed;
@@ -182,7 +205,7 @@ pub(super) fn purpose(checker: &mut Checker<'_>, name: &ast::Ident) -> Option<Pu
             name.span,
             msg!("`{}` is not a purpose", "`{}` 不是用途", name.name),
         );
-        checker.report(match super::nearest(&name.name, names) {
+        checker.report(match nearest(&name.name, names) {
             Some(near) => finding.fix(
                 msg!("write `{near}`", "改为 `{near}`"),
                 name.span,
@@ -276,7 +299,7 @@ fn require(checker: &mut Checker<'_>, names: &[ast::Ident], policy: &mut Policy)
                     name.span,
                     msg!("`{}` cannot be required", "不能要求 `{}`", name.name),
                 );
-                checker.report(match super::nearest(&name.name, known) {
+                checker.report(match nearest(&name.name, known) {
                     Some(near) => finding.fix(
                         msg!("write `{near}`", "改为 `{near}`"),
                         name.span,
@@ -298,7 +321,7 @@ fn exclude(
     let condition = checker.condition(when, &ExprContext::default())?;
     match truth(&checker.program, &condition) {
         Truth::Never => {
-            checker.report(super::campaign::nobody(when.span));
+            checker.report(nobody(when.span));
             return None;
         }
         Truth::Always | Truth::Everyone => {
@@ -376,7 +399,28 @@ fn purpose_rules(checker: &mut Checker<'_>, clauses: &[ast::Clause]) -> PurposeR
                 *flag = true;
                 nos.push((word, what.span));
             }
-            _ => {}
+            // `collect` has left out what does not stand in `for`.
+            ClauseKind::Value(..)
+            | ClauseKind::Name(..)
+            | ClauseKind::Names(..)
+            | ClauseKind::Text(..)
+            | ClauseKind::Texts(..)
+            | ClauseKind::Reserved(_)
+            | ClauseKind::When(_)
+            | ClauseKind::Top { .. }
+            | ClauseKind::Goal { .. }
+            | ClauseKind::Action(_)
+            | ClauseKind::Via(_)
+            | ClauseKind::At { .. }
+            | ClauseKind::Every(_)
+            | ClauseKind::On(_)
+            | ClauseKind::Again(_)
+            | ClauseKind::Priority { .. }
+            | ClauseKind::After(_)
+            | ClauseKind::Target(_)
+            | ClauseKind::Exclude { .. }
+            | ClauseKind::For { .. }
+            | ClauseKind::Broken => {}
         }
     }
     for (word, span) in nos {

@@ -1,11 +1,13 @@
 //! Channels: which account and endpoint a path names, and where a user's address is.
 
-use super::ReportedOnce;
+use super::clauses::twice;
+use super::reported_once::ReportedOnce;
 use crate::base::{TagId, Type};
 use crate::diag::{Finding, catalog};
 use crate::msg;
 use crate::program::check::{Checker, ExprContext};
 use crate::program::platform::{self, Address, Endpoint};
+use crate::program::scope::nearest;
 use crate::program::typed::{ChannelName, Route, Takes, Via};
 use crate::syntax::ast;
 
@@ -19,14 +21,14 @@ pub(super) struct Resolved {
 pub(super) fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Option<Resolved> {
     let name = &path.account.name;
     let Some(account) = checker.program.accounts.iter().find(|a| a.name == *name) else {
-        if !super::is_broken(checker, name) {
+        if !checker.is_broken(name) {
             let accounts: Vec<&str> = checker
                 .program
                 .accounts
                 .iter()
                 .map(|a| a.name.as_str())
                 .collect();
-            let near = super::nearest(name, accounts.iter().copied());
+            let near = nearest(name, accounts.iter().copied());
             let finding = Finding::new(
                 &catalog::UNKNOWN_NAME,
                 path.account.span,
@@ -91,17 +93,15 @@ pub(super) fn channel(checker: &mut Checker<'_>, path: &ast::ChannelPath) -> Opt
                     wanted.name
                 ),
             );
-            checker.report(
-                match super::nearest(&wanted.name, endpoints.iter().copied()) {
-                    Some(near) => finding.fix(
-                        msg!("write `{near}`", "改为 `{near}`"),
-                        wanted.span,
-                        near,
-                        false,
-                    ),
-                    None => finding.help(msg!("it has {}", "它有 {}", quoted(&full))),
-                },
-            );
+            checker.report(match nearest(&wanted.name, endpoints.iter().copied()) {
+                Some(near) => finding.fix(
+                    msg!("write `{near}`", "改为 `{near}`"),
+                    wanted.span,
+                    near,
+                    false,
+                ),
+                None => finding.help(msg!("it has {}", "它有 {}", quoted(&full))),
+            });
             None
         }
     }
@@ -112,7 +112,7 @@ pub(super) fn via(
     checker: &mut Checker<'_>,
     via: &ast::Via,
     cx: &ExprContext<'_>,
-    told: &mut ReportedOnce,
+    reported: &mut ReportedOnce,
 ) -> (Via, bool) {
     let weight = via.routes.iter().find_map(|r| r.weight.as_ref());
     let weighted = weight.is_some();
@@ -148,7 +148,7 @@ pub(super) fn via(
             .take(at)
             .find(|r| same_channel(&r.channel, &route.channel));
         if let Some(first) = first {
-            checker.report(super::clauses::twice(
+            checker.report(twice(
                 checker.sources.slice(route.channel.span),
                 route.channel.span,
                 first.channel.span,
@@ -156,7 +156,7 @@ pub(super) fn via(
             whole = false;
             continue;
         }
-        match self::route(checker, route, weighted, cx, told) {
+        match self::route(checker, route, weighted, cx, reported) {
             Some(route) => typed.routes.push(route),
             None => whole = false,
         }
@@ -174,11 +174,11 @@ fn route(
     route: &ast::Route,
     weighted: bool,
     cx: &ExprContext<'_>,
-    told: &mut ReportedOnce,
+    reported: &mut ReportedOnce,
 ) -> Option<Route> {
     let resolved = channel(checker, &route.channel);
     let weight = match &route.weight {
-        Some(e) => super::number(checker, e, "weight", cx).map(Some),
+        Some(e) => checker.number(e, "weight", cx).map(Some),
         None if weighted => {
             checker.report(
                 Finding::new(
@@ -199,7 +199,7 @@ fn route(
         None => Some(None),
     };
     let resolved = resolved?;
-    let address = address(checker, &resolved, route, told)?;
+    let address = address(checker, &resolved, route, reported)?;
     Some(Route {
         span: route.channel.span,
         channel: resolved.channel,
@@ -213,7 +213,7 @@ fn address(
     checker: &mut Checker<'_>,
     resolved: &Resolved,
     route: &ast::Route,
-    told: &mut ReportedOnce,
+    reported: &mut ReportedOnce,
 ) -> Option<Option<TagId>> {
     let account = &resolved.channel.account;
     let is_address = |ty: &Type| matches!(ty, Type::Address(of) if **of == **account);
@@ -225,7 +225,7 @@ fn address(
         [one] => u32::try_from(*one).ok().map(|i| Some(TagId(i))),
         [] if resolved.endpoint.address == Address::UserId => Some(None),
         [] => {
-            if told.first(&format!("no address {account}")) {
+            if reported.first(&format!("no address {account}")) {
                 checker.report(
                     Finding::new(
                         &catalog::NO_ADDRESS,
@@ -262,7 +262,7 @@ fn address(
             let finding = spans.into_iter().fold(finding, |f, s| {
                 f.label(s, msg!("an address on `{account}`", "`{account}` 的地址"))
             });
-            if told.first(&format!("many addresses {account}")) {
+            if reported.first(&format!("many addresses {account}")) {
                 checker.report(finding.help(msg!(
                     "keep one, or declare a further account and give the other tag its address type",
                     "只保留一个，或另外声明账号，并把另一个标签的类型改为该账号的地址"

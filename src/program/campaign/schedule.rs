@@ -1,7 +1,7 @@
 //! When a campaign is due: `at`, `every`, `on`, and `again`.
 
-use super::clauses::Clauses;
-use super::date_offsets;
+use super::clauses::{Clauses, repeated};
+use super::{date_offsets, limits};
 use crate::base::{Date, EventId, TimeOfDay, Type};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
@@ -62,14 +62,17 @@ pub(super) fn schedule(
         );
         return None;
     }
-    match &clause.kind {
-        ClauseKind::At { when, on: Some(on) } => {
-            date_offsets::dated(checker, when, on).map(Schedule::Dated)
+    if let ClauseKind::At { when, on } = &clause.kind {
+        match on {
+            Some(on) => date_offsets::dated(checker, when, on).map(Schedule::Dated),
+            None => at(checker, when),
         }
-        ClauseKind::At { when, on: None } => at(checker, when),
-        ClauseKind::Every(e) => every(checker, e, clause.span),
-        ClauseKind::On(on) => trigger(checker, on).map(Schedule::Trigger),
-        _ => None,
+    } else if let ClauseKind::Every(e) = &clause.kind {
+        every(checker, e, clause.span)
+    } else if let ClauseKind::On(on) = &clause.kind {
+        trigger(checker, on).map(Schedule::Trigger)
+    } else {
+        None
     }
 }
 
@@ -358,15 +361,6 @@ fn distinct(checker: &mut Checker<'_>, days: &[(u32, Span)]) -> Option<Vec<u32>>
     Some(sorted.into_iter().map(|(day, _)| day).collect())
 }
 
-pub(super) fn repeated(what: &str, span: Span, first: Span) -> Finding {
-    Finding::new(
-        &catalog::BAD_SCHEDULE,
-        span,
-        msg!("`{what}` is written twice", "`{what}` 写了两次"),
-    )
-    .label(first, msg!("the first one", "第一次在这里"))
-}
-
 fn trigger(checker: &mut Checker<'_>, on: &ast::On) -> Option<Trigger> {
     let event = checker.event_pattern(&on.event, &ExprContext::default());
     let event = match event {
@@ -431,9 +425,12 @@ pub(super) fn again(
     schedule: &Schedule,
     name: Span,
 ) -> Option<Option<Again>> {
-    let found = clauses.find(|k| match k {
-        ClauseKind::Again(a) => Some(a),
-        _ => None,
+    let found = clauses.find(|k| {
+        if let ClauseKind::Again(a) = k {
+            Some(a)
+        } else {
+            None
+        }
     });
     let Some((_, again)) = found else {
         let comes_back = match schedule {
@@ -474,7 +471,7 @@ pub(super) fn again(
         ast::Again::Never(_) => Some(Some(Again::Never)),
         ast::Again::Always(_) => Some(Some(Again::Always)),
         ast::Again::After(e) => {
-            super::limits::positive(checker, e, "again after").map(|l| Some(Again::After(l)))
+            limits::positive(checker, e, "again after").map(|l| Some(Again::After(l)))
         }
         ast::Again::Per(e) => {
             per_field(checker, e, schedule).map(|field| Some(Again::Per { field }))

@@ -3,9 +3,12 @@
 use std::cmp::Ordering;
 
 use crate::base::Value;
+use crate::diag::{Finding, Span, catalog};
+use crate::msg;
 use crate::program::definedness::{Definedness, can_be_missing};
 use crate::program::typed::Program;
 use crate::program::typed_expr::{CompareOp, Expr, ExprKind};
+use crate::program::types;
 
 /// For all users alike, whatever their tags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,18 +68,20 @@ pub(super) fn truth(program: &Program, e: &Expr) -> Truth {
     }
 }
 
+pub(super) fn nobody(span: Span) -> Finding {
+    Finding::new(
+        &catalog::MATCHES_NOBODY,
+        span,
+        msg!("this is true for no user", "没有用户满足这个条件"),
+    )
+    .help(msg!(
+        "nothing would ever be sent: change the condition, or leave it out",
+        "什么都不会发送：修改条件，或去掉它"
+    ))
+}
+
 fn compare(op: CompareOp, a: &Value, b: &Value) -> Option<bool> {
-    let order = match (a, b) {
-        (Value::Int(a), Value::Int(b)) | (Value::Money(a), Value::Money(b)) => a.cmp(b),
-        (Value::Number(a), Value::Number(b)) => a.partial_cmp(b)?,
-        (Value::Ratio(a), Value::Ratio(b)) => a.partial_cmp(b)?,
-        (Value::Text(a), Value::Text(b)) => a.cmp(b),
-        (Value::Date(a), Value::Date(b)) => a.cmp(b),
-        (Value::Time(a), Value::Time(b)) => a.cmp(b),
-        (Value::Instant(a), Value::Instant(b)) => a.cmp(b),
-        (Value::Elapsed(a), Value::Elapsed(b)) => a.cmp(b),
-        _ => return None,
-    };
+    let order = types::order(a, b)?;
     Some(match op {
         CompareOp::Eq => order == Ordering::Equal,
         CompareOp::Ne => order != Ordering::Equal,

@@ -1,9 +1,9 @@
 //! `+ - * / mod`: which types they take. Overflow and division by zero are missing values, so
 //! nothing here can fail at run time.
 
-use super::ExprContext;
 use super::check_expr::{Exprs, Want, bare};
 use super::check_literal::is_literal;
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{Type, Value};
 use crate::diag::{Finding, Span, catalog};

@@ -1,8 +1,8 @@
 //! Calls: the built-in functions over single values, and lookups.
 
-use super::ExprContext;
 use super::check_expr::{Exprs, Want, text_literal};
 use super::check_literal::is_literal;
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{LookupId, Type};
 use crate::diag::{Finding, Span, catalog};

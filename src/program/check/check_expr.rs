@@ -3,7 +3,7 @@
 //!
 //! A node that fails has reported why and gives `None`; nobody above says anything more about it.
 
-use super::ExprContext;
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{Type, Value};
 use crate::diag::{Finding, Findings, Sources, Span, catalog};

@@ -2,8 +2,8 @@
 //! `"Shanghai"` a member against an enum. Where it cannot, the finding says how to write what was
 //! meant.
 
-use super::ExprContext;
 use super::check_expr::{Exprs, Want, bare};
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{Calendar, Date, Decimal, Elapsed, EnumType, GeoPoint, TimeOfDay, Type, Value};
 use crate::diag::{Finding, Span, catalog};
@@ -365,7 +365,18 @@ impl Exprs<'_> {
                 let of = self.as_number(of);
                 Some(self.node(span, Type::Number, ExprKind::Neg(Box::new(of))))
             }
-            _ => {
+            Type::Bool
+            | Type::Text { .. }
+            | Type::Enum(_)
+            | Type::Set(_)
+            | Type::Date
+            | Type::Time
+            | Type::Instant
+            | Type::Elapsed
+            | Type::Calendar
+            | Type::Distance
+            | Type::Place
+            | Type::Address(_) => {
                 self.mismatch(of.span, &of.ty, &Type::Number, None);
                 None
             }
@@ -591,7 +602,14 @@ fn unquoted(text: &str, wanted: &Type) -> Option<String> {
                 _ => None,
             };
         }
-        _ => false,
+        Type::Text { .. }
+        | Type::Enum(_)
+        | Type::Set(_)
+        | Type::Elapsed
+        | Type::Calendar
+        | Type::Distance
+        | Type::Place
+        | Type::Address(_) => false,
     };
     is.then(|| text.to_owned())
 }

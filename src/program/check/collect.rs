@@ -1,7 +1,7 @@
 //! First pass: every declaration of every file gets its number and its name, so that order does not
 //! matter.
 
-use super::{Checker, Declaration};
+use super::checker::{Checker, Declaration};
 use crate::base::Msg;
 use crate::base::{
     AudienceId, CampaignId, EventId, ListId, LookupId, PartitionId, TagId, TemplateId,

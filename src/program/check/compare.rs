@@ -1,8 +1,8 @@
 //! `== != < <= > >=`: which pairs of types they take, and what to write instead of the others.
 
-use super::ExprContext;
 use super::check_expr::{Exprs, Want, bare};
 use super::check_literal::{beside, is_literal, quoted};
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{Type, Value};
 use crate::diag::{Finding, Span, catalog};
@@ -228,7 +228,17 @@ impl Exprs<'_> {
                 "ask whether there is one: `{text} is known`",
                 "请判断是否存在：`{text} is known`"
             )),
-            _ => Finding::new(
+            Type::Calendar
+            | Type::Int { .. }
+            | Type::Number
+            | Type::Ratio
+            | Type::Money
+            | Type::Text { .. }
+            | Type::Date
+            | Type::Time
+            | Type::Instant
+            | Type::Elapsed
+            | Type::Distance => Finding::new(
                 &catalog::TYPE_MISMATCH,
                 op_span,
                 msg!(

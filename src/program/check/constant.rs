@@ -1,11 +1,13 @@
 //! Clauses that take a constant: lengths of time, shares, counts, dates. `what` is the clause word
 //! that a finding names.
 
+use std::cmp::Ordering;
 use std::ops::RangeInclusive;
 
 use super::check_expr::{Exprs, Want, bare};
 use super::check_literal::negated;
-use super::{Checker, ExprContext};
+use super::checker::Checker;
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{Calendar, Date, Decimal, Elapsed, TimeOfDay, Type, Value};
 use crate::diag::{Finding, Span, catalog};
@@ -358,7 +360,7 @@ impl Checker<'_> {
                     .map(|i| exprs.typed_constant(i, member, name))
                     .collect();
                 let mut items: Vec<Value> = items.into_iter().collect::<Option<_>>()?;
-                items.sort_by(order_in_set);
+                items.sort_by(|a, b| types::order(a, b).unwrap_or(Ordering::Equal));
                 items.dedup();
                 Value::Set(items.into())
             }
@@ -405,15 +407,5 @@ impl Exprs<'_> {
         };
         self.out_of_range(e.span, &name.name, &en, &zh);
         None
-    }
-}
-
-/// Sets hold enum codes, ints or texts, sorted.
-fn order_in_set(a: &Value, b: &Value) -> std::cmp::Ordering {
-    match (a, b) {
-        (Value::Enum(a), Value::Enum(b)) => a.cmp(b),
-        (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::Text(a), Value::Text(b)) => a.cmp(b),
-        _ => std::cmp::Ordering::Equal,
     }
 }

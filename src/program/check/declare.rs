@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::check_expr::bare;
+use super::checker::{Checker, Declaration};
 use super::collect::Items;
-use super::{Checker, Declaration};
 use crate::base::Msg;
 use crate::base::{
     Elapsed, EnumType, EventId, EventSchema, FieldSchema, GeoPoint, TagId, TagSchema, Type,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Checker;
+use super::checker::Checker;
 use super::collect::Items;
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
@@ -94,7 +94,7 @@ impl Checker<'_> {
     }
 
     /// `need` is on the stack: everything from there to the top goes round in a circle. A circle
-    /// that shares a member with a reported one is not told again.
+    /// that shares a member with a reported one is not reported again.
     fn report_circle(
         &mut self,
         nodes: &[Node<'_>],
@@ -104,11 +104,11 @@ impl Checker<'_> {
     ) {
         let from = stack.iter().position(|(n, _)| *n == need).unwrap_or(0);
         let circle: Vec<usize> = stack[from..].iter().map(|(n, _)| *n).collect();
-        let told = circle.iter().any(|n| bad[*n]);
+        let reported = circle.iter().any(|n| bad[*n]);
         for n in &circle {
             bad[*n] = true;
         }
-        if told {
+        if reported {
             return;
         }
         let mut path: Vec<&str> = circle.iter().map(|n| nodes[*n].name).collect();

@@ -1,8 +1,9 @@
 //! Third pass: audiences, derived tags and partitions, each after those that it names.
 
+use super::checker::Checker;
 use super::collect::Items;
+use super::context::ExprContext;
 use super::definition_order::Definition;
-use super::{Checker, ExprContext};
 use crate::program::definedness::is_private;
 use crate::syntax::ast::TagKind;
 

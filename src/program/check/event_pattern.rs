@@ -1,7 +1,7 @@
 //! Questions to a user's events: patterns, sequences and windows of time.
 
-use super::ExprContext;
 use super::check_expr::{Exprs, bare};
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{Date, Elapsed, Type};
 use crate::diag::{Finding, Span, catalog};
@@ -249,19 +249,10 @@ impl Exprs<'_> {
                     Aggregate::Distinct => Some(counted),
                     Aggregate::First | Aggregate::Latest => Some(ty.clone()),
                     Aggregate::Min | Aggregate::Max => types::is_ordered(&ty).then(|| ty.clone()),
-                    Aggregate::Sum => match &ty {
-                        Type::Int { .. } => Some(Type::INT),
-                        Type::Number | Type::Ratio => Some(Type::Number),
-                        Type::Money | Type::Elapsed | Type::Distance => Some(ty.clone()),
-                        _ => None,
-                    },
-                    _ => match &ty {
-                        Type::Int { .. } | Type::Number => Some(Type::Number),
-                        Type::Ratio | Type::Money | Type::Elapsed | Type::Distance => {
-                            Some(ty.clone())
-                        }
-                        _ => None,
-                    },
+                    Aggregate::Sum => types::sum_of(&ty),
+                    Aggregate::Avg | Aggregate::Did | Aggregate::Count | Aggregate::Since => {
+                        types::mean_of(&ty)
+                    }
                 };
                 let Some(answer) = answer else {
                     let (n, f) = (&name.name, &field.name);

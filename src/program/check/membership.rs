@@ -1,12 +1,13 @@
 //! `in`, `contains` and `starts with`: ranges, lists, windows, sets and parts of texts.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::ExprContext;
 use super::check_expr::{Exprs, Want, bare, text_literal};
 use super::check_literal::{beside, quoted};
+use super::context::ExprContext;
 use crate::base::Msg;
-use crate::base::{Date, Instant, TimeOfDay, Type, Value};
+use crate::base::{Date, Instant, Type, Value};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::program::scope::Symbol;
@@ -116,7 +117,7 @@ impl Exprs<'_> {
         let (low, high) = (end(lo), end(hi));
         let (low, high) = (low?, high?);
         if let (ExprKind::Const(a), ExprKind::Const(b)) = (&low.kind, &high.kind) {
-            self.ordered(less_or_equal(a, b), lo, hi)?;
+            self.ordered(types::order(a, b) != Some(Ordering::Greater), lo, hi)?;
         }
         Some(self.node(
             span,
@@ -658,22 +659,5 @@ pub(super) fn date_literal(e: &ast::Expr) -> Option<Date> {
             ..
         }) => Some(*d),
         _ => None,
-    }
-}
-
-/// The order of two constants of one type; true where there is none.
-fn less_or_equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) | (Value::Money(a), Value::Money(b)) => a <= b,
-        (Value::Number(a), Value::Number(b)) | (Value::Distance(a), Value::Distance(b)) => a <= b,
-        (Value::Int(a), Value::Number(b)) => *a as f64 <= *b,
-        (Value::Number(a), Value::Int(b)) => *a <= *b as f64,
-        (Value::Ratio(a), Value::Ratio(b)) => a <= b,
-        (Value::Text(a), Value::Text(b)) => a <= b,
-        (Value::Date(a), Value::Date(b)) => a <= b,
-        (Value::Time(TimeOfDay(a)), Value::Time(TimeOfDay(b))) => a <= b,
-        (Value::Instant(a), Value::Instant(b)) => a <= b,
-        (Value::Elapsed(a), Value::Elapsed(b)) => a <= b,
-        _ => true,
     }
 }

@@ -1,8 +1,8 @@
 //! Names and fields: what stands behind a word of an expression, and what was probably meant by one
 //! that nothing stands behind.
 
-use super::ExprContext;
 use super::check_expr::Exprs;
+use super::context::ExprContext;
 use crate::base::Msg;
 use crate::base::{EventId, FieldSchema, TagId, Type, Value};
 use crate::diag::{Finding, Span, catalog};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Checker;
+use super::checker::Checker;
 use crate::base::{Instant, TagId, Value};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
@@ -67,12 +67,15 @@ impl Checker<'_> {
         self.check_clock(decl, &mut scene);
         // Users first, so that they may stand anywhere.
         for step in &decl.steps {
-            match &step.kind {
-                TestStepKind::User(user) => self.check_user(user, &mut scene),
-                TestStepKind::Users(users) => users
-                    .iter()
-                    .for_each(|user| self.check_user(user, &mut scene)),
-                _ => {}
+            let users = if let TestStepKind::Users(users) = &step.kind {
+                &users[..]
+            } else if let TestStepKind::User(user) = &step.kind {
+                std::slice::from_ref(user)
+            } else {
+                &[]
+            };
+            for user in users {
+                self.check_user(user, &mut scene);
             }
         }
         for step in &decl.steps {
@@ -103,10 +106,12 @@ impl Checker<'_> {
     fn check_clock<'a>(&mut self, decl: &'a ast::TestDecl, scene: &mut Scene<'a>) {
         let mut first: [Option<Span>; 2] = [None, None];
         for step in &decl.steps {
-            let (which, word, e) = match &step.kind {
-                TestStepKind::Now(e) => (0, "now", e),
-                TestStepKind::Until(e) => (1, "until", e),
-                _ => continue,
+            let (which, word, e) = if let TestStepKind::Now(e) = &step.kind {
+                (0, "now", e)
+            } else if let TestStepKind::Until(e) = &step.kind {
+                (1, "until", e)
+            } else {
+                continue;
             };
             if let Some(span) = first[which].replace(step.span) {
                 scene.failed = true;

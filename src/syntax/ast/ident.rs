@@ -1,4 +1,4 @@
-//! Names as they are written.
+//! Names, strings and comments.
 
 use crate::diag::Span;
 
@@ -8,4 +8,18 @@ pub struct Ident {
     pub name: String,
     pub span: Span,
     pub quoted: bool,
+}
+
+/// A string literal: its value with escapes resolved.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Str {
+    pub value: String,
+    pub span: Span,
+}
+
+/// A comment with its marker, in source order; the formatter puts it back.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Comment {
+    pub span: Span,
+    pub text: String,
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{Builder, Node, Parts, Rule};
+use super::builder::TreeBuilder;
+use super::grammar::{NodeParts, ParseNode, Rule};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::{
@@ -11,12 +12,12 @@ use crate::syntax::ast::{
     Clause, ClauseKind, Every, EveryPeriod, Expr, ExprKind, Ident, Keep, Literal, MonthDay, On,
     OnOffsets, PolicyDecl, Route, Send, TargetBand, Via,
 };
-use crate::syntax::clause_table::{CLAUSES, ClauseId, Shape};
+use crate::syntax::clause_table::{CLAUSES, ClauseId, ClauseShape};
 
-impl Builder<'_> {
-    pub fn campaign(&mut self, node: Node<'_>) -> CampaignDecl {
+impl TreeBuilder<'_> {
+    pub fn campaign(&mut self, node: ParseNode<'_>) -> CampaignDecl {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         parts.next();
         let name = parts
             .take(Rule::name)
@@ -35,11 +36,11 @@ impl Builder<'_> {
         }
     }
 
-    pub fn bare_rule(&mut self, node: Node<'_>) -> CampaignDecl {
-        let mut parts = Parts::of(node);
+    pub fn bare_rule(&mut self, node: ParseNode<'_>) -> CampaignDecl {
+        let mut parts = NodeParts::of(node);
         let name = parts
             .take(Rule::label)
-            .and_then(|n| Parts::of(n).take(Rule::name))
+            .and_then(|n| NodeParts::of(n).take(Rule::name))
             .map(|n| self.ident(n));
         CampaignDecl {
             name,
@@ -49,13 +50,13 @@ impl Builder<'_> {
         }
     }
 
-    pub fn policy(&mut self, node: Node<'_>) -> PolicyDecl {
+    pub fn policy(&mut self, node: ParseNode<'_>) -> PolicyDecl {
         PolicyDecl {
-            clauses: self.clauses(Parts::of(node), Rule::policy_clause_alone),
+            clauses: self.clauses(NodeParts::of(node), Rule::policy_clause_alone),
         }
     }
 
-    fn clauses(&mut self, mut parts: Parts<'_>, alone: Rule) -> Vec<Clause> {
+    fn clauses(&mut self, mut parts: NodeParts<'_>, alone: Rule) -> Vec<Clause> {
         let mut clauses = Vec::new();
         let mut before = None;
         while let Some(node) = parts.next() {
@@ -85,7 +86,7 @@ impl Builder<'_> {
         clauses
     }
 
-    fn clause(&mut self, node: Node<'_>, out: &mut Vec<Clause>) {
+    fn clause(&mut self, node: ParseNode<'_>, out: &mut Vec<Clause>) {
         let span = self.span(&node);
         let rule = node.as_rule();
         let first = node.clone().into_inner().next();
@@ -120,7 +121,7 @@ impl Builder<'_> {
             }
             return;
         }
-        let kind = self.clause_kind(rule, span, Parts::of(node));
+        let kind = self.clause_kind(rule, span, NodeParts::of(node));
         out.push(Clause { span, word, kind });
     }
 
@@ -134,37 +135,37 @@ impl Builder<'_> {
         }
     }
 
-    fn clause_kind(&mut self, rule: Rule, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+    fn clause_kind(&mut self, rule: Rule, span: Span, mut parts: NodeParts<'_>) -> ClauseKind {
         let p = &mut parts;
         let Some(id) = clause_of(rule) else {
             return ClauseKind::Broken;
         };
         match id.info().shape {
-            Shape::Value(_) => ClauseKind::Value(id, self.find_expr(p, span)),
-            Shape::Name => self
+            ClauseShape::Value(_) => ClauseKind::Value(id, self.find_expr(p, span)),
+            ClauseShape::Name => self
                 .find_word(p)
                 .map_or(ClauseKind::Broken, |name| ClauseKind::Name(id, name)),
-            Shape::Names => {
+            ClauseShape::Names => {
                 let mut names = Vec::new();
                 while let Some(name) = self.find_word(p) {
                     names.push(name);
                 }
                 ClauseKind::Names(id, names)
             }
-            Shape::Text => ClauseKind::Text(id, self.find_string(p, span)),
-            Shape::Texts => {
+            ClauseShape::Text => ClauseKind::Text(id, self.find_string(p, span)),
+            ClauseShape::Texts => {
                 let mut texts = Vec::new();
                 while let Some(n) = p.find(Rule::string) {
                     texts.push(self.string(n));
                 }
                 ClauseKind::Texts(id, texts)
             }
-            Shape::Reserved => ClauseKind::Reserved(id),
-            Shape::Own => self.own_shape(rule, span, parts),
+            ClauseShape::Reserved => ClauseKind::Reserved(id),
+            ClauseShape::Own => self.own_shape(rule, span, parts),
         }
     }
 
-    fn own_shape(&mut self, rule: Rule, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+    fn own_shape(&mut self, rule: Rule, span: Span, mut parts: NodeParts<'_>) -> ClauseKind {
         let p = &mut parts;
         match rule {
             Rule::when_clause => ClauseKind::When(self.find_expr(p, span)),
@@ -254,7 +255,7 @@ impl Builder<'_> {
                 let mut bands = Vec::new();
                 while let Some(n) = p.find(Rule::target_band) {
                     let at = self.span(&n);
-                    let mut inner = Parts::of(n);
+                    let mut inner = NodeParts::of(n);
                     let Some(outcome) = self.find_word(&mut inner) else {
                         continue;
                     };
@@ -285,17 +286,17 @@ impl Builder<'_> {
         }
     }
 
-    fn find_word(&mut self, parts: &mut Parts<'_>) -> Option<Ident> {
+    fn find_word(&mut self, parts: &mut NodeParts<'_>) -> Option<Ident> {
         parts.find(Rule::word_name).map(|n| self.ident(n))
     }
 
-    fn via(&mut self, span: Span, mut parts: Parts<'_>) -> Via {
+    fn via(&mut self, span: Span, mut parts: NodeParts<'_>) -> Via {
         parts.next();
         let all_of = parts.eat(Rule::k_all);
         let mut routes = Vec::new();
         while let Some(n) = parts.find(Rule::route) {
             let at = self.span(&n);
-            let mut inner = Parts::of(n);
+            let mut inner = NodeParts::of(n);
             let Some(channel) = inner.take(Rule::channel).and_then(|n| self.channel(n)) else {
                 continue;
             };
@@ -317,9 +318,9 @@ impl Builder<'_> {
         }
     }
 
-    pub fn channel(&mut self, node: Node<'_>) -> Option<ChannelPath> {
+    pub fn channel(&mut self, node: ParseNode<'_>) -> Option<ChannelPath> {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         let account = parts.take(Rule::name).map(|n| self.ident(n))?;
         let endpoint = parts.find(Rule::name).map(|n| self.ident(n));
         Some(ChannelPath {
@@ -329,9 +330,9 @@ impl Builder<'_> {
         })
     }
 
-    fn offsets(&mut self, node: Node<'_>) -> OnOffsets {
+    fn offsets(&mut self, node: ParseNode<'_>) -> OnOffsets {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         parts.next();
         let mut numbers = Vec::new();
         while let Some(n) = parts.take(Rule::number) {
@@ -356,7 +357,7 @@ impl Builder<'_> {
         }
     }
 
-    fn every(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+    fn every(&mut self, span: Span, mut parts: NodeParts<'_>) -> ClauseKind {
         let Some(period) = parts
             .find(Rule::every_period)
             .and_then(|n| self.every_period(n))
@@ -396,14 +397,14 @@ impl Builder<'_> {
         ClauseKind::Every(every)
     }
 
-    fn every_period(&mut self, node: Node<'_>) -> Option<EveryPeriod> {
-        let mut parts = Parts::of(node);
+    fn every_period(&mut self, node: ParseNode<'_>) -> Option<EveryPeriod> {
+        let mut parts = NodeParts::of(node);
         let first = parts.next()?;
         let span = self.span(&first);
         Some(match first.as_rule() {
             Rule::every_month => {
                 let mut days = Vec::new();
-                let mut inner = Parts::of(first);
+                let mut inner = NodeParts::of(first);
                 while let Some(n) = inner.find(Rule::month_day) {
                     let at = self.span(&n);
                     let number = n.into_inner().next()?;
@@ -415,7 +416,7 @@ impl Builder<'_> {
                 EveryPeriod::Month(days)
             }
             Rule::every_hour => {
-                let mut inner = Parts::of(first);
+                let mut inner = NodeParts::of(first);
                 let from = inner.find(Rule::operand).map(|n| self.operand(n));
                 let to = inner.find(Rule::operand).map(|n| self.operand(n));
                 EveryPeriod::Hour { from, to }
@@ -432,7 +433,7 @@ impl Builder<'_> {
         })
     }
 
-    fn literal_expr(&mut self, node: Node<'_>) -> Expr {
+    fn literal_expr(&mut self, node: ParseNode<'_>) -> Expr {
         let span = self.span(&node);
         let kind = self
             .literal_kind(node)
@@ -443,7 +444,7 @@ impl Builder<'_> {
         }
     }
 
-    fn cap(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+    fn cap(&mut self, span: Span, mut parts: NodeParts<'_>) -> ClauseKind {
         parts.next();
         let channel = parts.take(Rule::channel).and_then(|n| self.channel(n));
         let n = self.find_expr(&mut parts, span);
@@ -461,7 +462,7 @@ impl Builder<'_> {
         };
         let keep = parts.take(Rule::cap_keep).map(|n| {
             let span = self.span(&n);
-            let mut inner = Parts::of(n);
+            let mut inner = NodeParts::of(n);
             Keep {
                 span,
                 n: self.find_expr(&mut inner, span),
@@ -476,10 +477,10 @@ impl Builder<'_> {
         })
     }
 
-    fn after(&mut self, span: Span, mut parts: Parts<'_>) -> ClauseKind {
+    fn after(&mut self, span: Span, mut parts: NodeParts<'_>) -> ClauseKind {
         let name = parts
             .take(Rule::label)
-            .and_then(|n| Parts::of(n).take(Rule::name))
+            .and_then(|n| NodeParts::of(n).take(Rule::name))
             .map(|n| self.ident(n));
         let delay = self.find_expr(&mut parts, span);
         let from = if parts.eat(Rule::k_from) {
@@ -512,14 +513,14 @@ impl Builder<'_> {
         })
     }
 
-    pub fn action(&mut self, node: Node<'_>) -> Action {
+    pub fn action(&mut self, node: ParseNode<'_>) -> Action {
         let span = self.span(&node);
         let Some(inner) = node.into_inner().next() else {
             return Action::Nothing(span);
         };
         match inner.as_rule() {
             Rule::send => {
-                let mut parts = Parts::of(inner);
+                let mut parts = NodeParts::of(inner);
                 let template = parts
                     .find(Rule::name)
                     .map(|n| self.ident(n))
@@ -530,7 +531,7 @@ impl Builder<'_> {
                     });
                 let via = parts.take(Rule::via_clause).map(|n| {
                     let at = self.span(&n);
-                    self.via(at, Parts::of(n))
+                    self.via(at, NodeParts::of(n))
                 });
                 Action::Send(Send {
                     span,
@@ -542,7 +543,7 @@ impl Builder<'_> {
                 let mut arms = Vec::new();
                 for n in inner.into_inner().filter(|n| n.as_rule() == Rule::arm) {
                     let span = self.span(&n);
-                    let mut parts = Parts::of(n);
+                    let mut parts = NodeParts::of(n);
                     let name = parts.take(Rule::name).map(|n| self.ident(n));
                     let share = parts.take(Rule::operand).map(|n| self.operand(n));
                     let action = parts.take(Rule::action).map(|n| self.action(n));
@@ -564,7 +565,7 @@ impl Builder<'_> {
                     .filter(|n| n.as_rule() == Rule::choose_arm)
                 {
                     let span = self.span(&n);
-                    let mut parts = Parts::of(n);
+                    let mut parts = NodeParts::of(n);
                     parts.next();
                     let when = parts.take(Rule::expr).map(|n| self.expr(n));
                     if let Some(action) = parts.take(Rule::action).map(|n| self.action(n)) {

@@ -1,7 +1,8 @@
 //! Items: declarations of tags, events, tables, audiences, templates, accounts.
 
+use super::builder::TreeBuilder;
+use super::grammar::{NodeParts, ParseNode, Rule};
 use super::parse_literal::{escape, inside};
-use super::{Builder, Node, Parts, Rule};
 use crate::base::{FileId, Layer};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
@@ -13,8 +14,8 @@ use crate::syntax::ast::{
 };
 use crate::syntax::keyword;
 
-impl Builder<'_> {
-    pub fn item(&mut self, node: Node<'_>) -> Item {
+impl TreeBuilder<'_> {
+    pub fn item(&mut self, node: ParseNode<'_>) -> Item {
         let span = self.span(&node);
         let kind = node.into_inner().next().map(|inner| self.item_kind(inner));
         Item {
@@ -24,7 +25,7 @@ impl Builder<'_> {
         }
     }
 
-    fn item_kind(&mut self, node: Node<'_>) -> ItemKind {
+    fn item_kind(&mut self, node: ParseNode<'_>) -> ItemKind {
         let rule = node.as_rule();
         let span = self.span(&node);
         match rule {
@@ -43,7 +44,7 @@ impl Builder<'_> {
             }
             _ => {}
         }
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         parts.next();
         let Some(name) = parts.take(Rule::name).map(|n| self.ident(n)) else {
             return ItemKind::Broken { name: None };
@@ -57,11 +58,11 @@ impl Builder<'_> {
             Rule::lookup_decl => {
                 let keys = parts
                     .find(Rule::lookup_keys)
-                    .map(|n| self.fields(Parts::of(n)))
+                    .map(|n| self.fields(NodeParts::of(n)))
                     .unwrap_or_default();
                 let fields = parts
                     .find(Rule::lookup_fields)
-                    .map(|n| self.fields(Parts::of(n)))
+                    .map(|n| self.fields(NodeParts::of(n)))
                     .unwrap_or_default();
                 let from = self.find_string(&mut parts, span);
                 let fresh = parts.find(Rule::expr).map(|n| self.expr(n));
@@ -113,7 +114,7 @@ impl Builder<'_> {
         }
     }
 
-    pub fn find_expr(&mut self, parts: &mut Parts<'_>, span: Span) -> Expr {
+    pub fn find_expr(&mut self, parts: &mut NodeParts<'_>, span: Span) -> Expr {
         parts
             .find(Rule::expr)
             .map(|n| self.expr(n))
@@ -123,7 +124,7 @@ impl Builder<'_> {
             })
     }
 
-    pub fn find_string(&mut self, parts: &mut Parts<'_>, span: Span) -> Str {
+    pub fn find_string(&mut self, parts: &mut NodeParts<'_>, span: Span) -> Str {
         parts
             .find(Rule::string)
             .map(|n| self.string(n))
@@ -133,7 +134,7 @@ impl Builder<'_> {
             })
     }
 
-    fn tag(&mut self, name: Ident, mut parts: Parts<'_>) -> ItemKind {
+    fn tag(&mut self, name: Ident, mut parts: NodeParts<'_>) -> ItemKind {
         let kind = if parts.eat(Rule::equals) {
             TagKind::Derived(self.find_expr(&mut parts, name.span))
         } else {
@@ -153,9 +154,9 @@ impl Builder<'_> {
         })
     }
 
-    fn qualifier(&mut self, node: Node<'_>) -> Option<TagQualifier> {
+    fn qualifier(&mut self, node: ParseNode<'_>) -> Option<TagQualifier> {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         let kind = match parts.next()?.as_rule() {
             Rule::k_base => TagQualifierKind::Layer(Layer::Base),
             Rule::k_behavior => TagQualifierKind::Layer(Layer::Behavior),
@@ -171,9 +172,9 @@ impl Builder<'_> {
         Some(TagQualifier { span, kind })
     }
 
-    fn type_expr(&mut self, node: Node<'_>) -> TypeExpr {
+    fn type_expr(&mut self, node: ParseNode<'_>) -> TypeExpr {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         let first = parts.next();
         let named = |text: &str| {
             TypeExprKind::Named(Ident {
@@ -218,9 +219,9 @@ impl Builder<'_> {
         TypeExpr { span, kind }
     }
 
-    fn signed(&mut self, node: Node<'_>) -> Expr {
+    fn signed(&mut self, node: ParseNode<'_>) -> Expr {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         let negative = parts.eat(Rule::minus);
         let literal = parts.find(Rule::number).and_then(|n| self.literal_kind(n));
         match literal {
@@ -244,11 +245,11 @@ impl Builder<'_> {
         }
     }
 
-    fn fields(&mut self, mut parts: Parts<'_>) -> Vec<FieldDecl> {
+    fn fields(&mut self, mut parts: NodeParts<'_>) -> Vec<FieldDecl> {
         let mut fields = Vec::new();
         while let Some(node) = parts.find(Rule::field_decl) {
             let span = self.span(&node);
-            let mut inner = Parts::of(node);
+            let mut inner = NodeParts::of(node);
             let (Some(name), Some(ty)) = (inner.take(Rule::name), inner.take(Rule::type_expr))
             else {
                 continue;
@@ -263,16 +264,16 @@ impl Builder<'_> {
         fields
     }
 
-    fn partition_arm(&mut self, node: Node<'_>) -> Option<PartitionArm> {
+    fn partition_arm(&mut self, node: ParseNode<'_>) -> Option<PartitionArm> {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         parts.eat(Rule::k_otherwise);
         let name = parts.take(Rule::name).map(|n| self.ident(n))?;
         let when = parts.find(Rule::expr).map(|n| self.expr(n));
         Some(PartitionArm { span, name, when })
     }
 
-    fn template(&mut self, name: Ident, mut parts: Parts<'_>) -> ItemKind {
+    fn template(&mut self, name: Ident, mut parts: NodeParts<'_>) -> ItemKind {
         let for_event = if parts.eat(Rule::k_for) {
             parts.take(Rule::name).map(|n| self.ident(n))
         } else {
@@ -289,7 +290,7 @@ impl Builder<'_> {
         }
         while let Some(node) = parts.find(Rule::template_part) {
             let span = self.span(&node);
-            let mut inner = Parts::of(node);
+            let mut inner = NodeParts::of(node);
             let Some(kind) = inner.take(Rule::part_kind).and_then(|n| self.part_kind(n)) else {
                 continue;
             };
@@ -309,8 +310,8 @@ impl Builder<'_> {
         })
     }
 
-    fn part_kind(&mut self, node: Node<'_>) -> Option<PartKind> {
-        let mut parts = Parts::of(node);
+    fn part_kind(&mut self, node: ParseNode<'_>) -> Option<PartKind> {
+        let mut parts = NodeParts::of(node);
         Some(match parts.next()?.as_rule() {
             Rule::k_title => PartKind::Title,
             Rule::k_body => PartKind::Body,
@@ -326,7 +327,7 @@ impl Builder<'_> {
     }
 
     /// The pieces of a template text; `{{` and `}}` are braces.
-    fn template_text(&mut self, node: Node<'_>) -> TemplateText {
+    fn template_text(&mut self, node: ParseNode<'_>) -> TemplateText {
         let span = self.span(&node);
         let token = node.as_str();
         let (inner, escapes) = inside(token);

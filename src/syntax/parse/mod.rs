@@ -6,35 +6,30 @@
 //! rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`mod@test`], [`parse_expr`],
 //! [`parse_literal`].
 
+mod builder;
 mod clause;
 mod decl;
+mod grammar;
+mod parse_event;
 mod parse_expr;
 mod parse_literal;
 mod parse_test;
 mod scanner;
 mod wording;
 
-use std::collections::BTreeMap;
+pub use scanner::MAX_DEPTH;
 
 use pest::Parser as _;
-use pest::iterators::{Pair, Pairs};
 
+use self::builder::TreeBuilder;
+use self::grammar::{Grammar, Rule};
 use super::ast;
 use crate::base::FileId;
 use crate::diag::{Finding, Findings, Span, catalog};
 use crate::msg;
 
-#[derive(pest_derive::Parser)]
-#[grammar = "../grammar/campaign.pest"]
-struct Grammar;
-
 /// Larger files are refused unread.
 pub const MAX_FILE_BYTES: usize = 4 << 20;
-/// Brackets in brackets.
-pub const MAX_DEPTH: usize = 64;
-
-type Node<'i> = Pair<'i, Rule>;
-
 /// Bytes of a file as text. A byte order mark is skipped; anything but UTF-8 is a finding, and the
 /// text is empty.
 pub fn decode(file: FileId, bytes: &[u8], findings: &mut Findings) -> String {
@@ -104,7 +99,7 @@ pub fn parse(file: FileId, text: &str, findings: &mut Findings) -> ast::File {
         .iter()
         .map(|c| (c.span.end as usize, c.span.start as usize))
         .collect();
-    let mut builder = Builder {
+    let mut builder = TreeBuilder {
         file,
         offset: 0,
         findings,
@@ -181,7 +176,7 @@ pub fn parse_condition(file: FileId, text: &str, findings: &mut Findings) -> Opt
         .iter()
         .map(|c| (c.span.end as usize, c.span.start as usize))
         .collect();
-    let mut builder = Builder {
+    let mut builder = TreeBuilder {
         file,
         offset: 0,
         findings,
@@ -222,149 +217,5 @@ fn attach_docs(file: &mut ast::File, text: &str) {
                 .map(|(line, _)| line.trim_end().to_string())
                 .collect();
         }
-    }
-}
-
-/// Builds the tree of one file from pest's pairs.
-struct Builder<'f> {
-    file: FileId,
-    /// Where the text that pest read begins in the file: template holes and broken pieces are read
-    /// alone.
-    offset: usize,
-    findings: &'f mut Findings,
-    /// Unclosed brackets and strings, already reported: a broken piece that contains one needs no
-    /// second finding.
-    unclosed: Vec<Finding>,
-    /// Comments of the file, end to start.
-    comments: BTreeMap<usize, usize>,
-    /// Of the expressions that are being built, one inside the other.
-    operators: usize,
-}
-
-impl Builder<'_> {
-    /// Where a node stands, without the blanks and comments after it: a grammar rule that ends in
-    /// an optional part takes them in.
-    fn span(&self, node: &Node<'_>) -> Span {
-        let s = node.as_span();
-        let (start, mut text) = (self.offset + s.start(), s.as_str());
-        loop {
-            text = text.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
-            let comment = self
-                .comments
-                .get(&(start + text.len()))
-                .and_then(|from| from.checked_sub(start))
-                .and_then(|len| text.get(..len));
-            match comment {
-                Some(before) if before.len() < text.len() => text = before,
-                _ => return Span::new(self.file, start, start + text.len()),
-            }
-        }
-    }
-
-    fn ident(&self, node: Node<'_>) -> ast::Ident {
-        let span = self.span(&node);
-        let text = node.as_str();
-        let bare = text.trim_matches(|c| matches!(c, '`' | '「' | '」'));
-        let quoted = bare.len() != text.len();
-        use unicode_normalization::UnicodeNormalization;
-        let name = if bare.is_ascii() {
-            bare.to_string()
-        } else {
-            bare.nfc().collect()
-        };
-        ast::Ident { name, span, quoted }
-    }
-
-    /// Reports one finding for a piece that the grammar could not read as `rule`, which is the
-    /// piece alone. A piece that goes on in the line of the one before it is the rest of that one
-    /// (`when a >`): both are read again together. Says whether that was so.
-    fn broken(&mut self, node: &Node<'_>, before: Option<Span>, rule: Rule) -> bool {
-        let span = self.span(node);
-        let covered = self
-            .unclosed
-            .iter()
-            .any(|f| span.start <= f.span.start && f.span.start <= span.end);
-        let input = node.as_span().get_input();
-        let gap = |b: Span| {
-            input
-                .get(b.end as usize - self.offset..span.start as usize - self.offset)
-                .is_some_and(|g| !g.contains('\n'))
-        };
-        let whole = before.filter(|b| gap(*b)).map_or(span, |b| b.to(span));
-        if !covered {
-            let text = input
-                .get(whole.start as usize - self.offset..whole.end as usize - self.offset)
-                .unwrap_or("");
-            self.syntax_at(text, whole, rule);
-        }
-        whole != span
-    }
-
-    fn syntax_at(&mut self, text: &str, span: Span, rule: Rule) {
-        let finding = match Grammar::parse(rule, text) {
-            Ok(_) => wording::unexpected(self.file, text, span, 0, &[]),
-            Err(error) => {
-                let at = match error.location {
-                    pest::error::InputLocation::Pos(p) => p,
-                    pest::error::InputLocation::Span((p, _)) => p,
-                };
-                let expected = match &error.variant {
-                    pest::error::ErrorVariant::ParsingError { positives, .. } => positives.clone(),
-                    pest::error::ErrorVariant::CustomError { .. } => Vec::new(),
-                };
-                wording::unexpected(self.file, text, span, at, &expected)
-            }
-        };
-        self.findings.push(finding);
-    }
-
-    /// Reads a text of its own (a condition, a hole) that begins at `offset` in the file.
-    fn whole_expr(&mut self, text: &str, offset: usize, span: Span) -> Option<ast::Expr> {
-        match Grammar::parse(Rule::condition_alone, text) {
-            Ok(mut pairs) => {
-                let outer = std::mem::replace(&mut self.offset, offset);
-                let node = pairs.next().and_then(|p| p.into_inner().next());
-                let expr = node.map(|n| self.expr(n));
-                self.offset = outer;
-                expr
-            }
-            Err(_) => {
-                self.syntax_at(text, span, Rule::condition_alone);
-                None
-            }
-        }
-    }
-}
-
-/// The children of a node, taken one by one by the rule that is wanted.
-struct Parts<'i> {
-    inner: std::iter::Peekable<Pairs<'i, Rule>>,
-}
-
-impl<'i> Parts<'i> {
-    fn of(node: Node<'i>) -> Self {
-        Parts {
-            inner: node.into_inner().peekable(),
-        }
-    }
-
-    fn next(&mut self) -> Option<Node<'i>> {
-        self.inner.next()
-    }
-
-    /// The next child if it is of this rule.
-    fn take(&mut self, rule: Rule) -> Option<Node<'i>> {
-        self.inner.next_if(|n| n.as_rule() == rule)
-    }
-
-    /// Whether the next child is of this rule; it is consumed then.
-    fn eat(&mut self, rule: Rule) -> bool {
-        self.take(rule).is_some()
-    }
-
-    /// The next child of this rule, children of other rules before it being passed over (keywords,
-    /// punctuation).
-    fn find(&mut self, rule: Rule) -> Option<Node<'i>> {
-        self.inner.find(|n| n.as_rule() == rule)
     }
 }

@@ -3,15 +3,15 @@
 //! From weakest to strongest: `or` · `except` · `and` · `not` · comparison · `??` · range `..` · `+
 //! -` · `* / mod` · unary `-` · field.
 
-use super::{Builder, Node, Parts, Rule};
+use super::builder::TreeBuilder;
+use super::grammar::{NodeParts, ParseNode, Rule};
 use crate::base::Msg;
 use crate::diag::{Edit, Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::{
-    Arg, BinaryOp, ContainsMode, EventExpr, Expr, ExprKind, Ident, InSet, Presence, Then, Window,
-    WindowKind,
+    Arg, BinaryOp, ContainsMode, EventExpr, Expr, ExprKind, InSet, Presence, Window, WindowKind,
 };
-use crate::syntax::ast::{Literal, LiteralKind, Period};
+use crate::syntax::ast::{Literal, LiteralKind};
 
 /// An operator between two operands.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -68,8 +68,8 @@ enum Token {
     Between(Expr, Expr),
 }
 
-impl Builder<'_> {
-    pub fn expr(&mut self, node: Node<'_>) -> Expr {
+impl TreeBuilder<'_> {
+    pub fn expr(&mut self, node: ParseNode<'_>) -> Expr {
         let span = self.span(&node);
         let broken = Expr {
             span,
@@ -116,7 +116,7 @@ impl Builder<'_> {
         }
     }
 
-    fn token(&mut self, node: Node<'_>, out: &mut Vec<Token>) {
+    fn token(&mut self, node: ParseNode<'_>, out: &mut Vec<Token>) {
         let span = self.span(&node);
         match node.as_rule() {
             Rule::prefix => match node.into_inner().next().map(|n| n.as_rule()) {
@@ -139,7 +139,7 @@ impl Builder<'_> {
                 }
             }
             Rule::window_tail => {
-                let mut parts = Parts::of(node);
+                let mut parts = NodeParts::of(node);
                 let op = parts.next();
                 let op_span = op.as_ref().map_or(span, |n| self.span(n));
                 let negated = op.is_some_and(|n| n.as_rule() == Rule::k_not_in);
@@ -156,14 +156,15 @@ impl Builder<'_> {
         }
     }
 
-    fn postfix(&mut self, node: Node<'_>, out: &mut Vec<Token>) {
+    fn postfix(&mut self, node: ParseNode<'_>, out: &mut Vec<Token>) {
         let span = self.span(&node);
         let Some(inner) = node.into_inner().next() else {
             return;
         };
         match inner.as_rule() {
             Rule::field => {
-                let Some(name) = Parts::of(inner).find(Rule::name).map(|n| self.ident(n)) else {
+                let Some(name) = NodeParts::of(inner).find(Rule::name).map(|n| self.ident(n))
+                else {
                     return;
                 };
                 if let Some(Token::Operand(of)) = out.last_mut() {
@@ -198,7 +199,7 @@ impl Builder<'_> {
                 ));
             }
             Rule::between_tail => {
-                let mut parts = Parts::of(inner);
+                let mut parts = NodeParts::of(inner);
                 let (Some(lo), Some(hi)) = (parts.find(Rule::operand), parts.find(Rule::operand))
                 else {
                     return;
@@ -212,7 +213,7 @@ impl Builder<'_> {
         }
     }
 
-    fn infix(&mut self, node: Node<'_>) -> Op {
+    fn infix(&mut self, node: ParseNode<'_>) -> Op {
         use BinaryOp as B;
         let span = self.span(&node);
         let text = node.as_str();
@@ -519,7 +520,7 @@ impl Builder<'_> {
         self.findings.push(finding);
     }
 
-    pub fn operand(&mut self, node: Node<'_>) -> Expr {
+    pub fn operand(&mut self, node: ParseNode<'_>) -> Expr {
         let span = self.span(&node);
         let Some(inner) = node.into_inner().next() else {
             return Expr {
@@ -560,7 +561,7 @@ impl Builder<'_> {
             ),
             Rule::k_everyone => ExprKind::Everyone,
             Rule::call_or_name => {
-                let mut parts = Parts::of(inner);
+                let mut parts = NodeParts::of(inner);
                 match parts.find(Rule::op_name).map(|n| self.ident(n)) {
                     Some(name) => match parts.take(Rule::call_args) {
                         Some(args) => {
@@ -584,9 +585,9 @@ impl Builder<'_> {
         }
     }
 
-    fn arg(&mut self, node: Node<'_>) -> Arg {
+    fn arg(&mut self, node: ParseNode<'_>) -> Arg {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         if let Some(w) = parts.take(Rule::window) {
             return Arg::Window(self.window(w));
         }
@@ -611,7 +612,7 @@ impl Builder<'_> {
                 _ => Arg::Expr(first),
             };
         };
-        let mut tail = Parts::of(tail);
+        let mut tail = NodeParts::of(tail);
         if tail.eat(Rule::k_within) {
             let Some(by) = tail.take(Rule::expr).map(|n| self.expr(n)) else {
                 return Arg::Expr(first);
@@ -655,96 +656,6 @@ impl Builder<'_> {
             span,
             kind: Box::new(ExprKind::Broken),
         })
-    }
-
-    fn then(&mut self, node: Node<'_>) -> Option<Then> {
-        let span = self.span(&node);
-        let mut parts = Parts::of(node);
-        parts.eat(Rule::k_then);
-        let no = parts.eat(Rule::k_no);
-        let event = parts.take(Rule::name).map(|n| self.ident(n))?;
-        let filter = if parts.eat(Rule::k_where) {
-            parts.take(Rule::expr).map(|n| self.expr(n))
-        } else {
-            None
-        };
-        let within = parts.find(Rule::expr).map(|n| self.expr(n))?;
-        Some(Then {
-            span,
-            no,
-            event,
-            filter,
-            within,
-        })
-    }
-
-    /// An event in a clause: `goal purchase where …`.
-    pub fn event_expr(&mut self, node: Node<'_>) -> EventExpr {
-        let span = self.span(&node);
-        let mut parts = Parts::of(node);
-        let event = parts
-            .take(Rule::name)
-            .map(|n| self.ident(n))
-            .unwrap_or(Ident {
-                name: String::new(),
-                span,
-                quoted: false,
-            });
-        let field = if parts.eat(Rule::dot) {
-            parts.take(Rule::name).map(|n| self.ident(n))
-        } else {
-            None
-        };
-        let filter = if parts.eat(Rule::k_where) {
-            parts.take(Rule::expr).map(|n| self.expr(n))
-        } else {
-            None
-        };
-        let mut then = Vec::new();
-        while let Some(n) = parts.take(Rule::then) {
-            then.extend(self.then(n));
-        }
-        EventExpr {
-            span,
-            event,
-            field,
-            filter,
-            then,
-        }
-    }
-
-    fn window(&mut self, node: Node<'_>) -> Window {
-        let span = self.span(&node);
-        let mut parts = Parts::of(node);
-        let word = parts.next().map(|n| n.as_rule());
-        let literal = parts.next();
-        let length = |b: &mut Self, n: Option<Node<'_>>| {
-            n.and_then(|n| b.literal_kind(n)).unwrap_or(Literal {
-                span,
-                kind: LiteralKind::Bool(false),
-            })
-        };
-        let kind = match word {
-            Some(Rule::k_last) => WindowKind::Last(length(self, literal)),
-            Some(Rule::k_next) => WindowKind::Next(length(self, literal)),
-            Some(Rule::k_this_week) => WindowKind::This(Period::Week),
-            Some(Rule::k_this_month) => WindowKind::This(Period::Month),
-            Some(Rule::k_this_year) => WindowKind::This(Period::Year),
-            Some(Rule::k_previous_week) => WindowKind::Previous(Period::Week),
-            Some(Rule::k_previous_month) => WindowKind::Previous(Period::Month),
-            Some(Rule::k_previous_year) => WindowKind::Previous(Period::Year),
-            Some(Rule::k_today) => WindowKind::Today,
-            Some(Rule::k_yesterday) => WindowKind::Yesterday,
-            Some(Rule::k_since) => {
-                let date = length(self, literal);
-                WindowKind::Since(Expr {
-                    span: date.span,
-                    kind: Box::new(ExprKind::Literal(date)),
-                })
-            }
-            _ => WindowKind::Ever,
-        };
-        Window { span, kind }
     }
 }
 

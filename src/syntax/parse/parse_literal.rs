@@ -1,6 +1,7 @@
 //! Literals: numbers with their units, dates and times, strings.
 
-use super::{Builder, Node, Parts, Rule};
+use super::builder::TreeBuilder;
+use super::grammar::{NodeParts, ParseNode, Rule};
 use crate::base::{Date, Decimal, TimeOfDay};
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
@@ -9,15 +10,15 @@ use crate::syntax::ast::{CalendarUnit, DistanceUnit, ElapsedUnit, Literal, Liter
 /// A longer text belongs into a template file or is a mistake.
 pub const MAX_STRING_CHARS: usize = 20_000;
 
-impl Builder<'_> {
+impl TreeBuilder<'_> {
     /// The literal under a `literal` node; `None` after a finding.
-    pub fn literal(&mut self, node: Node<'_>) -> Option<Literal> {
+    pub fn literal(&mut self, node: ParseNode<'_>) -> Option<Literal> {
         let inner = node.into_inner().next()?;
         self.literal_kind(inner)
     }
 
     /// A literal given by its own rule.
-    pub fn literal_kind(&mut self, node: Node<'_>) -> Option<Literal> {
+    pub fn literal_kind(&mut self, node: ParseNode<'_>) -> Option<Literal> {
         let span = self.span(&node);
         let kind = match node.as_rule() {
             Rule::k_true => LiteralKind::Bool(true),
@@ -56,7 +57,7 @@ impl Builder<'_> {
             }
             Rule::time => LiteralKind::Time(self.time(&node)?),
             Rule::instant => {
-                let mut parts = Parts::of(node);
+                let mut parts = NodeParts::of(node);
                 let date = parts.find(Rule::date)?;
                 let time = parts.find(Rule::time)?;
                 LiteralKind::Instant(self.date(&date)?, self.time(&time)?)
@@ -66,7 +67,7 @@ impl Builder<'_> {
         Some(Literal { span, kind })
     }
 
-    fn decimal(&mut self, node: Node<'_>) -> Option<Decimal> {
+    fn decimal(&mut self, node: ParseNode<'_>) -> Option<Decimal> {
         let span = self.span(&node);
         let (mut value, mut factor) = (None, 1);
         for part in node.into_inner() {
@@ -97,7 +98,7 @@ impl Builder<'_> {
             .push(Finding::new(&catalog::BAD_LITERAL, span, message));
     }
 
-    fn date(&mut self, node: &Node<'_>) -> Option<Date> {
+    fn date(&mut self, node: &ParseNode<'_>) -> Option<Date> {
         let numbers = numbers(node.as_str());
         let date = match numbers[..] {
             [y, m, d] => i32::try_from(y).ok().and_then(|y| Date::ymd(y, m, d)),
@@ -116,7 +117,7 @@ impl Builder<'_> {
         date
     }
 
-    fn bad_date(&mut self, node: &Node<'_>) {
+    fn bad_date(&mut self, node: &ParseNode<'_>) {
         let span = self.span(node);
         let text = node.as_str();
         let mut finding = Finding::new(
@@ -139,7 +140,7 @@ impl Builder<'_> {
         self.findings.push(finding);
     }
 
-    fn time(&mut self, node: &Node<'_>) -> Option<TimeOfDay> {
+    fn time(&mut self, node: &ParseNode<'_>) -> Option<TimeOfDay> {
         let time = match numbers(node.as_str())[..] {
             [h, m] => TimeOfDay::hms(h, m, 0),
             [h, m, s] => TimeOfDay::hms(h, m, s),
@@ -159,7 +160,7 @@ impl Builder<'_> {
     }
 
     /// A string with its escapes resolved.
-    pub fn string(&mut self, node: Node<'_>) -> Str {
+    pub fn string(&mut self, node: ParseNode<'_>) -> Str {
         let span = self.span(&node);
         let (inner, escapes) = inside(node.as_str());
         self.check_length(span, inner);
@@ -282,7 +283,7 @@ fn numbers(text: &str) -> Vec<u32> {
         .collect()
 }
 
-fn unit_of<'i>(node: &Node<'i>, rule: Rule) -> &'i str {
+fn unit_of<'i>(node: &ParseNode<'i>, rule: Rule) -> &'i str {
     node.clone()
         .into_inner()
         .find(|n| n.as_rule() == rule)

@@ -1,13 +1,14 @@
 //! `test` blocks.
 
-use super::{Builder, Node, Parts, Rule};
+use super::builder::TreeBuilder;
+use super::grammar::{NodeParts, ParseNode, Rule};
 use crate::diag::Span;
 use crate::syntax::ast::{Expr, Ident, TestDecl, TestStep, TestStepKind, TestUser};
 
-impl Builder<'_> {
-    pub fn test(&mut self, node: Node<'_>) -> TestDecl {
+impl TreeBuilder<'_> {
+    pub fn test(&mut self, node: ParseNode<'_>) -> TestDecl {
         let span = self.span(&node);
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         let title = self.find_string(&mut parts, span);
         let mut steps: Vec<TestStep> = Vec::new();
         let mut before = None;
@@ -40,9 +41,9 @@ impl Builder<'_> {
         TestDecl { title, steps }
     }
 
-    fn step(&mut self, node: Node<'_>, span: Span) -> Option<TestStepKind> {
+    fn step(&mut self, node: ParseNode<'_>, span: Span) -> Option<TestStepKind> {
         let rule = node.as_rule();
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         let word = parts.next()?;
         Some(match rule {
             Rule::step_now => TestStepKind::Now(self.find_expr(&mut parts, span)),
@@ -74,13 +75,18 @@ impl Builder<'_> {
         })
     }
 
-    fn name(&mut self, parts: &mut Parts<'_>) -> Option<Ident> {
+    fn name(&mut self, parts: &mut NodeParts<'_>) -> Option<Ident> {
         parts.take(Rule::name).map(|n| self.ident(n))
     }
 
-    fn expectation(&mut self, user: Ident, node: Node<'_>, span: Span) -> Option<TestStepKind> {
+    fn expectation(
+        &mut self,
+        user: Ident,
+        node: ParseNode<'_>,
+        span: Span,
+    ) -> Option<TestStepKind> {
         let rule = node.as_rule();
-        let mut parts = Parts::of(node);
+        let mut parts = NodeParts::of(node);
         Some(match rule {
             Rule::expect_matches => {
                 let campaign = self.ident(parts.find(Rule::name)?);
@@ -125,10 +131,10 @@ impl Builder<'_> {
     }
 
     /// `{ region: "Shanghai", age: missing }`; what is missing is left out.
-    fn record(&mut self, node: Node<'_>) -> Vec<(Ident, Expr)> {
+    fn record(&mut self, node: ParseNode<'_>) -> Vec<(Ident, Expr)> {
         let mut values = Vec::new();
         for pair in node.into_inner().filter(|n| n.as_rule() == Rule::pair) {
-            let mut parts = Parts::of(pair);
+            let mut parts = NodeParts::of(pair);
             let (Some(key), Some(value)) = (self.name(&mut parts), parts.find(Rule::row_value))
             else {
                 continue;
@@ -140,12 +146,12 @@ impl Builder<'_> {
         values
     }
 
-    fn row_value(&mut self, node: Node<'_>) -> Option<Expr> {
-        Parts::of(node).take(Rule::expr).map(|n| self.expr(n))
+    fn row_value(&mut self, node: ParseNode<'_>) -> Option<Expr> {
+        NodeParts::of(node).take(Rule::expr).map(|n| self.expr(n))
     }
 
     /// `users (region, age) { u1: "Shanghai", 30  u2: missing, 41 }`
-    fn users(&mut self, mut parts: Parts<'_>) -> Vec<TestUser> {
+    fn users(&mut self, mut parts: NodeParts<'_>) -> Vec<TestUser> {
         let mut columns = Vec::new();
         parts.eat(Rule::lparen);
         while let Some(name) = self.name(&mut parts) {
@@ -155,7 +161,7 @@ impl Builder<'_> {
         let mut users = Vec::new();
         while let Some(row) = parts.find(Rule::user_row) {
             let span = self.span(&row);
-            let mut inner = Parts::of(row);
+            let mut inner = NodeParts::of(row);
             let Some(name) = self.name(&mut inner) else {
                 continue;
             };

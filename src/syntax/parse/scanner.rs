@@ -1,11 +1,13 @@
 //! One look at a text before pest: comments, bracket depth, unclosed brackets and strings. Linear,
 //! and no recursion.
 
-use super::MAX_DEPTH;
 use crate::base::FileId;
 use crate::diag::{Finding, Span, catalog};
 use crate::msg;
 use crate::syntax::ast::Comment;
+
+/// Brackets in brackets.
+pub const MAX_DEPTH: usize = 64;
 
 pub struct Scanned {
     pub comments: Vec<Comment>,

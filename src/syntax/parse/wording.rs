@@ -1,6 +1,6 @@
 //! What went wrong, in words that people use: never a rule of the grammar.
 
-use super::Rule;
+use super::grammar::Rule;
 use crate::base::FileId;
 use crate::base::Msg;
 use crate::diag::{Finding, Span, catalog};
