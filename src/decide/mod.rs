@@ -20,6 +20,7 @@ pub mod funnel;
 mod gates;
 mod groups;
 pub mod history;
+mod input;
 mod lists;
 pub mod load;
 pub mod lottery;
@@ -35,73 +36,14 @@ pub mod words;
 
 pub use error::DecideError;
 pub use gates::again_value;
+pub use input::DecideInput;
 pub use population::meant;
 pub use words::{ForbiddenWords, WordsError};
 
-use crate::base::{Bitmap, CampaignId, Instant};
-use crate::eval::EvalScope;
 use decision::Decision;
 use gates::HistoryAnswers;
 use history::History;
-use platform_caps::ForeignUse;
 use run_state::RunState;
-
-/// One campaign, or one of its follow-ups, that is due.
-#[derive(Clone, Copy)]
-pub struct DecideInput<'a> {
-    pub campaign: CampaignId,
-    /// 0 is the campaign's first message, n the nth follow-up.
-    pub step: usize,
-    pub due: Instant,
-    /// `now` in it is the due time.
-    pub scope: &'a EvalScope<'a>,
-    pub seed: u64,
-    pub words: &'a ForbiddenWords,
-    /// Only these users can match, whenever the schedule says that it is their turn: those of a
-    /// trigger event, or those whom a follow-up's step reached.
-    pub only: Option<&'a Bitmap>,
-    /// Whether accounts are bound to real platforms, whose lists have a least size. The sandbox
-    /// takes any.
-    pub bound: bool,
-    /// Which are, and what others send from them.
-    pub foreign: &'a ForeignUse,
-}
-
-/// No account is bound.
-static NOTHING_BOUND: ForeignUse = ForeignUse::new();
-
-impl<'a> DecideInput<'a> {
-    /// A campaign's scheduled run on `sandbox.file`.
-    pub fn scheduled(
-        campaign: CampaignId,
-        due: Instant,
-        scope: &'a EvalScope<'a>,
-        seed: u64,
-        words: &'a ForbiddenWords,
-    ) -> Self {
-        DecideInput {
-            campaign,
-            step: 0,
-            due,
-            scope,
-            seed,
-            words,
-            only: None,
-            bound: false,
-            foreign: &NOTHING_BOUND,
-        }
-    }
-
-    /// A follow-up, or a campaign that an event starts, for some users.
-    #[must_use]
-    pub fn for_only(self, step: usize, users: &'a Bitmap) -> Self {
-        DecideInput {
-            step,
-            only: Some(users),
-            ..self
-        }
-    }
-}
 
 /// Decides everything that is due at one instant; the decisions are in the order of the inputs.
 /// Campaigns compete for slots by priority, then name, so that the order of the inputs changes

@@ -1,11 +1,20 @@
 //! `# tagcast: allow NAME` comments, and those that allow nothing.
 
-use super::LintContext;
+use super::rule::LintContext;
+use super::rules::RULES;
 use crate::diag::{Code, Finding, Findings, Span, catalog};
 use crate::msg;
 
 /// An allowance that allows nothing.
 pub(super) static UNUSED_ALLOW: Code = Code::lint("unused-allow", include_str!("unused_allow.md"));
+
+/// The findings that an `allow` comment can name, by name.
+pub fn codes() -> Vec<&'static Code> {
+    let rules = RULES.iter().map(|rule| &rule.code);
+    let mut codes: Vec<&Code> = rules.chain([&UNUSED_ALLOW]).collect();
+    codes.sort_by_key(|code| code.name);
+    codes
+}
 
 struct Allowance {
     name: String,
@@ -33,7 +42,7 @@ pub(super) fn apply(cx: &LintContext, found: Findings, out: &mut Findings) {
     }
     for a in allowances.iter().filter(|a| !a.used) {
         let name = &a.name;
-        let message = if super::codes().iter().any(|code| code.name == name) {
+        let message = if codes().iter().any(|code| code.name == name) {
             msg!(
                 "nothing here is allowed by this comment",
                 "此注释没有允许任何内容"

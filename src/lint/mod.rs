@@ -5,29 +5,14 @@
 //! that lint there. An allowance that allows nothing is a finding itself.
 
 mod allow;
+mod rule;
 mod rules;
 
-use crate::base::Instant;
-use crate::diag::{Code, Findings, Sources, catalog};
-use crate::program::typed::Program;
-use crate::syntax::ast;
+use crate::diag::{Code, Findings, catalog};
 
+pub use allow::codes;
+pub use rule::{LintContext, Rule};
 pub use rules::RULES;
-
-/// What a rule may look at.
-pub struct LintContext<'a> {
-    pub sources: &'a Sources,
-    pub files: &'a [ast::File],
-    pub program: &'a Program,
-    /// `None`: nothing is past.
-    pub now: Option<Instant>,
-}
-
-/// One lint.
-pub struct Rule {
-    pub code: Code,
-    pub check: fn(&LintContext, &mut Findings),
-}
 
 /// Runs every rule. A program with errors is looked at as far as it was understood.
 pub fn run(cx: &LintContext, findings: &mut Findings) {
@@ -36,14 +21,6 @@ pub fn run(cx: &LintContext, findings: &mut Findings) {
         (rule.check)(cx, &mut found);
     }
     allow::apply(cx, found, findings);
-}
-
-/// The findings that an `allow` comment can name, by name.
-pub fn codes() -> Vec<&'static Code> {
-    let rules = RULES.iter().map(|rule| &rule.code);
-    let mut codes: Vec<&Code> = rules.chain([&allow::UNUSED_ALLOW]).collect();
-    codes.sort_by_key(|code| code.name);
-    codes
 }
 
 /// Every finding there is, the checker's and the lints', by name.

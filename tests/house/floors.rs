@@ -78,11 +78,9 @@ const FOR_TESTS: &[(&str, &[&str])] = &[("schedule", &["diag"])];
 /// How many files stand in the circles of each folder, from the largest circle on. A number may
 /// only fall.
 const CIRCLES: &[(&str, &[usize])] = &[
-    ("decide", &[7]),
     ("deliver", &[3]),
     ("eval", &[3]),
     ("ledger", &[18]),
-    ("lint", &[13]),
     ("program", &[16]),
     ("store", &[7, 7, 4]),
 ];
