@@ -4,7 +4,7 @@
 //! columns by user number say how many messages count there and which campaign's was the latest;
 //! messages decided now are added as they get their slots. [`arbitrate`](super::arbitrate) says in
 //! which order. A platform's own cap is one more limit, in the periods of
-//! [`platform`](super::platform).
+//! [`platform_caps`](super::platform_caps).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

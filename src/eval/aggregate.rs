@@ -5,7 +5,7 @@
 //! and the answer needs no list of rows: each user's run is read once, times compared, numbers
 //! added. First the runs of all wanted users are found, then they are read: neither loop waits for
 //! what the other fetches, so that a machine has many users on their way from memory at a time.
-//! [`events`](super::events) answers everything else.
+//! [`event_rows`](super::event_rows) answers everything else.
 
 use std::ops::Range;
 

@@ -127,7 +127,7 @@ impl PreparedCampaign {
                 .iter()
                 .map(|step| step.when.as_ref().map(of))
                 .collect(),
-            filter: filter.map(|filter| of(filter)),
+            filter: filter.map(&of),
             unless: unless.map(|pattern| Prepared::did(program, pattern)),
             goal: campaign
                 .goal

@@ -338,7 +338,7 @@ impl Ledger {
         };
         let segment = self
             .db
-            .prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?
+            .prepare_cached(format!("{OPEN} WHERE s.segment = ?"))?
             .query_row([segment], OpenSegment::of_row)?;
         let sql = format!(
             "SELECT coalesce(state, {PLANNED}) FROM message WHERE run = ? AND step = ? AND fanout_index = ? AND user_no = ? AND attempt = ? AND batch = ?"

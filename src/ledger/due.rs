@@ -209,7 +209,7 @@ impl Ledger {
         now: Instant,
         except: &DueFilter,
     ) -> Result<Vec<i64>, LedgerError> {
-        let mut select = self.db.prepare_cached(&in_turn())?;
+        let mut select = self.db.prepare_cached(in_turn())?;
         let open = select
             .query_map([now.0], OpenSegment::of_row)?
             .collect::<Result<Vec<_>, _>>()?;

@@ -61,7 +61,7 @@ impl Ledger {
         for ([batch, segment, first, size, state], ids) in batches {
             let of = self
                 .db
-                .prepare_cached(&format!("{OPEN} WHERE s.segment = ?"))?
+                .prepare_cached(format!("{OPEN} WHERE s.segment = ?"))?
                 .query_row([segment], OpenSegment::of_row)?;
             let ids = match ids {
                 Some(digest) => encode::read_strings(&blob::load(&self.db, &digest)?)

@@ -428,7 +428,7 @@ impl Writer {
         let of_names = of_names(&self.db);
         let of = CampaignNames::of(campaigns.iter().map(String::as_str));
         let mut later = DeciderChanges::default();
-        let mut select = self.db.prepare_cached(&format!(
+        let mut select = self.db.prepare_cached(format!(
             "SELECT wait FROM wait WHERE {of_names} ORDER BY wait"
         ))?;
         for wait in select.query_map([&of.0], |row| row.get(0))? {

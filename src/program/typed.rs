@@ -1,7 +1,7 @@
 //! The typed program: what a script means, with every name resolved and every literal in the type
 //! it is compared with.
 //!
-//! Later floors read this and nothing else of a script. Expressions are in [`expr`](super::expr),
+//! Later floors read this and nothing else of a script. Expressions are in [`typed_expr`](super::typed_expr),
 //! campaigns, policy and tests here. Spans lead back to the text for `why`, hover and findings.
 
 use std::collections::BTreeMap;

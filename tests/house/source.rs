@@ -156,7 +156,8 @@ impl Source {
                     self.files[file]
                 );
                 let name = inner.ident.to_string();
-                let path: Vec<String> = [&self.modules[module].path[..], &[name.clone()]].concat();
+                let path: Vec<String> =
+                    [&self.modules[module].path[..], std::slice::from_ref(&name)].concat();
                 let child = match &inner.content {
                     Some((_, items)) => {
                         let child = self.module(&path, Some(module), file);

@@ -49,7 +49,7 @@ pub fn set(cx: &Context, args: &TagsSetArgs) -> Result<u8, Failure> {
             &reading,
             now,
         );
-        changes.push(change.map_err(|why| Failure::refused(why))?);
+        changes.push(change.map_err(Failure::refused)?);
     }
     if changes.is_empty() {
         return Err(Failure::new(msg!(

@@ -74,7 +74,7 @@ impl EventTriggers {
             };
             at_once.push(trigger.is_some_and(|trigger| trigger.wait.is_none()));
             let filter = trigger.and_then(|trigger| trigger.event.filter.clone());
-            filters.push(filter.unwrap_or_else(|| Expr {
+            filters.push(filter.unwrap_or(Expr {
                 ty: Type::Bool,
                 span: campaign.declared.span,
                 optional: false,

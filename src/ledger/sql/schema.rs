@@ -309,7 +309,7 @@ fn next_in_turn(db: &Connection, table: &str) -> Result<i64> {
             })
         }
         _ => db.query_row(
-            &format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}"),
+            format!("SELECT coalesce(max({table}), 0) + 1 FROM {table}"),
             (),
             |row| row.get(0),
         ),
@@ -404,7 +404,7 @@ mod tests {
         let file = dir.path().join("ledger.db");
         let db = Connection::Sqlite(rusqlite::Connection::open(&file).unwrap());
         let pragma = |name: &str, value: &str| {
-            db.query_row(&format!("PRAGMA {name} = {value}"), (), |_| Ok(()))
+            db.query_row(format!("PRAGMA {name} = {value}"), (), |_| Ok(()))
                 .optional()
                 .unwrap()
         };

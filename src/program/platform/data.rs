@@ -1,6 +1,6 @@
 //! What a platform file says, word for word as its TOML file says it.
 //!
-//! Msg that a file may use are enums here, and a field that nobody declared is refused: a
+//! Words that a file may use are enums here, and a field that nobody declared is refused: a
 //! misspelt fact cannot be lost.
 
 use serde::{Deserialize, Deserializer, Serialize, de};

@@ -3,7 +3,7 @@
 //! Before pest sees a text, [`scanner`] has looked at it once: size, bracket depth, unclosed brackets
 //! and strings, comments. Then the grammar reads the whole file; what it cannot read it skips as a
 //! broken item or clause, and the piece alone is read again to find out where it went wrong. The
-//! rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`mod@test`], [`parse_expr`],
+//! rest builds the tree from pest's pairs, by theme: [`decl`], [`clause`], [`parse_test`], [`parse_expr`],
 //! [`parse_literal`].
 
 mod builder;
