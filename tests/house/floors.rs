@@ -81,7 +81,6 @@ const CIRCLES: &[(&str, &[usize])] = &[
     ("deliver", &[3]),
     ("eval", &[3]),
     ("ledger", &[18]),
-    ("program", &[16]),
     ("store", &[7, 7, 4]),
 ];
 
