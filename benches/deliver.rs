@@ -2,8 +2,8 @@
 //! one, to a server on this machine that answers at once; the ledger in a file, and in PostgreSQL
 //! where that is installed. Every claim is durable before its hand-over.
 //!
-//! `cargo bench --bench deliver`. `USERS=500000 SINGLE=20000` are how many; `LEDGER=file` or
-//! `LEDGER=server` does only one.
+//! `cargo bench --bench deliver`. `USERS=500000 SINGLE=20000` are how many; `LedgerReader=file` or
+//! `LedgerReader=server` does only one.
 
 #![allow(
     clippy::disallowed_methods,
@@ -145,7 +145,7 @@ fn main() {
             .unwrap_or(usual)
     };
     let program = program();
-    let which = std::env::var("LEDGER").unwrap_or_default();
+    let which = std::env::var("LedgerReader").unwrap_or_default();
     for (campaign, users) in [
         ("lists", number("USERS", 500_000)),
         ("single", number("SINGLE", 20_000)),
@@ -266,7 +266,9 @@ fn measure(
         bound: true,
         ..DecideInput::scheduled(id, due, &scope, 7, &words)
     };
-    let decision = decide_all(&[input], &ledger).expect("a decision").remove(0);
+    let decision = decide_all(&[input], ledger.reader())
+        .expect("a decision")
+        .remove(0);
     let decided = began.elapsed();
     let info = RunInfo {
         program,
@@ -277,7 +279,10 @@ fn measure(
         now: due,
     };
     let users = decision.planned();
-    ledger.plan_run(&decision, &info).expect("planned");
+    ledger
+        .planner()
+        .plan_run(&decision, &info)
+        .expect("planned");
     let planned = began.elapsed() - decided;
 
     let sending = Clock::now();
@@ -295,7 +300,7 @@ fn measure(
         .lock()
         .expect("a lock")
         .map_or(Duration::ZERO, |first| first - began);
-    let report = &ledger.reports(None).expect("a report")[0];
+    let report = &ledger.reader().reports(None).expect("a report")[0];
     let (calls, seen) = (
         seen.calls.load(Ordering::Relaxed),
         seen.users.load(Ordering::Relaxed),

@@ -20,7 +20,7 @@ use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::diag::{Findings, Sources};
 use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
-use tagcast::ledger::{Ledger, NewCall, Occasion, Receipt, ReceiptContent, RunInfo, Writer};
+use tagcast::ledger::{Ledger, NewCall, Occasion, Receipt, ReceiptContent, RunInfo};
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::platform::ContactKind;
 use tagcast::program::typed::Program;
@@ -39,7 +39,7 @@ campaign chat { when everyone send template sale via service_account.chat, sandb
 struct Bench {
     program: Program,
     snapshot: Snapshot,
-    ledger: Writer,
+    ledger: Ledger,
     world: Arc<SimulatedWorld>,
 }
 
@@ -71,7 +71,7 @@ impl Bench {
             foreign,
             ..DecideInput::scheduled(id, due, &scope, 7, &words)
         };
-        decide_all(&[input], &self.ledger)
+        decide_all(&[input], self.ledger.reader())
             .expect("a decision")
             .remove(0)
     }
@@ -86,7 +86,10 @@ impl Bench {
             occasion: Occasion::Due(due),
             now: due,
         };
-        self.ledger.plan_run(decision, &info).expect("planned");
+        self.ledger
+            .planner()
+            .plan_run(decision, &info)
+            .expect("planned");
     }
 
     fn say(&self, what: &str, campaign: &str, due: &str, foreign: &ForeignUse) {
@@ -195,8 +198,12 @@ fn main() {
             signature: String::new(),
             body: String::new(),
         };
-        bench.ledger.receive(&[call], when).expect("kept");
-        for call in bench.ledger.calls(10).expect("calls") {
+        bench
+            .ledger
+            .dispatcher()
+            .receive(&[call], when)
+            .expect("kept");
+        for call in bench.ledger.reader().calls(10).expect("calls") {
             let users = (first..users.min(first + 10_000))
                 .filter(|n| n % 2 == 0)
                 .map(UserNo)
@@ -208,6 +215,7 @@ fn main() {
             };
             bench
                 .ledger
+                .dispatcher()
                 .apply(
                     &call,
                     Some(&[Receipt {

@@ -139,8 +139,9 @@ fn measure(campaigns: usize, waiting: Waiting, users: usize, events: usize) -> (
     )
     .expect("a ledger");
     let all = project.campaigns();
-    make_live(&project, &all, now, None, &mut ledger).expect("live");
-    let mut decider = Decider::new(project.clone(), data, &all, &ledger, world).expect("a decider");
+    make_live(&project, &all, now, None, &mut ledger.planner()).expect("live");
+    let mut decider =
+        Decider::new(project.clone(), data, &all, ledger.reader(), world).expect("a decider");
     let purchase = project
         .program
         .schema
@@ -163,7 +164,7 @@ fn measure(campaigns: usize, waiting: Waiting, users: usize, events: usize) -> (
         let began = Clock::now();
         decider.set_snapshot(snapshot.clone());
         let done = decider
-            .arrive(&[event], fed, &|_, _| false, at, &mut ledger)
+            .arrive(&[event], fed, &|_, _| false, at, &mut ledger.planner())
             .expect("decided");
         if number > 0 {
             took += began.elapsed().as_secs_f64();

@@ -20,14 +20,14 @@ use super::go_live::make_live;
 use super::{Failure, Project};
 use crate::base::world::World;
 use crate::base::{CampaignId, Instant};
-use crate::ledger::{PlannedMessages, Writer};
+use crate::ledger::{Ledger, PlannedMessages};
 use crate::store::Snapshot;
 
 /// What differs between `run` and `serve`: where reports and events come from, and who sends.
 pub trait CycleDriver {
     /// The writing side of the ledger. A driver that shares it with other threads holds it from the
     /// first call on until the turn has ended.
-    fn ledger(&mut self) -> &mut Writer;
+    fn ledger(&mut self) -> &mut Ledger;
 
     /// Applies the reports of platforms and reads what is new in the store.
     ///
@@ -112,13 +112,13 @@ impl Cycle {
         project: Arc<Project>,
         data: EvalData,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Ledger,
         world: Arc<dyn World>,
     ) -> Result<(Self, usize), Failure> {
         let campaigns = project.campaigns();
-        make_live(&project, &campaigns, now, None, ledger)?;
-        let mut decider = Decider::new(project, data, &campaigns, ledger, world)?;
-        let withdrawn = decider.replan(ReplanReason::NewProgram, now, ledger)?;
+        make_live(&project, &campaigns, now, None, &mut ledger.planner())?;
+        let mut decider = Decider::new(project, data, &campaigns, ledger.reader(), world)?;
+        let withdrawn = decider.replan(ReplanReason::NewProgram, now, &mut ledger.planner())?;
         Ok((Cycle { decider }, withdrawn))
     }
 
@@ -155,9 +155,9 @@ impl Cycle {
             self.decider.forget();
         }
 
-        let withdrawn = self
-            .decider
-            .replan(ReplanReason::Consent, at, driver.ledger())?;
+        let withdrawn =
+            self.decider
+                .replan(ReplanReason::Consent, at, &mut driver.ledger().planner())?;
         // A list that is too short is planned anew, and what takes another channel is sent in turn.
         let mut rerouted = false;
         let dispatched = loop {
@@ -170,7 +170,8 @@ impl Cycle {
             }
             rerouted = true;
             let lists = ReplanReason::BelowListMin(&dispatched.below_min);
-            self.decider.replan(lists, at, driver.ledger())?;
+            self.decider
+                .replan(lists, at, &mut driver.ledger().planner())?;
         };
 
         let mut outcome = CycleOutcome::default();
@@ -179,16 +180,23 @@ impl Cycle {
             let skip = |campaign: CampaignId, event: &IncomingEvent| {
                 seen.get(&campaign).is_some_and(|seen| event.at <= *seen)
             };
-            outcome.and(
-                self.decider
-                    .arrive(&events, fed, &skip, now, driver.ledger())?,
-            );
+            outcome.and(self.decider.arrive(
+                &events,
+                fed,
+                &skip,
+                now,
+                &mut driver.ledger().planner(),
+            )?);
             driver.events_decided();
         }
-        self.decider.set_timers(at, driver.ledger())?;
-        outcome.and(self.decider.up_to(at, now, driver.ledger())?);
+        self.decider
+            .set_timers(at, &mut driver.ledger().planner())?;
+        outcome.and(
+            self.decider
+                .up_to(at, now, &mut driver.ledger().planner())?,
+        );
 
-        let next = self.decider.next(driver.ledger(), now)?;
+        let next = self.decider.next(driver.ledger().reader(), now)?;
         Ok(TurnReport {
             outcome,
             withdrawn,
@@ -206,10 +214,10 @@ impl Cycle {
     ///
     /// # Errors
     /// A ledger that cannot be written, or a time that cannot be computed.
-    pub fn clean_up(&self, now: Instant, ledger: &mut Writer) -> Result<(), Failure> {
-        ledger.finish(now)?;
+    pub fn clean_up(&self, now: Instant, ledger: &mut Ledger) -> Result<(), Failure> {
+        ledger.dispatcher().finish(now)?;
         if let Some(before) = self.decider.project().config.kept_since(now)? {
-            ledger.forget_before(before, now)?;
+            ledger.planner().forget_before(before, now)?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::diag::{Finding, Findings, Sources};
 use crate::eval::{
     self, AudienceCounts, AudienceMask, EvalScope, MessageLog, PreparedProgram, Tables, Trace,
 };
-use crate::ledger::Ledger;
+use crate::ledger::LedgerReader;
 use crate::program::check::{check_condition, check_value};
 use crate::program::typed::Program;
 use crate::program::typed_expr::Expr;
@@ -108,7 +108,7 @@ impl EvalData {
             &snapshot,
             now,
         )?;
-        let own = match Ledger::open_existing(project.config.ledger(store)?)? {
+        let own = match LedgerReader::open(project.config.ledger(store)?)? {
             Some(ledger) => ledger.message_log()?,
             None => MessageLog::default(),
         };

@@ -20,7 +20,7 @@ use crate::decide::decision::{Decision, reason};
 use crate::decide::render::address_of;
 use crate::decide::windows::{self, WindowState};
 use crate::eval::Trace;
-use crate::ledger::{Ledger, MessageProgress, RunId, UserOutcome};
+use crate::ledger::{LedgerReader, MessageProgress, RunId, UserOutcome};
 use crate::msg;
 use crate::program::run_outcome::RunOutcome;
 use crate::program::typed::ChannelName;
@@ -56,7 +56,7 @@ pub fn why(
         .campaigns
         .into_iter()
         .find_map(|planned| planned.decision);
-    let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
+    let ledger = LedgerReader::open(project.config.ledger(store)?)?;
     let position = match &ledger {
         Some(ledger) => planning::schedule_record(ledger, declared)?,
         None => ScheduleRecord::default(),
@@ -102,7 +102,7 @@ pub fn why(
 fn passed_over(
     project: &Project,
     data: &EvalData,
-    ledger: &Ledger,
+    ledger: &LedgerReader,
     campaign: CampaignId,
     user: UserNo,
     due: Instant,
@@ -152,7 +152,7 @@ fn passed_over(
 /// how it stands.
 fn not_open(
     message: &windows::PlannedMessage,
-    ledger: &Ledger,
+    ledger: &LedgerReader,
     user: UserNo,
     zone: Zone,
 ) -> Result<Option<Msg>, Failure> {

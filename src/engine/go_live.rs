@@ -3,7 +3,7 @@
 
 use super::{Failure, Project};
 use crate::base::{CampaignId, Instant};
-use crate::ledger::{Applied, LiveCampaign, LiveProgram, Writer};
+use crate::ledger::{Applied, LiveCampaign, LiveProgram, Planner};
 use crate::program::typed::{OwnDays, Schedule, UserTime};
 use crate::schedule::calendar;
 
@@ -17,7 +17,7 @@ pub fn make_live(
     campaigns: &[CampaignId],
     now: Instant,
     plan: Option<&str>,
-    ledger: &mut Writer,
+    ledger: &mut Planner,
 ) -> Result<Applied, Failure> {
     let zone = project.program.policy.zone;
     let digest = project.digest();

@@ -12,7 +12,7 @@ use crate::decide::decision::{Decision, MessageGroup, SlotTransfer};
 use crate::decide::history::{
     BlockedAddresses, CapScope, CapUsage, History, LastContact, Unclaimed,
 };
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{LedgerError, LedgerReader};
 use crate::program::platform::ContactKind;
 use crate::program::typed::{ChannelName, Program, Purpose};
 
@@ -164,7 +164,11 @@ impl HistoryCache {
     }
 
     /// What `ledger` and memory know of some users, or of all.
-    pub fn view<'a>(&'a self, ledger: &'a Ledger, among: Option<&'a Bitmap>) -> HistoryView<'a> {
+    pub fn view<'a>(
+        &'a self,
+        ledger: &'a LedgerReader,
+        among: Option<&'a Bitmap>,
+    ) -> HistoryView<'a> {
         HistoryView {
             cache: self,
             ledger,
@@ -219,7 +223,7 @@ impl HistoryCache {
 
 pub struct HistoryView<'a> {
     cache: &'a HistoryCache,
-    ledger: &'a Ledger,
+    ledger: &'a LedgerReader,
     /// Who is asked about.
     among: Option<&'a Bitmap>,
 }

@@ -15,7 +15,7 @@ use crate::base::{Elapsed, Instant, Zone};
 use crate::decide::load::{AccountLoad, about};
 use crate::deliver::quota;
 use crate::ledger::{
-    Backlog, Hold, HoldScope, Ledger, LedgerLocation, MailboxState, MissedInstant, RateLimit,
+    Backlog, Hold, HoldScope, LedgerLocation, LedgerReader, MailboxState, MissedInstant, RateLimit,
     RunReport, State, Trouble, UnknownBatch,
 };
 use crate::program::platform;
@@ -85,7 +85,7 @@ impl Status {
         project: Option<&Project>,
         now: Instant,
     ) -> Result<Option<Status>, Failure> {
-        let Some(ledger) = Ledger::open_existing(ledger)? else {
+        let Some(ledger) = LedgerReader::open(ledger)? else {
             return Ok(None);
         };
         let troubles = ledger.troubles()?;
@@ -504,7 +504,7 @@ fn held_up(
 }
 
 /// The next question of each channel, and how many there are.
-fn asks(ledger: &Ledger) -> Result<BTreeMap<String, (usize, Instant)>, Failure> {
+fn asks(ledger: &LedgerReader) -> Result<BTreeMap<String, (usize, Instant)>, Failure> {
     let mut asks = BTreeMap::new();
     for ask in ledger.asks()? {
         asks.entry(ask.channel.to_string())

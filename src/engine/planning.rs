@@ -18,7 +18,7 @@ use crate::decide::decision::Decision;
 use crate::decide::funnel::Funnel;
 use crate::decide::history::{History, NoHistory};
 use crate::decide::{DecideInput, ForbiddenWords, decide_all};
-use crate::ledger::Ledger;
+use crate::ledger::LedgerReader;
 use crate::program::typed::Schedule;
 
 /// One campaign of a plan.
@@ -63,7 +63,7 @@ pub fn plan(
     only: Option<&str>,
     world: &Arc<dyn World>,
 ) -> Result<PlanReport, Failure> {
-    let ledger = Ledger::open_existing(project.config.ledger(store)?)?;
+    let ledger = LedgerReader::open(project.config.ledger(store)?)?;
     let words = ForbiddenWords::load(&project.program, &project.folder, world.as_ref())?;
     let mut campaigns = Vec::new();
     for id in project.campaigns() {
@@ -132,7 +132,7 @@ pub fn plan(
 pub fn decide_at(
     project: &Project,
     data: &EvalData,
-    ledger: Option<&Ledger>,
+    ledger: Option<&LedgerReader>,
     campaign: CampaignId,
     due: Instant,
     world: &Arc<dyn World>,
@@ -186,7 +186,7 @@ pub fn decide_group<H: History>(
 ///
 /// # Errors
 /// Those of the ledger.
-pub fn schedule_record(ledger: &Ledger, campaign: &str) -> Result<ScheduleRecord, Failure> {
+pub fn schedule_record(ledger: &LedgerReader, campaign: &str) -> Result<ScheduleRecord, Failure> {
     let live = ledger.live(campaign)?;
     Ok(ScheduleRecord {
         fixed: live.fixed,

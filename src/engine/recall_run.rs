@@ -13,7 +13,7 @@ use crate::base::world::World;
 use crate::base::{UserNo, Zone};
 use crate::deliver::channel::Recalled;
 use crate::deliver::channels::Channels;
-use crate::ledger::{Console, MessageNews, ReceiptKind, RunId, SentMessage, State};
+use crate::ledger::{MessageNews, Operator, ReceiptKind, RunId, SentMessage, State};
 use crate::msg;
 use crate::store::Users;
 
@@ -64,20 +64,20 @@ pub struct RecallReport {
 /// A ledger that cannot be written.
 pub fn recall(
     run: RunId,
-    console: &mut Console,
+    operator: &mut Operator,
     channels: &Channels,
     who: &str,
     world: &Arc<dyn World>,
 ) -> Result<Option<RecallReport>, Failure> {
-    if console.is_forgotten(run.0)? {
+    if operator.reader().is_forgotten(run.0)? {
         return Err(Failure::refused(msg!(
             "run {0} is older than `keep_days` in `tagcast.toml`: only counts of it are kept",
             "执行 {0} 早于 tagcast.toml 的 `keep_days`：只保留了统计数字",
             run.0
         )));
     }
-    let withdrawn = console.withdraw(run, world.now())?;
-    let Some(sent) = console.sent(run)? else {
+    let withdrawn = operator.withdraw(run, world.now())?;
+    let Some(sent) = operator.reader().sent(run)? else {
         return Ok(None);
     };
     let mut report = RecallReport {
@@ -113,12 +113,12 @@ pub fn recall(
                 source: format!("recalled by {who}"),
             });
             if news.len() >= AT_ONCE {
-                console.learn(&std::mem::take(&mut news), world.now())?;
+                operator.learn(&std::mem::take(&mut news), world.now())?;
             }
         }
         report.users.push((message.key.user, outcome));
     }
-    console.learn(&news, world.now())?;
+    operator.learn(&news, world.now())?;
     Ok(Some(report))
 }
 

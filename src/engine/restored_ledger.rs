@@ -35,27 +35,33 @@ pub fn resume_after_restore(
     for id in project.campaigns() {
         let campaign = project.program.campaign(id);
         let name = &campaign.declared.name;
-        if writer.live(name)?.since.is_none() {
+        if writer.reader().live(name)?.since.is_none() {
             continue;
         }
         let mut n = 0;
         let program = &project.program;
-        if let Some((times, after)) =
-            agenda::own_times(program, campaign, schedule_record(&writer, name)?, now)
-        {
+        if let Some((times, after)) = agenda::own_times(
+            program,
+            campaign,
+            schedule_record(writer.reader(), name)?,
+            now,
+        ) {
             // Every minute is due: the last one is recorded for all.
             if let Some(last) = times.last(after, now) {
-                writer.record_missed(name, last, now)?;
+                writer.planner().record_missed(name, last, now)?;
                 n = 1;
             }
         } else {
-            while let SchedulePosition::Next(at) =
-                agenda::schedule_position(program, campaign, schedule_record(&writer, name)?, now)
-            {
+            while let SchedulePosition::Next(at) = agenda::schedule_position(
+                program,
+                campaign,
+                schedule_record(writer.reader(), name)?,
+                now,
+            ) {
                 if at > now {
                     break;
                 }
-                writer.record_missed(name, at, now)?;
+                writer.planner().record_missed(name, at, now)?;
                 n += 1;
             }
         }
@@ -65,7 +71,7 @@ pub fn resume_after_restore(
         // Events up to now may have been answered.
         fed.push((event_sources::of_campaign(name), now.0));
     }
-    writer.plan_later(
+    writer.planner().plan_later(
         &[],
         &DeciderChanges {
             fed,

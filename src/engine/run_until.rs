@@ -19,7 +19,7 @@ use crate::base::{CampaignId, Instant, Msg};
 use crate::deliver::channels::Channels;
 use crate::deliver::dispatch::{DispatchLoop, DispatchProgress};
 
-use crate::ledger::{Ledger, RunId, RunReport, Writer};
+use crate::ledger::{Ledger, RunId, RunReport};
 use crate::program::typed::Schedule;
 
 /// How one campaign came out of a run.
@@ -78,7 +78,7 @@ pub fn run(
     let snapshot = data.snapshot.clone();
     let (mut cycle, _) = Cycle::start(project.clone(), data, now, &mut ledger, world.clone())?;
     let mut driver = RunDriver {
-        events: ImportedEvents::load(&project, &snapshot, now, until, &ledger)?,
+        events: ImportedEvents::load(&project, &snapshot, now, until, ledger.reader())?,
         dispatcher: DispatchLoop::new(
             &mut ledger,
             channels,
@@ -123,7 +123,7 @@ pub fn run(
         let name = &campaign.declared.name;
         let mut runs = Vec::new();
         for run in planned.remove(&id).unwrap_or_default() {
-            runs.extend(dispatcher.ledger().report(run)?);
+            runs.extend(dispatcher.reader().report(run)?);
         }
         let missed: Vec<Instant> = done
             .missed
@@ -134,10 +134,10 @@ pub fn run(
         let standing = agenda::schedule_position(
             &project.program,
             campaign,
-            schedule_record(dispatcher.ledger(), name)?,
+            schedule_record(dispatcher.reader(), name)?,
             until,
         );
-        let (waits, wait_ends) = dispatcher.ledger().waits(name)?;
+        let (waits, wait_ends) = dispatcher.reader().waits(name)?;
         ended.push(CampaignSummary {
             campaign: id,
             over: standing == SchedulePosition::Over && runs.is_empty() && missed.is_empty(),
@@ -172,15 +172,15 @@ pub fn run(
 /// Sends by itself, and takes events from what was imported into the store.
 struct RunDriver<'a> {
     events: ImportedEvents,
-    dispatcher: DispatchLoop<&'a mut Writer>,
+    dispatcher: DispatchLoop<&'a mut Ledger>,
     /// Messages handed over without an answer.
     unknown: usize,
     progress: &'a mut dyn DispatchProgress,
 }
 
 impl CycleDriver for RunDriver<'_> {
-    fn ledger(&mut self) -> &mut Writer {
-        self.dispatcher.ledger_mut()
+    fn ledger(&mut self) -> &mut Ledger {
+        self.dispatcher.ledger()
     }
 
     /// No platform reports to a run, and the store stays as it was at the beginning.

@@ -193,7 +193,13 @@ impl SavedPlan {
         }
         let mut ledger = Ledger::open(project.config.ledger(store)?, world.clone())?;
         let planned_at = zone.parse_instant(&self.now).unwrap_or(now);
-        match super::go_live::make_live(project, &ids, planned_at, Some(&self.id), &mut ledger)? {
+        match super::go_live::make_live(
+            project,
+            &ids,
+            planned_at,
+            Some(&self.id),
+            &mut ledger.planner(),
+        )? {
             Applied::Now => Ok(ids),
             Applied::Before { at } => {
                 let at = zone.show(at);

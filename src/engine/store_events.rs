@@ -7,7 +7,7 @@ use super::cycle::EventBatch;
 use super::decider::{IncomingEvent, awaited};
 use super::{Failure, Project};
 use crate::base::{CampaignId, EventId, EventSchema, Instant, StoredEvent, Value};
-use crate::ledger::{Ledger, event_sources};
+use crate::ledger::{LedgerReader, event_sources};
 use crate::program::typed::Program;
 use crate::store::Snapshot;
 
@@ -33,7 +33,7 @@ impl ImportedEvents {
         snapshot: &Snapshot,
         now: Instant,
         until: Instant,
-        ledger: &Ledger,
+        ledger: &LedgerReader,
     ) -> Result<Self, Failure> {
         let program = &project.program;
         let mut seen = BTreeMap::new();

@@ -14,8 +14,7 @@ use crate::decide::decision::Rendered;
 use crate::decide::history::History;
 use crate::decide::render::{address_of, render, render_one};
 use crate::deliver::channel::NextAction;
-use crate::ledger::{Batch, BatchOutcome, Message, Verdict};
-use crate::ledger::{Console, Ledger, RunId, State};
+use crate::ledger::{Batch, BatchOutcome, Console, Ledger, Message, RunId, State, Verdict};
 use crate::msg;
 use crate::program::typed::{ChannelName, Send};
 
@@ -111,6 +110,7 @@ pub fn send_test(
     let mut console = console(project, store, world)?;
     if let Some(user) = user
         && console
+            .reader()
             .opted_out(data.snapshot.user_count())?
             .contains(user)
     {
@@ -123,7 +123,9 @@ pub fn send_test(
     let now = world.now();
     let template = &program.template(send.template).declared.name;
     let begin_by = Monotonic::now() + BEGIN_WITHIN;
-    let trial = console.claim_trial(name, template, &channel, user, wanted.who, now)?;
+    let trial = console
+        .operator()
+        .claim_trial(name, template, &channel, user, wanted.who, now)?;
     let batch = Batch {
         key: trial.key.clone(),
         run: RunId(0),
@@ -155,7 +157,9 @@ pub fn send_test(
         BatchOutcome::Unknown { reason } => Verdict::Unknown { reason },
         BatchOutcome::NotSent { reason } => Verdict::NotSent { reason },
     };
-    let state = console.answer_trial(trial, &verdict, world.now())?;
+    let state = console
+        .operator()
+        .answer_trial(trial, &verdict, world.now())?;
     let why = match reply.then {
         NextAction::GoOn => None,
         NextAction::Wait { why, .. } | NextAction::Stop { why } => Some(why),

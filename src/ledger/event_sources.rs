@@ -3,7 +3,7 @@
 //! `serve` decides an event for all campaigns of its program together, so one row for the program
 //! says how far they are. `run` takes campaigns as they are given to it, each with a row of its own.
 
-use super::Ledger;
+use super::access::core::LedgerReader;
 use super::error::LedgerError;
 use super::sql::{OptionalExtension, params};
 use crate::base::Instant;
@@ -18,7 +18,7 @@ pub fn of_program(digest: &str) -> String {
     format!("program {digest}")
 }
 
-impl Ledger {
+impl LedgerReader {
     /// How far the events of a source are dealt with: a position in a log, or an instant.
     ///
     /// # Errors

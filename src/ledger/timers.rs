@@ -5,16 +5,20 @@
 //! since when and until when; a follow-up has one timer a segment. Both end in the same transaction
 //! as the plan that they lead to: whatever is killed when, each is decided once.
 
+use super::access::core::LedgerReader;
+use super::access::views::Planner;
 use super::sql::states::{CLAIMED, PLANNED};
 use super::sql::{Connection, OptionalExtension, SqlRow, params};
 
-use super::blob::{self, Blob};
 use super::error::LedgerError;
-use super::evidence::MessageKey;
-use super::planned_runs::{PlannedRun, RunId, RunInfo, salt};
-use super::record::{Record, TimerRecord, WaitRecord};
+use super::ids::MessageKey;
+use super::ids::RunId;
+use super::plan::planned_runs::{PlannedRun, RunInfo};
+use super::rows::blob::{self, Blob};
+use super::rows::encode;
+use super::rows::encode::salt;
+use super::rows::record::{Record, TimerRecord, WaitRecord};
 use super::state::State;
-use super::{Ledger, Writer, encode};
 use crate::base::{Instant, StoredEvent, UserNo};
 use crate::decide::decision::Decision;
 use crate::eval::ReceiptStatus;
@@ -150,7 +154,7 @@ fn of_names(db: &Connection) -> String {
 const TIMERS: &str = "timer t JOIN segment s USING (segment) JOIN run r USING (run)";
 const WAIT: &str = "SELECT wait, campaign, user_no, event, event_at, due, event_values FROM wait";
 
-impl Ledger {
+impl LedgerReader {
     fn wait_of(&self, row: &SqlRow) -> Result<Wait, LedgerError> {
         let digest: String = row.get(6)?;
         let values = encode::read_strings(&blob::load(&self.db, &digest)?)
@@ -228,7 +232,7 @@ impl Ledger {
         Ok(waits
             || self.db.prepare_cached(sql)?.exists(params![
                 campaign,
-                super::planned_runs::event_occasion(event)
+                super::plan::planned_runs::event_occasion(event)
             ])?)
     }
 
@@ -415,7 +419,7 @@ fn both(a: Known, b: Known) -> Known {
     Some((state, receipts))
 }
 
-impl Writer {
+impl Planner<'_> {
     /// Ends the waits and follow-ups of campaigns that are no more.
     ///
     /// # Errors
@@ -425,17 +429,17 @@ impl Writer {
         campaigns: &[String],
         now: Instant,
     ) -> Result<(), LedgerError> {
-        let of_names = of_names(&self.db);
+        let of_names = of_names(&self.reader().db);
         let of = CampaignNames::of(campaigns.iter().map(String::as_str));
         let mut later = DeciderChanges::default();
-        let mut select = self.db.prepare_cached(format!(
+        let mut select = self.reader().db.prepare_cached(format!(
             "SELECT wait FROM wait WHERE {of_names} ORDER BY wait"
         ))?;
         for wait in select.query_map([&of.0], |row| row.get(0))? {
             later.waits_over.push((wait?, EndReason::Withdrawn));
         }
         drop(select);
-        let timers = self.timers_due(&of, Instant(i64::MAX))?;
+        let timers = self.reader().timers_due(&of, Instant(i64::MAX))?;
         later.timers_over.extend(
             timers
                 .into_iter()
@@ -470,11 +474,11 @@ impl Writer {
                     why: why.name().into(),
                 }),
         );
-        for (number, wait) in (self.next_id("wait")?..).zip(&later.waits) {
+        for (number, wait) in (self.writer.next_id("wait")?..).zip(&later.waits) {
             // With its number, so that no two waits share what is removed when one of them ends.
             let values = Blob::new(encode::strings(
                 &[&number.to_string(), wait.values.as_json()],
-                salt(self.world.as_ref()),
+                salt(self.writer.world.as_ref()),
             ));
             records.push(Record::WaitStarted(Box::new(WaitRecord {
                 wait: number,

@@ -48,7 +48,10 @@ pub fn run(service: &ServiceState, commands: &CommandSender, calls: &Receiver<Wa
             together.push(call);
             waiting.push(done);
         }
-        let kept = service.ledger().receive(&together, service.world.now());
+        let kept = service
+            .ledger()
+            .dispatcher()
+            .receive(&together, service.world.now());
         let kept = match kept {
             Ok(()) => {
                 service.metrics.callbacks.add(together.len());

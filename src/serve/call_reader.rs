@@ -45,7 +45,7 @@ impl CallReader {
         let accounts = service.accounts.get();
         let mut history_changed = false;
         loop {
-            let calls = service.ledger().calls(MOST_CALLS)?;
+            let calls = service.ledger().reader().calls(MOST_CALLS)?;
             for call in &calls {
                 let NewCall {
                     account,
@@ -73,10 +73,11 @@ impl CallReader {
                         "无法读取 `{account}` 的回调 {n}；已保留"
                     ));
                 }
-                let applied =
-                    service
-                        .ledger()
-                        .apply(call, receipts.as_deref(), service.world.now())?;
+                let applied = service.ledger().dispatcher().apply(
+                    call,
+                    receipts.as_deref(),
+                    service.world.now(),
+                )?;
                 service.metrics.opted_out.add(applied.opted_out);
                 history_changed |= applied.opted_out + applied.learned > 0;
             }
@@ -84,7 +85,10 @@ impl CallReader {
                 break;
             }
         }
-        let learned = service.ledger().apply_strays(service.world.now())?;
+        let learned = service
+            .ledger()
+            .dispatcher()
+            .apply_strays(service.world.now())?;
         Ok(history_changed || learned > 0)
     }
 

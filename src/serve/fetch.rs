@@ -168,6 +168,7 @@ impl Fetch<'_> {
             }
             let mark = service
                 .ledger()
+                .reader()
                 .mark(self.account, self.mailbox)
                 .map_err(|e| text(e.into()))?;
             let valid = token
@@ -182,6 +183,7 @@ impl Fetch<'_> {
             let now = service.world.now();
             let kept = service
                 .ledger()
+                .dispatcher()
                 .fetched(self.account, self.mailbox, &mark, &page, now)
                 .map_err(|e| text(e.into()))?;
             if !kept {

@@ -180,7 +180,7 @@ pub fn withdraw_removed(
     };
     let removed: Vec<String> = names(before).difference(&names(project)).cloned().collect();
     let now = service.world.now();
-    Ok(service.ledger().withdraw_later(&removed, now)?)
+    Ok(service.ledger().planner().withdraw_later(&removed, now)?)
 }
 
 fn load(path: &Path, snapshot: &Snapshot, world: &dyn World) -> Result<Project, Failure> {

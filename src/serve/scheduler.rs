@@ -262,13 +262,16 @@ impl Scheduler {
         let ledger = self.service.ledger();
         let mut waits = 0;
         for id in project.campaigns() {
-            waits += ledger.waits(&project.program.campaign(id).declared.name)?.0;
+            waits += ledger
+                .reader()
+                .waits(&project.program.campaign(id).declared.name)?
+                .0;
         }
         self.service.metrics.waits.set(waits);
         self.service
             .metrics
             .unmatched_receipts
-            .set(ledger.strays()?);
+            .set(ledger.reader().strays()?);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::commands::{CommandSender, SchedulerCommand};
 use super::service_state::ServiceState;
 use crate::deliver::dispatch::{DispatchLoop, DispatchSummary};
 use crate::engine::cycle::DispatchReport;
-use crate::ledger::Writer;
+use crate::ledger::Ledger;
 use crate::msg;
 use crate::store::Users;
 
@@ -28,7 +28,7 @@ pub struct Sender {
     commands: CommandSender,
     /// The scheduler has planned something.
     woken: Receiver<()>,
-    dispatcher: DispatchLoop<Arc<Mutex<Writer>>>,
+    dispatcher: DispatchLoop<Arc<Mutex<Ledger>>>,
     accounts: Arc<Accounts>,
     users: Arc<Users>,
     /// Campaigns whose stop is in the journal.

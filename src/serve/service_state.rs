@@ -10,7 +10,7 @@ use super::steady_clock::SteadyWorld;
 use crate::base::Msg;
 use crate::base::world::World;
 use crate::engine::Failure;
-use crate::ledger::Writer;
+use crate::ledger::Ledger;
 use crate::store::Users;
 
 /// What the operator of the service reads as it happens.
@@ -23,7 +23,7 @@ pub trait Journal: Send + Sync {
 
 /// What the threads of the service share: the ledger's writer, and what they only read or count.
 pub struct ServiceState {
-    pub ledger: Arc<Mutex<Writer>>,
+    pub ledger: Arc<Mutex<Ledger>>,
     pub metrics: Metrics,
     pub world: Arc<dyn World>,
     /// The same, asked whether its clock can be believed.
@@ -37,7 +37,7 @@ pub struct ServiceState {
 
 impl ServiceState {
     /// The ledger, for one transaction or for a turn of the scheduler.
-    pub fn ledger(&self) -> MutexGuard<'_, Writer> {
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         locked(&self.ledger)
     }
 }

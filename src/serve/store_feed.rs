@@ -83,6 +83,7 @@ impl StoreFeed {
             Some(position) => position,
             None => service
                 .ledger()
+                .reader()
                 .fed(LIVE)?
                 .and_then(|n| u64::try_from(n).ok())
                 .unwrap_or(0),

@@ -11,7 +11,7 @@ use super::store_feed::{LIVE, StoreFeed};
 use crate::base::Instant;
 use crate::engine::cycle::{CycleDriver, DispatchReport, EventBatch, Received};
 use crate::engine::{Failure, Project, store_events};
-use crate::ledger::Writer;
+use crate::ledger::Ledger;
 
 pub struct TurnDriver<'a> {
     service: &'a ServiceState,
@@ -20,7 +20,7 @@ pub struct TurnDriver<'a> {
     calls: &'a mut CallReader,
     queue: &'a mut CommandQueue,
     now: Instant,
-    ledger: Option<MutexGuard<'a, Writer>>,
+    ledger: Option<MutexGuard<'a, Ledger>>,
     batch: Option<EventBatch>,
     /// How far in the log of live changes the batch goes.
     position: Option<u64>,
@@ -55,7 +55,7 @@ impl CycleDriver for TurnDriver<'_> {
     /// Held until the turn ends: each time it is let go, the sender may take it and wait for the
     /// disk. What this process claims it claims under the same lock, so what is not withdrawn in a
     /// turn was claimed before it.
-    fn ledger(&mut self) -> &mut Writer {
+    fn ledger(&mut self) -> &mut Ledger {
         self.ledger.get_or_insert_with(|| self.service.ledger())
     }
 

@@ -7,8 +7,7 @@ use tagcast::base::Elapsed;
 use tagcast::decide::decision::Rendered;
 use tagcast::deliver::channel::Recalled;
 use tagcast::deliver::http::secret::Secret;
-use tagcast::ledger::ReceiptKind;
-use tagcast::ledger::{Refusal, Verdict};
+use tagcast::ledger::{ReceiptKind, Refusal, Verdict};
 
 use super::bench::{APP, Account, batch, content, letters, stops, verdicts, waits};
 use crate::platforms::alipay::{APP_PRIVATE, Alipay, PLATFORM_PUBLIC};

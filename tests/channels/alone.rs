@@ -9,7 +9,7 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{UserNo, Value};
 use tagcast::engine::run_until::{self, RunSummary};
 use tagcast::engine::{Project, ProjectOptions};
-use tagcast::ledger::{Ledger, LedgerLocation, MessageProgress, State};
+use tagcast::ledger::{Ledger, LedgerLocation, LedgerReader, MessageProgress, State};
 
 use super::bench::{APP, SECRET};
 use super::callbacks::{push, secret};
@@ -81,10 +81,14 @@ fn below_min(bench: &Bench, server: &Server) {
     let mut ledger =
         Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(at(PLANNED)))).unwrap();
     assert_eq!(
-        planned(&ledger).iter().map(|of| of.group.users.len()).max(),
+        planned(ledger.reader())
+            .iter()
+            .map(|of| of.group.users.len())
+            .max(),
         Some(3)
     );
     ledger
+        .operator()
         .opt_out(&[UserNo(0), UserNo(1)], "callback", at(PLANNED))
         .unwrap();
 }
@@ -267,7 +271,10 @@ fn case_20_an_address_occurs_once_in_a_run() {
         bench.addressed_at(&format!("u{}", left.0), "other", address);
         let mut ledger =
             Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(at(PLANNED)))).unwrap();
-        ledger.opt_out(others, "callback", at(PLANNED)).unwrap();
+        ledger
+            .operator()
+            .opt_out(others, "callback", at(PLANNED))
+            .unwrap();
         drop(ledger);
         work(&bench, &server, MORNING);
         let by_app = bench
@@ -313,8 +320,8 @@ fn case_20_the_service_finds_the_next_channel() {
     let now = "campaign a { when everyone send template T via service_account.mass, sandbox.file at now }";
     std::fs::write(folder.join("a.campaign"), format!("{head}{now}\n")).unwrap();
     until(&folder, "plan", || {
-        let ledger = Ledger::open_existing(LedgerLocation::File(folder.join(".tagcast/ledger.db")))
-            .unwrap()?;
+        let ledger =
+            LedgerReader::open(LedgerLocation::File(folder.join(".tagcast/ledger.db"))).unwrap()?;
         (planned(&ledger).len() == 1).then_some(())
     });
     let seconds = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();

@@ -7,7 +7,7 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::decide::decision::Contents;
 use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::ledger::{RunId, State, Writer};
+use tagcast::ledger::{Ledger, RunId, State};
 use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
@@ -57,6 +57,7 @@ impl Group {
         ]));
         let run = place
             .open()
+            .planner()
             .plan_run(&decision, &wanted.info())
             .unwrap()
             .run;
@@ -65,7 +66,7 @@ impl Group {
 
     /// A process of its own that does what is due in a stretch of time; gives what the ledger holds
     /// then.
-    fn work(&self, from: &str, until: &str) -> Writer {
+    fn work(&self, from: &str, until: &str) -> Ledger {
         self.server.clock_at(at(from).0 / 1_000_000);
         let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(from)));
         let mut ledger = self.place.open();
@@ -73,11 +74,11 @@ impl Group {
         DispatchLoop::new(&mut ledger, channels, ids(&users(OF)), world)
             .up_to(at(until), &mut ())
             .unwrap();
-        verified(&ledger);
+        verified(ledger.reader());
         ledger
     }
 
-    fn states(&self, ledger: &Writer) -> String {
+    fn states(&self, ledger: &Ledger) -> String {
         let letter = |state| match state {
             State::Waiting => 'w',
             State::Delivered => 'd',
@@ -87,18 +88,19 @@ impl Group {
             other => panic!("{other:?}"),
         };
         (0..OF)
-            .map(|user| letter(state(ledger, user, "a")))
+            .map(|user| letter(state(ledger.reader(), user, "a")))
             .collect()
     }
 }
 
-fn counted(ledger: &Writer) -> usize {
+fn counted(ledger: &Ledger) -> usize {
     let scope = CapScope {
         campaign: None,
         purpose: None,
         channel: None,
     };
     ledger
+        .reader()
         .counted(&scope, day("2026-11-01"), day("2026-11-30"))
         .unwrap()
         .values()
@@ -119,7 +121,9 @@ fn case_30_employees_are_asked_about_reminded_and_called_off() {
         ("wwwwrwwwwwww", 0)
     );
     assert!(
-        ledger.report(group.run).unwrap()[0].finished_at.is_some(),
+        ledger.reader().report(group.run).unwrap()[0]
+            .finished_at
+            .is_some(),
         "nothing is left to do but to wait for people"
     );
     drop(ledger);
@@ -163,7 +167,10 @@ fn case_30_employees_are_asked_about_reminded_and_called_off() {
         ),
         ("ddufrudduddu", 1)
     );
-    assert_eq!((counted(&ledger), ledger.asks().unwrap().len()), (6, 0));
+    assert_eq!(
+        (counted(&ledger), ledger.reader().asks().unwrap().len()),
+        (6, 0)
+    );
     drop(ledger);
     let before = asked();
     group.server.with(|p: &mut WeCom| p.confirm("employee2"));
@@ -192,5 +199,5 @@ fn case_30_a_confirmation_at_the_last_moment_counts() {
     group.server.with(|p: &mut WeCom| p.confirm("employee2"));
     let ledger = group.work("2026-11-12 10:30", "2026-11-12 12:00");
     assert_eq!(group.states(&ledger), "uudurduuduud");
-    assert_eq!(ledger.asks().unwrap(), []);
+    assert_eq!(ledger.reader().asks().unwrap(), []);
 }

@@ -10,8 +10,7 @@ use tagcast::deliver::channel::{Channel, NextAction, Reply};
 use tagcast::deliver::http::client::Http;
 use tagcast::deliver::http::secret::Secret;
 use tagcast::deliver::platforms::open_account;
-use tagcast::ledger::RunId;
-use tagcast::ledger::{Batch, BatchOutcome, Message, Verdict};
+use tagcast::ledger::{Batch, BatchOutcome, Message, RunId, Verdict};
 use tagcast::program::typed::ChannelName as Name;
 
 pub const APP: &str = "wx1";

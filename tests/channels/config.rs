@@ -323,7 +323,7 @@ fn a_test_message_goes_to_one_person_and_counts_for_nobody() {
         shown(&run)
     );
     assert!(tagcast(dir.path(), &["audit", "verify"]).status.success());
-    let ledger = tagcast::ledger::Ledger::open_existing(&dir.path().join(".tagcast/ledger.db"))
+    let ledger = tagcast::ledger::LedgerReader::open(&dir.path().join(".tagcast/ledger.db"))
         .unwrap()
         .unwrap();
     let trials = ledger.trials().unwrap();

@@ -118,7 +118,7 @@ fn work(place: &Place, platforms: &Platforms, writes: usize, until: &str) -> usi
 
 fn compare(place: &Place, platforms: &Platforms, what: &str) {
     let ledger = place.open();
-    verified(&ledger);
+    verified(ledger.reader());
     let (wechat, wecom) = (platforms.wechat.received(), platforms.wecom.received());
     let mut unknown = 0;
     for user in 0..OF {
@@ -128,7 +128,7 @@ fn compare(place: &Place, platforms: &Platforms, what: &str) {
             _ => ("slow", wecom.get(&format!("wm{user}"))),
         };
         let got = got.copied().unwrap_or(0);
-        let state = state(&ledger, user, campaign);
+        let state = state(ledger.reader(), user, campaign);
         match state {
             State::Accepted | State::Waiting => {
                 assert_eq!(got, 1, "{what}: user {user} is {state:?}")
@@ -145,7 +145,13 @@ fn compare(place: &Place, platforms: &Platforms, what: &str) {
             other => panic!("{what}: user {user} ended as {other:?}, the platform accepted {got}"),
         }
     }
-    let listed: i64 = ledger.stuck().unwrap().iter().map(|s| s.messages).sum();
+    let listed: i64 = ledger
+        .reader()
+        .stuck()
+        .unwrap()
+        .iter()
+        .map(|s| s.messages)
+        .sum();
     assert!(
         listed >= unknown,
         "{what}: {unknown} unknown, {listed} listed"
@@ -157,6 +163,7 @@ fn planned() -> Place {
     let mut ledger = place.open();
     for (campaign, decision) in decisions(&place) {
         ledger
+            .planner()
             .plan_run(&decision, &place.wanted(campaign).info())
             .unwrap();
     }
@@ -237,7 +244,7 @@ fn case_21_and_23_a_repeat_is_the_same_bytes_or_none_at_all() {
     let (place, platforms) = (planned(), platforms(OF));
     platforms.wechat.fault("mass/send", What::CutAfter, 2);
     work(&place, &platforms, 100_000, DUE);
-    assert_eq!(state(&place.open(), 5, "a"), State::Unknown);
+    assert_eq!(state(place.open().reader(), 5, "a"), State::Unknown);
     work(&place, &platforms, 100_000, "2026-11-11 10:05");
     let bodies = platforms.wechat.bodies("mass/send");
     assert!(
@@ -247,7 +254,7 @@ fn case_21_and_23_a_repeat_is_the_same_bytes_or_none_at_all() {
     );
     // The answers were lost each time. A day later nobody repeats it.
     let before = platforms.wechat.requests("mass/send");
-    if state(&place.open(), 5, "a") == State::Unknown {
+    if state(place.open().reader(), 5, "a") == State::Unknown {
         let late: Arc<dyn World> = Arc::new(SimulatedWorld::at(
             Instant(at(DUE).0).plus(Elapsed::hours(24)),
         ));
@@ -262,6 +269,7 @@ fn case_21_and_23_a_repeat_is_the_same_bytes_or_none_at_all() {
         assert_eq!(platforms.wechat.requests("mass/send"), before);
         assert_eq!(
             ledger
+                .reader()
                 .stuck()
                 .unwrap()
                 .iter()

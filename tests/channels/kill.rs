@@ -16,7 +16,7 @@ use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Instant, UserNo};
 use tagcast::decide::decision::{Contents, Decision};
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::ledger::{Ledger, State};
+use tagcast::ledger::{Ledger, LedgerReader, State};
 use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::content;
@@ -139,6 +139,7 @@ fn planned() -> Place {
     for part in PARTS {
         let info = place.wanted(part.0);
         ledger
+            .planner()
             .plan_run(&decision(&place, part), &info.info())
             .unwrap();
     }
@@ -296,9 +297,7 @@ fn killed_at(point: &Point, again: usize) {
 
 /// The platforms' logs against the ledger: 0 doubled, 0 lost, every unknown listed.
 fn compare(place: &Place, platforms: &Platforms, point: &Point) {
-    let ledger = Ledger::open_existing(place.at())
-        .unwrap()
-        .expect("a ledger");
+    let ledger = LedgerReader::open(place.at()).unwrap().expect("a ledger");
     verified(&ledger);
     let received = [platforms.wechat.received(), platforms.wecom.received()];
     let (mut unknown, mut keyless) = (0, 0);

@@ -17,7 +17,7 @@ use tagcast::deliver::http::secret::Secret;
 use tagcast::deliver::platforms::callbacks;
 use tagcast::ledger::{
     CallApplied, ClaimAttempt, Ledger, MessageOutcome, MessageProgress, NewCall, Receipt,
-    ReceiptContent as Says, RunId, State, Writer,
+    ReceiptContent as Says, RunId, State,
 };
 
 use super::bench::{APP, SECRET, content};
@@ -30,7 +30,7 @@ use crate::support::delivery::{DUE, Place, Wanted, at, day, ids, planned, state,
 struct Run {
     place: Place,
     server: Server,
-    ledger: Option<Writer>,
+    ledger: Option<Ledger>,
     run: RunId,
     users: u32,
 }
@@ -74,7 +74,11 @@ impl Run {
             _ => content(&[("body", "满300减50")]),
         });
         let mut ledger = place.open();
-        let run = ledger.plan_run(&decision, &wanted.info()).unwrap().run;
+        let run = ledger
+            .planner()
+            .plan_run(&decision, &wanted.info())
+            .unwrap()
+            .run;
         Run {
             ledger: Some(ledger),
             place,
@@ -84,7 +88,7 @@ impl Run {
         }
     }
 
-    fn ledger(&mut self) -> &mut Writer {
+    fn ledger(&mut self) -> &mut Ledger {
         self.ledger.as_mut().expect("it is open")
     }
 
@@ -121,6 +125,7 @@ impl Run {
     fn message(&mut self, user: u32) -> MessageOutcome {
         match self
             .ledger()
+            .reader()
             .outcomes(UserNo(user), "a")
             .unwrap()
             .pop()
@@ -133,7 +138,7 @@ impl Run {
     }
 
     fn in_state(&mut self, state: State) -> i64 {
-        self.ledger().reports(None).unwrap()[0].in_state(state)
+        self.ledger().reader().reports(None).unwrap()[0].in_state(state)
     }
 
     /// How many messages caps count.
@@ -144,6 +149,7 @@ impl Run {
             channel: None,
         };
         self.ledger()
+            .reader()
             .counted(&scope, day("2026-11-01"), day("2026-11-30"))
             .unwrap()
             .values()
@@ -199,9 +205,15 @@ impl Run {
             signature,
             body,
         };
-        self.ledger().receive(&[call], at(DUE)).unwrap();
-        let call = self.ledger().calls(1).unwrap().remove(0);
-        self.ledger().apply(&call, Some(&told), at(DUE)).unwrap()
+        self.ledger()
+            .dispatcher()
+            .receive(&[call], at(DUE))
+            .unwrap();
+        let call = self.ledger().reader().calls(1).unwrap().remove(0);
+        self.ledger()
+            .dispatcher()
+            .apply(&call, Some(&told), at(DUE))
+            .unwrap()
     }
 }
 
@@ -230,7 +242,7 @@ fn case_19_lists_of_every_size_at_the_platform() {
             "{size}"
         );
         assert!(run.server.received().values().all(|n| *n == 1));
-        verified(run.ledger());
+        verified(run.ledger().reader());
     }
 }
 
@@ -244,7 +256,7 @@ fn case_19_a_pace_leaves_nobody_alone() {
             (run.jobs(), run.in_state(State::Accepted)),
             (jobs, i64::from(size))
         );
-        verified(run.ledger());
+        verified(run.ledger().reader());
     }
 }
 
@@ -254,6 +266,7 @@ fn case_19_a_pace_leaves_nobody_alone() {
 fn case_20_a_list_that_shrinks_to_one_is_not_sent() {
     let mut run = Run::of(2);
     run.ledger()
+        .operator()
         .opt_out(&[UserNo(0)], "callback", at(DUE))
         .unwrap();
     assert_eq!(run.counted(), 2);
@@ -263,17 +276,22 @@ fn case_20_a_list_that_shrinks_to_one_is_not_sent() {
         (0, 0, 0)
     );
     assert_eq!((run.server.requests("mass/send"), run.counted()), (0, 0));
-    assert_eq!(state(run.ledger(), 0, "a"), State::Struck);
+    assert_eq!(state(run.ledger().reader(), 0, "a"), State::Struck);
     let left = run.message(1);
     assert_eq!(
         (left.state, left.reason.as_deref()),
         (State::Withdrawn, Some("too_few_for_list"))
     );
-    assert!(run.ledger().reports(None).unwrap()[0].finished_at.is_some());
-    verified(run.ledger());
+    assert!(
+        run.ledger().reader().reports(None).unwrap()[0]
+            .finished_at
+            .is_some()
+    );
+    verified(run.ledger().reader());
     // Of three, two are left: enough.
     let mut run = Run::of(3);
     run.ledger()
+        .operator()
         .opt_out(&[UserNo(1)], "callback", at(DUE))
         .unwrap();
     run.work(DUE);
@@ -284,11 +302,12 @@ fn case_20_a_list_that_shrinks_to_one_is_not_sent() {
 /// left where that is under way already.
 #[test]
 fn case_20_who_is_left_alone_joins_another_list() {
-    let list = |ledger: &Writer, n: usize| planned(ledger)[n].group.users.clone();
+    let list = |ledger: &Ledger, n: usize| planned(ledger.reader())[n].group.users.clone();
     let mut run = Run::of(10_001);
     let all_but_one: Vec<UserNo> = list(run.ledger(), 0).split_off(1);
     assert_eq!(all_but_one.len(), 5_000);
     run.ledger()
+        .operator()
         .opt_out(&all_but_one, "callback", at(DUE))
         .unwrap();
     let (carried, stopped) = run.work(DUE);
@@ -298,11 +317,14 @@ fn case_20_who_is_left_alone_joins_another_list() {
     );
     assert!(run.server.log()[0].users.contains(&"o0".to_string()));
     assert_eq!(
-        (state(run.ledger(), 0, "a"), state(run.ledger(), 1, "a")),
+        (
+            state(run.ledger().reader(), 0, "a"),
+            state(run.ledger().reader(), 1, "a")
+        ),
         (State::Accepted, State::Struck)
     );
     assert_eq!(run.counted(), 5_001);
-    let report = &run.ledger().reports(None).unwrap()[0];
+    let report = &run.ledger().reader().reports(None).unwrap()[0];
     assert_eq!(
         (
             report.planned,
@@ -312,27 +334,36 @@ fn case_20_who_is_left_alone_joins_another_list() {
         (10_001, 5_001, 5_000)
     );
     assert!(report.finished_at.is_some());
-    verified(run.ledger());
+    verified(run.ledger().reader());
 
     // The second has left when the first comes to its turn.
     let mut run = Run::of(10_001);
     let second = list(run.ledger(), 1);
     let due = run
         .ledger()
+        .dispatcher()
         .due(at(DUE), &Default::default())
         .unwrap()
         .unwrap();
-    let ClaimAttempt::Claim(claim) = run.ledger().claim(due, 2..=10_000, &[], at(DUE)).unwrap()
+    let ClaimAttempt::Claim(claim) = run
+        .ledger()
+        .dispatcher()
+        .claim(due, 2..=10_000, &[], at(DUE))
+        .unwrap()
     else {
         panic!("a claim")
     };
     drop(claim);
     run.ledger()
+        .operator()
         .opt_out(&second[1..], "callback", at(DUE))
         .unwrap();
     run.work(DUE);
-    assert_eq!(state(run.ledger(), second[0].0, "a"), State::Withdrawn);
-    verified(run.ledger());
+    assert_eq!(
+        state(run.ledger().reader(), second[0].0, "a"),
+        State::Withdrawn
+    );
+    verified(run.ledger().reader());
 }
 
 /// So many of a list opt out that its next hand-over would have one user: it has the next ones
@@ -341,14 +372,21 @@ fn case_20_who_is_left_alone_joins_another_list() {
 fn case_20_who_is_left_alone_goes_with_the_next_ones() {
     let mut run = Run::of(7);
     run.ledger()
+        .operator()
         .opt_out(&[UserNo(0), UserNo(2)], "callback", at(DUE))
         .unwrap();
     let due = run
         .ledger()
+        .dispatcher()
         .due(at(DUE), &Default::default())
         .unwrap()
         .unwrap();
-    let ClaimAttempt::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap() else {
+    let ClaimAttempt::Claim(claim) = run
+        .ledger()
+        .dispatcher()
+        .claim(due, 2..=3, &[], at(DUE))
+        .unwrap()
+    else {
         panic!("a claim")
     };
     let taken: Vec<u32> = claim
@@ -359,21 +397,27 @@ fn case_20_who_is_left_alone_goes_with_the_next_ones() {
         .collect();
     assert_eq!(taken, [1, 3, 4]);
     drop(claim);
-    assert_eq!(state(run.ledger(), 5, "a"), State::Planned);
-    verified(run.ledger());
+    assert_eq!(state(run.ledger().reader(), 5, "a"), State::Planned);
+    verified(run.ledger().reader());
 
     // Nobody is left alone by it: of five, of whom one has opted out, two go and then two.
     let mut run = Run::of(5);
     run.ledger()
+        .operator()
         .opt_out(&[UserNo(1)], "callback", at(DUE))
         .unwrap();
     for expected in [[0, 2], [3, 4]] {
         let due = run
             .ledger()
+            .dispatcher()
             .due(at(DUE), &Default::default())
             .unwrap()
             .unwrap();
-        let ClaimAttempt::Claim(claim) = run.ledger().claim(due, 2..=3, &[], at(DUE)).unwrap()
+        let ClaimAttempt::Claim(claim) = run
+            .ledger()
+            .dispatcher()
+            .claim(due, 2..=3, &[], at(DUE))
+            .unwrap()
         else {
             panic!("a claim")
         };
@@ -387,7 +431,7 @@ fn case_20_who_is_left_alone_goes_with_the_next_ones() {
             expected
         );
     }
-    verified(run.ledger());
+    verified(run.ledger().reader());
 }
 
 /// Who opts out after the claim changes no byte of the repeat: the platform would take another list
@@ -398,6 +442,7 @@ fn case_21_an_opt_out_after_the_claim_changes_no_byte() {
     run.server.fault("mass/send", What::CutBefore, 1);
     run.work(DUE);
     run.ledger()
+        .operator()
         .opt_out(&[UserNo(3)], "callback", at("2026-11-11 10:01"))
         .unwrap();
     run.restart("2026-11-11 10:02");
@@ -405,7 +450,7 @@ fn case_21_an_opt_out_after_the_claim_changes_no_byte() {
     let bodies = run.server.bodies("mass/send");
     assert_eq!(bodies.len(), 2);
     assert_eq!(bodies[0], bodies[1]);
-    assert_eq!(state(run.ledger(), 3, "a"), State::Accepted);
+    assert_eq!(state(run.ledger().reader(), 3, "a"), State::Accepted);
 }
 
 /// Accepted, then cut: the repeat is answered with 45065 and the id of the job that is there. The
@@ -427,7 +472,7 @@ fn case_22_a_key_that_is_known_is_one_job() {
         (message.state, message.platform_id.as_deref()),
         (State::Accepted, Some(id.as_str()))
     );
-    verified(run.ledger());
+    verified(run.ledger().reader());
     let mut run = Run::of(10);
     let known = json!({"errcode": 45065, "errmsg": "clientmsgid exist", "msg_id": 1_000_000_001});
     run.server.fault("mass/send", What::After(200, known), 1);
@@ -474,6 +519,7 @@ fn case_23_no_repeat_after_the_window() {
             );
             let listed: i64 = run
                 .ledger()
+                .reader()
                 .stuck()
                 .unwrap()
                 .iter()
@@ -498,7 +544,7 @@ fn case_24_counts_without_names() {
         let applied = run.told("send success", [1_000, 970, 965, 5]);
         assert_eq!(applied.repeated, usize::from(again));
         let id = run.run;
-        let [counts] = run.ledger().counted_by_platform(id).unwrap()[..] else {
+        let [counts] = run.ledger().reader().counted_by_platform(id).unwrap()[..] else {
             panic!("one list")
         };
         assert_eq!(
@@ -528,7 +574,7 @@ fn case_24_counts_without_names() {
             "nobody knows who was filtered, so nobody has a slot too many"
         );
     }
-    verified(run.ledger());
+    verified(run.ledger().reader());
 }
 
 /// A review says no, and all counts are 0: rejected, and the slots are given back.
@@ -540,14 +586,20 @@ fn case_25_a_review_that_says_no_gives_slots_back() {
     run.told("err(20008)", [0; 4]);
     assert_eq!((run.in_state(State::Rejected), run.counted()), (50, 0));
     let id = run.run;
-    assert!(run.ledger().counted_by_platform(id).unwrap().is_empty());
+    assert!(
+        run.ledger()
+            .reader()
+            .counted_by_platform(id)
+            .unwrap()
+            .is_empty()
+    );
     run.work("2026-11-11 12:00");
     assert_eq!(
         run.server.requests("mass/send"),
         1,
         "it is not sent again by itself"
     );
-    verified(run.ledger());
+    verified(run.ledger().reader());
 }
 
 /// The finish event got lost: after a day the platform is asked, once it says that the job is over,
@@ -566,7 +618,11 @@ fn case_26_a_lost_finish_event_is_asked_for_a_day_later() {
         let mut run = Run::of(10);
         run.work(DUE);
         let id = run.run;
-        assert!(run.ledger().reports(None).unwrap()[0].finished_at.is_some());
+        assert!(
+            run.ledger().reader().reports(None).unwrap()[0]
+                .finished_at
+                .is_some()
+        );
         set(&run, "SENDING");
         run.restart("2026-11-12 09:59");
         run.work("2026-11-12 09:59");
@@ -590,9 +646,15 @@ fn case_26_a_lost_finish_event_is_asked_for_a_day_later() {
         run.work_until("2026-11-14 10:00", "2026-11-20 10:00");
         assert_eq!((asked(&run), run.in_state(state)), (3, 10), "{said}");
         assert_eq!(run.counted(), if state.counts() { 10 } else { 0 }, "{said}");
-        assert!(run.ledger().counted_by_platform(id).unwrap().is_empty());
+        assert!(
+            run.ledger()
+                .reader()
+                .counted_by_platform(id)
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(run.server.requests("mass/send"), 1);
-        verified(run.ledger());
+        verified(run.ledger().reader());
     }
     // Where the event came there is nothing to ask; where the platform never says anything, asking
     // ends.
@@ -606,7 +668,7 @@ fn case_26_a_lost_finish_event_is_asked_for_a_day_later() {
     set(&run, "SENDING");
     run.work_until(DUE, "2026-11-20 10:00");
     assert_eq!((asked(&run), run.in_state(State::Accepted)), (3, 10));
-    assert_eq!(run.ledger().asks().unwrap(), []);
+    assert_eq!(run.ledger().reader().asks().unwrap(), []);
 }
 
 /// One openid is of another account: the list is refused, the bad one is found by asking, the
@@ -622,7 +684,10 @@ fn case_27_one_bad_openid_one_new_list_then_stop() {
         (vec![249], 2)
     );
     assert_eq!(
-        (state(run.ledger(), 77, "a"), state(run.ledger(), 78, "a")),
+        (
+            state(run.ledger().reader(), 77, "a"),
+            state(run.ledger().reader(), 78, "a")
+        ),
         (State::Refused, State::Accepted)
     );
     assert_eq!((run.message(78).attempt, run.counted()), (1, 249));
@@ -633,7 +698,7 @@ fn case_27_one_bad_openid_one_new_list_then_stop() {
         .map(|b| serde_json::from_slice::<serde_json::Value>(b).unwrap()["clientmsgid"].clone())
         .collect::<Vec<_>>();
     assert_ne!(keys[0], keys[1]);
-    verified(run.ledger());
+    verified(run.ledger().reader());
     // Refused again although all look right.
     let mut run = Run::by("mass", 250, |openids| {
         openids[77] = "x-of-another-account".into()
@@ -654,7 +719,7 @@ fn case_27_one_bad_openid_one_new_list_then_stop() {
         (0, 2),
         "nothing is found out by sending"
     );
-    assert_eq!(state(run.ledger(), 78, "a"), State::Planned);
+    assert_eq!(state(run.ledger().reader(), 78, "a"), State::Planned);
 }
 
 /// The finish event comes before the answer to the request is recorded, or with a job that nobody
@@ -667,22 +732,31 @@ fn case_09_a_finish_event_overtakes_the_answer() {
     run.work(DUE);
     assert_eq!(run.told("send success", [10, 10, 10, 0]).unknown, 1);
     let id = run.run;
-    assert!(run.ledger().counted_by_platform(id).unwrap().is_empty());
+    assert!(
+        run.ledger()
+            .reader()
+            .counted_by_platform(id)
+            .unwrap()
+            .is_empty()
+    );
     run.restart("2026-11-11 10:02");
     run.work("2026-11-11 10:05");
-    run.ledger().apply_strays(at("2026-11-11 10:05")).unwrap();
+    run.ledger()
+        .dispatcher()
+        .apply_strays(at("2026-11-11 10:05"))
+        .unwrap();
     assert_eq!(
-        run.ledger().counted_by_platform(id).unwrap()[0].delivered,
+        run.ledger().reader().counted_by_platform(id).unwrap()[0].delivered,
         10
     );
     assert_eq!(
         (
             run.in_state(State::Accepted),
-            run.ledger().strays().unwrap()
+            run.ledger().reader().strays().unwrap()
         ),
         (10, 0)
     );
-    verified(run.ledger());
+    verified(run.ledger().reader());
 }
 
 /// Refused before any byte: the same message is planned again and sent when it can be, once. Reset
@@ -711,5 +785,5 @@ fn case_07_what_a_lost_connection_becomes_in_the_ledger() {
     );
     assert_eq!(run.message(4).attempt, 1);
     assert!(run.server.received().values().all(|n| *n == 1));
-    verified(run.ledger());
+    verified(run.ledger().reader());
 }

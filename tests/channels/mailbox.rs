@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use tagcast::base::Instant;
-use tagcast::ledger::{Ledger, LedgerLocation};
+use tagcast::ledger::{LedgerLocation, LedgerReader};
 
 use super::bench::{APP, SECRET};
 use super::callbacks::{folder, purchases, push, secret, served};
@@ -38,8 +38,8 @@ fn customer_service(server: &Server) -> (tempfile::TempDir, PathBuf) {
     (dir, folder)
 }
 
-fn ledger(folder: &Path) -> Option<Ledger> {
-    Ledger::open_existing(LedgerLocation::File(folder.join(".tagcast/ledger.db"))).unwrap()
+fn ledger(folder: &Path) -> Option<LedgerReader> {
+    LedgerReader::open(LedgerLocation::File(folder.join(".tagcast/ledger.db"))).unwrap()
 }
 
 /// Waits until the platform's letters were read to their end after an instant, and all of them are

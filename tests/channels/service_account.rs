@@ -7,8 +7,7 @@ use serde_json::json;
 use tagcast::base::Elapsed;
 use tagcast::decide::decision::Rendered;
 use tagcast::deliver::channel::{Channel, Recalled};
-use tagcast::ledger::ReceiptKind;
-use tagcast::ledger::{BatchOutcome, Refusal, Verdict};
+use tagcast::ledger::{BatchOutcome, ReceiptKind, Refusal, Verdict};
 
 use super::bench::{
     APP, Account, SECRET, batch, content, letters, openids, stops, verdicts, waits,

@@ -10,7 +10,7 @@ use tagcast::decide::decision::Contents;
 use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::deliver::platforms::sandbox::SandboxFile;
-use tagcast::ledger::{State, Writer};
+use tagcast::ledger::{Ledger, State};
 use tagcast::program::typed::ChannelName as Name;
 
 use super::bench::{APP, SECRET, content};
@@ -20,7 +20,7 @@ use crate::platforms::{Server, What};
 use crate::support::delivery::{DUE, OF, Place, at, ids, reschedule, state, users, verified};
 
 /// `a` goes by template messages, `b` into the sandbox's file.
-fn planned(place: &Place) -> Writer {
+fn planned(place: &Place) -> Ledger {
     let (a, b) = (place.wanted("a"), place.wanted("b"));
     let mut by_template = a.to(0..20);
     let group = &mut by_template.messages[0];
@@ -38,6 +38,7 @@ fn planned(place: &Place) -> Writer {
     ]));
     let mut ledger = place.open();
     ledger
+        .planner()
         .plan_runs(&[(&by_template, a.info()), (&b.to(0..20), b.info())])
         .unwrap();
     ledger
@@ -46,7 +47,7 @@ fn planned(place: &Place) -> Writer {
 /// Works from one instant to another with new channels, as a process does that was just started.
 /// Gives what is said of `a`.
 fn work(
-    ledger: &mut Writer,
+    ledger: &mut Ledger,
     place: &Place,
     server: &Server,
     from: &str,
@@ -88,7 +89,7 @@ fn trouble(
         "{said:?}"
     );
     assert!(!said.en.contains(SECRET));
-    let troubles = ledger.troubles().unwrap();
+    let troubles = ledger.reader().troubles().unwrap();
     assert_eq!(
         troubles
             .iter()
@@ -100,10 +101,13 @@ fn trouble(
     assert_eq!(place.sent("b"), 20, "the other goes on: {said:?}");
     assert_eq!(
         server.received().len() as i64,
-        ledger.reports(Some("a")).unwrap()[0].in_state(State::Accepted)
+        ledger.reader().reports(Some("a")).unwrap()[0].in_state(State::Accepted)
     );
-    assert_eq!(state(&ledger, 19, "a"), State::Planned);
-    assert!(ledger.stuck().unwrap().is_empty(), "nothing is unknown");
+    assert_eq!(state(ledger.reader(), 19, "a"), State::Planned);
+    assert!(
+        ledger.reader().stuck().unwrap().is_empty(),
+        "nothing is unknown"
+    );
     assert!(
         server.requests("template/send") <= 20,
         "it does not hammer at the door: {}",
@@ -117,11 +121,11 @@ fn trouble(
     assert_eq!(server.received().len(), 20);
     assert!(server.received().values().all(|n| *n == 1));
     assert_eq!(
-        ledger.reports(Some("a")).unwrap()[0].in_state(State::Accepted),
+        ledger.reader().reports(Some("a")).unwrap()[0].in_state(State::Accepted),
         20
     );
-    assert_eq!(ledger.troubles().unwrap(), [], "it is over");
-    verified(&ledger);
+    assert_eq!(ledger.reader().troubles().unwrap(), [], "it is over");
+    verified(ledger.reader());
 }
 
 #[test]

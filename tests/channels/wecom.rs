@@ -6,8 +6,7 @@ use serde_json::json;
 use tagcast::base::Elapsed;
 use tagcast::decide::decision::Rendered;
 use tagcast::deliver::channel::Recalled;
-use tagcast::ledger::ReceiptKind;
-use tagcast::ledger::{Refusal, Verdict};
+use tagcast::ledger::{ReceiptKind, Refusal, Verdict};
 
 use super::bench::{APP, Account, SECRET, batch, content, letters, stops, verdicts, waits};
 use crate::platforms::wecom::WeCom;

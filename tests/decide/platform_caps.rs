@@ -12,7 +12,7 @@ use tagcast::decide::platform_caps::ForeignUse;
 use tagcast::decide::recheck::{DayRecheck, NewDay, Recheck};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
-use tagcast::ledger::{Ledger, Occasion, PlannedFilter, RunInfo, Writer};
+use tagcast::ledger::{Ledger, Occasion, PlannedFilter, RunInfo};
 use tagcast::program::platform::{self, Amount, AmountWord, Holder, Per};
 use tagcast::program::typed::{ChannelName, Program};
 use tagcast::store::{Snapshot, SnapshotBuilder};
@@ -24,7 +24,7 @@ struct Bench {
     _dir: tempfile::TempDir,
     program: Program,
     snapshot: Snapshot,
-    ledger: Writer,
+    ledger: Ledger,
     foreign: ForeignUse,
 }
 
@@ -92,7 +92,9 @@ impl Bench {
             foreign: &self.foreign,
             ..DecideInput::scheduled(id, due, &scope, 7, &words)
         };
-        decide_all(&[input], &self.ledger).unwrap().remove(0)
+        decide_all(&[input], self.ledger.reader())
+            .unwrap()
+            .remove(0)
     }
 
     /// Decides and plans; says how many messages that were, and what stopped the others.
@@ -106,7 +108,7 @@ impl Bench {
             occasion: Occasion::Due(due),
             now: due,
         };
-        self.ledger.plan_run(&decision, &info).unwrap();
+        self.ledger.planner().plan_run(&decision, &info).unwrap();
         (
             decision.planned(),
             decision.stopped.into_iter().map(|(gate, _)| gate).collect(),
@@ -167,7 +169,7 @@ fn every_cap_of_every_platform_is_kept() {
                     // taken.
                     assert_eq!(bench.go("c", due(left)), capped(&name));
                     assert_eq!(bench.go("c", at(next)).0 == 0, left == 0, "{channel}");
-                    verified(&bench.ledger);
+                    verified(bench.ledger.reader());
                 }
             }
         }
@@ -229,6 +231,7 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
     assert_eq!(
         bench
             .ledger
+            .dispatcher()
             .due(at("2026-11-30 23:50"), &Default::default())
             .unwrap()
             .map(|d| d.campaign().to_owned()),
@@ -237,6 +240,7 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
     assert!(
         bench
             .ledger
+            .dispatcher()
             .due(late, &Default::default())
             .unwrap()
             .is_none(),
@@ -244,11 +248,18 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
     );
     let planned = bench
         .ledger
+        .reader()
         .planned_messages(PlannedFilter::OnAnotherDay, late)
         .unwrap();
     let group = &planned[0].group;
     let day = group.zone.date(late);
-    let mut slots = DayRecheck::new(&bench.program, &bench.foreign, day, USERS, &bench.ledger);
+    let mut slots = DayRecheck::new(
+        &bench.program,
+        &bench.foreign,
+        day,
+        USERS,
+        bench.ledger.reader(),
+    );
     let change = slots.check(group, late).unwrap();
     drop(slots);
     let expected = Recheck::Reschedule {
@@ -259,16 +270,22 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
         no_slot: Vec::new(),
     };
     assert_eq!(change, expected);
-    bench.ledger.replan(&[(&planned[0], change)], late).unwrap();
+    bench
+        .ledger
+        .planner()
+        .replan(&[(&planned[0], change)], late)
+        .unwrap();
     assert!(
         bench
             .ledger
+            .dispatcher()
             .due(late, &Default::default())
             .unwrap()
             .is_some()
     );
     let sent = bench
         .ledger
+        .reader()
         .sent_since(&bench.channel(), at("2026-11-01 00:00"))
         .unwrap();
     assert_eq!(
@@ -278,7 +295,10 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
             .collect::<Vec<_>>()
     );
     assert_eq!(
-        (bench.planned("2026-12-02 10:00"), verified(&bench.ledger)),
+        (
+            bench.planned("2026-12-02 10:00"),
+            verified(bench.ledger.reader())
+        ),
         (0, ())
     );
 }
@@ -290,13 +310,13 @@ fn the_platforms_last_slot_goes_to_what_matters_more() {
     let mut bench = Bench::new("", "service_account", "service_account.mass", 3);
     assert_eq!(bench.planned("2026-11-11 10:00"), USERS);
     assert_eq!(bench.go("other", at("2026-11-11 10:05")), (USERS, vec![]));
-    let outcomes = bench.ledger.outcomes(UserNo(0), "c").unwrap();
+    let outcomes = bench.ledger.reader().outcomes(UserNo(0), "c").unwrap();
     assert!(format!("{outcomes:?}").contains("other"), "{outcomes:?}");
     assert_eq!(
         bench.go("c", at("2026-11-11 10:10")),
         capped("service_account.mass 4 per month")
     );
-    verified(&bench.ledger);
+    verified(bench.ledger.reader());
 }
 
 /// Both kinds of cap hold, and the message names the one that has no slot left.

@@ -11,9 +11,9 @@ use tagcast::decide::decision::Decision;
 use tagcast::decide::history::{CapScope, History};
 use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};
 use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, Tables};
-use tagcast::ledger::{BatchOutcome, Verdict};
 use tagcast::ledger::{
-    Claim, ClaimAttempt, DueSegment, Ledger, LedgerError, MessageProgress, State, Writer,
+    BatchOutcome, Claim, ClaimAttempt, DueSegment, Ledger, LedgerError, LedgerReader,
+    MessageProgress, State, Verdict,
 };
 use tagcast::program::typed::Program;
 
@@ -35,7 +35,7 @@ fn got(bench: &Bench, campaign: &str) -> BTreeSet<usize> {
 }
 
 /// Who has a user's slot instead of a campaign.
-fn winner(ledger: &Ledger, user: usize, campaign: &str) -> Option<String> {
+fn winner(ledger: &LedgerReader, user: usize, campaign: &str) -> Option<String> {
     let outcomes = ledger.outcomes(UserNo(user as u32), campaign).unwrap();
     match &outcomes.last()?.happened {
         MessageProgress::Stopped { reason, detail } if reason == "capped" => detail.clone(),
@@ -252,7 +252,7 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    fn decide(&self, ledger: &Writer, snapshot: &tagcast::store::Snapshot) -> Decision {
+    fn decide(&self, ledger: &Ledger, snapshot: &tagcast::store::Snapshot) -> Decision {
         let (tables, own, words) = (
             Tables::default(),
             MessageLog::default(),
@@ -275,20 +275,24 @@ impl Round<'_> {
         );
         let high = self.program.campaign_named("high").unwrap();
         let input = DecideInput::scheduled(high, now, &scope, 7, &words).for_only(0, &only);
-        decide_all(&[input], ledger).unwrap().remove(0)
+        decide_all(&[input], ledger.reader()).unwrap().remove(0)
     }
 
     fn now(&self) -> Instant {
         self.high.due
     }
 
-    fn claim(&mut self, ledger: &mut Writer, due: DueSegment, most: usize) {
-        if let ClaimAttempt::Claim(claim) = ledger.claim(due, 1..=most, &[], self.now()).unwrap() {
+    fn claim(&mut self, ledger: &mut Ledger, due: DueSegment, most: usize) {
+        if let ClaimAttempt::Claim(claim) = ledger
+            .dispatcher()
+            .claim(due, 1..=most, &[], self.now())
+            .unwrap()
+        {
             self.hand_over(ledger, claim);
         }
     }
 
-    fn hand_over(&mut self, ledger: &mut Writer, claim: Claim) {
+    fn hand_over(&mut self, ledger: &mut Ledger, claim: Claim) {
         let batch = claim.batch(&delivery::ids(&users(0)));
         self.got.extend(
             batch
@@ -302,6 +306,7 @@ impl Round<'_> {
                 .iter()
                 .map(|m| Verdict::Accepted { id: m.key.clone() });
             ledger
+                .dispatcher()
                 .answer(claim, &BatchOutcome::Taken(taken.collect()), self.now())
                 .unwrap();
         }
@@ -368,7 +373,7 @@ fn case_35_taking_against_claiming() {
             .zip(&rounds)
             .map(|(plan, round)| (plan, round.low.info()))
             .collect();
-        ledger.plan_runs(&plans).unwrap();
+        ledger.planner().plan_runs(&plans).unwrap();
         drop(plans);
         for round in &mut rounds {
             // What is left of the deciding and of the claiming side, in an order by lot.
@@ -380,7 +385,7 @@ fn case_35_taking_against_claiming() {
                         decision = Some(round.decide(&ledger, &snapshot))
                     }
                     1 if !planned && let Some(ready) = decision.take() => {
-                        match ledger.plan_run(&ready, &round.high.info()) {
+                        match ledger.planner().plan_run(&ready, &round.high.info()) {
                             Ok(_) => planned = true,
                             // A claim was first: it is decided anew.
                             Err(LedgerError::Overtaken(_)) => overtaken += 1,
@@ -389,13 +394,22 @@ fn case_35_taking_against_claiming() {
                     }
                     2 if claims > 0 => {
                         claims -= 1;
-                        dues.extend(ledger.due(round.now(), &Default::default()).unwrap());
+                        dues.extend(
+                            ledger
+                                .dispatcher()
+                                .due(round.now(), &Default::default())
+                                .unwrap(),
+                        );
                     }
                     3 if let Some(due) = dues.pop() => round.claim(&mut ledger, due, 1 + roll(3)),
                     _ => {}
                 }
             }
-            while let Some(due) = ledger.due(round.now(), &Default::default()).unwrap() {
+            while let Some(due) = ledger
+                .dispatcher()
+                .due(round.now(), &Default::default())
+                .unwrap()
+            {
                 round.claim(&mut ledger, due, 3);
             }
             let who: BTreeSet<UserNo> = round.got.iter().map(|(user, _)| *user).collect();
@@ -409,6 +423,7 @@ fn case_35_taking_against_claiming() {
         }
         let date = tagcast::base::Date(day("2026-11-11").0 + of_day as i32);
         let counted = ledger
+            .reader()
             .counted(
                 &CapScope {
                     campaign: None,
@@ -425,7 +440,7 @@ fn case_35_taking_against_claiming() {
         overtaken > 100 && took > 1_000 && kept > 1_000,
         "{overtaken} {took} {kept}"
     );
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 /// Case 39: 256 priorities over 500,000 users on a channel that takes lists: the lists are as few
@@ -442,8 +457,8 @@ fn case_39_many_priorities_make_no_more_lists() {
     let group = &mut decision.messages[0];
     group.channel = delivery::mass();
     group.priorities = (0..500_000).map(|n| 255 - n * 256 / 500_000).collect();
-    ledger.plan_run(&decision, &a.info()).unwrap();
-    let backlog = ledger.backlog().unwrap();
+    ledger.planner().plan_run(&decision, &a.info()).unwrap();
+    let backlog = ledger.reader().backlog().unwrap();
     let lists = &backlog[0].segments;
     assert_eq!(
         (backlog.len(), lists.len(), lists.iter().sum::<usize>()),
@@ -451,10 +466,12 @@ fn case_39_many_priorities_make_no_more_lists() {
     );
     // The most important leave first.
     let first = ledger
+        .dispatcher()
         .due(at(delivery::DUE), &Default::default())
         .unwrap()
         .unwrap();
     let ClaimAttempt::Claim(claim) = ledger
+        .dispatcher()
         .claim(first, 1..=10_000, &[], at(delivery::DUE))
         .unwrap()
     else {
@@ -512,11 +529,11 @@ fn case_32_random_runs_keep_their_caps() {
             )
             .unwrap();
             if roll(4) == 0
-                && let Some(run) = ledger.reports(None).unwrap().last().map(|r| r.run)
+                && let Some(run) = ledger.reader().reports(None).unwrap().last().map(|r| r.run)
             {
-                ledger.withdraw(run, until).unwrap();
+                ledger.operator().withdraw(run, until).unwrap();
             }
-            recount(&ledger, &names, USERS);
+            recount(ledger.reader(), &names, USERS);
             now = until;
         }
         assert!(bench.sent().len() > 50, "{}", bench.sent().len());
@@ -531,7 +548,7 @@ fn case_32_random_runs_keep_their_caps() {
 }
 
 /// Compares what caps ask for with what happened to each user.
-fn recount(ledger: &Ledger, names: &[&str], users: u32) {
+fn recount(ledger: &LedgerReader, names: &[&str], users: u32) {
     let zone = campaigns::ZONE;
     let days: Vec<tagcast::base::Date> = (0..6)
         .map(|n| tagcast::base::Date(day("2026-11-11").0 + n))

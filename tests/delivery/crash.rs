@@ -16,7 +16,9 @@ use tagcast::decide::decision::{Decision, Gate};
 use tagcast::decide::history::{CapScope, History};
 use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::ledger::{Ledger, LedgerError, LiveCampaign, LiveProgram, MessageProgress, State};
+use tagcast::ledger::{
+    Ledger, LedgerError, LedgerReader, LiveCampaign, LiveProgram, MessageProgress, State,
+};
 
 /// Users in the store.
 const OF: u32 = 260;
@@ -44,7 +46,7 @@ fn go(dir: &Path, world: Arc<dyn World>) -> Result<(), LedgerError> {
         fixed: Some(at("2026-11-11 10:00")),
     });
     let sources = [("a.campaign".to_owned(), campaigns())];
-    ledger.make_live(
+    ledger.planner().make_live(
         &LiveProgram {
             digest: "program 1",
             sources: &sources,
@@ -72,12 +74,14 @@ fn go(dir: &Path, world: Arc<dyn World>) -> Result<(), LedgerError> {
             let mut second = b.personal(120..200);
             Wanted::stop(&mut second, Gate::Capped(Some("first".into())), 60..120);
             carry
-                .ledger_mut()
+                .ledger()
+                .planner()
                 .plan_runs(&[(&a.to(0..120), a.info()), (&second, b.info())])?;
         } else {
-            let later = capped(&wanted("later", eleven), carry.ledger())?;
+            let later = capped(&wanted("later", eleven), carry.ledger().reader())?;
             carry
-                .ledger_mut()
+                .ledger()
+                .planner()
                 .plan_run(&later, &wanted("later", eleven).info())?;
         }
     }
@@ -86,7 +90,7 @@ fn go(dir: &Path, world: Arc<dyn World>) -> Result<(), LedgerError> {
 }
 
 /// Everyone whose slot of the month is free.
-fn capped(wanted: &Wanted, ledger: &Ledger) -> Result<Decision, LedgerError> {
+fn capped(wanted: &Wanted, ledger: &LedgerReader) -> Result<Decision, LedgerError> {
     let scope = CapScope {
         campaign: None,
         purpose: None,
@@ -126,7 +130,7 @@ fn expected() -> BTreeMap<String, Vec<(String, String)>> {
 /// message, an audit chain that is whole.
 fn compare(dir: &Path, expected: &BTreeMap<String, Vec<(String, String)>>, what: &str) {
     assert_eq!(&outbox(&dir.join("outbox.jsonl")), expected, "{what}");
-    let ledger = Ledger::open_existing(&dir.join("ledger.db"))
+    let ledger = LedgerReader::open(&dir.join("ledger.db"))
         .unwrap()
         .expect("a ledger");
     for report in ledger.reports(None).unwrap() {
@@ -296,9 +300,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
             self.inner.settles_after()
         }
         fn send(&self, batch: &tagcast::ledger::Batch) -> tagcast::deliver::channel::Reply {
-            let ledger = Ledger::open_existing(&self.ledger)
-                .unwrap()
-                .expect("a ledger");
+            let ledger = LedgerReader::open(&self.ledger).unwrap().expect("a ledger");
             let claimed = ledger.stuck().unwrap();
             assert!(
                 claimed
@@ -328,6 +330,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
         of: OF,
     };
     ledger
+        .planner()
         .plan_run(&wanted.personal(0..OF), &wanted.info())
         .unwrap();
     let inner = tagcast::deliver::platforms::sandbox::SandboxFile::at(

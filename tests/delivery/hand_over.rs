@@ -17,10 +17,10 @@ use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::eval::ReceiptStatus;
-use tagcast::ledger::{Batch, BatchOutcome, DeliveryCounts, Refusal, Verdict};
 use tagcast::ledger::{
-    ClaimAttempt, Ledger, LedgerError, MessageKey, MessageNews, MessageProgress, NewCall,
-    PlannedMessages, Receipt, ReceiptContent, ReceiptKind, State, Writer,
+    Batch, BatchOutcome, ClaimAttempt, DeliveryCounts, Ledger, LedgerError, LedgerReader,
+    MessageKey, MessageNews, MessageProgress, NewCall, PlannedMessages, Receipt, ReceiptContent,
+    ReceiptKind, Refusal, State, Verdict,
 };
 use tagcast::program::typed_expr::OwnEvent;
 
@@ -30,7 +30,10 @@ fn pace_quiet_hours_deadline_and_priority() {
     let mut ledger = place.open();
     // 100 at 30 a minute are four minutes.
     let slow = place.wanted("slow");
-    ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    ledger
+        .planner()
+        .plan_run(&slow.to(0..100), &slow.info())
+        .unwrap();
     let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:01", &[]);
     assert_eq!(
         (carried.accepted, carried.next),
@@ -58,7 +61,10 @@ fn pace_quiet_hours_deadline_and_priority() {
         10
     );
     assert_eq!(
-        (state(&ledger, 95, "slow"), state(&ledger, 5, "slow")),
+        (
+            state(ledger.reader(), 95, "slow"),
+            state(ledger.reader(), 5, "slow")
+        ),
         (State::Expired, State::Accepted)
     );
     // A message that waited into quiet hours waits for their end.
@@ -68,7 +74,10 @@ fn pace_quiet_hours_deadline_and_priority() {
     };
     let mut decision = evening.to(0..60);
     decision.messages[0].expires = at("2026-11-12 09:00");
-    ledger.plan_run(&decision, &evening.info()).unwrap();
+    ledger
+        .planner()
+        .plan_run(&decision, &evening.info())
+        .unwrap();
     let (carried, _) = place.carry(&mut ledger, "2026-11-12 07:59", &[]);
     assert_eq!(
         (carried.accepted, carried.next),
@@ -89,6 +98,7 @@ fn pace_quiet_hours_deadline_and_priority() {
     let mut high = b.to(0..10);
     high.messages[0].priorities = vec![10; 10];
     ledger
+        .planner()
         .plan_runs(&[(&a.to(0..10), a.info()), (&high, b.info())])
         .unwrap();
     place.carry(&mut ledger, DUE, &[]);
@@ -102,7 +112,7 @@ fn pace_quiet_hours_deadline_and_priority() {
         })
         .collect();
     assert_eq!(order, [["\"b\""; 10], ["\"a\""; 10]].concat());
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 #[test]
@@ -125,7 +135,10 @@ fn a_wish_to_stop_is_heard_between_batches() {
         of: 10_000,
         ..place.wanted("a")
     };
-    ledger.plan_run(&a.to(0..10_000), &a.info()).unwrap();
+    ledger
+        .planner()
+        .plan_run(&a.to(0..10_000), &a.info())
+        .unwrap();
     let world: Arc<dyn World> = Arc::new(Stopping(SimulatedWorld::at(at(DUE)), 0.into()));
     let channels = Channels::sandbox(&place.outbox(), world.clone()).unwrap();
     let carried = DispatchLoop::new(&mut ledger, channels, ids(&users(1)), world)
@@ -133,7 +146,7 @@ fn a_wish_to_stop_is_heard_between_batches() {
         .unwrap();
     assert!(carried.interrupted);
     assert_eq!((carried.accepted, place.sent("a")), (8_192, 8_192));
-    let report = &ledger.reports(None).unwrap()[0];
+    let report = &ledger.reader().reports(None).unwrap()[0];
     assert_eq!(
         (report.in_state(State::Planned), report.finished_at.as_ref()),
         (1_808, None)
@@ -160,6 +173,7 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
         let mut ledger = place.open();
         let (a, b) = (place.wanted("a"), place.wanted("b"));
         ledger
+            .planner()
             .plan_runs(&[(&a.personal(0..10), a.info()), (&b.to(0..10), b.info())])
             .unwrap();
         let faults = [Fault {
@@ -187,11 +201,14 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
             "{does:?}"
         );
         assert_eq!(
-            (state(&ledger, 3, "a"), state(&ledger, 3, "b")),
+            (
+                state(ledger.reader(), 3, "a"),
+                state(ledger.reader(), 3, "b")
+            ),
             (after_trouble, State::Accepted),
             "{does:?}"
         );
-        let counted = ledger.counted(
+        let counted = ledger.reader().counted(
             &CapScope {
                 campaign: Some("a".into()),
                 purpose: None,
@@ -209,7 +226,7 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
             },
             "{does:?}"
         );
-        let unknown = ledger.stuck().unwrap();
+        let unknown = ledger.reader().stuck().unwrap();
         assert_eq!(
             unknown.iter().map(|s| s.messages).sum::<i64>(),
             if after_trouble == State::Unknown {
@@ -230,18 +247,18 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
             FaultEffect::Fail | FaultEffect::Hang | FaultEffect::HangAfter => (State::Accepted, 10),
         };
         assert_eq!(
-            (state(&ledger, 3, "a"), place.sent("a")),
+            (state(ledger.reader(), 3, "a"), place.sent("a")),
             (at_last, in_file),
             "{does:?}"
         );
-        assert!(ledger.stuck().unwrap().is_empty());
-        let report = ledger.reports(Some("a")).unwrap().remove(0);
+        assert!(ledger.reader().stuck().unwrap().is_empty());
+        let report = ledger.reader().reports(Some("a")).unwrap().remove(0);
         assert_eq!(
             (report.planned, report.planned_again),
             (10, if does == FaultEffect::Fail { 10 } else { 0 })
         );
         assert!(report.finished_at.is_some());
-        verified(&ledger);
+        verified(ledger.reader());
     }
 }
 
@@ -252,7 +269,10 @@ fn an_unknown_is_looked_up_later() {
     let place = Place::new();
     let mut ledger = place.open();
     let slow = place.wanted("slow");
-    ledger.plan_run(&slow.to(0..60), &slow.info()).unwrap();
+    ledger
+        .planner()
+        .plan_run(&slow.to(0..60), &slow.info())
+        .unwrap();
     let faults = vec![Fault {
         times: Some(1),
         ..always(FaultEffect::HangAfter)
@@ -291,14 +311,16 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..10), &a.info()).unwrap();
     ledger
+        .operator()
         .opt_out(&[UserNo(3), UserNo(4)], "console", at("2026-11-11 09:59"))
         .unwrap();
     place.carry(&mut ledger, DUE, &[always(FaultEffect::HangAfter)]);
     assert_eq!(place.sent("a"), 8);
     let before = std::fs::read(place.outbox()).unwrap();
     ledger
+        .operator()
         .opt_out(&[UserNo(5)], "console", at("2026-11-11 10:01"))
         .unwrap();
     std::fs::remove_file(place.outbox()).unwrap();
@@ -306,10 +328,11 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     let mut ledger = place.open();
     assert_eq!(place.carry(&mut ledger, DUE, &[]).0.accepted, 8);
     assert_eq!(std::fs::read(place.outbox()).unwrap(), before);
-    let states = [3, 5, 6].map(|user| state(&ledger, user, "a"));
+    let states = [3, 5, 6].map(|user| state(ledger.reader(), user, "a"));
     assert_eq!(states, [State::Struck, State::Accepted, State::Accepted]);
     assert_eq!(
         ledger
+            .reader()
             .opted_out(OF as usize)
             .unwrap()
             .iter()
@@ -317,15 +340,19 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
             .collect::<Vec<_>>(),
         [3, 4, 5]
     );
-    let report = &ledger.reports(None).unwrap()[0];
+    let report = &ledger.reader().reports(None).unwrap()[0];
     assert_eq!((report.planned, report.in_state(State::Struck)), (10, 2));
     // A segment of nothing but opted-out users is claimed without a hand-over.
     let b = place.wanted("b");
-    ledger.plan_run(&b.to(3..6), &b.info()).unwrap();
+    ledger.planner().plan_run(&b.to(3..6), &b.info()).unwrap();
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!(place.sent("b"), 0);
-    assert!(ledger.reports(Some("b")).unwrap()[0].finished_at.is_some());
-    verified(&ledger);
+    assert!(
+        ledger.reader().reports(Some("b")).unwrap()[0]
+            .finished_at
+            .is_some()
+    );
+    verified(ledger.reader());
 }
 
 /// Who is left alone on a list stands in one list with the others of the run; what is claimed of
@@ -340,18 +367,34 @@ fn case_20_lists_are_joined_once() {
     };
     let mut decision = a.to(0..10_001);
     decision.messages[0].channel = mass();
-    ledger.plan_run(&decision, &a.info()).unwrap();
-    let all_but_one = planned(&ledger)[0].group.users.clone().split_off(1);
+    ledger.planner().plan_run(&decision, &a.info()).unwrap();
+    let all_but_one = planned(ledger.reader())[0].group.users.clone().split_off(1);
     ledger
+        .operator()
         .opt_out(&all_but_one, "console", at("2026-11-11 09:59"))
         .unwrap();
-    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
+    let due = ledger
+        .dispatcher()
+        .due(at(DUE), &Default::default())
+        .unwrap()
+        .unwrap();
     assert!(matches!(
-        ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap(),
+        ledger
+            .dispatcher()
+            .claim(due, 2..=10_000, &[], at(DUE))
+            .unwrap(),
         ClaimAttempt::Joined
     ));
-    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=10_000, &[], at(DUE)).unwrap() else {
+    let due = ledger
+        .dispatcher()
+        .due(at(DUE), &Default::default())
+        .unwrap()
+        .unwrap();
+    let ClaimAttempt::Claim(claim) = ledger
+        .dispatcher()
+        .claim(due, 2..=10_000, &[], at(DUE))
+        .unwrap()
+    else {
         panic!("a claim")
     };
     let mut taken: Vec<u32> = claim
@@ -364,8 +407,14 @@ fn case_20_lists_are_joined_once() {
     taken.dedup();
     assert_eq!(taken.len(), 5_001);
     drop(claim);
-    assert!(ledger.due(at(DUE), &Default::default()).unwrap().is_none());
-    verified(&ledger);
+    assert!(
+        ledger
+            .dispatcher()
+            .due(at(DUE), &Default::default())
+            .unwrap()
+            .is_none()
+    );
+    verified(ledger.reader());
 }
 
 /// Users who end their consent lose their slots until the claim; what is claimed meanwhile is not
@@ -375,8 +424,8 @@ fn consent_that_ends_counts_until_the_claim() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
-    let before = planned(&ledger);
+    ledger.planner().plan_run(&a.to(0..10), &a.info()).unwrap();
+    let before = planned(ledger.reader());
     let group = &before[0].group;
     assert_eq!(
         (
@@ -386,12 +435,12 @@ fn consent_that_ends_counts_until_the_claim() {
         ),
         (1, "a", 10)
     );
-    let withdraw = |ledger: &mut Writer, of: &[PlannedMessages], users: &[u32]| {
+    let withdraw = |ledger: &mut Ledger, of: &[PlannedMessages], users: &[u32]| {
         let position = |user: &u32| {
             let found = of[0].group.users.iter().position(|known| known.0 == *user);
             (found.unwrap(), Gate::NoConsent)
         };
-        ledger.replan(
+        ledger.planner().replan(
             &[(
                 &of[0],
                 Recheck::Withdraw(users.iter().map(position).collect()),
@@ -401,8 +450,13 @@ fn consent_that_ends_counts_until_the_claim() {
     };
     assert_eq!(withdraw(&mut ledger, &before, &[7, 8]).unwrap(), 2);
     // The first three are claimed; who has looked before that strikes nobody.
-    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=3, &[], at(DUE)).unwrap() else {
+    let due = ledger
+        .dispatcher()
+        .due(at(DUE), &Default::default())
+        .unwrap()
+        .unwrap();
+    let ClaimAttempt::Claim(claim) = ledger.dispatcher().claim(due, 2..=3, &[], at(DUE)).unwrap()
+    else {
         panic!("a claim")
     };
     let claimed: Vec<u32> = claim
@@ -423,8 +477,8 @@ fn consent_that_ends_counts_until_the_claim() {
             })
             .collect(),
     );
-    ledger.answer(claim, &all, at(DUE)).unwrap();
-    let now = planned(&ledger);
+    ledger.dispatcher().answer(claim, &all, at(DUE)).unwrap();
+    let now = planned(ledger.reader());
     let mut left: Vec<u32> = now[0].group.users.iter().map(|user| user.0).collect();
     left.sort_unstable();
     assert_eq!(
@@ -434,10 +488,10 @@ fn consent_that_ends_counts_until_the_claim() {
             .collect::<Vec<_>>()
     );
     assert_eq!(withdraw(&mut ledger, &now, &left[..1]).unwrap(), 1);
-    recount(&ledger, &["a"]);
+    recount(ledger.reader(), &["a"]);
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!(place.sent("a"), 10 - 3 - claimed.len());
-    let report = &ledger.reports(None).unwrap()[0];
+    let report = &ledger.reader().reports(None).unwrap()[0];
     assert_eq!((report.planned, report.in_state(State::Accepted)), (7, 7));
     let stopped: i64 = report
         .stopped
@@ -446,9 +500,9 @@ fn consent_that_ends_counts_until_the_claim() {
         .map(|s| s.users)
         .sum();
     assert_eq!((stopped, report.finished_at.is_some()), (3, true));
-    assert!(planned(&ledger).is_empty());
-    recount(&ledger, &["a"]);
-    verified(&ledger);
+    assert!(planned(ledger.reader()).is_empty());
+    recount(ledger.reader(), &["a"]);
+    verified(ledger.reader());
 }
 
 /// Case 9: answers and receipts in every order, twice, and of unknown messages: the end is the
@@ -468,9 +522,21 @@ fn case_09_evidence_merges_in_any_order() {
         let place = Place::new();
         let mut ledger = place.open();
         let a = place.wanted("a");
-        let run = ledger.plan_run(&a.to(0..2), &a.info()).unwrap().run;
-        let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-        let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
+        let run = ledger
+            .planner()
+            .plan_run(&a.to(0..2), &a.info())
+            .unwrap()
+            .run;
+        let due = ledger
+            .dispatcher()
+            .due(at(DUE), &Default::default())
+            .unwrap()
+            .unwrap();
+        let ClaimAttempt::Claim(claim) = ledger
+            .dispatcher()
+            .claim(due, 2..=100, &[], at(DUE))
+            .unwrap()
+        else {
             panic!("a claim")
         };
         let news = |user: u32, i: usize| MessageNews {
@@ -495,12 +561,14 @@ fn case_09_evidence_merges_in_any_order() {
                             .to_vec(),
                     );
                     ledger
+                        .dispatcher()
                         .answer(claim.take().unwrap(), &taken, at(DUE))
                         .unwrap();
                 }
                 Some(_) => {
                     assert_eq!(
                         ledger
+                            .operator()
                             .learn(&[news(1, what), news(1, what), news(77, what)], at(DUE))
                             .unwrap(),
                         2
@@ -508,9 +576,13 @@ fn case_09_evidence_merges_in_any_order() {
                 }
             }
         }
-        verified(&ledger);
-        let MessageProgress::Message(message) =
-            ledger.outcomes(UserNo(1), "a").unwrap().remove(0).happened
+        verified(ledger.reader());
+        let MessageProgress::Message(message) = ledger
+            .reader()
+            .outcomes(UserNo(1), "a")
+            .unwrap()
+            .remove(0)
+            .happened
         else {
             panic!("a message")
         };
@@ -518,12 +590,12 @@ fn case_09_evidence_merges_in_any_order() {
             (message.state, message.platform_id.as_deref()),
             (State::Delivered, Some("y"))
         );
-        assert_eq!(state(&ledger, 0, "a"), State::Accepted);
-        let log = ledger.message_log().unwrap();
+        assert_eq!(state(ledger.reader(), 0, "a"), State::Accepted);
+        let log = ledger.reader().message_log().unwrap();
         ends.push((
             message,
             log.of(UserNo(1)).to_vec(),
-            ledger.reports(None).unwrap(),
+            ledger.reader().reports(None).unwrap(),
         ));
     }
     assert_eq!(ends.len(), 120 / some);
@@ -550,24 +622,31 @@ fn some_of_a_batch_may_be_refused() {
     let a = place.wanted("a");
     let mut decision = a.to(0..10);
     decision.messages[0].addresses[4] = "".into();
-    ledger.plan_run(&decision, &a.info()).unwrap();
+    ledger.planner().plan_run(&decision, &a.info()).unwrap();
     let (carried, stopped) = place.carry(&mut ledger, DUE, &[]);
     assert_eq!(
         (carried.accepted, carried.refused, stopped.len()),
         (9, 1, 0)
     );
     assert_eq!(
-        (state(&ledger, 4, "a"), state(&ledger, 5, "a")),
+        (
+            state(ledger.reader(), 4, "a"),
+            state(ledger.reader(), 5, "a")
+        ),
         (State::Refused, State::Accepted)
     );
-    let MessageProgress::Message(fifth) =
-        ledger.outcomes(UserNo(5), "a").unwrap().remove(0).happened
+    let MessageProgress::Message(fifth) = ledger
+        .reader()
+        .outcomes(UserNo(5), "a")
+        .unwrap()
+        .remove(0)
+        .happened
     else {
         panic!("a message")
     };
     assert_eq!(fifth.platform_id.as_deref(), Some("5"));
-    assert_eq!(ledger.last_planned("a").unwrap().len(), 9);
-    let report = &ledger.reports(None).unwrap()[0];
+    assert_eq!(ledger.reader().last_planned("a").unwrap().len(), 9);
+    let report = &ledger.reader().reports(None).unwrap()[0];
     assert_eq!(
         (
             report.planned,
@@ -576,7 +655,7 @@ fn some_of_a_batch_may_be_refused() {
         ),
         (10, 9, 1)
     );
-    let log = ledger.message_log().unwrap();
+    let log = ledger.reader().message_log().unwrap();
     let sent = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
     assert_eq!(
         (sent(4, OwnEvent::Sent), sent(4, OwnEvent::Failed)),
@@ -586,7 +665,7 @@ fn some_of_a_batch_may_be_refused() {
         (sent(5, OwnEvent::Sent), sent(5, OwnEvent::Failed)),
         (ReceiptStatus::Yes(at(DUE)), ReceiptStatus::Unknown)
     );
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 /// A person's word settles an unknown hand-over; what the platform says later is worth more.
@@ -595,35 +674,52 @@ fn a_person_settles_what_nobody_knows() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
-    let run = ledger.plan_run(&a.to(0..4), &a.info()).unwrap().run;
+    let run = ledger
+        .planner()
+        .plan_run(&a.to(0..4), &a.info())
+        .unwrap()
+        .run;
     place.carry(&mut ledger, DUE, &[always(FaultEffect::HangAfter)]);
-    let batch = ledger.stuck().unwrap()[0].batch;
+    let batch = ledger.reader().stuck().unwrap()[0].batch;
     ledger
+        .operator()
         .settle_by_hand(batch, false, "li", at("2026-11-11 10:10"))
         .unwrap();
     assert!(
         ledger
+            .operator()
             .settle_by_hand(batch, true, "li", at("2026-11-11 10:11"))
             .is_err()
     );
-    assert_eq!(state(&ledger, 2, "a"), State::SaidNotSent);
-    let counted = |ledger: &Ledger| ledger.last_planned("a").unwrap().len();
-    assert_eq!(counted(&ledger), 0);
-    let message = ledger.message_key(run, 0, UserNo(2)).unwrap().unwrap();
+    assert_eq!(state(ledger.reader(), 2, "a"), State::SaidNotSent);
+    let counted = |ledger: &LedgerReader| ledger.last_planned("a").unwrap().len();
+    assert_eq!(counted(ledger.reader()), 0);
+    let message = ledger
+        .reader()
+        .message_key(run, 0, UserNo(2))
+        .unwrap()
+        .unwrap();
     let news = MessageNews {
         message,
         kind: ReceiptKind::Delivered,
         when: at("2026-11-11 10:12"),
         source: "callback".into(),
     };
-    ledger.learn(&[news], at("2026-11-11 10:12")).unwrap();
+    ledger
+        .operator()
+        .learn(&[news], at("2026-11-11 10:12"))
+        .unwrap();
     assert_eq!(
-        (state(&ledger, 2, "a"), counted(&ledger)),
+        (state(ledger.reader(), 2, "a"), counted(ledger.reader())),
         (State::Delivered, 1)
     );
-    ledger.finish(at("2026-11-11 10:13")).unwrap();
-    assert!(ledger.reports(None).unwrap()[0].finished_at.is_some());
-    verified(&ledger);
+    ledger.dispatcher().finish(at("2026-11-11 10:13")).unwrap();
+    assert!(
+        ledger.reader().reports(None).unwrap()[0]
+            .finished_at
+            .is_some()
+    );
+    verified(ledger.reader());
 }
 
 /// What a channel says, batch after batch; then it accepts all.
@@ -655,7 +751,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..5), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..5), &a.info()).unwrap();
     let verdicts = vec![
         Verdict::Accepted { id: "x".into() },
         Verdict::Waiting { id: "y".into() },
@@ -701,7 +797,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         ),
         (2, 1, 1, Some(at("2026-11-11 10:05")))
     );
-    let states = |ledger: &Ledger| {
+    let states = |ledger: &LedgerReader| {
         (0..5)
             .map(|user| state(ledger, user, "a"))
             .collect::<Vec<_>>()
@@ -713,9 +809,9 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         State::Unknown,
         State::Planned,
     ];
-    assert_eq!(states(carry.ledger()), first);
+    assert_eq!(states(carry.ledger().reader()), first);
     assert_eq!(place.sent("a"), 0, "the channel is held back");
-    let [(trouble, since), (of_a, _)] = &carry.ledger().troubles().unwrap()[..] else {
+    let [(trouble, since), (of_a, _)] = &carry.ledger().reader().troubles().unwrap()[..] else {
         panic!("the channel waits, and the campaign")
     };
     assert!(
@@ -739,7 +835,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         "the unknown one and the one that was not sent"
     );
     assert_eq!(
-        states(carry.ledger()),
+        states(carry.ledger().reader()),
         [
             State::Accepted,
             State::Waiting,
@@ -749,6 +845,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         ]
     );
     let id = |user: u32| match ledger
+        .reader()
         .outcomes(UserNo(user), "a")
         .unwrap()
         .remove(0)
@@ -762,7 +859,7 @@ fn each_message_of_a_batch_has_its_own_verdict() {
         [Some("x".into()), Some("y".into()), None]
     );
     assert!(id(3).is_some());
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 /// An account that needs a person stops its campaigns with what to do; those of other accounts go
@@ -773,6 +870,7 @@ fn an_account_that_needs_a_person_is_asked_once() {
     let mut ledger = place.open();
     let (a, slow) = (place.wanted("a"), place.wanted("slow"));
     ledger
+        .planner()
         .plan_runs(&[(&a.to(0..3), a.info()), (&slow.to(0..3), slow.info())])
         .unwrap();
     let why = tagcast::base::Msg {
@@ -798,7 +896,7 @@ fn an_account_that_needs_a_person_is_asked_once() {
     carry.up_to(at(DUE), &mut ()).unwrap();
     let stopped: Vec<&str> = carry.stopped().values().map(|m| m.en.as_str()).collect();
     assert_eq!(stopped, ["wrong secret", "wrong secret"]);
-    let whys = |ledger: &Ledger| {
+    let whys = |ledger: &LedgerReader| {
         ledger
             .troubles()
             .unwrap()
@@ -807,21 +905,21 @@ fn an_account_that_needs_a_person_is_asked_once() {
             .collect::<Vec<_>>()
     };
     let said = [(None, None, "wrong secret".to_string(), at(DUE))];
-    assert_eq!(whys(carry.ledger()), said, "it is the account's");
+    assert_eq!(whys(carry.ledger().reader()), said, "it is the account's");
     // It is not asked again every minute, but after an hour: by then somebody may have put it
     // right.
     carry.try_stopped();
     carry.up_to(at("2026-11-11 11:00"), &mut ()).unwrap();
     assert_eq!((carry.stopped().len(), place.sent("a")), (2, 0));
-    assert_eq!(whys(carry.ledger()), said);
+    assert_eq!(whys(carry.ledger().reader()), said);
     carry.try_stopped();
     carry.up_to(at("2026-11-11 11:00"), &mut ()).unwrap();
     assert_eq!(
         (carry.stopped().len(), place.sent("a"), place.sent("slow")),
         (0, 3, 3)
     );
-    assert_eq!(whys(carry.ledger()), []);
-    verified(&ledger);
+    assert_eq!(whys(carry.ledger().reader()), []);
+    verified(ledger.reader());
 }
 
 /// Why messages wait outlives the process that found it out; it goes with what is planned, with a
@@ -832,13 +930,14 @@ fn why_messages_wait_is_kept_until_it_is_over() {
     let mut ledger = place.open();
     let (a, b) = (place.wanted("a"), place.wanted("b"));
     ledger
+        .planner()
         .plan_runs(&[(&a.to(0..10), a.info()), (&b.to(0..10), b.info())])
         .unwrap();
     let of_a = |does| Fault {
         campaign: Some("a".into()),
         ..always(does)
     };
-    let whys = |ledger: &Ledger| {
+    let whys = |ledger: &LedgerReader| {
         ledger
             .troubles()
             .unwrap()
@@ -850,7 +949,7 @@ fn why_messages_wait_is_kept_until_it_is_over() {
     // ended by it.
     place.carry(&mut ledger, DUE, &[of_a(FaultEffect::Fail)]);
     assert_eq!(place.sent("b"), 10);
-    let [(of, why)] = &whys(&ledger)[..] else {
+    let [(of, why)] = &whys(ledger.reader())[..] else {
         panic!("one")
     };
     assert!(
@@ -858,24 +957,27 @@ fn why_messages_wait_is_kept_until_it_is_over() {
         "{why}"
     );
     place.carry(&mut ledger, DUE, &[of_a(FaultEffect::Fail)]);
-    let [(_, again)] = &whys(&ledger)[..] else {
+    let [(_, again)] = &whys(ledger.reader())[..] else {
         panic!("one")
     };
     assert_eq!(again, why);
     // A new process finds that it works again.
     place.carry(&mut ledger, DUE, &[]);
-    assert_eq!((whys(&ledger), place.sent("a")), (vec![], 10));
+    assert_eq!((whys(ledger.reader()), place.sent("a")), (vec![], 10));
     // What is taken back or expires waits for nothing any more.
     let next = Wanted {
         due: at("2026-11-12 10:00"),
         ..place.wanted("a")
     };
-    ledger.plan_run(&next.to(10..20), &next.info()).unwrap();
+    ledger
+        .planner()
+        .plan_run(&next.to(10..20), &next.info())
+        .unwrap();
     place.carry(&mut ledger, "2026-11-12 10:00", &[of_a(FaultEffect::Fail)]);
-    assert_eq!(whys(&ledger).len(), 1);
+    assert_eq!(whys(ledger.reader()).len(), 1);
     place.carry(&mut ledger, "2026-11-20 10:00", &[of_a(FaultEffect::Fail)]);
-    assert_eq!(whys(&ledger), []);
-    verified(&ledger);
+    assert_eq!(whys(ledger.reader()), []);
+    verified(ledger.reader());
 }
 
 /// What an account is bound to has changed: nothing is known any more of what keeps it.
@@ -884,7 +986,7 @@ fn a_new_binding_ends_what_was_said_of_the_account() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..3), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..3), &a.info()).unwrap();
     let why = tagcast::base::Msg {
         en: "wrong secret".into(),
         zh: "密钥错误".into(),
@@ -908,21 +1010,27 @@ fn a_new_binding_ends_what_was_said_of_the_account() {
         world(),
     );
     carry.up_to(at(DUE), &mut ()).unwrap();
-    assert_eq!(carry.ledger().troubles().unwrap().len(), 1);
+    assert_eq!(carry.ledger().reader().troubles().unwrap().len(), 1);
     carry.set_channels(says(vec![]), &["another".to_string()].into());
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(
-        (carry.ledger().troubles().unwrap().len(), place.sent("a")),
+        (
+            carry.ledger().reader().troubles().unwrap().len(),
+            place.sent("a")
+        ),
         (1, 0),
         "that of another account"
     );
     carry.set_channels(says(vec![]), &["sandbox".to_string()].into());
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(
-        (carry.ledger().troubles().unwrap().len(), place.sent("a")),
+        (
+            carry.ledger().reader().troubles().unwrap().len(),
+            place.sent("a")
+        ),
         (0, 3)
     );
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 /// What platforms tell is kept as it came, applied once however often it is told, and kept for
@@ -932,10 +1040,22 @@ fn calls_are_kept_and_count_once() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
-    let run = ledger.plan_run(&a.to(0..10), &a.info()).unwrap().run;
+    let run = ledger
+        .planner()
+        .plan_run(&a.to(0..10), &a.info())
+        .unwrap()
+        .run;
     let id = |n: u32| format!("id {n}");
-    let due = ledger.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let ClaimAttempt::Claim(claim) = ledger.claim(due, 2..=100, &[], at(DUE)).unwrap() else {
+    let due = ledger
+        .dispatcher()
+        .due(at(DUE), &Default::default())
+        .unwrap()
+        .unwrap();
+    let ClaimAttempt::Claim(claim) = ledger
+        .dispatcher()
+        .claim(due, 2..=100, &[], at(DUE))
+        .unwrap()
+    else {
         panic!("a claim")
     };
     let counts = DeliveryCounts {
@@ -995,16 +1115,20 @@ fn calls_are_kept_and_count_once() {
         signature: "s".into(),
         body: "所有".into(),
     };
-    let tell = |ledger: &mut Writer| {
+    let tell = |ledger: &mut Ledger| {
         ledger
+            .dispatcher()
             .receive(std::slice::from_ref(&call), at(DUE))
             .unwrap();
-        let [kept] = &ledger.calls(10).unwrap()[..] else {
+        let [kept] = &ledger.reader().calls(10).unwrap()[..] else {
             panic!("one call")
         };
         assert_eq!(kept.call, call);
-        let applied = ledger.apply(kept, Some(&all), at(DUE)).unwrap();
-        assert!(ledger.calls(10).unwrap().is_empty());
+        let applied = ledger
+            .dispatcher()
+            .apply(kept, Some(&all), at(DUE))
+            .unwrap();
+        assert!(ledger.reader().calls(10).unwrap().is_empty());
         (
             applied.learned,
             applied.opted_out,
@@ -1015,31 +1139,32 @@ fn calls_are_kept_and_count_once() {
     // Before the answer nobody knows the ids.
     assert_eq!(tell(&mut ledger), (0, 1, 1, 4));
     let taken = BatchOutcome::Taken((0..10).map(|n| Verdict::Accepted { id: id(n) }).collect());
-    ledger.answer(claim, &taken, at(DUE)).unwrap();
-    assert_eq!(ledger.apply_strays(at(DUE)).unwrap(), 2);
+    ledger.dispatcher().answer(claim, &taken, at(DUE)).unwrap();
+    assert_eq!(ledger.dispatcher().apply_strays(at(DUE)).unwrap(), 2);
     assert_eq!(tell(&mut ledger), (0, 0, 6, 0));
     assert_eq!(
         (
-            state(&ledger, 3, "a"),
-            state(&ledger, 4, "a"),
-            state(&ledger, 5, "a")
+            state(ledger.reader(), 3, "a"),
+            state(ledger.reader(), 4, "a"),
+            state(ledger.reader(), 5, "a")
         ),
         (State::Delivered, State::Delivered, State::Accepted)
     );
-    assert_eq!(ledger.counted_by_platform(run).unwrap(), [counts]);
+    assert_eq!(ledger.reader().counted_by_platform(run).unwrap(), [counts]);
     assert_eq!(
         (
-            ledger.strays().unwrap(),
-            ledger.opted_out(10).unwrap().count()
+            ledger.reader().strays().unwrap(),
+            ledger.reader().opted_out(10).unwrap().count()
         ),
         (1, 1)
     );
     // One that nobody can read stays.
     ledger
+        .dispatcher()
         .receive(std::slice::from_ref(&call), at(DUE))
         .unwrap();
-    let kept = ledger.calls(10).unwrap().remove(0);
-    ledger.apply(&kept, None, at(DUE)).unwrap();
-    assert!(ledger.calls(10).unwrap().is_empty());
-    verified(&ledger);
+    let kept = ledger.reader().calls(10).unwrap().remove(0);
+    ledger.dispatcher().apply(&kept, None, at(DUE)).unwrap();
+    assert!(ledger.reader().calls(10).unwrap().is_empty());
+    verified(ledger.reader());
 }

@@ -19,8 +19,8 @@ use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::eval::{EvalScope, MessageLog, PreparedProgram, ReceiptStatus, Tables};
 use tagcast::ledger::{
-    Applied, Ledger, LedgerError, LiveCampaign, LiveProgram, MessageNews, MessageProgress,
-    Occasion, ReceiptKind, RunId, State, Writer,
+    Applied, Ledger, LedgerError, LedgerReader, LiveCampaign, LiveProgram, MessageNews,
+    MessageProgress, Occasion, ReceiptKind, RunId, State,
 };
 use tagcast::program::typed_expr::OwnEvent;
 use tagcast::store::Store;
@@ -34,7 +34,10 @@ fn case_02_a_run_that_is_planned_is_not_planned_again() {
     let place = Place::new();
     let mut ledger = place.open();
     let slow = place.wanted("slow");
-    let first = ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    let first = ledger
+        .planner()
+        .plan_run(&slow.to(0..100), &slow.info())
+        .unwrap();
     assert!(!first.before);
     let (carried, _) = place.carry(&mut ledger, "2026-11-11 10:01", &[]);
     assert!((1..100).contains(&carried.accepted), "{carried:?}");
@@ -43,7 +46,10 @@ fn case_02_a_run_that_is_planned_is_not_planned_again() {
     let mut ledger = place.open();
     let mut info = slow.info();
     info.program_digest = "program 2";
-    let again = ledger.plan_run(&slow.personal(50..200), &info).unwrap();
+    let again = ledger
+        .planner()
+        .plan_run(&slow.personal(50..200), &info)
+        .unwrap();
     assert_eq!((again.run, again.before), (first.run, true));
     place.carry(&mut ledger, "2026-11-11 10:30", &[]);
     let sent = outbox(&place.outbox());
@@ -53,7 +59,7 @@ fn case_02_a_run_that_is_planned_is_not_planned_again() {
             .iter()
             .all(|(_, text)| text == r#"{"body":"slow"}"#)
     );
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 /// Case 4: users that sort before all others come in during a planned run.
@@ -71,8 +77,11 @@ fn case_04_an_import_moves_nobody() {
     import(0..OF, "m");
     let mut ledger = place.open();
     let slow = place.wanted("slow");
-    ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
-    let go = |ledger: &mut Writer, until: &str| {
+    ledger
+        .planner()
+        .plan_run(&slow.to(0..100), &slow.info())
+        .unwrap();
+    let go = |ledger: &mut Ledger, until: &str| {
         let channels = Channels::sandbox(&place.outbox(), world()).unwrap();
         let snapshot = store.snapshot().unwrap();
         DispatchLoop::new(ledger, channels, snapshot.users().clone(), world())
@@ -90,7 +99,7 @@ fn case_04_an_import_moves_nobody() {
         names,
         (0..100).map(|i| format!("m{i:05}")).collect::<Vec<_>>()
     );
-    assert_eq!(ledger.last_planned("slow").unwrap().len(), 100);
+    assert_eq!(ledger.reader().last_planned("slow").unwrap().len(), 100);
 }
 
 fn import_tags(writer: &mut tagcast::store::StoreWriter, file: &Path) {
@@ -121,19 +130,22 @@ fn case_14_a_plan_is_applied_once() {
     for writes in 0..3 {
         // Making the ledger takes two writes; the third is that of `apply`.
         let dying = Ledger::open(place.at(), Dying::after(now, writes))
-            .and_then(|mut ledger| ledger.make_live(&live, now));
+            .and_then(|mut ledger| ledger.planner().make_live(&live, now));
         assert!(dying.is_err() || writes > 0, "{writes}");
     }
     let mut ledger = place.open();
-    let applied = ledger.make_live(&live, now).unwrap();
+    let applied = ledger.planner().make_live(&live, now).unwrap();
     let before = matches!(applied, Applied::Before { .. });
     assert!(applied == Applied::Now || before);
     assert_eq!(
-        ledger.make_live(&live, at("2026-11-11 09:30")).unwrap(),
+        ledger
+            .planner()
+            .make_live(&live, at("2026-11-11 09:30"))
+            .unwrap(),
         Applied::Before { at: now }
     );
-    assert_eq!(ledger.plan_used("plan 1").unwrap(), Some(now));
-    let stored = ledger.program("program 1").unwrap().unwrap();
+    assert_eq!(ledger.reader().plan_used("plan 1").unwrap(), Some(now));
+    let stored = ledger.reader().program("program 1").unwrap().unwrap();
     assert_eq!(stored.sources, sources);
     // The instant stays what it was when the campaign became live first.
     let moved = [LiveCampaign {
@@ -141,6 +153,7 @@ fn case_14_a_plan_is_applied_once() {
         fixed: Some(at("2026-12-12 10:00")),
     }];
     ledger
+        .planner()
         .make_live(
             &LiveProgram {
                 digest: "program 2",
@@ -151,7 +164,7 @@ fn case_14_a_plan_is_applied_once() {
             at("2026-11-11 09:40"),
         )
         .unwrap();
-    let standing = ledger.live("a").unwrap();
+    let standing = ledger.reader().live("a").unwrap();
     assert_eq!(
         (standing.fixed, standing.since, standing.program.as_deref()),
         (Some(at(DUE)), Some(now), Some("program 2"))
@@ -159,14 +172,18 @@ fn case_14_a_plan_is_applied_once() {
     assert_eq!(standing.handled, None);
     // Plan against scheduler: one run for the occasion.
     let a = place.wanted("a");
-    let first = ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
+    let first = ledger.planner().plan_run(&a.to(0..10), &a.info()).unwrap();
     assert_eq!(
-        ledger.plan_run(&a.to(0..20), &a.info()).unwrap().run,
+        ledger
+            .planner()
+            .plan_run(&a.to(0..20), &a.info())
+            .unwrap()
+            .run,
         first.run
     );
-    assert_eq!(ledger.live("a").unwrap().handled, Some(at(DUE)));
-    assert_eq!(ledger.reports(None).unwrap().len(), 1);
-    verified(&ledger);
+    assert_eq!(ledger.reader().live("a").unwrap().handled, Some(at(DUE)));
+    assert_eq!(ledger.reader().reports(None).unwrap().len(), 1);
+    verified(ledger.reader());
 }
 
 /// Case 19: lists of every awkward size are cut in equal shares, and each message is claimed once.
@@ -191,7 +208,10 @@ fn case_19_lists_of_every_size() {
             .messages
             .iter_mut()
             .for_each(|group| group.channel = delivery::mass());
-        ledger.plan_run(&decision, &wanted.info()).unwrap();
+        ledger
+            .planner()
+            .plan_run(&decision, &wanted.info())
+            .unwrap();
         struct Sizes(std::sync::Mutex<Vec<usize>>, SandboxFile);
         impl tagcast::deliver::channel::Channel for Sizes {
             fn endpoint(&self) -> &tagcast::program::platform::Endpoint {
@@ -224,7 +244,11 @@ fn case_19_lists_of_every_size() {
         );
         assert_eq!(*channel.0.lock().unwrap(), shares);
         assert_eq!(place.sent("a"), sent);
-        assert!(ledger.reports(None).unwrap()[0].finished_at.is_some());
+        assert!(
+            ledger.reader().reports(None).unwrap()[0]
+                .finished_at
+                .is_some()
+        );
     }
 }
 
@@ -242,11 +266,11 @@ fn what_does_not_fit_together_is_refused() {
     late.step = 3;
     for wrong in [short, twice, late] {
         assert!(matches!(
-            ledger.plan_run(&wrong, &a.info()),
+            ledger.planner().plan_run(&wrong, &a.info()),
             Err(LedgerError::Plan(_))
         ));
     }
-    assert!(ledger.reports(None).unwrap().is_empty());
+    assert!(ledger.reader().reports(None).unwrap().is_empty());
 }
 
 /// Case 33, one worker: who wins the last slot does not depend on the order in which campaigns are
@@ -292,14 +316,15 @@ fn case_33_the_last_slot_goes_by_priority_then_name() {
             )
         });
         let mut ledger = place.open();
-        let decisions = decide_all(&inputs, &ledger).unwrap();
+        let decisions = decide_all(&inputs, ledger.reader()).unwrap();
         let wanted = place.wanted("low");
         let info = wanted.info();
         let together: Vec<_> = decisions.iter().map(|d| (d, info.clone())).collect();
-        ledger.plan_runs(&together).unwrap();
+        ledger.planner().plan_runs(&together).unwrap();
         place.carry(&mut ledger, "2026-11-11 10:10", &[]);
         seen.push(outbox(&place.outbox()));
         let counted = ledger
+            .reader()
             .counted(
                 &CapScope {
                     campaign: None,
@@ -315,7 +340,7 @@ fn case_33_the_last_slot_goes_by_priority_then_name() {
                 .values()
                 .all(|c| c.messages == 1 && c.latest_campaign == "high")
         );
-        let lost = &ledger.outcomes(UserNo(3), "low").unwrap()[0].happened;
+        let lost = &ledger.reader().outcomes(UserNo(3), "low").unwrap()[0].happened;
         assert_eq!(
             lost,
             &MessageProgress::Stopped {
@@ -341,9 +366,15 @@ fn own_messages_know_what_is_known() {
         endpoint: "template".into(),
         ..delivery::mass()
     };
-    let run = ledger.plan_run(&decision, &a.info()).unwrap().run;
+    let run = ledger.planner().plan_run(&decision, &a.info()).unwrap().run;
     place.carry(&mut ledger, DUE, &[]);
-    let key = |user: u32| ledger.message_key(run, 0, UserNo(user)).unwrap().unwrap();
+    let key = |user: u32| {
+        ledger
+            .reader()
+            .message_key(run, 0, UserNo(user))
+            .unwrap()
+            .unwrap()
+    };
     let news = |user: u32, kind, when: &str| MessageNews {
         message: key(user),
         kind,
@@ -355,11 +386,15 @@ fn own_messages_know_what_is_known() {
         news(2, ReceiptKind::Opened, "2026-11-11 10:05"),
         news(3, ReceiptKind::Failed, "2026-11-11 10:02"),
     ];
-    ledger.learn(&all, at("2026-11-11 10:06")).unwrap();
     ledger
+        .operator()
+        .learn(&all, at("2026-11-11 10:06"))
+        .unwrap();
+    ledger
+        .operator()
         .opt_out(&[UserNo(4)], "callback", at("2026-11-11 10:07"))
         .unwrap();
-    let log = ledger.message_log().unwrap();
+    let log = ledger.reader().message_log().unwrap();
     let of = |user: u32, event: OwnEvent| log.of(UserNo(user))[0].receipt(event);
     let yes = |when: &str| ReceiptStatus::Yes(at(when));
     use OwnEvent::{Clicked, Delivered, Failed, Opened, OptedOut, Sent};
@@ -418,9 +453,15 @@ fn one_outcome_for_each_user() {
         "x".into(),
         tagcast::base::Bitmap::from_users(OF as usize, (10..26).map(UserNo)),
     )];
-    ledger.plan_run(&decision, &a.info()).unwrap();
+    ledger.planner().plan_run(&decision, &a.info()).unwrap();
     place.carry(&mut ledger, DUE, &[]);
-    let happened = |user: u32| ledger.outcomes(UserNo(user), "a").unwrap().remove(0);
+    let happened = |user: u32| {
+        ledger
+            .reader()
+            .outcomes(UserNo(user), "a")
+            .unwrap()
+            .remove(0)
+    };
     let stopped = |reason: &str, detail: Option<&str>| MessageProgress::Stopped {
         reason: reason.into(),
         detail: detail.map(Into::into),
@@ -439,8 +480,14 @@ fn one_outcome_for_each_user() {
         (message.state, message.claimed_at),
         (State::Accepted, Some(at(DUE)))
     );
-    assert!(ledger.outcomes(UserNo(OF + 1), "a").unwrap().is_empty());
-    let report = &ledger.reports(Some("a")).unwrap()[0];
+    assert!(
+        ledger
+            .reader()
+            .outcomes(UserNo(OF + 1), "a")
+            .unwrap()
+            .is_empty()
+    );
+    let report = &ledger.reader().reports(Some("a")).unwrap()[0];
     assert_eq!(
         (report.matched(), report.planned, report.arms.as_slice()),
         (16, 10, &[("x".to_owned(), 16)][..])
@@ -462,24 +509,24 @@ fn a_message_counts_on_the_day_of_its_hand_over() {
     let mut decision = a.to(0..3);
     decision.messages[0].not_before = at("2026-12-01 08:00");
     decision.messages[0].expires = at("2026-12-01 09:00");
-    ledger.plan_run(&decision, &a.info()).unwrap();
+    ledger.planner().plan_run(&decision, &a.info()).unwrap();
     let scope = CapScope {
         campaign: None,
         purpose: None,
         channel: None,
     };
-    let month = |ledger: &Ledger, from: &str, to: &str| {
+    let month = |ledger: &LedgerReader, from: &str, to: &str| {
         ledger.counted(&scope, day(from), day(to)).unwrap().len()
     };
     assert_eq!(
         (
-            month(&ledger, "2026-11-01", "2026-11-30"),
-            month(&ledger, "2026-12-01", "2026-12-31")
+            month(ledger.reader(), "2026-11-01", "2026-11-30"),
+            month(ledger.reader(), "2026-12-01", "2026-12-31")
         ),
         (0, 3)
     );
     assert_eq!(
-        ledger.last_planned("a").unwrap()[&UserNo(0)],
+        ledger.reader().last_planned("a").unwrap()[&UserNo(0)],
         at("2026-11-30 23:50")
     );
 }
@@ -495,12 +542,12 @@ fn a_trigger_remembers_the_values_it_was_for() {
             id: format!("event-{n}"),
             value: Some(value.into()),
         };
-        ledger.plan_run(&a.to([7, 8 + n]), &info).unwrap();
+        ledger.planner().plan_run(&a.to([7, 8 + n]), &info).unwrap();
     }
-    let reached = ledger.reached_values("a").unwrap();
+    let reached = ledger.reader().reached_values("a").unwrap();
     assert_eq!(reached[&UserNo(7)], ["sku-1", "sku-2"]);
     assert_eq!(reached[&UserNo(9)], ["sku-2"]);
-    assert_eq!(ledger.live("a").unwrap().handled, None);
+    assert_eq!(ledger.reader().live("a").unwrap().handled, None);
 }
 
 /// Case 32, as far as one process goes: at every step of random runs what caps count equals a
@@ -530,8 +577,12 @@ fn counting_equals_a_recount() {
             } else {
                 wanted.personal(from..from + 90)
             };
-            let run = ledger.plan_run(&decision, &wanted.info()).unwrap().run;
-            recount(&ledger, &names);
+            let run = ledger
+                .planner()
+                .plan_run(&decision, &wanted.info())
+                .unwrap()
+                .run;
+            recount(ledger.reader(), &names);
             let does = [
                 FaultEffect::Fail,
                 FaultEffect::Refuse,
@@ -554,21 +605,23 @@ fn counting_equals_a_recount() {
             DispatchLoop::new(&mut ledger, channels, ids(&users(OF)), world)
                 .up_to(due, &mut ())
                 .unwrap();
-            recount(&ledger, &names);
+            recount(ledger.reader(), &names);
             for _ in 0..20 {
                 let user = UserNo(next(u64::from(OF)) as u32);
                 let kind = ReceiptKind::ALL[next(13) as usize];
-                let Some(message) = ledger.message_key(run, 0, user).unwrap() else {
+                let Some(message) = ledger.reader().message_key(run, 0, user).unwrap() else {
                     continue;
                 };
                 // What is proved not to have been sent cannot be learned of.
                 let superseded = ledger
+                    .reader()
                     .reports(None)
                     .unwrap()
                     .iter()
                     .any(|r| r.run == run && r.planned_again > 0);
                 if !superseded {
                     ledger
+                        .operator()
                         .learn(
                             &[MessageNews {
                                 message,
@@ -582,16 +635,20 @@ fn counting_equals_a_recount() {
                 }
             }
             if next(4) == 0 {
-                ledger.withdraw(RunId(next(8) as i64), due).unwrap();
+                ledger
+                    .operator()
+                    .withdraw(RunId(next(8) as i64), due)
+                    .unwrap();
             }
             if next(3) == 0 {
                 ledger
+                    .operator()
                     .opt_out(&[UserNo(next(u64::from(OF)) as u32)], "x", due)
                     .unwrap();
             }
-            recount(&ledger, &names);
+            recount(ledger.reader(), &names);
         }
-        verified(&ledger);
+        verified(ledger.reader());
     }
 }
 
@@ -603,14 +660,14 @@ fn one_writer_and_many_readers() {
         return; // It is about a file.
     }
     let place = Place::new();
-    assert!(Ledger::open_existing(place.at()).unwrap().is_none());
+    assert!(LedgerReader::open(place.at()).unwrap().is_none());
     let mut ledger = place.open();
     let Err(LedgerError::Busy(_)) = Ledger::open(place.at(), world()) else {
         panic!("a second writer")
     };
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..10), &a.info()).unwrap();
-    let reader = Ledger::open_existing(place.at()).unwrap().unwrap();
+    ledger.planner().plan_run(&a.to(0..10), &a.info()).unwrap();
+    let reader = LedgerReader::open(place.at()).unwrap().unwrap();
     assert_eq!(reader.reports(None).unwrap().len(), 1);
     place.carry(&mut ledger, DUE, &[]);
     assert_eq!(
@@ -633,7 +690,7 @@ fn other_files_are_refused_and_kept() {
     drop(db);
     for error in [
         Ledger::open(place.at(), world()).err(),
-        Ledger::open_existing(place.at()).err(),
+        LedgerReader::open(place.at()).err(),
     ] {
         assert!(
             matches!(error, Some(LedgerError::OtherVersion { found: 99, .. })),
@@ -659,7 +716,7 @@ fn other_files_are_refused_and_kept() {
         std::fs::write(place.ledger(), junk.repeat(40)).unwrap();
         let error = Ledger::open(place.at(), world()).err().unwrap();
         assert!(error.message().en.contains("damaged"), "{error}");
-        assert!(Ledger::open_existing(place.at()).is_err());
+        assert!(LedgerReader::open(place.at()).is_err());
         assert_eq!(std::fs::read(place.ledger()).unwrap(), junk.repeat(40));
     }
     assert!(Ledger::open(&place.dir.path().join("no/such/folder/ledger.db"), world()).is_err());
@@ -674,7 +731,10 @@ fn case_11_an_old_copy_is_fenced() {
     let place = Place::new();
     let mut ledger = place.open();
     let slow = place.wanted("slow");
-    ledger.plan_run(&slow.to(0..60), &slow.info()).unwrap();
+    ledger
+        .planner()
+        .plan_run(&slow.to(0..60), &slow.info())
+        .unwrap();
     place.carry(&mut ledger, DUE, &[]);
     drop(ledger);
     let old = std::fs::read(place.ledger()).unwrap();
@@ -690,7 +750,7 @@ fn case_11_an_old_copy_is_fenced() {
     };
     assert!(fenced(&place));
     assert_eq!(
-        Ledger::open_existing(place.at())
+        LedgerReader::open(place.at())
             .unwrap()
             .unwrap()
             .reports(None)
@@ -706,7 +766,7 @@ fn case_11_an_old_copy_is_fenced() {
     std::fs::write(place.ledger().with_extension("highwater"), "garbage").unwrap();
     assert!(fenced(&place));
     assert!(
-        Ledger::open_existing(place.at())
+        LedgerReader::open(place.at())
             .unwrap()
             .unwrap()
             .is_fenced()
@@ -733,6 +793,7 @@ fn case_13_the_audit_names_what_was_changed() {
         fixed: Some(at(DUE)),
     }];
     ledger
+        .planner()
         .make_live(
             &LiveProgram {
                 digest: "p",
@@ -752,11 +813,17 @@ fn case_13_the_audit_names_what_was_changed() {
         tagcast::base::Bitmap::from_users(OF as usize, (0..10).map(UserNo)),
     )];
     ledger
+        .planner()
         .plan_runs(&[(&decision, a.info()), (&slow.to(0..40), slow.info())])
         .unwrap();
     place.carry(&mut ledger, DUE, &[]);
-    let message = ledger.message_key(RunId(1), 0, UserNo(2)).unwrap().unwrap();
+    let message = ledger
+        .reader()
+        .message_key(RunId(1), 0, UserNo(2))
+        .unwrap()
+        .unwrap();
     ledger
+        .operator()
         .learn(
             &[MessageNews {
                 message,
@@ -767,9 +834,15 @@ fn case_13_the_audit_names_what_was_changed() {
             at(DUE),
         )
         .unwrap();
-    ledger.opt_out(&[UserNo(9)], "s", at(DUE)).unwrap();
-    ledger.record_missed("b", at(DUE), at(DUE)).unwrap();
-    verified(&ledger);
+    ledger
+        .operator()
+        .opt_out(&[UserNo(9)], "s", at(DUE))
+        .unwrap();
+    ledger
+        .planner()
+        .record_missed("b", at(DUE), at(DUE))
+        .unwrap();
+    verified(ledger.reader());
     drop(ledger);
     let whole = std::fs::read(place.ledger()).unwrap();
     let tables: Vec<(String, Vec<String>)> = {
@@ -805,7 +878,7 @@ fn case_13_the_audit_names_what_was_changed() {
                 continue; // A constraint stood in the way.
             }
             changed += 1;
-            let problems = Ledger::open_existing(place.at())
+            let problems = LedgerReader::open(place.at())
                 .unwrap()
                 .map(|l| l.verify().unwrap().problems);
             assert!(
@@ -821,7 +894,7 @@ fn case_13_the_audit_names_what_was_changed() {
         );
         drop(db);
         if gone.is_ok_and(|n| n > 0) {
-            let problems = Ledger::open_existing(place.at())
+            let problems = LedgerReader::open(place.at())
                 .unwrap()
                 .map(|l| l.verify().unwrap().problems);
             assert!(
@@ -835,10 +908,13 @@ fn case_13_the_audit_names_what_was_changed() {
     std::fs::write(place.ledger(), &whole).unwrap();
     assert!(holds(&place, "address of 3\u{c}"));
     let mut ledger = place.open();
-    [3, 33]
-        .into_iter()
-        .for_each(|user| ledger.erase(UserNo(user), at("2026-11-12 10:00")).unwrap());
-    verified(&ledger);
+    [3, 33].into_iter().for_each(|user| {
+        ledger
+            .operator()
+            .erase(UserNo(user), at("2026-11-12 10:00"))
+            .unwrap()
+    });
+    verified(ledger.reader());
     drop(ledger);
     assert!(!holds(&place, "address of 3\u{c}") && holds(&place, "address of 4\u{c}"));
     let mut ledger = place.open();
@@ -846,13 +922,17 @@ fn case_13_the_audit_names_what_was_changed() {
         place.carry(&mut ledger, "2026-11-11 10:01", &[]).0.accepted,
         9
     );
-    let MessageProgress::Message(message) =
-        ledger.outcomes(UserNo(3), "a").unwrap().remove(0).happened
+    let MessageProgress::Message(message) = ledger
+        .reader()
+        .outcomes(UserNo(3), "a")
+        .unwrap()
+        .remove(0)
+        .happened
     else {
         panic!("a message")
     };
     assert!(message.content.parts.is_empty());
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 fn list(db: &rusqlite::Connection, sql: &str) -> Vec<String> {
@@ -876,7 +956,11 @@ fn old_runs_are_forgotten_but_for_their_counts() {
     let place = Place::new();
     let mut ledger = place.open();
     let a = place.wanted("a");
-    let run = ledger.plan_run(&a.personal(0..100), &a.info()).unwrap().run;
+    let run = ledger
+        .planner()
+        .plan_run(&a.personal(0..100), &a.info())
+        .unwrap()
+        .run;
     place.carry(&mut ledger, DUE, &[]);
     let kinds = [
         ReceiptKind::Delivered,
@@ -884,8 +968,13 @@ fn old_runs_are_forgotten_but_for_their_counts() {
         ReceiptKind::Opened,
     ];
     for user in 0..30 {
-        let message = ledger.message_key(run, 0, UserNo(user)).unwrap().unwrap();
+        let message = ledger
+            .reader()
+            .message_key(run, 0, UserNo(user))
+            .unwrap()
+            .unwrap();
         ledger
+            .operator()
             .learn(
                 &[MessageNews {
                     message,
@@ -899,13 +988,19 @@ fn old_runs_are_forgotten_but_for_their_counts() {
     }
     // One that is not over, and one with the same texts that is younger.
     let slow = place.wanted("slow");
-    ledger.plan_run(&slow.to(0..100), &slow.info()).unwrap();
+    ledger
+        .planner()
+        .plan_run(&slow.to(0..100), &slow.info())
+        .unwrap();
     let b = Wanted {
         due: at("2026-11-11 12:00"),
         ..place.wanted("b")
     };
-    ledger.plan_run(&b.personal(0..100), &b.info()).unwrap();
-    let said = |ledger: &Ledger| {
+    ledger
+        .planner()
+        .plan_run(&b.personal(0..100), &b.info())
+        .unwrap();
+    let said = |ledger: &LedgerReader| {
         let scope = CapScope {
             campaign: None,
             purpose: None,
@@ -920,24 +1015,27 @@ fn old_runs_are_forgotten_but_for_their_counts() {
             ledger.last_planned("a").unwrap(),
         )
     };
-    let before = said(&ledger);
+    let before = said(ledger.reader());
     assert!(before.2.len() == 90 && holds_anywhere(&place, "address of 77"));
     assert_eq!(
         ledger
+            .planner()
             .forget_before(at("2026-11-11 11:00"), at("2026-12-31 10:00"))
             .unwrap(),
         1
     );
     assert_eq!(
         ledger
+            .planner()
             .forget_before(at("2026-11-11 11:00"), at("2026-12-31 10:00"))
             .unwrap(),
         0
     );
-    assert_eq!(said(&ledger), before);
-    verified(&ledger);
+    assert_eq!(said(ledger.reader()), before);
+    verified(ledger.reader());
     let states = |user: u32| {
         ledger
+            .reader()
             .outcomes(UserNo(user), "a")
             .unwrap()
             .remove(0)
@@ -953,16 +1051,20 @@ fn old_runs_are_forgotten_but_for_their_counts() {
     assert_eq!(message.state, State::Failed);
     assert_eq!(states(200), MessageProgress::NotMatched);
     // What is forgotten is erased, too; the others go on.
-    ledger.erase(UserNo(3), at("2026-12-31 11:00")).unwrap();
+    ledger
+        .operator()
+        .erase(UserNo(3), at("2026-12-31 11:00"))
+        .unwrap();
     place.carry(&mut ledger, "2026-11-11 12:30", &[]);
     assert_eq!(
         ledger
+            .planner()
             .forget_before(at("2027-01-01"), at("2027-01-02"))
             .unwrap(),
         2
     );
     assert!(!holds_anywhere(&place, "address of 77"));
-    verified(&ledger);
+    verified(ledger.reader());
 }
 
 /// Whether some column holds a text.

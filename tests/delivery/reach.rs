@@ -8,9 +8,8 @@ use crate::support::campaigns::{Bench, ZONE, at};
 use tagcast::base::Lang;
 use tagcast::base::world::{SimulatedWorld, World};
 use tagcast::base::{Elapsed, UserNo, Value};
-use tagcast::ledger::Page;
 use tagcast::ledger::{
-    Ledger, MessageKey, MessageNews, NewCall, Receipt, ReceiptContent, ReceiptKind, State,
+    Ledger, MessageKey, MessageNews, NewCall, Page, Receipt, ReceiptContent, ReceiptKind, State,
 };
 use tagcast::program::platform::{self, Contact, ContactKind};
 
@@ -73,9 +72,10 @@ fn told(bench: &Bench, account: &str, when: &str, key: &str, what: ReceiptConten
         signature: String::new(),
         body: String::new(),
     };
-    ledger.receive(&[call], when).unwrap();
-    for call in ledger.calls(10).unwrap() {
+    ledger.dispatcher().receive(&[call], when).unwrap();
+    for call in ledger.reader().calls(10).unwrap() {
         ledger
+            .dispatcher()
             .apply(
                 &call,
                 Some(&[Receipt {
@@ -231,7 +231,10 @@ fn a_receipt_may_say_that_an_address_takes_nothing() {
         Arc::new(SimulatedWorld::at(at("2026-11-11 13:00"))),
     )
     .unwrap();
-    ledger.apply_strays(at("2026-11-11 13:00")).unwrap();
+    ledger
+        .dispatcher()
+        .apply_strays(at("2026-11-11 13:00"))
+        .unwrap();
     drop(ledger);
     refused("3", "2026-11-11 13:00");
     bench.run("2026-11-12 09:00", "2026-11-12 12:00");
@@ -559,7 +562,10 @@ fn events_use_up_a_window_one_by_one() {
 fn fetch(bench: &Bench, from: &str, page: &Page, when: &str) -> bool {
     let when = at(when);
     let mut ledger = Ledger::open(bench.place(), Arc::new(SimulatedWorld::at(when))).unwrap();
-    ledger.fetched("wecom", "kf1", from, page, when).unwrap()
+    ledger
+        .dispatcher()
+        .fetched("wecom", "kf1", from, page, when)
+        .unwrap()
 }
 
 fn page(body: Option<&str>, mark: &str, more: bool) -> Page {
@@ -598,8 +604,9 @@ fn an_empty_mailbox_says_that_nobody_wrote() {
         Arc::new(SimulatedWorld::at(at("2026-11-12 13:00"))),
     )
     .unwrap();
-    for call in ledger.calls(10).unwrap() {
+    for call in ledger.reader().calls(10).unwrap() {
         ledger
+            .dispatcher()
             .apply(&call, Some(&[]), at("2026-11-12 13:00"))
             .unwrap();
     }

@@ -19,8 +19,10 @@ use tagcast::deliver::channel::{Channel, Reply};
 use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
 use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
-use tagcast::ledger::{Batch, BatchOutcome, Message, Verdict};
-use tagcast::ledger::{Console, HoldScope, Ledger, LedgerError, MessageProgress, State};
+use tagcast::ledger::{
+    Batch, BatchOutcome, Console, HoldScope, Ledger, LedgerError, LedgerReader, Message,
+    MessageProgress, State, Verdict,
+};
 use tagcast::program::platform::{self, Endpoint};
 use tagcast::program::typed::ChannelName as Name;
 
@@ -178,7 +180,7 @@ fn go(
         platform: "service_account".into(),
         endpoint: "chat".into(),
     };
-    ledger.plan_runs(&[
+    ledger.planner().plan_runs(&[
         (&a.personal(0..sizes.0), a.info()),
         (&b.to(0..sizes.1), b.info()),
         (&by_chat, slow.info()),
@@ -211,10 +213,12 @@ fn meddle(
     };
     let campaign = HoldScope::Campaign(["a", "b", "slow"][dice.roll(3)].into());
     match dice.roll(6) {
-        0 => console.opt_out(&[UserNo(dice.roll(40) as u32)], "console", now),
-        1 => console.pause(&campaign, "li", now).map(drop),
-        2 => console.resume(&campaign, "li", now).map(drop),
-        3 if dice.roll(4) == 0 => console.cancel(&campaign, "li", now).map(drop),
+        0 => console
+            .operator()
+            .opt_out(&[UserNo(dice.roll(40) as u32)], "console", now),
+        1 => console.operator().pause(&campaign, "li", now).map(drop),
+        2 => console.operator().resume(&campaign, "li", now).map(drop),
+        3 if dice.roll(4) == 0 => console.operator().cancel(&campaign, "li", now).map(drop),
         _ => Ok(()),
     }
 }
@@ -246,7 +250,7 @@ fn schedule(seed: u64) {
     let good = || Dying::after(now, usize::MAX);
     if let Some(mut console) = Console::open(place.at(), good()).unwrap() {
         for scope in ["a", "b", "slow"].map(|name| HoldScope::Campaign(name.into())) {
-            console.resume(&scope, "li", now).unwrap();
+            console.operator().resume(&scope, "li", now).unwrap();
         }
     }
     keyless.0.lock().expect("nobody panics with it").is_good = true;
@@ -268,9 +272,7 @@ fn schedule(seed: u64) {
 }
 
 fn check(place: &Place, keyless: &Keyless, sizes: (u32, u32)) {
-    let ledger = Ledger::open_existing(place.at())
-        .unwrap()
-        .expect("a ledger");
+    let ledger = LedgerReader::open(place.at()).unwrap().expect("a ledger");
     // A key that is there twice is refused here.
     let sent = outbox(&place.outbox());
     for (campaign, size) in [("a", sizes.0), ("b", sizes.1)] {

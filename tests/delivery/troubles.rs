@@ -19,12 +19,13 @@ use tagcast::decide::decision::{Contents, Decision};
 use tagcast::deliver::account::AccountSettings;
 use tagcast::deliver::channel::{Channel, Reply};
 use tagcast::deliver::channels::Channels;
-use tagcast::deliver::dispatch::{DispatchLoop, WriterAccess};
+use tagcast::deliver::dispatch::{DispatchLoop, LedgerAccess};
 use tagcast::deliver::http::client::Http;
 use tagcast::deliver::http::secret::Secret;
 use tagcast::deliver::platforms::open_account;
-use tagcast::ledger::{Batch, BatchOutcome, Verdict};
-use tagcast::ledger::{Ledger, LedgerError, State, Writer};
+use tagcast::ledger::{
+    Batch, BatchOutcome, Ledger, LedgerError, LedgerReader, State, Verdict, Worker,
+};
 use tagcast::program::platform::{self, Endpoint};
 use tagcast::program::typed::ChannelName as Name;
 
@@ -91,10 +92,10 @@ fn accept_all(batch: &Batch) -> Reply {
 }
 
 fn carry<'l>(
-    ledger: &'l mut Writer,
+    ledger: &'l mut Ledger,
     channel: &Arc<Keyless>,
     world: Arc<dyn World>,
-) -> DispatchLoop<&'l mut Writer> {
+) -> DispatchLoop<&'l mut Ledger> {
     let channel = channel.clone();
     let twenty = Twenty(
         platform::endpoint("service_account", "chat").unwrap(),
@@ -108,7 +109,7 @@ fn carry<'l>(
     )
 }
 
-fn all_accepted(ledger: &Ledger, n: i64) {
+fn all_accepted(ledger: &LedgerReader, n: i64) {
     let report = &ledger.reports(None).unwrap()[0];
     assert_eq!(
         (report.planned, report.in_state(State::Accepted)),
@@ -185,7 +186,7 @@ fn case_12_disk_full_before_a_claim_nothing_is_sent() {
     let disk = Disk::of(&place);
     let mut ledger = Ledger::open(place.at(), disk.clone()).unwrap();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..60), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..60), &a.info()).unwrap();
     let channel = Keyless::new(|_| {});
     let mut carry = carry(&mut ledger, &channel, disk.clone());
     disk.fill(true);
@@ -196,7 +197,7 @@ fn case_12_disk_full_before_a_claim_nothing_is_sent() {
     disk.fill(false);
     assert_eq!(carry.up_to(at(DUE), &mut ()).unwrap().accepted, 60);
     assert_eq!(channel.handed(), 60);
-    all_accepted(&ledger, 60);
+    all_accepted(ledger.reader(), 60);
 }
 
 #[test]
@@ -205,7 +206,7 @@ fn case_12_disk_full_at_an_answer_the_answer_is_kept() {
     let disk = Disk::of(&place);
     let mut ledger = Ledger::open(place.at(), disk.clone()).unwrap();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..60), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..60), &a.info()).unwrap();
     let fills = disk.clone();
     let channel = Keyless::new(move |call| fills.fill(call == 1));
     let mut carry = carry(&mut ledger, &channel, disk.clone());
@@ -213,7 +214,7 @@ fn case_12_disk_full_at_an_answer_the_answer_is_kept() {
     says_disk_full(carry.up_to(at(DUE), &mut ()));
     assert_eq!(channel.handed(), 40);
     assert_eq!(
-        carry.ledger().reports(None).unwrap()[0].in_state(State::Accepted),
+        carry.ledger().reader().reports(None).unwrap()[0].in_state(State::Accepted),
         40
     );
     assert!(!disk.ballast.exists());
@@ -221,7 +222,7 @@ fn case_12_disk_full_at_an_answer_the_answer_is_kept() {
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert!(disk.ballast.exists(), "there is room for the next answer");
     assert_eq!(channel.handed(), 60);
-    all_accepted(&ledger, 60);
+    all_accepted(ledger.reader(), 60);
 }
 
 /// Where even that room is gone, an answer is kept in memory, and is not lost while the process
@@ -232,7 +233,7 @@ fn an_answer_that_cannot_be_written_at_all_waits() {
     let disk = Disk::of(&place);
     let mut ledger = Ledger::open(place.at(), disk.clone()).unwrap();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..60), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..60), &a.info()).unwrap();
     let fills = disk.clone();
     disk.broken.store(true, Ordering::SeqCst);
     let channel = Keyless::new(move |call| fills.fill(call == 1));
@@ -244,7 +245,7 @@ fn an_answer_that_cannot_be_written_at_all_waits() {
     disk.fill(false);
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(channel.handed(), 60);
-    all_accepted(&ledger, 60);
+    all_accepted(ledger.reader(), 60);
 }
 
 /// The ledger cannot be written, the file beside it can; and the process ends before it is better.
@@ -270,7 +271,7 @@ fn an_answer_in_the_spool_outlives_the_process() {
     let world: Arc<dyn World> = Arc::new(Refusing(SimulatedWorld::at(at(DUE))));
     let mut ledger = Ledger::open(place.at(), world.clone()).unwrap();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..60), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..60), &a.info()).unwrap();
     let channel = Keyless::new(|_| {});
     assert!(
         carry(&mut ledger, &channel, world.clone())
@@ -285,13 +286,13 @@ fn an_answer_in_the_spool_outlives_the_process() {
     std::fs::write(spool.join("7-note.json"), "{\"made\": \"by hand\"}").unwrap();
     let good: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
     let mut ledger = Ledger::open(place.at(), good.clone()).unwrap();
-    assert_eq!(state(&ledger, 5, "a"), State::Accepted);
+    assert_eq!(state(ledger.reader(), 5, "a"), State::Accepted);
     assert_eq!(files(), 1);
     carry(&mut ledger, &channel, good)
         .up_to(at(DUE), &mut ())
         .unwrap();
     assert_eq!(channel.handed(), 60);
-    all_accepted(&ledger, 60);
+    all_accepted(ledger.reader(), 60);
 }
 
 /// A claim that could not be confirmed is given up by the one who made it: nothing of it left, so
@@ -319,14 +320,14 @@ fn a_claim_that_is_not_confirmed_is_planned_again() {
     let world: Arc<dyn World> = Arc::new(Once(SimulatedWorld::at(at(DUE)), AtomicBool::new(false)));
     let mut ledger = Ledger::open(place.at(), world.clone()).unwrap();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..60), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..60), &a.info()).unwrap();
     let channel = Keyless::new(|_| {});
     let mut carry = carry(&mut ledger, &channel, world);
     says_disk_full(carry.up_to(at(DUE), &mut ()));
     assert_eq!(channel.handed(), 0);
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(channel.handed(), 60);
-    all_accepted(&ledger, 60);
+    all_accepted(ledger.reader(), 60);
 }
 
 /// On a disk that is really full: a small one of its own, where the machine lets a test have one.
@@ -357,7 +358,7 @@ fn on_a_small_disk(dir: &Path) {
     let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
     let mut ledger = Ledger::open(&ledger_file, world.clone()).unwrap();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..200), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..200), &a.info()).unwrap();
     let filler = dir.join("filler");
     let fill = filler.clone();
     let channel = Keyless::new(move |call| {
@@ -373,7 +374,7 @@ fn on_a_small_disk(dir: &Path) {
     assert!((60..200).contains(&handed), "{handed}");
     // What was handed over has its answer, and nothing else is handed over.
     says_disk_full(carry.up_to(at(DUE), &mut ()));
-    let report = &carry.ledger().reports(None).unwrap()[0];
+    let report = &carry.ledger().reader().reports(None).unwrap()[0];
     assert_eq!(
         (channel.handed(), report.in_state(State::Accepted)),
         (handed, handed as i64)
@@ -381,7 +382,7 @@ fn on_a_small_disk(dir: &Path) {
     std::fs::remove_file(filler).unwrap();
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(channel.handed(), 200);
-    all_accepted(&ledger, 200);
+    all_accepted(ledger.reader(), 200);
 }
 
 // ------------------------------------------------------------------ a database that is gone
@@ -395,7 +396,7 @@ fn server_place() -> Option<Place> {
 }
 
 /// Tries as the service does, again and again; some tries meet the dying connection.
-fn until_it_goes_well<D: WriterAccess>(carry: &mut DispatchLoop<D>, until: Instant) {
+fn until_it_goes_well<D: LedgerAccess>(carry: &mut DispatchLoop<D>, until: Instant) {
     for _ in 0..100 {
         if carry.up_to(until, &mut ()).is_ok() {
             return;
@@ -412,7 +413,7 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
     let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
     let mut ledger = place.open();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..60), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..60), &a.info()).unwrap();
     let cut = url.clone();
     let channel = Keyless::new(move |call| {
         if call == 1 {
@@ -440,7 +441,7 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
         url,
         beside: elsewhere.path().into(),
     };
-    drop(Ledger::join(&there, Arc::new(SimulatedWorld::at(at(DUE)))).unwrap());
+    drop(Worker::open(&there, Arc::new(SimulatedWorld::at(at(DUE)))).unwrap());
     until_it_goes_well(&mut carry, at("2026-11-11 10:05"));
     assert_eq!(channel.handed(), 60, "no repeat");
     assert_eq!(
@@ -449,7 +450,7 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
             .count(),
         0
     );
-    all_accepted(&ledger, 60);
+    all_accepted(ledger.reader(), 60);
 }
 
 /// The same with a process that ends while the database is away, and a worker elsewhere that has
@@ -461,7 +462,7 @@ fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
     let world = || -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(DUE))) };
     let mut ledger = place.open();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..20), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..20), &a.info()).unwrap();
     let cut = url.clone();
     let channel = Keyless::new(move |_| postgres::lock_out(&cut, true));
     assert!(
@@ -476,9 +477,10 @@ fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
         url,
         beside: elsewhere.path().into(),
     };
-    let worker = Ledger::join(&there, world()).unwrap();
+    let worker = Worker::open(&there, world()).unwrap();
     assert_eq!(
         worker
+            .reader()
             .stuck()
             .unwrap()
             .iter()
@@ -489,7 +491,7 @@ fn case_06_a_spooled_answer_settles_what_others_took_for_unknown() {
     );
     let ledger = place.open();
     assert_eq!(channel.handed(), 20);
-    all_accepted(&ledger, 20);
+    all_accepted(ledger.reader(), 20);
 }
 
 /// Recognises a repeated message, and shows what each address got.
@@ -556,7 +558,7 @@ fn a_late_word_that_nothing_was_sent_is_not_believed() {
     let world = |now: &str| -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(now))) };
     let mut ledger = place.open();
     let a = place.wanted("a");
-    ledger.plan_run(&a.to(0..20), &a.info()).unwrap();
+    ledger.planner().plan_run(&a.to(0..20), &a.info()).unwrap();
     let first = channels(Fate::GivesUp(url.clone()));
     assert!(
         DispatchLoop::new(&mut ledger, first, ids(&users(OF)), world(DUE))
@@ -571,7 +573,7 @@ fn a_late_word_that_nothing_was_sent_is_not_believed() {
     };
     let (dies, then) = (channels(Fate::Dies), world("2026-11-11 10:02"));
     let killed = std::thread::spawn(move || {
-        let mut worker = Ledger::join(&there, then.clone()).unwrap();
+        let mut worker = Worker::open(&there, then.clone()).unwrap();
         let _ = DispatchLoop::new(&mut worker, dies, ids(&users(OF)), then.clone())
             .up_to(then.now(), &mut ());
     });
@@ -590,7 +592,7 @@ fn a_late_word_that_nothing_was_sent_is_not_believed() {
         "{:?}",
         platform.got.lock().unwrap()
     );
-    all_accepted(&ledger, 20);
+    all_accepted(ledger.reader(), 20);
 }
 
 // ------------------------------------------------------------------ a worker that stands still
@@ -705,7 +707,7 @@ fn the_child() {
                 url: var("TAGCAST_JOB_DB"),
                 beside: dir,
             };
-            let mut worker = Ledger::join(&place, world.clone()).unwrap();
+            let mut worker = Worker::open(&place, world.clone()).unwrap();
             let inner = wechat(
                 &var("TAGCAST_JOB_URL"),
                 &world,
@@ -736,6 +738,7 @@ fn case_05_a_worker_that_stands_still_sends_nothing_when_it_wakes() {
         });
         let mut decider = place.open();
         decider
+            .planner()
             .plan_run(&by_wechat(&place, endpoint, 20), &place.wanted("a").info())
             .unwrap();
         drop(decider);
@@ -757,12 +760,12 @@ fn case_05_a_worker_that_stands_still_sends_nothing_when_it_wakes() {
         std::thread::sleep(Duration::from_millis(5_500));
         postgres::cut(&url);
         let later: Arc<dyn World> = Arc::new(SimulatedWorld::at(at("2026-11-11 10:02")));
-        let mut other = Ledger::join(place.at(), later.clone()).unwrap();
+        let mut other = Worker::open(place.at(), later.clone()).unwrap();
         let channels = Channels::all_by(wechat(&server.url, &later, endpoint));
         DispatchLoop::new(&mut other, channels, ids(&users(OF)), later.clone())
             .up_to(later.now(), &mut ())
             .unwrap();
-        assert_eq!(state(&other, 7, "a"), settled, "{endpoint}");
+        assert_eq!(state(other.reader(), 7, "a"), settled, "{endpoint}");
         let sent = server.requests(&format!(
             "{}/send",
             if endpoint == "chat" {
@@ -780,13 +783,13 @@ fn case_05_a_worker_that_stands_still_sends_nothing_when_it_wakes() {
             "{endpoint}: it sends nothing when it wakes"
         );
         assert!(server.received().values().all(|n| *n == 1));
-        assert_eq!(state(&other, 7, "a"), settled, "{endpoint}");
+        assert_eq!(state(other.reader(), 7, "a"), settled, "{endpoint}");
         assert_eq!(
-            other.stuck().unwrap().len(),
+            other.reader().stuck().unwrap().len(),
             usize::from(settled == State::Unknown),
             "an unknown one is listed"
         );
-        verified(&other);
+        verified(other.reader());
     }
 }
 

@@ -14,8 +14,10 @@ use tagcast::base::{Elapsed, Instant};
 use tagcast::deliver::channel::{Channel, Reply};
 use tagcast::deliver::channels::Channels;
 use tagcast::deliver::dispatch::DispatchLoop;
-use tagcast::ledger::{Batch, BatchOutcome, Verdict};
-use tagcast::ledger::{ClaimAttempt, Console, HoldScope, Ledger, LedgerError, State};
+use tagcast::ledger::{
+    Batch, BatchOutcome, ClaimAttempt, Console, HoldScope, Ledger, LedgerError, LedgerReader,
+    State, Verdict, Worker,
+};
 use tagcast::program::platform::{self, Endpoint};
 use tagcast::program::typed::ChannelName as Name;
 
@@ -107,7 +109,7 @@ fn work(place: &Place, line: Arc<Line>, until: &'static str) -> thread::JoinHand
     let place = place.at();
     thread::spawn(move || {
         let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(at(DUE)));
-        let mut worker = Ledger::join(place, world.clone()).unwrap();
+        let mut worker = Worker::open(place, world.clone()).unwrap();
         DispatchLoop::new(&mut worker, Channels::all_by(line), ids(&users(OF)), world)
             .up_to(at(until), &mut ())
             .unwrap();
@@ -128,6 +130,7 @@ fn four_workers_and_one_is_killed() {
             ..place.wanted("b")
         };
         decider
+            .planner()
             .plan_runs(&[(&a.to(0..30_000), a.info()), (&b.to(0..10_000), b.info())])
             .unwrap();
         let platform = Arc::new(Platform::default());
@@ -159,15 +162,15 @@ fn four_workers_and_one_is_killed() {
             batches + i64::from(after),
             "nothing is handed over twice but what was unknown"
         );
-        let reports = decider.reports(None).unwrap();
+        let reports = decider.reader().reports(None).unwrap();
         assert!(
             reports
                 .iter()
                 .all(|r| r.in_state(State::Accepted) == r.planned && r.finished_at.is_some()),
             "{reports:?}"
         );
-        assert!(decider.stuck().unwrap().is_empty());
-        let verified = decider.verify().unwrap();
+        assert!(decider.reader().stuck().unwrap().is_empty());
+        let verified = decider.reader().verify().unwrap();
         assert_eq!(verified.problems, []);
         assert!(
             verified.heads.len() >= 4,
@@ -186,13 +189,16 @@ fn case_13_changed_byte_is_named_among_four_chains() {
         of: 20_000,
         ..place.wanted("a")
     };
-    decider.plan_run(&a.to(0..20_000), &a.info()).unwrap();
+    decider
+        .planner()
+        .plan_run(&a.to(0..20_000), &a.info())
+        .unwrap();
     let platform = Arc::new(Platform::default());
     let threads: Vec<_> = (0..3)
         .map(|_| work(&place, Line::to(&platform, None, 256), DUE))
         .collect();
     threads.into_iter().for_each(|t| t.join().unwrap());
-    verified(&decider);
+    verified(decider.reader());
     let url = place.url.as_ref().unwrap();
     let writers = postgres::number(url, "SELECT count(DISTINCT writer) FROM tagcast.audit");
     assert!(writers >= 3, "{writers}");
@@ -206,7 +212,7 @@ fn case_13_changed_byte_is_named_among_four_chains() {
             "UPDATE tagcast.audit SET payload = payload || ' ' WHERE writer = 'worker 1' AND n = {n}"
         ),
     );
-    let problems = decider.verify().unwrap().problems;
+    let problems = decider.reader().verify().unwrap().problems;
     assert!(
         problems
             .iter()
@@ -229,7 +235,10 @@ fn case_16_a_quota_is_shared() {
         due: at(DUE),
         of: OF,
     };
-    decider.plan_run(&slow.to(0..300), &slow.info()).unwrap();
+    decider
+        .planner()
+        .plan_run(&slow.to(0..300), &slow.info())
+        .unwrap();
     let platform = Arc::new(Platform::default());
     for (minute, until) in [
         "2026-11-11 10:00",
@@ -255,7 +264,7 @@ fn case_16_a_quota_is_shared() {
         seen.by_minute
     );
     assert_eq!(seen.accepted.len(), 300);
-    verified(&decider);
+    verified(decider.reader());
 }
 
 /// A machine whose clock is minutes off, or right.
@@ -296,7 +305,7 @@ fn case_16_a_quota_is_shared_by_clocks_that_are_apart() {
     };
     let mut decision = slow.to(0..300);
     decision.messages[0].expires = at("2026-11-11 12:00");
-    decider.plan_run(&decision, &slow.info()).unwrap();
+    decider.planner().plan_run(&decision, &slow.info()).unwrap();
     let platform = Arc::new(Platform::default());
     // At the same moment, by three clocks.
     for minutes in [0, 7, 30] {
@@ -304,7 +313,7 @@ fn case_16_a_quota_is_shared_by_clocks_that_are_apart() {
             time: SimulatedWorld::at(at(DUE)),
             by: Elapsed::minutes(minutes),
         });
-        let mut worker = Ledger::join(place.at(), world.clone()).unwrap();
+        let mut worker = Worker::open(place.at(), world.clone()).unwrap();
         let channels = Channels::all_by(Line::to(&platform, None, 7));
         let now = world.now();
         let carried = DispatchLoop::new(&mut worker, channels, ids(&users(OF)), world)
@@ -319,7 +328,7 @@ fn case_16_a_quota_is_shared_by_clocks_that_are_apart() {
     // The real clock passes while this runs: at most into the next minute.
     let sent = platform.seen.lock().unwrap().accepted.len();
     assert!(sent == 60 || sent == 120, "{sent}");
-    verified(&decider);
+    verified(decider.reader());
 }
 
 #[test]
@@ -349,15 +358,21 @@ fn case_15_a_decider_without_its_lock_writes_nothing() {
     postgres::cut(place.url.as_ref().unwrap());
     let mut second = place.open();
     let a = place.wanted("a");
-    let error = first.plan_run(&a.to(0..10), &a.info()).unwrap_err();
+    let error = first
+        .planner()
+        .plan_run(&a.to(0..10), &a.info())
+        .unwrap_err();
     assert!(
         error.message().en.contains("could not be reached") || error.message().en.contains("57P01"),
         "{error}"
     );
-    assert!(matches!(first.renew_if_lost(), Err(LedgerError::Busy(_))));
-    second.plan_run(&a.to(0..10), &a.info()).unwrap();
-    assert_eq!(second.reports(None).unwrap().len(), 1);
-    recount(&second, &["a"]);
+    assert!(matches!(
+        first.dispatcher().renew_if_lost(),
+        Err(LedgerError::Busy(_))
+    ));
+    second.planner().plan_run(&a.to(0..10), &a.info()).unwrap();
+    assert_eq!(second.reader().reports(None).unwrap().len(), 1);
+    recount(second.reader(), &["a"]);
     drop((first, second));
     // In the middle of the work, too: what the one who comes after counts is what happened to each
     // user.
@@ -371,6 +386,7 @@ fn case_15_a_decider_without_its_lock_writes_nothing() {
         };
         let platform = Arc::new(Platform::default());
         decider
+            .planner()
             .plan_run(&wanted.to(round * 5..round * 5 + 60), &wanted.info())
             .unwrap();
         let line = Line::to(&platform, (round % 2 == 1).then_some((2, round == 1)), 10);
@@ -388,7 +404,7 @@ fn case_15_a_decider_without_its_lock_writes_nothing() {
         }));
         postgres::cut(place.url.as_ref().unwrap());
         drop(decider);
-        recount(&place.open(), &names);
+        recount(place.open().reader(), &names);
     }
 }
 
@@ -399,7 +415,10 @@ fn a_lost_connection_is_made_anew() {
     let Some(place) = place() else { return };
     let mut decider = place.open();
     let a = place.wanted("a");
-    decider.plan_run(&a.to(0..100), &a.info()).unwrap();
+    decider
+        .planner()
+        .plan_run(&a.to(0..100), &a.info())
+        .unwrap();
     postgres::cut(place.url.as_ref().unwrap());
     let platform = Arc::new(Platform::default());
     let mut carry = DispatchLoop::new(
@@ -417,7 +436,7 @@ fn a_lost_connection_is_made_anew() {
     assert!(tries < 5, "never connected anew");
     carry.up_to(at(DUE), &mut ()).unwrap();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), 100);
-    verified(&decider);
+    verified(decider.reader());
 }
 
 /// A person beside them pauses: no worker claims anything more.
@@ -426,10 +445,14 @@ fn a_pause_holds_for_all_workers() {
     let Some(place) = place() else { return };
     let mut decider = place.open();
     let a = place.wanted("a");
-    decider.plan_run(&a.to(0..100), &a.info()).unwrap();
+    decider
+        .planner()
+        .plan_run(&a.to(0..100), &a.info())
+        .unwrap();
     let mut console = Console::open(place.at(), world()).unwrap().unwrap();
     assert_eq!(
         console
+            .operator()
             .pause(&HoldScope::Campaign("a".into()), "li", at(DUE))
             .unwrap(),
         100
@@ -446,16 +469,17 @@ fn a_pause_holds_for_all_workers() {
     assert_eq!(platform.seen.lock().unwrap().calls, 0);
     assert!(
         console
+            .operator()
             .resume(&HoldScope::Campaign("a".into()), "li", at(DUE))
             .unwrap()
     );
     run();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), 100);
-    let Ok(Some(reading)) = Ledger::open_existing(place.at()) else {
+    let Ok(Some(reading)) = LedgerReader::open(place.at()) else {
         panic!("a ledger")
     };
     assert!(reading.is_at_work().unwrap() && !reading.is_fenced().unwrap());
-    verified(&decider);
+    verified(decider.reader());
 }
 
 /// Case 11: a database that was put back from an old copy is behind the file that each process
@@ -465,7 +489,7 @@ fn case_11_an_old_database_is_fenced() {
     let Some(place) = place() else { return };
     let mut decider = place.open();
     let a = place.wanted("a");
-    decider.plan_run(&a.to(0..10), &a.info()).unwrap();
+    decider.planner().plan_run(&a.to(0..10), &a.info()).unwrap();
     let platform = Arc::new(Platform::default());
     DispatchLoop::new(
         &mut decider,
@@ -485,7 +509,7 @@ fn case_11_an_old_database_is_fenced() {
         Err(LedgerError::Fenced { .. })
     ));
     assert!(matches!(
-        Ledger::join(place.at(), world()),
+        Worker::open(place.at(), world()),
         Err(LedgerError::Fenced { .. })
     ));
 }
@@ -495,9 +519,17 @@ fn claims_of_others_are_left_alone() {
     let Some(place) = place() else { return };
     let mut decider = place.open();
     let a = place.wanted("a");
-    decider.plan_run(&a.to(0..10), &a.info()).unwrap();
-    let due = decider.due(at(DUE), &Default::default()).unwrap().unwrap();
-    let ClaimAttempt::Claim(claim) = decider.claim(due, 1..=5, &[], at(DUE)).unwrap() else {
+    decider.planner().plan_run(&a.to(0..10), &a.info()).unwrap();
+    let due = decider
+        .dispatcher()
+        .due(at(DUE), &Default::default())
+        .unwrap()
+        .unwrap();
+    let ClaimAttempt::Claim(claim) = decider
+        .dispatcher()
+        .claim(due, 1..=5, &[], at(DUE))
+        .unwrap()
+    else {
         panic!("a claim")
     };
     // While the decider lives, its claim is its own, and the rest of its segment, too.
@@ -557,10 +589,11 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
             )
         });
         let mut decider = place.open();
-        let decisions = decide_all(&inputs, &decider).unwrap();
+        let decisions = decide_all(&inputs, decider.reader()).unwrap();
         let wanted = place.wanted("low");
         let info = wanted.info();
         decider
+            .planner()
             .plan_runs(
                 &decisions
                     .iter()
@@ -574,7 +607,7 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
             .collect();
         threads.into_iter().for_each(|t| t.join().unwrap());
         assert_eq!(platform.seen.lock().unwrap().accepted.len(), OF as usize);
-        let reports = decider.reports(None).unwrap();
+        let reports = decider.reader().reports(None).unwrap();
         seen.push(
             reports
                 .iter()
@@ -588,7 +621,7 @@ fn case_33_the_last_slot_with_one_two_and_four_workers() {
                 })
                 .collect::<Vec<_>>(),
         );
-        verified(&decider);
+        verified(decider.reader());
     }
     assert!(seen.windows(2).all(|w| w[0] == w[1]), "{seen:?}");
 }
@@ -610,7 +643,10 @@ fn case_35_slots_are_taken_while_workers_claim() {
     };
     let mut decider = place.open();
     let low = place.wanted("low");
-    decider.plan_run(&low.to(0..OF), &low.info()).unwrap();
+    decider
+        .planner()
+        .plan_run(&low.to(0..OF), &low.info())
+        .unwrap();
     let platform = Arc::new(Platform::default());
     let threads: Vec<_> = (0..3)
         .map(|_| work(&place, Line::to(&platform, None, 3), DUE))
@@ -640,8 +676,11 @@ fn case_35_slots_are_taken_while_workers_claim() {
             7,
             &words,
         );
-        let decision = decide_all(&[input], &decider).unwrap().remove(0);
-        match decider.plan_run(&decision, &place.wanted("high").info()) {
+        let decision = decide_all(&[input], decider.reader()).unwrap().remove(0);
+        match decider
+            .planner()
+            .plan_run(&decision, &place.wanted("high").info())
+        {
             Ok(_) => break,
             Err(LedgerError::Overtaken(_)) => {}
             Err(other) => panic!("{other}"),
@@ -653,13 +692,14 @@ fn case_35_slots_are_taken_while_workers_claim() {
         .unwrap();
     assert_eq!(platform.seen.lock().unwrap().accepted.len(), OF as usize);
     let planned: Vec<i64> = decider
+        .reader()
         .reports(None)
         .unwrap()
         .iter()
         .map(|r| r.planned)
         .collect();
     assert_eq!(planned.iter().sum::<i64>(), i64::from(OF), "{planned:?}");
-    verified(&decider);
+    verified(decider.reader());
 }
 
 // ------------------------------------------------------------------ chaos
@@ -767,6 +807,7 @@ fn chaos(seed: u64) {
         endpoint: "chat".into(),
     };
     decider
+        .planner()
         .plan_runs(&[(&a.to(0..100), a.info()), (&by_chat, b.info())])
         .unwrap();
     drop(decider);
@@ -793,7 +834,7 @@ fn chaos(seed: u64) {
             let now = at(DUE).plus(Elapsed::minutes(minutes));
             let world: Arc<dyn World> = Arc::new(SimulatedWorld::at(now));
             // Its connection may be cut at any moment, this one included.
-            let Ok(mut worker) = Ledger::join(&there, world.clone()) else {
+            let Ok(mut worker) = Worker::open(&there, world.clone()) else {
                 return;
             };
             let mut carry = DispatchLoop::new(&mut worker, channels, ids(&users(OF)), world);
@@ -811,7 +852,7 @@ fn chaos(seed: u64) {
     for (n, folder) in folders.iter().enumerate() {
         work(folder, 20 + 5 * n as i64).join().unwrap();
     }
-    let ledger = Ledger::open_existing(place.at()).unwrap().unwrap();
+    let ledger = LedgerReader::open(place.at()).unwrap().unwrap();
     let got = &chaos.log.lock().unwrap().got;
     let mut unknown = 0;
     for user in 0..160 {
@@ -872,8 +913,8 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
     let mut decider = place.open();
     let world = || -> Arc<dyn World> { Arc::new(SimulatedWorld::at(at(DUE))) };
     let (mut a, mut b) = (
-        Ledger::join(place.at(), world()).unwrap(),
-        Ledger::join(place.at(), world()).unwrap(),
+        Worker::open(place.at(), world()).unwrap(),
+        Worker::open(place.at(), world()).unwrap(),
     );
     let mut wrong = DispatchLoop::new(
         &mut a,
@@ -890,9 +931,15 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
         0
     );
     let wanted = place.wanted("a");
-    decider.plan_run(&wanted.to(0..20), &wanted.info()).unwrap();
+    decider
+        .planner()
+        .plan_run(&wanted.to(0..20), &wanted.info())
+        .unwrap();
     wrong.up_to(at(DUE), &mut ()).unwrap();
-    assert_eq!(decider.troubles().unwrap()[0].0.why.en, "wrong secret");
+    assert_eq!(
+        decider.reader().troubles().unwrap()[0].0.why.en,
+        "wrong secret"
+    );
     assert_eq!(
         right
             .up_to(at("2026-11-11 10:01"), &mut ())
@@ -900,11 +947,11 @@ fn a_worker_that_gets_through_ends_what_another_has_said() {
             .accepted,
         20
     );
-    assert_eq!(decider.troubles().unwrap(), []);
+    assert_eq!(decider.reader().troubles().unwrap(), []);
     wrong.try_stopped();
     wrong.up_to(at("2026-11-11 10:02"), &mut ()).unwrap();
-    assert_eq!(decider.troubles().unwrap(), []);
-    verified(&decider);
+    assert_eq!(decider.reader().troubles().unwrap(), []);
+    verified(decider.reader());
 }
 
 /// `TAGCAST_CHAOS=500` for more; `TAGCAST_CHAOS_SEED=17` for one of them, as far as threads repeat

@@ -14,7 +14,7 @@ use tagcast::base::Msg;
 use tagcast::base::world::World;
 use tagcast::base::{Elapsed, Instant, Zone};
 use tagcast::engine::Failure;
-use tagcast::ledger::{Ledger, LedgerLocation, State};
+use tagcast::ledger::{LedgerLocation, LedgerReader, State};
 use tagcast::serve::{Journal, ServeOptions, serve};
 
 /// A world whose clock can be moved, whose disk can be full, and that ends when told to.
@@ -181,7 +181,7 @@ impl Service {
     /// All messages of its runs are accepted, and the ledger is whole.
     fn all_accepted(&mut self, n: i64) {
         self.stop();
-        let ledger = Ledger::open_existing(&self.place).unwrap().unwrap();
+        let ledger = LedgerReader::open(&self.place).unwrap().unwrap();
         let accepted: i64 = ledger
             .reports(None)
             .unwrap()

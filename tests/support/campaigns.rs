@@ -12,7 +12,9 @@ use tagcast::engine::eval_data::EvalData;
 use tagcast::engine::run_until::{self, RunSummary};
 use tagcast::engine::{Failure, Project, ProjectOptions};
 use tagcast::eval::{MessageLog, Tables};
-use tagcast::ledger::{Ledger, LedgerLocation, MessageKey, MessageNews, MessageProgress, State};
+use tagcast::ledger::{
+    Ledger, LedgerLocation, LedgerReader, MessageKey, MessageNews, MessageProgress, State,
+};
 use tagcast::store::{Snapshot, SnapshotBuilder, Store};
 
 use super::postgres;
@@ -311,10 +313,8 @@ impl Bench {
         got
     }
 
-    pub fn ledger(&self) -> Ledger {
-        Ledger::open_existing(self.place())
-            .unwrap()
-            .expect("a ledger")
+    pub fn ledger(&self) -> LedgerReader {
+        LedgerReader::open(self.place()).unwrap().expect("a ledger")
     }
 
     fn count(&self, table: &str) -> usize {
@@ -399,7 +399,10 @@ impl Bench {
     pub fn learn(&self, news: &[MessageNews]) {
         let world = Arc::new(SimulatedWorld::at(news[0].when));
         let mut ledger = Ledger::open(self.place(), world).unwrap();
-        assert_eq!(ledger.learn(news, news[0].when).unwrap(), news.len());
+        assert_eq!(
+            ledger.operator().learn(news, news[0].when).unwrap(),
+            news.len()
+        );
     }
 
     pub fn verified(&self) {

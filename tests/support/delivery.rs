@@ -18,7 +18,7 @@ use tagcast::deliver::platforms::sandbox::{Fault, FaultEffect, SandboxFile};
 use tagcast::diag::{Findings, Sources};
 use tagcast::ledger;
 use tagcast::ledger::{
-    Ledger, MessageProgress, Occasion, PlannedFilter, PlannedMessages, RunInfo, State, Writer,
+    Ledger, LedgerReader, MessageProgress, Occasion, PlannedFilter, PlannedMessages, RunInfo, State,
 };
 use tagcast::program::check::{CheckOptions, check};
 use tagcast::program::typed::{Action, ChannelName, Program};
@@ -60,7 +60,7 @@ pub fn program(text: &str) -> Program {
 }
 
 /// What is planned and not claimed, a segment each.
-pub fn planned(ledger: &Ledger) -> Vec<PlannedMessages> {
+pub fn planned(ledger: &LedgerReader) -> Vec<PlannedMessages> {
     let mut planned = ledger
         .planned_messages(PlannedFilter::All, Instant(0))
         .expect("a readable ledger");
@@ -70,8 +70,9 @@ pub fn planned(ledger: &Ledger) -> Vec<PlannedMessages> {
 
 /// Moves what is due on another day than planned to that day, as the decider does where no cap is
 /// in the way; gives how many messages.
-pub fn reschedule(ledger: &mut Writer, now: Instant) -> usize {
+pub fn reschedule(ledger: &mut Ledger, now: Instant) -> usize {
     let planned = ledger
+        .reader()
         .planned_messages(PlannedFilter::OnAnotherDay, now)
         .expect("a readable ledger");
     let (program, foreign) = (Program::default(), ForeignUse::new());
@@ -81,7 +82,10 @@ pub fn reschedule(ledger: &mut Writer, now: Instant) -> usize {
         let mut slots = DayRecheck::new(&program, &foreign, day, 0, &NoHistory);
         changes.push((of, slots.check(&of.group, now).expect("no history")));
     }
-    ledger.replan(&changes, now).expect("nobody claims");
+    ledger
+        .planner()
+        .replan(&changes, now)
+        .expect("nobody claims");
     planned.iter().map(|of| of.group.users.len()).sum()
 }
 
@@ -359,7 +363,7 @@ impl Place {
         self.dir.path().join("outbox.jsonl")
     }
 
-    pub fn open(&self) -> Writer {
+    pub fn open(&self) -> Ledger {
         Ledger::open(self.at(), world()).unwrap()
     }
 
@@ -375,7 +379,7 @@ impl Place {
     /// Carries out what is planned up to an instant, with a channel that misbehaves as told.
     pub fn carry(
         &self,
-        ledger: &mut Writer,
+        ledger: &mut Ledger,
         until: &str,
         faults: &[Fault],
     ) -> (DispatchSummary, Vec<String>) {
@@ -409,11 +413,11 @@ pub fn always(does: FaultEffect) -> Fault {
     }
 }
 
-pub fn verified(ledger: &Ledger) {
+pub fn verified(ledger: &LedgerReader) {
     assert_eq!(ledger.verify().unwrap().problems, []);
 }
 
-pub fn state(ledger: &Ledger, user: u32, campaign: &str) -> State {
+pub fn state(ledger: &LedgerReader, user: u32, campaign: &str) -> State {
     let outcomes = ledger.outcomes(UserNo(user), campaign).unwrap();
     match &outcomes.last().expect("a run").happened {
         MessageProgress::Message(message) => message.state,
@@ -422,7 +426,7 @@ pub fn state(ledger: &Ledger, user: u32, campaign: &str) -> State {
 }
 
 /// Compares what caps ask for with what happened to each user.
-pub fn recount(ledger: &Ledger, names: &[&str]) {
+pub fn recount(ledger: &LedgerReader, names: &[&str]) {
     for name in names {
         let scope = CapScope {
             campaign: Some((*name).into()),

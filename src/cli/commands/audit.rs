@@ -7,12 +7,12 @@ use crate::base::value::{count_of, group_digits};
 use crate::cli::args::OutputFormat;
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::Failure;
-use crate::ledger::Ledger;
+use crate::ledger::LedgerReader;
 use crate::msg;
 
 pub fn verify(cx: &Context) -> Result<u8, Failure> {
     let format = cx.format(&[OutputFormat::Human, OutputFormat::Json])?;
-    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else {
+    let Some(ledger) = LedgerReader::open(cx.ledger()?)? else {
         return Err(super::hold::no_ledger());
     };
     let verified = ledger.verify()?;

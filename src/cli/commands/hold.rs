@@ -13,7 +13,9 @@ use crate::program::platform;
 
 pub fn pause(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
     let (mut console, scope, format) = open(cx, args)?;
-    let n = console.pause(&scope, &who(args.by.as_deref()), cx.world().now())?;
+    let n = console
+        .operator()
+        .pause(&scope, &who(args.by.as_deref()), cx.world().now())?;
     let what = text(&scope);
     let (en, zh) = (&what.en, &what.zh);
     report(
@@ -33,7 +35,10 @@ pub fn resume(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
     let (mut console, scope, format) = open(cx, args)?;
     let what = text(&scope);
     let (en, zh) = (&what.en, &what.zh);
-    if !console.resume(&scope, &who(args.by.as_deref()), cx.world().now())? {
+    if !console
+        .operator()
+        .resume(&scope, &who(args.by.as_deref()), cx.world().now())?
+    {
         return Err(Failure::refused(msg!(
             "{en} is not paused or cancelled",
             "{zh}未被暂停或取消"
@@ -55,7 +60,9 @@ pub fn resume(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
 
 pub fn cancel(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
     let (mut console, scope, format) = open(cx, args)?;
-    let n = console.cancel(&scope, &who(args.by.as_deref()), cx.world().now())?;
+    let n = console
+        .operator()
+        .cancel(&scope, &who(args.by.as_deref()), cx.world().now())?;
     let what = text(&scope);
     let (en, zh) = (&what.en, &what.zh);
     report(
@@ -104,11 +111,15 @@ fn open(cx: &Context, args: &HoldArgs) -> Result<(Console, HoldScope, OutputForm
     let console = console(cx)?;
     let scope = match (&args.campaign, &args.account) {
         (Some(name), _) => {
-            known(name, &console.campaigns()?, &msg!("campaign", "活动"))?;
+            known(
+                name,
+                &console.reader().campaigns()?,
+                &msg!("campaign", "活动"),
+            )?;
             HoldScope::Campaign(name.clone())
         }
         (None, Some(name)) => {
-            let mut accounts = console.accounts()?;
+            let mut accounts = console.reader().accounts()?;
             accounts.extend(cx.config.accounts.keys().cloned());
             accounts.extend(platform::names().iter().map(|name| (*name).to_owned()));
             known(name, &accounts, &msg!("account", "账号"))?;

@@ -25,7 +25,7 @@ pub fn run(cx: &Context, args: &RecallArgs) -> Result<u8, Failure> {
     let number = args.run;
     let Some(report) = recall_run::recall(
         RunId(number),
-        &mut console,
+        &mut console.operator(),
         &channels,
         &who(args.by.as_deref()),
         &world,

@@ -14,7 +14,7 @@ use crate::cli::args::{OutputFormat, ResolveArgs};
 use crate::cli::output::{Context, print_json, print_out};
 use crate::engine::ledger_status::{unknown_json, unknown_line};
 use crate::engine::{Failure, ProjectOptions, restored_ledger};
-use crate::ledger::Ledger;
+use crate::ledger::LedgerReader;
 use crate::msg;
 
 pub fn run(cx: &Context, args: &ResolveArgs) -> Result<u8, Failure> {
@@ -27,7 +27,7 @@ pub fn run(cx: &Context, args: &ResolveArgs) -> Result<u8, Failure> {
 }
 
 fn list(cx: &Context, format: OutputFormat) -> Result<u8, Failure> {
-    let Some(ledger) = Ledger::open_existing(cx.ledger()?)? else {
+    let Some(ledger) = LedgerReader::open(cx.ledger()?)? else {
         return Err(no_ledger());
     };
     let unknown = ledger.stuck()?;
@@ -61,7 +61,12 @@ fn settle(
     format: OutputFormat,
 ) -> Result<u8, Failure> {
     let mut console = console(cx)?;
-    let Some(stuck) = console.stuck()?.into_iter().find(|s| s.batch == number) else {
+    let Some(stuck) = console
+        .reader()
+        .stuck()?
+        .into_iter()
+        .find(|s| s.batch == number)
+    else {
         return Err(Failure::refused(msg!(
             "no unknown hand-over has the number {number}",
             "没有编号为 {number} 的未知发送"
@@ -71,7 +76,9 @@ fn settle(
             "`tagcast resolve` 会列出它们"
         )));
     };
-    console.settle_by_hand(number, sent, who, cx.world().now())?;
+    console
+        .operator()
+        .settle_by_hand(number, sent, who, cx.world().now())?;
     let (n, messages) = (stuck.messages, count_of(stuck.messages, "message"));
     let count = if n == 1 { "counts" } else { "count" };
     match format {

@@ -9,7 +9,7 @@ use crate::cli::args::{OutputFormat, WorkArgs};
 use crate::cli::output::Context;
 use crate::deliver::dispatch::DispatchLoop;
 use crate::engine::{Failure, binding};
-use crate::ledger::{Ledger, LedgerLocation};
+use crate::ledger::{LedgerLocation, Worker};
 use crate::msg;
 use crate::serve::steady_clock::{self, SteadyWorld};
 
@@ -39,7 +39,7 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
     let steady = SteadyWorld::over(cx.world());
     let world: Arc<dyn World> = steady.clone();
     let channels = binding::channels(&project, &cx.store_dir(), &world)?;
-    let mut worker = Ledger::join(&place, world.clone())?;
+    let mut worker = Worker::open(&place, world.clone())?;
     let mut carry = DispatchLoop::new(
         &mut worker,
         channels,

@@ -7,8 +7,7 @@ pub mod xml;
 
 use crate::base::Instant;
 use crate::base::Msg;
-use crate::ledger::DeliveryCounts;
-use crate::ledger::ReceiptKind;
+use crate::ledger::{DeliveryCounts, ReceiptKind};
 use crate::msg;
 use crate::program::platform::ContactKind;
 

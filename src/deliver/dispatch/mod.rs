@@ -21,10 +21,9 @@ use crate::base::Msg;
 use crate::base::value::count_of;
 use crate::base::world::World;
 use crate::base::{Elapsed, Instant};
-use crate::decide::recheck::Recheck;
-use crate::ledger::{Batch, BatchOutcome, Verdict};
 use crate::ledger::{
-    ClaimAttempt, DueFilter, Ledger, LedgerError, PlannedMessages, Worker, Writer,
+    Batch, BatchOutcome, ClaimAttempt, Dispatching, DueFilter, Ledger, LedgerError, LedgerReader,
+    PlannedMessages, Verdict, Worker,
 };
 use crate::msg;
 use crate::program::platform::{HandOver, Key};
@@ -82,51 +81,51 @@ impl DispatchSummary {
     }
 }
 
-/// Where the writing side of the ledger is had from: one's own, or one that is shared and held for
-/// one transaction at a time.
-pub trait WriterAccess {
-    type Held<'h>: DerefMut<Target = Writer>
+/// Where the ledger is had from: one's own, or one that is shared and held for one transaction at a
+/// time.
+pub trait LedgerAccess {
+    type Held<'h>: DerefMut<Target: Dispatching>
     where
         Self: 'h;
 
-    fn writer(&mut self) -> Self::Held<'_>;
+    fn ledger(&mut self) -> Self::Held<'_>;
 }
 
-impl WriterAccess for &mut Writer {
+impl LedgerAccess for &mut Ledger {
     type Held<'h>
-        = &'h mut Writer
+        = &'h mut Ledger
     where
         Self: 'h;
 
-    fn writer(&mut self) -> &mut Writer {
+    fn ledger(&mut self) -> &mut Ledger {
         self
     }
 }
 
 /// One of several processes.
-impl WriterAccess for &mut Worker {
+impl LedgerAccess for &mut Worker {
     type Held<'h>
-        = &'h mut Writer
+        = &'h mut Worker
     where
         Self: 'h;
 
-    fn writer(&mut self) -> &mut Writer {
-        self.writer_of_worker()
+    fn ledger(&mut self) -> &mut Worker {
+        self
     }
 }
 
 /// Shared by the threads of one process.
-impl WriterAccess for Arc<Mutex<Writer>> {
-    type Held<'h> = MutexGuard<'h, Writer>;
+impl LedgerAccess for Arc<Mutex<Ledger>> {
+    type Held<'h> = MutexGuard<'h, Ledger>;
 
-    fn writer(&mut self) -> MutexGuard<'_, Writer> {
+    fn ledger(&mut self) -> MutexGuard<'_, Ledger> {
         // Who panicked while holding it has not changed the file: transactions end or never were.
         self.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub struct DispatchLoop<D: WriterAccess> {
-    desk: D,
+pub struct DispatchLoop<D: LedgerAccess> {
+    access: D,
     channels: Channels,
     users: Users,
     world: Arc<dyn World>,
@@ -160,22 +159,23 @@ struct Tried {
     wait: Elapsed,
 }
 
-impl DispatchLoop<&mut Writer> {
-    pub fn ledger(&self) -> &Ledger {
-        self.desk
+impl DispatchLoop<&mut Ledger> {
+    pub fn reader(&self) -> &LedgerReader {
+        self.access.reader()
     }
 
-    pub fn ledger_mut(&mut self) -> &mut Writer {
-        self.desk
+    /// For what is done between two rounds.
+    pub fn ledger(&mut self) -> &mut Ledger {
+        self.access
     }
 }
 
-impl<D: WriterAccess> DispatchLoop<D> {
+impl<D: LedgerAccess> DispatchLoop<D> {
     /// `users` gives user ids to channels that show them.
-    pub fn new(desk: D, channels: Channels, users: Users, world: Arc<dyn World>) -> Self {
+    pub fn new(access: D, channels: Channels, users: Users, world: Arc<dyn World>) -> Self {
         let time = world.now();
         DispatchLoop {
-            desk,
+            access,
             channels,
             users,
             world,
@@ -283,20 +283,21 @@ impl<D: WriterAccess> DispatchLoop<D> {
         let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
         // Channels, by account and endpoint, that wait for their next window.
         let mut full: BTreeMap<(String, String), Instant> = BTreeMap::new();
-        self.desk.writer().renew_if_lost()?;
-        self.desk.writer().take_in_late()?;
+        self.access.ledger().dispatcher().renew_if_lost()?;
+        self.access.ledger().dispatcher().retry_late()?;
         loop {
             if self.world.stopping() {
                 carried.interrupted = true;
                 break;
             }
             let now = self.now();
-            self.desk.writer().take_over(now)?;
+            self.access.ledger().dispatcher().take_over(now)?;
             let again = self.settle(&mut carried, progress)?;
             self.tell_troubles()?;
             carried.expired += self
-                .desk
-                .writer()
+                .access
+                .ledger()
+                .dispatcher()
                 .expire(now)?
                 .iter()
                 .map(|(_, n)| n)
@@ -311,7 +312,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
                 channels: full.keys().cloned().collect(),
                 segments,
             };
-            let due = self.desk.writer().due(now, &except)?;
+            let due = self.access.ledger().dispatcher().due(now, &except)?;
             let asks = match self.ask(due.is_some(), &mut carried)? {
                 PollOutcome::One => continue,
                 PollOutcome::Next(asks) => asks,
@@ -335,14 +336,18 @@ impl<D: WriterAccess> DispatchLoop<D> {
                         continue;
                     }
                     self.held.remove(&campaign);
-                    let in_windows = self.desk.writer().in_windows(now)?;
+                    let in_windows = self.access.ledger().dispatcher().in_windows(now)?;
                     let own_rate = due.own_rate(in_windows);
                     let channel = self.channels.of(&name);
                     let together = least(channel)..=channel.max_batch();
                     let mut limits = quota::limits(channel.endpoint(), &name, in_windows);
                     limits.extend(own_rate.clone());
                     let begin_by = std::time::Instant::now() + BEGIN_WITHIN;
-                    let taken = self.desk.writer().claim(due, together, &limits, now)?;
+                    let taken = self
+                        .access
+                        .ledger()
+                        .dispatcher()
+                        .claim(due, together, &limits, now)?;
                     match taken {
                         ClaimAttempt::UsedUp(limit) => {
                             let ends = now.plus(limit.ends.since(in_windows));
@@ -361,9 +366,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
                             self.lists_below_min.push(*left);
                         }
                         ClaimAttempt::BelowListMin(left) => {
-                            let nowhere = Recheck::Reroute(Vec::new());
-                            let mut ledger = self.desk.writer();
-                            ledger.replan_unless_claimed(&left, nowhere, now)?;
+                            self.access.ledger().dispatcher().end_list(&left, now)?;
                         }
                         ClaimAttempt::Claim(claim) => {
                             carried.opened_anew |= claim.opened_anew;
@@ -374,7 +377,11 @@ impl<D: WriterAccess> DispatchLoop<D> {
                             let number = claim.number();
                             let reply = self.channels.of(&batch.channel).send(&batch);
                             let now = self.now();
-                            let answered = self.desk.writer().answer(claim, &reply.answer, now);
+                            let answered =
+                                self.access
+                                    .ledger()
+                                    .dispatcher()
+                                    .answer(claim, &reply.answer, now);
                             progress.handed_over(&campaign, batch.messages.len());
                             self.take_note(
                                 &mut carried,
@@ -389,7 +396,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
                     }
                 }
                 None => {
-                    let due = self.desk.writer().next_due(now)?;
+                    let due = self.access.ledger().reader().next_due(now)?;
                     let next = waiting
                         .values()
                         .chain(full.values())
@@ -410,8 +417,9 @@ impl<D: WriterAccess> DispatchLoop<D> {
             self.time = self.time.max(until);
             let now = self.now();
             carried.expired += self
-                .desk
-                .writer()
+                .access
+                .ledger()
+                .dispatcher()
                 .expire(now)?
                 .iter()
                 .map(|(_, n)| n)
@@ -420,7 +428,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
         self.tell_troubles()?;
         self.end_idle_troubles()?;
         let now = self.now();
-        self.desk.writer().finish(now)?;
+        self.access.ledger().dispatcher().finish(now)?;
         Ok(carried)
     }
 
@@ -432,7 +440,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
         progress: &mut dyn DispatchProgress,
     ) -> Result<Option<Instant>, LedgerError> {
         let mut next = None;
-        let stuck = self.desk.writer().stuck()?;
+        let stuck = self.access.ledger().reader().stuck()?;
         for stuck in stuck {
             // Of a process that is at work: it will say what became of it.
             if stuck.in_flight {
@@ -465,12 +473,12 @@ impl<D: WriterAccess> DispatchLoop<D> {
                 next = [next, Some(from)].into_iter().flatten().min();
                 continue;
             }
-            if !self.desk.writer().look_after(stuck.batch)? {
+            if !self.access.ledger().dispatcher().look_after(stuck.batch)? {
                 continue;
             }
-            let unsettled = self.desk.writer().unsettled(stuck.batch)?;
+            let unsettled = self.access.ledger().reader().unsettled(stuck.batch)?;
             let Some(unsettled) = unsettled else {
-                self.desk.writer().leave(stuck.batch)?;
+                self.access.ledger().dispatcher().leave(stuck.batch)?;
                 self.tried.insert(
                     stuck.batch,
                     Tried {
@@ -499,8 +507,12 @@ impl<D: WriterAccess> DispatchLoop<D> {
                 continue;
             };
             let now = self.now();
-            let settled = self.desk.writer().settle(unsettled, &reply.answer, now);
-            let left = self.desk.writer().leave(stuck.batch);
+            let settled = self
+                .access
+                .ledger()
+                .dispatcher()
+                .settle(unsettled, &reply.answer, now);
+            let left = self.access.ledger().dispatcher().leave(stuck.batch);
             progress.handed_over(&batch.campaign, batch.messages.len());
             self.take_note(
                 carried,

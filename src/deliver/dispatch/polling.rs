@@ -4,11 +4,11 @@
 //! sent, and when it has waited long before it. What people have to confirm is called off at its
 //! deadline: after that it is too late, and the user's slot is free again.
 
-use super::{DispatchLoop, DispatchSummary, WriterAccess};
+use super::{DispatchLoop, DispatchSummary, LedgerAccess};
 use crate::base::{Elapsed, Instant};
 use crate::deliver::channel::{Channel, Recalled};
-use crate::ledger::BatchEvidence;
-use crate::ledger::{LedgerError, PollRequest, PolledBatch};
+
+use crate::ledger::{BatchEvidence, Dispatching, LedgerError, PollRequest, PolledBatch};
 use crate::program::platform::{Asks, Person};
 
 /// While there is something to send, a question that is due is looked for so often.
@@ -22,7 +22,7 @@ pub(super) enum PollOutcome {
     Next(Option<Instant>),
 }
 
-impl<D: WriterAccess> DispatchLoop<D> {
+impl<D: LedgerAccess> DispatchLoop<D> {
     /// Asks the next question that is due. `busy`: there is something to send, too.
     pub(super) fn ask(
         &mut self,
@@ -34,7 +34,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
             return Ok(PollOutcome::Next(None));
         }
         self.looked_for_asks = now;
-        let asks = self.desk.writer().asks()?;
+        let asks = self.access.ledger().reader().asks()?;
         for ask in asks {
             if ask.due > now {
                 return Ok(PollOutcome::Next(Some(ask.due)));
@@ -45,11 +45,11 @@ impl<D: WriterAccess> DispatchLoop<D> {
                 continue;
             }
             // Another process may be asking.
-            if !self.desk.writer().look_after(ask.batch)? {
+            if !self.access.ledger().dispatcher().look_after(ask.batch)? {
                 continue;
             }
             let asked = self.ask_one(ask.clone(), now);
-            let left = self.desk.writer().leave(ask.batch);
+            let left = self.access.ledger().dispatcher().leave(ask.batch);
             carried.learned += asked?;
             left?;
             return Ok(PollOutcome::One);
@@ -60,10 +60,10 @@ impl<D: WriterAccess> DispatchLoop<D> {
     fn ask_one(&mut self, mut ask: PollRequest, now: Instant) -> Result<usize, LedgerError> {
         let channel = self.channels.of(&ask.channel);
         let endpoint = channel.endpoint();
-        let question = self.desk.writer().question(&ask)?;
+        let question = self.access.ledger().reader().question(&ask)?;
         let (Some(question), Some(asks)) = (question, endpoint.asks) else {
             // Nothing of it is left to ask about, or by.
-            return self.desk.writer().answered(
+            return self.access.ledger().dispatcher().answered(
                 &ask,
                 None,
                 &BatchEvidence::default(),
@@ -93,9 +93,14 @@ impl<D: WriterAccess> DispatchLoop<D> {
             ask.reminded = reminders_due(person, &ask, now);
         }
         let evidence = found.unwrap_or_default();
-        self.desk
-            .writer()
-            .answered(&ask, Some(&question), &evidence, called_off, again, now)
+        self.access.ledger().dispatcher().answered(
+            &ask,
+            Some(&question),
+            &evidence,
+            called_off,
+            again,
+            now,
+        )
     }
 }
 

@@ -2,12 +2,12 @@
 //! changes, never once a batch: what the ledger has is known here, and looked at anew now and then,
 //! since other processes write to it, too.
 
-use super::{DispatchLoop, HALTED_FOR, WriterAccess};
+use super::{DispatchLoop, HALTED_FOR, LedgerAccess};
 use crate::base::Msg;
 use crate::base::{Elapsed, Instant};
 use crate::deliver::channel::{NextAction, Reply};
-use crate::ledger::{BatchOutcome, Verdict};
-use crate::ledger::{LedgerError, Trouble};
+
+use crate::ledger::{BatchOutcome, Dispatching, LedgerError, Trouble, Verdict};
 use crate::program::typed::ChannelName as Name;
 
 /// How often it is looked what others have written.
@@ -107,7 +107,7 @@ impl Troubles {
     }
 }
 
-impl<D: WriterAccess> DispatchLoop<D> {
+impl<D: LedgerAccess> DispatchLoop<D> {
     /// Tells the ledger what was noted.
     pub(super) fn tell_troubles(&mut self) -> Result<(), LedgerError> {
         let now = self.now();
@@ -119,9 +119,9 @@ impl<D: WriterAccess> DispatchLoop<D> {
             match news {
                 News::Began(trouble) => {
                     if !self.troubles.kept.contains(&trouble)
-                        && self.desk.writer().keeps_anything(&trouble)?
+                        && self.access.ledger().reader().keeps_anything(&trouble)?
                     {
-                        self.desk.writer().trouble(&trouble, now)?;
+                        self.access.ledger().dispatcher().trouble(&trouble, now)?;
                         self.troubles
                             .kept
                             .retain(|kept| !kept.is_of_the_same(&trouble));
@@ -143,7 +143,7 @@ impl<D: WriterAccess> DispatchLoop<D> {
     pub(super) fn end_idle_troubles(&mut self) -> Result<(), LedgerError> {
         let now = self.now();
         for trouble in self.troubles.kept.clone() {
-            if !self.desk.writer().keeps_anything(&trouble)? {
+            if !self.access.ledger().reader().keeps_anything(&trouble)? {
                 self.end_troubles(|kept| *kept == trouble, now)?;
             }
         }
@@ -157,7 +157,12 @@ impl<D: WriterAccess> DispatchLoop<D> {
     ) -> Result<(), LedgerError> {
         while let Some(i) = self.troubles.kept.iter().position(&over) {
             let trouble = self.troubles.kept.swap_remove(i);
-            if let Err(error) = self.desk.writer().trouble_over(&trouble, now) {
+            if let Err(error) = self
+                .access
+                .ledger()
+                .dispatcher()
+                .trouble_over(&trouble, now)
+            {
                 self.troubles.kept.push(trouble);
                 return Err(error);
             }
@@ -167,8 +172,9 @@ impl<D: WriterAccess> DispatchLoop<D> {
 
     fn look_at_troubles(&mut self, now: Instant) -> Result<(), LedgerError> {
         self.troubles.kept = self
-            .desk
-            .writer()
+            .access
+            .ledger()
+            .reader()
             .troubles()?
             .into_iter()
             .map(|(trouble, _)| trouble)

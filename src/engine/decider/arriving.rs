@@ -8,7 +8,7 @@ use super::{CycleOutcome, Decider, cancelled};
 use crate::base::{CampaignId, Instant, StoredEvent, UserNo};
 use crate::engine::Failure;
 use crate::engine::triggers::{self, Arming};
-use crate::ledger::{DeciderChanges, EndReason, Ledger, NewWait, Writer};
+use crate::ledger::{DeciderChanges, EndReason, LedgerReader, NewWait, Planner};
 
 /// The waits that begin with the events of one transaction, as the campaigns ask for them.
 #[derive(Default)]
@@ -40,9 +40,9 @@ impl Decider {
         fed: Vec<(String, i64)>,
         skip: &dyn Fn(CampaignId, &IncomingEvent) -> bool,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
     ) -> Result<CycleOutcome, Failure> {
-        self.cancelled = cancelled(ledger)?;
+        self.cancelled = cancelled(ledger.reader())?;
         // What a part of it has planned the ledger knows.
         self.unless_overtaken(ledger, |decider, ledger| {
             decider.let_arrive(arrived, fed.clone(), skip, now, ledger)
@@ -55,15 +55,15 @@ impl Decider {
         fed: Vec<(String, i64)>,
         skip: &dyn Fn(CampaignId, &IncomingEvent) -> bool,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
     ) -> Result<CycleOutcome, Failure> {
-        self.refresh_own(ledger)?;
+        self.refresh_own(ledger.reader())?;
         let mut batch = DecisionBatch::default();
         let mut done = CycleOutcome {
             events: arrived.len(),
             ..CycleOutcome::default()
         };
-        let ready = self.arm_all(arrived, skip, &mut batch.later, ledger)?;
+        let ready = self.arm_all(arrived, skip, &mut batch.later, ledger.reader())?;
         for (at, asked) in ready {
             self.decide(at, asked, now, &mut batch, ledger, &mut done)?;
             if batch.is_full() {
@@ -81,7 +81,7 @@ impl Decider {
         arrived: &[IncomingEvent],
         skip: &dyn Fn(CampaignId, &IncomingEvent) -> bool,
         later: &mut DeciderChanges,
-        ledger: &Ledger,
+        ledger: &LedgerReader,
     ) -> Result<BTreeMap<Instant, Vec<DueDecision>>, Failure> {
         let mut triggers = self.triggers.bind(&self.data.scope(self.program()));
         let mut waits = NewWaits::default();
@@ -106,7 +106,7 @@ impl Decider {
         one: &IncomingEvent,
         waits: &mut NewWaits,
         later: &mut DeciderChanges,
-        ledger: &Ledger,
+        ledger: &LedgerReader,
     ) -> Result<Option<DueDecision>, Failure> {
         let campaign = self.program().campaign(id);
         let Some((trigger, event)) = trigger(campaign) else {

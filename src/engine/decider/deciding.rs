@@ -9,7 +9,9 @@ use crate::decide::decision::{Decision, Gate};
 use crate::decide::{DecideInput, again_value, decide_all};
 use crate::engine::{Failure, agenda, follow_ups, triggers};
 use crate::eval::EvalScope;
-use crate::ledger::{DeciderChanges, EndReason, Ledger, Occasion, State, Timer, Wait, Writer};
+use crate::ledger::{
+    DeciderChanges, EndReason, LedgerReader, Occasion, Planner, State, Timer, Wait,
+};
 use crate::schedule::hand_over;
 
 impl Decider {
@@ -49,7 +51,7 @@ impl Decider {
         &self,
         timer: Timer,
         later: &mut DeciderChanges,
-        ledger: &Ledger,
+        ledger: &LedgerReader,
     ) -> Result<Option<DueDecision>, Failure> {
         let program = self.program();
         let found = self.live_campaign(&timer.campaign).and_then(|id| {
@@ -104,7 +106,7 @@ impl Decider {
         asked: Vec<DueDecision>,
         now: Instant,
         batch: &mut DecisionBatch,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
         done: &mut CycleOutcome,
     ) -> Result<(), Failure> {
         let project = self.project.clone();
@@ -221,12 +223,12 @@ impl Decider {
             .map(|o| o.2.clone())
             .reduce(|a, b| Some(a?.or(&b?)))
             .flatten();
-        let mut decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
+        let mut decisions = decide_all(&inputs, &self.past.view(ledger.reader(), about.as_ref()))?;
         if self.past.asked_too_early() {
             // What is decided already may lose its slots to this, and has to be in the ledger
             // first.
             self.plan(batch, now, ledger, done)?;
-            decisions = decide_all(&inputs, &self.past.view(ledger, about.as_ref()))?;
+            decisions = decide_all(&inputs, &self.past.view(ledger.reader(), about.as_ref()))?;
         }
         drop(inputs);
         batch.later.waits_over.extend(later.waits_over);

@@ -34,8 +34,8 @@ use crate::base::world::World;
 use crate::base::{CampaignId, EventId, Instant, Zone};
 use crate::decide::ForbiddenWords;
 use crate::ledger::{
-    CampaignNames, DeciderChanges, Hold, HoldScope as Held, Ledger, LedgerError, Occasion, RunId,
-    RunInfo, Writer,
+    CampaignNames, DeciderChanges, Hold, HoldScope as Held, LedgerError, LedgerReader, Occasion,
+    Planner, RunId, RunInfo,
 };
 use crate::program::typed::Program;
 use crate::schedule::hand_over;
@@ -93,7 +93,7 @@ pub struct Decider {
 }
 
 /// The campaigns that a person has cancelled.
-fn cancelled(ledger: &Ledger) -> Result<BTreeSet<String>, Failure> {
+fn cancelled(ledger: &LedgerReader) -> Result<BTreeSet<String>, Failure> {
     let name = |hold: Hold| match hold.scope {
         Held::Campaign(name) if hold.cancelled => Some(name),
         _ => None,
@@ -110,7 +110,7 @@ impl Decider {
         project: Arc<Project>,
         data: EvalData,
         campaigns: &[CampaignId],
-        ledger: &Ledger,
+        ledger: &LedgerReader,
         world: Arc<dyn World>,
     ) -> Result<Self, Failure> {
         let program = &project.program;
@@ -198,7 +198,7 @@ impl Decider {
     ///
     /// # Errors
     /// Those of the ledger.
-    pub fn next(&self, ledger: &Ledger, now: Instant) -> Result<Option<Instant>, Failure> {
+    pub fn next(&self, ledger: &LedgerReader, now: Instant) -> Result<Option<Instant>, Failure> {
         let calendar = self
             .campaigns
             .keys()
@@ -236,8 +236,8 @@ impl Decider {
     /// a plan that wanted its slots.
     fn unless_overtaken(
         &mut self,
-        ledger: &mut Writer,
-        mut work: impl FnMut(&mut Self, &mut Writer) -> Result<CycleOutcome, Failure>,
+        ledger: &mut Planner,
+        mut work: impl FnMut(&mut Self, &mut Planner) -> Result<CycleOutcome, Failure>,
     ) -> Result<CycleOutcome, Failure> {
         loop {
             self.overtaken.set(false);
@@ -247,7 +247,7 @@ impl Decider {
                     let program = &self.project.program;
                     for (id, standing) in &mut self.campaigns {
                         *standing = super::planning::schedule_record(
-                            ledger,
+                            ledger.reader(),
                             &program.campaign(*id).declared.name,
                         )?;
                     }
@@ -261,9 +261,9 @@ impl Decider {
     ///
     /// # Errors
     /// A ledger that cannot be written.
-    pub fn set_timers(&mut self, now: Instant, ledger: &mut Writer) -> Result<(), Failure> {
+    pub fn set_timers(&mut self, now: Instant, ledger: &mut Planner) -> Result<(), Failure> {
         let mut later = DeciderChanges::default();
-        for segment in ledger.handed_over()? {
+        for segment in ledger.reader().handed_over()? {
             let Some(campaign) = self
                 .live_campaign(&segment.campaign)
                 .map(|id| self.program().campaign(id))
@@ -302,10 +302,10 @@ impl Decider {
         &mut self,
         at: Instant,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
     ) -> Result<CycleOutcome, Failure> {
         let mut done = CycleOutcome::default();
-        self.cancelled = cancelled(ledger)?;
+        self.cancelled = cancelled(ledger.reader())?;
         while !self.world.stopping() {
             let turn =
                 self.unless_overtaken(ledger, |decider, ledger| decider.turn(at, now, ledger))?;
@@ -322,7 +322,7 @@ impl Decider {
         &mut self,
         at: Instant,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
     ) -> Result<CycleOutcome, Failure> {
         let again = self.replan(ReplanReason::AnotherDay, at, ledger)?;
         if again > 0 {
@@ -339,19 +339,19 @@ impl Decider {
             .filter_map(|id| Some((*id, self.next_on_calendar(*id, now)?)))
             .filter(|(_, due)| *due <= at)
             .collect();
-        let timers = ledger.timers_due(&self.names, at)?;
+        let timers = ledger.reader().timers_due(&self.names, at)?;
         let bound = due
             .values()
             .copied()
             .chain(timers.iter().map(|t| t.due))
             .min()
             .unwrap_or(at);
-        let waits = ledger.waits_due(&self.names, bound, MOST_WAITS)?;
+        let waits = ledger.reader().waits_due(&self.names, bound, MOST_WAITS)?;
         let all_waits = waits.len() < MOST_WAITS;
         if due.is_empty() && timers.is_empty() && waits.is_empty() {
             return Ok(done);
         }
-        self.refresh_own(ledger)?;
+        self.refresh_own(ledger.reader())?;
         let mut batch = DecisionBatch::default();
         let mut asked: BTreeMap<Instant, Vec<DueDecision>> = BTreeMap::new();
         for wait in waits {
@@ -383,7 +383,7 @@ impl Decider {
                 asked.entry(bound).or_default().extend(self.follow_up(
                     timer,
                     &mut batch.later,
-                    ledger,
+                    ledger.reader(),
                 )?);
             }
         }
@@ -415,7 +415,7 @@ impl Decider {
         &self,
         batch: &mut DecisionBatch,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
         done: &mut CycleOutcome,
     ) -> Result<(), Failure> {
         let DecisionBatch {
@@ -449,7 +449,7 @@ impl Decider {
         Ok(())
     }
 
-    fn refresh_own(&mut self, ledger: &Ledger) -> Result<(), Failure> {
+    fn refresh_own(&mut self, ledger: &LedgerReader) -> Result<(), Failure> {
         if self.asks_own {
             self.data.own = ledger.message_log()?;
         }

@@ -8,7 +8,7 @@ use crate::decide::DecideError;
 use crate::decide::recheck::{self, ChannelRecheck, DayRecheck, NewRoute, PlannedGroup, Recheck};
 use crate::engine::Failure;
 use crate::eval::EvalScope;
-use crate::ledger::{Ledger, LedgerError, PlannedFilter, PlannedMessages, Writer};
+use crate::ledger::{LedgerError, LedgerReader, PlannedFilter, PlannedMessages, Planner};
 
 /// How often a change is tried while other workers claim.
 const TRIES: usize = 10;
@@ -25,7 +25,7 @@ impl Decider {
         &mut self,
         why: ReplanReason,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
     ) -> Result<usize, Failure> {
         let changed = match why {
             ReplanReason::NewProgram => self.replan_for_program(now, ledger)?,
@@ -39,16 +39,16 @@ impl Decider {
         Ok(changed)
     }
 
-    fn replan_for_program(&self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
+    fn replan_for_program(&self, now: Instant, ledger: &mut Planner) -> Result<usize, Failure> {
         let program = self.program();
         let mut tries = 0;
         loop {
-            let planned = ledger.planned_messages(PlannedFilter::All, now)?;
+            let planned = ledger.reader().planned_messages(PlannedFilter::All, now)?;
             let mut changes = Vec::new();
             for of in &planned {
                 changes.extend(recheck::policy(program, &of.group).map(|change| (of, change)));
                 if !self.words.is_empty() {
-                    let contents = ledger.planned_contents(of)?;
+                    let contents = ledger.reader().planned_contents(of)?;
                     let change = recheck::content(&self.words, &contents);
                     changes.extend(change.map(|change| (of, change)));
                 }
@@ -62,7 +62,7 @@ impl Decider {
         }
     }
 
-    fn replan_for_consent(&mut self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
+    fn replan_for_consent(&mut self, now: Instant, ledger: &mut Planner) -> Result<usize, Failure> {
         let Decider {
             project,
             data,
@@ -80,7 +80,7 @@ impl Decider {
                 now,
                 ..data.scope(program)
             };
-            let planned = ledger.planned_messages(PlannedFilter::All, now)?;
+            let planned = ledger.reader().planned_messages(PlannedFilter::All, now)?;
             let groups: Vec<&PlannedGroup> = planned.iter().map(|of| &of.group).collect();
             let rechecked = recheck::consent(&scope, &groups)?;
             let changes: Vec<_> = planned
@@ -98,14 +98,16 @@ impl Decider {
         Ok(withdrawn)
     }
 
-    fn replan_for_day(&self, now: Instant, ledger: &mut Writer) -> Result<usize, Failure> {
-        let planned = ledger.planned_messages(PlannedFilter::OnAnotherDay, now)?;
+    fn replan_for_day(&self, now: Instant, ledger: &mut Planner) -> Result<usize, Failure> {
+        let planned = ledger
+            .reader()
+            .planned_messages(PlannedFilter::OnAnotherDay, now)?;
         let Some(day) = planned.first().map(|of| of.group.zone.date(now)) else {
             return Ok(0);
         };
         let changes = {
             let users = self.data.snapshot.user_count();
-            let view = self.past.view(ledger, None);
+            let view = self.past.view(ledger.reader(), None);
             let foreign = self.project.config.foreign();
             let mut slots = DayRecheck::new(self.program(), &foreign, day, users, &view);
             let of_day = planned.iter().filter(|of| of.group.zone.date(now) == day);
@@ -125,9 +127,9 @@ impl Decider {
         &mut self,
         lists: &[PlannedMessages],
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
     ) -> Result<usize, Failure> {
-        let routes = self.other_routes(lists, now, ledger)?;
+        let routes = self.other_routes(lists, now, ledger.reader())?;
         for (of, routes) in lists.iter().zip(routes) {
             ledger.replan_unless_claimed(of, Recheck::Reroute(routes), now)?;
         }
@@ -138,7 +140,7 @@ impl Decider {
         &self,
         lists: &[PlannedMessages],
         now: Instant,
-        ledger: &Ledger,
+        ledger: &LedgerReader,
     ) -> Result<Vec<Vec<(usize, NewRoute)>>, Failure> {
         let scope = EvalScope {
             now,

@@ -8,7 +8,7 @@ use crate::decide::meant;
 use crate::engine::Failure;
 use crate::engine::agenda;
 use crate::eval::{self, EvalScope};
-use crate::ledger::Writer;
+use crate::ledger::Planner;
 use crate::program::typed::{Program, Schedule, UserTime};
 use crate::program::typed_expr::{Expr, ExprKind};
 use crate::schedule::user_time;
@@ -22,7 +22,7 @@ impl Decider {
         &mut self,
         at: Instant,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
         done: &mut CycleOutcome,
     ) -> Result<(), Failure> {
         let project = self.project.clone();
@@ -39,7 +39,7 @@ impl Decider {
                 };
                 let steady = is_steady(&project.program, &own.at);
                 if !steady {
-                    self.refresh_own(ledger)?;
+                    self.refresh_own(ledger.reader())?;
                 }
                 let scope = EvalScope {
                     now: due,
@@ -64,7 +64,7 @@ impl Decider {
         id: CampaignId,
         own: &UserTime,
         now: Instant,
-        ledger: &mut Writer,
+        ledger: &mut Planner,
         done: &mut CycleOutcome,
     ) -> Result<(), Failure> {
         let project = self.project.clone();

@@ -6,13 +6,15 @@ use crate::base::{Date, Elapsed, Instant, UserNo};
 use crate::decide::decision::Rendered;
 use crate::decide::history::PendingMessages;
 use crate::decide::recheck::{MessagePolicy, PlannedGroup};
-use crate::ledger::blob;
-use crate::ledger::due::{OPEN, OpenSegment, in_turn};
+use crate::ledger::access::core::LedgerReader;
+use crate::ledger::claim::due::in_turn;
+use crate::ledger::claim::open_segment::{OPEN, OpenSegment};
 use crate::ledger::error::LedgerError;
-use crate::ledger::record::ClaimRecord;
+use crate::ledger::rows::blob;
+use crate::ledger::rows::encode;
+use crate::ledger::rows::record::ClaimRecord;
 use crate::ledger::sql::states::OPEN_SEGMENTS;
 use crate::ledger::sql::{ToValue, params};
-use crate::ledger::{Ledger, encode};
 use crate::program::typed::ChannelName;
 
 /// The messages of a segment that are neither claimed nor withdrawn.
@@ -95,7 +97,7 @@ impl OpenSegment {
     }
 }
 
-impl Ledger {
+impl LedgerReader {
     /// What is planned and not claimed.
     ///
     /// # Errors

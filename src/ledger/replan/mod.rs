@@ -16,15 +16,17 @@ use std::sync::Arc;
 
 pub use candidates::{PlannedFilter, PlannedMessages};
 
-use super::blob::Blob;
-use super::claim::Member;
-use super::due::OpenSegment;
+use super::access::core::{LedgerReader, LedgerWriter};
+use super::access::views::{Dispatcher, Planner};
+use super::claim::held_batch::Member;
+use super::claim::open_segment::OpenSegment;
 use super::error::LedgerError;
-use super::planned_runs::{SegmentNumbers, salt};
-use super::record::{ClaimRecord, Record, ReplanChange, ReplanRecord, Segment};
+use super::plan::planned_runs::SegmentNumbers;
+use super::rows::blob::Blob;
+use super::rows::encode::{self, salt};
+use super::rows::record::{ClaimRecord, Record, ReplanChange, ReplanRecord, Segment};
 use super::sql::params;
 use super::sql::states::OPEN_SEGMENTS;
-use super::{Ledger, Writer, encode};
 use crate::base::{Bitmap, Instant, UserNo};
 use crate::decide::decision::{Gate, Rendered};
 use crate::decide::recheck::{NewDay, NewRoute, Recheck};
@@ -44,7 +46,7 @@ impl ReplanRecord {
     }
 }
 
-impl Writer {
+impl Planner<'_> {
     /// Changes planned messages, all of them or none; gives how many were withdrawn for consent or
     /// content.
     ///
@@ -55,9 +57,50 @@ impl Writer {
         changes: &[(&PlannedMessages, Recheck)],
         now: Instant,
     ) -> Result<usize, LedgerError> {
+        self.writer.replan(changes, now)
+    }
+
+    /// As [`Self::replan`]; `false` where some of it was claimed in the meantime, and all stays as
+    /// it is.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn replan_unless_claimed(
+        &mut self,
+        of: &PlannedMessages,
+        change: Recheck,
+        now: Instant,
+    ) -> Result<bool, LedgerError> {
+        self.writer.replan_unless_claimed(of, change, now)
+    }
+}
+
+impl Dispatcher<'_> {
+    /// Ends a list that is too short, where nobody looks for other channels; `false` where it was
+    /// claimed in the meantime.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn end_list(&mut self, left: &PlannedMessages, now: Instant) -> Result<bool, LedgerError> {
+        let nowhere = Recheck::Reroute(Vec::new());
+        self.open.writer.replan_unless_claimed(left, nowhere, now)
+    }
+}
+
+impl LedgerWriter {
+    /// Changes planned messages, all of them or none; gives how many were withdrawn for consent or
+    /// content.
+    ///
+    /// # Errors
+    /// When some of it was claimed in the meantime, or the ledger cannot be written.
+    pub(super) fn replan(
+        &mut self,
+        changes: &[(&PlannedMessages, Recheck)],
+        now: Instant,
+    ) -> Result<usize, LedgerError> {
         let mut replan = Replan {
             writer: self,
-            numbers: SegmentNumbers::new(&self.db),
+            numbers: SegmentNumbers::new(&self.reader.db),
             records: Vec::new(),
             blobs: Vec::new(),
         };
@@ -83,7 +126,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn replan_unless_claimed(
+    pub(super) fn replan_unless_claimed(
         &mut self,
         of: &PlannedMessages,
         change: Recheck,
@@ -130,7 +173,7 @@ impl Writer {
 
 /// The records of a transaction, as they come together.
 struct Replan<'a> {
-    writer: &'a Writer,
+    writer: &'a LedgerWriter,
     numbers: SegmentNumbers<'a>,
     records: Vec<Record>,
     blobs: Vec<Blob>,
@@ -197,7 +240,7 @@ impl Replan<'_> {
             .iter()
             .filter_map(|(position, _)| of.places.get(*position).copied())
             .collect();
-        let mut members = self.writer.unclaimed_messages(&of.segment)?;
+        let mut members = self.writer.reader.unclaimed_messages(&of.segment)?;
         members.retain(|member| {
             of.places.binary_search(&member.place).is_ok()
                 && gone.binary_search(&member.place).is_err()
@@ -223,7 +266,7 @@ impl Replan<'_> {
             .filter_map(|(position, route)| Some((*of.places.get(*position)?, route)))
             .collect();
         let mut by: BTreeMap<(&str, &str), (&NewRoute, Vec<Member>)> = BTreeMap::new();
-        for member in self.writer.unclaimed_messages(&of.segment)? {
+        for member in self.writer.reader.unclaimed_messages(&of.segment)? {
             if let Some(route) = to.get(&member.place) {
                 let (_, members) = by
                     .entry((&route.channel.account, &route.channel.endpoint))
@@ -237,7 +280,7 @@ impl Replan<'_> {
         let (rerouted, not_sent) = of.places.iter().partition(|place| to.contains_key(*place));
         let found = match &of.of_list {
             Some(found) => found.clone(),
-            None => self.writer.rest_of(&of.segment)?,
+            None => self.writer.reader.rest_of(&of.segment)?,
         };
         self.record(
             of.number(),
@@ -265,12 +308,13 @@ impl Replan<'_> {
     fn join(&mut self, segment: &OpenSegment, with: i64) -> Result<(), LedgerError> {
         let others = self
             .writer
+            .reader
             .open_segments(&format!("s.segment = ? AND {OPEN_SEGMENTS}"), params![with])?;
         let [other] = &others[..] else {
             return Err(LedgerError::Overtaken("segment open"));
         };
-        let mut members = self.writer.unclaimed_messages(segment)?;
-        members.extend(self.writer.unclaimed_messages(other)?);
+        let mut members = self.writer.reader.unclaimed_messages(segment)?;
+        members.extend(self.writer.reader.unclaimed_messages(other)?);
         let mut joined = self.next_attempt(&other.of, &members)?;
         joined.attempt = segment.of.attempt.max(other.of.attempt) + 1;
         joined.priority = segment.of.priority.max(other.of.priority);
@@ -295,7 +339,7 @@ impl Replan<'_> {
     }
 }
 
-impl Ledger {
+impl LedgerReader {
     /// All that is left of a segment, as a claim passes it over.
     fn rest_of(&self, of: &OpenSegment) -> Result<ClaimRecord, LedgerError> {
         let rest = of.of.size - of.claimed;

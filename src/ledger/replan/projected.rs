@@ -1,12 +1,12 @@
 //! What replanning does to the tables.
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::projection::Projection;
-use crate::ledger::record::{ReplanChange, ReplanRecord};
+use crate::ledger::rows::projection::Projection;
+use crate::ledger::rows::record::{ReplanChange, ReplanRecord};
+use crate::ledger::rows::{blob, encode};
 use crate::ledger::sql::params;
 use crate::ledger::sql::states::PLANNED;
 use crate::ledger::state::State;
-use crate::ledger::{blob, encode};
 
 type Done = Result<(), LedgerError>;
 

@@ -5,12 +5,13 @@ use super::candidates::PlannedMessages;
 use crate::base::Instant;
 use crate::decide::decision::Rendered;
 use crate::decide::recheck::Recheck;
+use crate::ledger::access::core::LedgerReader;
+use crate::ledger::access::views::Dispatcher;
 use crate::ledger::error::LedgerError;
 use crate::ledger::sql::params;
 use crate::ledger::sql::states::PLANNED;
-use crate::ledger::{Ledger, Writer};
 
-impl Ledger {
+impl LedgerReader {
     /// An unclaimed list that says the same as this one, at the same time and on the same channel:
     /// the one that was planned first.
     fn sibling(
@@ -50,7 +51,7 @@ impl Ledger {
     }
 }
 
-impl Writer {
+impl Dispatcher<'_> {
     /// Joins what is left of a list to another one; whether there is one.
     ///
     /// # Errors
@@ -61,8 +62,12 @@ impl Writer {
         text: &Rendered,
         now: Instant,
     ) -> Result<bool, LedgerError> {
-        match self.sibling(left, text, now)? {
-            Some(other) => self.replan_unless_claimed(left, Recheck::JoinList(other), now),
+        match self.reader().sibling(left, text, now)? {
+            Some(other) => {
+                self.open
+                    .writer
+                    .replan_unless_claimed(left, Recheck::JoinList(other), now)
+            }
             None => Ok(false),
         }
     }

@@ -7,8 +7,8 @@ use std::ops::Deref;
 use super::dialect::Dialect;
 use super::error::Result;
 use super::server::PostgresServer;
+use super::sql_value::Params;
 use super::statement::{SqlRow, Statement};
-use super::value::Params;
 
 /// Rows of numbers that one statement adds to a file.
 const ROWS_TOGETHER: usize = 32;

@@ -7,14 +7,15 @@
 mod connection;
 mod dialect;
 mod error;
-pub(super) mod schema;
+
+pub(super) mod ledger_tables;
 mod server;
+mod sql_value;
 mod statement;
 pub(super) mod states;
-mod value;
 
 pub(super) use connection::Connection;
 pub use error::Error;
 pub(super) use error::{OptionalExtension, Result};
+pub(super) use sql_value::{SqlValue, ToValue, params};
 pub(super) use statement::{SqlRow, SqlRows};
-pub(super) use value::{SqlValue, ToValue, params};

@@ -5,7 +5,7 @@ use rusqlite::types::ValueRef;
 
 use super::error::{Error, Result};
 use super::server::PostgresServer;
-use super::value::{FromValue, Params, SqlValue};
+use super::sql_value::{FromValue, Params, SqlValue};
 
 /// A row of an answer.
 pub(in crate::ledger) enum SqlRow<'a> {

@@ -23,8 +23,7 @@ use crate::deliver::message_parts::{MessageParts, html};
 use crate::deliver::platforms::adapter::NamedChannels;
 use crate::deliver::platforms::tencent;
 use crate::deliver::send_each::send_each;
-use crate::ledger::ReceiptKind;
-use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, Refusal, Verdict};
+use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Message, ReceiptKind, Refusal, Verdict};
 use crate::msg;
 use crate::program::platform::{Endpoint, MessagePart};
 
