@@ -183,11 +183,6 @@ impl State {
     pub fn is_known(self) -> bool {
         !matches!(self, State::Planned | State::Claimed | State::Unknown)
     }
-
-    /// Nothing more is going to be done for it.
-    pub fn is_final(self) -> bool {
-        !matches!(self, State::Planned | State::Claimed | State::Unknown)
-    }
 }
 
 /// Something learned of a message after it was handed over.

@@ -69,15 +69,6 @@ impl LedgerReader {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-
-    /// Whether nothing may be planned for a campaign: it or everything is held back.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn is_held(&self, campaign: &str) -> Result<bool, LedgerError> {
-        let sql = "SELECT 1 FROM hold WHERE scope = 'all' OR (scope = 'campaign' AND name = ?)";
-        Ok(self.db.prepare_cached(sql)?.exists([campaign])?)
-    }
 }
 
 impl Operator<'_> {

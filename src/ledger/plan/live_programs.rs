@@ -92,18 +92,6 @@ impl LedgerReader {
         })
     }
 
-    /// The names of the campaigns that are live.
-    ///
-    /// # Errors
-    /// As [`Self::live`].
-    pub fn live_campaigns(&self) -> Result<Vec<String>, LedgerError> {
-        let mut select = self
-            .db
-            .prepare_cached("SELECT campaign FROM live ORDER BY campaign")?;
-        let rows = select.query_map((), |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// A program that is or was live, by its digest.
     ///
     /// # Errors
