@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(
             grammar("clause_word", "k_", ""),
             set(keywords().chain(["split", "choose"])),
-            "the words at which reading goes on after a mistake"
+            "the words at which reading continues after a mistake"
         );
         let standing = |places: &[ClausePlace]| {
             let rows = CLAUSES.iter().filter(|c| {

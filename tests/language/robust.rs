@@ -144,7 +144,7 @@ proptest! {
         for f in &findings {
             let spans = std::iter::once(f.span).chain(f.labels.iter().map(|l| l.span)).chain(f.fixes.iter().flat_map(|x| &x.edits).map(|e| e.span));
             for span in spans {
-                prop_assert!(text.get(span.range()).is_some(), "{} points outside the text: {span:?}", f.code.name);
+                prop_assert!(text.get(span.range()).is_some(), "{} points outside the text: {span:?} of {text:?}", f.code.name);
             }
         }
         for format in [RenderFormat::Human, RenderFormat::Concise, RenderFormat::Json, RenderFormat::Sarif, RenderFormat::Github] {

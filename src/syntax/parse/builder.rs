@@ -61,7 +61,7 @@ impl TreeBuilder<'_> {
     }
 
     /// Reports one finding for a piece that the grammar could not read as `rule`, which is the
-    /// piece alone. A piece that goes on in the line of the one before it is the rest of that one
+    /// piece alone. A piece that continues in the line of the one before it is the rest of that one
     /// (`when a >`): both are read again together. Says whether that was so.
     pub fn broken(&mut self, node: &ParseNode<'_>, before: Option<Span>, rule: Rule) -> bool {
         let span = self.span(node);

@@ -89,8 +89,7 @@ impl TreeBuilder<'_> {
     fn clause(&mut self, node: ParseNode<'_>, out: &mut Vec<Clause>) {
         let span = self.span(&node);
         let rule = node.as_rule();
-        let first = node.clone().into_inner().next();
-        let word = first.as_ref().map_or(span.before(), |n| self.span(n));
+        let word = self.first_word(&node);
         if rule == Rule::action {
             let mut action = self.action(node);
             // `send template T via c` as a clause of the campaign: the channels are the campaign's.
@@ -103,10 +102,6 @@ impl TreeBuilder<'_> {
                 end: v.span.start,
                 ..span
             });
-            let word = Span {
-                end: span.start.saturating_add(self.first_word(&action)),
-                ..span
-            };
             out.push(Clause {
                 span: end,
                 word,
@@ -125,14 +120,13 @@ impl TreeBuilder<'_> {
         out.push(Clause { span, word, kind });
     }
 
-    /// The length of the word that an action begins with.
-    fn first_word(&self, action: &Action) -> u32 {
-        match action {
-            Action::Send(_) => 4,
-            Action::Nothing(span) => span.end - span.start,
-            Action::Split { .. } => 5,
-            Action::Choose { .. } => 6,
+    /// The word that a clause begins with, in whichever language it is written.
+    fn first_word(&self, node: &ParseNode<'_>) -> Span {
+        let mut first = node.clone();
+        while let Some(inner) = first.clone().into_inner().next() {
+            first = inner;
         }
+        self.span(&first)
     }
 
     fn clause_kind(&mut self, rule: Rule, span: Span, mut parts: NodeParts<'_>) -> ClauseKind {
