@@ -1,6 +1,6 @@
-//! Deciding, planning and handing over: 500,000 messages by lists of 10,000, and messages one by
+//! Deciding, planning and sending: 500,000 messages by lists of 10,000, and messages one by
 //! one, to a server on this machine that answers at once; the ledger in a file, and in PostgreSQL
-//! where that is installed. Every claim is durable before its hand-over.
+//! where that is installed. Every claim is durable before its send.
 //!
 //! `cargo bench --bench deliver`. `USERS=500000 SINGLE=20000` are how many; `LedgerReader=file` or
 //! `LedgerReader=server` does only one.
@@ -293,7 +293,7 @@ fn measure(
         world.clone(),
     )
     .up_to(world.now(), &mut ())
-    .expect("handed over");
+    .expect("sent");
     let took = sending.elapsed();
     let first = seen
         .first

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "tagcast",
     version,
     about = "Tag-targeted message campaigns as text: checked before anything is sent, sent at most once, explained afterwards",
-    after_help = "Examples:\n  tagcast check                                   check every .campaign file of this folder\n  tagcast run examples/first.campaign             plan, apply and carry out what is due now\n  tagcast query 'region == \"Shanghai\"' --count     how many users a condition selects\n  tagcast why u00042 spring_sale                  why this user got a message, or did not\n\nExit codes: 0 done and clean · 1 findings, refused or stopped · 2 could not run",
+    after_help = "Examples:\n  tagcast check                                   check every .campaign file of this folder\n  tagcast run examples/first.campaign             plan, apply and run what is due now\n  tagcast query 'region == \"Shanghai\"' --count     how many users a condition selects\n  tagcast why u00042 spring_sale                  why this user got a message, or did not\n\nExit codes: 0 done and clean · 1 findings, refused or stopped · 2 could not run",
     disable_help_subcommand = true
 )]
 pub struct Cli {
@@ -144,21 +144,21 @@ pub enum Command {
     /// Make exactly a saved plan live
     #[command(after_help = "Example:\n  tagcast apply plan.json")]
     Apply(ApplyArgs),
-    /// Plan, apply and carry out what is due
+    /// Plan, apply and run what is due
     #[command(
         after_help = "Examples:\n  tagcast run examples/first.campaign\n  tagcast run --now 2027-11-11T09:00 --until 2027-11-12     on a simulated clock\n\nFormats: human, json"
     )]
     Run(RunArgs),
-    /// Carry out what is due as it becomes due, and take events, tag changes and callbacks over
+    /// Run what is due as it becomes due, and take events, tag changes and callbacks over
     /// HTTP
     #[command(
-        after_help = "Examples:\n  tagcast serve\n  TAGCAST_TOKEN=… tagcast serve campaigns/ --listen 127.0.0.1:7420\n  tagcast serve --no-http --format json\n\nStops cleanly on SIGTERM and Ctrl-C; started again, it goes on with every wait. Formats: human, json"
+        after_help = "Examples:\n  tagcast serve\n  TAGCAST_TOKEN=… tagcast serve campaigns/ --listen 127.0.0.1:7420\n  tagcast serve --no-http --format json\n\nStops cleanly on SIGTERM and Ctrl-C; started again, it continues with every wait. Formats: human, json"
     )]
     Serve(ServeArgs),
     /// Why a user got a campaign's message, or did not
     #[command(after_help = "Example:\n  tagcast why u00042 spring_sale\n\nFormats: human, json")]
     Why(WhyArgs),
-    /// Hand over what another process plans, on a ledger in PostgreSQL, until told to stop
+    /// Send what another process plans, on a ledger in PostgreSQL, until told to stop
     #[command(
         after_help = "Examples:\n  tagcast work\n  tagcast work --once          until nothing is due now\n\n`[ledger] url` in tagcast.toml names the database; `serve` or `run` plans. Formats: human"
     )]
@@ -168,9 +168,9 @@ pub enum Command {
         after_help = "Examples:\n  tagcast status\n  tagcast status --format json\n\nExit code 1 when a person has something to do. Formats: human, json"
     )]
     Status,
-    /// Hand over nothing more of a campaign, an account or all, until resumed
+    /// Send nothing more of a campaign, an account or all, until resumed
     #[command(
-        after_help = "Examples:\n  tagcast pause spring_sale\n  tagcast pause --account rose --by li\n  tagcast pause --all\n\nTakes effect before the next hand-over of a process that is at work. Formats: human, json"
+        after_help = "Examples:\n  tagcast pause spring_sale\n  tagcast pause --account rose --by li\n  tagcast pause --all\n\nTakes effect before the next send of a process that is at work. Formats: human, json"
     )]
     Pause(HoldArgs),
     /// End a pause or a cancellation
@@ -178,7 +178,7 @@ pub enum Command {
         after_help = "Examples:\n  tagcast resume spring_sale\n  tagcast resume --all\n\nFormats: human, json"
     )]
     Resume(HoldArgs),
-    /// Pause, and withdraw what is planned and not handed over
+    /// Pause, and withdraw what is planned and not sent
     #[command(
         after_help = "Examples:\n  tagcast cancel spring_sale --by li\n  tagcast cancel --account rose\n\nFormats: human, json"
     )]
@@ -188,7 +188,7 @@ pub enum Command {
         after_help = "Examples:\n  tagcast recall 7 --by li\n  tagcast recall 7 --format json          what became of each user's message\n\n`tagcast status` shows the numbers of runs. Exit code 1 when something stays with a user. Formats: human, json"
     )]
     Recall(RecallArgs),
-    /// List hand-overs that nobody knows about, settle one, or go on with an old copy of the ledger
+    /// List sends that nobody knows about, settle one, or continue with an old copy of the ledger
     #[command(
         after_help = "Examples:\n  tagcast resolve                                list them\n  tagcast resolve 12 --sent --by li              the platform's console shows it\n  tagcast resolve 12 --not-sent --by li          it does not; nothing is sent again by this\n  tagcast resolve --after-restore --by li        the ledger is an old copy: give up what was due\n\nExit code 1 while any are left. Formats: human, json"
     )]
@@ -468,7 +468,7 @@ pub struct RecallArgs {
 
 #[derive(Args, Debug)]
 pub struct ResolveArgs {
-    /// The number of an unknown hand-over
+    /// The number of an unknown send
     #[arg(requires = "said", conflicts_with = "after_restore")]
     pub number: Option<i64>,
     /// It was sent
@@ -477,7 +477,7 @@ pub struct ResolveArgs {
     /// It was not sent; who resends it takes the risk knowingly
     #[arg(long, group = "said", requires = "number", requires = "by")]
     pub not_sent: bool,
-    /// Go on with a ledger that is older than the hand-overs made with it
+    /// Go on with a ledger that is older than the messages sent with it
     #[arg(long, requires = "by")]
     pub after_restore: bool,
     /// Who found out, for the record
@@ -545,7 +545,7 @@ pub struct SampleDataArgs {
     /// Where to: a folder that is empty or not there
     #[arg(default_value = "sample")]
     pub dir: PathBuf,
-    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
+    #[arg(long, default_value_t = crate::store::sample::DEFAULT_USERS, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
     pub users: u32,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -337,7 +337,7 @@ pub fn print_out(text: &str) -> Result<(), Failure> {
 }
 
 /// Writes what is said beside the result. Where nobody can read it (`2>&1 | head -1`) the command
-/// goes on: its exit code tells.
+/// continues: its exit code tells.
 pub fn print_err(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

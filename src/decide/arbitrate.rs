@@ -264,7 +264,7 @@ fn demands<H: History>(
     Ok(demands)
 }
 
-/// The day of the planned hand-over on a channel, and the last day on which anything can be planned
+/// The day of the planned send on a channel, and the last day on which anything can be planned
 /// so far: quiet hours end within a day.
 fn days(draft: &RunState, outlet: usize) -> (Date, Date) {
     let zone = draft.input.scope.program.policy.zone;

@@ -83,7 +83,7 @@ impl<'a> Assignments<'a> {
         }
     }
 
-    /// First true; unknown goes on to the next and is counted; those whom nothing takes get
+    /// First true; unknown continues to the next and is counted; those whom nothing takes get
     /// nothing.
     fn choose(
         &mut self,

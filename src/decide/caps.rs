@@ -54,7 +54,7 @@ struct Column {
 enum Period {
     /// From the first to the last day, in the policy's zone.
     Days(Date, Date),
-    /// From an instant to before another, by the planned hand-over.
+    /// From an instant to before another, by the planned send.
     Span(Instant, Instant),
 }
 
@@ -83,7 +83,7 @@ pub struct MessageKind<'a> {
     pub campaign: &'a str,
     pub purpose: Purpose,
     pub channel: &'a ChannelName,
-    /// The day of the planned hand-over, in the policy's zone.
+    /// The day of the planned send, in the policy's zone.
     pub day: Date,
     pub at: Instant,
 }

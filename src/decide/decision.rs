@@ -221,7 +221,7 @@ impl Decision {
     }
 }
 
-/// Messages that have everything in common but the user. Columns, one entry a message, in hand-over
+/// Messages that have everything in common but the user. Columns, one entry a message, in send
 /// order (priority from high to low, then user number).
 #[derive(Clone, Debug)]
 pub struct MessageGroup {
@@ -233,9 +233,9 @@ pub struct MessageGroup {
     pub leads: bool,
     pub template: TemplateId,
     pub channel: crate::program::typed::ChannelName,
-    /// Not handed over before: the due time, or the end of quiet hours.
+    /// Not sent before: the due time, or the end of quiet hours.
     pub not_before: Instant,
-    /// Not handed over later.
+    /// Not sent later.
     pub expires: Instant,
     pub users: Vec<UserNo>,
     pub addresses: Vec<Arc<str>>,

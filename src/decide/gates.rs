@@ -233,7 +233,7 @@ impl<'h, H: History> HistoryAnswers<'h, H> {
             .map_err(DecideError::history)
     }
 
-    /// What of these users' messages waits to be handed over and is less important.
+    /// What of these users' messages waits to be sent and is less important.
     pub fn unclaimed(
         &self,
         users: &Bitmap,

@@ -1,4 +1,4 @@
-//! The end of a run's way: who passed, as groups of messages in hand-over order; who did not, with
+//! The end of a run's way: who passed, as groups of messages in send order; who did not, with
 //! the reason.
 
 use std::cmp::Reverse;
@@ -24,7 +24,7 @@ impl RunState<'_> {
         // By arm in the order of the program, template, channel, and whether they are their users'
         // first messages.
         let mut groups: Vec<(Key, Vec<Candidate>)> = Vec::new();
-        // Those of one group are mostly neighbours after this, and in hand-over order; of a user's
+        // Those of one group are mostly neighbours after this, and in send order; of a user's
         // messages the first channel's comes first.
         candidates.sort_by_key(|c| (c.way, c.leg, c.outlet, Reverse(c.priority), c.user));
         let has_legs = candidates.iter().any(|c| c.leg > 0);

@@ -52,7 +52,7 @@ pub struct CapUsage {
     pub latest_campaign: String,
 }
 
-/// Messages that are planned and that nobody has begun to hand over: a more important message may
+/// Messages that are planned and that nobody has begun to send: a more important message may
 /// take their slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingMessages {
@@ -146,7 +146,7 @@ pub trait History {
     /// Values of the trigger field for which a user was already messaged (`again per event.field`).
     fn reached_values(&self, campaign: &str) -> Result<BTreeMap<UserNo, Vec<String>>, Self::Error>;
 
-    /// Messages whose planned hand-over (`not_before` of their group) is from the first to the last
+    /// Messages whose planned send (`not_before` of their group) is from the first to the last
     /// day (policy zone, both included) and that count: planned on, not failed, expired or
     /// recalled.
     fn counted(
@@ -182,7 +182,7 @@ pub trait History {
         Ok(None)
     }
 
-    /// Messages that count, on a channel, with their planned hand-over, from an instant on: sorted.
+    /// Messages that count, on a channel, with their planned send, from an instant on: sorted.
     fn sent_since(
         &self,
         channel: &ChannelName,
@@ -192,7 +192,7 @@ pub trait History {
         Ok(Vec::new())
     }
 
-    /// Messages that count, on a channel (of a template, where one is given), with their hand-over,
+    /// Messages that count, on a channel (of a template, where one is given), with their send,
     /// planned or, where that was later, begun; from an instant on, of all or of few: sorted.
     fn through_since(
         &self,
@@ -206,7 +206,7 @@ pub trait History {
     }
 
     /// What of these users' messages is planned and not claimed, and has a lower priority than
-    /// `below` at `now`. Nobody's where nothing waits between being planned and being handed over.
+    /// `below` at `now`. Nobody's where nothing waits between being planned and being sent.
     fn unclaimed(
         &self,
         users: &Bitmap,

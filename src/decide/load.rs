@@ -15,7 +15,7 @@ pub struct AccountLoad {
     /// Jobs on a channel that takes lists, else requests.
     pub calls: u64,
     pub lists: bool,
-    /// From the first hand-over to the last, at best.
+    /// From the first send to the last, at best.
     pub takes: Elapsed,
 }
 

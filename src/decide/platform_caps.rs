@@ -1,7 +1,7 @@
 //! What platforms take for one user in a day, a week or a month of their own calendar. The
 //! platform files say how many; limits per minute or per hour are left to the platform.
 //!
-//! When exactly a platform counts a message is up to it: one that is to be handed over in the last
+//! When exactly a platform counts a message is up to it: one that is to be sent in the last
 //! hour of a period counts in the next one, too.
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub struct PlatformCap {
     pub name: String,
 }
 
-/// The platform's own caps for a message that is to be handed over at an instant; none where its
+/// The platform's own caps for a message that is to be sent at an instant; none where its
 /// account is not bound.
 pub fn caps(channel: &ChannelName, at: Instant, foreign: &ForeignUse) -> Vec<PlatformCap> {
     let Some((endpoint, foreign)) =

@@ -420,7 +420,7 @@ impl<'a> RunState<'a> {
     }
 
     /// Opens a channel for those for whom it is used up by what is less important and still waits
-    /// to be handed over.
+    /// to be sent.
     fn let_through<H: History>(
         &self,
         open: &mut OpenWindows,

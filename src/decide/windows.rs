@@ -74,7 +74,7 @@ impl OpenWindows {
 pub struct PlannedMessage<'a> {
     pub channel: &'a ChannelName,
     pub template: &'a Template,
-    /// When it is to be handed over.
+    /// When it is to be sent.
     pub at: Instant,
 }
 

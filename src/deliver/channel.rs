@@ -1,7 +1,7 @@
-//! What hands messages over, and what it must say about itself.
+//! What sends messages, and what it must say about itself.
 //!
 //! A channel is asked once for each batch and answers once. It never repeats anything on its own:
-//! whether a hand-over may be repeated is decided from the ledger and from what the channel's
+//! whether a send may be repeated is decided from the ledger and from what the channel's
 //! platform file promises. (One exception: a request that the platform refused for its token, or for
 //! what must be put right before it is looked at, was not looked at; it is asked again once with a
 //! new token.)
@@ -16,7 +16,7 @@ use crate::ledger::{Batch, BatchEvidence, BatchOutcome, Page};
 use crate::msg;
 use crate::program::platform::{Endpoint, Key};
 
-/// A way to hand over messages.
+/// A way to send messages.
 pub trait Channel: Send + Sync {
     /// What its platform promises: how a repeat is recognised, what becomes known of each outcome.
     fn endpoint(&self) -> &Endpoint;
@@ -27,7 +27,7 @@ pub trait Channel: Send + Sync {
     /// How long after a claim whose process is gone the platform may still receive it.
     fn settles_after(&self) -> Elapsed;
 
-    /// Whether a hand-over that may have arrived is recognised when it is repeated with the same
+    /// Whether a send that may have arrived is recognised when it is repeated with the same
     /// bytes; the platform file says for how long.
     fn knows_repeats(&self) -> bool {
         match &self.endpoint().key {
@@ -41,13 +41,13 @@ pub trait Channel: Send + Sync {
 
     fn send(&self, batch: &Batch) -> Reply;
 
-    /// Hands over one message to one person to look at; a channel that takes only lists may have
+    /// Sends one message to one person to look at; a channel that takes only lists may have
     /// another way for that.
     fn send_test(&self, batch: &Batch) -> Reply {
         self.send(batch)
     }
 
-    /// Whether [`Self::look_up`] can find a hand-over whose answer was lost.
+    /// Whether [`Self::look_up`] can find a send whose answer was lost.
     fn finds_lost(&self) -> bool {
         false
     }
@@ -111,7 +111,7 @@ impl From<BatchOutcome> for Reply {
     }
 }
 
-/// How to go on with the channel after a batch.
+/// How to continue with the channel after a batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NextAction {
     GoOn,

@@ -1,4 +1,4 @@
-//! What an account may hand over in a window of time, as its platform file says: reserved in the
+//! What an account may send in a window of time, as its platform file says: reserved in the
 //! ledger with each claim, so that workers share it and a crash gives nothing back.
 
 use crate::base::{Date, Elapsed, Instant, Zone};

@@ -1,12 +1,12 @@
 //! What comes after a message: when a follow-up is due, and what is known of the message before it.
-//! The same for `test` blocks, rehearsals and real hand-overs.
+//! The same for `test` blocks, rehearsals and real sends.
 
 use crate::base::{Bitmap, Calendar, CampaignId, Instant, UserNo, Zone};
 use crate::eval::{EvalError, EvalScope, ReceiptStatus, StepOutcomes};
 use crate::program::typed::Step;
 use crate::program::typed_expr::{OwnEvent, StepOutcome};
 
-/// When a follow-up of something that was handed over at `last` is due.
+/// When a follow-up of something that was sent at `last` is due.
 pub fn due(step: &Step, zone: Zone, last: Instant) -> Instant {
     let at = step.delay.after(last, zone);
     let Some(time) = step.at else { return at };

@@ -32,7 +32,7 @@ struct Maps {
     counted: BTreeMap<(CapScope, Date, Date), BTreeMap<UserNo, CapUsage>>,
     /// By channel, from when on and to whom.
     sent: BTreeMap<ChannelName, (Instant, Vec<(UserNo, Instant)>)>,
-    /// The same by template, too. That a hand-over began later than planned is seen after
+    /// The same by template, too. That a send began later than planned is seen after
     /// [`HistoryCache::forget`].
     through: BTreeMap<(ChannelName, Option<String>), (Instant, Vec<(UserNo, Instant)>)>,
     /// What the ledger does not hold yet.

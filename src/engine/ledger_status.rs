@@ -22,7 +22,7 @@ use crate::program::platform;
 use crate::program::typed::{ChannelName, Schedule};
 
 /// What tagcast answers for, word for word as the README says it.
-pub const PROMISE: &str = "Nothing is handed over without a durable claim. Tagcast never repeats a hand-over unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its platform file states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
+pub const PROMISE: &str = "Nothing is sent without a durable claim. Tagcast never repeats a send unless the platform itself refuses the duplicate, or there is proof that the first did not arrive. Every planned message ends with an outcome or is listed as unknown. Lost means neither sent nor listed: 0 on every channel. Doubled means accepted twice: 0 on every channel, as far as the platform keeps the key rule its platform file states. Unknown cannot be 0 where there is no key: after a crash at most the calls in flight (default 64 an account), plus each call whose answer was cut off. A person who resends an unknown takes the risk knowingly. \"Accepted\" is not \"delivered\". This holds if the disk honours fsync and the ledger is not rolled back; a rolled-back ledger opens fenced.";
 
 const PROMISE_ZH: &str = "没有持久化的认领就不发送。除非平台自己拒绝重复，或有证据表明第一次没有到达，tagcast 绝不重复发送。每条计划的消息都有结局，或列为未知。丢失（既未发送也未列出）：所有渠道为 0。重复（被接受两次）：所有渠道为 0，以平台遵守其说明所述的去重规则为前提。没有去重键的渠道，未知不可能为 0：崩溃后最多为在途的调用（每个账号默认 64 个），加上答复中断的每次调用。由人重发未知消息，即知情承担风险。“已接受”不等于“已送达”。前提是磁盘遵守 fsync 且账本未被回滚；被回滚的账本会被拦住。";
 
@@ -30,9 +30,9 @@ const PROMISE_ZH: &str = "没有持久化的认领就不发送。除非平台自
 pub struct Status {
     pub now: Instant,
     pub zone: Zone,
-    /// A process carries campaigns out at this moment.
+    /// A process runs campaigns at this moment.
     pub at_work: bool,
-    /// The ledger is older than the hand-overs made with it.
+    /// The ledger is older than the messages sent with it.
     pub fenced: bool,
     pub holds: Vec<Hold>,
     pub campaigns: Vec<CampaignStatus>,
@@ -58,7 +58,7 @@ pub struct CampaignStatus {
     pub held_up: Vec<BlockedMessages>,
 }
 
-/// Planned messages of a campaign that cannot be handed over, as the process says that found it
+/// Planned messages of a campaign that cannot be sent, as the process says that found it
 /// out.
 pub struct BlockedMessages {
     pub trouble: Trouble,
@@ -218,7 +218,7 @@ impl Status {
                 out,
                 "{}",
                 word(
-                    "FENCED: this ledger is older than the hand-overs made with it, nothing is handed over: `tagcast resolve --after-restore`",
+                    "FENCED: this ledger is older than the messages sent with it, nothing is sent: `tagcast resolve --after-restore`",
                     "已拦住：账本比用它完成的发送更旧，不会发送任何消息：`tagcast resolve --after-restore`"
                 )
             );
@@ -288,10 +288,7 @@ impl Status {
             let _ = writeln!(
                 out,
                 "\n{}",
-                word(
-                    "unknown: handed over or not, nobody knows",
-                    "未知：是否已发送无人知晓"
-                )
+                word("unknown: sent or not", "未知：是否已发送无人知晓")
             );
             for stuck in &self.unknown {
                 let _ = writeln!(out, "{}", unknown_line(stuck, self.zone, zh));
@@ -410,7 +407,9 @@ impl Status {
             Some(_) if !self.at_work => "; run again when it is put right".into(),
             Some(until) if zh => format!("；改正后由服务自动继续，最迟 {until} 重试"),
             Some(until) => {
-                format!("; a service goes on when the settings change, and tries again at {until}")
+                format!(
+                    "; a service continues when the settings change, and tries again at {until}"
+                )
             }
         };
         match (zh, messages) {
@@ -535,7 +534,7 @@ pub fn unknown_line(stuck: &UnknownBatch, zone: Zone, zh: bool) -> String {
     } else {
         let messages = count_of(*messages, "message");
         format!(
-            "  number {batch}: {messages} of {campaign} (run {run}) by {channel}, handed over at {at}{reason}"
+            "  number {batch}: {messages} of {campaign} (run {run}) by {channel}, sent at {at}{reason}"
         )
     }
 }

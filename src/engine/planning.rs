@@ -230,9 +230,7 @@ impl PlanReport {
                 }
                 (SchedulePosition::Next(at), Lang::En) => format!("due {}", zone.show(at)),
                 (SchedulePosition::Next(at), Lang::Zh) => format!("{} 到期", zone.show(at)),
-                (SchedulePosition::Over, Lang::En) => {
-                    "carried out before; nothing is left to do".into()
-                }
+                (SchedulePosition::Over, Lang::En) => "already run; nothing left to do".into(),
                 (SchedulePosition::Over, Lang::Zh) => "已经执行完毕".into(),
                 (SchedulePosition::Triggered, Lang::En) => {
                     "waits for events; if one came to everyone now:".into()

@@ -53,7 +53,7 @@ impl Outcome {
 /// What came of taking a run back.
 pub struct RecallReport {
     pub run: RunId,
-    /// Messages that had not been handed over and will not be.
+    /// Messages that had not been sent and will not be.
     pub withdrawn: i64,
     pub users: Vec<(UserNo, Outcome)>,
 }

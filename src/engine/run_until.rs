@@ -94,7 +94,7 @@ pub fn run(
     let mut at = now;
     let interrupted = loop {
         let turn = cycle.turn(at, now, &mut driver)?;
-        // What has been planned at this instant is sent before the clock goes on.
+        // What has been planned at this instant is sent before the clock continues.
         let planned = !turn.outcome.is_nothing();
         done.and(turn.outcome);
         if turn.interrupted || world.stopping() {
@@ -173,7 +173,7 @@ pub fn run(
 struct RunDriver<'a> {
     events: ImportedEvents,
     dispatcher: DispatchLoop<&'a mut Ledger>,
-    /// Messages handed over without an answer.
+    /// Messages sent without an answer.
     unknown: usize,
     progress: &'a mut dyn DispatchProgress,
 }

@@ -22,7 +22,7 @@ pub struct SimulatedMessage {
     pub template: String,
     pub channel: ChannelName,
     pub due: Instant,
-    /// When it is handed over.
+    /// When it is sent.
     pub at: Instant,
     /// The value of the field that `again per` names.
     pub again_value: Option<String>,

@@ -1,5 +1,5 @@
 //! `test` blocks: users and events of the block as a store in memory, the clock from `now` to
-//! `until`, everything that is due carried out with the same deciding as a real run, triggers and
+//! `until`, everything that is due run with the same deciding as a real run, triggers and
 //! follow-ups included; then the expectations.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,9 +10,9 @@ use crate::program::typed::{Again, Campaign, Trigger};
 pub enum Arming {
     /// A wait begins that ends then; without `wait` at once.
     Starts(Instant),
-    /// The wait that is going on ends then.
+    /// The wait that is in progress ends then.
     Restarts(Instant),
-    /// A wait is going on: the event starts none.
+    /// A wait is in progress: the event starts none.
     Ignored,
 }
 

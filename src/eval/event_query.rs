@@ -30,7 +30,7 @@ pub struct Hit {
 #[derive(Clone, Debug, Default)]
 pub struct Hits {
     pub rows: Vec<Hit>,
-    /// When each of them was handed over: it cannot have happened before.
+    /// When each of them was sent: it cannot have happened before.
     pub maybe: Vec<i64>,
 }
 

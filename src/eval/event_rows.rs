@@ -327,7 +327,7 @@ impl Hits {
                     row: row as u32,
                 })
             }
-            // It can have come at any time from the hand-over on.
+            // It can have come at any time from the send on.
             ReceiptStatus::Unknown if handed_over.0 <= window.1 => self.maybe.push(handed_over.0),
             ReceiptStatus::Yes(_) | ReceiptStatus::No | ReceiptStatus::Unknown => {}
         }

@@ -23,11 +23,11 @@ pub enum ReceiptStatus {
     Unknown,
 }
 
-/// One message that was handed over, or may have been.
+/// One message that was sent, or may have been.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnMessage {
     pub user: UserNo,
-    /// Of the hand-over: no outcome can be earlier.
+    /// Of the send: no outcome can be earlier.
     pub at: Instant,
     pub campaign: Arc<str>,
     pub step: Arc<str>,

@@ -25,7 +25,7 @@ use crate::program::typed_expr::{EventSource, Expr};
 pub enum ChangeKind {
     Tag(TagId),
     Event(EventId),
-    /// What is known of the program's own messages: handed over, delivered, opened, converted.
+    /// What is known of the program's own messages: sent, delivered, opened, converted.
     Message,
 }
 

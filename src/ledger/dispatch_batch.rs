@@ -11,10 +11,10 @@ use crate::base::{Instant, UserNo, Zone};
 use crate::decide::decision::Rendered;
 use crate::program::typed::ChannelName as Name;
 
-/// Messages that are handed over together. A repeat is the same, byte for byte.
+/// Messages that are sent together. A repeat is the same, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Of the hand-over, for a platform that takes a list.
+    /// Of the send, for a platform that takes a list.
     pub key: String,
     pub run: RunId,
     pub campaign: String,
@@ -45,7 +45,7 @@ pub struct Message {
     pub content: Arc<Rendered>,
 }
 
-/// What became of a hand-over.
+/// What became of a send.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum BatchOutcome {
     /// The platform answered for each message, in the order of the batch.

@@ -13,10 +13,10 @@ use crate::base::Msg;
 use crate::msg;
 
 /// Why the ledger cannot be used. Whatever it is, what was committed before is still there, and
-/// nothing was handed over without a claim.
+/// nothing was sent without a claim.
 #[derive(Debug)]
 pub enum LedgerError {
-    /// Another process carries out campaigns with this ledger.
+    /// Another process runs campaigns with this ledger.
     Busy(PathBuf),
     /// Written by a version of tagcast with another layout.
     OtherVersion {
@@ -30,7 +30,7 @@ pub enum LedgerError {
     Damaged(Msg),
     /// The disk or the database would not keep what it confirms.
     NotDurable { file: PathBuf, setting: String },
-    /// The ledger is older than the hand-overs that were made with it, or nobody can read how far
+    /// The ledger is older than the messages sent with it, or nobody can read how far
     /// these were.
     Fenced {
         ledger: PathBuf,
@@ -72,7 +72,7 @@ impl LedgerError {
     pub fn message(&self) -> Msg {
         match self {
             LedgerError::Busy(file) => msg!(
-                "another tagcast is carrying out campaigns with this store (it holds `{0}`): wait until it has finished, or stop it",
+                "another tagcast is running campaigns with this store (it holds `{0}`): wait until it has finished, or stop it",
                 "另一个 tagcast 正在用这个数据仓执行活动（占用 `{0}`）：请等它结束，或将其停止",
                 file.display()
             ),
@@ -88,7 +88,7 @@ impl LedgerError {
             ),
             LedgerError::Damaged(what) => Msg {
                 en: format!(
-                    "the ledger is damaged: {}; restore it from a backup, nothing is handed over with it",
+                    "the ledger is damaged: {}; restore it from a backup, nothing is sent with it",
                     what.en
                 ),
                 zh: format!(
@@ -106,7 +106,7 @@ impl LedgerError {
                 fence,
                 unreadable: true,
             } => msg!(
-                "`{1}` cannot be read, so nobody knows whether `{0}` is older than the hand-overs that were made with it: put the newest copies of both back; if there are none, `tagcast resolve --after-restore --by NAME` gives up what was due and goes on",
+                "`{1}` cannot be read, so nobody knows whether `{0}` is older than the messages sent with it: put the newest copies of both back; if there are none, `tagcast resolve --after-restore --by NAME` gives up what was due and continues",
                 "无法读取 `{1}`，因此无从得知 `{0}` 是否比用它完成的发送更旧：请放回两者最新的副本；若没有，`tagcast resolve --after-restore --by 姓名` 会放弃已到期的部分并继续",
                 ledger.display(),
                 fence.display()
@@ -116,7 +116,7 @@ impl LedgerError {
                 fence,
                 unreadable: false,
             } => msg!(
-                "`{0}` is older than the hand-overs that were made with it (`{1}` is ahead of it), so messages could be sent twice: put the newest copy back; if there is none, `tagcast resolve --after-restore --by NAME` gives up what was due and goes on",
+                "`{0}` is older than the messages sent with it (`{1}` is ahead of it), so messages could be sent twice: put the newest copy back; if there is none, `tagcast resolve --after-restore --by NAME` gives up what was due and continues",
                 "`{0}` 比用它完成的发送更旧（`{1}` 更新），可能会重复发送：请放回最新的副本；若没有，`tagcast resolve --after-restore --by 姓名` 会放弃已到期的部分并继续",
                 ledger.display(),
                 fence.display()
@@ -142,7 +142,7 @@ fn io_message(file: &Path, error: &io::Error) -> Msg {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             msg!(
-                "the disk is full, `{file}` could not be written: free some space and run the command again; it goes on where it stopped",
+                "the disk is full, `{file}` could not be written: free some space and run the command again; it continues where it stopped",
                 "磁盘已满，无法写入 `{file}`：请腾出空间后重新运行，将从中断处继续"
             )
         }
@@ -155,7 +155,7 @@ fn io_message(file: &Path, error: &io::Error) -> Msg {
             "没有 `{file}` 的权限：请修改权限，或换有写权限的用户运行"
         ),
         _ => msg!(
-            "`{file}` could not be used ({error}): check the path and the disk, and run the command again; it goes on where it stopped",
+            "`{file}` could not be used ({error}): check the path and the disk, and run the command again; it continues where it stopped",
             "无法使用 `{file}`（{error}）：请检查路径与磁盘后重新运行，将从中断处继续"
         ),
     }
@@ -164,7 +164,7 @@ fn io_message(file: &Path, error: &io::Error) -> Msg {
 fn sql_message(error: &rusqlite::Error) -> Msg {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => msg!(
-            "the disk is full, the ledger could not be written: free some space and run the command again; it goes on where it stopped",
+            "the disk is full, the ledger could not be written: free some space and run the command again; it continues where it stopped",
             "磁盘已满，无法写入账本：请腾出空间后重新运行，将从中断处继续"
         ),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => msg!(
@@ -172,7 +172,7 @@ fn sql_message(error: &rusqlite::Error) -> Msg {
             "无法写入账本，它是只读的：请把数据仓的文件夹和文件改为可写"
         ),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => msg!(
-            "the ledger is damaged ({error}): restore it from a backup, nothing is handed over with it",
+            "the ledger is damaged ({error}): restore it from a backup, nothing is sent with it",
             "账本已损坏（{error}）：请从备份恢复，在此之前不会发送任何消息"
         ),
         Some(ErrorCode::CannotOpen) => {
@@ -182,7 +182,7 @@ fn sql_message(error: &rusqlite::Error) -> Msg {
             )
         }
         _ => msg!(
-            "the ledger could not be used ({error}): check the disk and run the command again; it goes on where it stopped",
+            "the ledger could not be used ({error}): check the disk and run the command again; it continues where it stopped",
             "无法使用账本（{error}）：请检查磁盘后重新运行，将从中断处继续"
         ),
     }
@@ -198,7 +198,7 @@ fn server_message(error: &postgres::Error) -> Msg {
     let text = said.message();
     match said.code() {
         code if *code == SqlState::DISK_FULL => msg!(
-            "the disk of the ledger's database is full: free some space and run the command again; it goes on where it stopped",
+            "the disk of the ledger's database is full: free some space and run the command again; it continues where it stopped",
             "账本数据库的磁盘已满：请腾出空间后重新运行，将从中断处继续"
         ),
         code if *code == SqlState::INVALID_PASSWORD
@@ -216,7 +216,7 @@ fn server_message(error: &postgres::Error) -> Msg {
         code => {
             let code = code.code();
             msg!(
-                "the ledger's database refused ({code}: {text}): run the command again; it goes on where it stopped",
+                "the ledger's database refused ({code}: {text}): run the command again; it continues where it stopped",
                 "账本的数据库拒绝执行（{code}：{text}）：请重新运行，将从中断处继续"
             )
         }

@@ -15,17 +15,17 @@ use crate::base::Msg;
 pub enum State {
     /// Frozen in the ledger, not yet claimed.
     Planned = 0,
-    /// Not handed over: the user opted out in the meantime.
+    /// Not sent: the user opted out in the meantime.
     Struck = 10,
-    /// Not handed over: the deadline passed.
+    /// Not sent: the deadline passed.
     Expired = 11,
-    /// Not handed over: taken back.
+    /// Not sent: taken back.
     Withdrawn = 12,
-    /// Not handed over: a more important message has the user's slot.
+    /// Not sent: a more important message has the user's slot.
     Capped = 13,
-    /// A hand-over may be going on.
+    /// A send may be in progress.
     Claimed = 20,
-    /// Handed over or not: the answer was lost.
+    /// Sent or not: the answer was lost.
     Unknown = 21,
     /// A person says that it was not sent.
     SaidNotSent = 30,
@@ -179,13 +179,13 @@ impl State {
         }
     }
 
-    /// It was handed over, and what became of it then is known.
+    /// It was sent, and what became of it then is known.
     pub fn is_known(self) -> bool {
         !matches!(self, State::Planned | State::Claimed | State::Unknown)
     }
 }
 
-/// Something learned of a message after it was handed over.
+/// Something learned of a message after it was sent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptKind {
@@ -198,7 +198,7 @@ pub enum ReceiptKind {
     Unconfirmed,
     Delivered,
     Recalled,
-    /// A person settles an unknown hand-over.
+    /// A person settles an unknown send.
     SaidSent,
     SaidNotSent,
     Opened,

@@ -1,4 +1,4 @@
-//! What is to happen later: waits of trigger events, follow-ups of what was handed over, and how
+//! What is to happen later: waits of trigger events, follow-ups of what was sent, and how
 //! far the arrival of events has come.
 //!
 //! All of it is rows, so that a process that dies forgets nothing. A wait keeps who, which event,
@@ -54,18 +54,18 @@ pub struct Timer {
     pub step: String,
     pub run: RunId,
     pub campaign: String,
-    /// The last hand-over of the segment.
+    /// The last send of the segment.
     pub handed_over: Instant,
 }
 
-/// A segment of which everything is handed over or ended, and that follow-ups may come after.
+/// A segment of which everything is sent or ended, and that follow-ups may come after.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DispatchedSegment {
     pub segment: i64,
     pub campaign: String,
     /// `None` for the campaign's first message, else the follow-up's name.
     pub step: Option<String>,
-    /// The last hand-over; `None` when nothing of it was.
+    /// The last send; `None` when nothing of it was.
     pub last: Option<Instant>,
 }
 
@@ -110,7 +110,7 @@ impl EndReason {
 pub struct DeciderChanges {
     pub waits: Vec<NewWait>,
     pub waits_over: Vec<(i64, EndReason)>,
-    /// Segments, the last hand-over of each, and the name and due instant of each of its
+    /// Segments, the last send of each, and the name and due instant of each of its
     /// follow-ups.
     pub timed: Vec<(DispatchedSegment, Vec<(String, Instant)>)>,
     pub timers_over: Vec<(Timer, EndReason)>,
@@ -219,7 +219,7 @@ impl LedgerReader {
         Ok(found.optional()?)
     }
 
-    /// Whether an event led to a wait that is going on, or to a run.
+    /// Whether an event led to a wait that has not ended, or to a run.
     ///
     /// # Errors
     /// As [`Self::waits_due`].

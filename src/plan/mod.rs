@@ -6,6 +6,7 @@
 //! executor. [`node`] is what plans are made of, [`kernel`] what operators do, [`form`] how types
 //! lie in columns, [`lower`] the way from the typed program, [`simplify`] the rules.
 
+mod description;
 pub mod form;
 pub mod kernel;
 mod lowering;
@@ -13,10 +14,9 @@ pub mod node;
 mod show;
 mod simplify;
 mod tag_use;
-mod text;
 
+pub use description::describe;
 pub use lowering::{LowerError, Lowering, MAX_DEPTH, lower};
 pub use node::Plan;
 pub use show::show;
 pub use tag_use::tags_of;
-pub use text::describe;

@@ -264,7 +264,7 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Not handed over later than this after its due time or the end of quiet hours: 1 h for
+    /// Not sent later than this after its due time or the end of quiet hours: 1 h for
     /// schedules, 24 h for triggers unless said.
     pub fn deadline(&self) -> Length {
         self.deadline.unwrap_or(match self.schedule {

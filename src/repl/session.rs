@@ -157,7 +157,7 @@ impl Session {
         text
     }
 
-    /// Whether the text goes on in the next line.
+    /// Whether the text continues in the next line.
     pub fn is_incomplete(text: &str) -> bool {
         !text.trim_start().starts_with(':') && parse::is_incomplete(text)
     }

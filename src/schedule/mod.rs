@@ -1,4 +1,4 @@
-//! When something is due and until when it may be handed over: the calendar of schedules, quiet
+//! When something is due and until when it may be sent: the calendar of schedules, quiet
 //! hours, deadlines. Pure; the ledger remembers what was done.
 
 pub mod calendar;

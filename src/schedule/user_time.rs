@@ -143,7 +143,7 @@ pub fn within(own: &Expr, first: u32, last: u32) -> Expr {
     )
 }
 
-/// The minutes of the day that an instant stands for: where the clocks go on, all that are skipped.
+/// The minutes of the day that an instant stands for: where the clocks go forward, all that are skipped.
 fn minutes_of(zone: Zone, due: Instant) -> Vec<u32> {
     let today = zone.date(due);
     let at_or_before = |day: Date, last: u32| {

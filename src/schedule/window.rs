@@ -1,4 +1,4 @@
-//! From when until when a message may be handed over: due time, quiet hours and deadline taken
+//! From when until when a message may be sent: due time, quiet hours and deadline taken
 //! together.
 
 use crate::base::{Instant, Zone};
@@ -7,7 +7,7 @@ use crate::program::typed::{Action, Campaign, ChannelName, Program, Quiet, Route
 use crate::program::typed_expr::Length;
 use crate::schedule::end_of_quiet;
 
-/// The span of time in which messages of one due instant may be handed over.
+/// The span of time in which messages of one due instant may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendWindow {
     /// The due time, or the end of the quiet hours that it falls into.
@@ -26,7 +26,7 @@ impl SendWindow {
         }
     }
 
-    /// Whether nothing can be handed over any more: after a downtime the instant is recorded as
+    /// Whether nothing can be sent any more: after a downtime the instant is recorded as
     /// missed.
     pub fn missed(self, now: Instant) -> bool {
         now > self.expires

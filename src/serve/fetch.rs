@@ -158,7 +158,7 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Fetches page after page until nothing is left; `false` where the service stops or another
-    /// process goes on.
+    /// process continues.
     fn all(&self, token: Option<&Token>) -> Result<bool, String> {
         let text = |failure: Failure| failure.message.en;
         let service = self.service;

@@ -197,7 +197,7 @@ impl Metrics {
             ),
             (
                 "tagcast_reloads_total",
-                "Changed programs taken over",
+                "Changed programs loaded",
                 &self.reloads,
             ),
             (

@@ -165,7 +165,7 @@ pub fn serve(
             .try_for_each(|one| one.join().map_err(|_| stopped()))
     })?;
     service.journal.info(msg!(
-        "stopped on request; every wait goes on when it is started again",
+        "stopped on request; every wait continues when it is started again",
         "已按要求停止；再次启动时所有等待会继续"
     ));
     Ok(())

@@ -305,7 +305,7 @@ impl Scheduler {
         match loaded_program::start_cycle(&change.project, self.feed.snapshot(), &service) {
             Ok(cycle) => self.cycle = Some(cycle),
             Err(failure) => {
-                // Words or lists that are not there: the program before it goes on.
+                // Words or lists that are not there: the program before it continues.
                 service.metrics.reloads_refused.add(1);
                 service.journal.retrying(&failure, Duration::ZERO);
                 return Ok(());
@@ -367,7 +367,7 @@ impl Scheduler {
         self.service.metrics.reloads_refused.add(1);
         let Msg { en, zh } = why;
         self.service.journal.info(msg!(
-            "the changed program is not taken over, the one before it goes on: {en}",
+            "the changed program is not loaded, the one before it continues: {en}",
             "未采用修改后的程序，继续使用之前的程序：{zh}"
         ));
     }

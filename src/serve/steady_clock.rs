@@ -1,6 +1,6 @@
 //! The wall clock against the one that only goes forward: when they part by more than a minute,
 //! somebody moved the wall clock, and nobody knows which time is right. Then nothing is decided or
-//! sent until they agree again or the process is started anew; and what is under way goes on by the
+//! sent until they agree again or the process is started anew; and what is under way continues by the
 //! steady clock, so that no quota begins anew and nothing is due too early.
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Clock {
     }
 }
 
-/// A world whose clock does not jump: while the wall clock is off, time goes on as it would have.
+/// A world whose clock does not jump: while the wall clock is off, time continues as it would have.
 pub struct SteadyWorld {
     inner: Arc<dyn World>,
     clock: Clock,

@@ -114,7 +114,7 @@ pub(super) struct SegmentEntry {
     pub data: FileEntry,
 }
 
-/// One import that was carried out.
+/// One import that was run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportEntry {

@@ -128,7 +128,7 @@ fn failure_mode_18_labels_act_a_day_late() {
         (expected, Some("2026-11-12 00:02"))
     );
     to.remove(7);
-    // Too early: it goes on waiting, without labelling them again.
+    // Too early: it keeps waiting, without labelling them again.
     let calls = server.requests("matchuser");
     let reply = broadcast.send(&batch(2, &to, &text()));
     assert_eq!(
@@ -139,7 +139,7 @@ fn failure_mode_18_labels_act_a_day_late() {
     account
         .world
         .advance_to(account.world_now().plus(Elapsed::hours(24)));
-    // A former user leaves between plan and hand-over: the platform filters him, and counts say
+    // A former user leaves between plan and send: the platform filters him, and counts say
     // nothing of it.
     server.with(|p: &mut Alipay| p.unfollowed.insert("ali3".into()));
     let reply = broadcast.send(&batch(3, &to, &text()));
@@ -168,7 +168,7 @@ fn failure_mode_18_labels_act_a_day_late() {
     );
 }
 
-/// The quota of the week; and a hand-over whose answer is lost after all preparation.
+/// The quota of the week; and a send whose answer is lost after all preparation.
 #[test]
 fn a_broadcast_waits_for_next_week_or_is_unknown() {
     let server = server();

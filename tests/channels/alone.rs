@@ -20,7 +20,7 @@ use crate::support::campaigns::{Bench, at};
 use crate::support::delivery::planned;
 use crate::support::service::{SERVE, Service, address, log, metric, sent, until, until_sent};
 
-/// Planned in quiet hours; handed over when they end.
+/// Planned in quiet hours; sent when they end.
 const PLANNED: &str = "2026-11-11 23:00";
 const MORNING: &str = "2026-11-12 08:00";
 

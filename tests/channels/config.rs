@@ -160,7 +160,7 @@ fn a_bound_account_is_sent_to_and_a_rehearsal_is_not() {
     }
 }
 
-/// Wrong credentials: the campaign stops with what to do, and the next run goes on when it is
+/// Wrong credentials: the campaign stops with what to do, and the next run continues when it is
 /// mended.
 #[test]
 fn wrong_credentials_stop_the_campaign_with_what_to_do() {

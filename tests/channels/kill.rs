@@ -1,6 +1,6 @@
 //! Processes that are killed, really: by SIGKILL at every commit of the ledger, and before and
 //! after every HTTP exchange of a run of a thousand messages on three channels of different
-//! classes. The next process is killed, too, a few writes further on; the third goes on, and the
+//! classes. The next process is killed, too, a few writes further on; the third continues, and the
 //! platforms' own logs are compared with the ledger: nobody twice, nobody lost, every unknown
 //! listed.
 //!

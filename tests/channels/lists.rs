@@ -261,7 +261,7 @@ fn case_19_a_pace_leaves_nobody_alone() {
 }
 
 /// Two are planned, one opts out just before the claim: the other is not sent to alone, gives the
-/// slot back, and the campaign goes on.
+/// slot back, and the campaign continues.
 #[test]
 fn case_20_a_list_that_shrinks_to_one_is_not_sent() {
     let mut run = Run::of(2);
@@ -366,7 +366,7 @@ fn case_20_who_is_left_alone_joins_another_list() {
     verified(run.ledger().reader());
 }
 
-/// So many of a list opt out that its next hand-over would have one user: it has the next ones
+/// So many of a list opt out that its next send would have one user: it has the next ones
 /// besides, up to as many as there would have been.
 #[test]
 fn case_20_who_is_left_alone_goes_with_the_next_ones() {

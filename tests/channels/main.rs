@@ -1,4 +1,4 @@
-//! Real channels against platforms that behave as theirs do: what is handed over, how each failure
+//! Real channels against platforms that behave as theirs do: what is sent, how each failure
 //! ends, and what the platform itself says that it accepted. Failure modes are numbered as the
 //! channel reference numbers them, cases as the delivery design does.
 

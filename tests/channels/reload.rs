@@ -76,7 +76,7 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
         "{out}"
     );
     assert!(
-        out.contains("a service goes on when the settings change, and tries again at"),
+        out.contains("a service continues when the settings change, and tries again at"),
         "{out}"
     );
     secret(folder, "secret", SECRET);
@@ -88,9 +88,9 @@ fn a_service_takes_over_changed_accounts_and_no_broken_ones() {
     });
     // No TOML, an account that lacks a secret, one that others may read: nothing changes.
     configure(folder, &second.url, "concurrency = \n");
-    says("the one before it goes on", 1);
+    says("the one before it continues", 1);
     configure(folder, &second.url, "callback_token_file = \"token\"\n");
-    says("the one before it goes on", 2);
+    says("the one before it continues", 2);
     buys("u1");
     sent(&first, 2);
     std::fs::write(folder.join("token"), "callback-token").unwrap();

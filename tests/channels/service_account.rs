@@ -113,7 +113,7 @@ fn failure_mode_01_and_case_17_token_race() {
     );
 }
 
-/// Near its end a token is renewed by one call while the others go on with it.
+/// Near its end a token is renewed by one call while the others continue with it.
 #[test]
 fn failure_mode_02_the_old_token_serves_during_the_renewal() {
     let server = server();
@@ -580,7 +580,7 @@ fn case_27_a_bad_openid_in_a_list() {
     assert!(waits(&reply).is_some());
     assert_eq!((server.requests("mass/send"), server.log().len()), (1, 0));
     users.remove(77);
-    // The platform goes on refusing the list: it is not looked at again.
+    // The platform keeps refusing the list: it is not looked at again.
     server.fault(
         "mass/send",
         What::Instead(200, json!({"errcode": 40003, "errmsg": "invalid openid"})),

@@ -1,5 +1,5 @@
 //! An account that cannot send: its campaign waits or stops, and says what to do; the campaign
-//! beside it goes on; and when somebody has done it, what was left goes out, once.
+//! beside it continues; and when somebody has done it, what was left goes out, once.
 
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ fn trouble(
         [&said],
         "others can read why"
     );
-    assert_eq!(place.sent("b"), 20, "the other goes on: {said:?}");
+    assert_eq!(place.sent("b"), 20, "the other continues: {said:?}");
     assert_eq!(
         server.received().len() as i64,
         ledger.reader().reports(Some("a")).unwrap()[0].in_state(State::Accepted)

@@ -205,7 +205,7 @@ fn members_with_the_same_text_share_a_call() {
 }
 
 /// Above 30 a minute the platform drops messages and says nothing: they are not sent in the first
-/// place. Two hand-overs of the same text to the same members are held apart, for the platform
+/// place. Two sends of the same text to the same members are held apart, for the platform
 /// would take them for one.
 #[test]
 fn failure_mode_11_silent_loss() {

@@ -95,7 +95,7 @@ fn every_command_helps_with_an_example_and_knows_chinese() {
     let commands: Vec<&str> = help
         .split_once("Commands:\n")
         .and_then(|(_, rest)| rest.split_once("\n\n"))
-        // What a command does may go on in the next line, further in.
+        // What a command does may continue in the next line, further in.
         .map(|(list, _)| {
             list.lines()
                 .filter(|l| !l.starts_with("   "))

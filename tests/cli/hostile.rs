@@ -39,7 +39,7 @@ fn interrupt(child: &Child) {
     assert!(sent.success());
 }
 
-/// The keys of the messages that were handed over, one a line of the outbox.
+/// The keys of the messages that were sent, one a line of the outbox.
 fn delivered(dir: &Path) -> Vec<String> {
     let text = fs::read_to_string(dir.join(".tagcast/outbox.jsonl")).unwrap_or_default();
     text.lines()
@@ -82,7 +82,7 @@ fn an_interrupted_run_loses_and_doubles_nothing() {
         .unwrap();
     assert!(
         wait_until(|| fs::metadata(&outbox).is_ok_and(|m| m.len() > 0)),
-        "the run hands over"
+        "the run sends"
     );
     let (second, _, turned_away) = run(d, &["run"]);
     let still_running = first.try_wait().unwrap().is_none();
@@ -92,7 +92,7 @@ fn an_interrupted_run_loses_and_doubles_nothing() {
     if still_running {
         assert_eq!(second, 2, "{turned_away}");
         assert!(
-            turned_away.contains("another tagcast is carrying out campaigns"),
+            turned_away.contains("another tagcast is running campaigns"),
             "{turned_away}"
         );
     }
@@ -152,8 +152,8 @@ fn a_disk_that_fills_up_is_told_and_nothing_is_lost() {
     let (_, out, _) = run(d, &["query", "everyone", "--count"]);
     assert!(out.contains("2,000"), "{out}");
 
-    // A run whose ledger, then whose outbox has no room: what was not handed over stays planned,
-    // and the next run goes on.
+    // A run whose ledger, then whose outbox has no room: what was not sent stays planned,
+    // and the next run continues.
     for blocks in [200, 800] {
         let (code, out, err) = on_a_small_disk(d, blocks, &["run"]);
         assert!(code == 1 || code == 2, "{code} {out}{err}");

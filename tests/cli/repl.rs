@@ -72,7 +72,7 @@ fn mistakes_are_explained_and_the_session_goes_on() {
     assert!(answer.contains("错误[unknown-name]"), "{answer}");
     assert!(
         ask(&mut s, "everyone").contains("2,000"),
-        "the session goes on"
+        "the session continues"
     );
 }
 

@@ -146,7 +146,7 @@ fn quiet_hours_move_a_message_into_the_next_period() {
         history.record(&bench.program, &decision, None);
         decision.planned()
     };
-    // Due on the month's last evening, handed over in the next: counted there only.
+    // Due on the month's last evening, sent in the next: counted there only.
     assert_eq!(
         [
             "2027-01-15 10:00",

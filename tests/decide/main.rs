@@ -259,7 +259,7 @@ fn snapshot(program: &Program) -> Snapshot {
 }
 
 /// Every user has exactly one outcome, columns fit together, gates come in order, groups are in
-/// hand-over order.
+/// send order.
 pub fn check_complete(decision: &Decision) {
     let mut seen = vec![0; decision.users];
     let before = [

@@ -304,7 +304,7 @@ fn what_waits_past_the_platforms_midnight_counts_after_it() {
 }
 
 /// A more important message takes the last slot of a platform from one that nobody has begun to
-/// hand over.
+/// send.
 #[test]
 fn the_platforms_last_slot_goes_to_what_matters_more() {
     let mut bench = Bench::new("", "service_account", "service_account.mass", 3);

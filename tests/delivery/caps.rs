@@ -1,5 +1,5 @@
 //! Who has a user's slots: what comes later and matters more takes them from what nobody has begun
-//! to hand over, and a message counts in the period of its hand-over. Numbers are the cases of the
+//! to send, and a message counts in the period of its send. Numbers are the cases of the
 //! delivery design.
 
 use std::collections::BTreeSet;
@@ -144,7 +144,7 @@ fn what_comes_to_its_turn_on_another_day_needs_a_slot_there() {
         got(&bench, "late"),
     );
     let ledger = bench.ledger();
-    // Four went on the 11th; the others had their turn on the 12th, on which `early` had a slot for
+    // Four continued the 11th; the others had their turn on the 12th, on which `early` had a slot for
     // each.
     let of_day = |d: &str| {
         let counted = ledger
@@ -560,7 +560,7 @@ fn recount(ledger: &LedgerReader, names: &[&str], users: u32) {
                 if let MessageProgress::Message(message) = outcome.happened
                     && message.state.counts()
                 {
-                    // It counts on the day of its hand-over; what waits, on the one that it is
+                    // It counts on the day of its send; what waits, on the one that it is
                     // planned for.
                     *by_day
                         .entry(zone.date(message.claimed_at.unwrap_or(message.not_before)))

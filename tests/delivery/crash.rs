@@ -1,4 +1,4 @@
-//! Whatever write a process dies at, the next one goes on: nobody gets a message twice, nobody is
+//! Whatever write a process dies at, the next one continues: nobody gets a message twice, nobody is
 //! left out, and every planned message has an outcome. Case 1 of the delivery design, with the
 //! sandbox as the platform.
 
@@ -34,7 +34,7 @@ fn campaigns() -> String {
         .into()
 }
 
-/// Plans and carries out everything, as the engine does: decide what is due, plan it, hand it over;
+/// Plans and runs everything, as the engine does: decide what is due, plan it, hand it over;
 /// then the next instant.
 fn go(dir: &Path, world: Arc<dyn World>) -> Result<(), LedgerError> {
     let program = program(&campaigns());
@@ -206,7 +206,7 @@ fn a_killed_process_is_made_good_by_the_next() {
     assert!(killed >= 9, "{killed}");
 }
 
-/// A disk that is full at any size leaves a ledger that goes on where it stopped once there is
+/// A disk that is full at any size leaves a ledger that continues where it stopped once there is
 /// room.
 #[cfg(unix)]
 #[test]
@@ -281,7 +281,7 @@ fn a_failed_write_says_what_to_do() {
     }
 }
 
-/// Nothing is handed over before its claim is durable, and no claim is without its plan: seen from
+/// Nothing is sent before its claim is durable, and no claim is without its plan: seen from
 /// the platform.
 #[test]
 fn the_platform_never_sees_what_is_not_claimed() {
@@ -352,7 +352,7 @@ fn the_platform_never_sees_what_is_not_claimed() {
     );
 }
 
-/// Case 3: between the plan and the rest of the hand-over a user's first address goes away. The run
+/// Case 3: between the plan and the rest of the send a user's first address goes away. The run
 /// was frozen with it: one message, by the channel that was planned, or by the other one if nothing
 /// was planned yet.
 #[test]

@@ -1,4 +1,4 @@
-//! Handing over: pace, quiet hours, deadlines and priorities, channels that misbehave, opt-outs,
+//! Sending: pace, quiet hours, deadlines and priorities, channels that misbehave, opt-outs,
 //! and what is learned afterwards. Numbers are the cases of the delivery design.
 
 use std::sync::Arc;
@@ -236,7 +236,7 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
             }
         );
         drop(ledger);
-        // The next run goes on with a channel that works.
+        // The next run continues with a channel that works.
         let mut ledger = place.open();
         place.carry(&mut ledger, DUE, &[]);
         let (at_last, in_file) = match does {
@@ -262,8 +262,8 @@ fn a_channel_that_misbehaves_stops_its_campaign_alone() {
     }
 }
 
-/// An unknown hand-over of this process is repeated under its key after a while, and its campaign
-/// goes on.
+/// An unknown send of this process is repeated under its key after a while, and its campaign
+/// continues.
 #[test]
 fn an_unknown_is_looked_up_later() {
     let place = Place::new();
@@ -342,7 +342,7 @@ fn case_20_21_an_opt_out_counts_until_the_claim() {
     );
     let report = &ledger.reader().reports(None).unwrap()[0];
     assert_eq!((report.planned, report.in_state(State::Struck)), (10, 2));
-    // A segment of nothing but opted-out users is claimed without a hand-over.
+    // A segment of nothing but opted-out users is claimed without a send.
     let b = place.wanted("b");
     ledger.planner().plan_run(&b.to(3..6), &b.info()).unwrap();
     place.carry(&mut ledger, DUE, &[]);
@@ -668,7 +668,7 @@ fn some_of_a_batch_may_be_refused() {
     verified(ledger.reader());
 }
 
-/// A person's word settles an unknown hand-over; what the platform says later is worth more.
+/// A person's word settles an unknown send; what the platform says later is worth more.
 #[test]
 fn a_person_settles_what_nobody_knows() {
     let place = Place::new();
@@ -923,7 +923,7 @@ fn an_account_that_needs_a_person_is_asked_once() {
 }
 
 /// Why messages wait outlives the process that found it out; it goes with what is planned, with a
-/// hand-over that goes well, and with the settings.
+/// send that goes well, and with the settings.
 #[test]
 fn why_messages_wait_is_kept_until_it_is_over() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! The ledger as those who plan, hand over and ask see it. Numbers are the cases of the delivery
+//! The ledger as those who plan, send and ask see it. Numbers are the cases of the delivery
 //! design.
 
 use crate::support::postgres;
@@ -187,7 +187,7 @@ fn case_14_a_plan_is_applied_once() {
 }
 
 /// Case 19: lists of every awkward size are cut in equal shares, and each message is claimed once.
-/// A list of one is not handed over.
+/// A list of one is not sent.
 #[test]
 fn case_19_lists_of_every_size() {
     for (size, shares) in [
@@ -758,7 +758,7 @@ fn case_11_an_old_copy_is_fenced() {
             .len(),
         1
     );
-    // Nor is a new ledger begun where one with hand-overs was.
+    // Nor is a new ledger begun where one with sends was.
     std::fs::remove_file(place.ledger()).unwrap();
     assert!(fenced(&place));
     // Nor does an old copy pass a fence that nobody can read.
@@ -1050,7 +1050,7 @@ fn old_runs_are_forgotten_but_for_their_counts() {
     };
     assert_eq!(message.state, State::Failed);
     assert_eq!(states(200), MessageProgress::NotMatched);
-    // What is forgotten is erased, too; the others go on.
+    // What is forgotten is erased, too; the others continue.
     ledger
         .operator()
         .erase(UserNo(3), at("2026-12-31 11:00"))

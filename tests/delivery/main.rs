@@ -1,4 +1,4 @@
-//! From the plan to the hand-over: the ledger, waits, caps, workers, and whatever can go wrong
+//! From the plan to the send: the ledger, waits, caps, workers, and whatever can go wrong
 //! between them. `tests/on_server` runs a part of it once more.
 
 #[path = "../platforms/mod.rs"]

@@ -1,4 +1,4 @@
-//! Quiet hours, deadlines and forbidden words count as they are at the hand-over: a program that
+//! Quiet hours, deadlines and forbidden words count as they are at the send: a program that
 //! changes after the plan changes what is planned.
 
 use crate::support;
@@ -100,7 +100,7 @@ fn a_deadline_that_is_moved_counts_for_what_is_planned() {
     );
     verified(&folder);
 
-    // Later: what would have expired goes on.
+    // Later: what would have expired continues.
     let (_dir, folder) = self::folder(&PROGRAM.replace("5h", "2min"));
     run(&folder, &["--now", "2026-11-11T10:00"]);
     write(&folder, PROGRAM);

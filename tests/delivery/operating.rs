@@ -29,7 +29,7 @@ fn config(dir: &Path, lines: &str) {
     std::fs::write(dir.join("tagcast.toml"), text).unwrap();
 }
 
-/// A program with forty users, carried out up to a time.
+/// A program with forty users, run up to a time.
 fn place(until: &str) -> tempfile::TempDir {
     let dir = prepared();
     go(dir.path(), until);
@@ -310,7 +310,7 @@ fn a_person_settles_what_nobody_knows() {
     let (code, out, _) = run(dir.path(), &["status", "--now", "2026-11-20T10:01"]);
     assert!(
         code == 1
-            && out.contains("unknown: handed over or not")
+            && out.contains("unknown: sent or not")
             && out.contains("number 1: 10 messages of"),
         "{out}"
     );
@@ -321,7 +321,7 @@ fn a_person_settles_what_nobody_knows() {
     );
     let (code, _, err) = run(dir.path(), &["resolve", "1", "--not-sent", "--by", "li"]);
     assert!(
-        code == 1 && err.contains("no unknown hand-over has the number 1"),
+        code == 1 && err.contains("no unknown send has the number 1"),
         "{err}"
     );
     assert_eq!(
@@ -441,7 +441,7 @@ fn copied(dir: &Path) -> Box<dyn FnOnce()> {
     })
 }
 
-/// Case 11, as a person meets it: an old copy is put back, and gone on with on a person's word;
+/// Case 11, as a person meets it: an old copy is put back, and resumed on a person's word;
 /// nobody gets anything twice.
 #[test]
 fn case_11_an_old_copy_is_gone_on_with_on_a_persons_word() {
@@ -536,7 +536,7 @@ fn whatever_is_asked_is_answered() {
     assert_eq!(code, 0, "{err}");
 }
 
-/// Two processes apply one plan at the same moment, while a third carries out what is due: one of
+/// Two processes apply one plan at the same moment, while a third runs what is due: one of
 /// them makes it live, and there is one run.
 #[test]
 fn case_14_one_plan_two_processes_and_the_scheduler() {
@@ -566,7 +566,7 @@ fn case_14_one_plan_two_processes_and_the_scheduler() {
         // Once the scheduler has sent to all of them, nobody of the plan's audience is left.
         let all = [
             "applied once",
-            "another tagcast is carrying out",
+            "another tagcast is running",
             "live: ",
             "has drifted by 100.0%",
         ];

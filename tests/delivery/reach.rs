@@ -27,7 +27,7 @@ fn bench(program: &str, users: usize) -> Bench {
     bench
 }
 
-/// The platform refuses what a campaign hands over, for the addresses.
+/// The platform refuses what a campaign sends, for the addresses.
 fn bar(bench: &Bench, campaign: &str) {
     let control = format!("[[fault]]\ndo = \"bar\"\ncampaign = \"{campaign}\"\n");
     std::fs::write(bench.store().join("outbox.jsonl.control"), control).unwrap();
@@ -89,7 +89,7 @@ fn told(bench: &Bench, account: &str, when: &str, key: &str, what: ReceiptConten
     }
 }
 
-/// The platform refuses what a campaign hands over until the user does something.
+/// The platform refuses what a campaign sends until the user does something.
 fn close(bench: &Bench, campaign: &str) {
     let control = format!("[[fault]]\ndo = \"close\"\ncampaign = \"{campaign}\"\ntimes = 1\n");
     std::fs::write(bench.store().join("outbox.jsonl.control"), control).unwrap();
@@ -206,7 +206,7 @@ fn a_sign_of_life_opens_the_account_again() {
     bench.verified();
 }
 
-/// A receipt may say so after the message was taken, also before the answer to its hand-over is
+/// A receipt may say so after the message was taken, also before the answer to its send is
 /// known.
 #[test]
 fn a_receipt_may_say_that_an_address_takes_nothing() {
@@ -491,7 +491,7 @@ fn subscriptions_add_up_by_template() {
     bench.verified();
 }
 
-/// What waited until its channel had closed is not handed over.
+/// What waited until its channel had closed is not sent.
 #[test]
 fn a_window_that_closes_before_the_turn_is_kept() {
     let program = r#"
@@ -928,7 +928,7 @@ fn the_last_messages_of_every_window_are_contested() {
     }
 }
 
-/// What is more important takes a message of a window from what still waits to be handed over, and
+/// What is more important takes a message of a window from what still waits to be sent, and
 /// not from what is.
 #[test]
 fn a_message_of_a_window_is_taken_until_it_is_claimed() {

@@ -49,7 +49,7 @@ impl Dice {
     }
 }
 
-/// A platform without keys, the worst there is: what is handed over to it twice is sent twice. It
+/// A platform without keys, the worst there is: what is sent to it twice is sent twice. It
 /// outlives every process.
 #[derive(Clone)]
 struct Keyless(Arc<Mutex<Log>>);
@@ -161,7 +161,7 @@ impl World for Flaky {
     }
 }
 
-/// Plans and carries out up to a time with a process that may die at any write, or tries again
+/// Plans and runs up to a time with a process that may die at any write, or tries again
 /// where a write failed.
 fn go(
     place: &Place,

@@ -1,4 +1,4 @@
-//! Waits, follow-ups and missed instants, as `run` and `serve` carry them out. Numbers are the
+//! Waits, follow-ups and missed instants, as `run` and `serve` run them. Numbers are the
 //! cases of the delivery design.
 
 use crate::support::campaigns::{Bench, at};
@@ -236,7 +236,7 @@ fn case_44_follow_ups_of_what_is_half_known() {
     bench.run("2026-11-11 10:10", "2026-11-11 13:00");
     assert_eq!(bench.got_of("c", "second"), ["failed", "failed"]);
     assert_eq!(bench.got_of("c", "third"), ["delivered"]);
-    // Of the silent one the conditions were unknown; the answer of the other campaign's hand-over
+    // Of the silent one the conditions were unknown; the answer of the other campaign's send
     // never came.
     assert_eq!(
         bench.stopped("c", "silent"),

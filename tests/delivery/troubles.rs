@@ -1,4 +1,4 @@
-//! What goes wrong around a hand-over: the disk is full, the database is gone, a worker stands
+//! What goes wrong around a send: the disk is full, the database is gone, a worker stands
 //! still. Nothing is sent twice, no answer is lost, and the message says what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,7 +210,7 @@ fn case_12_disk_full_at_an_answer_the_answer_is_kept() {
     let fills = disk.clone();
     let channel = Keyless::new(move |call| fills.fill(call == 1));
     let mut carry = carry(&mut ledger, &channel, disk.clone());
-    // The second answer is written in the room of the ballast; then nothing more is handed over.
+    // The second answer is written in the room of the ballast; then nothing more is sent.
     says_disk_full(carry.up_to(at(DUE), &mut ()));
     assert_eq!(channel.handed(), 40);
     assert_eq!(
@@ -372,7 +372,7 @@ fn on_a_small_disk(dir: &Path) {
     says_disk_full(carry.up_to(at(DUE), &mut ()));
     let handed = channel.handed();
     assert!((60..200).contains(&handed), "{handed}");
-    // What was handed over has its answer, and nothing else is handed over.
+    // What was sent has its answer, and nothing else is sent.
     says_disk_full(carry.up_to(at(DUE), &mut ()));
     let report = &carry.ledger().reader().reports(None).unwrap()[0];
     assert_eq!(
@@ -421,7 +421,7 @@ fn case_06_an_answer_that_finds_no_database_is_spooled() {
         }
     });
     let mut carry = carry(&mut ledger, &channel, world);
-    // The database stays away for a while: nothing is handed over, and it says why.
+    // The database stays away for a while: nothing is sent, and it says why.
     for _ in 0..3 {
         let error = carry.up_to(at(DUE), &mut ()).unwrap_err();
         assert!(!error.message().en.is_empty());
@@ -724,7 +724,7 @@ fn the_child() {
 }
 
 /// Case 5: a worker stands still between claim and request, longer than a request may begin after
-/// its claim; its connection ends, and others settle what it left. When it goes on, it sends
+/// its claim; its connection ends, and others settle what it left. When it continues, it sends
 /// nothing.
 #[test]
 fn case_05_a_worker_that_stands_still_sends_nothing_when_it_wakes() {

@@ -565,7 +565,7 @@ fn each_user_is_asked_at_their_time() {
     assert_eq!(days(&bench, "c", Zone::SHANGHAI), expected);
 }
 
-/// A time that follows from what happens is looked at as the clock goes on.
+/// A time that follows from what happens is looked at as the clock continues.
 #[test]
 fn a_time_may_depend_on_what_happens() {
     let mut bench = own(

@@ -104,7 +104,7 @@ fn place() -> Option<Place> {
     })
 }
 
-/// Carries out what is due with a worker of its own thread; whether it came through.
+/// Runs what is due with a worker of its own thread; whether it came through.
 fn work(place: &Place, line: Arc<Line>, until: &'static str) -> thread::JoinHandle<()> {
     let place = place.at();
     thread::spawn(move || {
@@ -160,7 +160,7 @@ fn four_workers_and_one_is_killed() {
         assert_eq!(
             seen.calls as i64,
             batches + i64::from(after),
-            "nothing is handed over twice but what was unknown"
+            "nothing is sent twice but what was unknown"
         );
         let reports = decider.reader().reports(None).unwrap();
         assert!(
@@ -408,7 +408,7 @@ fn case_15_a_decider_without_its_lock_writes_nothing() {
     }
 }
 
-/// The database was gone for a moment: the process connects anew and goes on, and what was under
+/// The database was gone for a moment: the process connects anew and continues, and what was under
 /// way is settled.
 #[test]
 fn a_lost_connection_is_made_anew() {
@@ -547,7 +547,7 @@ fn claims_of_others_are_left_alone() {
 }
 
 /// Case 33: two campaigns want each user's last slot at the same instant; who gets it does not
-/// depend on how many hand over.
+/// depend on how many send.
 #[test]
 fn case_33_the_last_slot_with_one_two_and_four_workers() {
     use tagcast::decide::{DecideInput, ForbiddenWords, decide_all};

@@ -246,7 +246,7 @@ impl Oracle<'_> {
     // ---------------------------------------------------------------- events
 
     /// When and with what fields each event of a pattern happened to the user, oldest first; then
-    /// the hand-overs of messages that may have.
+    /// the sends of messages that may have.
     fn rows(
         &self,
         pattern: &EventPattern,

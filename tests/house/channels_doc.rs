@@ -25,13 +25,13 @@ and a value beyond is stopped with the reason `too_long` when its message is mad
 counted in the same way, and the arms of a campaign share the jobs of an account.
 
 Some channels are open for a user only after he did something: for a while, for so many messages, or both, as the table says. What users do is
-heard from the platform's callbacks; where a channel is not open at the planned hand-over, or has no message left, the next channel of the `via` is
+heard from the platform's callbacks; where a channel is not open when the message would be sent, or has no message left, the next channel of the `via` is
 taken, or the user is stopped as `unreachable`. A window that closes while a message waits for its turn ends the message (`expired`), and a platform that
 refuses a message for now ends what the user did before. Subscriptions add up, one message each, by template. An account that has never told of any
 of these things is not held back: there the platform's own refusal has to do. (WeChat customer service, `wecom.kf`, calls only to say that there is
 something; `tagcast serve` fetches what it is, and so knows of everybody who wrote in the last three days from the start.) So it has where an authorisation opens a channel for good, which may be older
 than the callbacks. A window's messages are slots like those of caps: of campaigns that are due at the same instant the more important ones have the last
-of them, and what comes later takes them from what is less important and not handed over yet. Who finds none goes by the next channel of the `via`, or is
+of them, and what comes later takes them from what is less important and not sent yet. Who finds none goes by the next channel of the `via`, or is
 stopped as `capped`, with the campaign that has it. What waits while the user opens the window anew counts in the new one. A subscription that was accepted before
 the account's callbacks came here is not known, and not used once others are.
 
@@ -352,8 +352,8 @@ fn settings(out: &mut String) {
 
 fn promises(out: &mut String) {
     out.push_str(
-        "## What is bound, and what it promises\n\nWhat `[accounts.NAME]` in `tagcast.toml` needs ([operations.md](operations.md#accounts)), and how a hand-over whose answer was lost is settled.\n\n\
-         | channel | needs | class | an unknown hand-over |\n| --- | --- | --- | --- |\n",
+        "## What is bound, and what it promises\n\nWhat `[accounts.NAME]` in `tagcast.toml` needs ([operations.md](operations.md#accounts)), and how a send whose answer was lost is settled.\n\n\
+         | channel | needs | class | an unknown send |\n| --- | --- | --- | --- |\n",
     );
     each(|name, p, e| {
         let (class, settled) = match &e.key {

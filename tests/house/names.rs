@@ -6,12 +6,6 @@ use crate::floors::SOURCE;
 use crate::source::rust_files;
 use crate::support::root;
 
-/// Types of this name stand in two modules, until one of them has a better one.
-const TYPES_STILL_TWICE: &[&str] = &[];
-
-/// Files of this name stand in two folders, until one of them has a better one.
-const FILES_STILL_TWICE: &[&str] = &["batch", "text", "schema", "value"];
-
 /// Rows of the glossary's section on names that stand for two stages: each name, and its modules.
 fn stages() -> BTreeMap<String, BTreeSet<String>> {
     let page =
@@ -41,7 +35,7 @@ fn a_type_has_a_name_of_its_own() {
     for t in &SOURCE.types {
         modules.entry(&t.name).or_default().insert(t.module.clone());
     }
-    modules.retain(|name, all| all.len() > 1 && !TYPES_STILL_TWICE.contains(name));
+    modules.retain(|_, all| all.len() > 1);
     let stages = stages();
     for (name, all) in &modules {
         let listed = stages.get(*name).unwrap_or_else(|| {
@@ -63,6 +57,41 @@ fn a_type_has_a_name_of_its_own() {
     }
 }
 
+/// The last column of the glossary's table says where a term lives: a module, or a type that stands
+/// in it or below it.
+#[test]
+fn what_the_glossary_names_is_there() {
+    let page = std::fs::read_to_string(root().join("docs/contributing/glossary.md")).unwrap();
+    let table = page.split("\n## ").next().unwrap();
+    let mut seen = 0;
+    for row in table.lines().filter(|l| l.starts_with("| ")) {
+        let place = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        for path in place.split('`').skip(1).step_by(2) {
+            let (module, name) = match path.rsplit_once("::") {
+                Some((module, name)) if name.starts_with(char::is_uppercase) => {
+                    (module, Some(name))
+                }
+                _ => (path, None),
+            };
+            let file = root().join("src").join(module.replace("::", "/"));
+            let is_data = path.contains('.');
+            assert!(
+                is_data || file.is_dir() || file.with_extension("rs").is_file(),
+                "the glossary names `{path}`, which is not there: {row}"
+            );
+            let found = |t: &crate::source::PublicType| {
+                Some(t.name.as_str()) == name && t.module.starts_with(module)
+            };
+            assert!(
+                name.is_none() || SOURCE.types.iter().any(found),
+                "the glossary names `{path}`, which is no type there: {row}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "the table of the glossary was not found");
+}
+
 #[test]
 fn a_file_has_a_name_of_its_own() {
     let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -71,18 +100,12 @@ fn a_file_has_a_name_of_its_own() {
         let folder = file.parent().unwrap().to_str().unwrap().to_owned();
         // The entries of these registries are named as users name them, and so are their parts.
         let entry = folder.starts_with("deliver/platforms/")
-            || [
-                "cli/commands",
-                "lint/rules",
-                "program/builtins",
-                "program/clauses",
-            ]
-            .contains(&folder.as_str());
+            || ["cli/commands", "lint/rules", "program/builtins"].contains(&folder.as_str());
         if !entry && !["mod", "error", "tests"].contains(&name.as_str()) {
             folders.entry(name).or_default().push(folder);
         }
     }
-    folders.retain(|name, all| all.len() > 1 && !FILES_STILL_TWICE.contains(&name.as_str()));
+    folders.retain(|_, all| all.len() > 1);
     assert!(folders.is_empty(), "{folders:#?}");
 }
 

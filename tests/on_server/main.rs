@@ -1,4 +1,4 @@
-//! The tests of the ledger, of handing over, of waits and follow-ups, of users' own times, of whom
+//! The tests of the ledger, of sending, of waits and follow-ups, of users' own times, of whom
 //! channels reach, of rules that change after the plan, of the commands beside them and of random
 //! faults once more, with the ledger in PostgreSQL.
 

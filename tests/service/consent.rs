@@ -1,4 +1,4 @@
-//! Consent is asked again at the hand-over: who ends it after the plan gets nothing of what was
+//! Consent is asked again at the send: who ends it after the plan gets nothing of what was
 //! planned.
 
 use crate::support;
@@ -51,7 +51,7 @@ fn why(folder: &Path, user: &str) -> String {
         .into()
 }
 
-/// A run that was interrupted goes on after consent was ended, or became missing, and was ended and
+/// A run that was interrupted continues after consent was ended, or became missing, and was ended and
 /// given again.
 #[test]
 fn who_ends_consent_after_the_plan_is_struck_by_the_next_run() {

@@ -1,4 +1,4 @@
-//! `tagcast serve` as a process: it decides on time, is killed and goes on, stops cleanly, takes
+//! `tagcast serve` as a process: it decides on time, is killed and continues, stops cleanly, takes
 //! over a changed program.
 
 use crate::support;
@@ -72,9 +72,9 @@ fn a_changed_program_is_taken_over_and_a_wrong_one_is_not() {
     until_sent(&folder, 3);
     write(&folder, "this is no program {");
     until(&folder, "refusal", || {
-        log(&folder).contains("is not taken over").then_some(())
+        log(&folder).contains("is not loaded").then_some(())
     });
-    // The one before it goes on.
+    // The one before it continues.
     until_sent(&folder, 6);
     write(
         &folder,
@@ -270,7 +270,7 @@ fn failure_mode_09_a_burst_of_callbacks_is_kept_first() {
     assert!(out.contains("delivered"), "{out}");
 }
 
-/// An opt-out comes before the next hand-over, even of what is planned already.
+/// An opt-out comes before the next send, even of what is planned already.
 #[test]
 fn an_opt_out_is_heard_at_once() {
     let (_dir, folder) = folder(

@@ -1,5 +1,5 @@
 //! A service in trouble: the clock jumps, the database is gone, the disk is full. It waits and says
-//! so, and goes on by itself when the trouble is over; nothing is sent twice, and nothing is lost.
+//! so, and continues by itself when the trouble is over; nothing is sent twice, and nothing is lost.
 
 use crate::support;
 use crate::support::postgres;
@@ -153,7 +153,7 @@ impl Service {
         }
     }
 
-    /// Template and user of each message, in the order of the hand-overs.
+    /// Template and user of each message, in the order of the sends.
     fn sent(&self) -> Vec<String> {
         support::service::sent(&self.folder)
     }
@@ -246,7 +246,7 @@ fn case_18_a_clock_that_jumps_makes_nothing_due() {
 const SERIES: &str = "template first \"a\" template second \"b\"
     campaign c { when everyone at now send template first  after 2s send template second }";
 
-/// Nobody can connect to the database for a while. The service says so and goes on by itself.
+/// Nobody can connect to the database for a while. The service says so and continues by itself.
 #[test]
 fn a_database_that_is_gone_is_waited_for() {
     let Some(url) = postgres::database() else {

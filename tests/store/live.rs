@@ -580,7 +580,7 @@ fn case_47_49_what_was_answered_survives_a_kill_and_is_seen_elsewhere() {
     }
 }
 
-/// A run hands over as fast as it can while events come as fast as they can: each event that was
+/// A run sends as fast as it can while events come as fast as they can: each event that was
 /// answered is there, each user got one message, and events were answered while messages left.
 #[test]
 fn case_48_events_come_while_messages_leave() {
@@ -636,7 +636,7 @@ fn case_48_events_come_while_messages_leave() {
     assert_eq!(code, 0, "{err}");
     assert!(
         during > before,
-        "events were answered while the run went on"
+        "events were answered while the run continued"
     );
     drop(input);
     assert!(child.wait().unwrap().success());
@@ -652,7 +652,7 @@ fn case_48_events_come_while_messages_leave() {
     assert_eq!((outbox.lines().count(), reached.len()), (USERS, USERS));
 }
 
-/// While an import goes on, those of known users are answered; the one of a new user waits for it,
+/// While an import continues, those of known users are answered; the one of a new user waits for it,
 /// and an undeclared name is only its sender's.
 #[test]
 fn one_sender_holds_up_no_other() {

@@ -264,13 +264,13 @@ impl Bench {
         )
     }
 
-    /// The channel gives no answer to what a campaign hands over.
+    /// The channel gives no answer to what a campaign sends.
     pub fn hang(&self, campaign: &str) {
         let control = format!("[[fault]]\ndo = \"hang\"\ncampaign = \"{campaign}\"\n");
         std::fs::write(self.store().join("outbox.jsonl.control"), control).unwrap();
     }
 
-    /// What was handed over, in the order of the hand-overs.
+    /// What was sent, in the order of the sends.
     pub fn sent(&self) -> Vec<Sent> {
         let text = std::fs::read_to_string(self.store().join("outbox.jsonl")).unwrap_or_default();
         let line = |line: &str| {

@@ -1,4 +1,4 @@
-//! Programs, decisions and worlds for tests of the ledger and of carrying out.
+//! Programs, decisions and worlds for tests of the ledger and of running.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -376,7 +376,7 @@ impl Place {
         }
     }
 
-    /// Carries out what is planned up to an instant, with a channel that misbehaves as told.
+    /// Runs what is planned up to an instant, with a channel that misbehaves as told.
     pub fn carry(
         &self,
         ledger: &mut Ledger,

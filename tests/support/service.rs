@@ -55,7 +55,7 @@ impl Drop for Service {
     }
 }
 
-/// Template and user of each message, in the order of the hand-overs.
+/// Template and user of each message, in the order of the sends.
 pub fn sent(folder: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(folder.join(".tagcast/outbox.jsonl")).unwrap_or_default();
     let line = |line: &str| {

@@ -24,7 +24,7 @@ pub fn run(cx: &Context, args: &ApplyArgs) -> Result<u8, Failure> {
         .collect();
     let names = names.join(", ");
     cx.say(&msg!(
-        "live: {names}; `tagcast run` carries out what is due",
+        "live: {names}; `tagcast run` runs what is due",
         "已生效：{names}；运行 `tagcast run` 执行到期的活动"
     ));
     Ok(0)

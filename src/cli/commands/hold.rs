@@ -72,7 +72,7 @@ pub fn cancel(cx: &Context, args: &HoldArgs) -> Result<u8, Failure> {
         "cancelled",
         n,
         &msg!(
-            "cancelled {en}: {n} planned messages will not be handed over; `tagcast resume` lets it be planned again",
+            "cancelled {en}: {n} planned messages will not be sent; `tagcast resume` lets it be planned again",
             "已取消{zh}：{n} 条计划的消息不会发送；`tagcast resume` 可使其重新参与计划"
         ),
     )

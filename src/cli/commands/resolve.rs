@@ -1,5 +1,5 @@
 //! `tagcast resolve`: what nobody knows is settled by a person, and an old copy of the ledger is
-//! gone on with.
+//! resumed.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ fn settle(
         .find(|s| s.batch == number)
     else {
         return Err(Failure::refused(msg!(
-            "no unknown hand-over has the number {number}",
+            "no unknown send has the number {number}",
             "没有编号为 {number} 的未知发送"
         ))
         .help(msg!(
@@ -104,7 +104,7 @@ fn after_restore(cx: &Context, who: &str, format: OutputFormat) -> Result<u8, Fa
         restored_ledger::resume_after_restore(&cx.ledger()?, &project, who, &world)?
     else {
         return Err(Failure::refused(msg!(
-            "the ledger is not behind its hand-overs, nothing was changed",
+            "the ledger is not behind what was sent with it, nothing was changed",
             "账本并不落后于已完成的发送，未作任何改动"
         )));
     };
@@ -116,7 +116,7 @@ fn after_restore(cx: &Context, who: &str, format: OutputFormat) -> Result<u8, Fa
             print_json(&json!({"withdrawn": withdrawn, "ended": ended, "missed": by_campaign, "by": who}))?;
         }
         _ => cx.say(&msg!(
-            "the ledger is gone on with; given up, for they may have been sent: planned messages {withdrawn}, waits and follow-ups {ended}, due instants {missed}",
+            "the ledger is resumed; given up, for they may have been sent: planned messages {withdrawn}, waits and follow-ups {ended}, due instants {missed}",
             "已继续使用该账本；因可能已发送而放弃：{withdrawn} 条计划的消息、{ended} 个等待与跟进、{missed} 个到期时刻"
         )),
     }

@@ -1,4 +1,4 @@
-//! `tagcast run`: plan, apply and carry out what is due.
+//! `tagcast run`: plan, apply and run what is due.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -47,7 +47,7 @@ pub fn run(cx: &Context, args: &RunArgs) -> Result<u8, Failure> {
     }
     if report.interrupted {
         return Err(Failure::refused(msg!(
-            "stopped on request; what was not handed over stays planned, and the next run goes on with it",
+            "stopped on request; what was not sent stays planned, and the next run continues with it",
             "已按要求停止；尚未交付的消息保留在计划中，下次运行会继续"
         )));
     }
@@ -156,7 +156,7 @@ fn show(
                 if zh {
                     "已经执行完毕"
                 } else {
-                    "carried out before; nothing is left to do"
+                    "already run; nothing left to do"
                 }
             );
         }

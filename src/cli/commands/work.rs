@@ -1,4 +1,4 @@
-//! `tagcast work`: hands over what another process plans, on a ledger that several share.
+//! `tagcast work`: sends what another process plans, on a ledger that several share.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
@@ -64,7 +64,7 @@ pub fn run(cx: &Context, args: &WorkArgs) -> Result<u8, Failure> {
         match carry.up_to(world.now(), &mut ()) {
             Ok(carried) => {
                 handed_over += carried.accepted;
-                // Who is left alone on a list is for the process that decides, which hands over,
+                // Who is left alone on a list is for the process that decides, which sends,
                 // too.
                 drop(carry.lists_below_min());
             }

@@ -88,7 +88,7 @@ impl<'a, H: History> DayRecheck<'a, H> {
         (channel, at): (&ChannelName, Instant),
         users: &[UserNo],
     ) -> Result<Vec<(usize, Gate)>, DecideError> {
-        // What was planned of a campaign that is no more goes on: its caps went with it.
+        // What was planned of a campaign that is no more continues: its caps went with it.
         let Some(campaign) = self
             .program
             .campaign_named(&pending.campaign)

@@ -46,7 +46,7 @@ pub enum Recheck {
     },
     /// A list that is too short ends. These go by other channels, the others are not sent.
     Reroute(Vec<(usize, NewRoute)>),
-    /// A list that is too short goes on in one list with that of another segment.
+    /// A list that is too short continues in one list with that of another segment.
     JoinList(i64),
 }
 

@@ -1,7 +1,7 @@
-//! Carrying out what the ledger holds: claim, hand over, record, batch by batch.
+//! Carrying out what the ledger holds: claim, send, record, batch by batch.
 //!
 //! The clock may be simulated: [`DispatchLoop::up_to`] works through the time up to an instant, waiting
-//! for nothing. When it returns, all that may be handed over by then has been, or its campaign is
+//! for nothing. When it returns, all that may be sent by then has been, or its campaign is
 //! stopped with a reason. A campaign whose channel fails stops alone.
 
 mod polling;
@@ -30,9 +30,9 @@ use crate::program::platform::{HandOver, Key};
 use crate::program::typed::ChannelName as Name;
 use crate::store::Users;
 
-/// An unknown hand-over of this process is not repeated sooner; each time it waits twice as long.
+/// An unknown send of this process is not repeated sooner; each time it waits twice as long.
 const REPEAT_AFTER: Elapsed = Elapsed::minutes(1);
-/// A lost hand-over is looked for so long after its claim; then a person decides.
+/// A lost send is looked for so long after its claim; then a person decides.
 const LOOKED_FOR: Elapsed = Elapsed::hours(24);
 /// An account that needs a person is tried again so much later: what was put right need not be
 /// told, and a quota outlives the questions.
@@ -60,9 +60,9 @@ pub struct DispatchSummary {
     /// Messages that a platform accepted, repeats among them.
     pub accepted: usize,
     pub refused: usize,
-    /// Handed over without an answer.
+    /// Sent without an answer.
     pub unknown: usize,
-    /// Not handed over any more: their deadline passed.
+    /// Not sent any more: their deadline passed.
     pub expired: i64,
     /// Messages of which a platform said more when it was asked.
     pub learned: usize,
@@ -133,7 +133,7 @@ pub struct DispatchLoop<D: LedgerAccess> {
     time: Instant,
     /// Campaigns that stopped, and why.
     stopped: BTreeMap<String, Msg>,
-    /// Unknown batches that this process has handed over.
+    /// Unknown batches that this process has sent.
     tried: BTreeMap<i64, Tried>,
     /// Channels that would refuse everything until then, and why.
     paused: BTreeMap<(String, String), (Instant, Msg)>,
@@ -153,7 +153,7 @@ pub struct DispatchLoop<D: LedgerAccess> {
     awaiting_decider: BTreeMap<i64, Instant>,
 }
 
-/// When a batch may be handed over again, and how long it will wait after that.
+/// When a batch may be sent again, and how long it will wait after that.
 struct Tried {
     next: Instant,
     wait: Elapsed,
@@ -214,7 +214,7 @@ impl<D: LedgerAccess> DispatchLoop<D> {
         self.users = users;
     }
 
-    /// Hands over by these from now on. Of accounts that changed it is not known any more what
+    /// Sends by these from now on. Of accounts that changed it is not known any more what
     /// keeps them from sending.
     pub fn set_channels(&mut self, channels: Channels, changed: &BTreeSet<String>) {
         self.channels = channels;
@@ -237,7 +237,7 @@ impl<D: LedgerAccess> DispatchLoop<D> {
         &self.paused
     }
 
-    /// Why a campaign has messages that are due and not handed over: its channel is held back for a
+    /// Why a campaign has messages that are due and not sent: its channel is held back for a
     /// while.
     pub fn held(&self, campaign: &str) -> Option<&Msg> {
         self.held.get(campaign)
@@ -432,7 +432,7 @@ impl<D: LedgerAccess> DispatchLoop<D> {
         Ok(carried)
     }
 
-    /// Settles unknown hand-overs where the channel recognises a repeat: the same bytes under the
+    /// Settles unknown sends where the channel recognises a repeat: the same bytes under the
     /// same key. Gives when the next one is due.
     fn settle(
         &mut self,
@@ -663,7 +663,7 @@ fn least(channel: &dyn Channel) -> usize {
     }
 }
 
-/// The answer that a lost hand-over had, where the platform has it.
+/// The answer that a lost send had, where the platform has it.
 fn found(channel: &dyn Channel, batch: &Batch) -> Option<Reply> {
     let id = channel.look_up(batch, None).ok()?.found?;
     let verdict = match channel.endpoint().person {
@@ -673,7 +673,7 @@ fn found(channel: &dyn Channel, batch: &Batch) -> Option<Reply> {
     Some(BatchOutcome::Taken(vec![verdict; batch.messages.len()]).into())
 }
 
-/// Whether a hand-over that may have arrived can be repeated without being doubled.
+/// Whether a send that may have arrived can be repeated without being doubled.
 fn may_repeat(channel: &dyn Channel, claimed_at: Instant, now: Instant) -> bool {
     channel.knows_repeats()
         && match &channel.endpoint().key {

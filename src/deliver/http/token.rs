@@ -2,7 +2,7 @@
 //!
 //! Each token has a generation. Who was refused says with which one; if another has come since,
 //! that one is used, so that many refusals at once make one renewal. While a token is renewed
-//! before its end, the old one goes on serving: platforms keep both valid for a while.
+//! before its end, the old one keeps serving: platforms keep both valid for a while.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -61,7 +61,7 @@ impl Tokens {
         let usable = self.usable(now);
         match usable {
             Some((token, false)) => return Ok(token),
-            // Near its end one renews it and the others go on with it.
+            // Near its end one renews it and the others continue with it.
             Some((token, true)) => {
                 let Ok(_renewing) = self.renewing.try_lock() else {
                     return Ok(token);

@@ -257,7 +257,7 @@ impl Decider {
         }
     }
 
-    /// Sets the timers of follow-ups for what has been handed over.
+    /// Sets the timers of follow-ups for what has been sent.
     ///
     /// # Errors
     /// A ledger that cannot be written.

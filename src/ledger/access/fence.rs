@@ -1,8 +1,8 @@
-//! How far hand-overs have come, outside the ledger: a ledger that does not know the last of them
+//! How far sends have come, outside the ledger: a ledger that does not know the last of them
 //! is an old copy, and sends nothing.
 //!
 //! The file has two slots that are written in turn, so that a torn write leaves the other. A file
-//! of which nothing can be read says only that hand-overs were made, and stops any ledger.
+//! of which nothing can be read says only that sends were made, and stops any ledger.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -23,7 +23,7 @@ pub(in crate::ledger) struct Fence {
     unreadable: bool,
 }
 
-/// The link of the audit chain that was the last when something was handed over.
+/// The link of the audit chain that was the last when something was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Mark {
     ledger: String,

@@ -32,7 +32,7 @@ const SEATS: i64 = 29_793;
 pub enum LedgerLocation {
     /// A SQLite file; what belongs to it lies beside it.
     File(PathBuf),
-    /// A PostgreSQL database; how far hand-overs have come is kept in a folder of each process.
+    /// A PostgreSQL database; how far sends have come is kept in a folder of each process.
     Server { url: String, beside: PathBuf },
 }
 

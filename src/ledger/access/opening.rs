@@ -66,7 +66,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When another process has it open for writing, when it is damaged, of another version, would
-    /// lose commits, or is older than the hand-overs that were made with it.
+    /// lose commits, or is older than the messages sent with it.
     pub fn open(
         location: impl Into<LedgerLocation>,
         world: Arc<dyn World>,
@@ -176,7 +176,7 @@ impl Dispatcher<'_> {
     }
 }
 
-/// Opens the ledger for writing although it may be older than the hand-overs that were made with
+/// Opens the ledger for writing although it may be older than the sends that were made with
 /// it.
 pub(in crate::ledger) fn open_behind_fence(
     location: &LedgerLocation,
@@ -241,7 +241,7 @@ pub(in crate::ledger) fn open_behind_fence(
     })
 }
 
-/// Refuses a ledger that is older than the hand-overs that were made with it.
+/// Refuses a ledger that is older than the messages sent with it.
 fn past_fence(open: OpenLedger) -> Result<OpenLedger, LedgerError> {
     let LedgerReader { id, db, path, .. } = &open.writer.reader;
     if open.fence.stops(id, db)? {

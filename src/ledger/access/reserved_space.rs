@@ -1,7 +1,7 @@
 //! Room on the disk that is kept for answers: a file that holds nothing and is given up when the
 //! disk is full.
 //!
-//! A message is claimed only while the file is there, so that whatever is handed over can be
+//! A message is claimed only while the file is there, so that whatever is sent can be
 //! answered for. When an answer finds the disk full, the file goes and the answer is written in its
 //! place; nothing more is claimed until the disk has room for it again.
 

@@ -1,7 +1,7 @@
 //! Going on with an old copy of the ledger, on a person's word.
 //!
-//! Between the copy and now something may have been handed over that the copy does not know. So
-//! nothing that was due by now is handed over by it any more: what is planned is withdrawn, what
+//! Between the copy and now something may have been sent that the copy does not know. So
+//! nothing that was due by now is sent by it any more: what is planned is withdrawn, what
 //! waits is ended. It is safe and not complete; who was left out is in the report. What is planned
 //! from then on has numbers that were never used, so that no platform takes it for what it has.
 
@@ -22,14 +22,14 @@ use crate::ledger::state::State;
 /// What was given up because the ledger is an old copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Restored {
-    /// Messages that were planned and due: they may have been handed over.
+    /// Messages that were planned and due: they may have been sent.
     pub withdrawn: i64,
     /// Waits and follow-ups that were due.
     pub ended: usize,
 }
 
 impl Ledger {
-    /// Opens a ledger that is behind its fence and goes on with it; `None` when it is not behind.
+    /// Opens a ledger that is behind its fence and continues with it; `None` when it is not behind.
     ///
     /// # Errors
     /// Those of [`Ledger::open`], but for the fence.
@@ -91,7 +91,7 @@ fn give_up(
         });
         restored.ended += 1;
     }
-    // Follow-ups of what was handed over before the copy was made may have had their timers
+    // Follow-ups of what was sent before the copy was made may have had their timers
     // since.
     let mut select = db.prepare_cached(
         "SELECT segment FROM segment WHERE follows = 1 AND not_before <= ? ORDER BY segment",

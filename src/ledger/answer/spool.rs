@@ -23,10 +23,10 @@ use crate::ledger::error::LedgerError;
 pub(in crate::ledger) struct SpooledAnswer {
     pub ledger: String,
     pub batch: i64,
-    /// Digest of what was handed over: a claim that was never committed leaves its number to
+    /// Digest of what was sent: a claim that was never committed leaves its number to
     /// another.
     pub request: String,
-    /// It answers the first hand-over, not a repeat.
+    /// It answers the first send, not a repeat.
     pub first: bool,
     /// Whom it is about, by their places in the batch.
     pub members: BTreeSet<usize>,

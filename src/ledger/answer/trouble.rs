@@ -1,8 +1,8 @@
-//! What keeps messages from being handed over, as the process that found it out says it: an account
+//! What keeps messages from being sent, as the process that found it out says it: an account
 //! that needs a person, a channel that takes nothing for a while, a campaign whose batch went
 //! wrong. It is kept so that others can say it (`status`), and goes as soon as it is over.
 //!
-//! Nothing is decided by it: whoever carries out tries by itself. Of several that say something of
+//! Nothing is decided by it: whoever runs tries by itself. Of several that say something of
 //! the same, the last one counts.
 
 use crate::ledger::access::core::LedgerReader;
@@ -26,7 +26,7 @@ pub struct Trouble {
     /// `None`: all campaigns.
     pub campaign: Option<String>,
     pub needs_a_person: bool,
-    /// When it is tried again; `None` where that depends on who carries out.
+    /// When it is tried again; `None` where that depends on who runs.
     pub until: Option<Instant>,
     /// What happened, and what to do.
     pub why: Msg,
@@ -173,7 +173,7 @@ impl Dispatcher<'_> {
 }
 
 impl Projection<'_> {
-    /// What goes on, whatever is said of it, began when it was said first.
+    /// What continues, whatever is said of it, began when it was said first.
     pub(in crate::ledger) fn trouble(
         &self,
         (account, endpoint, campaign): (&str, &str, &str),

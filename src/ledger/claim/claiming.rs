@@ -44,9 +44,9 @@ pub enum ClaimAttempt {
     Overtaken,
 }
 
-/// Messages that may be handed over, once. Dropped without an answer they are unknown.
+/// Messages that may be sent, once. Dropped without an answer they are unknown.
 #[derive(Debug)]
-#[must_use = "what is claimed must be handed over and answered"]
+#[must_use = "what is claimed must be sent and answered"]
 pub struct Claim {
     pub(in crate::ledger) held: Box<HeldBatch>,
     /// Some of them go through a window that was opened after they had been planned: it has less
@@ -145,7 +145,7 @@ impl Dispatcher<'_> {
     /// allow. When this returns, the claim is durable.
     ///
     /// # Errors
-    /// When the ledger cannot be written: then nothing is claimed and nothing may be handed over.
+    /// When the ledger cannot be written: then nothing is claimed and nothing may be sent.
     pub fn claim(
         &mut self,
         due: DueSegment,
@@ -164,7 +164,7 @@ impl Dispatcher<'_> {
         let mut size = rest.min(most);
         for limit in limits {
             let free = (limit.most - self.reader().used(limit)?).saturating_mul(limit.unit);
-            // A list that is too short is not handed over, and is not left behind either.
+            // A list that is too short is not sent, and is not left behind either.
             if free < least.min(rest) {
                 return Ok(ClaimAttempt::UsedUp(limit.clone()));
             }

@@ -14,7 +14,7 @@ use crate::ledger::sql::{OptionalExtension, params};
 use crate::program::typed::ChannelName;
 use crate::schedule::quiet::end_of_quiet;
 
-/// A segment whose next members may be handed over now. Only [`Dispatcher::due`] makes one.
+/// A segment whose next members may be sent now. Only [`Dispatcher::due`] makes one.
 #[derive(Debug)]
 pub struct DueSegment {
     pub(in crate::ledger) segment: OpenSegment,
@@ -72,7 +72,7 @@ pub(in crate::ledger) fn in_turn() -> String {
 }
 
 impl LedgerReader {
-    /// The segment to be handed over next: by priority, that rises with waiting where the campaign
+    /// The segment to be sent next: by priority, that rises with waiting where the campaign
     /// says so, then age, then key. What is in `except` is left alone, and what people hold back.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl LedgerReader {
         Ok(None)
     }
 
-    /// The numbers of all segments that may be handed over now, in their turn.
+    /// The numbers of all segments that may be sent now, in their turn.
     pub(in crate::ledger) fn due_in_order(
         &self,
         now: Instant,
@@ -155,7 +155,7 @@ impl LedgerReader {
 }
 
 impl Dispatcher<'_> {
-    /// The segment to be handed over next, as [`Dispatcher::due`] says; among several workers one that
+    /// The segment to be sent next, as [`Dispatcher::due`] says; among several workers one that
     /// no other works on.
     ///
     /// # Errors

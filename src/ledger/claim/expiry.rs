@@ -9,7 +9,7 @@ use crate::ledger::sql::{ToValue, params};
 use crate::ledger::state::State;
 
 impl Dispatcher<'_> {
-    /// Ends all that may not be handed over any more because its deadline passed; gives the
+    /// Ends all that may not be sent any more because its deadline passed; gives the
     /// campaigns and how many messages.
     ///
     /// # Errors

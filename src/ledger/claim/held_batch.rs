@@ -18,14 +18,14 @@ pub(in crate::ledger) struct HeldBatch {
     pub(in crate::ledger) segment: OpenSegment,
     pub(in crate::ledger) batch: i64,
     pub(in crate::ledger) key: String,
-    /// Digest of what was handed over the first time.
+    /// Digest of what was sent the first time.
     pub(in crate::ledger) request: String,
     pub(in crate::ledger) claimed_at: Instant,
-    /// Those that are handed over; of a repeat, those of which nothing is known.
+    /// Those that are sent; of a repeat, those of which nothing is known.
     pub(in crate::ledger) members: Vec<Member>,
-    /// How many were handed over the first time.
+    /// How many were sent the first time.
     pub(in crate::ledger) of: usize,
-    /// The least that is known of those that are not handed over again.
+    /// The least that is known of those that are not sent again.
     pub(in crate::ledger) least: Option<State>,
 }
 
@@ -70,12 +70,12 @@ impl HeldBatch {
         }
     }
 
-    /// The places in the batch of those that are handed over.
+    /// The places in the batch of those that are sent.
     pub(in crate::ledger) fn places(&self) -> impl Iterator<Item = usize> {
         self.members.iter().map(|m| m.nth)
     }
 
-    /// Digest of what is handed over.
+    /// Digest of what is sent.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         let mut put = |text: &str| {

@@ -16,12 +16,12 @@ pub(in crate::ledger) struct NextMembers {
     /// Places of users for whom the channel has closed since the plan.
     pub(in crate::ledger) unreachable: Vec<i64>,
     pub(in crate::ledger) opened_anew: bool,
-    /// The others: they may be handed over.
+    /// The others: they may be sent.
     pub(in crate::ledger) members: Vec<Member>,
 }
 
 impl NextMembers {
-    /// What has become of those who are not handed over; nothing is said of the others.
+    /// What has become of those who are not sent; nothing is said of the others.
     pub(in crate::ledger) fn passed_over(&self, segment: &OpenSegment) -> ClaimRecord {
         let NextMembers {
             size,

@@ -7,7 +7,7 @@ use crate::ledger::rows::send_limits::SendLimits;
 use crate::ledger::sql::{self, SqlRow};
 use crate::program::typed::{ChannelName, Purpose, Quiet};
 
-/// A segment with its run, as far as handing over needs them.
+/// A segment with its run, as far as sending needs them.
 #[derive(Clone, Debug)]
 pub(in crate::ledger) struct OpenSegment {
     pub of: record::Segment,

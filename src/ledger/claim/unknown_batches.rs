@@ -26,7 +26,7 @@ use crate::store::Users;
 
 /// A batch of which nobody knows whether it arrived.
 #[derive(Debug)]
-#[must_use = "an unknown hand-over must be settled or left to a person"]
+#[must_use = "an unknown send must be settled or left to a person"]
 pub struct UnsettledBatch {
     pub(in crate::ledger) held: HeldBatch,
 }
@@ -37,7 +37,7 @@ impl UnsettledBatch {
     }
 }
 
-/// An unknown hand-over, for those who look after it.
+/// An unknown send, for those who look after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownBatch {
     /// Its number in the ledger.
@@ -117,7 +117,7 @@ impl LedgerReader {
         self.known(UNANSWERED, batch)
     }
 
-    /// A batch with all that was handed over and what is known of it, if it is in one of some
+    /// A batch with all that was sent and what is known of it, if it is in one of some
     /// states.
     pub(in crate::ledger) fn known(
         &self,
@@ -180,7 +180,7 @@ impl LedgerReader {
         }))
     }
 
-    /// Members of a segment with all that is handed over.
+    /// Members of a segment with all that is sent.
     pub(in crate::ledger) fn members(
         &self,
         of: &record::Segment,

@@ -2,7 +2,7 @@
 //! once.
 //!
 //! A platform repeats what is not acknowledged in time, tells things twice and in any order, and
-//! may tell of a message before the answer to its hand-over is recorded. So a call is only kept at
+//! may tell of a message before the answer to its send is recorded. So a call is only kept at
 //! first; when it is applied, what it says twice counts once, and what it says of an id that nobody
 //! knows is kept until somebody does.
 

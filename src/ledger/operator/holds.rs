@@ -1,5 +1,5 @@
 //! What people hold back: everything, a campaign, or an account. A claim reads it, so that a hold
-//! takes effect before the next hand-over.
+//! takes effect before the next send.
 
 use crate::ledger::access::core::LedgerReader;
 use crate::ledger::access::views::Operator;
@@ -72,7 +72,7 @@ impl LedgerReader {
 }
 
 impl Operator<'_> {
-    /// Hands over nothing more of what is in a scope, until it is resumed; gives how many messages
+    /// Sends nothing more of what is in a scope, until it is resumed; gives how many messages
     /// wait for that.
     ///
     /// # Errors

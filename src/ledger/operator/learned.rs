@@ -1,4 +1,4 @@
-//! What is learned after a hand-over: receipts, opt-outs, the word of a person; and the erasing of
+//! What is learned after a send: receipts, opt-outs, the word of a person; and the erasing of
 //! a user.
 
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Operator<'_> {
         Ok(records.len())
     }
 
-    /// Records what a person found out of an unknown hand-over. What the platform still says later
+    /// Records what a person found out of an unknown send. What the platform still says later
     /// is worth more.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Test messages: one real message to a named person, outside runs and caps. It is claimed before
-//! it is handed over like any other, so that nothing leaves without a trace.
+//! it is sent like any other, so that nothing leaves without a trace.
 
 use crate::ledger::access::core::LedgerReader;
 use crate::ledger::access::views::Operator;
@@ -13,9 +13,9 @@ use crate::ledger::rows::record::{Record, TestSendRecord};
 use crate::ledger::state::State;
 use crate::program::typed::ChannelName;
 
-/// A test message that may be handed over, once.
+/// A test message that may be sent, once.
 #[derive(Debug)]
-#[must_use = "what is claimed must be handed over and answered"]
+#[must_use = "what is claimed must be sent and answered"]
 pub struct TestSend {
     number: i64,
     /// The platform's key for it.
@@ -63,7 +63,7 @@ impl Operator<'_> {
     /// Claims a test message. When this returns, the claim is durable.
     ///
     /// # Errors
-    /// When the ledger cannot be written: then nothing may be handed over.
+    /// When the ledger cannot be written: then nothing may be sent.
     pub fn claim_trial(
         &mut self,
         campaign: &str,

@@ -36,7 +36,7 @@ struct Past {
 }
 
 impl LedgerReader {
-    /// Segments for which `which` holds, in the order of their hand-over.
+    /// Segments for which `which` holds, in the order of their send.
     fn past(&self, which: &str, params: &[&dyn ToValue]) -> Result<Vec<Past>, LedgerError> {
         let sql = format!(
             "SELECT s.segment, s.users, s.claimed, s.rest_state, r.campaign, t.due, r.value, s.run, s.step, s.fanout_index, s.attempt, s.not_before

@@ -1,4 +1,4 @@
-//! Planning: what was decided is frozen, in one transaction, before anything of it is handed over.
+//! Planning: what was decided is frozen, in one transaction, before anything of it is sent.
 //!
 //! Runs that are due together are planned together. A run is one campaign and one occasion;
 //! planning it again is answered with the run that is there, whatever the program says by then.
@@ -27,9 +27,9 @@ use crate::program::platform::{self, HandOver};
 use crate::program::run_outcome::RunOutcome;
 use crate::program::typed::Program;
 
-/// Most members of a segment whose messages are handed over one by one.
+/// Most members of a segment whose messages are sent one by one.
 const MOST_SINGLE: usize = 4_096;
-/// Most members of a segment that is handed over as a list.
+/// Most members of a segment that is sent as a list.
 const MOST_LIST: usize = 10_000;
 
 /// What a run is for, besides its campaign: the same occasion is never planned twice.

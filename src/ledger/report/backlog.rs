@@ -87,7 +87,7 @@ impl LedgerReader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whether it is older than the hand-overs that were made with it, and so cannot be written to.
+    /// Whether it is older than the messages sent with it, and so cannot be written to.
     ///
     /// # Errors
     /// As [`Self::backlog`].
@@ -96,7 +96,7 @@ impl LedgerReader {
         fence.stops(&self.id, &self.db)
     }
 
-    /// Whether a process carries campaigns out with it now.
+    /// Whether a process runs campaigns with it now.
     ///
     /// # Errors
     /// As [`Self::backlog`].

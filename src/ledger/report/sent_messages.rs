@@ -16,7 +16,7 @@ use crate::ledger::rows::encode;
 use crate::ledger::state::State;
 use crate::program::typed::ChannelName;
 
-/// A message that was handed over.
+/// A message that was sent.
 #[derive(Clone, Debug)]
 pub struct SentMessage {
     pub key: MessageKey,
@@ -28,7 +28,7 @@ pub struct SentMessage {
 }
 
 impl LedgerReader {
-    /// The messages of a run that were handed over, with what is known of each; `None` when there
+    /// The messages of a run that were sent, with what is known of each; `None` when there
     /// is no such run.
     ///
     /// # Errors

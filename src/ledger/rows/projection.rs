@@ -24,7 +24,7 @@ pub(in crate::ledger) struct Projection<'a> {
 type Done = Result<(), LedgerError>;
 
 impl Projection<'_> {
-    /// Carries out one record of a transaction of `writer` at `at`.
+    /// Runs one record of a transaction of `writer` at `at`.
     pub fn apply(&self, record: &Record, at: i64) -> Done {
         match record {
             Record::Created { ledger } => self.run("INSERT INTO meta (name, value) VALUES ('ledger', ?)", params![ledger]),
@@ -99,7 +99,7 @@ impl Projection<'_> {
             ),
             Record::WaitEnded { wait, why: _ } => {
                 self.run("DELETE FROM blob WHERE digest = (SELECT event_values FROM wait WHERE wait = ?)", params![wait])?;
-                self.guarded("DELETE FROM wait WHERE wait = ?", params![wait], "wait going on")
+                self.guarded("DELETE FROM wait WHERE wait = ?", params![wait], "a wait that has not ended")
             }
             Record::TimersSet(timers) => self.timers_set(timers),
             Record::TimerEnded { segment, step, why: _ } => {
@@ -122,7 +122,7 @@ impl Projection<'_> {
             Record::TroubleEnded { account, endpoint, campaign } => self.guarded(
                 "DELETE FROM trouble WHERE account = ? AND endpoint = ? AND campaign = ?",
                 params![account, endpoint, campaign],
-                "trouble going on",
+                "a trouble that has not ended",
             ),
             Record::MailboxRead { account, mailbox, from, mark, all } => self.fetched((account, mailbox), (from, mark), *all, at),
             Record::ReceiptSeen { key } => self.run("INSERT INTO receipt_seen (key) VALUES (?) ON CONFLICT DO NOTHING", params![key]),
@@ -289,7 +289,7 @@ impl Projection<'_> {
         )
     }
 
-    /// The next members of a segment were taken for a hand-over. `ended` are those who get none for
+    /// The next members of a segment were taken for a send. `ended` are those who get none for
     /// other reasons than the record's.
     pub(in crate::ledger) fn claimed(
         &self,
@@ -439,7 +439,7 @@ impl Projection<'_> {
 
     /// By which ids the platform knows the members of a batch, or all of it by one.
     fn platform_ids(&self, batch: i64, ids: &str) -> Done {
-        // When the records are carried out again, the ids of a forgotten run are gone, and with
+        // When the records are applied again, the ids of a forgotten run are gone, and with
         // them what is made of them.
         let sql = "SELECT 1 FROM blob WHERE digest = ?";
         if !self.blobs.prepare_cached(sql)?.exists([ids])? {

@@ -138,7 +138,7 @@ pub(in crate::ledger) enum Record {
         name: String,
         who: String,
     },
-    /// A person says that the ledger, although an old copy, is to be gone on with.
+    /// A person says that the ledger, although an old copy, is to be resumed.
     Restored {
         who: String,
     },
@@ -261,7 +261,7 @@ pub(in crate::ledger) struct ArmMembers {
     pub members: Digest,
 }
 
-/// Messages with everything in common but the user, in the order in which they are handed over.
+/// Messages with everything in common but the user, in the order in which they are sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::ledger) struct Segment {
     pub segment: i64,
@@ -320,7 +320,7 @@ impl Segment {
     }
 }
 
-/// The next members of a segment were taken for a hand-over.
+/// The next members of a segment were taken for a send.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::ledger) struct ClaimRecord {
     pub segment: i64,
@@ -370,7 +370,7 @@ pub(in crate::ledger) enum ReplanChange {
         quiet: Option<(u32, u32)>,
         expires: i64,
     },
-    /// What is left goes on in other segments.
+    /// What is left continues in other segments.
     Replaced {
         /// So many were claimed, no more.
         claimed: i64,
@@ -392,7 +392,7 @@ fn is_zero(n: &i64) -> bool {
 pub(in crate::ledger) struct BatchRecord {
     pub batch: i64,
     pub key: String,
-    /// Digest of what is handed over: a repeat has the same one.
+    /// Digest of what is sent: a repeat has the same one.
     pub request: Digest,
     pub worker: String,
 }
@@ -408,7 +408,7 @@ pub(in crate::ledger) struct QuotaSpend {
     pub limit: Option<i64>,
 }
 
-/// A test message, before it is handed over.
+/// A test message, before it is sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::ledger) struct TestSendRecord {
     pub test_send: i64,

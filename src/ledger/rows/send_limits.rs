@@ -1,4 +1,4 @@
-//! What a campaign limits its hand-over by, kept with each planned run: the program may have changed
+//! What a campaign limits its send by, kept with each planned run: the program may have changed
 //! when a segment is due.
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ impl SendLimits {
         }
     }
 
-    /// The most messages of one segment. The follow-up of a segment comes after its last hand-over:
+    /// The most messages of one segment. The follow-up of a segment comes after its last send:
     /// one that is sent slowly is short, so that nobody waits long for the others.
     pub fn segment_size(&self) -> usize {
         self.pace.map_or(usize::MAX, |pace| pace.max(1) as usize)

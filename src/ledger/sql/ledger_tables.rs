@@ -282,7 +282,7 @@ pub(in crate::ledger) fn next_id(db: &Connection, table: &str) -> Result<i64> {
         .and_then(|text| text.parse::<i64>().ok())
         .unwrap_or(0);
     Ok(match (db, table) {
-        // A sequence goes on from where it was.
+        // A sequence continues from where it was.
         (Connection::Postgres(_), "batch") => next.saturating_add(first),
         _ => next.max(first),
     })

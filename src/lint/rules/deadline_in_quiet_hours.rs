@@ -47,7 +47,7 @@ fn check(cx: &LintContext, out: &mut Findings) {
             "活动在 {time} 到期，处于免打扰时段 {from}..{to}：等待时间总是超过最晚期限 {deadline}"
         );
         out.push(Finding::new(&RULE.code, campaign.declared.name_span, message).help(msg!(
-            "it will be handed over at {to}, and the deadline counts from then; move it out of the quiet hours",
+            "it will be sent at {to}, and the deadline counts from then; move it out of the quiet hours",
             "消息将在 {to} 发出，期限从那时起算；请把时间移出免打扰时段"
         )));
     }

@@ -259,11 +259,11 @@ pub enum ContactKind {
     Authorisation,
 }
 
-/// How a repeated hand-over is kept from sending twice, and how an unknown one is settled.
+/// How a repeated send is kept from sending twice, and how an unknown one is settled.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "class", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Key {
-    /// The platform refuses a second hand-over with the same key for `window`; it is relied on for
+    /// The platform refuses a second send with the same key for `window`; it is relied on for
     /// `used` (both `None`: for ever).
     Key {
         field: String,

@@ -1,4 +1,4 @@
-//! What goes on beside the one who appends: moving the log into its file, and folding changes into
+//! What runs beside the one who appends: moving the log into its file, and folding changes into
 //! columns. Neither is waited for by an acknowledgement, and neither loses anything by failing: it
 //! is noted, and tried again.
 
@@ -74,7 +74,7 @@ impl Checkpoints {
                     });
                     trouble.note(busy.map_err(|e| failed(&owned, e))) == Some(false)
                 };
-                // All that is there, while changes go on.
+                // All that is there, while changes continue.
                 checkpoint("PASSIVE");
                 times += 1;
                 // For a moment without them the little that came meanwhile, so that the log begins
@@ -154,7 +154,7 @@ impl Folding {
         }
         let (store, trouble) = (self.store.clone(), self.trouble.clone());
         let work = move || match fold(&store) {
-            // An import goes on, and folds as it ends.
+            // An import continues, and folds as it ends.
             Err(StoreError::Busy(_)) => false,
             result => trouble.note(result).is_some(),
         };

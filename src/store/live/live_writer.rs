@@ -30,7 +30,7 @@ const MOST_CHANGES: usize = 10_000;
 /// A file is ended after this time and by nothing else: the ids in it and in the one before are all
 /// that are known.
 const FILE_AGE: Elapsed = Elapsed::hours(1);
-/// How long changes of a new user wait for an import to end; those of others go on meanwhile.
+/// How long changes of a new user wait for an import to end; those of others continue meanwhile.
 const WRITER_PATIENCE: Duration = Duration::from_secs(20);
 const WRITER_PAUSE: Duration = Duration::from_millis(5);
 

@@ -444,7 +444,7 @@ struct Broadcast {
 }
 
 impl Broadcast {
-    /// What comes before the hand-over sends nothing: where it has no answer, nothing was sent.
+    /// What comes before the send sends nothing: where it has no answer, nothing was sent.
     async fn prepare(&self, method: &str, body: &Value) -> Result<Value, SendOutcome> {
         let how = CallMode {
             within: FOR_ONE,

@@ -2,7 +2,7 @@
 //!
 //! The body is JSON; the header `X-Tagcast-Signature` is `t=SECONDS,v1=HEX`, HMAC-SHA256 under the
 //! account's secret over `SECONDS.BODY`. `Idempotency-Key` is the message's key: the same for ever,
-//! and the same again when a hand-over is repeated.
+//! and the same again when a send is repeated.
 
 use std::sync::Arc;
 

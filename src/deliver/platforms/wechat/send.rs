@@ -609,7 +609,7 @@ async fn draft(
     Ok(media)
 }
 
-/// A question before the hand-over had no answer: the hand-over did not begin.
+/// A question before the send had no answer: the send did not begin.
 fn not_sent(reason: String) -> ApiResponse {
     ApiResponse::Lost(client::TransportError::NotSent(reason))
 }

@@ -91,7 +91,7 @@ impl Channel for AppMessages {
                 call.messages.push(message.clone());
             }
         }
-        // The platform takes equal messages for one: those of another hand-over wait until it does
+        // The platform takes equal messages for one: those of another send wait until it does
         // not any more.
         calls.retain(|(places, call)| match self.equal_before(call, &batch.key, now) {
             None => true,
@@ -216,7 +216,7 @@ impl AppMessages {
         NextAction::Wait { until, why }
     }
 
-    /// Until when an equal message of another hand-over stands in the way.
+    /// Until when an equal message of another send stands in the way.
     fn equal_before(&self, call: &Call, key: &str, now: Instant) -> Option<Instant> {
         let body = app_body(call, &self.account, self.endpoint).to_string();
         let digest = blake3::hash(body.as_bytes());
